@@ -1,0 +1,2 @@
+//! The `airside` command.
+fn main() {}

@@ -1,0 +1,1 @@
+//! Schedulers and executors as actors.

@@ -1,0 +1,1 @@
+//! Typed actors on actix that talk over TCP.
