@@ -1,1 +1,33 @@
-//! What components say.
+//! What the components of Airside say to one another. One enum per direction, the ids, the `Resources` algebra and
+//! nothing that does I/O.
+//!
+//! | from | to | enum | lane |
+//! |---|---|---|---|
+//! | agent | master | [`agent::AgentToMaster`] | normal |
+//! | master | agent | [`agent::MasterToAgent`] | normal |
+//! | scheduler | master | [`framework::FrameworkToMaster`] | normal |
+//! | master | scheduler | [`framework::MasterToFramework`] | normal |
+//! | executor | agent | [`executor::ExecutorToAgent`] | normal |
+//! | agent | executor | [`executor::AgentToExecutor`] | normal |
+//! | anyone | master, agent | the questions of [`operator`] | normal |
+//!
+//! **The append-only rule.** A released variant never moves, vanishes or changes its fields, and neither does any struct
+//! reachable from a message. What must change becomes a new variant at the end of its enum, with the version that brought
+//! it in `Message::since`. `tests/wire_format.rs` holds the bytes of one sample of every variant.
+
+#![warn(missing_docs)]
+
+pub mod agent;
+pub mod carried;
+pub mod change;
+pub mod executor;
+pub mod framework;
+pub mod ids;
+pub mod offer;
+pub mod operator;
+pub mod resources;
+pub mod task;
+pub mod time;
+
+/// The version of everything in this crate; the handshake settles on the older of two.
+pub const PROTOCOL_VERSION: u32 = 1;

@@ -1,0 +1,226 @@
+//! What agents and the master say to each other. Every command carries the epoch of the master's reign; an agent refuses
+//! lower ones than it has seen.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::framework::FrameworkInfo;
+use crate::ids::{AgentId, ClusterId, ContainerId, ExecutorId, FrameworkId, MasterId, TaskId, UpdateId};
+use crate::resources::{Attribute, Resources};
+use crate::task::{Exit, ExecutorSpec, TaskReport, TaskSpec, TaskStatus};
+
+/// Where an agent is to be found.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AgentAddress {
+    /// The machine's name, for people and constraints.
+    pub hostname: String,
+    /// `host:port` of its node.
+    pub listens: String,
+}
+
+/// What an agent says of itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AgentInfo {
+    /// Where it is.
+    pub at: AgentAddress,
+    /// All it has to give.
+    pub resources: Resources,
+    /// What its operator says of it.
+    pub attributes: Vec<Attribute>,
+    /// Its program's version.
+    pub version: String,
+    /// Changes when the machine restarts.
+    pub boot: String,
+}
+
+/// An executor as its agent knows it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExecutorReport {
+    /// Whose.
+    pub framework: FrameworkId,
+    /// What was asked for; of a command task, the executor that the agent made for it.
+    pub spec: ExecutorSpec,
+    /// This life of it.
+    pub container: ContainerId,
+}
+
+/// From an agent to the master.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum AgentToMaster {
+    /// First contact of an agent that has no id. Sent again, with backoff, until `Registered` or `Refused` arrives.
+    Register {
+        /// Chosen at random by the agent for this attempt to join; makes repeats harmless.
+        nonce: u64,
+        /// What it is.
+        info: AgentInfo,
+    },
+    /// Contact of an agent that has an id: after a lost connection, its own or the master's restart. Sent again, with
+    /// backoff, until `Registered` or `Refused` arrives.
+    Reregister {
+        /// The id it was given.
+        agent: AgentId,
+        /// What it is.
+        info: AgentInfo,
+        /// All its tasks that are not ended and acknowledged.
+        tasks: Vec<TaskReport>,
+        /// All its executors.
+        executors: Vec<ExecutorReport>,
+        /// Those whose tasks and executors it has.
+        frameworks: Vec<FrameworkInfo>,
+        /// The highest epoch it has seen.
+        epoch: u64,
+    },
+    /// Answer to `Ping`.
+    Pong {
+        /// The ping's number.
+        sequence: u64,
+    },
+    /// A task's news; sent again, with backoff, until `Acknowledge` arrives.
+    Updated {
+        /// The news; its `update` is set.
+        status: TaskStatus,
+        /// The newest state of the task, which the news may trail.
+        latest: crate::task::TaskState,
+    },
+    /// An executor has ended.
+    ExecutorEnded {
+        /// Whose.
+        framework: FrameworkId,
+        /// Which.
+        executor: ExecutorId,
+        /// This life of it.
+        container: ContainerId,
+        /// How; `None` if it never started.
+        exit: Option<Exit>,
+    },
+    /// An executor's message for its scheduler; unreliable.
+    FromExecutor {
+        /// Whose.
+        framework: FrameworkId,
+        /// Which.
+        executor: ExecutorId,
+        /// What it says.
+        data: Vec<u8>,
+    },
+    /// A command of a lower epoch than the agent has seen was not obeyed.
+    EpochRefused {
+        /// The command's epoch.
+        epoch: u64,
+        /// The highest seen.
+        seen: u64,
+    },
+    /// The agent goes, for good, with all its tasks ended.
+    Unregister,
+}
+
+/// From the master to an agent.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum MasterToAgent {
+    /// The registry holds the agent.
+    Registered {
+        /// Of the master's reign.
+        epoch: u64,
+        /// The agent's id from now on.
+        agent: AgentId,
+        /// The cluster it belongs to.
+        cluster: ClusterId,
+        /// Who leads.
+        master: MasterId,
+        /// How often to expect a `Ping`.
+        ping_every: Duration,
+        /// How long without one means that the master has given the agent up.
+        silent_after: Duration,
+    },
+    /// The agent may not join; it says why and ends.
+    Refused {
+        /// Of the master's reign.
+        epoch: u64,
+        /// In words.
+        reason: String,
+    },
+    /// Are you there?
+    Ping {
+        /// Of the master's reign.
+        epoch: u64,
+        /// Comes back in `Pong`.
+        sequence: u64,
+    },
+    /// Run this task.
+    Launch {
+        /// Of the master's reign.
+        epoch: u64,
+        /// Whose task.
+        framework: FrameworkInfo,
+        /// What to run.
+        task: TaskSpec,
+    },
+    /// End this task.
+    Kill {
+        /// Of the master's reign.
+        epoch: u64,
+        /// Whose.
+        framework: FrameworkId,
+        /// Which.
+        task: TaskId,
+        /// Between the polite and the final signal; `None`: the task's own.
+        grace: Option<Duration>,
+    },
+    /// The scheduler has this news.
+    Acknowledge {
+        /// Of the master's reign.
+        epoch: u64,
+        /// Whose.
+        framework: FrameworkId,
+        /// Which.
+        task: TaskId,
+        /// The news.
+        update: UpdateId,
+    },
+    /// A scheduler's message for its executor; unreliable.
+    ToExecutor {
+        /// Of the master's reign.
+        epoch: u64,
+        /// Whose.
+        framework: FrameworkId,
+        /// Which.
+        executor: ExecutorId,
+        /// What it says.
+        data: Vec<u8>,
+    },
+    /// End this executor and all its tasks.
+    ShutdownExecutor {
+        /// Of the master's reign.
+        epoch: u64,
+        /// Whose.
+        framework: FrameworkId,
+        /// Which.
+        executor: ExecutorId,
+    },
+    /// The framework is removed: end all its executors and tasks.
+    ShutdownFramework {
+        /// Of the master's reign.
+        epoch: u64,
+        /// Which.
+        framework: FrameworkId,
+    },
+    /// What the master thinks the agent runs. The agent answers each task it does not know with `Updated` to `Dropped`.
+    Reconcile {
+        /// Of the master's reign.
+        epoch: u64,
+        /// Whose and which.
+        tasks: Vec<(FrameworkId, TaskId)>,
+    },
+}
+
+impl MasterToAgent {
+    /// Of the reign that the command belongs to.
+    pub fn epoch(&self) -> u64 {
+        match self {
+            Self::Registered { epoch, .. } | Self::Refused { epoch, .. } | Self::Ping { epoch, .. } => *epoch,
+            Self::Launch { epoch, .. } | Self::Kill { epoch, .. } | Self::Acknowledge { epoch, .. } => *epoch,
+            Self::ToExecutor { epoch, .. } | Self::ShutdownExecutor { epoch, .. } => *epoch,
+            Self::ShutdownFramework { epoch, .. } | Self::Reconcile { epoch, .. } => *epoch,
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! Data that is carried but not decided on: the protobuf bytes of its v1 type, kept verbatim.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use prost::Message;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// The encoded form of a `T`. Decoded once, where it is used, so that fields we do not know survive the journey.
+pub struct Carried<T> {
+    bytes: Arc<[u8]>,
+    of: PhantomData<fn() -> T>,
+}
+
+/// The bytes of a [`Carried`] value are not a `T`.
+#[derive(Debug, thiserror::Error)]
+#[error("failed to decode {bytes} carried bytes as {of}")]
+pub struct BadCarried {
+    bytes: usize,
+    of: &'static str,
+    source: prost::DecodeError,
+}
+
+impl<T: Message + Default> Carried<T> {
+    /// Encodes `value`.
+    pub fn new(value: &T) -> Self {
+        Self::from_bytes(value.encode_to_vec())
+    }
+
+    /// The value; an error if the bytes are no `T`.
+    pub fn decode(&self) -> Result<T, BadCarried> {
+        let of = std::any::type_name::<T>();
+        T::decode(&*self.bytes).map_err(|source| BadCarried { bytes: self.bytes.len(), of, source })
+    }
+}
+
+impl<T> Carried<T> {
+    /// Takes bytes as they came from outside.
+    pub fn from_bytes(bytes: Vec<u8>) -> Self {
+        Self { bytes: bytes.into(), of: PhantomData }
+    }
+
+    /// The bytes as they came.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl<T> Default for Carried<T> {
+    fn default() -> Self {
+        Self::from_bytes(Vec::new())
+    }
+}
+
+impl<T> Clone for Carried<T> {
+    fn clone(&self) -> Self {
+        Self { bytes: self.bytes.clone(), of: PhantomData }
+    }
+}
+
+impl<T> PartialEq for Carried<T> {
+    fn eq(&self, other: &Self) -> bool {
+        self.bytes == other.bytes
+    }
+}
+
+impl<T> Eq for Carried<T> {}
+
+impl<T> fmt::Debug for Carried<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} bytes", self.bytes.len())
+    }
+}
+
+impl<T> Serialize for Carried<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_bytes(&self.bytes)
+    }
+}
+
+impl<'de, T> Deserialize<'de> for Carried<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Vec::<u8>::deserialize(deserializer).map(Self::from_bytes)
+    }
+}

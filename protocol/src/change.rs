@@ -1,0 +1,110 @@
+//! The numbered changes of the master's state. A view applies them in order and serves every read.
+
+use serde::{Deserialize, Serialize};
+
+use crate::agent::AgentInfo;
+use crate::framework::FrameworkInfo;
+use crate::ids::{AgentId, FrameworkId, OfferId, TaskId};
+use crate::offer::Offer;
+use crate::resources::Resources;
+use crate::task::{TaskReport, TaskState, TaskStatus};
+
+/// One change. Numbers count up from 1 within a reign, without gaps.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Change {
+    /// Its place in the order.
+    pub number: u64,
+    /// What changed.
+    pub what: What,
+}
+
+/// `Registering -> Active <-> Disconnected -> Unreachable -> Active | Gone`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum AgentState {
+    /// Connected; offered.
+    Active,
+    /// Its connection is lost; not offered; its tasks are thought to run on.
+    Disconnected,
+    /// Not back in time: its tasks are unreachable.
+    Unreachable,
+    /// Removed.
+    Gone,
+    /// In the registry of an earlier reign and not yet back.
+    Recovered,
+}
+
+/// `Active <-> Inactive <-> Disconnected -> gone`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum FrameworkState {
+    /// Its scheduler is connected and takes offers.
+    Active,
+    /// Its scheduler is connected and takes none.
+    Suppressed,
+    /// Its scheduler is lost; its tasks run on until the fail-over time-out.
+    Disconnected,
+    /// Known from the registry or from agents and not yet back.
+    Recovered,
+    /// Torn down, or not back in time.
+    Removed,
+}
+
+/// What changed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum What {
+    /// An agent joined, or its description changed.
+    Agent {
+        /// Which.
+        agent: AgentId,
+        /// What it says of itself.
+        info: AgentInfo,
+        /// How it is.
+        state: AgentState,
+    },
+    /// An agent's state changed.
+    AgentState {
+        /// Which.
+        agent: AgentId,
+        /// How it is now.
+        state: AgentState,
+    },
+    /// What an agent's book says.
+    AgentBook {
+        /// Which.
+        agent: AgentId,
+        /// Held by tasks and executors.
+        used: Resources,
+        /// Held by offers.
+        offered: Resources,
+    },
+    /// A framework joined, or its description changed.
+    Framework {
+        /// What it says of itself.
+        info: FrameworkInfo,
+        /// How it is.
+        state: FrameworkState,
+    },
+    /// A framework's state changed.
+    FrameworkState {
+        /// Which.
+        framework: FrameworkId,
+        /// How it is now.
+        state: FrameworkState,
+    },
+    /// An offer was made.
+    OfferMade(Offer),
+    /// An offer was answered, rescinded or ran out.
+    OfferEnded(OfferId),
+    /// A task came into the books.
+    Task(TaskReport),
+    /// A task's newest status.
+    TaskStatus(TaskStatus),
+    /// A task ended and its end was acknowledged (or needed none).
+    TaskForgotten {
+        /// Whose.
+        framework: FrameworkId,
+        /// Which.
+        task: TaskId,
+        /// Its end.
+        state: TaskState,
+    },
+}

@@ -1,0 +1,185 @@
+//! What schedulers and the master say to each other.
+
+use std::time::Duration;
+
+use api::v1;
+use serde::{Deserialize, Serialize};
+
+use crate::carried::Carried;
+use crate::change::Change;
+use crate::ids::{AgentId, ExecutorId, FrameworkId, MasterId, OfferId, Role, TaskId, UpdateId};
+use crate::offer::{Demand, Offer};
+use crate::task::{Exit, TaskReport, TaskSpec, TaskStatus};
+
+/// What a framework says of itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FrameworkInfo {
+    /// Set by the master; what a scheduler sends here is ignored.
+    pub framework: FrameworkId,
+    /// For people.
+    pub name: String,
+    /// Who its tasks run as when they do not say.
+    pub user: String,
+    /// The roles it acts for; at least one.
+    pub roles: Vec<Role>,
+    /// How long its tasks outlive the loss of its scheduler. The default of the SDK is a week.
+    pub failover_timeout: Duration,
+    /// Where its scheduler runs, for people.
+    pub hostname: String,
+    /// What the framework can do beyond the basics; unknown ones are refused.
+    pub capabilities: Vec<Capability>,
+    /// Labels, web page and whatever else only travels.
+    pub carried: Carried<v1::FrameworkInfo>,
+}
+
+/// What a scheduler understands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Capability {
+    /// Knows `Unreachable`, `Gone`, `Dropped` and `Unknown`; without it these are told as `Lost`.
+    PartitionAware,
+    /// States its demand, and gets no offers without.
+    StatesDemand,
+}
+
+/// Something to do with offered resources.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Operation {
+    /// Run these tasks.
+    Launch(Vec<TaskSpec>),
+}
+
+/// From a scheduler to the master.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum FrameworkToMaster {
+    /// First contact, and each contact after a loss. Sent again, with backoff, until `Subscribed` or `Refused` arrives.
+    Subscribe {
+        /// Chosen at random by this life of the scheduler; makes repeats of a first contact harmless.
+        nonce: u64,
+        /// The id it was given, if it ever was.
+        framework: Option<FrameworkId>,
+        /// What it is.
+        info: FrameworkInfo,
+        /// What it needs now.
+        demand: Vec<Demand>,
+    },
+    /// Use these offers, all of one agent and role; what is left of them returns.
+    Accept {
+        /// The offers.
+        offers: Vec<OfferId>,
+        /// In order.
+        operations: Vec<Operation>,
+        /// How long not to be offered again what is left.
+        refuse_for: Duration,
+    },
+    /// These offers return unused.
+    Decline {
+        /// The offers.
+        offers: Vec<OfferId>,
+        /// How long not to be offered them again.
+        refuse_for: Duration,
+    },
+    /// Replaces the standing demand.
+    Demand(Vec<Demand>),
+    /// Forget all refusals; send offers (again).
+    Revive,
+    /// Send no offers until `Revive`.
+    Suppress,
+    /// End a task.
+    Kill {
+        /// Which.
+        task: TaskId,
+        /// Where, if known.
+        agent: Option<AgentId>,
+        /// Between the polite and the final signal; `None`: the task's own.
+        grace: Option<Duration>,
+    },
+    /// The news is dealt with.
+    Acknowledge {
+        /// Where it came from.
+        agent: AgentId,
+        /// Which.
+        task: TaskId,
+        /// The news.
+        update: UpdateId,
+    },
+    /// Say again how these tasks are; all of them, if none is named.
+    Reconcile(Vec<(TaskId, Option<AgentId>)>),
+    /// For an executor; unreliable.
+    ToExecutor {
+        /// Where.
+        agent: AgentId,
+        /// Which.
+        executor: ExecutorId,
+        /// What to say.
+        data: Vec<u8>,
+    },
+    /// End an executor and all its tasks.
+    ShutdownExecutor {
+        /// Where.
+        agent: AgentId,
+        /// Which.
+        executor: ExecutorId,
+    },
+    /// End the framework: all its tasks and executors are killed and its id is never valid again.
+    Teardown,
+}
+
+/// From the master to a scheduler.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum MasterToFramework {
+    /// The registry holds the framework. Everything known before is replaced by this snapshot.
+    Subscribed {
+        /// Of the master's reign.
+        epoch: u64,
+        /// The id from now on.
+        framework: FrameworkId,
+        /// Who leads.
+        master: MasterId,
+        /// All tasks of the framework that are not ended and acknowledged.
+        tasks: Vec<TaskReport>,
+        /// The number of the newest change in the snapshot; deltas follow it.
+        change: u64,
+    },
+    /// The scheduler may not subscribe; it says why and ends.
+    Refused {
+        /// In words.
+        reason: String,
+    },
+    /// Another life of the scheduler has taken over; this one ends.
+    FailedOver,
+    /// Resources to use; one offer per agent and role.
+    Offers(Vec<Offer>),
+    /// These offers are void.
+    Rescinded(Vec<OfferId>),
+    /// News of a task. If its `update` is set it is to be acknowledged.
+    Updated(TaskStatus),
+    /// What changed in the master's book of this framework, in order.
+    Deltas(Vec<Change>),
+    /// An executor's message; unreliable.
+    FromExecutor {
+        /// Where.
+        agent: AgentId,
+        /// Which.
+        executor: ExecutorId,
+        /// What it says.
+        data: Vec<u8>,
+    },
+    /// An executor has ended.
+    ExecutorEnded {
+        /// Where.
+        agent: AgentId,
+        /// Which.
+        executor: ExecutorId,
+        /// How; `None` if it never started.
+        exit: Option<Exit>,
+    },
+    /// An agent on which the framework had tasks, executors or offers is unreachable or gone.
+    AgentLost(AgentId),
+    /// The framework is torn down; nothing follows.
+    TornDown,
+    /// A call made no sense; nothing was done.
+    Error {
+        /// In words.
+        reason: String,
+    },
+}

@@ -1,0 +1,58 @@
+//! Offers, and what a scheduler that knows its needs says of them.
+
+use serde::{Deserialize, Serialize};
+
+use crate::agent::AgentAddress;
+use crate::ids::{AgentId, ExecutorId, FrameworkId, OfferId, Role};
+use crate::resources::{Attribute, Resources};
+
+/// Resources of one agent, held for one framework until it answers or the lease ends.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Offer {
+    /// Never reused.
+    pub offer: OfferId,
+    /// Whom it is for.
+    pub framework: FrameworkId,
+    /// Whose resources.
+    pub agent: AgentId,
+    /// The agent's machine, and where it listens.
+    pub at: AgentAddress,
+    /// The role under which the resources would be used.
+    pub role: Role,
+    /// What is offered; all of it is held until answered.
+    pub resources: Resources,
+    /// What the operator says of the machine.
+    pub attributes: Vec<Attribute>,
+    /// Executors of this framework that already run there.
+    pub executors: Vec<ExecutorId>,
+}
+
+/// A standing need of a native scheduler: it gets only offers in which at least one such task fits.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Demand {
+    /// What one task needs, with its executor if that is to be started.
+    pub each: Resources,
+    /// How many such tasks still wait; zero means none.
+    pub count: u32,
+    /// All must hold of an agent.
+    pub constraints: Vec<Constraint>,
+}
+
+/// What must be true of an agent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Constraint {
+    /// The attribute of this name has this text; `hostname` counts as an attribute.
+    Is {
+        /// The attribute's name.
+        attribute: String,
+        /// Its text form.
+        value: String,
+    },
+    /// The attribute of this name is absent or has another text.
+    IsNot {
+        /// The attribute's name.
+        attribute: String,
+        /// Its text form.
+        value: String,
+    },
+}

@@ -1,0 +1,173 @@
+//! Questions with an answer: what the command line asks masters and agents. Reads are answered by the master's view.
+
+use serde::{Deserialize, Serialize};
+
+use crate::agent::AgentInfo;
+use crate::change::{AgentState, FrameworkState};
+use crate::framework::FrameworkInfo;
+use crate::ids::{AgentId, ClusterId, ContainerId, ExecutorId, FrameworkId, MasterId, TaskId};
+use crate::resources::Resources;
+use crate::task::{TaskReport, TaskStatus};
+
+/// To the view of a master. Every list is bounded by the master's own limits.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Read {
+    /// Who leads.
+    Cluster,
+    /// All agents.
+    Agents,
+    /// All frameworks.
+    Frameworks,
+    /// All tasks that the master remembers, ended ones among them.
+    Tasks,
+}
+
+/// The answers to [`Read`]; the variant has the question's name.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum ReadAnswer {
+    /// Who leads.
+    Cluster(ClusterView),
+    /// All agents, by id.
+    Agents(Vec<AgentView>),
+    /// All frameworks, by id.
+    Frameworks(Vec<FrameworkView>),
+    /// All tasks, by framework and id.
+    Tasks(Vec<TaskView>),
+}
+
+/// A cluster and who leads it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ClusterView {
+    /// Made with the registry.
+    pub cluster: ClusterId,
+    /// This life of the leader.
+    pub master: MasterId,
+    /// Its reign.
+    pub epoch: u64,
+    /// Its program's version.
+    pub version: String,
+    /// The number of the newest change in the view.
+    pub change: u64,
+    /// Whether agents of earlier reigns are still awaited.
+    pub recovering: bool,
+}
+
+/// An agent as the master sees it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AgentView {
+    /// Which.
+    pub agent: AgentId,
+    /// What it says of itself.
+    pub info: AgentInfo,
+    /// How it is.
+    pub state: AgentState,
+    /// Held by tasks and executors.
+    pub used: Resources,
+    /// Held by offers.
+    pub offered: Resources,
+}
+
+/// A framework as the master sees it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FrameworkView {
+    /// What it says of itself.
+    pub info: FrameworkInfo,
+    /// How it is.
+    pub state: FrameworkState,
+    /// Held by its tasks and executors.
+    pub used: Resources,
+    /// Held by its offers.
+    pub offered: Resources,
+    /// How many of its tasks have not ended.
+    pub tasks: u32,
+}
+
+/// A task as the master sees it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TaskView {
+    /// What it is and where.
+    pub report: TaskReport,
+    /// Its states so far, newest last; bounded.
+    pub statuses: Vec<TaskStatus>,
+}
+
+/// To a master: end a task.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct KillTask {
+    /// Whose.
+    pub framework: FrameworkId,
+    /// Which.
+    pub task: TaskId,
+}
+
+/// The answer to [`KillTask`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum KillAnswer {
+    /// The agent was told.
+    Killing,
+    /// Nothing was done, and why.
+    Refused(String),
+}
+
+/// To an agent: part of a file in a sandbox.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ReadSandbox {
+    /// Whose.
+    pub framework: FrameworkId,
+    /// Which executor; of a command task, the task's id.
+    pub executor: ExecutorId,
+    /// Which life of it; `None`: the newest.
+    pub container: Option<ContainerId>,
+    /// Below the sandbox, such as `stdout`.
+    pub file: String,
+    /// From this byte on; below zero: so many before the end.
+    pub offset: i64,
+    /// At most so many; the agent cuts at 48 KiB.
+    pub length: u32,
+}
+
+/// The answer to [`ReadSandbox`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum SandboxAnswer {
+    /// What is there.
+    Part {
+        /// Where `data` begins in the file.
+        offset: u64,
+        /// The bytes; empty at the end of the file.
+        data: Vec<u8>,
+        /// How long the file is now.
+        size: u64,
+        /// Whether the executor has ended, so that the file will not grow.
+        ended: bool,
+    },
+    /// No such sandbox or file, or it may not be read; in words.
+    Refused(String),
+}
+
+/// To an agent: what it runs.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ReadExecutors;
+
+/// The answer to [`ReadExecutors`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ExecutorsAnswer {
+    /// The agent's id, once it has one.
+    pub agent: Option<AgentId>,
+    /// Its executors.
+    pub executors: Vec<ExecutorView>,
+}
+
+/// An executor as its agent sees it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ExecutorView {
+    /// Whose.
+    pub framework: FrameworkId,
+    /// Which.
+    pub executor: ExecutorId,
+    /// Which life of it.
+    pub container: ContainerId,
+    /// Its process.
+    pub process: u32,
+    /// Where it works.
+    pub sandbox: String,
+}

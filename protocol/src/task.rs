@@ -1,0 +1,274 @@
+//! Tasks: what is asked for, and what became of it.
+
+use std::time::Duration;
+
+use api::v1;
+use serde::{Deserialize, Serialize};
+
+use crate::carried::Carried;
+use crate::ids::{AgentId, ExecutorId, FrameworkId, TaskId, UpdateId};
+use crate::resources::Resources;
+use crate::time::WallTime;
+
+/// What a scheduler wants run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TaskSpec {
+    /// Unique within the framework while the task is not ended and acknowledged.
+    pub task: TaskId,
+    /// For people.
+    pub name: String,
+    /// What the task itself uses; its executor's are in [`ExecutorSpec`].
+    pub resources: Resources,
+    /// What to run.
+    pub run: Run,
+    /// Between the polite and the final signal when the task is killed; `None`: the agent's default.
+    pub kill_grace: Option<Duration>,
+    /// Labels, health check, discovery, container and whatever else only travels.
+    pub carried: Carried<v1::TaskInfo>,
+}
+
+/// How a task runs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Run {
+    /// As a command, under the executor that comes with the agent; its executor id is the task's id.
+    Command(CommandSpec),
+    /// By an executor of the framework's, which is started unless it already runs on that agent.
+    Executor {
+        /// The executor.
+        executor: ExecutorSpec,
+        /// For the executor; at most a message long.
+        data: Vec<u8>,
+    },
+}
+
+/// A process to start.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CommandSpec {
+    /// Given to `/bin/sh -c` when `shell`, else the path of the executable.
+    pub value: String,
+    /// Whether `value` is a line for the shell.
+    pub shell: bool,
+    /// Everything from `argv[0]` on, when not `shell`; empty means just `value`.
+    pub arguments: Vec<String>,
+    /// Added to the agent's environment for tasks.
+    pub environment: Vec<(String, String)>,
+    /// Who it runs as; `None`: the framework's user.
+    pub user: Option<String>,
+    /// URIs and what else only travels.
+    pub carried: Carried<v1::CommandInfo>,
+}
+
+/// An executor of a framework's.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExecutorSpec {
+    /// Unique within framework and agent.
+    pub executor: ExecutorId,
+    /// For people.
+    pub name: String,
+    /// How it is started. It finds the agent and its own ids in its environment.
+    pub command: CommandSpec,
+    /// What it uses beside its tasks.
+    pub resources: Resources,
+    /// Between the polite and the final signal when it is shut down; `None`: the agent's default.
+    pub shutdown_grace: Option<Duration>,
+}
+
+/// `Staging -> Starting -> Running -> Killing ->` one of the ends. Names are Mesos's, so that people find them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum TaskState {
+    /// Accepted by the master, not yet in its executor.
+    Staging,
+    /// Its executor has it.
+    Starting,
+    /// Its process runs.
+    Running,
+    /// It was told to end.
+    Killing,
+    /// Ended well. An end.
+    Finished,
+    /// Ended badly. An end.
+    Failed,
+    /// Ended because it was told to. An end.
+    Killed,
+    /// Could never have run: its description is wrong. An end.
+    Error,
+    /// Not known to have ended, given up. An end, for frameworks without partition awareness.
+    Lost,
+    /// Never started, and never will be. An end.
+    Dropped,
+    /// Its agent cannot be reached; it may run on, and come back.
+    Unreachable,
+    /// Its agent was removed with all on it. An end.
+    Gone,
+    /// An operator said so. An end.
+    GoneByOperator,
+    /// Nobody knows this task.
+    Unknown,
+}
+
+impl TaskState {
+    /// Whether nothing can follow.
+    pub fn is_end(self) -> bool {
+        match self {
+            Self::Finished | Self::Failed | Self::Killed | Self::Error => true,
+            Self::Lost | Self::Dropped | Self::Gone | Self::GoneByOperator => true,
+            Self::Staging | Self::Starting | Self::Running | Self::Killing => false,
+            Self::Unreachable | Self::Unknown => false,
+        }
+    }
+
+    /// Whether a task in this state may be reported in `next`. Repeats are legal; ends are final; what was unreachable
+    /// may turn up anywhere.
+    pub fn can_become(self, next: Self) -> bool {
+        let order = |state: Self| match state {
+            Self::Staging => Some(0),
+            Self::Starting => Some(1),
+            Self::Running => Some(2),
+            Self::Killing => Some(3),
+            Self::Finished | Self::Failed | Self::Killed | Self::Error | Self::Lost | Self::Dropped => None,
+            Self::Unreachable | Self::Gone | Self::GoneByOperator | Self::Unknown => None,
+        };
+        if self.is_end() {
+            return self == next;
+        }
+        match (order(self), order(next)) {
+            (Some(before), Some(after)) => before <= after,
+            (None, _) | (_, None) => true,
+        }
+    }
+}
+
+/// Who says so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Source {
+    /// The master, of its own knowledge.
+    Master,
+    /// The agent, of its own knowledge.
+    Agent,
+    /// The executor.
+    Executor,
+}
+
+/// Why a task is in its state. Names are Mesos's `REASON_…`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Reason {
+    /// The agent lost its connection or was removed from the books before the task was there.
+    AgentDisconnected,
+    /// The agent was removed.
+    AgentRemoved,
+    /// The agent came back without it.
+    AgentRestarted,
+    /// The agent does not know it.
+    AgentUnknown,
+    /// The command's executor failed.
+    CommandExecutorFailed,
+    /// The executor could not be started.
+    ContainerLaunchFailed,
+    /// The executor did not register in time.
+    ExecutorRegistrationTimeout,
+    /// The executor ended with tasks still in it.
+    ExecutorTerminated,
+    /// The executor lost its agent.
+    ExecutorUnregistered,
+    /// The framework was removed.
+    FrameworkRemoved,
+    /// An offer was not, or no longer, the framework's.
+    InvalidOffers,
+    /// The answer to a question about it.
+    Reconciliation,
+    /// What it needs is more than was offered, or was wrongly given.
+    ResourcesUnknown,
+    /// Its description is wrong.
+    TaskInvalid,
+    /// Its principal may not do this.
+    TaskUnauthorized,
+    /// Nobody knows it.
+    TaskUnknown,
+    /// It was killed before it was launched.
+    TaskKilledDuringLaunch,
+    /// The master was lost with it on the way.
+    MasterDisconnected,
+    /// It was refused by the agent.
+    InvalidFrameworkId,
+}
+
+/// What a task is really kept apart by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Isolation {
+    /// A session and process group of its own, and its user; no limit is enforced and nothing is hidden.
+    ProcessGroup,
+}
+
+/// How a process ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Exit {
+    /// By itself, with this status.
+    Code(i32),
+    /// By this signal.
+    Signal(i32),
+}
+
+/// A statement about one task.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TaskStatus {
+    /// Whose task.
+    pub framework: FrameworkId,
+    /// Which.
+    pub task: TaskId,
+    /// Where, if it is anywhere.
+    pub agent: Option<AgentId>,
+    /// By which executor.
+    pub executor: Option<ExecutorId>,
+    /// The state it is in.
+    pub state: TaskState,
+    /// Who says so.
+    pub source: Source,
+    /// Why.
+    pub reason: Option<Reason>,
+    /// For people.
+    pub message: String,
+    /// How its process ended.
+    pub exit: Option<Exit>,
+    /// Given with `Running`.
+    pub isolation: Option<Isolation>,
+    /// The process, given with `Running` for command tasks.
+    pub process: Option<u32>,
+    /// From the executor to its scheduler.
+    pub data: Vec<u8>,
+    /// When the statement was made.
+    pub at: WallTime,
+    /// Set if it is to be acknowledged; sent again until it is.
+    pub update: Option<UpdateId>,
+    /// Health, network and whatever else only travels.
+    pub carried: Carried<v1::TaskStatus>,
+}
+
+/// A task as an agent or the master knows it, for whoever has to learn of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TaskReport {
+    /// Whose.
+    pub framework: FrameworkId,
+    /// What was asked for.
+    pub spec: TaskSpec,
+    /// Where.
+    pub agent: AgentId,
+    /// By which executor.
+    pub executor: ExecutorId,
+    /// The newest state known.
+    pub state: TaskState,
+    /// The newest status that its framework has not acknowledged, if any.
+    pub unacknowledged: Option<TaskStatus>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::TaskState::*;
+
+    #[test]
+    fn states_only_move_forward_and_ends_are_final() {
+        assert!(Staging.can_become(Running) && Running.can_become(Running));
+        assert!(!Running.can_become(Starting) && !Killing.can_become(Running));
+        assert!(Running.can_become(Unreachable) && Unreachable.can_become(Running));
+        assert!(!Finished.can_become(Failed) && !Lost.can_become(Running) && Killed.can_become(Killed));
+    }
+}
