@@ -1,1 +1,51 @@
-//! The public v1 vocabulary as Rust types.
+//! The public v1 vocabulary: the messages that frameworks, executors and operators know, as Rust
+//! types made at build time from `proto/`.
+//!
+//! Modules follow the protobuf packages: `mesos.v1` is [`v1`], `mesos.v1.scheduler` is
+//! [`v1::scheduler`] and so on. A message nested in another lives in a module named after the outer
+//! one: `TaskStatus.Reason` is [`v1::task_status::Reason`].
+//!
+//! Nothing here decides anything, and nothing here knows how a message travels.
+
+/// The messages of package `mesos.v1`, and below it one module for each of its packages.
+#[allow(clippy::all, unreachable_pub, unused_qualifications)] // written by prost, not by us
+pub mod v1 {
+    include!(concat!(env!("OUT_DIR"), "/mesos.v1.rs"));
+
+    /// What operators ask of one agent, and what programs attached to its containers exchange.
+    pub mod agent {
+        include!(concat!(env!("OUT_DIR"), "/mesos.v1.agent.rs"));
+    }
+    /// How a framework answered the inverse offers it got.
+    pub mod allocator {
+        include!(concat!(env!("OUT_DIR"), "/mesos.v1.allocator.rs"));
+    }
+    /// What an executor and its agent say to each other.
+    pub mod executor {
+        include!(concat!(env!("OUT_DIR"), "/mesos.v1.executor.rs"));
+    }
+    /// Planned down time of machines.
+    pub mod maintenance {
+        include!(concat!(env!("OUT_DIR"), "/mesos.v1.maintenance.rs"));
+    }
+    /// What operators ask of the master, and the events it streams to them.
+    pub mod master {
+        include!(concat!(env!("OUT_DIR"), "/mesos.v1.master.rs"));
+    }
+    /// How much a role is guaranteed and how much it may hold at most.
+    pub mod quota {
+        include!(concat!(env!("OUT_DIR"), "/mesos.v1.quota.rs"));
+    }
+    /// What a provider of resources and the manager of its agent say to each other.
+    pub mod resource_provider {
+        include!(concat!(env!("OUT_DIR"), "/mesos.v1.resource_provider.rs"));
+    }
+    /// What a framework's scheduler and the master say to each other.
+    pub mod scheduler {
+        include!(concat!(env!("OUT_DIR"), "/mesos.v1.scheduler.rs"));
+    }
+}
+
+/// The encoded `google.protobuf.FileDescriptorSet` of the whole schema: names, numbers, labels,
+/// types and defaults, for whoever has to look at messages without knowing them.
+pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
