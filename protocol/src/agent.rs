@@ -6,9 +6,11 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::framework::FrameworkInfo;
-use crate::ids::{AgentId, ClusterId, ContainerId, ExecutorId, FrameworkId, MasterId, TaskId, UpdateId};
+use crate::ids::{
+    AgentId, ClusterId, ContainerId, ExecutorId, FrameworkId, MasterId, TaskId, UpdateId,
+};
 use crate::resources::{Attribute, Resources};
-use crate::task::{Exit, ExecutorSpec, TaskReport, TaskSpec, TaskStatus};
+use crate::task::{ExecutorSpec, Exit, TaskReport, TaskSpec, TaskStatus};
 
 /// Where an agent is to be found.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -217,8 +219,12 @@ impl MasterToAgent {
     /// Of the reign that the command belongs to.
     pub fn epoch(&self) -> u64 {
         match self {
-            Self::Registered { epoch, .. } | Self::Refused { epoch, .. } | Self::Ping { epoch, .. } => *epoch,
-            Self::Launch { epoch, .. } | Self::Kill { epoch, .. } | Self::Acknowledge { epoch, .. } => *epoch,
+            Self::Registered { epoch, .. }
+            | Self::Refused { epoch, .. }
+            | Self::Ping { epoch, .. } => *epoch,
+            Self::Launch { epoch, .. }
+            | Self::Kill { epoch, .. }
+            | Self::Acknowledge { epoch, .. } => *epoch,
             Self::ToExecutor { epoch, .. } | Self::ShutdownExecutor { epoch, .. } => *epoch,
             Self::ShutdownFramework { epoch, .. } | Self::Reconcile { epoch, .. } => *epoch,
         }

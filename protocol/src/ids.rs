@@ -19,7 +19,9 @@ pub enum BadId {
     #[error("id of {0} bytes is longer than {ID_BYTES_MAX}")]
     TooLong(usize),
     /// Ids name files and paths, so these may not occur. The rule is that of Mesos's `validateID`.
-    #[error("id '{0}' must not be '.' or '..' nor hold a slash, a backslash, white space at its ends or a control character")]
+    #[error(
+        "id '{0}' must not be '.' or '..' nor hold a slash, a backslash, white space at its ends or a control character"
+    )]
     Forbidden(String),
 }
 
@@ -127,14 +129,17 @@ impl fmt::Display for Role {
 
 /// A text that is no role. The rules are those of Mesos's role names.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("role '{0}' is not allowed: it must not be empty, '.' or '..', start with '-', hold white space, or have an empty part between slashes")]
+#[error(
+    "role '{0}' is not allowed: it must not be empty, '.' or '..', start with '-', hold white space, or have an empty part between slashes"
+)]
 pub struct BadRole(pub String);
 
 impl FromStr for Role {
     type Err = BadRole;
 
     fn from_str(text: &str) -> Result<Self, BadRole> {
-        let part_is_bad = |part: &str| part.is_empty() || part == "." || part == ".." || part.starts_with('-');
+        let part_is_bad =
+            |part: &str| part.is_empty() || part == "." || part == ".." || part.starts_with('-');
         let star_inside = text != "*" && text.split('/').any(|part| part == "*");
         let blank = text.chars().any(|c| c.is_whitespace() || c.is_control() || c == '\\');
         if star_inside || blank || text.len() > ID_BYTES_MAX || text.split('/').any(part_is_bad) {

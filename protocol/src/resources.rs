@@ -12,7 +12,9 @@ pub use parse::{BadResources, parse_attributes};
 pub use ranges::Ranges;
 
 /// A scalar quantity in thousandths: cores, megabytes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 pub struct Milli(pub i64);
 
 impl Milli {
@@ -36,7 +38,8 @@ impl Milli {
 
 impl fmt::Display for Milli {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (sign, size) = if self.0 < 0 { ("-", self.0.unsigned_abs()) } else { ("", self.0.unsigned_abs()) };
+        let (sign, size) =
+            if self.0 < 0 { ("-", self.0.unsigned_abs()) } else { ("", self.0.unsigned_abs()) };
         let text = format!("{sign}{}.{:03}", size / 1000, size % 1000);
         f.pad(text.trim_end_matches('0').trim_end_matches('.'))
     }
@@ -92,7 +95,9 @@ impl Resources {
 
     /// Cores and megabytes of memory: what most tasks ask for.
     pub fn cpus_mem(cpus: f64, mem_mb: f64) -> Self {
-        Self::none().with_scalar("cpus", Milli::from_f64(cpus)).with_scalar("mem", Milli::from_f64(mem_mb))
+        Self::none()
+            .with_scalar("cpus", Milli::from_f64(cpus))
+            .with_scalar("mem", Milli::from_f64(mem_mb))
     }
 
     /// These and so much more of an unreserved scalar.
@@ -121,7 +126,14 @@ impl Resources {
 
     /// The sum of one scalar over all kinds; zero if absent.
     pub fn scalar(&self, name: &str) -> Milli {
-        Milli(self.0.iter().filter(|r| &*r.name == name).filter_map(Resource::amount).map(|m| m.0).sum())
+        Milli(
+            self.0
+                .iter()
+                .filter(|r| &*r.name == name)
+                .filter_map(Resource::amount)
+                .map(|m| m.0)
+                .sum(),
+        )
     }
 
     /// Cores.
@@ -262,7 +274,9 @@ impl Value {
         match (self, other) {
             (Self::Scalar(mine), Self::Scalar(wanted)) => mine >= wanted,
             (Self::Ranges(mine), Self::Ranges(wanted)) => mine.contains_all(wanted),
-            (Self::Set(mine), Self::Set(wanted)) => wanted.iter().all(|name| mine.binary_search(name).is_ok()),
+            (Self::Set(mine), Self::Set(wanted)) => {
+                wanted.iter().all(|name| mine.binary_search(name).is_ok())
+            }
             (Self::Scalar(_) | Self::Ranges(_) | Self::Set(_), _) => false,
         }
     }
@@ -274,9 +288,9 @@ impl Value {
         match (self, other) {
             (Self::Scalar(mine), Self::Scalar(less)) => Some(Self::Scalar(Milli(mine.0 - less.0))),
             (Self::Ranges(mine), Self::Ranges(less)) => Some(Self::Ranges(mine.minus(less))),
-            (Self::Set(mine), Self::Set(less)) => {
-                Some(Self::Set(mine.iter().filter(|name| less.binary_search(name).is_err()).cloned().collect()))
-            }
+            (Self::Set(mine), Self::Set(less)) => Some(Self::Set(
+                mine.iter().filter(|name| less.binary_search(name).is_err()).cloned().collect(),
+            )),
             (Self::Scalar(_) | Self::Ranges(_) | Self::Set(_), _) => None,
         }
     }

@@ -125,7 +125,12 @@ impl TaskState {
             Self::Starting => Some(1),
             Self::Running => Some(2),
             Self::Killing => Some(3),
-            Self::Finished | Self::Failed | Self::Killed | Self::Error | Self::Lost | Self::Dropped => None,
+            Self::Finished
+            | Self::Failed
+            | Self::Killed
+            | Self::Error
+            | Self::Lost
+            | Self::Dropped => None,
             Self::Unreachable | Self::Gone | Self::GoneByOperator | Self::Unknown => None,
         };
         if self.is_end() {
@@ -269,6 +274,8 @@ mod tests {
         assert!(Staging.can_become(Running) && Running.can_become(Running));
         assert!(!Running.can_become(Starting) && !Killing.can_become(Running));
         assert!(Running.can_become(Unreachable) && Unreachable.can_become(Running));
-        assert!(!Finished.can_become(Failed) && !Lost.can_become(Running) && Killed.can_become(Killed));
+        assert!(
+            !Finished.can_become(Failed) && !Lost.can_become(Running) && Killed.can_become(Killed)
+        );
     }
 }

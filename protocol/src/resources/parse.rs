@@ -63,7 +63,10 @@ impl FromStr for Resources {
 /// Attributes keep their order and their text.
 pub fn parse_attributes(text: &str) -> Result<Vec<Attribute>, BadResources> {
     let pairs = entries(text)?;
-    Ok(pairs.into_iter().map(|(name, value)| Attribute { name: name.into(), value: value.into() }).collect())
+    Ok(pairs
+        .into_iter()
+        .map(|(name, value)| Attribute { name: name.into(), value: value.into() })
+        .collect())
 }
 
 fn entries(text: &str) -> Result<Vec<(&str, &str)>, BadResources> {
@@ -74,7 +77,8 @@ fn entries(text: &str) -> Result<Vec<(&str, &str)>, BadResources> {
     parts
         .into_iter()
         .map(|part| {
-            let (name, value) = part.split_once(':').ok_or_else(|| BadResources::NoColon(part.into()))?;
+            let (name, value) =
+                part.split_once(':').ok_or_else(|| BadResources::NoColon(part.into()))?;
             let (name, value) = (name.trim(), value.trim());
             if name.is_empty() || name.chars().any(|c| c.is_whitespace() || c.is_control()) {
                 return Err(BadResources::Name(name.into()));
@@ -86,12 +90,16 @@ fn entries(text: &str) -> Result<Vec<(&str, &str)>, BadResources> {
 
 fn resource(name: &str, value: &str) -> Result<Resource, BadResources> {
     let bad = || BadResources::Value { name: name.into(), value: value.into() };
-    let inside = |open, close| value.strip_prefix(open).and_then(|rest: &str| rest.strip_suffix(close));
+    let inside =
+        |open, close| value.strip_prefix(open).and_then(|rest: &str| rest.strip_suffix(close));
     let value = if let Some(list) = inside('[', ']') {
         Value::Ranges(ranges(list).ok_or_else(bad)?)
     } else if let Some(list) = inside('{', '}') {
-        let mut names: Vec<String> =
-            list.split(',').map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()).collect();
+        let mut names: Vec<String> = list
+            .split(',')
+            .map(|name| name.trim().to_owned())
+            .filter(|name| !name.is_empty())
+            .collect();
         names.sort();
         names.dedup();
         Value::Set(names)

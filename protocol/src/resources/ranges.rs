@@ -16,7 +16,9 @@ impl Ranges {
         let mut merged: Vec<(u64, u64)> = Vec::with_capacity(sorted.len());
         for (first, last) in sorted {
             match merged.last_mut() {
-                Some(before) if first <= before.1.saturating_add(1) => before.1 = before.1.max(last),
+                Some(before) if first <= before.1.saturating_add(1) => {
+                    before.1 = before.1.max(last)
+                }
                 Some(_) | None => merged.push((first, last)),
             }
         }
@@ -102,7 +104,8 @@ impl Ranges {
 
 impl fmt::Display for Ranges {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let parts: Vec<String> = self.iter().map(|(first, last)| format!("{first}-{last}")).collect();
+        let parts: Vec<String> =
+            self.iter().map(|(first, last)| format!("{first}-{last}")).collect();
         write!(f, "[{}]", parts.join(","))
     }
 }

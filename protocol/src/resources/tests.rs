@@ -40,7 +40,10 @@ fn a_thousandth_is_exact() {
 fn what_is_lacking_is_named() {
     let have = parsed("cpus:2;ports:[1-10]");
     assert!(have.contains(&parsed("cpus:2;ports:[3-4]")));
-    assert_eq!(have.lacking(&parsed("cpus:1;ports:[10-11]")).map(ToString::to_string), Some("ports:[10-11]".into()));
+    assert_eq!(
+        have.lacking(&parsed("cpus:1;ports:[10-11]")).map(ToString::to_string),
+        Some("ports:[10-11]".into())
+    );
     assert_eq!(have.checked_sub(&parsed("mem:1")), None);
 }
 
