@@ -44,10 +44,10 @@ fn messages(file: &FileDescriptorProto) -> Vec<(String, &DescriptorProto)> {
 }
 
 fn type_of(field: &FieldDescriptorProto) -> String {
-    match field.r#type() {
-        Type::Message | Type::Enum => field.type_name().trim_start_matches('.').to_owned(),
-        scalar => scalar.as_str_name().trim_start_matches("TYPE_").to_lowercase(),
+    if matches!(field.r#type(), Type::Message | Type::Enum) {
+        return field.type_name().trim_start_matches('.').to_owned();
     }
+    field.r#type().as_str_name().trim_start_matches("TYPE_").to_lowercase()
 }
 
 fn options_of(message: &DescriptorProto, field: &FieldDescriptorProto) -> String {
