@@ -6,8 +6,6 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::{env, fs};
 
-use serde_json::Value;
-
 use crate::steps::Failure;
 
 /// The workspace's root: the folder above this crate.
@@ -65,13 +63,6 @@ pub(crate) fn output(command: &mut Command) -> Result<String, Failure> {
     } else {
         Err(Failure::Ended { command: name, status: output.status })
     }
-}
-
-/// What cargo knows about the workspace's own packages.
-pub(crate) fn metadata() -> Result<Value, Failure> {
-    let mut command = cargo();
-    let text = output(command.args(["metadata", "--format-version", "1", "--no-deps"]))?;
-    serde_json::from_str(&text).map_err(|source| Failure::Json { command: name(&command), source })
 }
 
 pub(crate) fn read(path: &Path) -> Result<String, Failure> {

@@ -15,6 +15,7 @@ mod suite;
 use std::process::ExitCode;
 
 use steps::Steps;
+use suite::Built;
 
 const HELP: &str = "\
 cargo xtask check             what to run while working: formatting, lints, house rules
@@ -69,11 +70,12 @@ fn test() -> ExitCode {
     steps.run("dependencies", deny::check);
     steps.run("lints", cargo::clippy);
     steps.run("documentation", cargo::doc);
-    steps.run("build", || cargo::run(&["build", "--workspace", "--bins"]));
+    let mut built = Built::default();
+    steps.run("build", || suite::build(&mut built));
     let mut results = Vec::new();
-    steps.run_tests("tests", &mut results, suite::unit_and_stories);
+    steps.run_tests("tests", &mut results, |results| built.run_tests(results));
     steps.run_tests("doc tests", &mut results, suite::doc_tests);
     steps.run("features", || features::check(&results));
-    steps.run("simulation", || cargo::simulate(&["--seeds", SEEDS]));
+    steps.run("simulation", || built.run_program("simulate", &["--seeds", SEEDS]));
     steps.finish()
 }

@@ -17,39 +17,16 @@ use crate::steps::{Failure, Seconds};
 
 /// A binary that says nothing more after this hangs; the longest honest one takes two minutes.
 const BINARY_TIME_MAX: Duration = Duration::from_secs(600);
+/// All examples of all packages, with the time it takes to build them.
+const DOC_TESTS_TIME_MAX: Duration = Duration::from_secs(900);
 
-/// Unit tests, integration tests and stories of all crates.
-pub(crate) fn unit_and_stories(results: &mut Vec<TestResult>) -> Result<(), Failure> {
-    let binaries = build()?;
-    let mut complaints = Vec::new();
-    for (index, binary) in binaries.iter().enumerate() {
-        let place = format!("{}/{}", index + 1, binaries.len());
-        let title = format!("{} {}", binary.package, binary.target);
-        let mut command = Command::new(&binary.executable);
-        command.current_dir(&binary.folder).env("CARGO_MANIFEST_DIR", &binary.folder);
-        run_one(&place, &title, &binary.package, command, results, &mut complaints)?;
-    }
-    told_ignored(results, &mut complaints);
-    Failure::unless_empty(complaints)
+/// Everything that was built: programs and files of tests.
+#[derive(Default)]
+pub(crate) struct Built {
+    programs: Vec<Binary>,
+    tests: Vec<Binary>,
 }
 
-/// The examples in documentation. Cargo runs them package by package, and so do we.
-pub(crate) fn doc_tests(results: &mut Vec<TestResult>) -> Result<(), Failure> {
-    let packages = libraries()?;
-    let mut complaints = Vec::new();
-    let mut found = Vec::new();
-    for (index, package) in packages.iter().enumerate() {
-        let place = format!("{}/{}", index + 1, packages.len());
-        let mut command = cargo();
-        command.args(["test", "--quiet", "--doc", "-p", package, "--", "--format=pretty"]);
-        run_one(&place, package, package, command, &mut found, &mut complaints)?;
-    }
-    told_ignored(&found, &mut complaints);
-    results.append(&mut found);
-    Failure::unless_empty(complaints)
-}
-
-/// One file of tests, built.
 struct Binary {
     package: String,
     target: String,
@@ -57,30 +34,88 @@ struct Binary {
     executable: PathBuf,
 }
 
-/// Builds all test binaries; cargo tells as JSON where they are.
-fn build() -> Result<Vec<Binary>, Failure> {
+/// Builds programs and tests in one go, so that both use the same builds of what they share;
+/// cargo tells as JSON where they are.
+pub(crate) fn build(built: &mut Built) -> Result<(), Failure> {
     let mut command = cargo();
-    command.args(["test", "--workspace", "--no-run", "--message-format=json-render-diagnostics"]);
-    let text = cargo::output(&mut command)?;
-    let mut binaries = Vec::new();
+    command.args(["build", "--workspace", "--bins", "--tests", "--examples"]);
+    let text = cargo::output(command.arg("--message-format=json-render-diagnostics"))?;
     for line in text.lines() {
         let message: Value = serde_json::from_str(line)
             .map_err(|source| Failure::Json { command: cargo::name(&command), source })?;
-        binaries.extend(read_artifact(&message));
+        match read_artifact(&message) {
+            Some((binary, true)) => built.tests.push(binary),
+            Some((binary, false)) => built.programs.push(binary),
+            None => (),
+        }
     }
-    binaries.sort_by(|a, b| (&a.package, &a.target).cmp(&(&b.package, &b.target)));
-    Ok(binaries)
+    built.tests.sort_by(|a, b| (&a.package, &a.target).cmp(&(&b.package, &b.target)));
+    Ok(())
 }
 
-/// The test binary that a message of cargo's tells of, if it tells of one.
-fn read_artifact(message: &Value) -> Option<Binary> {
+impl Built {
+    /// Unit tests, integration tests and stories of all crates.
+    pub(crate) fn run_tests(&self, results: &mut Vec<TestResult>) -> Result<(), Failure> {
+        let mut complaints = Vec::new();
+        for (index, binary) in self.tests.iter().enumerate() {
+            let place = format!("{}/{}", index + 1, self.tests.len());
+            let title = format!("{} {}", binary.package, binary.target);
+            let mut command = Command::new(&binary.executable);
+            command.current_dir(&binary.folder).env("CARGO_MANIFEST_DIR", &binary.folder);
+            let started = Instant::now();
+            let (output, ended) = run_within(&mut command, BINARY_TIME_MAX)?;
+            let report = Report::read(&binary.package, &output);
+            tell(&place, &title, &report, started.elapsed());
+            if let Some(complaint) = complaint(&report, ended) {
+                println!("{output}");
+                complaints.push(format!("{title}: {complaint}"));
+            }
+            results.extend(report.results);
+        }
+        tell_failed_and_skipped(results, &mut complaints);
+        Failure::unless_empty(complaints)
+    }
+
+    /// Runs one of the programs.
+    pub(crate) fn run_program(&self, name: &str, arguments: &[&str]) -> Result<(), Failure> {
+        let target = format!("bin {name}");
+        let Some(program) = self.programs.iter().find(|program| program.target == target) else {
+            return Err(Failure::Found(vec![format!("no program {name} was built")]));
+        };
+        let mut command = Command::new(&program.executable);
+        cargo::finish(command.args(arguments).current_dir(cargo::root()))
+    }
+}
+
+/// The examples in documentation, which cargo builds and runs package by package.
+pub(crate) fn doc_tests(results: &mut Vec<TestResult>) -> Result<(), Failure> {
+    let mut command = cargo();
+    command.args(["test", "--workspace", "--doc", "--no-fail-fast", "--", "--format=pretty"]);
+    let (output, ended) = run_within(&mut command, DOC_TESTS_TIME_MAX)?;
+    let mut complaints = Vec::new();
+    for section in output.split("   Doc-tests ").skip(1) {
+        let (package, text) = section.split_once('\n').unwrap_or((section, ""));
+        let report = Report::read(package.trim(), text);
+        complaints.extend(report.complaint().map(|what| format!("{}: {what}", package.trim())));
+        results.extend(report.results);
+    }
+    if ended != Ended::Well {
+        println!("{output}");
+        complaints.push("examples in documentation failed".to_owned());
+    }
+    tell_failed_and_skipped(results, &mut complaints);
+    Failure::unless_empty(complaints)
+}
+
+/// What a message of cargo's says of a binary, if it tells of one, and whether it is one of tests.
+fn read_artifact(message: &Value) -> Option<(Binary, bool)> {
     let is_test = message["profile"]["test"].as_bool()?;
     let executable = PathBuf::from(message["executable"].as_str()?);
     let folder = PathBuf::from(message["manifest_path"].as_str()?).parent()?.to_owned();
     let kind = message["target"]["kind"][0].as_str()?;
     let target = message["target"]["name"].as_str()?;
     let package = package_name(message["package_id"].as_str()?)?;
-    is_test.then(|| Binary { package, target: format!("{kind} {target}"), folder, executable })
+    Some((Binary { package, target: format!("{kind} {target}"), folder, executable }, is_test))
 }
 
 /// `path+file:///…/libactor#0.1.0` and `path+file:///…/sdk#sdk@0.1.0` both name their package.
@@ -93,65 +128,41 @@ fn package_name(id: &str) -> Option<String> {
     Some(name.to_owned())
 }
 
-/// The workspace's packages with a library, which may have examples in its documentation.
-fn libraries() -> Result<Vec<String>, Failure> {
-    let metadata = cargo::metadata()?;
-    let has_library = |package: &&Value| {
-        let targets = package["targets"].as_array().into_iter().flatten();
-        targets.into_iter().any(|target| target["kind"][0] == "lib" && target["doctest"] == true)
-    };
-    let packages = metadata["packages"].as_array().into_iter().flatten().filter(has_library);
-    Ok(packages.filter_map(|package| Some(package["name"].as_str()?.to_owned())).collect())
-}
-
-fn run_one(
-    place: &str,
-    title: &str,
-    package: &str,
-    mut command: Command,
-    results: &mut Vec<TestResult>,
-    complaints: &mut Vec<String>,
-) -> Result<(), Failure> {
-    let started = Instant::now();
-    let (output, ended) = run_within(&mut command, BINARY_TIME_MAX)?;
-    let report = Report::read(package, &output);
+/// One line for a file of tests, if it has any.
+fn tell(place: &str, title: &str, report: &Report, took: Duration) {
     let count = |outcome| report.results.iter().filter(|test| test.outcome == outcome).count();
     let (passed, failed) = (count(Outcome::Passed), count(Outcome::Failed));
-    // A package without examples prints nothing at all.
-    let nothing = output.trim().is_empty();
-    if !nothing && (passed + failed > 0 || ended != Ended::Well) {
-        let took = Seconds(started.elapsed());
+    if passed + failed > 0 {
+        let took = Seconds(took);
         println!("      {place:>6}  {passed:>4} passed {failed:>3} failed {took:>8}  {title}");
     }
-    let complaint = match ended {
-        Ended::Well if nothing => None,
-        Ended::Well => report.complaint(),
-        Ended::Badly => Some(report.complaint().unwrap_or_else(|| format!("{failed} failed"))),
-        Ended::Never => Some(format!("was killed after {}", Seconds(BINARY_TIME_MAX))),
-    };
-    if let Some(complaint) = complaint {
-        println!("{output}");
-        complaints.push(format!("{title}: {complaint}"));
-        let failures = report.results.iter().filter(|test| test.outcome == Outcome::Failed);
-        complaints.extend(failures.map(|test| format!("{title}: {} failed", test.name)));
-    }
-    results.extend(report.results);
-    Ok(())
 }
 
-/// Skipped tests are told; where `CI` is true none may be skipped, or it would prove less than it
-/// seems to.
-fn told_ignored(results: &[TestResult], complaints: &mut Vec<String>) {
+fn complaint(report: &Report, ended: Ended) -> Option<String> {
+    match ended {
+        Ended::Well => report.complaint(),
+        Ended::Badly => Some(report.complaint().unwrap_or_else(|| "tests failed".into())),
+        Ended::Never => Some(format!("was killed after {}", Seconds(BINARY_TIME_MAX))),
+    }
+}
+
+/// Failed tests are named once more at the end. Skipped ones are told; where `CI` is true none may
+/// be skipped, or it would prove less than it seems to.
+fn tell_failed_and_skipped(results: &[TestResult], complaints: &mut Vec<String>) {
     let in_ci = env::var_os("CI").is_some_and(|value| value == "true");
-    for test in results.iter().filter(|test| test.outcome == Outcome::Ignored) {
-        println!("      skipped: {} {}", test.package, test.name);
-        if in_ci {
-            complaints.push(format!("{} {} was skipped", test.package, test.name));
+    for TestResult { package, name, outcome } in results {
+        match outcome {
+            Outcome::Passed => (),
+            Outcome::Failed => complaints.push(format!("{package} {name} failed")),
+            Outcome::Ignored => println!("      skipped: {package} {name}"),
+        }
+        if in_ci && *outcome == Outcome::Ignored {
+            complaints.push(format!("{package} {name} was skipped"));
         }
     }
 }
 
-#[derive(PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Ended {
     Well,
     Badly,
