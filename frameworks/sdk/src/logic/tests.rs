@@ -1,0 +1,1 @@
+//! Decisions of the driver, one step at a time.
