@@ -65,8 +65,8 @@ pub trait Scheduler {
 
 /// A driver and its scheduler.
 pub struct Framework<S> {
-    driver: Driver,
-    scheduler: S,
+    pub(super) driver: Driver,
+    pub(super) scheduler: S,
 }
 
 impl<S: Scheduler> Framework<S> {
