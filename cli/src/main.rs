@@ -1,2 +1,26 @@
-//! The `airside` command.
-fn main() {}
+//! The `airside` command: arguments to calls, answers to words. It decides nothing about clusters; what does is in the
+//! crates that it wires together.
+
+#![expect(dead_code, reason = "the commands that use it follow")]
+
+mod arguments;
+mod cluster;
+mod environment;
+mod local;
+mod output;
+mod supervise;
+mod units;
+
+use std::process::ExitCode;
+
+use environment::Environment;
+
+/// Delivery between nodes costs far less with it than with the system's.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    let environment = Environment::of_this_process();
+    let _ = arguments::parse(std::env::args_os(), &environment);
+    ExitCode::SUCCESS
+}
