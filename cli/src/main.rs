@@ -6,8 +6,10 @@
 mod arguments;
 mod cluster;
 mod environment;
+mod lists;
 mod local;
 mod output;
+mod prefix;
 mod supervise;
 mod units;
 
