@@ -5,6 +5,7 @@
 
 mod arguments;
 mod cluster;
+mod ending;
 mod environment;
 mod lists;
 mod local;
@@ -12,6 +13,7 @@ mod output;
 mod prefix;
 mod supervise;
 mod units;
+mod up;
 
 use std::process::ExitCode;
 
