@@ -1,1 +1,68 @@
 //! Typed actors on actix that talk over TCP.
+//!
+//! ```
+//! use std::time::Duration;
+//! use actix::{Actor, Handler};
+//! use libactor::{Accepts, Asked, Context, Message, Name, Node, NodeConfig, Question, Spawn};
+//! use serde::{Deserialize, Serialize};
+//!
+//! #[derive(Serialize, Deserialize)]
+//! struct Double(u32);
+//! impl Message for Double { const NAME: &'static str = "doc.Double"; }
+//! impl Question for Double { type Answer = Doubled; }
+//!
+//! #[derive(Serialize, Deserialize)]
+//! struct Doubled(u32);
+//! impl Message for Doubled { const NAME: &'static str = "doc.Doubled"; }
+//!
+//! struct Doubler;
+//! impl Actor for Doubler { type Context = Context<Self>; }
+//! impl Handler<Asked<Double>> for Doubler {
+//!     type Result = ();
+//!     fn handle(&mut self, asked: Asked<Double>, _: &mut Context<Self>) {
+//!         asked.reply.send(Doubled(asked.question.0 * 2));
+//!     }
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let there = Node::start(NodeConfig::loopback()).await?;
+//! there.spawn(Spawn::named("doubler").accepts(Accepts::new().asks::<Double>()), |_| Doubler)?;
+//!
+//! let here = Node::start(NodeConfig::default()).await?; // only dials
+//! let name: Name = format!("doubler@{}", there.address().expect("it listens")).parse()?;
+//! let answer = here.ask(&name, Double(21), Duration::from_secs(5)).await?;
+//! assert_eq!(answer.0, 42);
+//! # here.shutdown().await; there.shutdown().await;
+//! # Ok(()) }
+//! ```
+#![warn(missing_docs)]
+
+mod cell;
+mod config;
+mod conn;
+mod context;
+mod control;
+mod error;
+mod flow;
+mod message;
+mod metrics;
+mod node;
+mod pid;
+mod reply;
+pub mod session;
+pub mod wire;
+
+pub use cell::{Accepts, Handle};
+pub use config::{Foreign, Limits, NodeConfig, Timing};
+pub use context::{Context, TimerHandle};
+pub use control::DropReason;
+pub use error::{AskError, SpawnError, StartError, TellError};
+pub use flow::FlowId;
+pub use message::{
+    Asked, Blob, Down, DownReason, Lane, Message, Principal, Question, Received, Reply, Subjects,
+};
+pub use metrics::{Metrics, RefusalKind};
+pub use node::{Asking, MAILBOX, Node, Spawn};
+pub use pid::{Address, BadName, Name, NodeId, Pid};
+pub use session::Secret;

@@ -1,0 +1,372 @@
+//! One actor as the node sees it: its mailbox, its counts, and what remote peers may send it.
+
+use std::any::{Any, TypeId};
+use std::collections::HashMap;
+use std::marker::PhantomData;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+
+use actix::{Actor, Addr, Handler};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::context::{self, Context, Sending};
+use crate::control::{DropReason, Failure};
+use crate::error::{AskError, TellError};
+use crate::flow::{self, Head};
+use crate::message::{Asked, Down, DownReason, Lane, Message, Principal, Question, Received};
+use crate::pid::Pid;
+use crate::reply::Reply;
+use crate::wire;
+
+/// What reaches an actor beside its mailbox.
+#[derive(Debug)]
+pub(crate) enum Event {
+    /// A timer's time has come, or a future is done.
+    Fire(u64),
+    /// It was cancelled.
+    Forget(u64),
+    Stop,
+}
+
+/// What is known of an actor without its type.
+pub(crate) struct Meta {
+    pub(crate) pid: Pid,
+    pub(crate) name: Option<String>,
+    pub(crate) events: mpsc::UnboundedSender<Event>,
+    /// Messages that entered the mailbox.
+    pub(crate) enqueued: AtomicU64,
+    /// Messages whose handler returned. Written by the actor's thread only.
+    handled: AtomicU64,
+    pub(crate) stopped: AtomicBool,
+}
+
+impl Meta {
+    pub(crate) fn new(
+        pid: Pid,
+        name: Option<String>,
+        events: mpsc::UnboundedSender<Event>,
+    ) -> Self {
+        let (enqueued, handled, stopped) = Default::default();
+        Self { pid, name, events, enqueued, handled, stopped }
+    }
+
+    pub(crate) fn handled_one(&self) {
+        self.handled.store(self.handled.load(Relaxed) + 1, Relaxed);
+    }
+
+    pub(crate) fn handled(&self) -> u64 {
+        self.handled.load(Relaxed)
+    }
+
+    /// In the mailbox now.
+    pub(crate) fn queued(&self) -> u64 {
+        // Read in this order the difference is never too small.
+        let handled = self.handled();
+        self.enqueued.load(Relaxed).saturating_sub(handled)
+    }
+}
+
+/// An actor with its type.
+pub(crate) struct ActorCell<A: Actor> {
+    /// The only sender of the mailbox: its bound holds exactly, since actix grants each clone one message more.
+    pub(crate) address: Addr<A>,
+    pub(crate) meta: Arc<Meta>,
+}
+
+impl<A: Actor<Context = Context<A>>> ActorCell<A> {
+    /// Puts a message into the mailbox, or gives it back.
+    pub(crate) fn put<M>(&self, message: M, sending: Sending) -> Result<(), (M, TellError)>
+    where
+        A: Handler<M>,
+        M: actix::Message<Result = ()> + Send + 'static,
+    {
+        self.meta.enqueued.fetch_add(1, Relaxed);
+        context::set_sending(sending);
+        let sent = self.address.try_send(message);
+        sent.map_err(|error| {
+            // It never was in the mailbox; its credit goes back with what is taken here.
+            drop(context::take_sending());
+            self.meta.enqueued.fetch_sub(1, Relaxed);
+            match error {
+                actix::prelude::SendError::Full(message) => (message, TellError::Full),
+                actix::prelude::SendError::Closed(message) => (message, TellError::Stopped),
+            }
+        })
+    }
+}
+
+/// A handle to a local actor, with its type: sends are checked by the compiler and move the value.
+pub struct Handle<A: Actor>(pub(crate) Arc<ActorCell<A>>);
+
+impl<A: Actor> Clone for Handle<A> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<A: Actor> std::fmt::Debug for Handle<A> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Handle({})", self.0.meta.pid)
+    }
+}
+
+impl<A: Actor<Context = Context<A>>> Handle<A> {
+    /// The actor's pid.
+    pub fn pid(&self) -> Pid {
+        self.0.meta.pid
+    }
+
+    /// Sends a message; never waits.
+    pub fn tell<M: Message>(&self, message: M) -> Result<(), TellError>
+    where
+        A: Handler<Received<M>>,
+    {
+        const { assert!(!matches!(M::LANE, Lane::Control), "the control lane is the runtime's") };
+        let sending = Sending::of(&message, flow::next_head(0));
+        let received =
+            Received { from: self.sender(&sending.head), principal: Principal::Local, message };
+        self.0.put(received, sending).map_err(|(_, error)| error)
+    }
+
+    /// Asks and waits for the answer.
+    pub async fn ask<Q: Question>(&self, question: Q) -> Result<Q::Answer, AskError>
+    where
+        A: Handler<Asked<Q>>,
+    {
+        let sending = Sending::of(&question, flow::next_head(0));
+        let (reply, answer) = Reply::local();
+        let from = self.sender(&sending.head);
+        let asked = Asked { from, principal: Principal::Local, question, reply };
+        self.0.put(asked, sending).map_err(|(_, error)| error)?;
+        answered(answer, &self.0.meta).await
+    }
+
+    /// Stops the actor once it has handled what it is at.
+    pub fn stop(&self) {
+        let _ = self.0.meta.events.send(Event::Stop);
+    }
+
+    /// Whether the actor has ended.
+    pub fn stopped(&self) -> bool {
+        self.0.meta.stopped.load(Relaxed)
+    }
+
+    /// Messages in its mailbox.
+    pub fn queued(&self) -> u64 {
+        self.0.meta.queued()
+    }
+
+    fn sender(&self, head: &Head) -> Option<Pid> {
+        local_sender(head, &self.0.meta)
+    }
+}
+
+/// The sender of a local message, as a pid.
+fn local_sender(head: &Head, near: &Meta) -> Option<Pid> {
+    if head.sender.is_nobody() { None } else { Some(head.sender.via(near.pid.via)) }
+}
+
+pub(crate) async fn answered<R>(
+    answer: oneshot::Receiver<Result<R, AskError>>,
+    by: &Meta,
+) -> Result<R, AskError> {
+    match answer.await {
+        Ok(Ok(answer)) => Ok(answer),
+        Ok(Err(AskError::NoAnswer)) | Err(_) if by.stopped.load(Relaxed) => {
+            Err(AskError::Down(DownReason::Stopped))
+        }
+        Ok(Err(error)) => Err(error),
+        Err(_) => Err(AskError::NoAnswer),
+    }
+}
+
+/// A message or question that came from the wire.
+pub(crate) struct Arrival<'a> {
+    pub(crate) payload: &'a [u8],
+    pub(crate) from: Option<Pid>,
+    pub(crate) principal: Principal,
+    pub(crate) head: Head,
+    pub(crate) credit: Option<crate::conn::Credit>,
+    pub(crate) reply: Option<crate::reply::Remote>,
+}
+
+type Decode<A> = Box<dyn Fn(&ActorCell<A>, Arrival<'_>) -> Result<(), DropReason> + Send + Sync>;
+/// How a local actor is told or asked by pid, found by the message's type.
+pub(crate) type Tell<M> = Box<dyn Fn(M, Head) -> Result<(), (M, TellError)> + Send + Sync>;
+pub(crate) type Ask<Q> =
+    Box<dyn Fn(Q, Head, Reply<<Q as Question>::Answer>) -> Result<(), TellError> + Send + Sync>;
+type Local<A> = Box<dyn FnOnce(&Arc<ActorCell<A>>) -> Box<dyn Any + Send + Sync> + Send>;
+
+/// What others may send to an actor by its pid or name, this node or another. Only these types are decoded.
+pub struct Accepts<A: Actor> {
+    remote: Vec<(&'static str, Decode<A>)>,
+    local: Vec<(TypeId, Local<A>)>,
+    of: PhantomData<fn(A)>,
+}
+
+impl<A: Actor<Context = Context<A>>> Default for Accepts<A> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<A: Actor<Context = Context<A>>> Accepts<A> {
+    /// Nothing yet.
+    pub fn new() -> Self {
+        Self { remote: Vec::new(), local: Vec::new(), of: PhantomData }
+    }
+
+    /// Messages of type `M`.
+    #[must_use]
+    pub fn tells<M: Message>(mut self) -> Self
+    where
+        A: Handler<Received<M>>,
+    {
+        let decode = |cell: &ActorCell<A>, arrival: Arrival<'_>| {
+            let message: M =
+                wire::decode(arrival.payload).map_err(|_| DropReason::UnknownVariant)?;
+            let sending = Sending { credit: arrival.credit, ..Sending::of(&message, arrival.head) };
+            let received = Received { from: arrival.from, principal: arrival.principal, message };
+            cell.put(received, sending).map_err(|(_, error)| dropped(&error))
+        };
+        self.remote.push((M::NAME, Box::new(decode)));
+        let local = |cell: &Arc<ActorCell<A>>| {
+            let cell = Arc::downgrade(cell);
+            let tell: Tell<M> = Box::new(move |message, head| {
+                let Some(cell) = cell.upgrade() else {
+                    return Err((message, TellError::Stopped));
+                };
+                let sending = Sending::of(&message, head);
+                let received = Received {
+                    from: local_sender(&head, &cell.meta),
+                    principal: Principal::Local,
+                    message,
+                };
+                cell.put(received, sending).map_err(|(received, error)| (received.message, error))
+            });
+            Box::new(tell) as Box<dyn Any + Send + Sync>
+        };
+        self.local.push((TypeId::of::<Tell<M>>(), Box::new(local)));
+        self
+    }
+
+    /// Questions of type `Q`.
+    #[must_use]
+    pub fn asks<Q: Question>(mut self) -> Self
+    where
+        A: Handler<Asked<Q>>,
+    {
+        let decode = |cell: &ActorCell<A>, arrival: Arrival<'_>| {
+            let Some(remote) = arrival.reply else {
+                return Err(DropReason::NotAccepted);
+            };
+            let question: Q = match wire::decode(arrival.payload) {
+                Ok(question) => question,
+                Err(error) => {
+                    remote.fail(Failure::Refused(error.to_string()));
+                    return Err(DropReason::UnknownVariant);
+                }
+            };
+            let sending =
+                Sending { credit: arrival.credit, ..Sending::of(&question, arrival.head) };
+            let reply = Reply::remote(remote);
+            let asked = Asked { from: arrival.from, principal: arrival.principal, question, reply };
+            cell.put(asked, sending).map_err(|(asked, error)| {
+                let why = if error == TellError::Full {
+                    Failure::Full
+                } else {
+                    Failure::Down(DownReason::Stopped)
+                };
+                asked.reply.fail(why);
+                dropped(&error)
+            })
+        };
+        self.remote.push((Q::NAME, Box::new(decode)));
+        let local = |cell: &Arc<ActorCell<A>>| {
+            let cell = Arc::downgrade(cell);
+            let ask: Ask<Q> = Box::new(move |question, head, reply| {
+                let cell = cell.upgrade().ok_or(TellError::Stopped)?;
+                let sending = Sending::of(&question, head);
+                let asked = Asked {
+                    from: local_sender(&head, &cell.meta),
+                    principal: Principal::Local,
+                    question,
+                    reply,
+                };
+                cell.put(asked, sending).map_err(|(_, error)| error)
+            });
+            Box::new(ask) as Box<dyn Any + Send + Sync>
+        };
+        self.local.push((TypeId::of::<Ask<Q>>(), Box::new(local)));
+        self
+    }
+
+    /// Says that the actor links: nothing to decode, the bound is the point.
+    #[must_use]
+    pub fn links(self) -> Self
+    where
+        A: Handler<Down>,
+    {
+        self
+    }
+
+    /// Two types of one name, if there are.
+    pub(crate) fn twice(&self) -> Option<&'static str> {
+        let mut names: Vec<_> = self.remote.iter().map(|(name, _)| *name).collect();
+        names.sort_unstable();
+        names.windows(2).find(|pair| pair[0] == pair[1]).map(|pair| pair[0])
+    }
+
+    /// The actor as the node keeps it.
+    pub(crate) fn entry(self, cell: &Arc<ActorCell<A>>) -> Entry {
+        let local = self.local.into_iter().map(|(id, local)| (id, local(cell))).collect();
+        let remote: HashMap<u64, Decode<A>> =
+            self.remote.into_iter().map(|(name, decode)| (wire::tag(name), decode)).collect();
+        let mine = Arc::clone(cell);
+        let arrive = move |tag: u64, arrival: Arrival<'_>| match remote.get(&tag) {
+            Some(decode) => decode(&mine, arrival),
+            None => {
+                if let Some(remote) = arrival.reply {
+                    remote.fail(Failure::Refused(
+                        "the actor does not accept such questions".to_owned(),
+                    ));
+                }
+                Err(DropReason::NotAccepted)
+            }
+        };
+        Entry { meta: Arc::clone(&cell.meta), local, arrive: Box::new(arrive) }
+    }
+}
+
+fn dropped(error: &TellError) -> DropReason {
+    match error {
+        TellError::Full => DropReason::MailboxFull,
+        TellError::Stopped => DropReason::Stale,
+        TellError::NotAccepted(_) => DropReason::NotAccepted,
+        TellError::Unreachable(_)
+        | TellError::TooLarge { .. }
+        | TellError::TooNew { .. }
+        | TellError::Encode(_) => DropReason::Unreachable,
+    }
+}
+
+type Arrive = Box<dyn Fn(u64, Arrival<'_>) -> Result<(), DropReason> + Send + Sync>;
+
+/// An actor in its node's table.
+pub(crate) struct Entry {
+    pub(crate) meta: Arc<Meta>,
+    local: HashMap<TypeId, Box<dyn Any + Send + Sync>>,
+    arrive: Arrive,
+}
+
+impl Entry {
+    /// How to tell or ask it, if it accepts that.
+    pub(crate) fn local<T: 'static>(&self) -> Option<&T> {
+        self.local.get(&TypeId::of::<T>())?.downcast_ref()
+    }
+
+    /// A message from the wire.
+    pub(crate) fn arrive(&self, tag: u64, arrival: Arrival<'_>) -> Result<(), DropReason> {
+        (self.arrive)(tag, arrival)
+    }
+}

@@ -1,0 +1,136 @@
+//! Every setting of a node and its default.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpStream;
+
+use crate::node::Node;
+use crate::session::Secret;
+
+/// Takes connections on the node's port that are not actors': HTTP, TLS. Called on one of the node's threads, inside
+/// its runtime; nothing of the stream has been consumed.
+pub type Foreign = Arc<dyn Fn(Node, TcpStream, SocketAddr) + Send + Sync>;
+
+/// How a node is started.
+#[derive(Clone)]
+pub struct NodeConfig {
+    /// Where to listen; port 0 takes a free one. `None`: a node that only dials.
+    pub listen: Option<SocketAddr>,
+    /// What others are told to dial, if it differs from `listen`. A port of 0 means the real one.
+    pub advertise: Option<SocketAddr>,
+    /// The cluster's secret. Nodes with and without one refuse each other.
+    pub secret: Option<Secret>,
+    /// Where the ring file of the recorder goes; `None` keeps recordings in memory only.
+    pub work_dir: Option<PathBuf>,
+    /// The newest version of the messages that this process speaks.
+    pub version: u32,
+    /// The oldest version of the messages that it still understands.
+    pub oldest_version: u32,
+    /// Whether what is handled is recorded.
+    pub record: bool,
+    /// Threads for actors; 0 means one a core, at least two.
+    pub threads: usize,
+    /// Bounds of everything.
+    pub limits: Limits,
+    /// Rhythms and time-outs.
+    pub timing: Timing,
+    /// Takes the connections that are not ours; without it they are refused in words.
+    pub foreign: Option<Foreign>,
+}
+
+impl Default for NodeConfig {
+    fn default() -> Self {
+        Self {
+            listen: None,
+            advertise: None,
+            secret: None,
+            work_dir: None,
+            version: 1,
+            oldest_version: 1,
+            record: true,
+            threads: 0,
+            limits: Limits::default(),
+            timing: Timing::default(),
+            foreign: None,
+        }
+    }
+}
+
+impl NodeConfig {
+    /// A node that listens on a free port of the loopback interface.
+    pub fn loopback() -> Self {
+        Self { listen: Some(SocketAddr::from(([127, 0, 0, 1], 0))), ..Self::default() }
+    }
+}
+
+/// Bounds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of one message, headers included.
+    pub message: usize,
+    /// Bytes buffered for a connection's lane before a tell is `Full`; one message may pass the line.
+    pub buffer: usize,
+    /// Messages that one actor may have sent to another on one lane and that were not yet handled.
+    pub window: u32,
+    /// Connections at once, in and out.
+    pub connections: usize,
+    /// Asks of this node that wait for an answer.
+    pub asks: usize,
+    /// The kernel's send and receive buffer of a connection: what a heartbeat may have to wait behind.
+    pub socket_buffer: usize,
+    /// Bytes in memory of messages that have no subjects.
+    pub chatter_ring: usize,
+    /// Bytes in memory of messages that have subjects.
+    pub flow_ring: usize,
+    /// Bytes of the ring file in the work directory.
+    pub ring_file: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            message: 64 << 20,
+            buffer: 1 << 20,
+            window: 4096,
+            connections: 65_536,
+            asks: 1 << 20,
+            socket_buffer: 128 << 10,
+            chatter_ring: 8 << 20,
+            flow_ring: 24 << 20,
+            ring_file: 64 << 20,
+        }
+    }
+}
+
+/// Rhythms and time-outs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timing {
+    /// How often each side of a connection says what it received.
+    pub heartbeat: Duration,
+    /// Silence after which a connection is lost.
+    pub silence: Duration,
+    /// How long dialling may take.
+    pub dial: Duration,
+    /// How long a connection may take to say what it is and to shake hands.
+    pub handshake: Duration,
+    /// How long a peer's buffer may stay full before it is cut.
+    pub full: Duration,
+    /// How long a handler may run, or a mailbox may only grow, before the watchdog names it.
+    pub watchdog: Duration,
+}
+
+impl Default for Timing {
+    fn default() -> Self {
+        Self {
+            heartbeat: Duration::from_secs(1),
+            silence: Duration::from_secs(10),
+            dial: Duration::from_secs(5),
+            handshake: Duration::from_secs(5),
+            full: Duration::from_secs(10),
+            watchdog: Duration::from_secs(1),
+        }
+    }
+}

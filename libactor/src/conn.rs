@@ -1,0 +1,348 @@
+//! One connection as its senders see it: three lane buffers into which messages are encoded by whoever sends them.
+//!
+//! It exists from the moment somebody dials: what is sent before the handshake is over waits in the buffers.
+
+mod read;
+mod write;
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+
+use serde::Serialize;
+use tokio::sync::Notify;
+
+use crate::control::Control;
+use crate::error::TellError;
+use crate::flow::{self, Head};
+use crate::message::Lane;
+use crate::pid::Life;
+use crate::session::Peer;
+use crate::wire::{FLAGS_AT, FRAME_HEADER, FrameWriter, Header, Kind, RELAYED, WireError};
+
+pub(crate) use read::{Windows, read_loop};
+pub(crate) use write::write_loop;
+
+/// Who sends to whom on a lane: what a window of credit is kept for.
+type Pair = (u64, Life);
+
+#[derive(Default)]
+struct LaneBuffer {
+    /// Whole frames that the writer has not fetched.
+    bytes: Vec<u8>,
+    /// Bytes here and with the writer.
+    waiting: usize,
+    /// Messages here and with the writer, not yet handed to the kernel.
+    messages: u64,
+    /// Messages of each pair that the peer has not yet handled.
+    outstanding: HashMap<Pair, u32>,
+    /// The newest message in the buffer: matters while the peer's version is unknown.
+    newest: u32,
+    /// Why nothing more is taken.
+    closed: Option<String>,
+}
+
+/// A connection, or the attempt at one.
+pub(crate) struct Conn {
+    pub(crate) id: u64,
+    /// What was dialled; `None` if the peer dialled.
+    pub(crate) dialled: Option<String>,
+    /// Known once the handshake is over.
+    pub(crate) peer: OnceLock<Peer>,
+    /// Where a third node reaches an actor of ours that does not listen: the peer.
+    pub(crate) way: OnceLock<SocketAddr>,
+    /// This node, if it does not listen.
+    pub(crate) needs_way: Option<u64>,
+    lanes: [Mutex<LaneBuffer>; 3],
+    wake: Notify,
+    closed: AtomicBool,
+    /// Bytes that the writer has given to the kernel; shows progress.
+    written: AtomicU64,
+    limits: Bounds,
+    /// Per lane (normal, bulk): what was handed to the kernel, what the peer confirmed, what was received.
+    pub(crate) handed: [AtomicU64; 2],
+    pub(crate) confirmed: [AtomicU64; 2],
+    pub(crate) received: [AtomicU64; 2],
+    pub(crate) heard: AtomicU64,
+}
+
+/// The bounds that matter here.
+#[derive(Clone, Copy)]
+pub(crate) struct Bounds {
+    pub(crate) message: usize,
+    pub(crate) buffer: usize,
+    pub(crate) window: u32,
+    /// The version this process speaks: what counts until the peer's is known.
+    pub(crate) version: u32,
+}
+
+/// One message of a user, ready to be encoded.
+pub(crate) struct Outgoing<'a, T> {
+    pub(crate) kind: Kind,
+    pub(crate) lane: Lane,
+    pub(crate) to: Life,
+    pub(crate) name: &'a str,
+    pub(crate) head: Head,
+    pub(crate) tag: u64,
+    pub(crate) ask: u64,
+    pub(crate) since: u32,
+    pub(crate) label: &'static str,
+    pub(crate) value: &'a T,
+}
+
+impl Conn {
+    pub(crate) fn new(
+        id: u64,
+        dialled: Option<String>,
+        limits: Bounds,
+        needs_way: Option<u64>,
+    ) -> Self {
+        Self {
+            id,
+            dialled,
+            peer: OnceLock::new(),
+            way: OnceLock::new(),
+            needs_way,
+            lanes: Default::default(),
+            wake: Notify::new(),
+            closed: AtomicBool::new(false),
+            written: AtomicU64::new(0),
+            limits,
+            handed: Default::default(),
+            confirmed: Default::default(),
+            received: Default::default(),
+            heard: AtomicU64::new(flow::now_ms()),
+        }
+    }
+
+    fn lane(&self, lane: Lane) -> MutexGuard<'_, LaneBuffer> {
+        self.lanes[lane.index()].lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed.load(Relaxed)
+    }
+
+    /// What people call the other side.
+    pub(crate) fn peer_name(&self) -> String {
+        let node = || self.peer.get().map(|peer| format!("node {:016x}", peer.node));
+        self.dialled.clone().or_else(node).unwrap_or_else(|| "a peer".to_owned())
+    }
+
+    /// Encodes a message of a user into its lane's buffer, or says why not.
+    pub(crate) fn send<T: Serialize>(&self, message: &Outgoing<'_, T>) -> Result<(), TellError> {
+        let speaks = self.peer.get().map_or(self.limits.version, |peer| peer.version);
+        if message.since > speaks {
+            return Err(TellError::TooNew { needs: message.since, speaks });
+        }
+        let way = self.needs_way.zip(self.way.get().copied());
+        let mut lane = self.lane(message.lane);
+        if let Some(why) = &lane.closed {
+            return Err(TellError::Unreachable(why.clone()));
+        }
+        if lane.waiting >= self.limits.buffer {
+            return Err(TellError::Full);
+        }
+        let pair = (message.head.sender.actor, message.to);
+        let windowed = message.kind != Kind::Answer && !message.to.is_nobody();
+        if windowed && lane.outstanding.get(&pair).is_some_and(|now| *now >= self.limits.window) {
+            return Err(TellError::Full);
+        }
+        let Outgoing { kind, to, name, head, tag, ask, .. } = *message;
+        let header =
+            Header { kind, relayed: false, to, name, head, tag, ask }.bytes(flow::now_ms());
+        let mut writer = FrameWriter::new(&mut lane.bytes, message.lane, self.limits.message);
+        let encoded = writer
+            .put(&header)
+            .and_then(|()| writer.put(name.as_bytes()))
+            .and_then(|()| writer.payload(message.value, way));
+        if let Err(error) = encoded {
+            writer.undo();
+            return Err(match error {
+                WireError::TooLarge { limit } => TellError::TooLarge { limit },
+                _ => TellError::Encode(message.label),
+            });
+        }
+        let bytes = writer.finish();
+        lane.newest = lane.newest.max(message.since);
+        if windowed {
+            *lane.outstanding.entry(pair).or_default() += 1;
+        }
+        self.added(lane, bytes);
+        Ok(())
+    }
+
+    fn added(&self, mut lane: MutexGuard<'_, LaneBuffer>, bytes: usize) {
+        let slept = lane.bytes.len() == bytes;
+        lane.waiting += bytes;
+        lane.messages += 1;
+        drop(lane);
+        if slept {
+            self.wake.notify_one();
+        }
+    }
+
+    /// Passes on a message of another node, as it came but for the mark that it was relayed.
+    pub(crate) fn relay(&self, on: Lane, message: &[u8]) -> Result<(), TellError> {
+        let mut lane = self.lane(on);
+        if let Some(why) = &lane.closed {
+            return Err(TellError::Unreachable(why.clone()));
+        }
+        if lane.waiting >= self.limits.buffer {
+            return Err(TellError::Full);
+        }
+        let (before, rest) = message.split_at(FLAGS_AT);
+        let mut writer = FrameWriter::new(&mut lane.bytes, on, self.limits.message);
+        let encoded = writer
+            .put(before)
+            .and_then(|()| writer.put(&[rest[0] | RELAYED]))
+            .and_then(|()| writer.put(&rest[1..]));
+        if encoded.is_err() {
+            writer.undo();
+            return Err(TellError::TooLarge { limit: self.limits.message });
+        }
+        let bytes = writer.finish();
+        self.added(lane, bytes);
+        Ok(())
+    }
+
+    /// A statement of the runtime for node `to`. Its lane has room for what the bounded tables of the node can cause;
+    /// a peer that lets it grow beyond that is cut.
+    pub(crate) fn control(&self, to: Life, ask: u64, what: &Control) {
+        let mut lane = self.lane(Lane::Control);
+        if lane.closed.is_some() {
+            return;
+        }
+        if lane.waiting >= self.limits.buffer.saturating_mul(16) {
+            drop(lane);
+            self.close("the peer does not read: its control lane is full");
+            return;
+        }
+        let head = Head { sender: Life { actor: 0, ..Life::NOBODY }, ..Head::default() };
+        let header =
+            Header { kind: Kind::Control, relayed: false, to, name: "", head, tag: 0, ask };
+        let mut writer = FrameWriter::new(&mut lane.bytes, Lane::Control, self.limits.message);
+        let encoded = writer.put(&header.bytes(0)).and_then(|()| writer.payload(what, None));
+        if encoded.is_err() {
+            writer.undo();
+            return;
+        }
+        let bytes = writer.finish();
+        self.added(lane, bytes);
+    }
+
+    /// The peer handled more messages of a pair.
+    pub(crate) fn credit(&self, lane: Lane, sender: u64, receiver: Life, handled: u32) {
+        let mut lane = self.lane(lane);
+        if let Some(now) = lane.outstanding.get_mut(&(sender, receiver)) {
+            *now = now.saturating_sub(handled);
+            if *now == 0 {
+                lane.outstanding.remove(&(sender, receiver));
+            }
+        }
+    }
+
+    /// Nothing more is taken or read. The tasks of the connection notice and end.
+    pub(crate) fn close(&self, why: &str) {
+        for lane in Lane::ALL {
+            self.lane(lane).closed.get_or_insert_with(|| why.to_owned());
+        }
+        self.closed.store(true, Relaxed);
+        self.wake.notify_one();
+    }
+
+    /// Why it is closed.
+    pub(crate) fn reason(&self) -> Option<String> {
+        self.lane(Lane::Control).closed.clone()
+    }
+
+    /// Whether a lane of users is full, and how far the writer has come: no progress while full means a stuck peer.
+    pub(crate) fn fullness(&self) -> (bool, u64) {
+        let full = [Lane::Normal, Lane::Bulk]
+            .into_iter()
+            .any(|lane| self.lane(lane).waiting >= self.limits.buffer);
+        (full, self.written.load(Relaxed))
+    }
+
+    /// The newest message buffered so far.
+    pub(crate) fn newest(&self) -> u32 {
+        Lane::ALL.into_iter().map(|lane| self.lane(lane).newest).max().unwrap_or(0)
+    }
+
+    /// Messages of users that wait here and with the writer.
+    pub(crate) fn queued(&self) -> u64 {
+        [Lane::Normal, Lane::Bulk].into_iter().map(|lane| self.lane(lane).messages).sum()
+    }
+
+    /// Throws away what users' lanes hold; how many messages.
+    pub(crate) fn discard(&self) -> u64 {
+        let mut dropped = 0;
+        for lane in [Lane::Normal, Lane::Bulk] {
+            let mut lane = self.lane(lane);
+            dropped += std::mem::take(&mut lane.messages);
+            lane.bytes = Vec::new();
+            lane.waiting = 0;
+            lane.outstanding = HashMap::new();
+        }
+        dropped
+    }
+
+    /// Handed to the kernel and not confirmed.
+    pub(crate) fn unconfirmed(&self) -> u64 {
+        let sum = |of: &[AtomicU64; 2]| of[0].load(Relaxed) + of[1].load(Relaxed);
+        sum(&self.handed).saturating_sub(sum(&self.confirmed))
+    }
+
+    /// What was received, for heartbeats.
+    pub(crate) fn received(&self) -> [u64; 2] {
+        [self.received[0].load(Relaxed), self.received[1].load(Relaxed)]
+    }
+
+    /// What the peer says it received. A peer cannot confirm more than it got.
+    pub(crate) fn confirm(&self, received: [u64; 2]) {
+        for (at, count) in received.into_iter().enumerate() {
+            let most = self.handed[at].load(Relaxed);
+            self.confirmed[at].fetch_max(count.min(most), Relaxed);
+        }
+    }
+}
+
+/// Messages that end in these whole frames.
+fn messages_in(mut frames: &[u8]) -> u64 {
+    let mut count = 0;
+    while let Some(&[a, b, c, d]) = frames.first_chunk::<4>() {
+        count += u64::from(frames.get(5).is_some_and(|flags| flags & 2 != 0));
+        let whole = u32::from_le_bytes([a, b, c, d]) as usize + 4;
+        debug_assert!(whole >= FRAME_HEADER, "our own frames have headers");
+        frames = frames.get(whole..).unwrap_or_default();
+    }
+    count
+}
+
+/// A window of credit, as the receiving side keeps it.
+pub(crate) struct Window {
+    pub(crate) conn: Arc<Conn>,
+    pub(crate) sender: Life,
+    pub(crate) receiver: Life,
+    pub(crate) lane: Lane,
+    pub(crate) batch: u64,
+    pub(crate) handled: AtomicU64,
+}
+
+/// One message's claim on its window; gives it back when it goes.
+pub(crate) struct Credit(pub(crate) Arc<Window>);
+
+impl Drop for Credit {
+    fn drop(&mut self) {
+        let window = &self.0;
+        if window.handled.fetch_add(1, Relaxed) + 1 < window.batch {
+            return;
+        }
+        let handled = u32::try_from(window.handled.swap(0, Relaxed)).unwrap_or(u32::MAX);
+        let lane = u8::try_from(window.lane.index()).expect("three lanes");
+        let credit =
+            Control::Credit { sender: window.sender, receiver: window.receiver, lane, handled };
+        window.conn.control(window.sender, 0, &credit);
+    }
+}

@@ -1,0 +1,111 @@
+//! The reader of a connection: decodes from its buffer and delivers. It never waits for an actor.
+
+use std::collections::HashMap;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use bytes::{Buf, BytesMut};
+use tokio::io::{AsyncRead, AsyncReadExt};
+
+use super::{Conn, Credit, Window};
+use crate::flow;
+use crate::message::Lane;
+use crate::node::Node;
+use crate::pid::Life;
+use crate::wire::{Assembler, MAX_FRAME, WireError, next_frame};
+
+/// Frames after which other tasks of the thread get their turn.
+const FRAMES_A_TURN: usize = 64;
+/// Pairs remembered before those that owe nothing are forgotten.
+const MANY_WINDOWS: usize = 16_384;
+
+/// What ended a reader.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ReadEnd {
+    #[error("the peer closed the connection")]
+    Closed,
+    #[error("{0}")]
+    Io(#[from] io::Error),
+    #[error("the peer broke the protocol: {0}")]
+    Protocol(#[from] WireError),
+}
+
+/// Windows of credit of the pairs that send over a connection.
+#[derive(Default)]
+pub(crate) struct Windows(HashMap<(Life, u64, usize), Arc<Window>>);
+
+impl Windows {
+    /// The claim of one message.
+    pub(crate) fn claim(
+        &mut self,
+        conn: &Arc<Conn>,
+        sender: Life,
+        receiver: Life,
+        lane: Lane,
+    ) -> Credit {
+        if self.0.len() > MANY_WINDOWS {
+            self.0.retain(|_, window| {
+                Arc::strong_count(window) > 1 || window.handled.load(Relaxed) > 0
+            });
+        }
+        let window = self.0.entry((sender, receiver.actor, lane.index())).or_insert_with(|| {
+            let batch = u64::from(conn.limits.window / 4).max(1);
+            let conn = Arc::clone(conn);
+            Arc::new(Window { conn, sender, receiver, lane, batch, handled: AtomicU64::new(0) })
+        });
+        Credit(Arc::clone(window))
+    }
+}
+
+/// Runs until the connection ends.
+pub(crate) async fn read_loop(
+    node: &Node,
+    conn: &Arc<Conn>,
+    mut from: impl AsyncRead + Unpin,
+    sofar: BytesMut,
+) -> ReadEnd {
+    let mut buffer = sofar;
+    let mut assembler = Assembler::default();
+    let mut windows = Windows::default();
+    let limit = conn.limits.message;
+    loop {
+        let mut turn = 0;
+        while turn < FRAMES_A_TURN {
+            let frame = match next_frame(&buffer) {
+                Ok(Some(frame)) => frame,
+                Ok(None) => break,
+                Err(error) => return error.into(),
+            };
+            match assembler.push(&frame, &buffer, limit) {
+                Ok(Some(message)) => {
+                    if frame.lane != Lane::Control {
+                        conn.received[frame.lane.index() - 1].fetch_add(1, Relaxed);
+                    }
+                    if let Err(error) =
+                        node.arrived(conn, frame.lane, message.bytes(), &mut windows)
+                    {
+                        return error.into();
+                    }
+                }
+                Ok(None) => (),
+                Err(error) => return error.into(),
+            }
+            buffer.advance(frame.body.end);
+            turn += 1;
+        }
+        if conn.is_closed() {
+            return ReadEnd::Closed;
+        }
+        if turn == FRAMES_A_TURN {
+            tokio::task::yield_now().await;
+            continue;
+        }
+        buffer.reserve(MAX_FRAME);
+        match from.read_buf(&mut buffer).await {
+            Ok(0) => return ReadEnd::Closed,
+            Ok(_) => conn.heard.store(flow::now_ms(), Relaxed),
+            Err(error) => return error.into(),
+        }
+    }
+}

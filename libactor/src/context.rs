@@ -1,0 +1,351 @@
+//! What an actor has in its hands while it handles a message, and the envelope in which messages reach it.
+//!
+//! An actix context of our own: its `pack` puts the flow's head into every envelope, so that any send carries it.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::future::Future;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use actix::dev::{
+    AsyncContextParts, ContextParts, Envelope, EnvelopeProxy, MessageResponse, OneshotSender,
+    ToEnvelope,
+};
+use actix::fut::ActorFuture;
+use actix::{Actor, ActorContext, ActorState, Addr, AsyncContext, Handler, SpawnHandle};
+use tokio::sync::mpsc;
+
+use crate::cell::{Event, Meta};
+use crate::conn::Credit;
+use crate::error::{AskError, TellError};
+use crate::flow::{self, FlowId, Head};
+use crate::message::{Down, Message, Question, Subjects};
+use crate::node::Node;
+use crate::pid::{Address, Pid};
+
+type Callback<A> = Box<dyn FnOnce(&mut A, &mut Context<A>)>;
+
+/// The context of an actor of libactor: `type Context = libactor::Context<Self>`.
+pub struct Context<A: Actor<Context = Self>> {
+    parts: ContextParts<A>,
+    node: Node,
+    meta: Arc<Meta>,
+    callbacks: HashMap<u64, (Head, Callback<A>)>,
+    next: u64,
+}
+
+impl<A: Actor<Context = Self>> Context<A> {
+    pub(crate) fn new(
+        parts: ContextParts<A>,
+        node: Node,
+        meta: Arc<Meta>,
+        events: mpsc::UnboundedReceiver<Event>,
+    ) -> Self {
+        let mut context = Self { parts, node, meta, callbacks: HashMap::new(), next: 0 };
+        context.parts.spawn(Pump(events));
+        context
+    }
+
+    pub(crate) fn meta(&self) -> &Arc<Meta> {
+        &self.meta
+    }
+
+    /// This actor's pid.
+    pub fn pid(&self) -> Pid {
+        self.meta.pid
+    }
+
+    /// The node that hosts it.
+    pub fn node(&self) -> &Node {
+        &self.node
+    }
+
+    /// Sends a message; never waits.
+    pub fn tell<M: Message>(
+        &mut self,
+        to: impl Into<Address>,
+        message: M,
+    ) -> Result<(), TellError> {
+        self.node.tell(to, message)
+    }
+
+    /// Asks; `then` runs in this actor with the answer, or with why there is none.
+    pub fn ask<Q: Question>(
+        &mut self,
+        to: impl Into<Address>,
+        question: Q,
+        deadline: Duration,
+        then: impl FnOnce(&mut A, Result<Q::Answer, AskError>, &mut Self) + 'static,
+    ) {
+        let asked = self.node.ask(to, question, deadline);
+        self.run(asked, then);
+    }
+
+    /// Watches a pid: exactly one [`Down`] when it ends. One that is dead already gives its `Down` too.
+    pub fn link(&mut self, pid: Pid)
+    where
+        A: Handler<Down>,
+    {
+        let address = self.address();
+        let deliver = move |down| address.do_send(down);
+        self.node.link(self.meta.pid.life, pid, Box::new(deliver));
+    }
+
+    /// Watches no longer: a `Down` that is not yet in the mailbox does not come.
+    pub fn unlink(&mut self, pid: Pid) {
+        self.node.unlink(self.meta.pid.life, pid.life);
+    }
+
+    /// Runs `then` in this actor after a while, in the flow that is handled now.
+    pub fn after(
+        &mut self,
+        delay: Duration,
+        then: impl FnOnce(&mut A, &mut Self) + 'static,
+    ) -> TimerHandle {
+        self.later(tokio::time::sleep(delay), |actor, (), ctx| then(actor, ctx))
+    }
+
+    /// Runs a future beside this actor, and `then` in it with what came out, in the flow that is handled now.
+    pub fn run<F>(
+        &mut self,
+        future: F,
+        then: impl FnOnce(&mut A, F::Output, &mut Self) + 'static,
+    ) -> TimerHandle
+    where
+        F: Future + 'static,
+        F::Output: 'static,
+    {
+        self.later(future, then)
+    }
+
+    fn later<F>(
+        &mut self,
+        future: F,
+        then: impl FnOnce(&mut A, F::Output, &mut Self) + 'static,
+    ) -> TimerHandle
+    where
+        F: Future + 'static,
+        F::Output: 'static,
+    {
+        let output = Rc::new(RefCell::new(None));
+        let taken = Rc::clone(&output);
+        let callback = move |actor: &mut A, ctx: &mut Self| {
+            if let Some(output) = taken.take() {
+                then(actor, output, ctx);
+            }
+        };
+        self.next += 1;
+        let id = self.next;
+        let head = flow::next_head(0);
+        self.callbacks.insert(id, (head, Box::new(callback)));
+        let (events, me) = (self.meta.events.clone(), self.meta.pid.life);
+        let future = InFlow { head, me, future: Box::pin(future) };
+        let task = actix_rt::spawn(async move {
+            *output.borrow_mut() = Some(future.await);
+            // A stopped actor no longer listens, and has no use for the output.
+            let _ = events.send(Event::Fire(id));
+        });
+        TimerHandle { events: self.meta.events.clone(), id, task: task.abort_handle() }
+    }
+
+    /// Stops this actor once the current handler is done.
+    pub fn stop(&mut self) {
+        self.parts.stop();
+    }
+
+    /// Makes what is handled now the root of a new flow.
+    pub fn begin_flow(&mut self) -> FlowId {
+        flow::begin()
+    }
+
+    /// The flow of what is handled now.
+    pub fn flow(&self) -> FlowId {
+        flow::current()
+    }
+}
+
+/// A future polled within the flow that started it.
+struct InFlow<F> {
+    head: Head,
+    me: crate::pid::Life,
+    future: Pin<Box<F>>,
+}
+
+impl<F: Future> Future for InFlow<F> {
+    type Output = F::Output;
+
+    fn poll(mut self: Pin<&mut Self>, task: &mut std::task::Context<'_>) -> Poll<F::Output> {
+        let _turn = flow::enter(&self.head, self.me);
+        self.future.as_mut().poll(task)
+    }
+}
+
+/// A timer or a future that runs for an actor. Dropping it changes nothing.
+#[derive(Debug)]
+pub struct TimerHandle {
+    events: mpsc::UnboundedSender<Event>,
+    id: u64,
+    task: tokio::task::AbortHandle,
+}
+
+impl TimerHandle {
+    /// What it was to do is not done, even if its time has come and it waits to be handled.
+    pub fn cancel(self) {
+        self.task.abort();
+        let _ = self.events.send(Event::Forget(self.id));
+    }
+}
+
+/// Brings timers, outputs and the order to stop into the actor.
+struct Pump(mpsc::UnboundedReceiver<Event>);
+
+impl<A: Actor<Context = Context<A>>> ActorFuture<A> for Pump {
+    type Output = ();
+
+    fn poll(
+        mut self: Pin<&mut Self>,
+        actor: &mut A,
+        ctx: &mut Context<A>,
+        task: &mut std::task::Context<'_>,
+    ) -> Poll<()> {
+        while !ctx.waiting() {
+            match self.0.poll_recv(task) {
+                Poll::Ready(Some(Event::Fire(id))) => {
+                    if let Some((head, callback)) = ctx.callbacks.remove(&id) {
+                        let _turn = flow::enter(&head, ctx.meta.pid.life);
+                        callback(actor, ctx);
+                    }
+                }
+                Poll::Ready(Some(Event::Forget(id))) => {
+                    ctx.callbacks.remove(&id);
+                }
+                Poll::Ready(Some(Event::Stop)) => ctx.stop(),
+                Poll::Ready(None) | Poll::Pending => break,
+            }
+        }
+        Poll::Pending
+    }
+}
+
+impl<A: Actor<Context = Self>> ActorContext for Context<A> {
+    fn stop(&mut self) {
+        self.parts.stop();
+    }
+
+    fn terminate(&mut self) {
+        self.parts.terminate();
+    }
+
+    fn state(&self) -> ActorState {
+        self.parts.state()
+    }
+}
+
+impl<A: Actor<Context = Self>> AsyncContext<A> for Context<A> {
+    fn spawn<F: ActorFuture<A, Output = ()> + 'static>(&mut self, future: F) -> SpawnHandle {
+        self.parts.spawn(future)
+    }
+
+    fn wait<F: ActorFuture<A, Output = ()> + 'static>(&mut self, future: F) {
+        self.parts.wait(future);
+    }
+
+    fn waiting(&self) -> bool {
+        self.parts.waiting()
+    }
+
+    fn cancel_future(&mut self, handle: SpawnHandle) -> bool {
+        self.parts.cancel_future(handle)
+    }
+
+    fn address(&self) -> Addr<A> {
+        self.parts.address()
+    }
+}
+
+impl<A: Actor<Context = Self>> AsyncContextParts<A> for Context<A> {
+    fn parts(&mut self) -> &mut ContextParts<A> {
+        &mut self.parts
+    }
+}
+
+/// What travels in an envelope beside the message.
+pub(crate) struct Sending {
+    pub(crate) head: Head,
+    pub(crate) label: &'static str,
+    pub(crate) subjects: Option<Box<Subjects>>,
+    pub(crate) credit: Option<Credit>,
+}
+
+impl Sending {
+    /// For a message of a user, sent from this thread now.
+    pub(crate) fn of<M: Message>(message: &M, head: Head) -> Self {
+        let mut subjects = Subjects::default();
+        message.subjects(&mut subjects);
+        let subjects = if subjects.is_empty() { None } else { Some(Box::new(subjects)) };
+        Self { head, label: message.label(), subjects, credit: None }
+    }
+}
+
+thread_local! {
+    static SENDING: Cell<Option<Sending>> = const { Cell::new(None) };
+}
+
+/// What the next `pack` of this thread puts into its envelope.
+pub(crate) fn set_sending(sending: Sending) {
+    SENDING.set(Some(sending));
+}
+
+/// Takes it back after a send that did not reach `pack`.
+pub(crate) fn take_sending() -> Option<Sending> {
+    SENDING.take()
+}
+
+struct Proxy<M: actix::Message> {
+    sending: Sending,
+    /// Whether it counts: messages of users do, an actix message sent to a bare address does not.
+    counted: bool,
+    message: Option<M>,
+    answer: Option<OneshotSender<M::Result>>,
+}
+
+impl<A, M> EnvelopeProxy<A> for Proxy<M>
+where
+    A: Actor<Context = Context<A>> + Handler<M>,
+    M: actix::Message + Send + 'static,
+    M::Result: Send,
+{
+    fn handle(&mut self, actor: &mut A, ctx: &mut Context<A>) {
+        let Some(message) = self.message.take() else {
+            return;
+        };
+        let _turn = flow::enter(&self.sending.head, ctx.meta.pid.life);
+        actor.handle(message, ctx).handle(ctx, self.answer.take());
+        if self.counted {
+            ctx.meta.handled_one();
+        }
+        self.sending.credit = None;
+    }
+}
+
+impl<A, M> ToEnvelope<A, M> for Context<A>
+where
+    A: Actor<Context = Self> + Handler<M>,
+    M: actix::Message + Send + 'static,
+    M::Result: Send,
+{
+    fn pack(message: M, answer: Option<OneshotSender<M::Result>>) -> Envelope<A> {
+        let (sending, counted) = match take_sending() {
+            Some(sending) => (sending, true),
+            None => {
+                let label = std::any::type_name::<M>();
+                (Sending { head: flow::next_head(0), label, subjects: None, credit: None }, false)
+            }
+        };
+        Envelope::with_proxy(Box::new(Proxy { sending, counted, message: Some(message), answer }))
+    }
+}

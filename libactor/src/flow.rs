@@ -1,0 +1,236 @@
+//! Trace context: which cause set off what a thread is doing now, carried in the head of every envelope.
+
+use std::cell::Cell;
+use std::fmt;
+use std::sync::OnceLock;
+
+use serde::{Deserialize, Serialize};
+
+use crate::pid::Life;
+
+/// The causal tree of messages that one cause set off.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+pub struct FlowId(pub u128);
+
+impl fmt::Display for FlowId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:032x}", self.0)
+    }
+}
+
+/// 64 bytes in every envelope. Set by the runtime; there is no API to send without it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Head {
+    pub(crate) trace: u128,
+    /// This message.
+    pub(crate) span: u64,
+    /// The message in whose handling it was sent.
+    pub(crate) parent: u64,
+    /// 16 bits: how many messages that handling had sent before; 48 bits: deadline in ms of [`now_ms`], 0 = none.
+    pub(crate) order: u64,
+    pub(crate) sender: Life,
+}
+
+const DEADLINE_BITS: u32 = 48;
+const DEADLINE_MASK: u64 = (1 << DEADLINE_BITS) - 1;
+
+impl Head {
+    pub(crate) fn sequence(&self) -> u64 {
+        self.order >> DEADLINE_BITS
+    }
+
+    pub(crate) fn deadline(&self) -> u64 {
+        self.order & DEADLINE_MASK
+    }
+
+    /// On the wire the deadline is what is left of it, since clocks differ.
+    pub(crate) fn to_wire(self, now: u64) -> [u8; 64] {
+        let left = match self.deadline() {
+            0 => 0,
+            deadline => deadline.saturating_sub(now).max(1),
+        };
+        let mut out = [0; 64];
+        out[..16].copy_from_slice(&self.trace.to_le_bytes());
+        let words = [
+            self.span,
+            self.parent,
+            self.sequence() << DEADLINE_BITS | left,
+            self.sender.node,
+            self.sender.incarnation,
+            self.sender.actor,
+        ];
+        for (at, word) in words.iter().enumerate() {
+            out[16 + at * 8..24 + at * 8].copy_from_slice(&word.to_le_bytes());
+        }
+        out
+    }
+
+    pub(crate) fn from_wire(bytes: [u8; 64], now: u64) -> Self {
+        let word = |at: usize| u64::from_le_bytes(std::array::from_fn(|i| bytes[at + i]));
+        let left = word(32) & DEADLINE_MASK;
+        let deadline = if left == 0 { 0 } else { (now + left) & DEADLINE_MASK };
+        Self {
+            trace: u128::from_le_bytes(std::array::from_fn(|i| bytes[i])),
+            span: word(16),
+            parent: word(24),
+            order: word(32) & !DEADLINE_MASK | deadline,
+            sender: Life { node: word(40), incarnation: word(48), actor: word(56) },
+        }
+    }
+}
+
+/// What a thread is handling.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Current {
+    trace: u128,
+    span: u64,
+    sent: u64,
+    deadline: u64,
+    pub(crate) actor: Life,
+}
+
+thread_local! {
+    static CURRENT: Cell<Current> = const {
+        Cell::new(Current { trace: 0, span: 0, sent: 0, deadline: 0, actor: Life::NOBODY })
+    };
+    static NUMBERS: Cell<u64> = const { Cell::new(0) };
+}
+
+/// Who is being handled on this thread.
+pub(crate) fn current_actor() -> Life {
+    CURRENT.get().actor
+}
+
+/// The flow of what this thread is handling.
+pub(crate) fn current() -> FlowId {
+    FlowId(CURRENT.get().trace)
+}
+
+/// Ends with the handling: puts back what was before.
+pub(crate) struct Turn(Current);
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        CURRENT.set(self.0);
+    }
+}
+
+/// From here until the guard goes, sends belong to `head`'s flow and come from `actor`.
+pub(crate) fn enter(head: &Head, actor: Life) -> Turn {
+    let now =
+        Current { trace: head.trace, span: head.span, sent: 0, deadline: head.deadline(), actor };
+    Turn(CURRENT.replace(now))
+}
+
+/// Makes what is handled now the root of a new flow.
+pub(crate) fn begin() -> FlowId {
+    let mut current = CURRENT.get();
+    current.trace = new_trace();
+    current.span = number();
+    CURRENT.set(current);
+    FlowId(current.trace)
+}
+
+/// The head of the next message that this thread sends. `deadline` in [`now_ms`]; 0 inherits.
+pub(crate) fn next_head(deadline: u64) -> Head {
+    let mut current = CURRENT.get();
+    let trace = if current.trace == 0 { new_trace() } else { current.trace };
+    let deadline = if deadline == 0 { current.deadline } else { deadline };
+    let head = Head {
+        trace,
+        span: number(),
+        parent: current.span,
+        order: current.sent.min(0xffff) << DEADLINE_BITS | deadline & DEADLINE_MASK,
+        sender: current.actor,
+    };
+    current.sent += 1;
+    CURRENT.set(current);
+    head
+}
+
+/// A span: unique in the cluster with overwhelming likelihood, and cheap. Each thread counts from a random place.
+fn number() -> u64 {
+    let mut next = NUMBERS.get();
+    if next == 0 {
+        next = random();
+    }
+    // An odd step visits every number before any repeats.
+    next = next.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    NUMBERS.set(next);
+    next
+}
+
+fn new_trace() -> u128 {
+    u128::from(process()) << 64 | u128::from(number())
+}
+
+/// A random number of this process: the first half of all traces that begin in it.
+fn process() -> u64 {
+    static PROCESS: OnceLock<u64> = OnceLock::new();
+    *PROCESS.get_or_init(random)
+}
+
+/// From the kernel. If it gives none, ids come from the clock: they need to differ, not to be secret.
+pub(crate) fn random() -> u64 {
+    getrandom::u64().unwrap_or_else(|_| nanos().wrapping_mul(0x9e37_79b9_7f4a_7c15)).max(1)
+}
+
+/// The process's clock: started at its first use.
+struct Clock {
+    clock: quanta::Clock,
+    start: u64,
+}
+
+fn clock() -> &'static Clock {
+    static CLOCK: OnceLock<Clock> = OnceLock::new();
+    CLOCK.get_or_init(|| {
+        let clock = quanta::Clock::new();
+        let start = clock.raw();
+        Clock { clock, start }
+    })
+}
+
+/// Nanoseconds since the process first asked.
+pub(crate) fn nanos() -> u64 {
+    let clock = clock();
+    clock.clock.delta_as_nanos(clock.start, clock.clock.raw())
+}
+
+/// Milliseconds since the process first asked, never 0.
+pub(crate) fn now_ms() -> u64 {
+    nanos() / 1_000_000 + 1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_head_is_the_same_after_the_wire_but_for_the_clock() {
+        let sender = Life { node: 1, incarnation: 2, actor: 3 };
+        let head =
+            Head { trace: 7 << 70, span: 5, parent: 4, order: 9 << DEADLINE_BITS | 1_500, sender };
+        let there = Head::from_wire(head.to_wire(1_000), 20);
+        assert_eq!((there.sequence(), there.deadline()), (9, 520));
+        assert_eq!(Head { order: head.order, ..there }, head);
+        let late = Head::from_wire(head.to_wire(9_000), 20);
+        assert_eq!(late.deadline(), 21, "a deadline that has passed stays one");
+    }
+
+    #[test]
+    fn what_is_sent_in_a_turn_belongs_to_its_flow() {
+        let root = next_head(0);
+        let me = Life { node: 1, incarnation: 1, actor: 8 };
+        let turn = enter(&root, me);
+        let (first, second) = (next_head(0), next_head(0));
+        drop(turn);
+        assert_eq!(
+            (first.trace, first.parent, first.sequence(), first.sender),
+            (root.trace, root.span, 0, me)
+        );
+        assert_eq!((second.parent, second.sequence()), (root.span, 1));
+        assert_ne!(next_head(0).trace, root.trace);
+    }
+}

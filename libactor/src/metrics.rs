@@ -1,0 +1,310 @@
+//! What a node counts. At rest: accepted + received = delivered + handed over + dropped + queued, exactly.
+
+use std::fmt::Write as _;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use crate::control::DropReason;
+
+/// Why a connection was refused or not made: the label of the metric.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RefusalKind {
+    /// Not the actor protocol, and nobody else wanted it.
+    NotOurs,
+    /// It said nothing, or too little, in time.
+    Silent,
+    /// A handshake that cannot be read.
+    Garbled,
+    /// No common version.
+    Version,
+    /// A missing or a wrong secret.
+    Secret,
+    /// The peer refused.
+    ByPeer,
+    /// More connections than allowed.
+    TooMany,
+    /// Dialling failed.
+    Dial,
+}
+
+impl RefusalKind {
+    /// All of them, in the order of the metric's samples.
+    pub const ALL: [Self; 8] = [
+        Self::NotOurs,
+        Self::Silent,
+        Self::Garbled,
+        Self::Version,
+        Self::Secret,
+        Self::ByPeer,
+        Self::TooMany,
+        Self::Dial,
+    ];
+
+    /// Its word in metrics.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::NotOurs => "not_ours",
+            Self::Silent => "silent",
+            Self::Garbled => "garbled",
+            Self::Version => "version",
+            Self::Secret => "secret",
+            Self::ByPeer => "by_peer",
+            Self::TooMany => "too_many",
+            Self::Dial => "dial",
+        }
+    }
+}
+
+/// The counters that belong to no single actor or connection.
+#[derive(Default)]
+pub(crate) struct Counters {
+    accepted_remote: AtomicU64,
+    enqueued_from_wire: AtomicU64,
+    answers_delivered: AtomicU64,
+    dropped: [AtomicU64; DropReason::ALL.len()],
+    undelivered: [AtomicU64; DropReason::ALL.len()],
+    refused: [AtomicU64; RefusalKind::ALL.len()],
+    /// Of connections that have ended.
+    pub(crate) handed: AtomicU64,
+    pub(crate) received: AtomicU64,
+    pub(crate) unconfirmed: AtomicU64,
+    pub(crate) opened: AtomicU64,
+    pub(crate) lost: AtomicU64,
+    pub(crate) accept_errors: AtomicU64,
+    pub(crate) slow_handlers: AtomicU64,
+    pub(crate) growing_mailboxes: AtomicU64,
+    /// Of actors that have ended and are forgotten.
+    pub(crate) enqueued: AtomicU64,
+    pub(crate) handled: AtomicU64,
+}
+
+impl Counters {
+    /// A message was encoded for a peer.
+    pub(crate) fn accept(&self) {
+        self.accepted_remote.fetch_add(1, Relaxed);
+    }
+
+    /// A message from the wire entered a mailbox.
+    pub(crate) fn enqueued_from_wire(&self) {
+        self.enqueued_from_wire.fetch_add(1, Relaxed);
+    }
+
+    pub(crate) fn answer_delivered(&self) {
+        self.answers_delivered.fetch_add(1, Relaxed);
+    }
+
+    pub(crate) fn dropped(&self, why: DropReason, count: u64) {
+        self.dropped[why as usize].fetch_add(count, Relaxed);
+    }
+
+    /// A peer dropped what this node had sent.
+    pub(crate) fn undelivered(&self, why: DropReason) {
+        self.undelivered[why as usize].fetch_add(1, Relaxed);
+    }
+
+    pub(crate) fn refused(&self, kind: RefusalKind) {
+        self.refused[kind as usize].fetch_add(1, Relaxed);
+    }
+}
+
+/// What actors and connections add to the counters.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Living {
+    pub(crate) actors: u64,
+    pub(crate) connections: u64,
+    pub(crate) enqueued: u64,
+    pub(crate) handled: u64,
+    pub(crate) in_mailboxes: u64,
+    pub(crate) in_buffers: u64,
+    pub(crate) lost_in_mailboxes: u64,
+    pub(crate) handed: u64,
+    pub(crate) received: u64,
+}
+
+/// A node's counts at one moment. While messages move, the moment differs a little from field to field.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Metrics {
+    /// Taken from local senders: for local mailboxes and for the wire.
+    pub accepted: u64,
+    /// Received over the wire.
+    pub received: u64,
+    /// Handled by an actor, or handed to who asked.
+    pub delivered: u64,
+    /// Handed to the kernel for a peer.
+    pub handed: u64,
+    /// Handed over and not confirmed when the connection ended.
+    pub unconfirmed: u64,
+    /// Dropped, by reason.
+    pub dropped: Vec<(DropReason, u64)>,
+    /// Dropped by a peer after this node had sent it, by reason.
+    pub undelivered: Vec<(DropReason, u64)>,
+    /// In mailboxes and in buffers of connections.
+    pub queued: u64,
+    /// Connections refused, by reason.
+    pub refused: Vec<(RefusalKind, u64)>,
+    /// Actors alive.
+    pub actors: u64,
+    /// Connections that stand.
+    pub connections: u64,
+    /// Connections that ever stood.
+    pub opened: u64,
+    /// Connections that ended.
+    pub lost: u64,
+    /// Times that the kernel gave no connection, for want of file descriptors above all.
+    pub accept_errors: u64,
+    /// Handlers that ran too long.
+    pub slow_handlers: u64,
+    /// Mailboxes that only grew.
+    pub growing_mailboxes: u64,
+}
+
+impl Metrics {
+    pub(crate) fn new(counters: &Counters, living: Living) -> Self {
+        let of = |counter: &AtomicU64| counter.load(Relaxed);
+        let by_reason = |counts: &[AtomicU64; DropReason::ALL.len()]| {
+            DropReason::ALL
+                .iter()
+                .zip(counts)
+                .map(|(why, count)| (*why, of(count)))
+                .collect::<Vec<_>>()
+        };
+        let mut dropped = by_reason(&counters.dropped);
+        for (why, count) in &mut dropped {
+            if *why == DropReason::Stopped {
+                *count += living.lost_in_mailboxes;
+            }
+        }
+        let from_wire = of(&counters.enqueued_from_wire);
+        let enqueued = of(&counters.enqueued) + living.enqueued;
+        Self {
+            accepted: enqueued.saturating_sub(from_wire) + of(&counters.accepted_remote),
+            received: of(&counters.received) + living.received,
+            delivered: of(&counters.handled) + living.handled + of(&counters.answers_delivered),
+            handed: of(&counters.handed) + living.handed,
+            unconfirmed: of(&counters.unconfirmed),
+            dropped,
+            undelivered: by_reason(&counters.undelivered),
+            queued: living.in_mailboxes + living.in_buffers,
+            refused: RefusalKind::ALL
+                .iter()
+                .zip(&counters.refused)
+                .map(|(kind, count)| (*kind, of(count)))
+                .collect(),
+            actors: living.actors,
+            connections: living.connections,
+            opened: of(&counters.opened),
+            lost: of(&counters.lost),
+            accept_errors: of(&counters.accept_errors),
+            slow_handlers: of(&counters.slow_handlers),
+            growing_mailboxes: of(&counters.growing_mailboxes),
+        }
+    }
+
+    /// Dropped for one reason.
+    pub fn dropped_for(&self, reason: DropReason) -> u64 {
+        self.dropped.iter().find(|(why, _)| *why == reason).map_or(0, |(_, count)| *count)
+    }
+
+    /// Dropped for any reason.
+    pub fn dropped_all(&self) -> u64 {
+        self.dropped.iter().map(|(_, count)| count).sum()
+    }
+
+    /// Refused for one reason.
+    pub fn refused_for(&self, kind: RefusalKind) -> u64 {
+        self.refused.iter().find(|(why, _)| *why == kind).map_or(0, |(_, count)| *count)
+    }
+
+    /// What went in and what became of it; equal at rest.
+    pub fn balance(&self) -> (u64, u64) {
+        (
+            self.accepted + self.received,
+            self.delivered + self.handed + self.dropped_all() + self.queued,
+        )
+    }
+
+    /// The text form of Prometheus.
+    pub fn prometheus(&self) -> String {
+        let mut out = String::with_capacity(4096);
+        let mut one = |name: &str, kind: &str, help: &str, samples: &[(String, u64)]| {
+            // Writing to a string cannot fail.
+            let _ = writeln!(out, "# HELP airside_{name} {help}\n# TYPE airside_{name} {kind}");
+            for (labels, value) in samples {
+                let _ = writeln!(out, "airside_{name}{labels} {value}");
+            }
+        };
+        let plain = |value| [(String::new(), value)];
+        let labelled = |counts: &[(DropReason, u64)]| -> Vec<_> {
+            counts
+                .iter()
+                .map(|(why, count)| (format!("{{reason=\"{}\"}}", why.word()), *count))
+                .collect()
+        };
+        let refused: Vec<_> = self
+            .refused
+            .iter()
+            .map(|(kind, count)| (format!("{{reason=\"{}\"}}", kind.word()), *count))
+            .collect();
+        one(
+            "messages_accepted_total",
+            "counter",
+            "Taken from local senders.",
+            &plain(self.accepted),
+        );
+        one("messages_received_total", "counter", "Received over the wire.", &plain(self.received));
+        one(
+            "messages_delivered_total",
+            "counter",
+            "Handled by an actor or an asker.",
+            &plain(self.delivered),
+        );
+        one(
+            "messages_handed_total",
+            "counter",
+            "Handed to the kernel for a peer.",
+            &plain(self.handed),
+        );
+        one(
+            "messages_unconfirmed_total",
+            "counter",
+            "Handed over, never confirmed.",
+            &plain(self.unconfirmed),
+        );
+        one("messages_dropped_total", "counter", "Dropped here.", &labelled(&self.dropped));
+        one(
+            "messages_undelivered_total",
+            "counter",
+            "Dropped by a peer.",
+            &labelled(&self.undelivered),
+        );
+        one("messages_queued", "gauge", "In mailboxes and buffers.", &plain(self.queued));
+        one("connections_refused_total", "counter", "Refused or not made.", &refused);
+        one("connections", "gauge", "Connections that stand.", &plain(self.connections));
+        one(
+            "connections_opened_total",
+            "counter",
+            "Connections that ever stood.",
+            &plain(self.opened),
+        );
+        one("connections_lost_total", "counter", "Connections that ended.", &plain(self.lost));
+        one(
+            "accept_errors_total",
+            "counter",
+            "The kernel gave no connection.",
+            &plain(self.accept_errors),
+        );
+        one("actors", "gauge", "Actors alive.", &plain(self.actors));
+        one(
+            "slow_handlers_total",
+            "counter",
+            "Handlers that ran too long.",
+            &plain(self.slow_handlers),
+        );
+        one(
+            "growing_mailboxes_total",
+            "counter",
+            "Mailboxes that only grew.",
+            &plain(self.growing_mailboxes),
+        );
+        out
+    }
+}

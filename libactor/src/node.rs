@@ -1,0 +1,375 @@
+//! A node: the actors of this process, the threads they live on, and the way to other nodes.
+
+mod arrive;
+mod connect;
+mod links;
+mod peers;
+mod send;
+mod threads;
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::task::Poll;
+
+use actix::dev::channel::channel;
+use actix::dev::{ContextFut, ContextParts, Mailbox};
+use actix::{Actor, Addr};
+use tokio::sync::mpsc;
+
+use crate::cell::{Accepts, ActorCell, Entry, Event, Handle, Meta};
+use crate::config::NodeConfig;
+use crate::context::Context;
+use crate::error::{SpawnError, StartError};
+use crate::flow;
+use crate::metrics::{Counters, Living, Metrics};
+use crate::pid::{Life, MAX_NAME, NodeId, Pid};
+use links::Links;
+use peers::Peers;
+pub use send::Asking;
+use send::Pending;
+use threads::Threads;
+
+/// Messages that a mailbox holds if nothing else is said.
+pub const MAILBOX: usize = 4096;
+
+/// How an actor is spawned.
+pub struct Spawn<'a, A: Actor> {
+    /// Its registered name, if it has one: unique on its node.
+    pub name: Option<&'a str>,
+    /// Messages that wait for it at most.
+    pub mailbox: usize,
+    /// What it accepts by pid or name.
+    pub accepts: Accepts<A>,
+    /// Whether it gets a thread of its own.
+    pub pinned: bool,
+}
+
+impl<A: Actor<Context = Context<A>>> Default for Spawn<'_, A> {
+    fn default() -> Self {
+        Self { name: None, mailbox: MAILBOX, accepts: Accepts::new(), pinned: false }
+    }
+}
+
+impl<'a, A: Actor<Context = Context<A>>> Spawn<'a, A> {
+    /// An actor with a name.
+    pub fn named(name: &'a str) -> Self {
+        Self { name: Some(name), ..Self::default() }
+    }
+
+    /// What it accepts.
+    #[must_use]
+    pub fn accepts(mut self, accepts: Accepts<A>) -> Self {
+        self.accepts = accepts;
+        self
+    }
+}
+
+/// A handle to the node; clones are the same node.
+#[derive(Clone)]
+pub struct Node(Arc<Inner>);
+
+impl std::fmt::Debug for Node {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Node({:016x})", self.0.life.node)
+    }
+}
+
+struct Inner {
+    /// Actor 0 of this node: its runtime.
+    life: Life,
+    config: NodeConfig,
+    /// Where it listens.
+    address: Option<SocketAddr>,
+    /// What others dial.
+    advertise: Option<SocketAddr>,
+    threads: Threads,
+    actors: RwLock<Actors>,
+    next_actor: AtomicU64,
+    next_conn: AtomicU64,
+    next_ask: AtomicU64,
+    peers: Mutex<Peers>,
+    pending: Mutex<HashMap<u64, Pending>>,
+    links: Mutex<Links>,
+    counters: Counters,
+    stopping: AtomicBool,
+    stop: tokio::sync::Notify,
+}
+
+#[derive(Default)]
+struct Actors {
+    by_number: HashMap<u64, Arc<Entry>>,
+    by_name: HashMap<String, u64>,
+    /// Ended, but somebody may still hold a handle and be sending.
+    ended: Vec<Arc<Meta>>,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Node {
+    /// Starts a node: its threads, and its listener if it has one.
+    pub async fn start(config: NodeConfig) -> Result<Self, StartError> {
+        let life = Life { node: flow::random(), incarnation: flow::random(), actor: 0 };
+        let listener = config.listen.map(connect::bind).transpose()?;
+        let address = listener.as_ref().map(|(_, address)| *address);
+        let advertise = match (config.advertise, address) {
+            (Some(advertise), Some(real)) if advertise.port() == 0 => {
+                Some(SocketAddr::new(advertise.ip(), real.port()))
+            }
+            (Some(advertise), Some(_)) => Some(advertise),
+            (_, real) => real,
+        };
+        let threads = Threads::start(config.threads).await.map_err(StartError::Threads)?;
+        let node = Self(Arc::new(Inner {
+            life,
+            config,
+            address,
+            advertise,
+            threads,
+            actors: RwLock::default(),
+            next_actor: AtomicU64::new(1),
+            next_conn: AtomicU64::new(1),
+            next_ask: AtomicU64::new(1),
+            peers: Mutex::default(),
+            pending: Mutex::default(),
+            links: Mutex::default(),
+            counters: Counters::default(),
+            stopping: AtomicBool::new(false),
+            stop: tokio::sync::Notify::new(),
+        }));
+        if let Some((listener, _)) = listener {
+            node.listen(listener)?;
+        }
+        Ok(node)
+    }
+
+    /// Its id.
+    pub fn id(&self) -> NodeId {
+        NodeId(self.0.life.node)
+    }
+
+    /// Which life of it.
+    pub fn incarnation(&self) -> u64 {
+        self.0.life.incarnation
+    }
+
+    /// Where it listens, with the real port.
+    pub fn address(&self) -> Option<SocketAddr> {
+        self.0.address
+    }
+
+    /// What it tells others to dial.
+    pub fn advertised(&self) -> Option<SocketAddr> {
+        self.0.advertise
+    }
+
+    /// How it was started.
+    pub fn config(&self) -> &NodeConfig {
+        &self.0.config
+    }
+
+    pub(crate) fn counters(&self) -> &Counters {
+        &self.0.counters
+    }
+
+    /// Spawns an actor on one of the node's threads.
+    pub fn spawn<A, F>(&self, spawn: Spawn<'_, A>, make: F) -> Result<Handle<A>, SpawnError>
+    where
+        A: Actor<Context = Context<A>>,
+        F: FnOnce(&mut Context<A>) -> A + Send + 'static,
+    {
+        if let Some(name) = spawn.name.filter(|name| name.is_empty() || name.len() > MAX_NAME) {
+            return Err(SpawnError::BadName(name.to_owned()));
+        }
+        if let Some(name) = spawn.accepts.twice() {
+            return Err(SpawnError::TwoTypes(name));
+        }
+        if self.0.stopping.load(Relaxed) {
+            return Err(SpawnError::ShuttingDown);
+        }
+        let arbiter = if spawn.pinned {
+            self.0.threads.one_more().map_err(|error| SpawnError::Thread(error.to_string()))?
+        } else {
+            self.0.threads.next()
+        };
+        let number = self.0.next_actor.fetch_add(1, Relaxed);
+        let pid = Life { actor: number, ..self.0.life }.via(self.0.advertise);
+        let (events, hears) = mpsc::unbounded_channel();
+        let meta = Arc::new(Meta::new(pid, spawn.name.map(str::to_owned), events));
+        let (sender, receiver) = channel::<A>(spawn.mailbox.max(1));
+        let cell = Arc::new(ActorCell { address: Addr::new(sender), meta: Arc::clone(&meta) });
+        self.register(spawn.name, number, spawn.accepts.entry(&cell))?;
+        let (node, head) = (self.clone(), flow::next_head(0));
+        arbiter.spawn_fn(move || {
+            let _turn = flow::enter(&head, meta.pid.life);
+            let mailbox = Mailbox::new(receiver);
+            let mut ctx = Context::new(
+                ContextParts::new(mailbox.sender_producer()),
+                node.clone(),
+                meta,
+                hears,
+            );
+            let actor = make(&mut ctx);
+            let meta = Arc::clone(ctx.meta());
+            actix_rt::spawn(Hosted {
+                meta,
+                node,
+                head: Some(head),
+                future: ContextFut::new(ctx, actor, mailbox),
+            });
+        });
+        Ok(Handle(cell))
+    }
+
+    fn register(&self, name: Option<&str>, number: u64, entry: Entry) -> Result<(), SpawnError> {
+        let mut actors = self.0.actors.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(name) = name {
+            if actors.by_name.contains_key(name) {
+                return Err(SpawnError::NameTaken(name.to_owned()));
+            }
+            actors.by_name.insert(name.to_owned(), number);
+        }
+        actors.by_number.insert(number, Arc::new(entry));
+        Ok(())
+    }
+
+    fn actor(&self, number: u64) -> Option<Arc<Entry>> {
+        self.0.actors.read().unwrap_or_else(PoisonError::into_inner).by_number.get(&number).cloned()
+    }
+
+    fn named(&self, name: &str) -> Option<Arc<Entry>> {
+        let actors = self.0.actors.read().unwrap_or_else(PoisonError::into_inner);
+        actors.by_name.get(name).and_then(|number| actors.by_number.get(number)).cloned()
+    }
+
+    /// The pid of a local actor, by its name.
+    pub fn local(&self, name: &str) -> Option<Pid> {
+        self.named(name).map(|entry| entry.meta.pid)
+    }
+
+    /// Whether a local actor lives.
+    pub(crate) fn lives(&self, life: Life) -> bool {
+        self.actor(life.actor).is_some_and(|entry| !entry.meta.stopped.load(Relaxed))
+    }
+
+    /// An actor is gone: its name is free, its watchers hear of it.
+    fn actor_ended(&self, meta: &Arc<Meta>) {
+        {
+            let mut actors = self.0.actors.write().unwrap_or_else(PoisonError::into_inner);
+            actors.by_number.remove(&meta.pid.life.actor);
+            if let Some(name) = &meta.name {
+                actors.by_name.remove(name);
+            }
+            self.forget(&mut actors);
+            actors.ended.push(Arc::clone(meta));
+        }
+        self.links_of_ended(meta.pid.life);
+    }
+
+    /// Books the counts of ended actors that nobody can send to any more.
+    fn forget(&self, actors: &mut Actors) {
+        let counters = &self.0.counters;
+        actors.ended.retain(|meta| {
+            if Arc::strong_count(meta) > 1 {
+                return true;
+            }
+            let (enqueued, handled) = (meta.enqueued.load(Relaxed), meta.handled());
+            counters.enqueued.fetch_add(enqueued, Relaxed);
+            counters.handled.fetch_add(handled, Relaxed);
+            counters.dropped(crate::DropReason::Stopped, enqueued.saturating_sub(handled));
+            false
+        });
+    }
+
+    /// The node's counts.
+    pub fn metrics(&self) -> Metrics {
+        let mut living = Living::default();
+        {
+            let mut actors = self.0.actors.write().unwrap_or_else(PoisonError::into_inner);
+            self.forget(&mut actors);
+            for entry in actors.by_number.values() {
+                let (handled, enqueued) = (entry.meta.handled(), entry.meta.enqueued.load(Relaxed));
+                living.actors += 1;
+                living.handled += handled;
+                living.enqueued += enqueued;
+                living.in_mailboxes += enqueued.saturating_sub(handled);
+            }
+            for meta in &actors.ended {
+                let (handled, enqueued) = (meta.handled(), meta.enqueued.load(Relaxed));
+                living.handled += handled;
+                living.enqueued += enqueued;
+                living.lost_in_mailboxes += enqueued.saturating_sub(handled);
+            }
+        }
+        let peers = lock(&self.0.peers);
+        for conn in peers.all() {
+            living.connections += u64::from(conn.peer.get().is_some());
+            living.in_buffers += conn.queued();
+            living.handed += conn.handed.iter().map(|count| count.load(Relaxed)).sum::<u64>();
+            living.received += conn.received().iter().sum::<u64>();
+        }
+        Metrics::new(&self.0.counters, living)
+    }
+
+    /// Stops all actors, says goodbye on all connections, ends the threads.
+    pub async fn shutdown(&self) {
+        if self.0.stopping.swap(true, Relaxed) {
+            return;
+        }
+        {
+            let actors = self.0.actors.read().unwrap_or_else(PoisonError::into_inner);
+            for entry in actors.by_number.values() {
+                let _ = entry.meta.events.send(Event::Stop);
+            }
+        }
+        self.until(|node| {
+            node.0.actors.read().unwrap_or_else(PoisonError::into_inner).by_number.is_empty()
+        })
+        .await;
+        self.0.stop.notify_waiters();
+        self.close_all("the node shuts down");
+        self.until(|node| lock(&node.0.peers).is_empty()).await;
+        self.0.threads.stop();
+    }
+
+    /// Looks every few milliseconds, two seconds at most: an actor may hang, a peer may not read.
+    async fn until(&self, done: impl Fn(&Self) -> bool) {
+        for _ in 0..400 {
+            if done(self) {
+                return;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+    }
+}
+
+/// The future that an actor is: tells the node when it ends, however it ends.
+struct Hosted<A: Actor<Context = Context<A>>> {
+    meta: Arc<Meta>,
+    node: Node,
+    /// The flow that spawned it, for `started`.
+    head: Option<flow::Head>,
+    future: ContextFut<A, Context<A>>,
+}
+
+impl<A: Actor<Context = Context<A>>> Future for Hosted<A> {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, task: &mut std::task::Context<'_>) -> Poll<()> {
+        let head = self.head.take().unwrap_or_default();
+        let _turn = flow::enter(&head, self.meta.pid.life);
+        Pin::new(&mut self.future).poll(task)
+    }
+}
+
+impl<A: Actor<Context = Context<A>>> Drop for Hosted<A> {
+    fn drop(&mut self) {
+        // Before the actor's own fields go: replies it still holds say that it stopped.
+        self.meta.stopped.store(true, Relaxed);
+        self.node.actor_ended(&self.meta);
+    }
+}

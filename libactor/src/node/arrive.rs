@@ -1,0 +1,237 @@
+//! What arrives over a connection: delivered here, relayed one hop, or dropped with a reason and word to its sender.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use super::peers::Way;
+use super::send::Outcome;
+use super::{Node, lock};
+use crate::cell::Arrival;
+use crate::conn::{Conn, Windows};
+use crate::control::{Control, DropReason, Failure};
+use crate::error::{AskError, TellError};
+use crate::flow;
+use crate::message::{DownReason, Lane, Principal};
+use crate::pid::{Life, Pid};
+use crate::reply::Remote;
+use crate::wire::{self, Header, Kind, WireError};
+
+impl Node {
+    /// One whole message. An error breaks the connection; everything else is counted and survived.
+    pub(crate) fn arrived(
+        &self,
+        conn: &Arc<Conn>,
+        lane: Lane,
+        message: &[u8],
+        windows: &mut Windows,
+    ) -> Result<(), WireError> {
+        let (header, payload) = match Header::read(message, flow::now_ms()) {
+            Ok(read) => read,
+            Err(WireError::UnknownKind(_)) => {
+                if lane != Lane::Control {
+                    self.0.counters.dropped(DropReason::UnknownVariant, 1);
+                }
+                return Ok(());
+            }
+            Err(error) => return Err(error),
+        };
+        if header.to.node != 0 && header.to.node != self.0.life.node {
+            self.relay(conn, lane, &header, message);
+            return Ok(());
+        }
+        match header.kind {
+            Kind::Control => self.hear(conn, &header, payload),
+            Kind::Answer => {
+                if self.outcome(header.ask, Outcome::Answer(payload)) {
+                    self.0.counters.answer_delivered();
+                } else {
+                    self.0.counters.dropped(DropReason::LateAnswer, 1);
+                }
+            }
+            Kind::Tell | Kind::Ask => {
+                if let Err(why) = self.deliver(conn, lane, &header, payload, windows) {
+                    self.drop_arrived(conn, &header, why);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn deliver(
+        &self,
+        conn: &Arc<Conn>,
+        lane: Lane,
+        header: &Header<'_>,
+        payload: &[u8],
+        windows: &mut Windows,
+    ) -> Result<(), DropReason> {
+        let entry = if header.name.is_empty() {
+            if header.to.incarnation != self.0.life.incarnation {
+                return Err(DropReason::Stale);
+            }
+            self.actor(header.to.actor)
+        } else {
+            self.named(header.name)
+        };
+        let entry = entry.ok_or(DropReason::Stale)?;
+        let sender = header.head.sender;
+        let asked = entry.meta.pid.life;
+        let credit = header
+            .name
+            .is_empty()
+            .then(|| windows.claim(conn, sender_or_node(conn, sender), asked, lane));
+        let reply = (header.kind == Kind::Ask).then(|| Remote {
+            node: self.clone(),
+            conn: Arc::clone(conn),
+            asker: sender_or_node(conn, sender),
+            asked,
+            ask: header.ask,
+        });
+        let from = if sender.is_nobody() { None } else { Some(self.pid_of(conn, sender)) };
+        let principal = conn.peer.get().map_or(Principal::Anonymous, |peer| peer.principal);
+        entry.arrive(
+            header.tag,
+            Arrival { payload, from, principal, head: header.head, credit, reply },
+        )?;
+        self.0.counters.enqueued_from_wire();
+        Ok(())
+    }
+
+    fn pid_of(&self, conn: &Conn, life: Life) -> Pid {
+        life.via(self.way_behind(conn, life))
+    }
+
+    /// How a third node reaches an actor from which this connection brings something.
+    pub(super) fn way_behind(&self, conn: &Conn, life: Life) -> Option<SocketAddr> {
+        let peer = conn.peer.get()?;
+        if peer.node == life.node {
+            peer.advertise.or(self.0.advertise).or_else(|| conn.way.get().copied())
+        } else {
+            conn.way.get().copied().or(peer.advertise)
+        }
+    }
+
+    /// A message is dropped before it reached an actor: counted, and its sender is told.
+    fn drop_arrived(&self, conn: &Arc<Conn>, header: &Header<'_>, why: DropReason) {
+        self.0.counters.dropped(why, 1);
+        tracing::debug!(reason = why.word(), to = ?header.to, name = header.name, "a message is dropped");
+        let sender = sender_or_node(conn, header.head.sender);
+        if header.kind == Kind::Ask {
+            // What decoded the question has already told its asker.
+            if why == DropReason::Stale {
+                let error = Failure::Down(DownReason::NoSuchActor);
+                conn.control(sender, header.ask, &Control::Failed { error });
+            }
+            return;
+        }
+        let receiver = header.to;
+        conn.control(sender, 0, &Control::Undelivered { sender, receiver, why });
+    }
+
+    /// For another node: passed on if this one has a connection to it and it has not been passed on before.
+    fn relay(&self, from: &Arc<Conn>, lane: Lane, header: &Header<'_>, message: &[u8]) {
+        let way = if header.relayed { Way::None } else { lock(&self.0.peers).way_to(header.to) };
+        let why = match way {
+            Way::Here(to) => {
+                lock(&self.0.peers).relayed(from.id, to.id);
+                match to.relay(lane, message) {
+                    Ok(()) => return,
+                    Err(TellError::Full) => DropReason::RelayFull,
+                    Err(_) => DropReason::Unreachable,
+                }
+            }
+            Way::OtherLife => DropReason::Stale,
+            Way::None => DropReason::Unreachable,
+        };
+        if header.kind != Kind::Control {
+            self.0.counters.dropped(why, 1);
+        }
+        let sender = sender_or_node(from, header.head.sender);
+        let route = || "no route from the relay".to_owned();
+        match header.kind {
+            Kind::Ask => {
+                let error = if why == DropReason::RelayFull {
+                    Failure::Full
+                } else {
+                    Failure::Unreachable(route())
+                };
+                from.control(sender, header.ask, &Control::Failed { error });
+            }
+            Kind::Tell => {
+                from.control(sender, 0, &Control::Undelivered { sender, receiver: header.to, why })
+            }
+            Kind::Answer => (),
+            Kind::Control => {
+                let payload = message.get(wire::MESSAGE_HEADER..).unwrap_or_default();
+                if let Ok(Control::Link { watcher, target }) = wire::decode(payload) {
+                    let reason = DownReason::Unreachable(route());
+                    from.control(watcher, 0, &Control::Down { watcher, target, reason });
+                }
+            }
+        }
+    }
+
+    /// The other runtime says something.
+    fn hear(&self, conn: &Arc<Conn>, header: &Header<'_>, payload: &[u8]) {
+        let Ok(said) = wire::decode::<Control>(payload) else {
+            tracing::debug!(
+                peer = conn.peer_name(),
+                "a statement of the runtime that this version does not know"
+            );
+            return;
+        };
+        match said {
+            Control::Heartbeat { received } => conn.confirm(received),
+            Control::Goodbye { why, received } => {
+                conn.confirm(received);
+                conn.close(&format!("the peer said goodbye: {why}"));
+            }
+            Control::Link { watcher, target } => self.watched(conn, watcher, target),
+            Control::Unlink { watcher, target } => self.unwatched(watcher, target),
+            Control::Down { watcher, target, reason } => self.down(watcher, target, reason),
+            Control::Credit { sender, receiver, lane, handled } => {
+                if let Some(lane) = Lane::ALL.get(usize::from(lane)) {
+                    conn.credit(*lane, sender.actor, receiver, handled);
+                }
+            }
+            Control::Undelivered { sender, receiver, why } => {
+                self.0.counters.undelivered(why);
+                tracing::debug!(
+                    reason = why.word(),
+                    ?sender,
+                    ?receiver,
+                    "a peer dropped a message"
+                );
+            }
+            Control::Failed { error } => {
+                self.outcome(header.ask, Outcome::Failed(error.into()));
+            }
+            Control::Resolve { name } => {
+                let actor = self.local(&name).map(|pid| pid.life);
+                conn.control(Life::NOBODY, header.ask, &Control::Resolved { actor });
+            }
+            Control::Resolved { actor } => {
+                self.outcome(header.ask, Outcome::Resolved(actor));
+            }
+            Control::PeerLost { node, incarnation } => {
+                self.links_behind(conn, node, incarnation);
+                let lost = AskError::Down(DownReason::ConnectionLost);
+                self.fail_pending(conn, &lost, |to| {
+                    to.node == node && to.incarnation == incarnation
+                });
+            }
+        }
+    }
+}
+
+/// The sender of a message, or the runtime of the node whose connection brought it.
+fn sender_or_node(conn: &Conn, sender: Life) -> Life {
+    if sender.node != 0 {
+        return sender;
+    }
+    conn.peer.get().map_or(Life::NOBODY, |peer| Life {
+        node: peer.node,
+        incarnation: peer.incarnation,
+        actor: 0,
+    })
+}

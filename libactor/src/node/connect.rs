@@ -1,0 +1,445 @@
+//! Connections: made by dialling or listening, told apart by their first bytes, and led until they end.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+
+use bytes::BytesMut;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::{sleep, timeout};
+
+use super::links::lost;
+use super::{Node, lock};
+use crate::conn::{self, Bounds, Conn};
+use crate::control::{Control, DropReason};
+use crate::error::{AskError, StartError};
+use crate::flow;
+use crate::message::DownReason;
+use crate::metrics::RefusalKind;
+use crate::pid::Life;
+use crate::session::{self, Greeting, Hello, Peer, Proof, Refusal, Verdict};
+use crate::wire::{self, MAGIC, MAX_HELLO};
+
+/// Why a connection did not come to be.
+#[derive(Debug, thiserror::Error)]
+enum NoConnection {
+    #[error("look up {0}: {1}")]
+    LookUp(String, io::Error),
+    #[error("connect: {0}")]
+    Connect(io::Error),
+    #[error("{0}")]
+    Refused(#[from] Refusal),
+    #[error("the connection ended during the handshake: {0}")]
+    Io(#[from] io::Error),
+    #[error("no handshake within {0:?}")]
+    Silent(Duration),
+    #[error("draw random bytes: {0}")]
+    Random(getrandom::Error),
+}
+
+impl NoConnection {
+    fn kind(&self) -> RefusalKind {
+        match self {
+            Self::LookUp(..) | Self::Connect(_) | Self::Random(_) => RefusalKind::Dial,
+            Self::Silent(_) => RefusalKind::Silent,
+            Self::Io(_) => RefusalKind::Garbled,
+            Self::Refused(Refusal::Version { .. }) => RefusalKind::Version,
+            Self::Refused(Refusal::SecretMissing(_) | Refusal::SecretWrong(_)) => {
+                RefusalKind::Secret
+            }
+            Self::Refused(Refusal::ByPeer(_)) => RefusalKind::ByPeer,
+            Self::Refused(Refusal::NotOurs) => RefusalKind::NotOurs,
+            Self::Refused(Refusal::Garbled(_)) => RefusalKind::Garbled,
+        }
+    }
+}
+
+/// Takes the port now, so that who starts the node learns at once whether it is free.
+pub(super) fn bind(address: SocketAddr) -> Result<(std::net::TcpListener, SocketAddr), StartError> {
+    let listen = || {
+        let socket = socket2::Socket::new(
+            socket2::Domain::for_address(address),
+            socket2::Type::STREAM,
+            None,
+        )?;
+        socket.set_reuse_address(true)?;
+        socket.bind(&address.into())?;
+        socket.listen(1024)?;
+        socket.set_nonblocking(true)?;
+        let listener = std::net::TcpListener::from(socket);
+        let real = listener.local_addr()?;
+        Ok((listener, real))
+    };
+    listen().map_err(|source| StartError::Listen { address, source })
+}
+
+impl Node {
+    fn bounds(&self) -> Bounds {
+        let config = &self.0.config;
+        let limits = config.limits;
+        Bounds {
+            message: limits.message,
+            buffer: limits.buffer,
+            window: limits.window,
+            version: config.version,
+        }
+    }
+
+    fn new_conn(&self, dialled: Option<String>) -> Arc<Conn> {
+        let id = self.0.next_conn.fetch_add(1, Relaxed);
+        let needs_way = self.0.advertise.is_none().then_some(self.0.life.node);
+        Arc::new(Conn::new(id, dialled, self.bounds(), needs_way))
+    }
+
+    /// The connection to a place: the one that stands or is being made, or a new attempt.
+    pub(super) fn connection(&self, at: &str) -> Arc<Conn> {
+        let conn = {
+            let mut peers = lock(&self.0.peers);
+            if let Some(conn) = peers.dialled(at).filter(|conn| !conn.is_closed()) {
+                return conn;
+            }
+            let conn = self.new_conn(Some(at.to_owned()));
+            peers.insert(&conn);
+            conn
+        };
+        let (node, dialled) = (self.clone(), Arc::clone(&conn));
+        if !self.0.threads.next().spawn(async move { node.dial(dialled).await }) {
+            conn.close("the node has shut down");
+            self.ended(&conn);
+        }
+        conn
+    }
+
+    async fn dial(self, conn: Arc<Conn>) {
+        let at = conn.dialled.clone().unwrap_or_default();
+        match self.try_dial(&conn, &at).await {
+            Ok((stream, sofar)) => self.lead(&conn, stream, sofar).await,
+            Err(error) => {
+                self.0.counters.refused(error.kind());
+                tracing::warn!(%at, %error, "no connection");
+                conn.close(&format!("{at}: {error}"));
+                self.ended(&conn);
+            }
+        }
+    }
+
+    async fn try_dial(&self, conn: &Conn, at: &str) -> Result<(TcpStream, BytesMut), NoConnection> {
+        let timing = self.0.config.timing;
+        let connect = async {
+            let addresses = tokio::net::lookup_host(at)
+                .await
+                .map_err(|error| NoConnection::LookUp(at.to_owned(), error))?;
+            let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+            for address in addresses {
+                match TcpStream::connect(address).await {
+                    Ok(stream) => return Ok(stream),
+                    Err(error) => last = error,
+                }
+            }
+            Err(NoConnection::Connect(last))
+        };
+        let mut stream = timeout(timing.dial, connect)
+            .await
+            .map_err(|_| NoConnection::Silent(timing.dial))??;
+        let address = stream.peer_addr()?;
+        let peer = timeout(timing.handshake, self.greet_as_dialler(&mut stream))
+            .await
+            .map_err(|_| NoConnection::Silent(timing.handshake))??;
+        let _ = conn.way.set(peer.advertise.unwrap_or(address));
+        self.settled(conn, peer);
+        Ok((stream, BytesMut::new()))
+    }
+
+    fn hello(&self) -> Result<Hello, NoConnection> {
+        let config = &self.0.config;
+        let mut nonce = [0; 32];
+        getrandom::fill(&mut nonce).map_err(NoConnection::Random)?;
+        Ok(Hello {
+            oldest: config.oldest_version,
+            newest: config.version,
+            node: self.0.life.node,
+            incarnation: self.0.life.incarnation,
+            advertise: self.0.advertise,
+            secret: config.secret.is_some(),
+            nonce,
+        })
+    }
+
+    async fn greet_as_dialler(&self, stream: &mut TcpStream) -> Result<Peer, NoConnection> {
+        let mine = self.hello()?;
+        let mut first = MAGIC.to_vec();
+        first.extend(framed(&mine)?);
+        stream.write_all(&first).await?;
+        hear_magic(stream).await?;
+        let greeting: Greeting = hear(stream).await?;
+        let (proof, peer) = session::dialler_hears(&mine, self.0.config.secret.as_ref(), greeting);
+        if let Some(proof) = proof {
+            stream.write_all(&framed(&proof)?).await?;
+        }
+        let peer = peer?;
+        match hear(stream).await? {
+            Verdict::Welcome => Ok(peer),
+            Verdict::Refused(why) => Err(Refusal::ByPeer(why).into()),
+        }
+    }
+
+    async fn greet_as_listener(&self, stream: &mut TcpStream) -> Result<Peer, NoConnection> {
+        let mine = self.hello()?;
+        let secret = self.0.config.secret.as_ref();
+        if let Err(error) = hear_magic(stream).await {
+            // In words, for whoever speaks something like our protocol.
+            let mut words = MAGIC.to_vec();
+            words.extend(framed(&Greeting::Refused(error.to_string()))?);
+            stream.write_all(&words).await?;
+            return Err(error);
+        }
+        let theirs: Hello = hear(stream).await?;
+        let (greeting, sofar) = session::listener_greets(&mine, secret, &theirs);
+        let mut first = MAGIC.to_vec();
+        first.extend(framed(&greeting)?);
+        stream.write_all(&first).await?;
+        sofar?;
+        let proof: Proof = hear(stream).await?;
+        let (verdict, peer) = session::listener_judges(&mine, secret, &theirs, proof);
+        if let Some(verdict) = verdict {
+            stream.write_all(&framed(&verdict)?).await?;
+        }
+        Ok(peer?)
+    }
+
+    /// The peer is known: from now on it is found by its node.
+    fn settled(&self, conn: &Conn, peer: Peer) {
+        let node = peer.node;
+        tracing::info!(peer = %conn.peer_name(), node = format!("{node:016x}"), version = peer.version, "connected");
+        if conn.newest() > peer.version {
+            // What was buffered while the peer's version was unknown cannot be picked apart any more.
+            self.0.counters.dropped(DropReason::TooNew, conn.discard());
+        }
+        let _ = conn.peer.set(peer);
+        self.0.counters.opened.fetch_add(1, Relaxed);
+        conn.heard.store(flow::now_ms(), Relaxed);
+        lock(&self.0.peers).established(conn, node);
+    }
+
+    pub(super) fn listen(&self, listener: std::net::TcpListener) -> Result<(), StartError> {
+        let node = self.clone();
+        let running = self.0.threads.next().spawn(async move {
+            match TcpListener::from_std(listener) {
+                Ok(listener) => node.accept(listener).await,
+                Err(error) => tracing::error!(%error, "the listener cannot run"),
+            }
+        });
+        if running {
+            Ok(())
+        } else {
+            Err(StartError::Threads(io::Error::other("a thread ended at once")))
+        }
+    }
+
+    async fn accept(self, listener: TcpListener) {
+        loop {
+            let accepted = tokio::select! {
+                accepted = listener.accept() => accepted,
+                () = self.0.stop.notified() => return,
+            };
+            match accepted {
+                Ok((stream, from)) => {
+                    let node = self.clone();
+                    self.0.threads.next().spawn(async move { node.look(stream, from).await });
+                }
+                Err(error) => {
+                    // No file descriptors left, above all: what is open goes on, and some will close.
+                    if self.0.counters.accept_errors.fetch_add(1, Relaxed).is_power_of_two() {
+                        tracing::warn!(%error, "no connection accepted; trying again");
+                    }
+                    sleep(Duration::from_millis(50)).await;
+                }
+            }
+        }
+    }
+
+    /// Looks at the first byte: ours, or somebody else's.
+    async fn look(self, mut stream: TcpStream, from: SocketAddr) {
+        let limit = self.0.config.timing.handshake;
+        if lock(&self.0.peers).count() >= self.0.config.limits.connections {
+            self.refuse(from, RefusalKind::TooMany, "too many connections");
+            return;
+        }
+        let mut first = [0];
+        match timeout(limit, stream.peek(&mut first)).await {
+            Err(_) => self.refuse(from, RefusalKind::Silent, "it says nothing"),
+            Ok(Err(_) | Ok(0)) => self.refuse(from, RefusalKind::Silent, "it left without a word"),
+            Ok(Ok(_)) if first[0] >= 0x80 => {
+                match timeout(limit, self.greet_as_listener(&mut stream)).await {
+                    Err(_) => self.refuse(from, RefusalKind::Silent, "no handshake in time"),
+                    Ok(Err(error)) => {
+                        self.refuse(from, error.kind(), &error.to_string());
+                        // So that the words arrive: the peer reads them, then closes.
+                        let _ = stream.shutdown().await;
+                        let _ = timeout(Duration::from_secs(1), stream.read(&mut [0; 256])).await;
+                    }
+                    Ok(Ok(peer)) => {
+                        let conn = self.new_conn(None);
+                        lock(&self.0.peers).insert(&conn);
+                        self.settled(&conn, peer);
+                        self.lead(&conn, stream, BytesMut::new()).await;
+                    }
+                }
+            }
+            Ok(Ok(_)) => match &self.0.config.foreign {
+                Some(foreign) => foreign(self.clone(), stream, from),
+                None => {
+                    self.refuse(from, RefusalKind::NotOurs, "this port serves actors only");
+                    let words = "HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 29\r\n\r\n\
+                                 this port serves actors only\n";
+                    let _ = stream.write_all(words.as_bytes()).await;
+                    let _ = stream.shutdown().await;
+                }
+            },
+        }
+    }
+
+    fn refuse(&self, from: SocketAddr, kind: RefusalKind, why: &str) {
+        self.0.counters.refused(kind);
+        tracing::warn!(%from, reason = kind.word(), why, "a connection is refused");
+    }
+
+    /// Leads a connection until it ends.
+    async fn lead(&self, conn: &Arc<Conn>, stream: TcpStream, sofar: BytesMut) {
+        let tuned = tune(&stream, self.0.config.limits.socket_buffer);
+        if let Err(error) = tuned {
+            tracing::debug!(%error, "socket options");
+        }
+        let (from, to) = stream.into_split();
+        let writing = conn::write_loop(conn, to);
+        tokio::pin!(writing);
+        let mut written = false;
+        let why = tokio::select! {
+            end = conn::read_loop(self, conn, from, sofar) => end.to_string(),
+            end = &mut writing => {
+                written = true;
+                end.map_or_else(|error| error.to_string(), |()| "closed".to_owned())
+            }
+            why = self.heartbeats(conn) => why,
+        };
+        if !conn.is_closed() {
+            conn.control(
+                Life::NOBODY,
+                0,
+                &Control::Goodbye { why: why.clone(), received: conn.received() },
+            );
+        }
+        conn.close(&why);
+        if !written {
+            let _ = timeout(Duration::from_secs(1), writing).await;
+        }
+        self.ended(conn);
+    }
+
+    /// Says what was received, and watches the peer. Returns why the connection has to go.
+    async fn heartbeats(&self, conn: &Conn) -> String {
+        let timing = self.0.config.timing;
+        let silence = u64::try_from(timing.silence.as_millis()).unwrap_or(u64::MAX);
+        let patience = u64::try_from(timing.full.as_millis()).unwrap_or(u64::MAX);
+        let (mut written, mut full_since) = (0, None);
+        loop {
+            sleep(timing.heartbeat).await;
+            conn.control(Life::NOBODY, 0, &Control::Heartbeat { received: conn.received() });
+            let now = flow::now_ms();
+            if now.saturating_sub(conn.heard.load(Relaxed)) > silence {
+                return format!("the peer has been silent for {:?}", timing.silence);
+            }
+            let (full, sofar) = conn.fullness();
+            if !full || sofar != written {
+                (written, full_since) = (sofar, None);
+            }
+            if full && now.saturating_sub(*full_since.get_or_insert(now)) > patience {
+                return format!("the peer has not read for {:?}", timing.full);
+            }
+        }
+    }
+
+    /// Books the end of a connection: counts, links, asks, and those who talked through it.
+    pub(super) fn ended(&self, conn: &Arc<Conn>) {
+        let why = conn.reason().unwrap_or_else(|| "closed".to_owned());
+        let counters = &self.0.counters;
+        let partners = {
+            let mut peers = lock(&self.0.peers);
+            let partners = peers.remove(conn);
+            let stood = conn.peer.get().is_some();
+            let reason = if stood { DropReason::ConnectionLost } else { DropReason::Unreachable };
+            counters.dropped(reason, conn.discard());
+            counters
+                .handed
+                .fetch_add(conn.handed.iter().map(|count| count.load(Relaxed)).sum(), Relaxed);
+            counters.received.fetch_add(conn.received().iter().sum(), Relaxed);
+            counters.unconfirmed.fetch_add(conn.unconfirmed(), Relaxed);
+            counters.lost.fetch_add(u64::from(stood), Relaxed);
+            partners
+        };
+        if let Some(peer) = conn.peer.get() {
+            tracing::info!(peer = %conn.peer_name(), why, "disconnected");
+            for partner in partners {
+                let lost = Control::PeerLost { node: peer.node, incarnation: peer.incarnation };
+                partner.control(Life::NOBODY, 0, &lost);
+            }
+        }
+        self.links_of_lost(conn, &why);
+        let error = match lost(conn, &why) {
+            DownReason::Unreachable(why) => AskError::Unreachable(why),
+            reason @ (DownReason::ConnectionLost
+            | DownReason::Stopped
+            | DownReason::NoSuchActor) => AskError::Down(reason),
+        };
+        self.fail_pending(conn, &error, |_| true);
+    }
+
+    pub(super) fn close_all(&self, why: &str) {
+        let conns: Vec<_> = lock(&self.0.peers).all().cloned().collect();
+        for conn in conns {
+            conn.control(
+                Life::NOBODY,
+                0,
+                &Control::Goodbye { why: why.to_owned(), received: conn.received() },
+            );
+            conn.close(why);
+        }
+    }
+}
+
+fn tune(stream: &TcpStream, buffer: usize) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    let socket = socket2::SockRef::from(stream);
+    socket.set_send_buffer_size(buffer)?;
+    socket.set_recv_buffer_size(buffer)
+}
+
+/// A handshake's message: two bytes of length, then the value.
+fn framed<T: Serialize>(value: &T) -> Result<Vec<u8>, Refusal> {
+    let bytes = wire::encode(value, MAX_HELLO)?;
+    let length = u16::try_from(bytes.len()).expect("a hello is at most 1 KiB");
+    let mut out = length.to_le_bytes().to_vec();
+    out.extend(bytes);
+    Ok(out)
+}
+
+async fn hear<T: DeserializeOwned>(stream: &mut TcpStream) -> Result<T, NoConnection> {
+    let length = usize::from(stream.read_u16_le().await?);
+    if length > MAX_HELLO {
+        return Err(Refusal::Garbled(wire::WireError::TooLarge { limit: MAX_HELLO }).into());
+    }
+    let mut bytes = vec![0; length];
+    stream.read_exact(&mut bytes).await?;
+    Ok(wire::decode(&bytes).map_err(Refusal::Garbled)?)
+}
+
+async fn hear_magic(stream: &mut TcpStream) -> Result<(), NoConnection> {
+    let mut magic = [0; MAGIC.len()];
+    stream.read_exact(&mut magic).await?;
+    if magic == MAGIC { Ok(()) } else { Err(Refusal::NotOurs.into()) }
+}

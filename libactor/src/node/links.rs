@@ -1,0 +1,205 @@
+//! Links: who hears of whose end, exactly once, whichever way the news comes first.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use super::{Node, lock};
+use crate::conn::Conn;
+use crate::control::Control;
+use crate::message::{Down, DownReason};
+use crate::pid::{Life, Pid};
+
+type Deliver = Box<dyn FnOnce(Down) + Send>;
+
+/// A link that an actor of this node holds.
+struct Held {
+    pid: Pid,
+    /// The connection it goes through; `None` for a local pid.
+    conn: Option<u64>,
+    deliver: Deliver,
+}
+
+#[derive(Default)]
+pub(super) struct Links {
+    /// By watcher, then by the one it watches.
+    held: HashMap<Life, HashMap<Life, Held>>,
+    /// Who watches an actor of this node, and through which connection (0: locally).
+    watchers: HashMap<Life, HashSet<(Life, u64)>>,
+}
+
+impl Links {
+    fn take(&mut self, watcher: Life, target: Life) -> Option<Held> {
+        let of_watcher = self.held.get_mut(&watcher)?;
+        let held = of_watcher.remove(&target);
+        if of_watcher.is_empty() {
+            self.held.remove(&watcher);
+        }
+        held
+    }
+
+    fn take_where(&mut self, lost: impl Fn(&Life, &Held) -> bool) -> Vec<Held> {
+        let mut taken = Vec::new();
+        self.held.retain(|_, links| {
+            taken.extend(links.extract_if(|target, held| lost(target, held)).map(|(_, held)| held));
+            !links.is_empty()
+        });
+        taken
+    }
+
+    fn unwatch(&mut self, watcher: Life, target: Life) {
+        if let Some(watchers) = self.watchers.get_mut(&target) {
+            watchers.retain(|(who, _)| *who != watcher);
+            if watchers.is_empty() {
+                self.watchers.remove(&target);
+            }
+        }
+    }
+}
+
+fn tell(held: Held, reason: DownReason) {
+    (held.deliver)(Down { pid: held.pid, reason });
+}
+
+impl Node {
+    /// An actor of this node watches `pid`; `deliver` brings the one `Down`.
+    pub(crate) fn link(&self, watcher: Life, pid: Pid, deliver: Deliver) {
+        let target = pid.life;
+        let route = if self.is_here(target) { Ok(None) } else { self.route(&pid).map(Some) };
+        let conn = route.as_ref().ok().and_then(Option::as_ref).map(|conn| conn.id);
+        {
+            let mut links = lock(&self.0.links);
+            let of_watcher = links.held.entry(watcher).or_default();
+            if of_watcher.contains_key(&target) {
+                return;
+            }
+            of_watcher.insert(target, Held { pid, conn, deliver });
+            if route.as_ref().is_ok_and(Option::is_none) {
+                links.watchers.entry(target).or_default().insert((watcher, 0));
+            }
+        }
+        match route {
+            Ok(None) if self.lives(target) => (),
+            Ok(None) => self.down(watcher, target, DownReason::NoSuchActor),
+            Ok(Some(conn)) => {
+                conn.control(target, 0, &Control::Link { watcher, target });
+                // It may have ended in between: then whoever booked its end did not see this link.
+                if let Some(why) = conn.reason() {
+                    self.down(watcher, target, lost(&conn, &why));
+                }
+            }
+            Err(why) => self.down(watcher, target, DownReason::Unreachable(why.to_string())),
+        }
+    }
+
+    pub(crate) fn unlink(&self, watcher: Life, target: Life) {
+        let held = {
+            let mut links = lock(&self.0.links);
+            links.unwatch(watcher, target);
+            links.take(watcher, target)
+        };
+        self.unlink_remote(watcher, target, held);
+    }
+
+    fn unlink_remote(&self, watcher: Life, target: Life, held: Option<Held>) {
+        if let Some(id) = held.and_then(|held| held.conn)
+            && let Some(conn) = lock(&self.0.peers).by_id(id)
+        {
+            conn.control(target, 0, &Control::Unlink { watcher, target });
+        }
+    }
+
+    /// The end of `target` for one watcher of this node.
+    pub(super) fn down(&self, watcher: Life, target: Life, reason: DownReason) {
+        let held = {
+            let mut links = lock(&self.0.links);
+            links.unwatch(watcher, target);
+            links.take(watcher, target)
+        };
+        if let Some(held) = held {
+            tell(held, reason);
+        }
+    }
+
+    /// A peer's actor watches one of ours.
+    pub(super) fn watched(&self, conn: &Arc<Conn>, watcher: Life, target: Life) {
+        let gone = |reason| conn.control(watcher, 0, &Control::Down { watcher, target, reason });
+        if !self.is_here(target) {
+            return gone(DownReason::NoSuchActor);
+        }
+        lock(&self.0.links).watchers.entry(target).or_default().insert((watcher, conn.id));
+        if !self.lives(target) {
+            lock(&self.0.links).unwatch(watcher, target);
+            gone(DownReason::NoSuchActor);
+        }
+    }
+
+    pub(super) fn unwatched(&self, watcher: Life, target: Life) {
+        lock(&self.0.links).unwatch(watcher, target);
+    }
+
+    /// An actor of this node has ended: its watchers hear of it, its own links go.
+    pub(super) fn links_of_ended(&self, ended: Life) {
+        let (watchers, held) = {
+            let mut links = lock(&self.0.links);
+            (
+                links.watchers.remove(&ended).unwrap_or_default(),
+                links.held.remove(&ended).unwrap_or_default(),
+            )
+        };
+        for (watcher, through) in watchers {
+            if through == 0 {
+                self.down(watcher, ended, DownReason::Stopped);
+            } else if let Some(conn) = lock(&self.0.peers).by_id(through) {
+                conn.control(
+                    watcher,
+                    0,
+                    &Control::Down { watcher, target: ended, reason: DownReason::Stopped },
+                );
+            }
+        }
+        for (target, held) in held {
+            lock(&self.0.links).unwatch(ended, target);
+            self.unlink_remote(ended, target, Some(held));
+        }
+    }
+
+    /// A connection has ended: all that went through it is down.
+    pub(super) fn links_of_lost(&self, conn: &Conn, why: &str) {
+        let taken = {
+            let mut links = lock(&self.0.links);
+            links.watchers.retain(|_, watchers| {
+                watchers.retain(|(_, through)| *through != conn.id);
+                !watchers.is_empty()
+            });
+            links.take_where(|_, held| held.conn == Some(conn.id))
+        };
+        for held in taken {
+            tell(held, lost(conn, why));
+        }
+    }
+
+    /// A relay has lost one of the nodes behind it.
+    pub(super) fn links_behind(&self, conn: &Conn, node: u64, incarnation: u64) {
+        let behind = |life: &Life| life.node == node && life.incarnation == incarnation;
+        let taken = {
+            let mut links = lock(&self.0.links);
+            links.watchers.retain(|_, watchers| {
+                watchers.retain(|(watcher, through)| *through != conn.id || !behind(watcher));
+                !watchers.is_empty()
+            });
+            links.take_where(|target, held| held.conn == Some(conn.id) && behind(target))
+        };
+        for held in taken {
+            tell(held, DownReason::ConnectionLost);
+        }
+    }
+}
+
+/// What the loss of a connection means to those who used it.
+pub(super) fn lost(conn: &Conn, why: &str) -> DownReason {
+    if conn.peer.get().is_some() {
+        DownReason::ConnectionLost
+    } else {
+        DownReason::Unreachable(why.to_owned())
+    }
+}

@@ -1,0 +1,326 @@
+//! Sending from this node: to its own actors without bytes, to others over a connection.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::task::Poll;
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+
+use super::peers::Way;
+use super::{Node, lock};
+use crate::cell::{self, Entry};
+use crate::conn::{Conn, Outgoing};
+use crate::control::Control;
+use crate::error::{AskError, TellError};
+use crate::flow::{self, Head};
+use crate::message::{DownReason, Lane, Message, Question};
+use crate::pid::{Address, Life, Name, Pid};
+use crate::reply::Reply;
+use crate::wire::{self, Kind};
+
+/// What became of an ask.
+pub(super) enum Outcome<'a> {
+    /// The answer's bytes.
+    Answer(&'a [u8]),
+    /// Who bears the name.
+    Resolved(Option<Life>),
+    Failed(AskError),
+}
+
+/// An ask that waits for its answer.
+pub(super) struct Pending {
+    /// The connection it went through.
+    conn: u64,
+    /// Who was asked; nobody if by name.
+    to: Life,
+    done: Box<dyn FnOnce(Outcome<'_>) + Send>,
+}
+
+/// A question on its way: a future that gives the answer.
+pub struct Asking<R>(Pin<Box<dyn Future<Output = Result<R, AskError>> + Send>>);
+
+impl<R> Future for Asking<R> {
+    type Output = Result<R, AskError>;
+
+    fn poll(mut self: Pin<&mut Self>, task: &mut std::task::Context<'_>) -> Poll<Self::Output> {
+        self.0.as_mut().poll(task)
+    }
+}
+
+/// Where an address leads.
+enum Target {
+    Here(Arc<Entry>),
+    There(Arc<Conn>, Life, String),
+}
+
+/// Forgets an ask whose future is dropped.
+struct Forget {
+    node: Node,
+    ask: u64,
+}
+
+impl Drop for Forget {
+    fn drop(&mut self) {
+        lock(&self.node.0.pending).remove(&self.ask);
+    }
+}
+
+impl Node {
+    /// Whether a pid is one of this life of this node.
+    pub(super) fn is_here(&self, life: Life) -> bool {
+        life.node == self.0.life.node && life.incarnation == self.0.life.incarnation
+    }
+
+    /// The connection that leads to a pid: one that stands, or the one it names.
+    pub(super) fn route(&self, pid: &Pid) -> Result<Arc<Conn>, TellError> {
+        match lock(&self.0.peers).way_to(pid.life) {
+            Way::Here(conn) => return Ok(conn),
+            Way::OtherLife => {
+                return Err(TellError::Unreachable("that life of its node has ended".to_owned()));
+            }
+            Way::None => (),
+        }
+        if pid.life.node == self.0.life.node {
+            return Err(TellError::Unreachable("that life of this node has ended".to_owned()));
+        }
+        match pid.via {
+            Some(via) if Some(via) != self.0.advertise => Ok(self.connection(&via.to_string())),
+            Some(_) | None => Err(TellError::Unreachable("no route to its node".to_owned())),
+        }
+    }
+
+    fn target(&self, to: &Address) -> Result<Target, TellError> {
+        match to {
+            Address::Pid(pid) if self.is_here(pid.life) => {
+                self.actor(pid.life.actor).map(Target::Here).ok_or(TellError::Stopped)
+            }
+            Address::Pid(pid) => Ok(Target::There(self.route(pid)?, pid.life, String::new())),
+            Address::Name(name) if self.bears(name) => {
+                let unknown = || {
+                    TellError::Unreachable(format!("no actor named {:?} on this node", name.actor))
+                };
+                self.named(&name.actor).map(Target::Here).ok_or_else(unknown)
+            }
+            Address::Name(name) => {
+                Ok(Target::There(self.connection(&name.at), Life::NOBODY, name.actor.clone()))
+            }
+        }
+    }
+
+    /// Whether a name's place is this node.
+    fn bears(&self, name: &Name) -> bool {
+        let at = name.at.parse().ok();
+        at.is_some() && (at == self.0.address || at == self.0.advertise)
+    }
+
+    /// Sends a message to an actor of any node; never waits.
+    pub fn tell<M: Message>(&self, to: impl Into<Address>, message: M) -> Result<(), TellError> {
+        self.try_tell(&to.into(), message).map_err(|refused| refused.1)
+    }
+
+    fn try_tell<M: Message>(&self, to: &Address, message: M) -> Result<(), Box<(M, TellError)>> {
+        const { assert!(!matches!(M::LANE, Lane::Control), "the control lane is the runtime's") };
+        let head = flow::next_head(0);
+        match self.target(to) {
+            Ok(Target::Here(entry)) => match entry.local::<cell::Tell<M>>() {
+                Some(tell) => tell(message, head).map_err(Box::new),
+                None => Err(Box::new((message, TellError::NotAccepted(M::NAME)))),
+            },
+            Ok(Target::There(conn, to, name)) => {
+                let sent = self.send_over(&conn, Kind::Tell, (to, &name), 0, head, &message);
+                sent.map_err(|error| Box::new((message, error)))
+            }
+            Err(error) => Err(Box::new((message, error))),
+        }
+    }
+
+    fn send_over<M: Message>(
+        &self,
+        conn: &Conn,
+        kind: Kind,
+        (to, name): (Life, &str),
+        ask: u64,
+        head: Head,
+        message: &M,
+    ) -> Result<(), TellError> {
+        conn.send(&Outgoing {
+            kind,
+            lane: M::LANE,
+            to,
+            name,
+            head,
+            tag: wire::tag(M::NAME),
+            ask,
+            since: message.since(),
+            label: message.label(),
+            value: message,
+        })?;
+        self.0.counters.accept();
+        Ok(())
+    }
+
+    /// Sends as soon as the receiver has room. For streams: a slow receiver slows its sender.
+    pub async fn tell_when_room<M: Message>(
+        &self,
+        to: impl Into<Address>,
+        message: M,
+    ) -> Result<(), TellError> {
+        let to = to.into();
+        let mut message = message;
+        let mut wait = Duration::from_micros(100);
+        loop {
+            match self.try_tell(&to, message) {
+                Ok(()) => return Ok(()),
+                Err(refused) if refused.1 == TellError::Full => message = refused.0,
+                Err(refused) => return Err(refused.1),
+            }
+            tokio::time::sleep(wait).await;
+            wait = (wait * 2).min(Duration::from_millis(10));
+        }
+    }
+
+    /// Asks an actor of any node. The question is sent at once; the future waits for the answer.
+    pub fn ask<Q: Question>(
+        &self,
+        to: impl Into<Address>,
+        question: Q,
+        deadline: Duration,
+    ) -> Asking<Q::Answer> {
+        let asked = self.start_ask(&to.into(), question, deadline);
+        Asking(Box::pin(async move {
+            let (answer, stopped, _forget) = asked?;
+            let answer = match tokio::time::timeout(deadline, answer).await {
+                Err(_) => return Err(AskError::Deadline),
+                Ok(Err(_)) => Err(AskError::NoAnswer),
+                Ok(Ok(answer)) => answer,
+            };
+            let gone = stopped.is_some_and(|entry: Arc<Entry>| entry.meta.stopped.load(Relaxed));
+            match answer {
+                Err(AskError::NoAnswer) if gone => Err(AskError::Down(DownReason::Stopped)),
+                other => other,
+            }
+        }))
+    }
+
+    #[expect(
+        clippy::type_complexity,
+        reason = "the three parts of an ask that was sent, used in one place"
+    )]
+    fn start_ask<Q: Question>(
+        &self,
+        to: &Address,
+        question: Q,
+        deadline: Duration,
+    ) -> Result<
+        (oneshot::Receiver<Result<Q::Answer, AskError>>, Option<Arc<Entry>>, Option<Forget>),
+        AskError,
+    > {
+        const { assert!(!matches!(Q::LANE, Lane::Control), "the control lane is the runtime's") };
+        let within = u64::try_from(deadline.as_millis()).unwrap_or(u64::MAX >> 20);
+        let head = flow::next_head(flow::now_ms().saturating_add(within));
+        match self.target(to)? {
+            Target::Here(entry) => {
+                let ask = entry.local::<cell::Ask<Q>>().ok_or(TellError::NotAccepted(Q::NAME))?;
+                let (reply, answer) = Reply::local();
+                ask(question, head, reply)?;
+                Ok((answer, Some(entry), None))
+            }
+            Target::There(conn, to, name) => {
+                let (send, answer) = oneshot::channel();
+                let done = move |outcome: Outcome<'_>| {
+                    let answer = match outcome {
+                        Outcome::Answer(bytes) => wire::decode(bytes)
+                            .map_err(|error| AskError::Refused(error.to_string())),
+                        Outcome::Resolved(_) => {
+                            Err(AskError::Refused("the answer to another question".to_owned()))
+                        }
+                        Outcome::Failed(error) => Err(error),
+                    };
+                    let _ = send.send(answer);
+                };
+                let forget = self.wait_for(&conn, to, Box::new(done))?;
+                self.send_over(&conn, Kind::Ask, (to, &name), forget.ask, head, &question)?;
+                self.check_pending(&conn, forget.ask);
+                Ok((answer, None, Some(forget)))
+            }
+        }
+    }
+
+    fn wait_for(
+        &self,
+        conn: &Conn,
+        to: Life,
+        done: Box<dyn FnOnce(Outcome<'_>) + Send>,
+    ) -> Result<Forget, AskError> {
+        let ask = self.0.next_ask.fetch_add(1, Relaxed);
+        let mut pending = lock(&self.0.pending);
+        if pending.len() >= self.0.config.limits.asks {
+            return Err(AskError::Full);
+        }
+        pending.insert(ask, Pending { conn: conn.id, to, done });
+        Ok(Forget { node: self.clone(), ask })
+    }
+
+    /// The connection may have ended before the ask was in the table.
+    fn check_pending(&self, conn: &Conn, ask: u64) {
+        if let Some(why) = conn.reason() {
+            let error = if conn.peer.get().is_some() {
+                AskError::Down(DownReason::ConnectionLost)
+            } else {
+                AskError::Unreachable(why)
+            };
+            self.outcome(ask, Outcome::Failed(error));
+        }
+    }
+
+    /// Who bears a name now.
+    pub async fn resolve(&self, name: &Name, deadline: Duration) -> Result<Pid, AskError> {
+        let unknown =
+            || AskError::Unreachable(format!("no actor named {:?} at {}", name.actor, name.at));
+        if self.bears(name) {
+            return self.local(&name.actor).ok_or_else(unknown);
+        }
+        let conn = self.connection(&name.at);
+        let (send, resolved) = oneshot::channel();
+        let done = move |outcome: Outcome<'_>| {
+            let _ = send.send(match outcome {
+                Outcome::Resolved(life) => Ok(life),
+                Outcome::Answer(_) => {
+                    Err(AskError::Refused("the answer to another question".to_owned()))
+                }
+                Outcome::Failed(error) => Err(error),
+            });
+        };
+        let forget = self.wait_for(&conn, Life::NOBODY, Box::new(done))?;
+        conn.control(Life::NOBODY, forget.ask, &Control::Resolve { name: name.actor.clone() });
+        self.check_pending(&conn, forget.ask);
+        let life = match tokio::time::timeout(deadline, resolved).await {
+            Err(_) => return Err(AskError::Deadline),
+            Ok(Err(_)) => return Err(AskError::NoAnswer),
+            Ok(Ok(life)) => life?.ok_or_else(unknown)?,
+        };
+        Ok(life.via(self.way_behind(&conn, life)))
+    }
+
+    /// An ask is over. Whether anybody still waited for it.
+    pub(super) fn outcome(&self, ask: u64, outcome: Outcome<'_>) -> bool {
+        let pending = lock(&self.0.pending).remove(&ask);
+        pending.is_some_and(|pending| {
+            (pending.done)(outcome);
+            true
+        })
+    }
+
+    /// Fails all asks that went through a connection and to whom `whom` holds.
+    pub(super) fn fail_pending(&self, conn: &Conn, error: &AskError, whom: impl Fn(Life) -> bool) {
+        let lost: Vec<_> = {
+            let mut pending = lock(&self.0.pending);
+            pending.extract_if(|_, pending| pending.conn == conn.id && whom(pending.to)).collect()
+        };
+        for (_, pending) in lost {
+            (pending.done)(Outcome::Failed(error.clone()));
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! Where an answer goes: to a waiting task of this process, or back over the connection it came by.
+
+use std::sync::Arc;
+
+use tokio::sync::oneshot;
+
+use crate::conn::{Conn, Outgoing};
+use crate::control::{Control, Failure};
+use crate::error::{AskError, TellError};
+use crate::flow;
+use crate::message::{DownReason, Message};
+use crate::node::Node;
+use crate::pid::Life;
+use crate::wire::{Kind, tag};
+
+/// Takes one answer. Dropped unused, the asker hears that there is none.
+#[derive(Debug)]
+pub struct Reply<R>(Option<To<R>>);
+
+#[derive(Debug)]
+enum To<R> {
+    Local(oneshot::Sender<Result<R, AskError>>),
+    Remote(Remote),
+}
+
+/// An asker on another node.
+pub(crate) struct Remote {
+    pub(crate) node: Node,
+    pub(crate) conn: Arc<Conn>,
+    pub(crate) asker: Life,
+    pub(crate) asked: Life,
+    pub(crate) ask: u64,
+}
+
+impl std::fmt::Debug for Remote {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Remote(ask {} of node {:016x})", self.ask, self.asker.node)
+    }
+}
+
+impl Remote {
+    pub(crate) fn fail(&self, error: Failure) {
+        self.conn.control(self.asker, self.ask, &Control::Failed { error });
+    }
+}
+
+impl<R> Reply<R> {
+    pub(crate) fn local() -> (Self, oneshot::Receiver<Result<R, AskError>>) {
+        let (to, answer) = oneshot::channel();
+        (Self(Some(To::Local(to))), answer)
+    }
+
+    pub(crate) fn remote(remote: Remote) -> Self {
+        Self(Some(To::Remote(remote)))
+    }
+
+    /// For tests of handlers: a reply and what receives it.
+    pub fn for_test() -> (Self, oneshot::Receiver<Result<R, AskError>>) {
+        Self::local()
+    }
+
+    pub(crate) fn fail(mut self, why: Failure) {
+        match self.0.take() {
+            Some(To::Remote(remote)) => remote.fail(why),
+            Some(To::Local(to)) => {
+                let _ = to.send(Err(why.into()));
+            }
+            None => (),
+        }
+    }
+}
+
+impl<R: Message> Reply<R> {
+    /// Answers. An answer that cannot be sent fails the ask in words; one that nobody waits for is dropped.
+    pub fn send(mut self, answer: R) {
+        match self.0.take() {
+            Some(To::Local(to)) => {
+                let _ = to.send(Ok(answer));
+            }
+            Some(To::Remote(remote)) => send_remote(&remote, &answer),
+            None => (),
+        }
+    }
+}
+
+fn send_remote<R: Message>(remote: &Remote, answer: &R) {
+    let message = Outgoing {
+        kind: Kind::Answer,
+        lane: R::LANE,
+        to: remote.asker,
+        name: "",
+        head: flow::next_head(0),
+        tag: tag(R::NAME),
+        ask: remote.ask,
+        since: answer.since(),
+        label: answer.label(),
+        value: answer,
+    };
+    match remote.conn.send(&message) {
+        Ok(()) => remote.node.counters().accept(),
+        Err(TellError::Full) => remote.fail(Failure::Full),
+        Err(error) => remote.fail(Failure::Refused(error.to_string())),
+    }
+}
+
+impl<R> Drop for Reply<R> {
+    fn drop(&mut self) {
+        match self.0.take() {
+            Some(To::Local(to)) => {
+                let _ = to.send(Err(AskError::NoAnswer));
+            }
+            Some(To::Remote(remote)) => {
+                let alive = remote.node.lives(remote.asked);
+                remote.fail(if alive {
+                    Failure::NoAnswer
+                } else {
+                    Failure::Down(DownReason::Stopped)
+                });
+            }
+            None => (),
+        }
+    }
+}
+
+impl From<Failure> for AskError {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::NoAnswer => Self::NoAnswer,
+            Failure::Down(reason) => Self::Down(reason),
+            Failure::Full => Self::Full,
+            Failure::Unreachable(why) => Self::Unreachable(why),
+            Failure::Refused(why) => Self::Refused(why),
+        }
+    }
+}

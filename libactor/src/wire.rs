@@ -1,0 +1,404 @@
+//! The wire: codec, frames, chunks, message headers. Pure; the only file that names the codec.
+//!
+//! `PROTOCOL.md` describes the same byte by byte. Nothing is allocated for a size that was not checked first.
+
+use std::cell::Cell;
+use std::io;
+use std::net::SocketAddr;
+use std::ops::Range;
+
+use bincode::Options;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::flow::Head;
+use crate::message::Lane;
+use crate::pid::Life;
+
+/// What an actor connection begins with: no HTTP (a letter) and no TLS (0x16) does.
+pub const MAGIC: [u8; 8] = [0xA1, b'i', b'r', b's', b'i', b'd', b'e', 1];
+/// Bytes of a frame at most, its header included.
+pub const MAX_FRAME: usize = 64 * 1024;
+/// Length (4), lane, flags, two reserved bytes.
+pub const FRAME_HEADER: usize = 8;
+/// Bytes of a handshake's message at most.
+pub const MAX_HELLO: usize = 1024;
+/// Kind, flags, length of the name (2), receiver (24), head (64), type (8), number of the ask (8).
+pub const MESSAGE_HEADER: usize = 108;
+
+const FIRST: u8 = 1;
+const LAST: u8 = 2;
+
+/// What is wrong with bytes that came from a peer.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum WireError {
+    /// A frame's length is not between 4 and 65,532.
+    #[error("a frame announces {0} bytes, 4 to 65532 are allowed")]
+    FrameLength(u32),
+    /// A frame names a lane that does not exist, or has unknown flags.
+    #[error("a frame has lane {lane} and flags {flags}")]
+    FrameHeader {
+        /// The lane's byte.
+        lane: u8,
+        /// The flags' byte.
+        flags: u8,
+    },
+    /// A chunk without a beginning, or a beginning inside a message.
+    #[error("a chunk out of order on the {0} lane")]
+    ChunkOrder(&'static str),
+    /// The chunks of one message exceed the limit.
+    #[error("a message of more than {limit} bytes")]
+    TooLarge {
+        /// The limit it broke.
+        limit: usize,
+    },
+    /// A message is shorter than its header says.
+    #[error("a message of {0} bytes ends inside its header")]
+    ShortMessage(usize),
+    /// A message of a kind that this version does not know.
+    #[error("a message of unknown kind {0}")]
+    UnknownKind(u8),
+    /// The payload is not of the type it claims.
+    #[error("decode: {0}")]
+    Decode(String),
+}
+
+fn options(limit: usize) -> impl Options {
+    bincode::DefaultOptions::new()
+        .with_fixint_encoding()
+        .with_limit(limit as u64)
+        .reject_trailing_bytes()
+}
+
+/// Reads a whole value; trailing bytes are an error.
+pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, WireError> {
+    options(bytes.len()).deserialize(bytes).map_err(|error| WireError::Decode(error.to_string()))
+}
+
+/// Writes a value of at most `limit` bytes.
+pub fn encode<T: Serialize>(value: &T, limit: usize) -> Result<Vec<u8>, WireError> {
+    let mut out = Vec::with_capacity(128);
+    let mut writer = Bounded { out: &mut out, limit };
+    options(usize::MAX)
+        .serialize_into(&mut writer, value)
+        .map_err(|_| WireError::TooLarge { limit })?;
+    Ok(out)
+}
+
+struct Bounded<'a> {
+    out: &'a mut Vec<u8>,
+    limit: usize,
+}
+
+impl io::Write for Bounded<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.out.len() + bytes.len() > self.limit {
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
+        self.out.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+thread_local! {
+    /// While a message is encoded: the node that encodes it, and where a node that does not listen is reached.
+    static WAY: Cell<Option<(u64, SocketAddr)>> = const { Cell::new(None) };
+}
+
+/// The way to write into a pid of a node that does not listen.
+pub(crate) fn way_of(life: Life) -> Option<SocketAddr> {
+    WAY.get().filter(|(node, _)| *node == life.node).map(|(_, way)| way)
+}
+
+/// Writes one message into a lane's buffer, cutting it into frames on the way.
+pub(crate) struct FrameWriter<'a> {
+    out: &'a mut Vec<u8>,
+    lane: Lane,
+    origin: usize,
+    frame: usize,
+    limit: usize,
+    written: usize,
+    room: usize,
+    overrun: bool,
+}
+
+impl<'a> FrameWriter<'a> {
+    pub(crate) fn new(out: &'a mut Vec<u8>, lane: Lane, limit: usize) -> Self {
+        let origin = out.len();
+        out.extend_from_slice(&[0; FRAME_HEADER]);
+        let room = MAX_FRAME - FRAME_HEADER;
+        Self { out, lane, origin, frame: origin, limit, written: 0, room, overrun: false }
+    }
+
+    /// Raw bytes: headers, or a message that is relayed.
+    pub(crate) fn put(&mut self, mut bytes: &[u8]) -> Result<(), WireError> {
+        if self.written + bytes.len() > self.limit {
+            self.overrun = true;
+            return Err(WireError::TooLarge { limit: self.limit });
+        }
+        self.written += bytes.len();
+        while bytes.len() > self.room {
+            let (now, rest) = bytes.split_at(self.room);
+            self.out.extend_from_slice(now);
+            self.close_frame(0);
+            self.frame = self.out.len();
+            self.out.extend_from_slice(&[0; FRAME_HEADER]);
+            self.room = MAX_FRAME - FRAME_HEADER;
+            bytes = rest;
+        }
+        self.out.extend_from_slice(bytes);
+        self.room -= bytes.len();
+        Ok(())
+    }
+
+    /// The payload. `way` is what a pid of this node needs to be reached by the peer's peers.
+    pub(crate) fn payload<T: Serialize>(
+        &mut self,
+        value: &T,
+        way: Option<(u64, SocketAddr)>,
+    ) -> Result<(), WireError> {
+        let before = WAY.replace(way);
+        let written = options(usize::MAX).serialize_into(&mut *self, value);
+        WAY.set(before);
+        match written {
+            Ok(()) => Ok(()),
+            Err(_) if self.overrun => Err(WireError::TooLarge { limit: self.limit }),
+            Err(error) => Err(WireError::Decode(error.to_string())),
+        }
+    }
+
+    fn close_frame(&mut self, last: u8) {
+        let first = if self.frame == self.origin { FIRST } else { 0 };
+        let length =
+            u32::try_from(self.out.len() - self.frame - 4).expect("a frame is at most 64 KiB");
+        let lane = u8::try_from(self.lane.index()).expect("three lanes");
+        let header = &mut self.out[self.frame..self.frame + FRAME_HEADER];
+        header[..4].copy_from_slice(&length.to_le_bytes());
+        header[4] = lane;
+        header[5] = first | last;
+    }
+
+    /// Completes the last frame; the bytes that the message takes in the buffer.
+    pub(crate) fn finish(mut self) -> usize {
+        self.close_frame(LAST);
+        self.out.len() - self.origin
+    }
+
+    /// Takes the message back.
+    pub(crate) fn undo(self) {
+        self.out.truncate(self.origin);
+    }
+}
+
+impl io::Write for FrameWriter<'_> {
+    #[inline]
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.write_all(bytes).map(|()| bytes.len())
+    }
+
+    #[inline]
+    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+        if bytes.len() <= self.room && self.written + bytes.len() <= self.limit {
+            self.out.extend_from_slice(bytes);
+            self.room -= bytes.len();
+            self.written += bytes.len();
+            return Ok(());
+        }
+        self.put(bytes).map_err(|_| io::ErrorKind::FileTooLarge.into())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// One frame in a buffer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Frame {
+    /// Its stream.
+    pub lane: Lane,
+    /// Whether a message begins here.
+    pub first: bool,
+    /// Whether a message ends here.
+    pub last: bool,
+    /// Where its bytes are.
+    pub body: Range<usize>,
+}
+
+/// The frame at the beginning of `buffer`, or `None` while it is not whole.
+pub fn next_frame(buffer: &[u8]) -> Result<Option<Frame>, WireError> {
+    let Some(&[a, b, c, d]) = buffer.first_chunk::<4>() else {
+        return Ok(None);
+    };
+    let length = u32::from_le_bytes([a, b, c, d]);
+    let whole = length as usize + 4;
+    if !(FRAME_HEADER..=MAX_FRAME).contains(&whole) {
+        return Err(WireError::FrameLength(length));
+    }
+    let Some(&[.., lane, flags, _, _]) = buffer.first_chunk::<FRAME_HEADER>() else {
+        return Ok(None);
+    };
+    let Some(named) = Lane::ALL.get(usize::from(lane)).filter(|_| flags & !(FIRST | LAST) == 0)
+    else {
+        return Err(WireError::FrameHeader { lane, flags });
+    };
+    if buffer.len() < whole {
+        return Ok(None);
+    }
+    Ok(Some(Frame {
+        lane: *named,
+        first: flags & FIRST != 0,
+        last: flags & LAST != 0,
+        body: FRAME_HEADER..whole,
+    }))
+}
+
+/// Puts the chunks of each lane together again.
+#[derive(Debug, Default)]
+pub struct Assembler {
+    partial: [Option<Vec<u8>>; 3],
+}
+
+impl Assembler {
+    /// Takes a frame; the whole message if it is the last of one. A message of one frame is not copied.
+    pub fn push<'a>(
+        &'a mut self,
+        frame: &Frame,
+        buffer: &'a [u8],
+        limit: usize,
+    ) -> Result<Option<Whole<'a>>, WireError> {
+        let bytes = &buffer[frame.body.clone()];
+        let slot = &mut self.partial[frame.lane.index()];
+        if frame.first != slot.is_none() {
+            return Err(WireError::ChunkOrder(frame.lane.word()));
+        }
+        if slot.as_ref().map_or(0, Vec::len) + bytes.len() > limit {
+            return Err(WireError::TooLarge { limit });
+        }
+        if frame.first && frame.last {
+            return Ok(Some(Whole::Borrowed(bytes)));
+        }
+        slot.get_or_insert_default().extend_from_slice(bytes);
+        Ok(if frame.last { slot.take().map(Whole::Owned) } else { None })
+    }
+}
+
+/// A whole message.
+#[derive(Debug)]
+pub enum Whole<'a> {
+    /// Still in the read buffer.
+    Borrowed(&'a [u8]),
+    /// Put together from chunks.
+    Owned(Vec<u8>),
+}
+
+impl Whole<'_> {
+    /// Its bytes.
+    pub fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Borrowed(bytes) => bytes,
+            Self::Owned(bytes) => bytes,
+        }
+    }
+}
+
+/// What a message is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A message that expects nothing.
+    Tell,
+    /// A message that expects one answer.
+    Ask,
+    /// An answer.
+    Answer,
+    /// Between runtimes: see `control.rs`.
+    Control,
+}
+
+/// What precedes each payload.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Header<'a> {
+    /// What follows.
+    pub kind: Kind,
+    /// Whether a relay has passed it on: there is one hop, not two.
+    pub relayed: bool,
+    /// The receiver; of a named one, all zero but the node, if known.
+    pub(crate) to: Life,
+    /// The receiver's name, if it has no pid yet.
+    pub name: &'a str,
+    /// The flow's.
+    pub(crate) head: Head,
+    /// Hash of the message's name.
+    pub tag: u64,
+    /// Which ask, or zero.
+    pub ask: u64,
+}
+
+/// Where in a message the flag of relays is.
+pub(crate) const FLAGS_AT: usize = 1;
+/// The flag of relays.
+pub(crate) const RELAYED: u8 = 1;
+
+impl<'a> Header<'a> {
+    /// The header's bytes; the name follows them.
+    pub(crate) fn bytes(&self, now: u64) -> [u8; MESSAGE_HEADER] {
+        let mut out = [0; MESSAGE_HEADER];
+        out[0] = match self.kind {
+            Kind::Tell => 1,
+            Kind::Ask => 2,
+            Kind::Answer => 3,
+            Kind::Control => 4,
+        };
+        out[FLAGS_AT] = u8::from(self.relayed);
+        let name = u16::try_from(self.name.len()).expect("names are at most 255 bytes");
+        out[2..4].copy_from_slice(&name.to_le_bytes());
+        out[4..12].copy_from_slice(&self.to.node.to_le_bytes());
+        out[12..20].copy_from_slice(&self.to.incarnation.to_le_bytes());
+        out[20..28].copy_from_slice(&self.to.actor.to_le_bytes());
+        out[28..92].copy_from_slice(&self.head.to_wire(now));
+        out[92..100].copy_from_slice(&self.tag.to_le_bytes());
+        out[100..108].copy_from_slice(&self.ask.to_le_bytes());
+        out
+    }
+
+    /// Reads a message's header; the payload is what follows it.
+    pub(crate) fn read(message: &'a [u8], now: u64) -> Result<(Self, &'a [u8]), WireError> {
+        let short = || WireError::ShortMessage(message.len());
+        let (fixed, rest) = message.split_first_chunk::<MESSAGE_HEADER>().ok_or_else(short)?;
+        let kind = match fixed[0] {
+            1 => Kind::Tell,
+            2 => Kind::Ask,
+            3 => Kind::Answer,
+            4 => Kind::Control,
+            unknown => return Err(WireError::UnknownKind(unknown)),
+        };
+        let word = |at: usize| u64::from_le_bytes(std::array::from_fn(|i| fixed[at + i]));
+        let name = usize::from(u16::from_le_bytes([fixed[2], fixed[3]]));
+        let (name, payload) = rest.split_at_checked(name).ok_or_else(short)?;
+        let name =
+            std::str::from_utf8(name).map_err(|error| WireError::Decode(error.to_string()))?;
+        let to = Life { node: word(4), incarnation: word(12), actor: word(20) };
+        let head = Head::from_wire(std::array::from_fn(|i| fixed[28 + i]), now);
+        let relayed = fixed[FLAGS_AT] & RELAYED != 0;
+        Ok((Header { kind, relayed, to, name, head, tag: word(92), ask: word(100) }, payload))
+    }
+}
+
+/// The number of a message's type: 64-bit FNV-1a of its name.
+pub const fn tag(name: &str) -> u64 {
+    let bytes = name.as_bytes();
+    let mut hash = 0xcbf2_9ce4_8422_2325_u64;
+    let mut at = 0;
+    while at < bytes.len() {
+        hash = (hash ^ bytes[at] as u64).wrapping_mul(0x0100_0000_01b3);
+        at += 1;
+    }
+    hash
+}
+
+#[cfg(test)]
+mod tests;
