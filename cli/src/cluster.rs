@@ -5,6 +5,8 @@ use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
+use libactor::Secret;
+use libactor::session::ShortSecret;
 use serde::{Deserialize, Serialize};
 
 use crate::arguments::ClusterArguments;
@@ -44,7 +46,7 @@ pub(crate) enum FileError {
     #[error("cannot write {path}; choose a folder that you may write to with --work-dir")]
     Write { path: PathBuf, source: io::Error },
     #[error("{path} holds no secret; write one line of at least 16 characters to it")]
-    NoSecret { path: PathBuf },
+    Secret { path: PathBuf, source: ShortSecret },
     #[error(
         "no folder to work in: neither HOME nor XDG_CACHE_HOME is set; give one with --work-dir"
     )]
@@ -113,15 +115,10 @@ pub(crate) fn make_secret(path: &Path) -> Result<(), FileError> {
     write_private(path, text.as_bytes())
 }
 
-/// The secret in a file, without white space at its ends.
-pub(crate) fn read_secret(path: &Path) -> Result<Vec<u8>, FileError> {
-    let failed = |source| FileError::Read { path: path.into(), source };
-    let bytes = fs::read(path).map_err(failed)?;
-    let secret = bytes.trim_ascii();
-    if secret.len() < 16 || bytes.len() as u64 > FILE_BYTES_MAX {
-        return Err(FileError::NoSecret { path: path.into() });
-    }
-    Ok(secret.to_vec())
+/// The secret in a file.
+pub(crate) fn read_secret(path: &Path) -> Result<Secret, FileError> {
+    let bytes = fs::read(path).map_err(|source| FileError::Read { path: path.into(), source })?;
+    Secret::new(&bytes).map_err(|source| FileError::Secret { path: path.into(), source })
 }
 
 /// Replaces a file whole, readable by its owner alone.
@@ -191,8 +188,9 @@ mod tests {
         make_secret(&one).unwrap();
         make_secret(&two).unwrap();
         assert_eq!(fs::metadata(&one).unwrap().permissions().mode() & 0o777, 0o600);
-        assert_ne!(read_secret(&one).unwrap(), read_secret(&two).unwrap());
+        assert_ne!(fs::read(&one).unwrap(), fs::read(&two).unwrap());
+        assert!(read_secret(&one).is_ok());
         fs::write(&one, "short\n").unwrap();
-        assert!(matches!(read_secret(&one), Err(FileError::NoSecret { .. })));
+        assert!(matches!(read_secret(&one), Err(FileError::Secret { .. })));
     }
 }

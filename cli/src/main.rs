@@ -4,13 +4,17 @@
 #![expect(dead_code, reason = "the commands that use it follow")]
 
 mod arguments;
+mod client;
 mod cluster;
+mod commands;
 mod ending;
 mod environment;
 mod lists;
 mod local;
+mod node;
 mod output;
 mod prefix;
+mod serve;
 mod supervise;
 mod units;
 mod up;

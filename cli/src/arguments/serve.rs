@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
+use libactor::Name;
 use protocol::resources::{Attribute, Resources};
 
 use super::ClusterArguments;
@@ -82,6 +83,9 @@ pub(crate) struct NodeArguments {
     /// Actors to host; none: a node that only passes messages on
     #[arg(value_name = "ACTOR")]
     pub(crate) actors: Vec<Hosted>,
+    /// Ask `echo` elsewhere, through any relays named before it, and end
+    #[arg(long, value_name = "NAME", num_args = 1.., conflicts_with = "actors")]
+    pub(crate) ask: Vec<Name>,
     /// Port to listen on; 0 takes any
     #[arg(long, default_value_t = 0)]
     pub(crate) port: u16,
