@@ -1,0 +1,85 @@
+//! The command line: what may be typed, with its defaults. Nothing here does anything.
+
+mod client;
+mod serve;
+mod spelling;
+
+use std::ffi::OsString;
+
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+
+pub(crate) use client::{
+    ClusterArguments, FlowArguments, KillArguments, ListArguments, LogsArguments, RunArguments,
+};
+pub(crate) use serve::{
+    AgentArguments, Attributes, BatchArguments, DemoArguments, Hosted, ListenArguments,
+    MasterArguments, NodeArguments, UpArguments, WordcountArguments,
+};
+
+use crate::environment::Environment;
+
+/// A cluster that offers its machines to frameworks.
+#[derive(Debug, Parser)]
+#[command(
+    name = "airside",
+    version,
+    after_help = "First hour: `airside up --agents 3`, then `airside run -- echo hi` from another shell."
+)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Start a cluster on this machine: a master and agents, each a process of its own
+    Up(UpArguments),
+    /// Show what Airside does: count words on a cluster that is gone afterwards
+    Demo(DemoArguments),
+    /// Run one command on the cluster; exits as the command does
+    Run(RunArguments),
+    /// List the agents, with what they have and what is used
+    Agents(ListArguments),
+    /// List the frameworks
+    Frameworks(ListArguments),
+    /// List the tasks
+    Tasks(ListArguments),
+    /// End a task
+    Kill(KillArguments),
+    /// Print what a task writes
+    Logs(LogsArguments),
+    /// Draw the messages that one cause set off
+    Flow(FlowArguments),
+    /// Run a list of shell commands as tasks, to the end
+    Batch(BatchArguments),
+    /// Be the master of a cluster
+    Master(MasterArguments),
+    /// Be an agent: run tasks on this machine
+    Agent(AgentArguments),
+    /// Host the actors named, to try the wire between machines
+    Node(NodeArguments),
+    /// Print the version
+    Version,
+    /// The executor of command tasks; started by agents
+    #[command(hide = true)]
+    Executor,
+    /// The executor of the wordcount framework; started by agents
+    #[command(hide = true)]
+    WordcountExecutor,
+    /// The wordcount framework: count the words of all texts below folders
+    #[command(hide = true)]
+    WordcountScheduler(WordcountArguments),
+}
+
+/// Reads the command line and, for the master and agents, their settings from the environment.
+pub(crate) fn parse(
+    line: impl IntoIterator<Item = OsString>,
+    environment: &Environment,
+) -> Result<Arguments, clap::Error> {
+    let line = spelling::dashes(line.into_iter().collect());
+    let line = spelling::with_environment(line, &Arguments::command(), environment);
+    Arguments::from_arg_matches(&Arguments::command().try_get_matches_from(line)?)
+}
+
+#[cfg(test)]
+mod tests;

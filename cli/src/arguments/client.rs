@@ -1,0 +1,107 @@
+//! The flags of what talks to a cluster.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+
+use crate::units;
+
+/// Which cluster. What is not given is looked for in `AIRSIDE_MASTER` and `AIRSIDE_CLUSTER_SECRET_FILE`, then in what
+/// `airside up` left in the cache folder, and is `127.0.0.1:5050` without a secret in the end.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct ClusterArguments {
+    /// The master to talk to [default: that of `airside up`, else 127.0.0.1:5050]
+    #[arg(long, value_name = "HOST:PORT", value_parser = units::host_port)]
+    pub(crate) master: Option<String>,
+    /// File that holds the cluster's secret [default: that of `airside up`]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) cluster_secret_file: Option<PathBuf>,
+    /// What to log on stderr: a level, or a filter such as `warn,libactor=debug`
+    #[arg(long, default_value = "error", value_name = "FILTER")]
+    pub(crate) log: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ListArguments {
+    #[command(flatten)]
+    pub(crate) cluster: ClusterArguments,
+    /// Print JSON instead of a table
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RunArguments {
+    #[command(flatten)]
+    pub(crate) cluster: ClusterArguments,
+    /// Cores
+    #[arg(long, default_value = "0.1", value_parser = units::amount, allow_hyphen_values = true)]
+    pub(crate) cpus: f64,
+    /// Memory, such as 64MB or 1GB; a bare number counts megabytes
+    #[arg(long, default_value = "32MB", value_parser = units::megabytes, allow_hyphen_values = true)]
+    pub(crate) mem: u64,
+    /// Disk, such as 64MB or 1GB
+    #[arg(long, value_parser = units::megabytes, allow_hyphen_values = true)]
+    pub(crate) disk: Option<u64>,
+    /// How many ports; the task finds them in PORTS
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub(crate) ports: Option<u16>,
+    /// Name of the task, for people [default: the command]
+    #[arg(long)]
+    pub(crate) name: Option<String>,
+    /// Set in the task's environment; may be given more than once
+    #[arg(long, value_name = "NAME=VALUE", value_parser = units::variable)]
+    pub(crate) env: Vec<(String, String)>,
+    /// Who the task runs as [default: you]
+    #[arg(long)]
+    pub(crate) user: Option<String>,
+    /// End the task when it has not ended by then, such as 10s or 5mins
+    #[arg(long, value_parser = units::duration)]
+    pub(crate) timeout: Option<Duration>,
+    /// Print only what the command prints
+    #[arg(long, short)]
+    pub(crate) quiet: bool,
+    /// The command and its arguments, after `--`
+    #[arg(last = true, required = true, value_name = "COMMAND")]
+    pub(crate) command: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct KillArguments {
+    #[command(flatten)]
+    pub(crate) cluster: ClusterArguments,
+    /// The task: its id, or the beginning of it
+    #[arg(value_name = "TASK")]
+    pub(crate) task: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct LogsArguments {
+    #[command(flatten)]
+    pub(crate) cluster: ClusterArguments,
+    /// The task: its id, or the beginning of it
+    #[arg(value_name = "TASK")]
+    pub(crate) task: String,
+    /// Go on until the task ends
+    #[arg(long, short)]
+    pub(crate) follow: bool,
+    /// What it writes to stderr instead
+    #[arg(long)]
+    pub(crate) stderr: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct FlowArguments {
+    #[command(flatten)]
+    pub(crate) cluster: ClusterArguments,
+    /// The flow of a task: its id, or the beginning of it
+    #[arg(long, value_name = "TASK", required_unless_present = "trace")]
+    pub(crate) task: Option<String>,
+    /// A flow by its own id
+    #[arg(long, value_name = "FLOW", conflicts_with = "task")]
+    pub(crate) trace: Option<String>,
+    /// Print JSON, one record a line, instead of a drawing
+    #[arg(long)]
+    pub(crate) json: bool,
+}

@@ -1,0 +1,196 @@
+//! The flags of what serves: master, agent, node, and the commands that start several of them.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use libactor::Name;
+use protocol::resources::{Attribute, Resources};
+
+use super::ClusterArguments;
+use crate::units;
+
+/// Where a node listens, and how it is found from elsewhere. Defaults of Mesos.
+#[derive(Debug, Args)]
+pub(crate) struct ListenArguments {
+    /// Address to listen on
+    #[arg(long, default_value = "127.0.0.1", value_name = "ADDRESS")]
+    pub(crate) ip: IpAddr,
+    /// Address at which others reach this node, if it is another
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) advertise_ip: Option<IpAddr>,
+    /// Port at which others reach this node, if it is another
+    #[arg(long, value_name = "PORT")]
+    pub(crate) advertise_port: Option<u16>,
+    /// File that holds the cluster's secret; all nodes of a cluster have the same
+    #[arg(long, value_name = "FILE")]
+    pub(crate) cluster_secret_file: Option<PathBuf>,
+    /// What to log on stderr: a level, or a filter such as `warn,master=debug`
+    #[arg(long, default_value = "info", value_name = "FILTER")]
+    pub(crate) log: String,
+    /// End when stdin does: the process that started this one is gone
+    #[arg(long, hide = true)]
+    pub(crate) end_with_stdin: bool,
+    /// Take any free port when the one asked for is taken
+    #[arg(long, hide = true)]
+    pub(crate) or_any_port: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct MasterArguments {
+    /// Port to listen on; 0 takes any
+    #[arg(long, default_value_t = 5050)]
+    pub(crate) port: u16,
+    #[command(flatten)]
+    pub(crate) listen: ListenArguments,
+    /// Name of this machine, for people
+    #[arg(long)]
+    pub(crate) hostname: Option<String>,
+    /// Folder for what must survive
+    #[arg(long, value_name = "DIR")]
+    pub(crate) work_dir: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AgentArguments {
+    /// Port to listen on; 0 takes any
+    #[arg(long, default_value_t = 5051)]
+    pub(crate) port: u16,
+    #[command(flatten)]
+    pub(crate) listen: ListenArguments,
+    /// Name of this machine, for people and constraints
+    #[arg(long)]
+    pub(crate) hostname: Option<String>,
+    /// Folder for sandboxes and for what must survive
+    #[arg(long, value_name = "DIR")]
+    pub(crate) work_dir: PathBuf,
+    /// The master to join
+    #[arg(long, value_name = "HOST:PORT", value_parser = units::host_port)]
+    pub(crate) master: String,
+    /// What to offer instead of all that is found, such as `cpus:2;mem:1024;ports:[31000-32000]`
+    #[arg(long)]
+    pub(crate) resources: Option<Resources>,
+    /// What to say of this machine, such as `rack:a;zone:1`
+    #[arg(long, value_parser = units::attributes)]
+    pub(crate) attributes: Option<Attributes>,
+}
+
+/// What an operator says of a machine. A name of its own, so that clap takes it as one value.
+pub(crate) type Attributes = std::sync::Arc<[Attribute]>;
+
+#[derive(Debug, Args)]
+pub(crate) struct NodeArguments {
+    /// Actors to host; none: a node that only passes messages on
+    #[arg(value_name = "ACTOR")]
+    pub(crate) actors: Vec<Hosted>,
+    /// Ask `echo` elsewhere, through any relays named before it, and end
+    #[arg(long, value_name = "NAME", num_args = 1.., conflicts_with = "actors")]
+    pub(crate) ask: Vec<Name>,
+    /// Port to listen on; 0 takes any
+    #[arg(long, default_value_t = 0)]
+    pub(crate) port: u16,
+    #[command(flatten)]
+    pub(crate) listen: ListenArguments,
+    /// Folder for the recording of flows
+    #[arg(long, value_name = "DIR")]
+    pub(crate) work_dir: Option<PathBuf>,
+}
+
+/// The actors that `airside node` knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Hosted {
+    /// Answers each ask with what it was sent
+    Echo,
+    /// Passes what it is sent on to the pid it names
+    Relay,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct UpArguments {
+    /// How many agents to start
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub(crate) agents: u16,
+    /// Folder for everything the cluster writes [default: airside/up in the user's cache folder]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) work_dir: Option<PathBuf>,
+    /// Port of the master; the agents take the next ones, and any that are free when these are taken
+    #[arg(long, default_value_t = 5050)]
+    pub(crate) port: u16,
+    /// What each process logs, into a file below the work dir
+    #[arg(long, default_value = "info", value_name = "FILTER")]
+    pub(crate) log: String,
+    /// End when stdin does
+    #[arg(long, hide = true)]
+    pub(crate) end_with_stdin: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DemoArguments {
+    /// Folder of texts to count words in; may be given more than once
+    #[arg(long, value_name = "DIR", default_values = ["/usr/share/common-licenses", "/usr/share/doc"])]
+    pub(crate) input: Vec<PathBuf>,
+    /// Read at most so much of it
+    #[arg(long, default_value = "64MB", value_parser = units::megabytes, value_name = "SIZE")]
+    pub(crate) input_max: u64,
+    /// How many agents to start
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub(crate) agents: u16,
+    /// How many shell tasks to run beside
+    #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u16).range(0..=10_000))]
+    pub(crate) batch_tasks: u16,
+    /// Write the counts here as well, as `word count` lines
+    #[arg(long, value_name = "FILE")]
+    pub(crate) counts: Option<PathBuf>,
+    /// Each task adds (task, attempt, start, end on the boot clock) to this file
+    #[arg(long, value_name = "FILE", hide = true)]
+    pub(crate) intervals: Option<PathBuf>,
+}
+
+/// What the demo tells the wordcount framework's process.
+#[derive(Debug, Args)]
+pub(crate) struct WordcountArguments {
+    #[command(flatten)]
+    pub(crate) cluster: ClusterArguments,
+    /// Folder of texts to count words in
+    #[arg(long, value_name = "DIR", required = true)]
+    pub(crate) input: Vec<PathBuf>,
+    /// Read at most so much of it
+    #[arg(long, default_value = "64MB", value_parser = units::megabytes, value_name = "SIZE")]
+    pub(crate) input_max: u64,
+    /// Folder for what must survive this process
+    #[arg(long, value_name = "DIR")]
+    pub(crate) state_dir: PathBuf,
+    /// Write the counts here, as `word count` lines
+    #[arg(long, value_name = "FILE")]
+    pub(crate) counts: PathBuf,
+    /// Each task adds (task, attempt, start, end on the boot clock) to this file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) intervals: Option<PathBuf>,
+    /// End when stdin does
+    #[arg(long, hide = true)]
+    pub(crate) end_with_stdin: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BatchArguments {
+    #[command(flatten)]
+    pub(crate) cluster: ClusterArguments,
+    /// Lines for the shell, one task each
+    #[arg(value_name = "COMMAND", required = true)]
+    pub(crate) commands: Vec<String>,
+    /// Run the list so many times
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=10_000))]
+    pub(crate) repeat: u16,
+    /// How often to try a task that fails
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=100))]
+    pub(crate) attempts: u32,
+    /// Cores for each task
+    #[arg(long, default_value = "0.1", value_parser = units::amount)]
+    pub(crate) cpus: f64,
+    /// Memory for each task
+    #[arg(long, default_value = "32MB", value_parser = units::megabytes)]
+    pub(crate) mem: u64,
+    /// End when stdin does
+    #[arg(long, hide = true)]
+    pub(crate) end_with_stdin: bool,
+}

@@ -1,0 +1,90 @@
+//! How the command line and the environment are read.
+
+use super::*;
+
+fn read(line: &str, environment: &[(&'static str, &'static str)]) -> Result<Command, String> {
+    let words = line.split_whitespace().map(OsString::from);
+    let environment = Environment::of_pairs(environment);
+    parse(words, &environment)
+        .map(|arguments| arguments.command)
+        .map_err(|error| error.to_string().lines().next().unwrap_or_default().to_owned())
+}
+
+fn agent(line: &str, environment: &[(&'static str, &'static str)]) -> AgentArguments {
+    match read(line, environment) {
+        Ok(Command::Agent(agent)) => agent,
+        other => panic!("{line}: {other:?}"),
+    }
+}
+
+#[test]
+fn dashes_and_underscores_are_the_same() {
+    let line = "airside agent --work_dir=/a_b --master 10.0.0.1:5050 --advertise-ip 10.0.0.2 --advertise_port 80";
+    let agent = agent(line, &[]);
+    assert_eq!(agent.work_dir.to_str(), Some("/a_b"));
+    assert_eq!(agent.listen.advertise_ip.map(|ip| ip.to_string()).as_deref(), Some("10.0.0.2"));
+    assert_eq!(agent.listen.advertise_port, Some(80));
+}
+
+#[test]
+fn agents_read_the_environment_of_mesos_and_ours_wins() {
+    let environment = [
+        ("MESOS_WORK_DIR", "/mesos"),
+        ("MESOS_MASTER", "10.0.0.1:5050"),
+        ("AIRSIDE_PORT", "7"),
+        ("MESOS_PORT", "8"),
+        ("MESOS_NATIVE_JAVA_LIBRARY", "/usr/lib/libmesos.so"),
+    ];
+    let read = agent("airside agent --work-dir /told", &environment);
+    assert_eq!(read.work_dir.to_str(), Some("/told"));
+    assert_eq!((read.master.as_str(), read.port), ("10.0.0.1:5050", 7));
+}
+
+#[test]
+fn resources_and_attributes_are_in_mesos_form() {
+    let line = "airside agent --work_dir=/w --master=h:1 --resources=cpus:2;mem:64 --attributes=rack:a;zone:1";
+    let agent = agent(line, &[]);
+    assert_eq!(agent.resources.map(|r| r.to_string()).as_deref(), Some("cpus:2;mem:64"));
+    assert_eq!(agent.attributes.map(|a| a.len()), Some(2));
+}
+
+#[test]
+fn what_nobody_knows_is_an_error() {
+    for (line, words) in [
+        (
+            "airside master --work_dir=/w --zookeeper x",
+            "error: unexpected argument '--zookeeper' found",
+        ),
+        ("airside fly", "error: unrecognized subcommand 'fly'"),
+        (
+            "airside up --agents 0",
+            "error: invalid value '0' for '--agents <AGENTS>': 0 is not in 1..=64",
+        ),
+        (
+            "airside run --cpus 0 -- true",
+            "error: invalid value '0' for '--cpus <CPUS>': '0' must be more than zero",
+        ),
+        (
+            "airside run --mem -5MB -- true",
+            "error: invalid value '-5MB' for '--mem <MEM>': '-5MB' must be more than zero",
+        ),
+        (
+            "airside agent --work_dir=/w --master=h:1 --resources=cpus:-1",
+            "error: invalid value 'cpus:-1' for '--resources <RESOURCES>': 'cpus' must not be negative, but is -1",
+        ),
+        (
+            "airside agent --work_dir=/w --master=here",
+            "error: invalid value 'here' for '--master <HOST:PORT>': 'here' is no address: expected host:port",
+        ),
+    ] {
+        assert_eq!(read(line, &[]).map(|_| ()), Err(words.to_owned()), "{line}");
+    }
+}
+
+#[test]
+fn the_command_of_a_task_is_not_read_as_flags() {
+    let Ok(Command::Run(run)) = read("airside run --cpus 0.5 -- tool --with_mem=1 -x", &[]) else {
+        panic!("not read as run")
+    };
+    assert_eq!(run.command, ["tool", "--with_mem=1", "-x"]);
+}

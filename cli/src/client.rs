@@ -1,0 +1,133 @@
+//! A node that only dials, and the questions that commands ask through it.
+
+use std::time::Duration;
+
+use libactor::{AskError, Name, Node, NodeConfig, Question, StartError};
+use protocol::PROTOCOL_VERSION;
+use protocol::operator::{
+    AgentView, FrameworkView, KillAnswer, KillTask, Read, ReadAnswer, ReadSandbox, SandboxAnswer,
+    TaskView,
+};
+
+use crate::cluster::{Cluster, FileError, read_secret};
+
+/// How long an answer may take.
+const ANSWER_WITHIN: Duration = Duration::from_secs(5);
+
+/// A question that gets no answer.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ClientError {
+    #[error(transparent)]
+    Secret(#[from] FileError),
+    #[error("cannot start a node to talk to the cluster")]
+    Start(#[from] StartError),
+    #[error(
+        "cannot reach the master at {master}: {source}; start a cluster with `airside up`, or name the master with --master and its secret with --cluster-secret-file"
+    )]
+    Master { master: String, source: AskError },
+    #[error("cannot reach {name}: {source}; is it running there, with the same secret?")]
+    Other { name: String, source: AskError },
+    #[error("'{0}' is no name of an actor: expected actor@host:port")]
+    Name(String),
+    #[error("the master answered another question than was asked; are both of one version?")]
+    Answer,
+    #[error("{0}")]
+    Refused(String),
+    #[error("agent {0}, on which the task ran, is not among the agents any more")]
+    AgentGone(String),
+}
+
+/// The way to a cluster.
+pub(crate) struct Client {
+    node: Node,
+    cluster: Cluster,
+}
+
+/// How a node that only dials is started: with the cluster's secret, if it has one.
+pub(crate) fn dialling(cluster: &Cluster) -> Result<NodeConfig, FileError> {
+    let secret = cluster.secret_file.as_deref().map(read_secret).transpose()?;
+    Ok(NodeConfig { secret, version: PROTOCOL_VERSION, threads: 1, ..NodeConfig::default() })
+}
+
+impl Client {
+    /// Starts the node; the master is dialled by the first question.
+    pub(crate) async fn start(cluster: Cluster) -> Result<Self, ClientError> {
+        let node = Node::start(dialling(&cluster)?).await?;
+        Ok(Self { node, cluster })
+    }
+
+    async fn ask_master<Q: Question>(
+        &self,
+        actor: &str,
+        question: Q,
+    ) -> Result<Q::Answer, ClientError> {
+        let master = &self.cluster.master;
+        let failed = |source| ClientError::Master { master: master.clone(), source };
+        self.node.ask(&name(actor, master)?, question, ANSWER_WITHIN).await.map_err(failed)
+    }
+
+    /// Asks any actor by its name.
+    pub(crate) async fn ask<Q: Question>(
+        &self,
+        name: &str,
+        question: Q,
+    ) -> Result<Q::Answer, ClientError> {
+        let to: Name = name.parse().map_err(|_| ClientError::Name(name.into()))?;
+        let failed = |source| ClientError::Other { name: name.into(), source };
+        self.node.ask(&to, question, ANSWER_WITHIN).await.map_err(failed)
+    }
+
+    /// All agents.
+    pub(crate) async fn agents(&self) -> Result<Vec<AgentView>, ClientError> {
+        match self.ask_master("master", Read::Agents).await? {
+            ReadAnswer::Agents(agents) => Ok(agents),
+            ReadAnswer::Cluster(_) | ReadAnswer::Frameworks(_) | ReadAnswer::Tasks(_) => {
+                Err(ClientError::Answer)
+            }
+        }
+    }
+
+    /// All frameworks.
+    pub(crate) async fn frameworks(&self) -> Result<Vec<FrameworkView>, ClientError> {
+        match self.ask_master("master", Read::Frameworks).await? {
+            ReadAnswer::Frameworks(frameworks) => Ok(frameworks),
+            ReadAnswer::Cluster(_) | ReadAnswer::Agents(_) | ReadAnswer::Tasks(_) => {
+                Err(ClientError::Answer)
+            }
+        }
+    }
+
+    /// All tasks, ended ones among them.
+    pub(crate) async fn tasks(&self) -> Result<Vec<TaskView>, ClientError> {
+        match self.ask_master("master", Read::Tasks).await? {
+            ReadAnswer::Tasks(tasks) => Ok(tasks),
+            ReadAnswer::Cluster(_) | ReadAnswer::Agents(_) | ReadAnswer::Frameworks(_) => {
+                Err(ClientError::Answer)
+            }
+        }
+    }
+
+    /// Ends a task.
+    pub(crate) async fn kill(&self, task: &TaskView) -> Result<(), ClientError> {
+        let framework = task.report.framework.clone();
+        let question = KillTask { framework, task: task.report.spec.task.clone() };
+        match self.ask_master("master", question).await? {
+            KillAnswer::Killing => Ok(()),
+            KillAnswer::Refused(why) => Err(ClientError::Refused(why)),
+        }
+    }
+
+    /// Part of a file in a task's sandbox, from the agent that listens at `agent`.
+    pub(crate) async fn sandbox(
+        &self,
+        agent: &str,
+        question: ReadSandbox,
+    ) -> Result<SandboxAnswer, ClientError> {
+        self.ask(&format!("agent@{agent}"), question).await
+    }
+}
+
+fn name(actor: &str, at: &str) -> Result<Name, ClientError> {
+    let name = format!("{actor}@{at}");
+    name.parse().map_err(|_| ClientError::Name(name))
+}

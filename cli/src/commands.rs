@@ -1,0 +1,136 @@
+//! The commands that ask the cluster one thing and print the answer.
+
+use std::time::Duration;
+
+use protocol::operator::{ReadSandbox, SandboxAnswer, TaskView};
+
+use crate::arguments::{KillArguments, ListArguments, LogsArguments};
+use crate::client::{Client, ClientError};
+use crate::cluster::Cluster;
+use crate::environment::Environment;
+use crate::lists::{self, AgentJson, FrameworkJson, TaskJson};
+use crate::output;
+use crate::prefix::{self, PrefixError};
+
+/// What tasks are called in errors about their ids.
+pub(crate) const TASKS: (&str, &str) = ("task", "tasks");
+
+/// How much of a file is asked for at a time; agents cut there too.
+const PART_BYTES: u32 = 48 * 1024;
+/// How soon to look again for more of a file that may grow.
+const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(100);
+
+/// A command that has no answer.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CommandError {
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    #[error(transparent)]
+    Prefix(#[from] PrefixError),
+}
+
+async fn client(
+    arguments: &crate::arguments::ClusterArguments,
+    environment: &Environment,
+) -> Result<Client, ClientError> {
+    Client::start(Cluster::find(arguments, environment)).await
+}
+
+/// `airside agents`.
+pub(crate) async fn agents(
+    arguments: ListArguments,
+    environment: &Environment,
+) -> Result<(), CommandError> {
+    let agents = client(&arguments.cluster, environment).await?.agents().await?;
+    output::print(&if arguments.json {
+        output::json(&agents.iter().map(AgentJson::from).collect::<Vec<_>>())
+    } else {
+        lists::agents_table(&agents)
+    });
+    Ok(())
+}
+
+/// `airside frameworks`.
+pub(crate) async fn frameworks(
+    arguments: ListArguments,
+    environment: &Environment,
+) -> Result<(), CommandError> {
+    let frameworks = client(&arguments.cluster, environment).await?.frameworks().await?;
+    output::print(&if arguments.json {
+        output::json(&frameworks.iter().map(FrameworkJson::from).collect::<Vec<_>>())
+    } else {
+        lists::frameworks_table(&frameworks)
+    });
+    Ok(())
+}
+
+/// `airside tasks`.
+pub(crate) async fn tasks(
+    arguments: ListArguments,
+    environment: &Environment,
+) -> Result<(), CommandError> {
+    let tasks = client(&arguments.cluster, environment).await?.tasks().await?;
+    output::print(&if arguments.json {
+        output::json(&tasks.iter().map(TaskJson::from).collect::<Vec<_>>())
+    } else {
+        lists::tasks_table(&tasks)
+    });
+    Ok(())
+}
+
+/// The task that `prefix` names.
+pub(crate) async fn task(client: &Client, prefix: &str) -> Result<TaskView, CommandError> {
+    let tasks = client.tasks().await?;
+    Ok(prefix::find(prefix, TASKS, &tasks, |task| task.report.spec.task.as_str())?.clone())
+}
+
+/// `airside kill`.
+pub(crate) async fn kill(
+    arguments: KillArguments,
+    environment: &Environment,
+) -> Result<(), CommandError> {
+    let client = client(&arguments.cluster, environment).await?;
+    let task = task(&client, &arguments.task).await?;
+    client.kill(&task).await?;
+    output::print(&format!("Ending task {}\n", task.report.spec.task));
+    Ok(())
+}
+
+/// `airside logs`.
+pub(crate) async fn logs(
+    arguments: LogsArguments,
+    environment: &Environment,
+) -> Result<(), CommandError> {
+    let client = client(&arguments.cluster, environment).await?;
+    let task = task(&client, &arguments.task).await?;
+    let agents = client.agents().await?;
+    let agent = agents
+        .iter()
+        .find(|agent| agent.agent == task.report.agent)
+        .ok_or_else(|| ClientError::AgentGone(task.report.agent.to_string()))?;
+    let mut question = ReadSandbox {
+        framework: task.report.framework.clone(),
+        executor: task.report.executor.clone(),
+        container: None,
+        file: if arguments.stderr { "stderr" } else { "stdout" }.into(),
+        offset: 0,
+        length: PART_BYTES,
+    };
+    loop {
+        let answer = client.sandbox(&agent.info.at.listens, question.clone()).await?;
+        match answer {
+            SandboxAnswer::Part { data, ended, .. } if data.is_empty() => {
+                if ended || !arguments.follow {
+                    return Ok(());
+                }
+                tokio::time::sleep(LOOK_AGAIN_AFTER).await;
+            }
+            SandboxAnswer::Part { offset, data, .. } => {
+                output::print_bytes(&data);
+                let next = offset.saturating_add(data.len() as u64);
+                question.offset = i64::try_from(next).unwrap_or(i64::MAX);
+            }
+            SandboxAnswer::Refused(why) => return Err(ClientError::Refused(why).into()),
+        }
+    }
+}

@@ -1,0 +1,38 @@
+//! When a command that would run for ever is to end: Ctrl-C, a polite signal, or the end of the parent.
+
+use std::io::{self, Read};
+
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::oneshot;
+
+/// Waits for the first of them. With `end_with_stdin`, the end of stdin counts too: the parent holds the other end and is
+/// gone when it closes.
+pub(crate) async fn asked(end_with_stdin: bool) -> io::Result<()> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut hangup = signal(SignalKind::hangup())?;
+    let parent = async {
+        if !end_with_stdin || end_of_stdin().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    };
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+        _ = hangup.recv() => {}
+        () = parent => {}
+    }
+    Ok(())
+}
+
+/// Read by a thread of its own, since a blocking read of stdin cannot be given up; the thread goes with the process.
+async fn end_of_stdin() -> Result<(), oneshot::error::RecvError> {
+    let (ended, at_end) = oneshot::channel();
+    std::thread::spawn(move || {
+        let mut buffer = [0u8; 256];
+        while io::stdin().read(&mut buffer).is_ok_and(|bytes| bytes > 0) {}
+        // Nobody waits any more when the process ends for another reason.
+        let _ = ended.send(());
+    });
+    at_end.await
+}

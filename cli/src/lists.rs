@@ -1,0 +1,254 @@
+//! Agents, frameworks and tasks as tables for people and as JSON for programs. The JSON has names of its own: it stays the
+//! same when messages between components change.
+
+use protocol::change::{AgentState, FrameworkState};
+use protocol::operator::{AgentView, FrameworkView, TaskView};
+use protocol::resources::{Resources, Value};
+use protocol::task::{Exit, TaskState, TaskStatus};
+use serde::Serialize;
+use serde_json::{Map, Number};
+
+use crate::output::table;
+
+/// Mesos's words, which people know.
+fn agent_state(state: AgentState) -> &'static str {
+    match state {
+        AgentState::Active => "active",
+        AgentState::Disconnected => "disconnected",
+        AgentState::Unreachable => "unreachable",
+        AgentState::Gone => "gone",
+        AgentState::Recovered => "recovered",
+    }
+}
+
+fn framework_state(state: FrameworkState) -> &'static str {
+    match state {
+        FrameworkState::Active => "active",
+        FrameworkState::Suppressed => "suppressed",
+        FrameworkState::Disconnected => "disconnected",
+        FrameworkState::Recovered => "recovered",
+        FrameworkState::Removed => "removed",
+    }
+}
+
+/// The state's name in Mesos.
+pub(crate) fn task_state(state: TaskState) -> &'static str {
+    match state {
+        TaskState::Staging => "TASK_STAGING",
+        TaskState::Starting => "TASK_STARTING",
+        TaskState::Running => "TASK_RUNNING",
+        TaskState::Killing => "TASK_KILLING",
+        TaskState::Finished => "TASK_FINISHED",
+        TaskState::Failed => "TASK_FAILED",
+        TaskState::Killed => "TASK_KILLED",
+        TaskState::Error => "TASK_ERROR",
+        TaskState::Lost => "TASK_LOST",
+        TaskState::Dropped => "TASK_DROPPED",
+        TaskState::Unreachable => "TASK_UNREACHABLE",
+        TaskState::Gone => "TASK_GONE",
+        TaskState::GoneByOperator => "TASK_GONE_BY_OPERATOR",
+        TaskState::Unknown => "TASK_UNKNOWN",
+    }
+}
+
+fn of(used: &Resources, total: &Resources, name: &str) -> String {
+    format!("{}/{}", used.scalar(name), total.scalar(name))
+}
+
+/// Memory and disk in whole megabytes: nobody reads thousandths of them.
+fn megabytes_of(used: &Resources, total: &Resources, name: &str) -> String {
+    let whole = |resources: &Resources| resources.scalar(name).0 / 1000;
+    format!("{}/{}", whole(used), whole(total))
+}
+
+/// The table of `airside agents`.
+pub(crate) fn agents_table(agents: &[AgentView]) -> String {
+    let rows = agents.iter().map(|agent| {
+        let (used, total) = (&agent.used, &agent.info.resources);
+        vec![
+            agent.agent.to_string(),
+            agent_state(agent.state).into(),
+            agent.info.at.listens.clone(),
+            of(used, total, "cpus"),
+            megabytes_of(used, total, "mem"),
+            megabytes_of(used, total, "disk"),
+            agent.offered.cpus().to_string(),
+        ]
+    });
+    table(&["AGENT", "STATE", "ADDRESS", "CPUS", "MEM MB", "DISK MB", "OFFERED CPUS"], rows)
+}
+
+/// The table of `airside frameworks`.
+pub(crate) fn frameworks_table(frameworks: &[FrameworkView]) -> String {
+    let rows = frameworks.iter().map(|framework| {
+        vec![
+            framework.info.framework.to_string(),
+            framework.info.name.clone(),
+            framework_state(framework.state).into(),
+            framework.info.roles.iter().map(|role| role.as_str()).collect::<Vec<_>>().join(","),
+            framework.info.user.clone(),
+            framework.tasks.to_string(),
+            framework.used.cpus().to_string(),
+            framework.used.mem().to_string(),
+        ]
+    });
+    table(&["FRAMEWORK", "NAME", "STATE", "ROLES", "USER", "TASKS", "CPUS", "MEM MB"], rows)
+}
+
+/// The table of `airside tasks`.
+pub(crate) fn tasks_table(tasks: &[TaskView]) -> String {
+    let rows = tasks.iter().map(|task| {
+        let last = task.statuses.last();
+        vec![
+            task.report.spec.task.to_string(),
+            task.report.spec.name.clone(),
+            task_state(task.report.state).into(),
+            task.report.framework.to_string(),
+            task.report.agent.to_string(),
+            task.report.spec.resources.cpus().to_string(),
+            task.report.spec.resources.mem().to_string(),
+            last.map(|last| last.message.replace('\n', " ")).unwrap_or_default(),
+        ]
+    });
+    let head = ["TASK", "NAME", "STATE", "FRAMEWORK", "AGENT", "CPUS", "MEM MB", "MESSAGE"];
+    table(&head, rows)
+}
+
+/// An agent in JSON.
+#[derive(Serialize)]
+pub(crate) struct AgentJson {
+    id: String,
+    state: &'static str,
+    hostname: String,
+    address: String,
+    version: String,
+    attributes: Map<String, serde_json::Value>,
+    resources: Map<String, serde_json::Value>,
+    used: Map<String, serde_json::Value>,
+    offered: Map<String, serde_json::Value>,
+}
+
+/// A framework in JSON.
+#[derive(Serialize)]
+pub(crate) struct FrameworkJson {
+    id: String,
+    name: String,
+    state: &'static str,
+    user: String,
+    roles: Vec<String>,
+    hostname: String,
+    tasks: u32,
+    used: Map<String, serde_json::Value>,
+    offered: Map<String, serde_json::Value>,
+}
+
+/// A task in JSON.
+#[derive(Serialize)]
+pub(crate) struct TaskJson {
+    id: String,
+    name: String,
+    state: &'static str,
+    framework: String,
+    agent: String,
+    executor: String,
+    resources: Map<String, serde_json::Value>,
+    statuses: Vec<StatusJson>,
+}
+
+#[derive(Serialize)]
+struct StatusJson {
+    state: &'static str,
+    source: String,
+    reason: Option<String>,
+    message: String,
+    exit_code: Option<i32>,
+    exit_signal: Option<i32>,
+    process: Option<u32>,
+    isolation: Option<String>,
+    unix_ms: u64,
+}
+
+/// All resources by name: amounts as numbers, ranges as pairs, sets as names.
+fn resources_json(resources: &Resources) -> Map<String, serde_json::Value> {
+    let value = |value: &Value| match value {
+        Value::Scalar(amount) => Number::from_f64(amount.as_f64()).map(Into::into),
+        Value::Ranges(ranges) => Some(ranges.iter().map(|(a, b)| vec![a, b]).collect()),
+        Value::Set(names) => Some(names.clone().into()),
+    };
+    resources
+        .iter()
+        .map(|one| (one.name.to_string(), value(&one.value).unwrap_or_default()))
+        .collect()
+}
+
+impl From<&AgentView> for AgentJson {
+    fn from(agent: &AgentView) -> Self {
+        let attributes = agent.info.attributes.iter();
+        Self {
+            id: agent.agent.to_string(),
+            state: agent_state(agent.state),
+            hostname: agent.info.at.hostname.clone(),
+            address: agent.info.at.listens.clone(),
+            version: agent.info.version.clone(),
+            attributes: attributes.map(|a| (a.name.clone(), a.value.clone().into())).collect(),
+            resources: resources_json(&agent.info.resources),
+            used: resources_json(&agent.used),
+            offered: resources_json(&agent.offered),
+        }
+    }
+}
+
+impl From<&FrameworkView> for FrameworkJson {
+    fn from(framework: &FrameworkView) -> Self {
+        Self {
+            id: framework.info.framework.to_string(),
+            name: framework.info.name.clone(),
+            state: framework_state(framework.state),
+            user: framework.info.user.clone(),
+            roles: framework.info.roles.iter().map(ToString::to_string).collect(),
+            hostname: framework.info.hostname.clone(),
+            tasks: framework.tasks,
+            used: resources_json(&framework.used),
+            offered: resources_json(&framework.offered),
+        }
+    }
+}
+
+impl From<&TaskView> for TaskJson {
+    fn from(task: &TaskView) -> Self {
+        Self {
+            id: task.report.spec.task.to_string(),
+            name: task.report.spec.name.clone(),
+            state: task_state(task.report.state),
+            framework: task.report.framework.to_string(),
+            agent: task.report.agent.to_string(),
+            executor: task.report.executor.to_string(),
+            resources: resources_json(&task.report.spec.resources),
+            statuses: task.statuses.iter().map(StatusJson::from).collect(),
+        }
+    }
+}
+
+impl From<&TaskStatus> for StatusJson {
+    fn from(status: &TaskStatus) -> Self {
+        let (exit_code, exit_signal) = match status.exit {
+            Some(Exit::Code(code)) => (Some(code), None),
+            Some(Exit::Signal(signal)) => (None, Some(signal)),
+            None => (None, None),
+        };
+        Self {
+            state: task_state(status.state),
+            source: format!("{:?}", status.source),
+            reason: status.reason.map(|reason| format!("{reason:?}")),
+            message: status.message.clone(),
+            exit_code,
+            exit_signal,
+            process: status.process,
+            isolation: status.isolation.map(|isolation| format!("{isolation:?}")),
+            unix_ms: status.at.0 / 1_000_000,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

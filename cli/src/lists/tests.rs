@@ -1,0 +1,102 @@
+//! The tables and the JSON, as they are printed.
+
+use protocol::agent::{AgentAddress, AgentInfo};
+use protocol::carried::Carried;
+use protocol::framework::FrameworkInfo;
+use protocol::ids::{AgentId, ExecutorId, FrameworkId, Role, TaskId};
+use protocol::resources::Attribute;
+use protocol::task::{CommandSpec, Isolation, Run, Source, TaskReport, TaskSpec};
+use protocol::time::WallTime;
+
+use super::*;
+use crate::output::json;
+
+fn agent() -> AgentView {
+    AgentView {
+        agent: AgentId::new("c-S0"),
+        info: AgentInfo {
+            at: AgentAddress { hostname: "host-1".into(), listens: "127.0.0.1:5051".into() },
+            resources: "cpus:0.666;mem:2500.5;disk:9000;ports:[31000-31009]".parse().unwrap(),
+            attributes: vec![Attribute { name: "rack".into(), value: "a".into() }],
+            version: "0.1.0".into(),
+            boot: "b".into(),
+        },
+        state: AgentState::Active,
+        used: "cpus:0.1;mem:32".parse().unwrap(),
+        offered: "cpus:0.5".parse().unwrap(),
+    }
+}
+
+fn framework() -> FrameworkView {
+    FrameworkView {
+        info: FrameworkInfo {
+            framework: FrameworkId::new("c-0000"),
+            name: "wordcount".into(),
+            user: "root".into(),
+            roles: vec![Role::everybody(), "eng/web".parse().unwrap()],
+            failover_timeout: std::time::Duration::from_secs(1),
+            hostname: "host-1".into(),
+            capabilities: vec![],
+            carried: Carried::from_bytes(vec![]),
+        },
+        state: FrameworkState::Disconnected,
+        used: "cpus:0.1;mem:32".parse().unwrap(),
+        offered: Resources::none(),
+        tasks: 1,
+    }
+}
+
+pub(crate) fn status(state: TaskState, at_ms: u64) -> TaskStatus {
+    TaskStatus {
+        framework: FrameworkId::new("c-0000"),
+        task: TaskId::new("count-1"),
+        agent: Some(AgentId::new("c-S0")),
+        executor: Some(ExecutorId::new("count-1")),
+        state,
+        source: Source::Executor,
+        reason: None,
+        message: "exited with status 3".into(),
+        exit: Some(Exit::Code(3)),
+        isolation: Some(Isolation::ProcessGroup),
+        process: Some(77),
+        data: vec![],
+        at: WallTime(at_ms * 1_000_000),
+        update: None,
+        carried: Carried::from_bytes(vec![]),
+    }
+}
+
+fn task() -> TaskView {
+    TaskView {
+        report: TaskReport {
+            framework: FrameworkId::new("c-0000"),
+            spec: TaskSpec {
+                task: TaskId::new("count-1"),
+                name: "sh".into(),
+                resources: "cpus:0.1;mem:32".parse().unwrap(),
+                run: Run::Command(CommandSpec::default()),
+                kill_grace: None,
+                carried: Carried::from_bytes(vec![]),
+            },
+            agent: AgentId::new("c-S0"),
+            executor: ExecutorId::new("count-1"),
+            state: TaskState::Failed,
+            unacknowledged: None,
+        },
+        statuses: vec![status(TaskState::Failed, 1_700_000_000_000)],
+    }
+}
+
+#[test]
+fn tables_say_what_there_is_and_what_is_used() {
+    insta::assert_snapshot!("agents_table", agents_table(&[agent()]));
+    insta::assert_snapshot!("frameworks_table", frameworks_table(&[framework()]));
+    insta::assert_snapshot!("tasks_table", tasks_table(&[task()]));
+}
+
+#[test]
+fn json_has_all_of_it() {
+    insta::assert_snapshot!("agents_json", json(&[AgentJson::from(&agent())]));
+    insta::assert_snapshot!("frameworks_json", json(&[FrameworkJson::from(&framework())]));
+    insta::assert_snapshot!("tasks_json", json(&[TaskJson::from(&task())]));
+}

@@ -1,0 +1,220 @@
+//! A cluster on this machine: a master and agents as processes of their own, below one folder.
+
+pub(crate) mod leftovers;
+pub(crate) mod share;
+
+use std::ffi::OsString;
+use std::fs::{File, OpenOptions};
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use nix::fcntl::{Flock, FlockArg};
+use protocol::resources::Resources;
+
+use crate::cluster::{FileError, create_dir, make_secret};
+use crate::environment::Environment;
+use crate::supervise::{ChildError, Kept, Recipe};
+
+/// How long agents have to end their tasks and themselves, and then the master.
+const END_WITHIN: Duration = Duration::from_secs(8);
+/// How long executors have to end themselves once their agent is gone.
+const EXECUTORS_END_WITHIN: Duration = Duration::from_secs(5);
+
+/// What is started.
+#[derive(Clone, Debug)]
+pub(crate) struct Plan {
+    /// Where everything is written.
+    pub(crate) work_dir: PathBuf,
+    /// How many agents.
+    pub(crate) agents: u16,
+    /// The master's port; the agents get the next ones.
+    pub(crate) port: u16,
+    /// What each process logs.
+    pub(crate) log: String,
+    /// What the machine has, to be divided among the agents.
+    pub(crate) resources: Resources,
+}
+
+/// A running cluster.
+pub(crate) struct Local {
+    work_dir: PathBuf,
+    master: Kept,
+    agents: Vec<Kept>,
+    /// `host:port` of the master.
+    pub(crate) master_at: String,
+    /// `host:port` of each agent.
+    pub(crate) agents_at: Vec<String>,
+    /// Held for as long as the cluster runs.
+    _lock: Flock<File>,
+}
+
+/// A cluster that does not start.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum LocalError {
+    #[error(transparent)]
+    File(#[from] FileError),
+    #[error(transparent)]
+    Child(#[from] ChildError),
+    #[error(
+        "{work_dir} is in use by another cluster (process {process}); end it, or choose another folder with --work-dir"
+    )]
+    InUse { work_dir: PathBuf, process: String },
+}
+
+impl Local {
+    /// Starts all processes and waits until the master has all agents.
+    pub(crate) async fn start(plan: &Plan, environment: &Environment) -> Result<Self, LocalError> {
+        let lock = take_folder(&plan.work_dir)?;
+        make_secret(&secret_file(&plan.work_dir))?;
+        let logs = plan.work_dir.join("logs");
+        create_dir(&logs)?;
+        let mut master = Kept::start(plan.master(), &logs, environment)?;
+        let master_at = address_of(&master.ready().await?);
+        let recipes = (0..plan.agents).map(|index| plan.agent(index, &master_at));
+        let mut agents = recipes
+            .map(|recipe| Kept::start(recipe, &logs, environment))
+            .collect::<Result<Vec<_>, _>>()?;
+        let mut agents_at = Vec::new();
+        for agent in &mut agents {
+            agents_at.push(address_of(&agent.ready().await?));
+        }
+        let work_dir = plan.work_dir.clone();
+        Ok(Self { work_dir, master, agents, master_at, agents_at, _lock: lock })
+    }
+
+    /// Starts one more process beside, with its log among the others.
+    pub(crate) fn beside(
+        &self,
+        recipe: Recipe,
+        environment: &Environment,
+    ) -> Result<Kept, ChildError> {
+        Kept::start(recipe, &self.logs(), environment)
+    }
+
+    /// Where the logs are.
+    pub(crate) fn logs(&self) -> PathBuf {
+        self.work_dir.join("logs")
+    }
+
+    /// The file with the cluster's secret.
+    pub(crate) fn secret_file(&self) -> PathBuf {
+        secret_file(&self.work_dir)
+    }
+
+    /// Ends the agents with all they run, then the master, then whatever is still there.
+    pub(crate) async fn stop(self) {
+        let stops: Vec<_> = self
+            .agents
+            .into_iter()
+            .map(|agent| actix_rt::spawn(async move { agent.stop(END_WITHIN).await }))
+            .collect();
+        for stop in stops {
+            // The task only panics if the runtime ends, and then so do we.
+            let _ = stop.await;
+        }
+        self.master.stop(END_WITHIN).await;
+        for (process, command) in leftovers::end(&self.work_dir, EXECUTORS_END_WITHIN).await {
+            tracing::warn!(process, command, "outlived its agent and was killed");
+        }
+    }
+}
+
+impl Plan {
+    fn master(&self) -> Recipe {
+        let mut arguments = vec![OsString::from("master")];
+        arguments.extend(self.for_all("master"));
+        Recipe { name: "master".into(), arguments, port: Some(self.port), forever: true }
+    }
+
+    fn agent(&self, index: u16, master: &str) -> Recipe {
+        let name = format!("agent-{}", index + 1);
+        let share = share::share(&self.resources, index, self.agents);
+        let mut arguments = vec![OsString::from("agent"), format!("--master={master}").into()];
+        arguments.push(format!("--resources={share}").into());
+        arguments.extend(self.for_all(&name));
+        let port = if self.port == 0 { 0 } else { self.port.saturating_add(1 + index) };
+        Recipe { name, arguments, port: Some(port), forever: true }
+    }
+
+    fn for_all(&self, name: &str) -> [OsString; 4] {
+        let flag = |flag: &str, path: PathBuf| {
+            let mut word = OsString::from(flag);
+            word.push(path);
+            word
+        };
+        [
+            flag("--work-dir=", self.work_dir.join(name)),
+            flag("--cluster-secret-file=", secret_file(&self.work_dir)),
+            format!("--log={}", self.log).into(),
+            "--or-any-port".into(),
+        ]
+    }
+}
+
+fn secret_file(work_dir: &Path) -> PathBuf {
+    work_dir.join("secret")
+}
+
+/// `master@host:port` is how a child says where it is.
+fn address_of(said: &str) -> String {
+    said.rsplit_once('@').map_or(said, |(_, address)| address).to_owned()
+}
+
+/// Makes the folder and takes it for this process alone.
+fn take_folder(work_dir: &Path) -> Result<Flock<File>, LocalError> {
+    create_dir(work_dir)?;
+    let path = work_dir.join("lock");
+    let failed = |source| FileError::Write { path: path.clone(), source };
+    let file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(&path)
+        .map_err(failed)?;
+    match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+        Ok(mut lock) => {
+            let note = lock.set_len(0).and_then(|()| write!(*lock, "{}", std::process::id()));
+            note.map_err(failed)?;
+            Ok(lock)
+        }
+        Err((mut file, _)) => {
+            let mut process = String::new();
+            // Whose it is is only for the words of the error.
+            let _ = file.read_to_string(&mut process);
+            Err(LocalError::InUse { work_dir: work_dir.into(), process })
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_serves_one_cluster_at_a_time() {
+        let dir = tempfile::tempdir().unwrap();
+        let lock = take_folder(dir.path()).unwrap();
+        let error = take_folder(dir.path()).unwrap_err().to_string();
+        assert_eq!(
+            error,
+            format!(
+                "{} is in use by another cluster (process {}); end it, or choose another folder with --work-dir",
+                dir.path().display(),
+                std::process::id()
+            )
+        );
+        drop(lock);
+        assert!(take_folder(dir.path()).is_ok());
+    }
+
+    #[test]
+    fn a_folder_that_cannot_be_written_is_named_with_what_to_do() {
+        let error = take_folder(Path::new("/dev/null/airside")).unwrap_err().to_string();
+        assert_eq!(
+            error,
+            "cannot write /dev/null/airside; choose a folder that you may write to with --work-dir"
+        );
+    }
+}

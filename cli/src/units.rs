@@ -1,0 +1,169 @@
+//! Quantities as people write them: `64MB`, `10secs`, `host:port`, `NAME=VALUE`.
+
+use std::time::Duration;
+
+use protocol::resources::parse_attributes;
+
+use crate::arguments::Attributes;
+
+/// Why a text is no quantity.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum BadQuantity {
+    #[error("'{0}' is no size: expected a number with MB, GB or TB")]
+    Size(String),
+    #[error("'{0}' must be more than zero")]
+    NotPositive(String),
+    #[error("'{0}' is no amount: expected a number such as 0.5")]
+    Amount(String),
+    #[error("'{0}' is no time: expected a number with ms, s, mins or hrs")]
+    Duration(String),
+    #[error("'{0}' is no address: expected host:port")]
+    Address(String),
+    #[error("'{0}' is no variable: expected NAME=VALUE")]
+    Variable(String),
+}
+
+/// A number and what follows it.
+fn split(text: &str) -> Option<(f64, &str)> {
+    let text = text.trim();
+    let ends = text.find(|c: char| !(c.is_ascii_digit() || c == '.' || c == '-' || c == '+'));
+    let (number, unit) = text.split_at(ends.unwrap_or(text.len()));
+    let number: f64 = number.parse().ok()?;
+    number.is_finite().then_some((number, unit.trim()))
+}
+
+/// Megabytes, rounded up; a bare number counts megabytes. Units are powers of 1024, as in Mesos.
+pub(crate) fn megabytes(text: &str) -> Result<u64, BadQuantity> {
+    let bad = || BadQuantity::Size(text.into());
+    let (number, unit) = split(text).ok_or_else(bad)?;
+    let factor = match unit.to_ascii_uppercase().as_str() {
+        "B" => 1.0 / (1024.0 * 1024.0),
+        "K" | "KB" | "KIB" => 1.0 / 1024.0,
+        "" | "M" | "MB" | "MIB" => 1.0,
+        "G" | "GB" | "GIB" => 1024.0,
+        "T" | "TB" | "TIB" => 1024.0 * 1024.0,
+        _ => return Err(bad()),
+    };
+    let megabytes = (number * factor).ceil();
+    if number <= 0.0 {
+        return Err(BadQuantity::NotPositive(text.into()));
+    }
+    // More than a quintillion megabytes is a slip of the finger; below, the conversion is exact enough.
+    if megabytes > 1e12 {
+        return Err(bad());
+    }
+    // `as` from float saturates, and the range was checked above.
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+    Ok(megabytes as u64)
+}
+
+/// An amount of a scalar resource.
+pub(crate) fn amount(text: &str) -> Result<f64, BadQuantity> {
+    let number: f64 = text.trim().parse().map_err(|_| BadQuantity::Amount(text.into()))?;
+    if !number.is_finite() || number > 1e9 {
+        return Err(BadQuantity::Amount(text.into()));
+    }
+    // Amounts are whole thousandths; what would round to nothing is nothing.
+    if number < 0.0005 {
+        return Err(BadQuantity::NotPositive(text.into()));
+    }
+    Ok(number)
+}
+
+/// A time span; a bare number counts seconds. The units are Mesos's, and their short forms.
+pub(crate) fn duration(text: &str) -> Result<Duration, BadQuantity> {
+    let bad = || BadQuantity::Duration(text.into());
+    let (number, unit) = split(text).ok_or_else(bad)?;
+    let seconds = match unit {
+        "ns" => 1e-9,
+        "us" => 1e-6,
+        "ms" => 1e-3,
+        "" | "s" | "sec" | "secs" => 1.0,
+        "m" | "min" | "mins" => 60.0,
+        "h" | "hr" | "hrs" => 3600.0,
+        "d" | "day" | "days" => 86400.0,
+        "w" | "week" | "weeks" => 604_800.0,
+        _ => return Err(bad()),
+    };
+    if number <= 0.0 {
+        return Err(BadQuantity::NotPositive(text.into()));
+    }
+    Duration::try_from_secs_f64(number * seconds).map_err(|_| bad())
+}
+
+/// `host:port`, IPv6 in brackets; also with `master@` in front, as pids are written.
+pub(crate) fn host_port(text: &str) -> Result<String, BadQuantity> {
+    let bad = || BadQuantity::Address(text.into());
+    let address = text.strip_prefix("master@").unwrap_or(text);
+    let (host, port) = address.rsplit_once(':').ok_or_else(bad)?;
+    let bracketed = host.starts_with('[') && host.ends_with(']');
+    if host.is_empty() || (host.contains(':') && !bracketed) || port.parse::<u16>().is_err() {
+        return Err(bad());
+    }
+    Ok(address.to_owned())
+}
+
+/// `NAME=VALUE`.
+pub(crate) fn variable(text: &str) -> Result<(String, String), BadQuantity> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.into(), value.into())),
+        Some(_) | None => Err(BadQuantity::Variable(text.into())),
+    }
+}
+
+/// `name:value;…`.
+pub(crate) fn attributes(text: &str) -> Result<Attributes, protocol::resources::BadResources> {
+    parse_attributes(text).map(Into::into)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_read_in_the_units_people_write() {
+        let read = |text| megabytes(text).ok();
+        assert_eq!(read("64MB"), Some(64));
+        assert_eq!(read("64"), Some(64));
+        assert_eq!(read("1.5 GB"), Some(1536));
+        assert_eq!(read("1KB"), Some(1));
+        for bad in ["", "MB", "0", "-64MB", "64XB", "nan", "1e400", "99999999TB"] {
+            assert_eq!(read(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn times_are_read_in_the_units_of_mesos_and_short_ones() {
+        let read = |text| duration(text).ok().map(|d| d.as_millis());
+        assert_eq!(read("10secs"), Some(10_000));
+        assert_eq!(read("1.5hrs"), Some(5_400_000));
+        assert_eq!(read("250ms"), Some(250));
+        assert_eq!(read("5"), Some(5000));
+        for bad in ["", "0s", "-1s", "1 fortnight", "1e300weeks"] {
+            assert_eq!(read(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn addresses_have_a_port_and_brackets_around_ipv6() {
+        for good in ["localhost:5050", "10.0.0.1:1", "[::1]:5050", "master@10.0.0.1:5050"] {
+            assert!(host_port(good).is_ok(), "{good}");
+        }
+        for bad in ["localhost", ":5050", "::1:5050", "a:b", "a:70000"] {
+            assert!(host_port(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn amounts_that_are_nothing_are_refused_in_words() {
+        assert_eq!(amount("0.5").ok(), Some(0.5));
+        for (bad, words) in [
+            ("0", "'0' must be more than zero"),
+            ("-1", "'-1' must be more than zero"),
+            ("many", "'many' is no amount: expected a number such as 0.5"),
+            ("inf", "'inf' is no amount: expected a number such as 0.5"),
+        ] {
+            assert_eq!(amount(bad).expect_err(bad).to_string(), words);
+        }
+    }
+}
