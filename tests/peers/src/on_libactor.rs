@@ -4,7 +4,8 @@ use std::time::{Duration, Instant};
 
 use actix::{Actor, Handler};
 use libactor::{
-    Accepts, Asked, Context, Handle, Message, Name, Node, NodeConfig, Pid, Question, Received, Spawn,
+    Accepts, Asked, Context, Handle, Message, Name, Node, NodeConfig, Pid, Question, Received,
+    Spawn,
 };
 use serde::{Deserialize, Serialize};
 use tokio::runtime::Runtime;
