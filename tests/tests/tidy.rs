@@ -207,7 +207,8 @@ fn is_there(word: &str, tree: &BTreeMap<String, String>) -> bool {
         return in_code(&format!("fn {word}("));
     }
     let is_name = word.chars().all(|c| c.is_alphanumeric() || c == '_' || c == ':');
-    let is_type = is_name && word.starts_with(|c: char| c.is_uppercase());
+    let is_type =
+        is_name && word.starts_with(char::is_uppercase) && word.contains(char::is_lowercase);
     !is_type || word.split("::").all(in_code)
 }
 
@@ -228,7 +229,7 @@ fn tree() -> BTreeMap<String, String> {
                 if name != "target" && !name.starts_with('.') {
                     add(&path, root, found);
                 }
-            } else if ["rs", "proto", "md", "toml"].contains(&extension.as_str()) {
+            } else if ["rs", "proto", "md", "toml", "tsv"].contains(&extension.as_str()) {
                 let text = fs::read_to_string(&path).expect("the tree is text");
                 let below = path.strip_prefix(root).expect("a path of the tree");
                 found.insert(below.to_string_lossy().into_owned(), text);
@@ -270,7 +271,9 @@ fn every_file_opens_with_its_purpose() {
 
 #[test]
 fn no_file_is_too_long() {
-    none(tree().iter().filter_map(|(path, text)| too_long(path, text)));
+    let tree = tree();
+    let files = tree.iter().filter(|(path, _)| !path.ends_with(".tsv")); // a table is as long as it is
+    none(files.filter_map(|(path, text)| too_long(path, text)));
 }
 
 #[test]
