@@ -7,9 +7,21 @@ use crate::cargo::{self, cargo};
 use crate::goals::{self, Row};
 use crate::steps::Failure;
 
-/// Which bench targets make up a table: package and target.
-const TABLES: [(&str, &[(&str, &str)]); 1] =
-    [("actors", &[("libactor", "actors"), ("tests", "cluster")])];
+/// Which bench targets make up a table.
+const TABLES: [(&str, &[Target]); 1] = [(
+    "actors",
+    &[
+        Target { package: "libactor", bench: "actors", needs_airside: false },
+        Target { package: "tests", bench: "cluster", needs_airside: true },
+    ],
+)];
+
+struct Target {
+    package: &'static str,
+    bench: &'static str,
+    /// It starts clusters, and is told by `--airside PATH` which program to start.
+    needs_airside: bool,
+}
 
 const GOALS: &str = "tests/bench/goals.tsv";
 
@@ -33,10 +45,13 @@ fn measure(name: &str) -> Result<Vec<Row>, Failure> {
         )]));
     };
     let mut rows = Vec::new();
-    for (package, target) in *targets {
-        eprintln!("bench {target} of {package}");
+    for Target { package, bench, needs_airside } in *targets {
+        eprintln!("bench {bench} of {package}");
         let mut command = cargo();
-        command.args(["bench", "-p", package, "--bench", target, "--", "--json"]);
+        command.args(["bench", "-p", package, "--bench", bench, "--", "--json"]);
+        if *needs_airside {
+            command.arg("--airside").arg(cargo::release_program("cli", "airside")?);
+        }
         rows.extend(goals::read_rows(&cargo::output(&mut command)?));
     }
     Ok(rows)
