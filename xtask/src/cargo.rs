@@ -70,16 +70,25 @@ pub(crate) fn release_program(package: &str, program: &str) -> Result<PathBuf, F
 
 /// What a command prints; its complaints go to the terminal.
 pub(crate) fn output(command: &mut Command) -> Result<String, Failure> {
+    let (text, ended) = output_and_end(command)?;
+    ended.map(|()| text)
+}
+
+/// What a command prints, and beside it whether it ended well.
+pub(crate) fn output_and_end(
+    command: &mut Command,
+) -> Result<(String, Result<(), Failure>), Failure> {
     let name = name(command);
     let output = command
         .stderr(Stdio::inherit())
         .output()
         .map_err(|source| Failure::Start { command: name.clone(), source })?;
-    if output.status.success() {
-        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
-    } else {
-        Err(Failure::Ended { command: name, status: output.status })
-    }
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let status = output.status;
+    Ok((
+        text,
+        if status.success() { Ok(()) } else { Err(Failure::Ended { command: name, status }) },
+    ))
 }
 
 pub(crate) fn read(path: &Path) -> Result<String, Failure> {
