@@ -115,11 +115,16 @@ impl<S: Scheduler> Framework<S> {
     }
 
     fn tell_scheduler(&mut self, turn: &mut Turn, news: News) {
+        let news = match news {
+            News::Offers(offers) => News::Offers(self.driver.tell_offers(offers)),
+            news => news,
+        };
         let calls = &mut Calls { driver: &mut self.driver, turn };
         let scheduler = &mut self.scheduler;
         match news {
             News::Subscribed(framework) => scheduler.subscribed(calls, &framework),
             News::Disconnected => scheduler.disconnected(calls),
+            News::Offers(offers) if offers.is_empty() => (),
             News::Offers(offers) => scheduler.offers(calls, offers),
             News::Rescinded(offers) => scheduler.rescinded(calls, &offers),
             News::Updated(status) => {
