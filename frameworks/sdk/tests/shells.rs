@@ -1,5 +1,7 @@
 //! The shells over real sockets: a scheduler against a master that follows a script, an executor against such an agent.
 
+#![allow(clippy::unwrap_used)] // the helpers of these tests, too
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -95,7 +97,14 @@ impl Handler<Received<FrameworkToMaster>> for Master {
                 vec![]
             }
             FrameworkToMaster::Teardown => vec![MasterToFramework::TornDown],
-            _ => vec![],
+            FrameworkToMaster::Decline { .. }
+            | FrameworkToMaster::Demand(_)
+            | FrameworkToMaster::Revive
+            | FrameworkToMaster::Suppress
+            | FrameworkToMaster::Kill { .. }
+            | FrameworkToMaster::Reconcile(_)
+            | FrameworkToMaster::ToExecutor { .. }
+            | FrameworkToMaster::ShutdownExecutor { .. } => vec![],
         };
         for answer in answers {
             ctx.tell(from, answer).unwrap();

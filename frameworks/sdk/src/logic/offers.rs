@@ -30,15 +30,15 @@ impl Driver {
     }
 
     /// Those of `offers` that are still open, now that the scheduler is to hear of them.
-    pub(super) fn tell_offers(&mut self, mut offers: Vec<Offer>) -> Vec<Offer> {
-        offers.retain(|offer| match self.offers.get_mut(&offer.offer) {
-            Some(open) => {
+    pub(super) fn tell_offers(&mut self, offers: &[Offer]) -> Vec<Offer> {
+        let mut told = Vec::with_capacity(offers.len());
+        for offer in offers {
+            if let Some(open) = self.offers.get_mut(&offer.offer) {
                 open.told = true;
-                true
+                told.push(offer.clone());
             }
-            None => false,
-        });
-        offers
+        }
+        told
     }
 
     /// All open offers are void; those that the scheduler has heard of are to be taken back.
