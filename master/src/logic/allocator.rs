@@ -31,7 +31,8 @@ pub enum BookEntry {
         /// Which.
         agent: AgentId,
     },
-    /// A framework takes offers from now on; replaces what was known of it, but for what it holds and refused.
+    /// A framework takes offers from now on; replaces what was known of it, refusals among
+    /// that, but for what it holds.
     Framework {
         /// Which.
         framework: FrameworkId,
