@@ -85,6 +85,7 @@ pub enum Event {
 }
 
 /// Everything a master can do.
+#[allow(clippy::large_enum_variant)] // tells are most of them, and a box for each would cost more than the room
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Effect {
     /// Tell an agent.

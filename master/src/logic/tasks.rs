@@ -317,11 +317,11 @@ impl Master {
         let Some(task) = self.task_mut(framework, id).filter(|task| task.agent == *agent) else {
             return;
         };
-        if let Some(said) = task.unacknowledged.take_if(|said| said.update == Some(update)) {
-            if said.state.is_end() {
-                task.unacknowledged = Some(said);
-                self.forget(turn, framework, id);
-            }
+        if let Some(said) = task.unacknowledged.take_if(|said| said.update == Some(update))
+            && said.state.is_end()
+        {
+            task.unacknowledged = Some(said);
+            self.forget(turn, framework, id);
         }
     }
 
