@@ -14,8 +14,10 @@ mod local;
 mod node;
 mod output;
 mod prefix;
+mod run;
 mod serve;
 mod supervise;
+mod tail;
 mod units;
 mod up;
 

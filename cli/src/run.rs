@@ -1,0 +1,4 @@
+//! `airside run`: one command as a task, narrated.
+
+mod narration;
+mod scheduler;
