@@ -1,1 +1,3 @@
-//! The agent.
+//! The agent: runs tasks on one machine. [`logic`] decides, [`actors`] do.
+
+pub mod logic;

@@ -93,7 +93,7 @@ pub trait Question: Message {
 }
 
 /// Who a message's connection authenticated as. Set by the runtime; a payload cannot.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Principal {
     /// An actor of this very process.
     Local,

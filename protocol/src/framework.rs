@@ -102,7 +102,9 @@ pub enum FrameworkToMaster {
         /// The news.
         update: UpdateId,
     },
-    /// Say again how these tasks are; all of them, if none is named.
+    /// Say again how these tasks are; all of them, if none is named. Answered by `Updated` without an `update`, reason
+    /// `Reconciliation`; `Unknown` means that no agent has it or ever will. No answer as long as the task's agent is
+    /// awaited: the scheduler asks again.
     Reconcile(Vec<(TaskId, Option<AgentId>)>),
     /// For an executor; unreliable.
     ToExecutor {
@@ -137,7 +139,7 @@ pub enum MasterToFramework {
         master: MasterId,
         /// All tasks of the framework that are not ended and acknowledged.
         tasks: Vec<TaskReport>,
-        /// The number of the newest change in the snapshot; deltas follow it.
+        /// The number of the newest change in the snapshot; the first of the deltas that follow has the next one.
         change: u64,
     },
     /// The scheduler may not subscribe; it says why and ends.
@@ -153,7 +155,8 @@ pub enum MasterToFramework {
     Rescinded(Vec<OfferId>),
     /// News of a task. If its `update` is set it is to be acknowledged.
     Updated(TaskStatus),
-    /// What changed in the master's book of this framework, in order.
+    /// What changed in the master's book of this framework, in order: its own tasks only, numbered anew for each
+    /// subscription without gaps, so that a scheduler notices a missing one and subscribes again.
     Deltas(Vec<Change>),
     /// An executor's message; unreliable.
     FromExecutor {

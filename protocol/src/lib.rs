@@ -23,6 +23,7 @@ pub mod change;
 pub mod executor;
 pub mod framework;
 pub mod ids;
+mod messages;
 pub mod offer;
 pub mod operator;
 pub mod resources;

@@ -1,2 +1,81 @@
-//! The chores.
-fn main() {}
+//! The project's chores, the same for people and for CI: `cargo xtask test`, `check`, `deny`,
+//! `simulate`, `bench`. What a chore needs beyond Rust it says; there are no shell scripts.
+
+#![allow(clippy::print_stdout, reason = "a chore talks to whoever started it")]
+
+mod bench;
+mod cargo;
+mod deny;
+mod features;
+mod goals;
+mod report;
+mod steps;
+mod suite;
+
+use std::process::ExitCode;
+
+use steps::Steps;
+use suite::Built;
+
+const HELP: &str = "\
+cargo xtask check             what to run while working: formatting, lints, house rules
+cargo xtask test              everything CI runs; ends with `N passed, N failed`
+cargo xtask deny              licences, sources and bans of all dependencies (deny.toml)
+cargo xtask simulate ...      whole clusters from seeds; arguments go to the simulator
+cargo xtask bench NAME        the speed table NAME beside its goals; --json: one object a line
+cargo xtask bench peers       the same work done by ractor, kameo and, if installed, Erlang/OTP";
+
+/// How many seeds `cargo xtask test` simulates: a taste; CI for releases and people run thousands.
+const SEEDS: &str = "200";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match arguments.as_slice() {
+        ["check"] => check(),
+        ["test"] => test(),
+        ["deny"] => one("dependencies", deny::check),
+        ["simulate", rest @ ..] => one("simulation", || cargo::simulate(rest)),
+        ["bench", "--json", name] | ["bench", name, "--json"] => bench::run(name, true),
+        ["bench", name] => bench::run(name, false),
+        ["help" | "--help" | "-h"] => {
+            println!("{HELP}");
+            ExitCode::SUCCESS
+        }
+        _ => {
+            eprintln!("{HELP}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn one(name: &'static str, chore: impl FnOnce() -> Result<(), steps::Failure>) -> ExitCode {
+    let mut steps = Steps::of(1);
+    steps.run(name, chore);
+    steps.finish()
+}
+
+/// The quick half of `test`: what most mistakes fall over.
+fn check() -> ExitCode {
+    let mut steps = Steps::of(3);
+    steps.run("formatting", || cargo::run(&["fmt", "--all", "--check"]));
+    steps.run("lints", cargo::clippy);
+    steps.run("house rules", || cargo::run(&["test", "--quiet", "-p", "tests", "--test", "tidy"]));
+    steps.finish()
+}
+
+fn test() -> ExitCode {
+    let mut steps = Steps::of(9);
+    steps.run("formatting", || cargo::run(&["fmt", "--all", "--check"]));
+    steps.run("dependencies", deny::check);
+    steps.run("lints", cargo::clippy);
+    steps.run("documentation", cargo::doc);
+    let mut built = Built::default();
+    steps.run("build", || suite::build(&mut built));
+    let mut results = Vec::new();
+    steps.run_tests("tests", &mut results, |results| built.run_tests(results));
+    steps.run_tests("doc tests", &mut results, suite::doc_tests);
+    steps.run("features", || features::check(&results));
+    steps.run("simulation", || built.run_program("simulate", &["--seeds", SEEDS]));
+    steps.finish()
+}

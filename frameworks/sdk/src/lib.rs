@@ -1,1 +1,7 @@
 //! Schedulers and executors as actors.
+
+#![warn(missing_docs)]
+
+pub mod logic;
+
+pub use logic::{Calls, NotLaunched, Outcome, Scheduler};

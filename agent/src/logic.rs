@@ -1,0 +1,374 @@
+//! What an agent decides. No sockets, clocks, disks, processes or randomness here: [`Agent::step`] takes one event and
+//! returns what should happen next. The parts: joining the master ([`membership`]), taking tasks ([`launch`]), their
+//! updates ([`updates`]), killing ([`kill`]), and the executors they run in ([`executors`]).
+
+mod chance;
+mod checkpoint;
+mod config;
+mod executors;
+mod kill;
+mod launch;
+mod membership;
+mod notice;
+mod state;
+mod updates;
+mod validate;
+
+#[cfg(test)]
+mod tests;
+
+use std::time::Duration;
+
+use libactor::Pid;
+use protocol::agent::{AgentToMaster, MasterToAgent};
+use protocol::executor::{AgentToExecutor, ExecutorToAgent};
+use protocol::framework::FrameworkInfo;
+use protocol::ids::{AgentId, ContainerId, FrameworkId, TaskId};
+use protocol::resources::Resources;
+use protocol::task::{CommandSpec, ExecutorSpec, Exit, TaskState};
+use protocol::time::Now;
+use serde::{Deserialize, Serialize};
+
+pub use checkpoint::{Checkpoint, OldExecutor, ProcessIdentity, Record};
+pub use config::{BadConfig, Bug, Config};
+pub use notice::{End, Notice};
+
+use chance::Chance;
+use membership::Membership;
+use state::State;
+
+/// Everything that can happen to an agent.
+#[allow(clippy::large_enum_variant)] // an event is moved once, into the step that uses it up
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Event {
+    /// The first event of a life.
+    Started,
+    /// The record is in the checkpoint, on disk where [`Record::must_be_synced`]; see [`Effect::Write`].
+    Written(Record),
+    /// The record could not be written; in words.
+    WriteFailed {
+        /// What was to be written.
+        record: Record,
+        /// Why it was not.
+        words: String,
+    },
+    /// Nothing of an executor of a former life runs any more; see [`Effect::EndOldExecutor`].
+    OldExecutorEnded(ContainerId),
+    /// A master speaks.
+    FromMaster {
+        /// Who.
+        from: Pid,
+        /// What it says.
+        message: MasterToAgent,
+    },
+    /// An executor speaks.
+    FromExecutor {
+        /// Who.
+        from: Pid,
+        /// What it says.
+        message: ExecutorToAgent,
+    },
+    /// A linked actor is gone or its connection is lost; see [`Effect::Link`].
+    Down {
+        /// Who.
+        pid: Pid,
+        /// Why, in words.
+        words: String,
+    },
+    /// The executor's process runs; see [`Effect::StartExecutor`].
+    ExecutorStarted {
+        /// Which.
+        container: ContainerId,
+        /// As which process.
+        process: ProcessIdentity,
+    },
+    /// The executor's process could not be started; see [`Effect::StartExecutor`].
+    ExecutorNotStarted {
+        /// Which.
+        container: ContainerId,
+        /// Why.
+        why: StartFailure,
+    },
+    /// The executor's process and all that it left behind have ended.
+    ExecutorExited {
+        /// Which.
+        container: ContainerId,
+        /// How its process ended; `None` if that is not known.
+        exit: Option<Exit>,
+    },
+    /// See [`Effect::StartTimer`].
+    TimerFired(Timer),
+    /// The operator ends the agent.
+    Leave,
+}
+
+/// Everything an agent can do.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Effect {
+    /// Say this to whoever has the master's name now; may get lost.
+    ContactMaster(AgentToMaster),
+    /// Say this to the master that the agent is registered with, or to one that it refuses.
+    TellMaster {
+        /// Whom.
+        to: Pid,
+        /// What.
+        message: AgentToMaster,
+    },
+    /// Say this to an executor.
+    TellExecutor {
+        /// Whom.
+        to: Pid,
+        /// What.
+        message: AgentToExecutor,
+    },
+    /// Comes back as [`Event::Down`], once.
+    Link(Pid),
+    /// Its [`Event::Down`] is no longer of interest.
+    Unlink(Pid),
+    /// Append to the checkpoint; comes back as [`Event::Written`] or [`Event::WriteFailed`]. Written in order.
+    Write(Record),
+    /// Kill what still runs of an executor of a former life; comes back as [`Event::OldExecutorEnded`].
+    EndOldExecutor(OldExecutor),
+    /// Make a sandbox and start the process; comes back as [`Event::ExecutorStarted`], and at last
+    /// [`Event::ExecutorExited`], or as [`Event::ExecutorNotStarted`] alone.
+    StartExecutor(Box<StartExecutor>),
+    /// Send a signal to the executor's process.
+    SignalExecutor {
+        /// Which.
+        container: ContainerId,
+        /// Polite or final.
+        signal: Signal,
+    },
+    /// Comes back as [`Event::TimerFired`]; never cancelled, late ones are recognised by their generation.
+    StartTimer {
+        /// Which.
+        timer: Timer,
+        /// How long from now.
+        after: Duration,
+    },
+    /// A fact for the log.
+    Note(Notice),
+    /// The agent's life is over.
+    Stop(End),
+}
+
+/// What the agent waits for. Generations tell a timer that was replaced from one that counts.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Timer {
+    /// Contact the master (again).
+    Contact {
+        /// Grows with each change of phase.
+        generation: u64,
+    },
+    /// Has the master been silent for too long?
+    MasterSilent {
+        /// Grows with each change of phase.
+        generation: u64,
+    },
+    /// Executors of a former life should have ended by now.
+    OldExecutorsLate,
+    /// Say the oldest unacknowledged update of a task again.
+    UpdateAgain {
+        /// Whose.
+        framework: FrameworkId,
+        /// Which task.
+        task: TaskId,
+        /// Grows with each update sent.
+        generation: u64,
+    },
+    /// The executor should have registered by now.
+    ExecutorRegistration(ContainerId),
+    /// Say launches and kills to the executor again that it has not reacted to.
+    ExecutorAgain {
+        /// Which.
+        container: ContainerId,
+        /// Grows with each start of this timer.
+        generation: u64,
+    },
+    /// The executor was told to end and should have done so by now.
+    ExecutorEnd(ContainerId),
+    /// The agent leaves now, whether or not all is acknowledged.
+    LeaveAnyway,
+}
+
+/// The polite and the final signal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Signal {
+    /// `SIGTERM`.
+    Terminate,
+    /// `SIGKILL`.
+    Kill,
+}
+
+/// What it takes to start an executor.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StartExecutor {
+    /// Whose, and who its tasks run as when they do not say.
+    pub framework: FrameworkInfo,
+    /// The executor; of a command task, one that the agent made for it.
+    pub spec: ExecutorSpec,
+    /// This life of it.
+    pub container: ContainerId,
+    /// What proves that it is this container.
+    pub token: String,
+    /// The agent that starts it.
+    pub agent: AgentId,
+    /// What is started.
+    pub program: Program,
+    /// Owns the sandbox. `None`: the agent's own user.
+    pub user: Option<String>,
+}
+
+/// What an executor's process is.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Program {
+    /// The executor of command tasks, as the agent's own user: it becomes the task's user when it starts the task.
+    CommandExecutor,
+    /// The framework's own, as its user.
+    Custom(CommandSpec),
+}
+
+/// Why an executor's process could not be started; in words that say what to do.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum StartFailure {
+    /// The user is unknown here, or the agent may not become it.
+    User(String),
+    /// The sandbox could not be made.
+    Sandbox(String),
+    /// The program could not be started.
+    Program(String),
+}
+
+/// What one step brings about.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Step {
+    /// In this order.
+    pub effects: Vec<Effect>,
+}
+
+/// An agent: its membership, its executors and its tasks.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Agent {
+    config: Config,
+    chance: Chance,
+    membership: Membership,
+    state: State,
+}
+
+/// One call of [`Agent::step`]: the time it is, and what will be done.
+struct Turn {
+    now: Now,
+    effects: Vec<Effect>,
+}
+
+impl Turn {
+    fn push(&mut self, effect: Effect) {
+        self.effects.push(effect);
+    }
+
+    fn note(&mut self, notice: Notice) {
+        self.push(Effect::Note(notice));
+    }
+
+    fn start(&mut self, timer: Timer, after: Duration) {
+        self.push(Effect::StartTimer { timer, after });
+    }
+
+    fn tell_executor(&mut self, to: Pid, message: AgentToExecutor) {
+        self.push(Effect::TellExecutor { to, message });
+    }
+}
+
+impl Agent {
+    /// A new life, with what the checkpoint remembers of the former ones. All chance comes from `seed`, which must be
+    /// unguessable: executors prove themselves by tokens made from it.
+    pub fn new(config: Config, checkpoint: Checkpoint, seed: [u8; 32]) -> Self {
+        let mut chance = Chance::new(seed);
+        let membership = Membership::new(checkpoint, chance.draw());
+        let state = State::new(config.info.resources.clone(), chance.draw());
+        Self { config, chance, membership, state }
+    }
+
+    /// The index of everything the agent reacts to.
+    pub fn step(&mut self, now: Now, event: Event) -> Step {
+        let mut turn = Turn { now, effects: Vec::new() };
+        match event {
+            Event::Started => self.on_started(&mut turn),
+            Event::Written(record) => self.on_written(&mut turn, record),
+            Event::WriteFailed { record, words } => self.on_write_failed(&mut turn, record, words),
+            Event::OldExecutorEnded(container) => self.on_old_executor_ended(&mut turn, &container),
+            Event::FromMaster { from, message } => self.on_master_said(&mut turn, from, message),
+            Event::FromExecutor { from, message } => {
+                self.on_executor_said(&mut turn, from, message);
+            }
+            Event::Down { pid, words } => self.on_down(&mut turn, pid, &words),
+            Event::ExecutorStarted { container, process } => {
+                self.on_executor_started(&mut turn, container, process);
+            }
+            Event::ExecutorNotStarted { container, why } => {
+                self.on_executor_not_started(&mut turn, &container, why);
+            }
+            Event::ExecutorExited { container, exit } => {
+                self.on_executor_exited(&mut turn, &container, exit);
+            }
+            Event::TimerFired(timer) => self.on_timer(&mut turn, timer),
+            Event::Leave => self.on_leave(&mut turn),
+        }
+        Step { effects: turn.effects }
+    }
+
+    fn on_timer(&mut self, turn: &mut Turn, timer: Timer) {
+        match timer {
+            Timer::Contact { generation } => self.on_contact_due(turn, generation),
+            Timer::MasterSilent { generation } => self.on_silence_due(turn, generation),
+            Timer::OldExecutorsLate => self.on_old_executors_late(turn),
+            Timer::UpdateAgain { framework, task, generation } => {
+                self.on_update_due(turn, &framework, &task, generation);
+            }
+            Timer::ExecutorRegistration(container) => self.on_registration_due(turn, &container),
+            Timer::ExecutorAgain { container, generation } => {
+                self.on_executor_again(turn, &container, generation);
+            }
+            Timer::ExecutorEnd(container) => self.on_executor_end_due(turn, &container),
+            Timer::LeaveAnyway => self.on_leave_anyway(turn),
+        }
+    }
+}
+
+/// What can be seen of an agent from outside; for the simulator's properties and for tests.
+impl Agent {
+    /// The id it was given, once that is written down.
+    pub fn id(&self) -> Option<&AgentId> {
+        self.membership.agent()
+    }
+
+    /// The highest epoch it has written down.
+    pub fn epoch(&self) -> u64 {
+        self.membership.epoch()
+    }
+
+    /// The master it is registered with now.
+    pub fn master(&self) -> Option<Pid> {
+        self.membership.master()
+    }
+
+    /// All it has to give.
+    pub fn total(&self) -> &Resources {
+        &self.config.info.resources
+    }
+
+    /// What its tasks and executors hold.
+    pub fn used(&self) -> Resources {
+        self.state.used()
+    }
+
+    /// Its tasks that are not ended and acknowledged, with their newest state.
+    pub fn tasks(&self) -> impl Iterator<Item = (&FrameworkId, &TaskId, TaskState)> {
+        self.state.tasks().map(|(framework, task, entry)| (framework, task, entry.state))
+    }
+
+    /// Its executors that have not ended.
+    pub fn executors(&self) -> impl Iterator<Item = (&ContainerId, &FrameworkId, &ExecutorSpec)> {
+        self.state.executors.iter().map(|(id, e)| (id, &e.framework, &e.spec))
+    }
+}

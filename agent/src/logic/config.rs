@@ -1,0 +1,175 @@
+//! What an agent's decisions depend on, with its defaults and limits.
+
+#[cfg(feature = "testing")]
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use protocol::agent::AgentInfo;
+use serde::{Deserialize, Serialize};
+
+/// Everything that can be set about an agent's decisions.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Config {
+    /// What it says of itself to the master.
+    pub info: AgentInfo,
+    /// The master is contacted again after this long; doubles with each attempt, and is cut by chance to half at most.
+    pub contact_backoff_min: Duration,
+    /// Where the doubling ends.
+    pub contact_backoff_max: Duration,
+    /// An executor must have registered this long after its launch.
+    pub executor_registration_timeout: Duration,
+    /// Between the polite and the final signal to a task that does not say.
+    pub kill_grace: Duration,
+    /// How long an executor that does not say may take to end when it is told to.
+    pub shutdown_grace: Duration,
+    /// An executor hears launches and kills again that it did not react to within this.
+    pub executor_again_after: Duration,
+    /// An unacknowledged update is sent again after this long; doubles with each time.
+    pub update_backoff_min: Duration,
+    /// Where the doubling ends.
+    pub update_backoff_max: Duration,
+    /// Executors of a former life must have ended this long after the start.
+    pub old_executors_within: Duration,
+    /// How long a leaving agent waits for acknowledgements once its executors have ended.
+    pub leave_within: Duration,
+    /// More tasks are refused.
+    pub tasks_max: usize,
+    /// More executors are refused.
+    pub executors_max: usize,
+    /// Updates of one task that wait for acknowledgement; what comes on top replaces the newest that was not sent yet.
+    pub updates_max: usize,
+    /// The most bytes of data in a task, an update or a message, and in a status's text.
+    pub data_bytes_max: usize,
+    /// Commands held back while a registration is being written.
+    pub held_max: usize,
+    /// Deliberate bugs that are switched on.
+    #[cfg(feature = "testing")]
+    pub bugs: BTreeSet<Bug>,
+}
+
+/// A setting that makes no sense.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BadConfig {
+    /// Nothing could ever run.
+    #[error(
+        "the agent has no resources to give; name some with --resources, such as cpus:2;mem:1024"
+    )]
+    NoResources,
+    /// A backoff that ends before it begins.
+    #[error("{name} must be above zero and at most its maximum, but is {min:?} of {max:?}")]
+    Backoff {
+        /// Which.
+        name: &'static str,
+        /// As set.
+        min: Duration,
+        /// As set.
+        max: Duration,
+    },
+    /// A limit of zero.
+    #[error("{0} must be above zero")]
+    Zero(&'static str),
+}
+
+impl Config {
+    /// The defaults for an agent that says this of itself.
+    pub fn new(info: AgentInfo) -> Self {
+        Self {
+            info,
+            contact_backoff_min: Duration::from_millis(250),
+            contact_backoff_max: Duration::from_secs(2),
+            executor_registration_timeout: Duration::from_secs(60),
+            kill_grace: Duration::from_secs(3),
+            shutdown_grace: Duration::from_secs(5),
+            executor_again_after: Duration::from_secs(2),
+            update_backoff_min: Duration::from_secs(1),
+            update_backoff_max: Duration::from_secs(30),
+            old_executors_within: Duration::from_secs(60),
+            leave_within: Duration::from_secs(1),
+            tasks_max: 20_000,
+            executors_max: 4_000,
+            updates_max: 64,
+            data_bytes_max: 256 * 1024,
+            held_max: 20_000,
+            #[cfg(feature = "testing")]
+            bugs: BTreeSet::new(),
+        }
+    }
+
+    /// Whether it makes sense; the first thing that does not.
+    pub fn validate(&self) -> Result<(), BadConfig> {
+        if self.info.resources.is_empty() {
+            return Err(BadConfig::NoResources);
+        }
+        for (name, min, max) in [
+            ("contact_backoff_min", self.contact_backoff_min, self.contact_backoff_max),
+            ("update_backoff_min", self.update_backoff_min, self.update_backoff_max),
+        ] {
+            if min.is_zero() || min > max {
+                return Err(BadConfig::Backoff { name, min, max });
+            }
+        }
+        for (name, zero) in [
+            ("executor_registration_timeout", self.executor_registration_timeout.is_zero()),
+            ("executor_again_after", self.executor_again_after.is_zero()),
+            ("old_executors_within", self.old_executors_within.is_zero()),
+            ("tasks_max", self.tasks_max == 0),
+            ("executors_max", self.executors_max == 0),
+            ("updates_max", self.updates_max == 0),
+            ("data_bytes_max", self.data_bytes_max == 0),
+            ("held_max", self.held_max == 0),
+        ] {
+            if zero {
+                return Err(BadConfig::Zero(name));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a deliberate bug is switched on; never without the feature `testing`.
+    #[cfg(feature = "testing")]
+    pub(super) fn has(&self, bug: Bug) -> bool {
+        self.bugs.contains(&bug)
+    }
+
+    /// Whether a deliberate bug is switched on; never without the feature `testing`.
+    #[cfg(not(feature = "testing"))]
+    #[expect(clippy::unused_self, reason = "has a use of it with the feature `testing`")]
+    pub(super) const fn has(&self, _: Bug) -> bool {
+        false
+    }
+}
+
+/// Bugs that the simulator must catch; they exist only under the feature `testing`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Bug {
+    /// Commands of a deposed master are obeyed.
+    EpochNotChecked,
+    /// The newest update of a task is sent before older ones.
+    UpdateReordered,
+    /// An update that got lost is not sent again.
+    LostUpdateNotResent,
+    /// An acknowledged update is not taken from its stream.
+    AckedUpdateResentForever,
+    /// A restarted agent does not wait for the executors of its former life.
+    RegistersBeforeOldExecutorsDied,
+    /// A kill that arrives before the executor has the task is forgotten.
+    KillForgottenDuringLaunch,
+    /// The end of a task is acknowledged to the executor and goes no further.
+    TerminalUpdateDropped,
+    /// A membership counts before it is written down.
+    IdToldBeforeStored,
+}
+
+impl Bug {
+    /// All of them.
+    pub const ALL: [Self; 8] = [
+        Self::EpochNotChecked,
+        Self::UpdateReordered,
+        Self::LostUpdateNotResent,
+        Self::AckedUpdateResentForever,
+        Self::RegistersBeforeOldExecutorsDied,
+        Self::KillForgottenDuringLaunch,
+        Self::TerminalUpdateDropped,
+        Self::IdToldBeforeStored,
+    ];
+}

@@ -1,0 +1,429 @@
+//! The lives of executors: started, registered, told again what they missed, ended, and what that means for their tasks.
+
+use libactor::Pid;
+use protocol::agent::AgentToMaster;
+use protocol::executor::{AgentToExecutor, ExecutorToAgent};
+use protocol::ids::{ContainerId, ExecutorId, FrameworkId};
+use protocol::task::{Exit, Reason, TaskState};
+
+use super::checkpoint::{ProcessIdentity, Record};
+use super::notice::Notice;
+use super::state::{Ending, Executor, Phase};
+use super::updates::News;
+use super::{Agent, Effect, Signal, StartExecutor, StartFailure, Timer, Turn};
+
+impl Agent {
+    /// It is noted that there will be this executor: now it may be started.
+    pub(super) fn start_executor(&mut self, turn: &mut Turn, container: &ContainerId) {
+        let agent = self.membership.agent().cloned();
+        let (Some(executor), Some(agent)) = (self.state.executors.get_mut(container), agent) else {
+            return;
+        };
+        if executor.ending.is_some() {
+            self.on_executor_exited(turn, container, None);
+            return;
+        }
+        executor.phase = Phase::Starting;
+        let framework = self.state.frameworks[&executor.framework].info.clone();
+        let start = StartExecutor {
+            framework,
+            spec: executor.spec.clone(),
+            container: container.clone(),
+            token: executor.token.clone(),
+            agent,
+            program: executor.program.clone(),
+            user: executor.user.clone(),
+        };
+        turn.push(Effect::StartExecutor(Box::new(start)));
+        let timer = Timer::ExecutorRegistration(container.clone());
+        turn.start(timer, self.config.executor_registration_timeout);
+    }
+
+    pub(super) fn on_executor_not_recorded(
+        &mut self,
+        turn: &mut Turn,
+        container: &ContainerId,
+        words: String,
+    ) {
+        let words = format!("the agent could not note the executor in its checkpoint: {words}");
+        self.on_executor_not_started(turn, container, StartFailure::Sandbox(words));
+    }
+
+    pub(super) fn on_executor_started(
+        &mut self,
+        turn: &mut Turn,
+        container: ContainerId,
+        process: ProcessIdentity,
+    ) {
+        let Some(executor) = self.state.executors.get_mut(&container) else {
+            return;
+        };
+        executor.phase = Phase::Running(process.clone());
+        if executor.ending.is_some() && executor.pid.is_none() {
+            executor.signal(turn, &container, Signal::Kill);
+        }
+        turn.push(Effect::Write(Record::ExecutorStarted { container, process }));
+    }
+
+    pub(super) fn on_executor_not_started(
+        &mut self,
+        turn: &mut Turn,
+        container: &ContainerId,
+        why: StartFailure,
+    ) {
+        let (state, reason, words) = match why {
+            StartFailure::User(words) => (TaskState::Error, Reason::TaskInvalid, words),
+            StartFailure::Sandbox(words) | StartFailure::Program(words) => {
+                (TaskState::Failed, Reason::ContainerLaunchFailed, words)
+            }
+        };
+        self.remove_executor(turn, container, None, |_| News::new(state, reason, words.clone()));
+    }
+
+    /// Nothing of it lives any more, so its tasks can be said to have ended.
+    pub(super) fn on_executor_exited(
+        &mut self,
+        turn: &mut Turn,
+        container: &ContainerId,
+        exit: Option<Exit>,
+    ) {
+        self.remove_executor(turn, container, exit, |executor| news_of_end(executor, exit));
+    }
+
+    fn remove_executor(
+        &mut self,
+        turn: &mut Turn,
+        container: &ContainerId,
+        exit: Option<Exit>,
+        news: impl Fn(&Executor) -> News,
+    ) {
+        self.close(container);
+        let Some(executor) = self.state.executors.get(container).cloned() else {
+            return;
+        };
+        for task in &executor.tasks {
+            let killed = self
+                .state
+                .task(&executor.framework, task)
+                .is_some_and(|entry| entry.kill.is_some());
+            let news = match (killed, exit) {
+                (true, Some(exit)) => {
+                    let words =
+                        format!("killed; its executor {} before it said so", words_of(exit));
+                    News::new(TaskState::Killed, Reason::ExecutorTerminated, words)
+                }
+                (true, None) | (false, _) => news(&executor),
+            };
+            self.report(turn, &executor.framework, task, news.with_exit(exit));
+        }
+        self.state.executors.remove(container);
+        if let Some(pid) = executor.pid {
+            self.state.pids.remove(&pid);
+            turn.push(Effect::Unlink(pid));
+        }
+        if !self.state.is_removed(&executor.framework) {
+            self.state.release(&executor.spec.resources);
+        }
+        turn.push(Effect::Write(Record::ExecutorEnded(container.clone())));
+        if let Some(to) = self.membership.master() {
+            let message = AgentToMaster::ExecutorEnded {
+                framework: executor.framework.clone(),
+                executor: executor.spec.executor.clone(),
+                container: container.clone(),
+                exit,
+            };
+            turn.push(Effect::TellMaster { to, message });
+        }
+        self.state.forget_if_empty(&executor.framework);
+        self.leave_if_done(turn);
+    }
+
+    /// It takes no new tasks; the next one for this id starts another life.
+    fn close(&mut self, container: &ContainerId) {
+        if let Some(executor) = self.state.executors.get(container) {
+            let key = (executor.framework.clone(), executor.spec.executor.clone());
+            if self.state.open.get(&key) == Some(container) {
+                self.state.open.remove(&key);
+            }
+        }
+    }
+
+    /// Tells an executor to end, and kills it if it does not.
+    pub(super) fn end_executor(
+        &mut self,
+        turn: &mut Turn,
+        container: &ContainerId,
+        ending: Ending,
+    ) {
+        self.close(container);
+        let default = self.config.shutdown_grace;
+        let Some(executor) = self.state.executors.get_mut(container) else {
+            return;
+        };
+        if executor.ending.is_some() {
+            return;
+        }
+        executor.ending = Some(ending);
+        match executor.pid {
+            Some(pid) => {
+                turn.tell_executor(pid, AgentToExecutor::Shutdown);
+                let grace = executor.spec.shutdown_grace.unwrap_or(default);
+                turn.start(Timer::ExecutorEnd(container.clone()), grace);
+            }
+            // It has no task yet, so there is nothing to be polite about.
+            None => executor.signal(turn, container, Signal::Kill),
+        }
+    }
+
+    /// An executor that ends by itself is given its time to do so.
+    pub(super) fn expect_end(&mut self, turn: &mut Turn, container: &ContainerId) {
+        self.close(container);
+        let grace = self.config.shutdown_grace;
+        if let Some(executor) = self.state.executors.get_mut(container)
+            && executor.ending.is_none()
+        {
+            executor.ending = Some(Ending::Idle);
+            turn.start(Timer::ExecutorEnd(container.clone()), grace);
+        }
+    }
+
+    pub(super) fn on_executor_end_due(&mut self, turn: &mut Turn, container: &ContainerId) {
+        let Some(executor) = self.state.executors.get(container) else {
+            return;
+        };
+        let (executor_id, id) = (executor.spec.executor.clone(), container.clone());
+        turn.note(Notice::ExecutorOverdue { executor: executor_id, container: id });
+        executor.signal(turn, container, Signal::Kill);
+    }
+
+    pub(super) fn on_registration_due(&mut self, turn: &mut Turn, container: &ContainerId) {
+        let late = self
+            .state
+            .executors
+            .get(container)
+            .is_some_and(|executor| executor.pid.is_none() && executor.ending.is_none());
+        if late {
+            self.end_executor(turn, container, Ending::NotRegistered);
+        }
+    }
+
+    pub(super) fn on_executor_said(
+        &mut self,
+        turn: &mut Turn,
+        from: Pid,
+        message: ExecutorToAgent,
+    ) {
+        match message {
+            ExecutorToAgent::Register { framework, executor, container, token } => {
+                match self.recognise(from, &framework, &executor, &container, &token) {
+                    Ok(()) => self.on_executor_registered(turn, from, &container),
+                    Err(words) => {
+                        turn.note(Notice::ExecutorTurnedAway {
+                            container,
+                            words: words.to_owned(),
+                        });
+                        turn.tell_executor(from, AgentToExecutor::Shutdown);
+                    }
+                }
+            }
+            ExecutorToAgent::Updated(status) => {
+                if let Some(container) = self.state.pids.get(&from).cloned() {
+                    self.on_executor_update(turn, &container, status);
+                }
+            }
+            ExecutorToAgent::ToScheduler(data) => {
+                if let Some(container) = self.state.pids.get(&from).cloned() {
+                    self.on_message_from_executor(turn, &container, data);
+                }
+            }
+        }
+    }
+
+    fn recognise(
+        &self,
+        from: Pid,
+        framework: &FrameworkId,
+        executor: &ExecutorId,
+        container: &ContainerId,
+        token: &str,
+    ) -> Result<(), &'static str> {
+        let known = self.state.executors.get(container).ok_or("no such container runs here")?;
+        // Compared without an early end, so that the time it takes says nothing.
+        let differs = known.token.len() != token.len()
+            || known.token.bytes().zip(token.bytes()).fold(0, |sum, (a, b)| sum | (a ^ b)) != 0;
+        if differs {
+            return Err("its token is wrong");
+        }
+        if known.framework != *framework || known.spec.executor != *executor {
+            return Err("the container belongs to another executor");
+        }
+        match (&known.ending, known.pid) {
+            (Some(Ending::Lost(_)), _) => Err("it lost its agent and has to end"),
+            (_, Some(pid)) if pid != from => Err("another process is registered as this container"),
+            (_, Some(_) | None) => Ok(()),
+        }
+    }
+
+    fn on_executor_registered(&mut self, turn: &mut Turn, from: Pid, container: &ContainerId) {
+        let agent = self.membership.agent().cloned();
+        let default = self.config.shutdown_grace;
+        let (Some(executor), Some(agent)) = (self.state.executors.get_mut(container), agent) else {
+            return;
+        };
+        if executor.ending.is_some() {
+            turn.tell_executor(from, AgentToExecutor::Shutdown);
+            return;
+        }
+        if executor.pid.is_none() {
+            executor.pid = Some(from);
+            self.state.pids.insert(from, container.clone());
+            turn.push(Effect::Link(from));
+        }
+        let shutdown_grace = executor.spec.shutdown_grace.unwrap_or(default);
+        let framework = self.state.frameworks[&executor.framework].info.clone();
+        let registered = AgentToExecutor::Registered { agent, framework, shutdown_grace };
+        let unused = executor.tasks.is_empty();
+        turn.tell_executor(from, registered);
+        if unused {
+            self.end_executor(turn, container, Ending::Idle);
+        } else {
+            self.tell_launches(turn, container);
+        }
+    }
+
+    fn on_message_from_executor(&self, turn: &mut Turn, container: &ContainerId, data: Vec<u8>) {
+        let executor = &self.state.executors[container];
+        let (framework, id) = (executor.framework.clone(), executor.spec.executor.clone());
+        match self.membership.master() {
+            Some(to) if data.len() <= self.config.data_bytes_max => {
+                let message = AgentToMaster::FromExecutor { framework, executor: id, data };
+                turn.push(Effect::TellMaster { to, message });
+            }
+            Some(_) | None => {
+                let words = match self.membership.master() {
+                    Some(_) => format!("for its scheduler, its {} bytes are too many", data.len()),
+                    None => "for its scheduler, there is no master".to_owned(),
+                };
+                turn.note(Notice::MessageDropped { framework, executor: id, words });
+            }
+        }
+    }
+
+    /// Looks again, a little later, whether the executor has reacted to what it was told.
+    pub(super) fn watch_executor(&mut self, turn: &mut Turn, container: &ContainerId) {
+        let after = self.config.executor_again_after;
+        if let Some(executor) = self.state.executors.get_mut(container) {
+            executor.generation += 1;
+            let (container, generation) = (container.clone(), executor.generation);
+            turn.start(Timer::ExecutorAgain { container, generation }, after);
+        }
+    }
+
+    pub(super) fn on_executor_again(
+        &mut self,
+        turn: &mut Turn,
+        container: &ContainerId,
+        generation: u64,
+    ) {
+        let Some(executor) = self.state.executors.get(container) else {
+            return;
+        };
+        let Some(pid) = executor.pid.filter(|_| executor.generation == generation) else {
+            return;
+        };
+        let mut again = Vec::new();
+        for task in &executor.tasks {
+            let Some(entry) = self.state.task(&executor.framework, task) else {
+                continue;
+            };
+            if let (true, TaskState::Staging, Some(spec)) = (entry.told, entry.state, &entry.spec) {
+                again.push(AgentToExecutor::Launch(spec.clone()));
+            }
+            if let (true, Some(grace)) = (entry.told, entry.kill) {
+                again.push(AgentToExecutor::Kill { task: task.clone(), grace });
+            }
+        }
+        if again.is_empty() {
+            return;
+        }
+        for message in again {
+            turn.tell_executor(pid, message);
+        }
+        self.watch_executor(turn, container);
+    }
+
+    /// In this release an executor that loses its agent kills its tasks and ends; it is given its time for that.
+    pub(super) fn on_executor_down(&mut self, turn: &mut Turn, pid: Pid, words: &str) {
+        let Some(container) = self.state.pids.remove(&pid) else {
+            return;
+        };
+        self.close(&container);
+        let default = self.config.shutdown_grace;
+        let Some(executor) = self.state.executors.get_mut(&container) else {
+            return;
+        };
+        executor.pid = None;
+        if !executor.tasks.is_empty() {
+            turn.note(Notice::ExecutorLost {
+                executor: executor.spec.executor.clone(),
+                container: container.clone(),
+                words: words.to_owned(),
+            });
+        }
+        if executor.ending.is_none() {
+            executor.ending = Some(Ending::Lost(words.to_owned()));
+            let grace = executor.spec.shutdown_grace.unwrap_or(default);
+            turn.start(Timer::ExecutorEnd(container), grace);
+        }
+    }
+}
+
+/// What the end of its executor means for a task that was still in it.
+fn news_of_end(executor: &Executor, exit: Option<Exit>) -> News {
+    let id = &executor.spec.executor;
+    let how = exit.map_or_else(|| "ended".to_owned(), words_of);
+    let advice = "its sandbox may say why: see `airside logs`";
+    let (state, reason, words) = match &executor.ending {
+        Some(Ending::Told) => (
+            TaskState::Killed,
+            Reason::ExecutorTerminated,
+            format!("executor {id} was shut down by its framework and {how}"),
+        ),
+        Some(Ending::FrameworkRemoved) => (
+            TaskState::Killed,
+            Reason::FrameworkRemoved,
+            format!("executor {id} {how} after its framework was removed"),
+        ),
+        Some(Ending::AgentLeaves) => (
+            TaskState::Failed,
+            Reason::AgentRemoved,
+            format!("executor {id} {how} because the agent was ended by its operator"),
+        ),
+        Some(Ending::NotRegistered) => (
+            TaskState::Failed,
+            Reason::ExecutorRegistrationTimeout,
+            format!("executor {id} did not register in time and was killed; {advice}"),
+        ),
+        Some(Ending::Lost(why)) => (
+            TaskState::Failed,
+            Reason::ExecutorTerminated,
+            format!("executor {id} {how} after it lost its agent ({why}); {advice}"),
+        ),
+        Some(Ending::Idle) | None => (
+            TaskState::Failed,
+            Reason::ExecutorTerminated,
+            format!("executor {id} {how} with the task still in it; {advice}"),
+        ),
+    };
+    News::new(state, reason, words)
+}
+
+/// How a process ended, as a predicate.
+fn words_of(exit: Exit) -> String {
+    match exit {
+        Exit::Code(code) => format!("exited with status {code}"),
+        Exit::Signal(9) => "was killed by signal 9 (SIGKILL)".to_owned(),
+        Exit::Signal(15) => "was killed by signal 15 (SIGTERM)".to_owned(),
+        Exit::Signal(signal) => format!("was killed by signal {signal}"),
+    }
+}

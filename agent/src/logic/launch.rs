@@ -1,0 +1,167 @@
+//! Taking a task: checked, given an executor, told to it once that is registered.
+
+use protocol::executor::AgentToExecutor;
+use protocol::framework::FrameworkInfo;
+use protocol::ids::ContainerId;
+use protocol::task::{ExecutorSpec, Run, TaskSpec};
+
+use super::checkpoint::Record;
+use super::notice::Notice;
+use super::state::{Executor, Framework, Phase, Task};
+use super::updates::News;
+use super::validate::{Refusal, check_room, check_words, executor_of};
+use super::{Agent, Effect, Program, Turn};
+use std::collections::BTreeMap;
+
+impl Agent {
+    /// A task that is here already is a repeat: its updates say how it is.
+    pub(super) fn on_launch(&mut self, turn: &mut Turn, framework: FrameworkInfo, task: TaskSpec) {
+        let id = framework.framework.clone();
+        if self.state.task(&id, &task.task).is_some() {
+            return;
+        }
+        // Refused tasks are kept until their end is acknowledged, so they are bounded as well.
+        let tasks = self.state.tasks().count();
+        if tasks >= self.config.tasks_max.saturating_mul(2) {
+            let words = format!("{tasks} tasks wait for acknowledgement");
+            turn.note(Notice::TaskRefused { framework: id, task: task.task, words });
+            return;
+        }
+        let executor = executor_of(&task);
+        let verdict = self.check(&framework, &task, &executor);
+        let removed = self.state.is_removed(&id);
+        let entry = self.state.frameworks.entry(id.clone()).or_insert_with(|| Framework {
+            info: framework.clone(),
+            removed: false,
+            tasks: BTreeMap::new(),
+        });
+        if !removed {
+            entry.info = framework;
+        }
+        let name = task.task.clone();
+        entry.tasks.insert(name.clone(), Task::new(Some(task), executor.executor.clone()));
+        match verdict {
+            Ok(()) => self.give_to_executor(turn, &id, &name, executor),
+            Err(refusal) => {
+                let (state, reason) = refusal.verdict();
+                let words = refusal.to_string();
+                let notice = Notice::TaskRefused {
+                    framework: id.clone(),
+                    task: name.clone(),
+                    words: words.clone(),
+                };
+                turn.note(notice);
+                self.report(turn, &id, &name, News::new(state, reason, words));
+            }
+        }
+    }
+
+    fn check(
+        &self,
+        framework: &FrameworkInfo,
+        task: &TaskSpec,
+        executor: &ExecutorSpec,
+    ) -> Result<(), Refusal> {
+        if self.membership.is_leaving() {
+            return Err(Refusal::AgentLeaves);
+        }
+        if self.state.is_removed(&framework.framework) {
+            return Err(Refusal::FrameworkRemoved);
+        }
+        check_words(task, &self.config)?;
+        let key = (framework.framework.clone(), executor.executor.clone());
+        let runs = self
+            .state
+            .open
+            .get(&key)
+            .and_then(|container| self.state.executors.get(container))
+            .map(|running| (&running.spec, running.is_for_command()));
+        check_room(task, executor, runs, &self.state, &self.config)
+    }
+
+    /// Reuses an executor that takes tasks, or has one started.
+    fn give_to_executor(
+        &mut self,
+        turn: &mut Turn,
+        framework: &protocol::ids::FrameworkId,
+        task: &protocol::ids::TaskId,
+        spec: ExecutorSpec,
+    ) {
+        let key = (framework.clone(), spec.executor.clone());
+        let container = match self.state.open.get(&key) {
+            Some(container) => container.clone(),
+            None => {
+                let container = ContainerId::new(self.chance.token());
+                let executor = self.new_executor(framework, task, spec);
+                self.state.hold(&executor.spec.resources);
+                self.state.executors.insert(container.clone(), executor);
+                self.state.open.insert(key, container.clone());
+                turn.push(Effect::Write(Record::ExecutorStarting(container.clone())));
+                container
+            }
+        };
+        let entry = self.state.task_mut(framework, task).expect("it was just taken");
+        entry.container = Some(container.clone());
+        let resources = entry.spec.as_ref().expect("it has just come").resources.clone();
+        self.state.hold(&resources);
+        let executor = self.state.executors.get_mut(&container).expect("found or made above");
+        executor.tasks.push(task.clone());
+        if executor.pid.is_some() {
+            self.tell_launches(turn, &container);
+        }
+    }
+
+    fn new_executor(
+        &mut self,
+        framework: &protocol::ids::FrameworkId,
+        task: &protocol::ids::TaskId,
+        spec: ExecutorSpec,
+    ) -> Executor {
+        let entry = &self.state.frameworks[framework];
+        let run = &entry.tasks[task].spec.as_ref().expect("it has just come").run;
+        let (program, user) = match run {
+            Run::Command(command) => (Program::CommandExecutor, command.user.clone()),
+            Run::Executor { executor, .. } => {
+                (Program::Custom(executor.command.clone()), executor.command.user.clone())
+            }
+        };
+        let user = user.or_else(|| Some(entry.info.user.clone())).filter(|name| !name.is_empty());
+        Executor {
+            framework: framework.clone(),
+            spec,
+            program,
+            user,
+            token: self.chance.token(),
+            phase: Phase::Recording,
+            pid: None,
+            ending: None,
+            tasks: Vec::new(),
+            generation: 0,
+        }
+    }
+
+    /// Tells a registered executor of its tasks that it has not been told of.
+    pub(super) fn tell_launches(&mut self, turn: &mut Turn, container: &ContainerId) {
+        let Some(executor) = self.state.executors.get(container) else {
+            return;
+        };
+        let Some(pid) = executor.pid else {
+            return;
+        };
+        let (framework, tasks) = (executor.framework.clone(), executor.tasks.clone());
+        let mut told_any = false;
+        for task in tasks {
+            let entry = self.state.task_mut(&framework, &task);
+            if let Some(entry) = entry.filter(|entry| !entry.told)
+                && let Some(spec) = entry.spec.clone()
+            {
+                entry.told = true;
+                told_any = true;
+                turn.tell_executor(pid, AgentToExecutor::Launch(spec));
+            }
+        }
+        if told_any {
+            self.watch_executor(turn, container);
+        }
+    }
+}

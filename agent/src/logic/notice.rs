@@ -1,0 +1,147 @@
+//! Facts for the log, and the ways in which an agent's life ends. Their texts are for operators.
+
+use libactor::Pid;
+use protocol::ids::{AgentId, ClusterId, ContainerId, ExecutorId, FrameworkId, TaskId};
+use protocol::task::TaskState;
+use serde::{Deserialize, Serialize};
+
+/// A fact that an operator may ask for later.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+pub enum Notice {
+    /// Executors of a former life still run.
+    #[error("waiting for {0} executors of this agent's former life to end before registering")]
+    OldExecutors(usize),
+    /// Not answered yet.
+    #[error("no answer from the master to {attempts} attempts to register; trying on")]
+    MasterSilent {
+        /// So far.
+        attempts: u32,
+    },
+    /// A member now.
+    #[error("registered as {agent} with the master of epoch {epoch}")]
+    Registered {
+        /// The agent.
+        agent: AgentId,
+        /// The reign.
+        epoch: u64,
+    },
+    /// The master is gone.
+    #[error("lost the master: {0}; registering again, tasks run on")]
+    MasterLost(String),
+    /// A deposed master gave a command.
+    #[error("refused a command of epoch {epoch}: epoch {seen} has begun")]
+    EpochRefused {
+        /// The command's.
+        epoch: u64,
+        /// The highest seen.
+        seen: u64,
+    },
+    /// A command came from somebody who is not the master.
+    #[error("ignored a command from {0}, which is not the master this agent is registered with")]
+    NotTheMaster(Pid),
+    /// Too much came while the registration was being written.
+    #[error(
+        "dropped a command that came before the registration was written: {0} are held already"
+    )]
+    HeldFull(usize),
+    /// A task was not taken.
+    #[error("refused task {task} of framework {framework}: {words}")]
+    TaskRefused {
+        /// Whose.
+        framework: FrameworkId,
+        /// Which.
+        task: TaskId,
+        /// Why.
+        words: String,
+    },
+    /// An executor could not prove itself.
+    #[error("turned away an executor that calls itself {container}: {words}")]
+    ExecutorTurnedAway {
+        /// Who it says it is.
+        container: ContainerId,
+        /// Why.
+        words: String,
+    },
+    /// An executor's connection is lost.
+    #[error("executor {executor} in {container} lost its connection: {words}; it has to end")]
+    ExecutorLost {
+        /// Which.
+        executor: ExecutorId,
+        /// Its life.
+        container: ContainerId,
+        /// Why.
+        words: String,
+    },
+    /// An executor did not end when it was told to.
+    #[error("executor {executor} in {container} did not end in time; killing it")]
+    ExecutorOverdue {
+        /// Which.
+        executor: ExecutorId,
+        /// Its life.
+        container: ContainerId,
+    },
+    /// An executor said what makes no sense.
+    #[error("ignored an update of task {task} from executor {executor}: {words}")]
+    UpdateIgnored {
+        /// Which.
+        task: TaskId,
+        /// By whom.
+        executor: ExecutorId,
+        /// Why.
+        words: String,
+    },
+    /// A message was not passed on.
+    #[error("dropped a message for executor {executor} of framework {framework}: {words}")]
+    MessageDropped {
+        /// Whose.
+        framework: FrameworkId,
+        /// Which.
+        executor: ExecutorId,
+        /// Why.
+        words: String,
+    },
+    /// The checkpoint could not be written, and that could be survived.
+    #[error("could not write to the checkpoint: {0}")]
+    NotWritten(String),
+    /// A task is over and its framework knows.
+    #[error("task {task} of framework {framework} is {state:?} and acknowledged")]
+    TaskForgotten {
+        /// Whose.
+        framework: FrameworkId,
+        /// Which.
+        task: TaskId,
+        /// Its end.
+        state: TaskState,
+    },
+}
+
+/// Why an agent's life is over.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+pub enum End {
+    /// The operator ended it.
+    #[error("the agent was ended by its operator")]
+    Left,
+    /// The master does not want it.
+    #[error("the master refused this agent: {0}")]
+    Refused(String),
+    /// It belongs elsewhere.
+    #[error(
+        "this agent belongs to cluster {mine}, but the master leads cluster {theirs}; give the agent another --work_dir to join that one"
+    )]
+    OtherCluster {
+        /// The agent's.
+        mine: ClusterId,
+        /// The master's.
+        theirs: ClusterId,
+    },
+    /// What must not run beside new tasks still runs.
+    #[error(
+        "{0} executors of this agent's former life do not end even when killed; end them by hand, then start the agent again"
+    )]
+    OldExecutorsLive(usize),
+    /// What cannot be remembered must not be promised.
+    #[error(
+        "the agent cannot write its checkpoint: {0}; make room in its --work_dir or choose another one"
+    )]
+    CannotRemember(String),
+}

@@ -1,0 +1,210 @@
+//! The agent's books: frameworks with their tasks, executors, and what is free.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use libactor::Pid;
+use protocol::framework::FrameworkInfo;
+use protocol::ids::{ContainerId, ExecutorId, FrameworkId, TaskId, UpdateId};
+use protocol::resources::Resources;
+use protocol::task::{ExecutorSpec, TaskSpec, TaskState, TaskStatus};
+use serde::{Deserialize, Serialize};
+
+use super::checkpoint::ProcessIdentity;
+use super::{Program, Signal, Turn};
+
+/// A framework that has tasks or executors here.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Framework {
+    pub(super) info: FrameworkInfo,
+    /// Torn down: nobody waits for its news, its executors are ending, and what they hold is the master's to give again.
+    pub(super) removed: bool,
+    pub(super) tasks: BTreeMap<TaskId, Task>,
+}
+
+/// A task that is not ended and acknowledged.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Task {
+    /// `None` for a task that the master asked about and that is not known here.
+    pub(super) spec: Option<TaskSpec>,
+    pub(super) executor: ExecutorId,
+    /// The life of the executor that has it; `None` if it was refused.
+    pub(super) container: Option<ContainerId>,
+    /// The newest.
+    pub(super) state: TaskState,
+    /// Whether its executor was told of it.
+    pub(super) told: bool,
+    /// Set once it is to be killed: the grace.
+    pub(super) kill: Option<Duration>,
+    /// Not acknowledged yet; the first is on its way to the master.
+    pub(super) updates: VecDeque<TaskStatus>,
+    /// How often the first was sent.
+    pub(super) sent: u32,
+    pub(super) generation: u64,
+    /// The newest that its executor sent; what is not newer is a repeat.
+    pub(super) heard: Option<UpdateId>,
+}
+
+impl Task {
+    pub(super) fn new(spec: Option<TaskSpec>, executor: ExecutorId) -> Self {
+        Self {
+            spec,
+            executor,
+            container: None,
+            state: TaskState::Staging,
+            told: false,
+            kill: None,
+            updates: VecDeque::new(),
+            sent: 0,
+            generation: 0,
+            heard: None,
+        }
+    }
+}
+
+/// One life of one executor.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Executor {
+    pub(super) framework: FrameworkId,
+    pub(super) spec: ExecutorSpec,
+    pub(super) program: Program,
+    /// Owns the sandbox.
+    pub(super) user: Option<String>,
+    pub(super) token: String,
+    pub(super) phase: Phase,
+    /// Its actor, while it is registered and connected.
+    pub(super) pid: Option<Pid>,
+    /// Why it is to end, once it is.
+    pub(super) ending: Option<Ending>,
+    /// Its tasks that have not ended, in the order in which they came.
+    pub(super) tasks: Vec<TaskId>,
+    pub(super) generation: u64,
+}
+
+/// `Recording -> Starting -> Running -> gone`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) enum Phase {
+    /// It is being noted that there will be such a process.
+    Recording,
+    /// The process is being started.
+    Starting,
+    /// The process runs.
+    Running(ProcessIdentity),
+}
+
+/// Why an executor is to end.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Ending {
+    /// Nothing is left for it to do.
+    Idle,
+    /// Its scheduler said so.
+    Told,
+    /// Its framework is removed.
+    FrameworkRemoved,
+    /// The agent leaves.
+    AgentLeaves,
+    /// It did not register in time.
+    NotRegistered,
+    /// It lost its connection; why.
+    Lost(String),
+}
+
+/// All of it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct State {
+    total: Resources,
+    free: Resources,
+    pub(super) frameworks: BTreeMap<FrameworkId, Framework>,
+    pub(super) executors: BTreeMap<ContainerId, Executor>,
+    /// The executors that take new tasks.
+    pub(super) open: BTreeMap<(FrameworkId, ExecutorId), ContainerId>,
+    pub(super) pids: BTreeMap<Pid, ContainerId>,
+    /// Of the updates that the agent itself makes.
+    last_update: UpdateId,
+}
+
+impl State {
+    pub(super) fn new(total: Resources, source: u64) -> Self {
+        Self {
+            free: total.clone(),
+            total,
+            frameworks: BTreeMap::new(),
+            executors: BTreeMap::new(),
+            open: BTreeMap::new(),
+            pids: BTreeMap::new(),
+            last_update: UpdateId { source, sequence: 0 },
+        }
+    }
+
+    pub(super) fn next_update(&mut self) -> UpdateId {
+        self.last_update.sequence += 1;
+        self.last_update
+    }
+
+    pub(super) fn used(&self) -> Resources {
+        self.total.checked_sub(&self.free).expect("what is free is part of the total")
+    }
+
+    pub(super) fn free(&self) -> &Resources {
+        &self.free
+    }
+
+    /// Takes what was checked to be free.
+    pub(super) fn hold(&mut self, resources: &Resources) {
+        self.free = self.free.checked_sub(resources).expect("only what is free is given to a task");
+    }
+
+    pub(super) fn release(&mut self, resources: &Resources) {
+        self.free.add(resources);
+    }
+
+    /// All tasks, also those of removed frameworks.
+    pub(super) fn tasks(&self) -> impl Iterator<Item = (&FrameworkId, &TaskId, &Task)> {
+        self.frameworks.iter().flat_map(|(framework, entry)| {
+            entry.tasks.iter().map(move |(task, entry)| (framework, task, entry))
+        })
+    }
+
+    pub(super) fn task(&self, framework: &FrameworkId, task: &TaskId) -> Option<&Task> {
+        self.frameworks.get(framework)?.tasks.get(task)
+    }
+
+    pub(super) fn task_mut(&mut self, framework: &FrameworkId, task: &TaskId) -> Option<&mut Task> {
+        self.frameworks.get_mut(framework)?.tasks.get_mut(task)
+    }
+
+    pub(super) fn is_removed(&self, framework: &FrameworkId) -> bool {
+        self.frameworks.get(framework).is_some_and(|entry| entry.removed)
+    }
+
+    /// Those whose tasks and executors are here, but for removed ones.
+    pub(super) fn live_frameworks(&self) -> impl Iterator<Item = &FrameworkInfo> {
+        self.frameworks.values().filter(|entry| !entry.removed).map(|entry| &entry.info)
+    }
+
+    /// Drops a framework of which nothing is left here.
+    pub(super) fn forget_if_empty(&mut self, framework: &FrameworkId) {
+        let has_tasks = self.frameworks.get(framework).is_some_and(|entry| !entry.tasks.is_empty());
+        if !has_tasks && !self.executors.values().any(|executor| executor.framework == *framework) {
+            self.frameworks.remove(framework);
+        }
+    }
+}
+
+impl Executor {
+    /// Whether it is of the agent's making, for one task.
+    pub(super) fn is_for_command(&self) -> bool {
+        self.program == Program::CommandExecutor
+    }
+
+    /// Sends a signal, if there is a process.
+    pub(super) fn signal(&self, turn: &mut Turn, container: &ContainerId, signal: Signal) {
+        match self.phase {
+            Phase::Running(_) => {
+                turn.push(super::Effect::SignalExecutor { container: container.clone(), signal })
+            }
+            // It is signalled as soon as it runs, since it is ending by then.
+            Phase::Recording | Phase::Starting => {}
+        }
+    }
+}

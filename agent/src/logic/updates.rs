@@ -1,0 +1,367 @@
+//! The news of tasks: one ordered stream per task, of which one update at a time is on its way to the master, said again
+//! until acknowledged. What a task's executor said is acknowledged to it only then.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use protocol::agent::AgentToMaster;
+use protocol::carried::Carried;
+use protocol::executor::AgentToExecutor;
+use protocol::framework::FrameworkInfo;
+use protocol::ids::{ContainerId, FrameworkId, TaskId, UpdateId};
+use protocol::task::{Exit, Isolation, Reason, Source, TaskState, TaskStatus};
+
+use super::config::Bug;
+use super::membership::backoff;
+use super::notice::Notice;
+use super::state::{Ending, Framework};
+use super::{Agent, Effect, Timer, Turn};
+
+/// Something the agent itself says of a task.
+pub(super) struct News {
+    state: TaskState,
+    reason: Reason,
+    message: String,
+    exit: Option<Exit>,
+}
+
+impl News {
+    pub(super) fn new(state: TaskState, reason: Reason, message: String) -> Self {
+        Self { state, reason, message, exit: None }
+    }
+
+    pub(super) fn with_exit(mut self, exit: Option<Exit>) -> Self {
+        self.exit = exit;
+        self
+    }
+}
+
+/// A framework of which nothing but its id is known.
+pub(super) fn unknown_framework(framework: &FrameworkId) -> Framework {
+    let info = FrameworkInfo {
+        framework: framework.clone(),
+        name: String::new(),
+        user: String::new(),
+        roles: Vec::new(),
+        failover_timeout: Duration::ZERO,
+        hostname: String::new(),
+        capabilities: Vec::new(),
+        carried: Carried::default(),
+    };
+    Framework { info, removed: false, tasks: BTreeMap::new() }
+}
+
+impl Agent {
+    /// Says something of a task of the agent's own knowledge.
+    pub(super) fn report(
+        &mut self,
+        turn: &mut Turn,
+        framework: &FrameworkId,
+        task: &TaskId,
+        news: News,
+    ) {
+        let executor = self.state.task(framework, task).map(|entry| entry.executor.clone());
+        let status = TaskStatus {
+            framework: framework.clone(),
+            task: task.clone(),
+            agent: self.membership.agent().cloned(),
+            executor,
+            state: news.state,
+            source: Source::Agent,
+            reason: Some(news.reason),
+            message: news.message,
+            exit: news.exit,
+            isolation: None,
+            process: None,
+            data: Vec::new(),
+            at: turn.now.wall,
+            update: Some(self.state.next_update()),
+            carried: Carried::default(),
+        };
+        self.queue_update(turn, status);
+    }
+
+    /// What an executor says of one of its tasks.
+    pub(super) fn on_executor_update(
+        &mut self,
+        turn: &mut Turn,
+        container: &ContainerId,
+        status: TaskStatus,
+    ) {
+        let executor = &self.state.executors[container];
+        let (framework, executor_id) = (executor.framework.clone(), executor.spec.executor.clone());
+        let task = status.task.clone();
+        let ignore = |turn: &mut Turn, words: String| {
+            let (task, executor) = (task.clone(), executor_id.clone());
+            turn.note(Notice::UpdateIgnored { task, executor, words });
+        };
+        let Some(update) = status.update else {
+            ignore(turn, "it cannot be acknowledged since it has no update id".to_owned());
+            return;
+        };
+        let entry = self.state.task_mut(&framework, &task);
+        let Some(entry) = entry.filter(|entry| entry.container.as_ref() == Some(container)) else {
+            // Most often a repeat whose acknowledgement got lost.
+            self.acknowledge_to_executor(turn, container, &task, update);
+            return;
+        };
+        let repeat = entry.heard.is_some_and(|heard| {
+            heard.source == update.source && heard.sequence >= update.sequence
+        });
+        if repeat {
+            if !entry.updates.iter().any(|waiting| waiting.update == Some(update)) {
+                self.acknowledge_to_executor(turn, container, &task, update);
+            }
+            return;
+        }
+        entry.heard = Some(update);
+        let before = entry.state;
+        if !may_be_said(status.state) || before.is_end() || !before.can_become(status.state) {
+            ignore(turn, format!("it cannot be {:?} after {before:?}", status.state));
+            self.acknowledge_to_executor(turn, container, &task, update);
+            return;
+        }
+        if status.state.is_end() && self.config.has(Bug::TerminalUpdateDropped) {
+            self.acknowledge_to_executor(turn, container, &task, update);
+            self.settle_end(&framework, &task);
+            self.forget(turn, &framework, &task);
+            return;
+        }
+        let status = self.complete(status, &framework, container);
+        self.queue_update(turn, status);
+    }
+
+    /// What an executor may not decide is overwritten, what is too large is cut.
+    fn complete(
+        &self,
+        mut status: TaskStatus,
+        framework: &FrameworkId,
+        container: &ContainerId,
+    ) -> TaskStatus {
+        let executor = &self.state.executors[container];
+        status.framework = framework.clone();
+        status.agent = self.membership.agent().cloned();
+        status.executor = Some(executor.spec.executor.clone());
+        status.source = Source::Executor;
+        if status.state == TaskState::Running && status.isolation.is_none() {
+            status.isolation = Some(Isolation::ProcessGroup);
+        }
+        let (bytes, limit) = (status.data.len(), self.config.data_bytes_max);
+        if bytes > limit {
+            status.data = Vec::new();
+            status.message =
+                format!("its data of {bytes} bytes was dropped: more than the {limit} allowed");
+        }
+        if status.message.len() > limit {
+            let end = status.message.floor_char_boundary(limit);
+            status.message.truncate(end);
+        }
+        let killed_for_agent = executor.ending == Some(Ending::AgentLeaves)
+            && status.state == TaskState::Killed
+            && self.state.task(framework, &status.task).is_some_and(|task| task.kill.is_none());
+        if killed_for_agent {
+            status.state = TaskState::Failed;
+            status.reason = Some(Reason::AgentRemoved);
+            status.message = "killed because the agent was ended by its operator".to_owned();
+        }
+        status
+    }
+
+    fn queue_update(&mut self, turn: &mut Turn, status: TaskStatus) {
+        let (framework, task) = (status.framework.clone(), status.task.clone());
+        let room = self.config.updates_max.max(2);
+        let newest_first = self.config.has(Bug::UpdateReordered);
+        let removed = self.state.is_removed(&framework);
+        let Some(entry) = self.state.task_mut(&framework, &task) else {
+            return;
+        };
+        entry.state = status.state;
+        let container = entry.container.clone();
+        let update = status.update;
+        let is_end = status.state.is_end();
+        let mut replaced = None;
+        if !removed {
+            if entry.updates.len() >= room {
+                replaced = entry.updates.pop_back();
+            }
+            entry.updates.push_back(status);
+        }
+        let first = entry.updates.len() == 1;
+        if is_end {
+            self.settle_end(&framework, &task);
+        }
+        if let (Some(old), Some(container)) = (replaced.and_then(|old| old.update), &container) {
+            self.acknowledge_to_executor(turn, container, &task, old);
+        }
+        if removed {
+            if let (Some(update), Some(container)) = (update, &container) {
+                self.acknowledge_to_executor(turn, container, &task, update);
+            }
+            if is_end {
+                self.forget(turn, &framework, &task);
+            }
+        } else if first || newest_first {
+            self.send_update(turn, &framework, &task);
+        }
+    }
+
+    /// An ended task holds nothing and is its executor's no longer.
+    fn settle_end(&mut self, framework: &FrameworkId, task: &TaskId) {
+        let removed = self.state.is_removed(framework);
+        let Some(entry) = self.state.task(framework, task) else {
+            return;
+        };
+        let Some(container) = entry.container.clone() else {
+            return;
+        };
+        let resources = entry.spec.as_ref().map(|spec| spec.resources.clone());
+        if let Some(executor) = self.state.executors.get_mut(&container)
+            && let Some(at) = executor.tasks.iter().position(|mine| mine == task)
+        {
+            executor.tasks.remove(at);
+            if let (Some(resources), false) = (resources, removed) {
+                self.state.release(&resources);
+            }
+        }
+    }
+
+    /// Sends the oldest update that is not acknowledged, if there is a master to hear it.
+    fn send_update(&mut self, turn: &mut Turn, framework: &FrameworkId, task: &TaskId) {
+        let (min, max) = (self.config.update_backoff_min, self.config.update_backoff_max);
+        let newest_first = self.config.has(Bug::UpdateReordered);
+        let never_again = self.config.has(Bug::LostUpdateNotResent);
+        let chance = self.chance.draw();
+        let (Some(to), agent) = (self.membership.master(), self.membership.agent().cloned()) else {
+            return;
+        };
+        let Some(entry) = self.state.task_mut(framework, task) else {
+            return;
+        };
+        let next = if newest_first { entry.updates.back() } else { entry.updates.front() };
+        let Some(mut status) = next.cloned() else {
+            return;
+        };
+        // What was said before the agent had an id.
+        status.agent = agent;
+        let after = backoff(min, max, entry.sent, chance);
+        entry.sent += 1;
+        entry.generation += 1;
+        let generation = entry.generation;
+        let message = AgentToMaster::Updated { status, latest: entry.state };
+        turn.push(Effect::TellMaster { to, message });
+        if !never_again {
+            let (framework, task) = (framework.clone(), task.clone());
+            turn.start(Timer::UpdateAgain { framework, task, generation }, after);
+        }
+    }
+
+    pub(super) fn on_update_due(
+        &mut self,
+        turn: &mut Turn,
+        framework: &FrameworkId,
+        task: &TaskId,
+        generation: u64,
+    ) {
+        let current = self.state.task(framework, task).is_some_and(|t| t.generation == generation);
+        if current {
+            self.send_update(turn, framework, task);
+        }
+    }
+
+    /// A new registration: all that waits is said at once.
+    pub(super) fn send_waiting_updates(&mut self, turn: &mut Turn) {
+        let waiting: Vec<(FrameworkId, TaskId)> = self
+            .state
+            .tasks()
+            .filter(|(_, _, task)| !task.updates.is_empty())
+            .map(|(framework, task, _)| (framework.clone(), task.clone()))
+            .collect();
+        for (framework, task) in waiting {
+            if let Some(entry) = self.state.task_mut(&framework, &task) {
+                entry.sent = 0;
+            }
+            self.send_update(turn, &framework, &task);
+        }
+    }
+
+    /// The framework has the update: its executor may forget it, and the next one goes.
+    pub(super) fn on_acknowledge(
+        &mut self,
+        turn: &mut Turn,
+        framework: &FrameworkId,
+        task: &TaskId,
+        update: UpdateId,
+    ) {
+        if self.config.has(Bug::AckedUpdateResentForever) {
+            return;
+        }
+        let any_place = self.config.has(Bug::UpdateReordered);
+        let Some(entry) = self.state.task_mut(framework, task) else {
+            return;
+        };
+        let at = entry.updates.iter().position(|waiting| waiting.update == Some(update));
+        let Some(status) =
+            at.filter(|at| *at == 0 || any_place).and_then(|at| entry.updates.remove(at))
+        else {
+            return;
+        };
+        entry.sent = 0;
+        // The timer of what is acknowledged no longer counts.
+        entry.generation += 1;
+        let over = entry.state.is_end() && entry.updates.is_empty();
+        if let (Source::Executor, Some(container)) = (status.source, entry.container.clone()) {
+            self.acknowledge_to_executor(turn, &container, task, update);
+        }
+        if over {
+            self.forget(turn, framework, task);
+        } else {
+            self.send_update(turn, framework, task);
+        }
+    }
+
+    /// The task has ended and its framework knows. An executor of the agent's making ends by itself then.
+    fn forget(&mut self, turn: &mut Turn, framework: &FrameworkId, task: &TaskId) {
+        let Some(entry) = self.state.frameworks.get_mut(framework) else {
+            return;
+        };
+        let Some(task_entry) = entry.tasks.remove(task) else {
+            return;
+        };
+        let state = task_entry.state;
+        turn.note(Notice::TaskForgotten {
+            framework: framework.clone(),
+            task: task.clone(),
+            state,
+        });
+        let command = task_entry.container.filter(|container| {
+            self.state.executors.get(container).is_some_and(super::state::Executor::is_for_command)
+        });
+        if let Some(container) = command {
+            self.expect_end(turn, &container);
+        }
+        self.state.forget_if_empty(framework);
+        self.leave_if_done(turn);
+    }
+
+    fn acknowledge_to_executor(
+        &self,
+        turn: &mut Turn,
+        container: &ContainerId,
+        task: &TaskId,
+        update: UpdateId,
+    ) {
+        if let Some(pid) = self.state.executors.get(container).and_then(|executor| executor.pid) {
+            turn.tell_executor(pid, AgentToExecutor::Acknowledge { task: task.clone(), update });
+        }
+    }
+}
+
+/// What an executor can know of its task.
+fn may_be_said(state: TaskState) -> bool {
+    match state {
+        TaskState::Starting | TaskState::Running | TaskState::Killing => true,
+        TaskState::Finished | TaskState::Failed | TaskState::Killed | TaskState::Error => true,
+        TaskState::Staging | TaskState::Lost | TaskState::Dropped | TaskState::Unreachable => false,
+        TaskState::Gone | TaskState::GoneByOperator | TaskState::Unknown => false,
+    }
+}

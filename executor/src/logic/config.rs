@@ -1,0 +1,52 @@
+//! The executor's times.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// Everything that can be set about an executor.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Config {
+    /// The agent is contacted again after this long; doubles with each attempt.
+    pub register_backoff_min: Duration,
+    /// Where the doubling ends.
+    pub register_backoff_max: Duration,
+    /// Without an answer for this long, the executor ends.
+    pub register_within: Duration,
+    /// Between the polite and the final signal when nobody said otherwise.
+    pub kill_grace: Duration,
+    /// Unacknowledged updates are sent again after this long; doubles with each time.
+    pub update_backoff_min: Duration,
+    /// Where the doubling ends.
+    pub update_backoff_max: Duration,
+    /// How long an executor that was told to end waits for acknowledgements.
+    pub linger: Duration,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            register_backoff_min: Duration::from_millis(200),
+            register_backoff_max: Duration::from_secs(2),
+            register_within: Duration::from_secs(60),
+            kill_grace: Duration::from_secs(3),
+            update_backoff_min: Duration::from_secs(2),
+            update_backoff_max: Duration::from_secs(30),
+            linger: Duration::from_millis(500),
+        }
+    }
+}
+
+impl Config {
+    pub(super) fn backoff(&self, attempts: u32) -> Duration {
+        doubled(self.register_backoff_min, self.register_backoff_max, attempts)
+    }
+
+    pub(super) fn update_backoff(&self, sent: u32) -> Duration {
+        doubled(self.update_backoff_min, self.update_backoff_max, sent)
+    }
+}
+
+fn doubled(min: Duration, max: Duration, times: u32) -> Duration {
+    min.saturating_mul(1 << times.min(16)).min(max)
+}

@@ -1,0 +1,382 @@
+//! What the scheduler's side of a framework decides. No sockets, clocks, disks or chance here: [`Driver`] keeps the
+//! subscription, the view of tasks, launches, acknowledgements and reconciliation; [`Framework`] is a driver with its
+//! author's [`Scheduler`]. The actor runs [`Framework::step`] against a real master, the simulator against a simulated one.
+
+mod calls;
+mod framework;
+mod offers;
+mod reconcile;
+mod subscription;
+mod tasks;
+mod view;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
+
+use libactor::Pid;
+use protocol::framework::{FrameworkInfo, FrameworkToMaster, MasterToFramework};
+use protocol::ids::{AgentId, ExecutorId, FrameworkId, OfferId, TaskId, UpdateId};
+use protocol::offer::{Demand, Offer};
+use protocol::resources::Resources;
+use protocol::task::{Exit, TaskSpec, TaskStatus};
+use protocol::time::{Instant, Now};
+use serde::{Deserialize, Serialize};
+
+pub use calls::{Calls, NotLaunched};
+pub use framework::{Framework, Scheduler};
+pub use subscription::Phase;
+pub use tasks::BookedTask;
+pub use view::{View, ViewedTask};
+
+/// How patient the driver is, and how much it keeps.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Settings {
+    /// Before the first repeat of an unanswered `Subscribe`; doubles up to `backoff_most`.
+    pub backoff: Duration,
+    /// The longest pause between repeats.
+    pub backoff_most: Duration,
+    /// How long a launch may go without any word of it before the driver asks.
+    pub doubt_after: Duration,
+    /// How often all tasks are asked about, with or without doubt.
+    pub reconcile_every: Duration,
+    /// How long an offer may be held back before the driver returns it; less than the master's lease.
+    pub hold_most: Duration,
+    /// How long not to be offered again what was not used.
+    pub refuse_for: Duration,
+    /// The most tasks that may be known at once.
+    pub tasks_most: usize,
+    /// How many handled updates are remembered, so that a repeat is known for one.
+    pub handled_most: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            backoff: Duration::from_millis(250),
+            backoff_most: Duration::from_secs(10),
+            doubt_after: Duration::from_secs(10),
+            reconcile_every: Duration::from_secs(300),
+            hold_most: Duration::from_secs(240),
+            refuse_for: Duration::from_secs(1),
+            tasks_most: 100_000,
+            handled_most: 65_536,
+        }
+    }
+}
+
+/// Everything that can happen to a framework.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Event {
+    /// The process is up. Nothing is told before.
+    Started {
+        /// What an earlier life stored.
+        stored: BTreeMap<String, Vec<u8>>,
+    },
+    /// A master says something.
+    FromMaster {
+        /// Which life of it.
+        from: Pid,
+        /// What it says.
+        message: MasterToFramework,
+    },
+    /// The link to a master ended.
+    Down {
+        /// Which life of it.
+        pid: Pid,
+    },
+    /// A message could not be sent: the way to this master is full or broken.
+    NotSent {
+        /// Whom it was for; `None`: whoever leads.
+        to: Option<Pid>,
+    },
+    /// See [`Effect::Remember`].
+    Remembered(FrameworkId),
+    /// See [`Effect::Store`].
+    Stored(u64),
+    /// See [`Effect::StartTimer`].
+    TimerFired(Timer),
+    /// Somebody outside has something for the scheduler.
+    Input(Vec<u8>),
+}
+
+/// Everything a framework can do.
+#[allow(clippy::large_enum_variant)] // each is made and moved once
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Effect {
+    /// Say something to the master.
+    TellMaster {
+        /// This life of it; `None`: by name, whoever leads.
+        to: Option<Pid>,
+        /// What to say.
+        message: FrameworkToMaster,
+    },
+    /// Watch a master; its end comes back as [`Event::Down`].
+    Link(Pid),
+    /// Watch it no longer.
+    Unlink(Pid),
+    /// Write the framework's id down; comes back as [`Event::Remembered`].
+    Remember(FrameworkId),
+    /// The id is never valid again: forget it, and all that was stored.
+    Forget,
+    /// Write these entries down; comes back as [`Event::Stored`] with the number.
+    Store {
+        /// Counts up.
+        number: u64,
+        /// Each replaces what was stored under its key; no value removes the key.
+        entries: Vec<(String, Option<Vec<u8>>)>,
+    },
+    /// Comes back as [`Event::TimerFired`].
+    StartTimer {
+        /// Which.
+        timer: Timer,
+        /// When.
+        after: Duration,
+    },
+    /// The framework has ended; nothing follows.
+    End(Outcome),
+}
+
+/// What a timer is for. Those that can be replaced carry a generation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Timer {
+    /// `Subscribe` was not answered.
+    Subscribe(u64),
+    /// Time to ask about tasks in doubt.
+    Doubts(u64),
+    /// Time to ask about all tasks.
+    Reconcile(u64),
+    /// Held offers are to be looked at.
+    Held(u64),
+    /// The scheduler's own, by its key.
+    Author(u64),
+}
+
+/// How a framework ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+pub enum Outcome {
+    /// The scheduler stopped; its tasks run on and wait for its return.
+    #[error("the scheduler stopped")]
+    Stopped,
+    /// The framework is torn down, with all its tasks.
+    #[error("the framework is torn down")]
+    TornDown,
+    /// Another life of the scheduler has taken over.
+    #[error("another life of this framework's scheduler has taken over")]
+    FailedOver,
+    /// The master does not take this framework.
+    #[error("the master refused the framework: {0}")]
+    Refused(String),
+}
+
+/// What one step asks for, in order.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Step {
+    /// To be performed in order.
+    pub effects: Vec<Effect>,
+}
+
+/// What the driver has for the author's scheduler.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) enum News {
+    Subscribed(FrameworkId),
+    Disconnected,
+    Offers(Vec<Offer>),
+    Rescinded(Vec<OfferId>),
+    Updated(Box<TaskStatus>),
+    Message { agent: AgentId, executor: ExecutorId, data: Vec<u8> },
+    ExecutorEnded { agent: AgentId, executor: ExecutorId, exit: Option<Exit> },
+    AgentLost(AgentId),
+    Timer(u64),
+    Input(Vec<u8>),
+    Error(String),
+}
+
+/// Mistakes that can be switched on by name, so that a simulation can show that it would notice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Bug {
+    /// An update is acknowledged before what the scheduler stored for it is written.
+    AcknowledgesBeforeHandling,
+    /// A task whose fate is unknown after a reconnect counts as dropped without asking.
+    RelaunchesUnacknowledged,
+    /// A missing delta is not noticed.
+    IgnoresDeltaGap,
+    /// A repeated update reaches the scheduler again.
+    FilterDuplicatesOff,
+}
+
+/// An offer that was not answered yet.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct OpenOffer {
+    pub(crate) offer: Offer,
+    pub(crate) left: Resources,
+    pub(crate) since: Instant,
+    /// The scheduler wants to decide later.
+    pub(crate) held: bool,
+    pub(crate) launches: Vec<TaskSpec>,
+}
+
+/// The scheduler's half of the protocol with the master.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Driver {
+    pub(crate) settings: Settings,
+    pub(crate) info: FrameworkInfo,
+    pub(crate) framework: Option<FrameworkId>,
+    pub(crate) nonce: u64,
+    pub(crate) phase: Phase,
+    /// The highest epoch of a master that was followed.
+    pub(crate) epoch: u64,
+    /// Unanswered `Subscribe`s in a row.
+    pub(crate) attempts: u32,
+    /// State of the jitter.
+    pub(crate) chance: u64,
+    pub(crate) generation: u64,
+    pub(crate) view: View,
+    pub(crate) book: BTreeMap<TaskId, BookedTask>,
+    pub(crate) offers: BTreeMap<OfferId, OpenOffer>,
+    pub(crate) handled: BTreeSet<UpdateId>,
+    pub(crate) handled_order: VecDeque<UpdateId>,
+    pub(crate) demand: Vec<Demand>,
+    pub(crate) demand_told: Vec<Demand>,
+    /// The generation of the running timer for doubts, and how often it fired without settling all.
+    pub(crate) doubts: Option<(u64, u32)>,
+    pub(crate) reconcile: u64,
+    pub(crate) held: Option<u64>,
+    /// Messages that wait until an earlier [`Effect::Store`] is done, each with that store's number.
+    pub(crate) withheld: VecDeque<(u64, FrameworkToMaster)>,
+    pub(crate) stores: u64,
+    pub(crate) stored: u64,
+    pub(crate) tearing_down: bool,
+    /// The scheduler wants to end; done once everything is stored and said.
+    pub(crate) stopping: bool,
+    pub(crate) bug: Option<Bug>,
+}
+
+/// One call of [`Driver::hear`]: the time it is, what will be done, and what the scheduler is to hear.
+pub(crate) struct Turn {
+    pub(crate) now: Now,
+    pub(crate) effects: Vec<Effect>,
+    pub(crate) news: VecDeque<News>,
+}
+
+impl Driver {
+    /// A driver for a framework that is `info`. `remembered` is the id that an earlier life wrote down; `nonce` is
+    /// random and new in each life.
+    pub fn new(
+        info: FrameworkInfo,
+        remembered: Option<FrameworkId>,
+        nonce: u64,
+        settings: Settings,
+    ) -> Self {
+        Self {
+            settings,
+            info,
+            framework: remembered,
+            nonce,
+            phase: Phase::Idle,
+            epoch: 0,
+            attempts: 0,
+            chance: nonce | 1,
+            generation: 0,
+            view: View::default(),
+            book: BTreeMap::new(),
+            offers: BTreeMap::new(),
+            handled: BTreeSet::new(),
+            handled_order: VecDeque::new(),
+            demand: Vec::new(),
+            demand_told: Vec::new(),
+            doubts: None,
+            reconcile: 0,
+            held: None,
+            withheld: VecDeque::new(),
+            stores: 0,
+            stored: 0,
+            tearing_down: false,
+            stopping: false,
+            bug: None,
+        }
+    }
+
+    /// Switches a mistake on.
+    #[cfg(feature = "testing")]
+    pub fn with_bug(mut self, bug: Bug) -> Self {
+        self.bug = Some(bug);
+        self
+    }
+
+    /// The framework's id, once a master gave it one.
+    pub fn framework(&self) -> Option<&FrameworkId> {
+        self.framework.as_ref()
+    }
+
+    /// The master's book of this framework, as far as it is known.
+    pub fn view(&self) -> &View {
+        &self.view
+    }
+
+    /// How it stands with the master.
+    pub fn phase(&self) -> &Phase {
+        &self.phase
+    }
+
+    /// The index of everything the driver reacts to.
+    pub(crate) fn hear(&mut self, turn: &mut Turn, event: Event) {
+        if matches!(self.phase, Phase::Ended) {
+            return;
+        }
+        match event {
+            Event::Started { stored: _ } => self.on_started(turn),
+            Event::FromMaster { from, message } => self.on_message(turn, from, message),
+            Event::Down { pid } => self.on_down(turn, pid),
+            Event::NotSent { to } => self.on_not_sent(turn, to),
+            Event::Remembered(framework) => self.on_remembered(turn, &framework),
+            Event::Stored(number) => self.on_stored(turn, number),
+            Event::TimerFired(timer) => match timer {
+                Timer::Subscribe(generation) => self.on_subscribe_due(turn, generation),
+                Timer::Doubts(generation) => self.on_doubts_due(turn, generation),
+                Timer::Reconcile(generation) => self.on_reconcile_due(turn, generation),
+                Timer::Held(generation) => self.on_held_due(turn, generation),
+                Timer::Author(key) => turn.news.push_back(News::Timer(key)),
+            },
+            Event::Input(data) => turn.news.push_back(News::Input(data)),
+        }
+    }
+
+    pub(crate) fn has(&self, bug: Bug) -> bool {
+        self.bug == Some(bug)
+    }
+
+    pub(crate) fn next_generation(&mut self) -> u64 {
+        self.generation += 1;
+        self.generation
+    }
+
+    /// To the master that is followed. Waits behind what is being stored; without a master it is lost, and whatever
+    /// matters is repeated after the next `Subscribed`.
+    pub(crate) fn tell(&mut self, turn: &mut Turn, message: FrameworkToMaster) {
+        if self.stores > self.stored && !self.has(Bug::AcknowledgesBeforeHandling) {
+            self.withheld.push_back((self.stores, message));
+        } else if let Phase::Subscribed { master } = self.phase {
+            turn.effects.push(Effect::TellMaster { to: Some(master), message });
+        }
+    }
+
+    fn on_stored(&mut self, turn: &mut Turn, number: u64) {
+        self.stored = self.stored.max(number);
+        while self.withheld.front().is_some_and(|(waits_for, _)| *waits_for <= self.stored) {
+            if let (Some((_, message)), Phase::Subscribed { master }) =
+                (self.withheld.pop_front(), &self.phase)
+            {
+                turn.effects.push(Effect::TellMaster { to: Some(*master), message });
+            }
+        }
+    }
+}
+
+impl Turn {
+    pub(crate) fn start(&mut self, timer: Timer, after: Duration) {
+        self.effects.push(Effect::StartTimer { timer, after });
+    }
+}
+
+#[cfg(test)]
+mod tests;

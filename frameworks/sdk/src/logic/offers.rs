@@ -1,0 +1,146 @@
+//! Offers: what the scheduler uses is accepted, what it holds is watched, all else returns at once.
+
+use protocol::framework::{FrameworkToMaster, Operation};
+use protocol::ids::OfferId;
+use protocol::offer::Offer;
+use protocol::resources::Resources;
+use protocol::task::{Run, TaskSpec};
+
+use super::calls::NotLaunched;
+use super::tasks::BookedTask;
+use super::{Bug, Driver, News, OpenOffer, Timer, Turn};
+
+/// The most tasks that one accept launches, and so the most of one offer.
+const LAUNCHES_MOST: usize = 256;
+
+impl Driver {
+    pub(super) fn on_offers(&mut self, turn: &mut Turn, offers: Vec<Offer>) {
+        for offer in &offers {
+            let open = OpenOffer {
+                left: offer.resources.clone(),
+                offer: offer.clone(),
+                since: turn.now.steady,
+                held: false,
+                launches: Vec::new(),
+            };
+            self.offers.insert(offer.offer.clone(), open);
+        }
+        turn.news.push_back(News::Offers(offers));
+    }
+
+    pub(super) fn on_rescinded(&mut self, turn: &mut Turn, offers: Vec<OfferId>) {
+        let known = offers.into_iter().filter(|offer| self.offers.remove(offer).is_some());
+        let known: Vec<OfferId> = known.collect();
+        if !known.is_empty() {
+            turn.news.push_back(News::Rescinded(known));
+        }
+    }
+
+    pub(super) fn launch(
+        &mut self,
+        turn: &mut Turn,
+        offer: &OfferId,
+        task: TaskSpec,
+    ) -> Result<(), NotLaunched> {
+        let id = task.task.clone();
+        let viewed = self.view.tasks.contains_key(&id) && !self.has(Bug::RelaunchesUnacknowledged);
+        if viewed || self.book.contains_key(&id) {
+            return Err(NotLaunched::TaskKnown(id));
+        }
+        let full = self.book.len() >= self.settings.tasks_most;
+        let open = self.offers.get_mut(offer).ok_or_else(|| NotLaunched::NoOffer(offer.clone()))?;
+        if full || open.launches.len() >= LAUNCHES_MOST {
+            return Err(NotLaunched::TooMany);
+        }
+        let needs = needs(open, &task);
+        let Some(left) = open.left.checked_sub(&needs) else {
+            let lacking = open.left.lacking(&needs).map(ToString::to_string);
+            return Err(NotLaunched::DoesNotFit(lacking.unwrap_or_default()));
+        };
+        open.left = left;
+        let agent = open.offer.agent.clone();
+        open.launches.push(task);
+        self.book.insert(id, BookedTask::new(agent, Some(turn.now.steady)));
+        Ok(())
+    }
+
+    /// What is left of an open offer.
+    pub(super) fn left_of(&self, offer: &OfferId) -> Resources {
+        self.offers.get(offer).map_or(Resources::none(), |open| open.left.clone())
+    }
+
+    pub(super) fn hold(&mut self, turn: &mut Turn, offer: &OfferId) {
+        let Some(open) = self.offers.get_mut(offer) else {
+            return;
+        };
+        open.held = true;
+        if self.held.is_none() {
+            let generation = self.next_generation();
+            self.held = Some(generation);
+            turn.start(Timer::Held(generation), self.settings.hold_most);
+        }
+    }
+
+    /// After each word with the scheduler: offers with launches are accepted, those not held are declined.
+    pub(crate) fn settle_offers(&mut self, turn: &mut Turn) {
+        let refuse_for = self.settings.refuse_for;
+        let answered: Vec<OfferId> = self
+            .offers
+            .iter()
+            .filter(|(_, open)| !open.held || !open.launches.is_empty())
+            .map(|(id, _)| id.clone())
+            .collect();
+        let mut unused = Vec::new();
+        for id in answered {
+            match self.offers.remove(&id) {
+                Some(open) if !open.launches.is_empty() => {
+                    let operations = vec![Operation::Launch(open.launches)];
+                    let offers = vec![id];
+                    self.tell(turn, FrameworkToMaster::Accept { offers, operations, refuse_for });
+                    self.watch_doubts(turn);
+                }
+                Some(_) => unused.push(id),
+                None => (),
+            }
+        }
+        if !unused.is_empty() {
+            self.tell(turn, FrameworkToMaster::Decline { offers: unused, refuse_for });
+        }
+    }
+
+    pub(super) fn on_held_due(&mut self, turn: &mut Turn, due: u64) {
+        if self.held != Some(due) {
+            return;
+        }
+        self.held = None;
+        let (now, most) = (turn.now.steady, self.settings.hold_most);
+        let over = self.offers.iter().filter(|(_, open)| now.since(open.since) >= most);
+        let over: Vec<OfferId> = over.map(|(id, _)| id.clone()).collect();
+        self.offers.retain(|id, _| !over.contains(id));
+        if !over.is_empty() {
+            let refuse_for = self.settings.refuse_for;
+            self.tell(turn, FrameworkToMaster::Decline { offers: over.clone(), refuse_for });
+            turn.news.push_back(News::Rescinded(over));
+        }
+        if let Some(oldest) = self.offers.values().map(|open| open.since).min() {
+            let generation = self.next_generation();
+            self.held = Some(generation);
+            turn.start(Timer::Held(generation), most.saturating_sub(now.since(oldest)));
+        }
+    }
+}
+
+/// What a task takes from an offer: its executor's part too, unless that runs there or is started by an earlier task.
+fn needs(open: &OpenOffer, task: &TaskSpec) -> Resources {
+    let Run::Executor { executor, .. } = &task.run else {
+        return task.resources.clone();
+    };
+    let starts = |other: &TaskSpec| match &other.run {
+        Run::Executor { executor: other, .. } => other.executor == executor.executor,
+        Run::Command(_) => false,
+    };
+    if open.offer.executors.contains(&executor.executor) || open.launches.iter().any(starts) {
+        return task.resources.clone();
+    }
+    task.resources.plus(&executor.resources)
+}

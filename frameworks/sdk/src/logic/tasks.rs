@@ -1,0 +1,219 @@
+//! Tasks: what was launched, what became of it, and what the scheduler was told. An entry of the book lives from its
+//! launch until its end was handled; an id in the book, or in the master's, is never launched again.
+
+use protocol::framework::FrameworkToMaster;
+use protocol::ids::{AgentId, TaskId, UpdateId};
+use protocol::task::{Reason, Source, TaskReport, TaskState, TaskStatus};
+use protocol::time::Instant;
+use serde::{Deserialize, Serialize};
+
+use super::subscription::Snapshot;
+use super::view::View;
+use super::{Bug, Driver, News, Turn};
+
+/// A task that was launched and has not ended, as far as the scheduler was told.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BookedTask {
+    /// Where it was launched.
+    pub agent: AgentId,
+    /// The newest state that the scheduler was told.
+    pub state: TaskState,
+    /// Since when nobody has confirmed the launch.
+    pub unconfirmed: Option<Instant>,
+    /// Nobody knows whether the launch arrived, or the task is still there: the driver keeps asking.
+    pub doubt: bool,
+    /// The master was asked about it since it was launched.
+    pub asked: bool,
+    /// It is to be killed; said again after each return to a master.
+    pub killing: bool,
+}
+
+impl BookedTask {
+    pub(super) fn new(agent: AgentId, unconfirmed: Option<Instant>) -> Self {
+        let state = TaskState::Staging;
+        Self { agent, state, unconfirmed, doubt: false, asked: false, killing: false }
+    }
+}
+
+impl Driver {
+    /// Tasks that were launched and have not ended, as far as the scheduler was told.
+    pub fn book(&self) -> impl Iterator<Item = (&TaskId, &BookedTask)> {
+        self.book.iter()
+    }
+
+    pub(super) fn on_snapshot(&mut self, turn: &mut Turn, snapshot: Snapshot) {
+        self.view = View::of(snapshot.change, &snapshot.tasks);
+        self.doubt_all_but_viewed(turn);
+        for report in snapshot.tasks {
+            self.on_report(turn, report);
+        }
+        let killing: Vec<_> =
+            self.book.iter().filter(|(_, task)| task.killing).map(|(id, _)| id.clone()).collect();
+        for task in killing {
+            self.tell_kill(turn, &task);
+        }
+    }
+
+    /// A task of the snapshot: what happened to it while nobody listened is told now.
+    fn on_report(&mut self, turn: &mut Turn, report: TaskReport) {
+        if let Some(status) = report.unacknowledged {
+            return self.on_updated(turn, status);
+        }
+        let told = self.book.get(&report.spec.task).map(|task| task.state);
+        self.confirm(&report.spec.task);
+        if told == Some(report.state) || report.state.is_end() {
+            return;
+        }
+        self.on_updated(turn, stated(&report, turn));
+    }
+
+    pub(super) fn on_updated(&mut self, turn: &mut Turn, status: TaskStatus) {
+        match status.update {
+            Some(update) => self.on_news(turn, status, update),
+            None => self.on_statement(turn, status),
+        }
+    }
+
+    /// News that is sent again until it is acknowledged, so a repeat is normal.
+    fn on_news(&mut self, turn: &mut Turn, status: TaskStatus, update: UpdateId) {
+        if self.handled.contains(&update) && !self.has(Bug::FilterDuplicatesOff) {
+            return self.acknowledge(turn, &status);
+        }
+        self.remember_handled(update);
+        if let Some(agent) = status.agent.clone() {
+            let entry = self.book.entry(status.task.clone());
+            entry.or_insert_with(|| BookedTask::new(agent, None));
+        }
+        self.confirm(&status.task);
+        let Some(task) = self.book.get_mut(&status.task) else {
+            // News without an agent cannot be acknowledged, and of an unknown task means nothing.
+            return;
+        };
+        if task.state.can_become(status.state) {
+            task.state = status.state;
+            turn.news.push_back(News::Updated(Box::new(status)));
+        } else {
+            // Newer news overtook it by way of a snapshot; it must still not come again.
+            self.acknowledge(turn, &status);
+        }
+    }
+
+    /// The master's own word, said once: a refused launch, an unreachable agent, an answer to a question.
+    fn on_statement(&mut self, turn: &mut Turn, mut status: TaskStatus) {
+        let answer = matches!(status.reason, Some(Reason::Reconciliation | Reason::TaskUnknown));
+        let in_snapshot = self.view.tasks.contains_key(&status.task);
+        if in_snapshot && let Some(agent) = status.agent.clone() {
+            let entry = self.book.entry(status.task.clone());
+            entry.or_insert_with(|| BookedTask::new(agent, None));
+        }
+        let Some(task) = self.book.get_mut(&status.task) else {
+            return;
+        };
+        if answer && task.unconfirmed.is_some() && !task.asked {
+            // It answers a question about an earlier task of this id.
+            return;
+        }
+        if status.state == TaskState::Unknown {
+            // Nobody has it and nobody can bring it back: for the scheduler it never started.
+            status.state = TaskState::Dropped;
+        }
+        let (old, new) = (task.state, status.state);
+        (task.doubt, task.unconfirmed) = (false, None);
+        let repeat = old == new && answer;
+        if !repeat && old.can_become(new) {
+            task.state = new;
+            turn.news.push_back(News::Updated(Box::new(status.clone())));
+        }
+        if new.is_end() {
+            self.book.remove(&status.task);
+        }
+    }
+
+    /// The scheduler has dealt with the news.
+    pub(crate) fn acknowledge(&mut self, turn: &mut Turn, status: &TaskStatus) {
+        let (Some(update), Some(agent)) = (status.update, status.agent.clone()) else {
+            return;
+        };
+        let task = status.task.clone();
+        if status.state.is_end() {
+            self.book.remove(&task);
+        }
+        self.tell(turn, FrameworkToMaster::Acknowledge { agent, task, update });
+    }
+
+    fn remember_handled(&mut self, update: UpdateId) {
+        if !self.handled.insert(update) {
+            return;
+        }
+        self.handled_order.push_back(update);
+        if self.handled_order.len() > self.settings.handled_most
+            && let Some(oldest) = self.handled_order.pop_front()
+        {
+            self.handled.remove(&oldest);
+        }
+    }
+
+    /// The master has the task: its launch arrived.
+    pub(super) fn confirm(&mut self, task: &TaskId) {
+        if let Some(task) = self.book.get_mut(task) {
+            (task.unconfirmed, task.doubt) = (None, false);
+        }
+    }
+
+    pub(crate) fn kill(&mut self, turn: &mut Turn, task: &TaskId) {
+        if let Some(task) = self.book.get_mut(task) {
+            task.killing = true;
+        }
+        self.tell_kill(turn, task);
+    }
+
+    fn tell_kill(&mut self, turn: &mut Turn, task: &TaskId) {
+        let agent = self.book.get(task).map(|task| task.agent.clone());
+        self.tell(turn, FrameworkToMaster::Kill { task: task.clone(), agent, grace: None });
+    }
+
+    /// No master has it, none will ask again: the scheduler may launch it anew.
+    pub(super) fn drop_task(&mut self, turn: &mut Turn, task: &TaskId, entry: &BookedTask) {
+        let Some(framework) = self.framework.clone() else {
+            return;
+        };
+        turn.news.push_back(News::Updated(Box::new(TaskStatus {
+            framework,
+            task: task.clone(),
+            agent: Some(entry.agent.clone()),
+            executor: None,
+            state: TaskState::Dropped,
+            source: Source::Master,
+            reason: Some(Reason::MasterDisconnected),
+            message: "its launch was lost on the way".to_owned(),
+            exit: None,
+            isolation: None,
+            process: None,
+            data: Vec::new(),
+            at: turn.now.wall,
+            update: None,
+            carried: Default::default(),
+        })));
+    }
+}
+
+/// What the snapshot says of a task, as a status.
+fn stated(report: &TaskReport, turn: &Turn) -> TaskStatus {
+    TaskStatus {
+        framework: report.framework.clone(),
+        task: report.spec.task.clone(),
+        agent: Some(report.agent.clone()),
+        executor: Some(report.executor.clone()),
+        state: report.state,
+        source: Source::Master,
+        reason: Some(Reason::Reconciliation),
+        message: "as the master has it".to_owned(),
+        exit: None,
+        isolation: None,
+        process: None,
+        data: Vec::new(),
+        at: turn.now.wall,
+        update: None,
+        carried: Default::default(),
+    }
+}

@@ -1,0 +1,426 @@
+//! A framework, a clock, and the lines of what was done since last asked.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
+use std::time::Duration;
+
+use libactor::Pid;
+use protocol::agent::AgentAddress;
+use protocol::change::{Change, What};
+use protocol::framework::{FrameworkInfo, FrameworkToMaster, MasterToFramework, Operation};
+use protocol::ids::{AgentId, ExecutorId, FrameworkId, MasterId, OfferId, Role, TaskId, UpdateId};
+use protocol::offer::Offer;
+use protocol::resources::Resources;
+use protocol::task::{CommandSpec, Run, Source, TaskReport, TaskSpec, TaskState, TaskStatus};
+use protocol::time::Now;
+
+use crate::logic::{
+    Calls, Driver, Effect, Event, Framework, NotLaunched, Outcome, Scheduler, Settings, Timer,
+};
+
+type Lines = Rc<RefCell<Vec<String>>>;
+
+/// Does as it is told and notes what it hears.
+#[derive(Default)]
+pub(super) struct Notes {
+    heard: Lines,
+    wants: Vec<String>,
+    refusals: Vec<NotLaunched>,
+    holds: bool,
+    stores: bool,
+    stops: bool,
+}
+
+impl Notes {
+    fn note(&self, line: String) {
+        self.heard.borrow_mut().push(line);
+    }
+}
+
+impl Scheduler for Notes {
+    fn started(&mut self, _: &mut Calls, _: BTreeMap<String, Vec<u8>>) {
+        self.note("started".into());
+    }
+
+    fn subscribed(&mut self, _: &mut Calls, framework: &FrameworkId) {
+        self.note(format!("subscribed {framework}"));
+    }
+
+    fn disconnected(&mut self, _: &mut Calls) {
+        self.note("disconnected".into());
+    }
+
+    fn offers(&mut self, calls: &mut Calls, offers: Vec<Offer>) {
+        let ids: Vec<_> = offers.iter().map(|offer| offer.offer.to_string()).collect();
+        self.note(format!("offers {}", ids.join(",")));
+        for offer in &offers {
+            for name in std::mem::take(&mut self.wants) {
+                match calls.launch(offer, spec(&name)) {
+                    Ok(()) => (),
+                    Err(NotLaunched::DoesNotFit(_)) => self.wants.push(name),
+                    Err(refusal) => {
+                        self.note(format!("not launched {name}"));
+                        self.refusals.push(refusal);
+                    }
+                }
+            }
+            if self.holds {
+                calls.hold(offer);
+            }
+        }
+    }
+
+    fn rescinded(&mut self, _: &mut Calls, offers: &[OfferId]) {
+        self.note(format!("rescinded {offers:?}").replace(['[', ']'], ""));
+    }
+
+    fn updated(&mut self, calls: &mut Calls, status: &TaskStatus) {
+        self.note(format!("updated {} {:?}", status.task, status.state));
+        if self.stores {
+            calls.store("done", vec![1]);
+        }
+        if self.stops {
+            calls.stop();
+        }
+    }
+
+    fn input(&mut self, calls: &mut Calls, data: &[u8]) {
+        let words = String::from_utf8_lossy(data).into_owned();
+        match words.split(' ').collect::<Vec<_>>().as_slice() {
+            ["kill", task] => calls.kill(&TaskId::new(task)),
+            ["want", count] => {
+                calls.want(&Resources::cpus_mem(1.0, 0.0), count.parse().unwrap());
+            }
+            ["hold"] => self.holds = true,
+            ["tear", "down"] => calls.tear_down(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn ended(&mut self, outcome: &Outcome) {
+        self.note(format!("ended {outcome:?}"));
+    }
+}
+
+pub(super) struct Scenario {
+    pub(super) framework: Framework<Notes>,
+    pub(super) lines: Vec<String>,
+    heard: Lines,
+    now: Now,
+    timers: Vec<Timer>,
+}
+
+impl Scenario {
+    pub(super) fn new(remembered: Option<&str>) -> Self {
+        let heard = Lines::default();
+        let notes = Notes { heard: heard.clone(), ..Notes::default() };
+        let remembered = remembered.map(FrameworkId::new);
+        let driver = Driver::new(info(), remembered, 42, Settings::default());
+        let framework = Framework::new(driver, notes);
+        Self { framework, lines: vec![], heard, now: Now::default(), timers: vec![] }
+    }
+
+    /// Followed by master 1 of epoch 1; nothing launched.
+    pub(super) fn with_master() -> Self {
+        let mut t = Self::new(Some("F"));
+        t.start();
+        t.subscribed(1, 1, vec![]);
+        t.lines.clear();
+        t
+    }
+
+    /// With master 1, and a task of which it was told that it runs; delta 1 has been heard.
+    pub(super) fn running(task: &str) -> Self {
+        let mut t = Self::with_master();
+        t.framework_wants(&[task]);
+        t.offer(1, "o1", 2.0);
+        t.deltas(1, vec![delta(1, task, TaskState::Staging)]);
+        t.updated(1, status(task, TaskState::Starting, 5));
+        t.updated(1, status(task, TaskState::Running, 6));
+        t.timer_due("Doubts");
+        t.lines.clear();
+        t
+    }
+
+    #[cfg(feature = "testing")]
+    pub(super) fn with_bug(mut self, bug: crate::logic::Bug) -> Self {
+        self.framework.driver = self.framework.driver.with_bug(bug);
+        self
+    }
+
+    fn step(&mut self, event: Event) {
+        let step = self.framework.step(self.now, event);
+        for effect in step.effects {
+            if let Effect::StartTimer { timer, .. } = &effect {
+                self.timers.push(*timer);
+            }
+            self.lines.push(line(&effect));
+        }
+        self.lines.append(&mut self.heard.borrow_mut());
+    }
+
+    /// What was done and heard since last asked: effects of a step, then what the scheduler heard in it.
+    #[track_caller]
+    pub(super) fn did<const N: usize>(&mut self, expected: [&str; N]) {
+        // Within a step the order between effects and words to the scheduler is not compared.
+        let mut done = std::mem::take(&mut self.lines);
+        let mut expected: Vec<String> = expected.iter().map(ToString::to_string).collect();
+        let said = |lines: &[String]| -> Vec<String> {
+            lines.iter().filter(|line| line.starts_with("to ")).cloned().collect()
+        };
+        assert_eq!(said(&done), said(&expected), "in {done:#?}");
+        done.sort();
+        expected.sort();
+        assert_eq!(done, expected);
+    }
+
+    pub(super) fn start(&mut self) {
+        self.step(Event::Started { stored: BTreeMap::new() });
+    }
+
+    pub(super) fn subscribed(&mut self, master: u64, epoch: u64, tasks: Vec<TaskReport>) {
+        let framework = FrameworkId::new("F");
+        let leader = MasterId::new(format!("m{master}"));
+        self.hear(
+            master,
+            MasterToFramework::Subscribed { epoch, framework, master: leader, tasks, change: 0 },
+        );
+    }
+
+    fn hear(&mut self, master: u64, message: MasterToFramework) {
+        self.step(Event::FromMaster { from: Pid::invented(master, 1), message });
+    }
+
+    pub(super) fn remembered(&mut self) {
+        self.step(Event::Remembered(FrameworkId::new("F")));
+    }
+
+    pub(super) fn stored(&mut self, number: u64) {
+        self.step(Event::Stored(number));
+    }
+
+    pub(super) fn down(&mut self, master: u64) {
+        self.step(Event::Down { pid: Pid::invented(master, 1) });
+    }
+
+    pub(super) fn not_sent(&mut self, master: u64) {
+        self.step(Event::NotSent { to: Some(Pid::invented(master, 1)) });
+    }
+
+    pub(super) fn offer(&mut self, master: u64, id: &str, cpus: f64) {
+        let at = AgentAddress { hostname: "h".into(), listens: "127.0.0.1:5051".into() };
+        self.hear(
+            master,
+            MasterToFramework::Offers(vec![Offer {
+                offer: OfferId::new(id),
+                framework: FrameworkId::new("F"),
+                agent: AgentId::new("S1"),
+                at,
+                role: Role::everybody(),
+                resources: Resources::cpus_mem(cpus, 0.0),
+                attributes: vec![],
+                executors: vec![],
+            }]),
+        );
+    }
+
+    pub(super) fn updated(&mut self, master: u64, status: TaskStatus) {
+        self.hear(master, MasterToFramework::Updated(status));
+    }
+
+    pub(super) fn deltas(&mut self, master: u64, changes: Vec<Change>) {
+        self.hear(master, MasterToFramework::Deltas(changes));
+    }
+
+    pub(super) fn failed_over(&mut self, master: u64) {
+        self.hear(master, MasterToFramework::FailedOver);
+    }
+
+    pub(super) fn refused(&mut self, reason: &str) {
+        self.hear(9, MasterToFramework::Refused { reason: reason.into() });
+    }
+
+    pub(super) fn input(&mut self, words: &str) {
+        self.step(Event::Input(words.as_bytes().to_vec()));
+    }
+
+    pub(super) fn framework_wants(&mut self, tasks: &[&str]) {
+        self.framework.scheduler.wants = tasks.iter().map(ToString::to_string).collect();
+    }
+
+    pub(super) fn store_on_update(&mut self) {
+        self.framework.scheduler.stores = true;
+    }
+
+    pub(super) fn stop_on_update(&mut self) {
+        self.framework.scheduler.stops = true;
+    }
+
+    pub(super) fn refusals(&self) -> &[NotLaunched] {
+        &self.framework.scheduler.refusals
+    }
+
+    pub(super) fn report(
+        &self,
+        task: &str,
+        state: TaskState,
+        unacknowledged: Option<TaskStatus>,
+    ) -> TaskReport {
+        TaskReport { unacknowledged, ..report(task, state) }
+    }
+
+    pub(super) fn pass(&mut self, span: Duration) {
+        self.now.steady = self.now.steady + span;
+    }
+
+    /// The newest timer of a name goes off.
+    pub(super) fn timer_due(&mut self, name: &str) {
+        let of_name = |timer: &&Timer| format!("{timer:?}").starts_with(name);
+        let timer = *self.timers.iter().rev().find(of_name).expect("such a timer was started");
+        self.fire(timer);
+    }
+
+    pub(super) fn fire(&mut self, timer: Timer) {
+        self.step(Event::TimerFired(timer));
+    }
+}
+
+fn info() -> FrameworkInfo {
+    FrameworkInfo {
+        framework: FrameworkId::new("ignored"),
+        name: "test".into(),
+        user: "nobody".into(),
+        roles: vec![Role::everybody()],
+        failover_timeout: Duration::from_secs(3600),
+        hostname: "h".into(),
+        capabilities: vec![],
+        carried: Default::default(),
+    }
+}
+
+fn spec(task: &str) -> TaskSpec {
+    TaskSpec {
+        task: TaskId::new(task),
+        name: task.into(),
+        resources: Resources::cpus_mem(1.0, 0.0),
+        run: Run::Command(CommandSpec::default()),
+        kill_grace: None,
+        carried: Default::default(),
+    }
+}
+
+fn report(task: &str, state: TaskState) -> TaskReport {
+    TaskReport {
+        framework: FrameworkId::new("F"),
+        spec: spec(task),
+        agent: AgentId::new("S1"),
+        executor: ExecutorId::new(task),
+        state,
+        unacknowledged: None,
+    }
+}
+
+/// The master has the task in its book.
+pub(super) fn delta(number: u64, task: &str, state: TaskState) -> Change {
+    Change { number, what: What::Task(report(task, state)) }
+}
+
+pub(super) fn forgotten(number: u64, task: &str) -> Change {
+    let framework = FrameworkId::new("F");
+    let task = TaskId::new(task);
+    Change { number, what: What::TaskForgotten { framework, task, state: TaskState::Finished } }
+}
+
+/// News number `update`; 0: the master's own word.
+pub(super) fn status(task: &str, state: TaskState, update: u64) -> TaskStatus {
+    TaskStatus {
+        framework: FrameworkId::new("F"),
+        task: TaskId::new(task),
+        agent: Some(AgentId::new("S1")),
+        executor: None,
+        state,
+        source: Source::Executor,
+        reason: None,
+        message: String::new(),
+        exit: None,
+        isolation: None,
+        process: None,
+        data: vec![],
+        at: Default::default(),
+        update: (update > 0).then_some(UpdateId { source: 1, sequence: update }),
+        carried: Default::default(),
+    }
+}
+
+fn line(effect: &Effect) -> String {
+    let node = |pid: &Pid| pid.node().to_string().trim_start_matches('0').to_owned();
+    match effect {
+        Effect::TellMaster { to, message } => {
+            let to = to.as_ref().map_or("leader".to_owned(), node);
+            format!("to {to}: {}", said(message))
+        }
+        Effect::Link(pid) => format!("link {}", node(pid)),
+        Effect::Unlink(pid) => format!("unlink {}", node(pid)),
+        Effect::Remember(framework) => format!("remember {framework}"),
+        Effect::Forget => "forget".into(),
+        Effect::Store { number, .. } => format!("store {number}"),
+        Effect::StartTimer { timer, after } => {
+            let name = format!("{timer:?}");
+            let name = name.split('(').next().unwrap_or_default().to_owned();
+            match timer {
+                // Jittered: between three quarters and all.
+                Timer::Subscribe(_) => {
+                    let spans = [250, 500, 1000, 2000, 4000, 8000, 10_000];
+                    let whole = spans.iter().map(|ms| Duration::from_millis(*ms));
+                    let whole = whole.into_iter().find(|most| after <= most).unwrap();
+                    assert!(*after >= whole * 3 / 4 || whole > Duration::from_secs(8));
+                    format!("{name} in <{whole:?}")
+                }
+                Timer::Doubts(_) | Timer::Reconcile(_) | Timer::Held(_) | Timer::Author(_) => {
+                    format!("{name} in {after:?}")
+                }
+            }
+        }
+        Effect::End(outcome) => format!("end {outcome:?}"),
+    }
+}
+
+fn said(message: &FrameworkToMaster) -> String {
+    let ids = |offers: &[OfferId]| {
+        offers
+            .iter()
+            .map(OfferId::as_str)
+            .collect::<BTreeSet<_>>()
+            .into_iter()
+            .collect::<Vec<_>>()
+            .join(",")
+    };
+    match message {
+        FrameworkToMaster::Subscribe { framework, .. } => {
+            format!("Subscribe {}", framework.as_ref().map_or("new", |id| id.as_str()))
+        }
+        FrameworkToMaster::Accept { offers, operations, .. } => {
+            let Operation::Launch(tasks) = &operations[0];
+            let tasks: Vec<_> = tasks.iter().map(|spec| spec.task.as_str()).collect();
+            format!("Accept {} launch {}", ids(offers), tasks.join(","))
+        }
+        FrameworkToMaster::Decline { offers, .. } => format!("Decline {}", ids(offers)),
+        FrameworkToMaster::Demand(demand) => {
+            format!("Demand {}", demand.iter().map(|need| need.count).sum::<u32>())
+        }
+        FrameworkToMaster::Kill { task, .. } => format!("Kill {task}"),
+        FrameworkToMaster::Acknowledge { task, update, .. } => {
+            format!("Acknowledge {task} {}", update.sequence)
+        }
+        FrameworkToMaster::Reconcile(tasks) => {
+            let tasks: Vec<_> = tasks.iter().map(|(task, _)| task.as_str()).collect();
+            format!("Reconcile {}", tasks.join(","))
+        }
+        other @ (FrameworkToMaster::Revive
+        | FrameworkToMaster::Suppress
+        | FrameworkToMaster::ToExecutor { .. }
+        | FrameworkToMaster::ShutdownExecutor { .. }
+        | FrameworkToMaster::Teardown) => format!("{other:?}"),
+    }
+}

@@ -1,0 +1,173 @@
+//! Every setting of a master, its default, its check.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::logic::bugs::Bugs;
+
+/// How a master decides. Time-outs are Mesos's defaults where it has them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Config {
+    /// How often an agent is asked whether it is there.
+    pub ping_every: Duration,
+    /// How many pings in a row may stay unanswered before the agent counts as unreachable.
+    pub ping_misses_max: u32,
+    /// How long an agent whose connection was lost, or one that an earlier reign knew, may take to come back.
+    pub agent_reregister_timeout: Duration,
+    /// How long the known holder of an agent id may take to prove that it lives when another claims the id.
+    pub contest_timeout: Duration,
+    /// How long a framework may think about an offer; then it is rescinded and the framework named in the log.
+    pub offer_lease: Duration,
+    /// The longest refusal of resources that is remembered.
+    pub refuse_max: Duration,
+    /// Ended tasks remembered for each framework, so that questions about them get their end as the answer.
+    pub ended_tasks_max: usize,
+    /// Tasks of one framework that are not ended and acknowledged.
+    pub tasks_per_framework_max: usize,
+    /// Tasks on one agent that are not ended and acknowledged.
+    pub tasks_per_agent_max: usize,
+    /// Agents in the registry. The oldest unreachable one makes room.
+    pub agents_max: usize,
+    /// Frameworks in the registry.
+    pub frameworks_max: usize,
+    /// Offers that one framework holds at a time.
+    pub offers_per_framework_max: usize,
+    /// Roles of one framework.
+    pub roles_max: usize,
+    /// Standing demands of one framework.
+    pub demands_max: usize,
+    /// Offers in one call.
+    pub offers_per_call_max: usize,
+    /// Tasks in one call.
+    pub tasks_per_call_max: usize,
+    /// Bytes of a name, a user, a host name.
+    pub text_bytes_max: usize,
+    /// Bytes of a task's description, of what is only carried and of a message between scheduler and executor.
+    pub data_bytes_max: usize,
+    /// What the allocator goes by.
+    pub allocator: AllocatorConfig,
+    /// Deliberate bugs, to try the simulator on. Always empty without the feature `testing`.
+    #[serde(default)]
+    pub bugs: Bugs,
+}
+
+/// What the allocator goes by.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AllocatorConfig {
+    /// How often refusals that ran out are looked for.
+    pub sweep_every: Duration,
+    /// Less cpu than this, in thousandths of a core, and less memory than `memory_milli_min`, is not offered.
+    pub cpu_milli_min: i64,
+    /// See `cpu_milli_min`; in thousandths of a megabyte.
+    pub memory_milli_min: i64,
+    /// Refusals remembered; when there are more, those that would run out first are dropped.
+    pub refusals_max: usize,
+    /// Deliberate bugs; see [`Config::bugs`].
+    #[serde(default)]
+    pub bugs: Bugs,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            ping_every: Duration::from_secs(15),
+            ping_misses_max: 5,
+            agent_reregister_timeout: Duration::from_secs(600),
+            contest_timeout: Duration::from_secs(5),
+            offer_lease: Duration::from_secs(300),
+            refuse_max: Duration::from_secs(365 * 24 * 3600),
+            ended_tasks_max: 1000,
+            tasks_per_framework_max: 1_000_000,
+            tasks_per_agent_max: 10_000,
+            agents_max: 100_000,
+            frameworks_max: 10_000,
+            offers_per_framework_max: 100_000,
+            roles_max: 64,
+            demands_max: 256,
+            offers_per_call_max: 10_000,
+            tasks_per_call_max: 10_000,
+            text_bytes_max: 4096,
+            data_bytes_max: 1 << 20,
+            allocator: AllocatorConfig::default(),
+            bugs: Bugs::default(),
+        }
+    }
+}
+
+impl Default for AllocatorConfig {
+    fn default() -> Self {
+        Self {
+            sweep_every: Duration::from_secs(1),
+            cpu_milli_min: 10,
+            memory_milli_min: 32_000,
+            refusals_max: 1_000_000,
+            bugs: Bugs::default(),
+        }
+    }
+}
+
+/// A setting that cannot work.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BadConfig {
+    /// A time-out or rhythm of nothing.
+    #[error("the master's {0} must be longer than nothing")]
+    Nothing(&'static str),
+    /// A limit that lets nothing through.
+    #[error("the master's limit {0} must be at least 1")]
+    NoRoom(&'static str),
+}
+
+impl Config {
+    /// The time after which a silent agent counts as unreachable.
+    pub fn agent_timeout(&self) -> Duration {
+        self.ping_every * self.ping_misses_max
+    }
+
+    /// Itself, if it can work.
+    pub fn validate(self) -> Result<Self, BadConfig> {
+        let spans = [
+            ("ping_every", self.ping_every),
+            ("agent_reregister_timeout", self.agent_reregister_timeout),
+            ("contest_timeout", self.contest_timeout),
+            ("offer_lease", self.offer_lease),
+            ("sweep_every", self.allocator.sweep_every),
+        ];
+        if let Some((name, _)) = spans.iter().find(|(_, span)| span.is_zero()) {
+            return Err(BadConfig::Nothing(name));
+        }
+        let limits = [
+            ("ping_misses_max", usize::try_from(self.ping_misses_max).unwrap_or(usize::MAX)),
+            ("tasks_per_framework_max", self.tasks_per_framework_max),
+            ("tasks_per_agent_max", self.tasks_per_agent_max),
+            ("agents_max", self.agents_max),
+            ("frameworks_max", self.frameworks_max),
+            ("offers_per_framework_max", self.offers_per_framework_max),
+            ("roles_max", self.roles_max),
+            ("demands_max", self.demands_max),
+            ("offers_per_call_max", self.offers_per_call_max),
+            ("tasks_per_call_max", self.tasks_per_call_max),
+            ("text_bytes_max", self.text_bytes_max),
+            ("data_bytes_max", self.data_bytes_max),
+        ];
+        match limits.iter().find(|(_, limit)| *limit == 0) {
+            Some((name, _)) => Err(BadConfig::NoRoom(name)),
+            None => Ok(self),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_setting_of_nothing_is_refused_by_name() {
+        let silent = Config { ping_every: Duration::ZERO, ..Config::default() };
+        assert_eq!(silent.validate(), Err(BadConfig::Nothing("ping_every")));
+        let full = Config { roles_max: 0, ..Config::default() };
+        assert_eq!(full.validate(), Err(BadConfig::NoRoom("roles_max")));
+        assert!(Config::default().validate().is_ok());
+        assert_eq!(Config::default().agent_timeout(), Duration::from_secs(75));
+    }
+}

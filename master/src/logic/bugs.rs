@@ -1,0 +1,75 @@
+//! Deliberate bugs, by name, with which the simulator proves that it would find such ones. Without the feature `testing`
+//! there are none, and the compiler drops every check.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+
+/// One deliberate bug.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Bug {
+    /// The offers of an agent whose connection is lost stay open.
+    OfferNotRescindedOnAgentLoss,
+    /// What an ended task held is returned twice.
+    ResourcesReturnedTwice,
+    /// After a fail-over the old scheduler is still the one that is told.
+    FailoverKeepsOldPid,
+    /// A timer of an earlier generation is obeyed.
+    LostTimerGeneration,
+    /// Agents and frameworks are greeted before the registry holds them.
+    RegistryToldBeforeWritten,
+    /// A task id that is not ended and acknowledged is launched again.
+    RelaunchOfUnacknowledgedTask,
+    /// A refusal never runs out.
+    FilterNeverExpires,
+    /// A proposal for an older generation of an agent is offered.
+    StaleProposalAccepted,
+    /// A scheduler's acknowledgement does not reach the agent.
+    AckNotForwarded,
+    /// A rescinded offer can still be accepted.
+    RescindedOfferStillAccepted,
+    /// The offers of an agent that became unreachable by silence stay open.
+    UnreachableKeepsOffers,
+}
+
+impl Bug {
+    /// All of them.
+    pub const ALL: [Self; 11] = [
+        Self::OfferNotRescindedOnAgentLoss,
+        Self::ResourcesReturnedTwice,
+        Self::FailoverKeepsOldPid,
+        Self::LostTimerGeneration,
+        Self::RegistryToldBeforeWritten,
+        Self::RelaunchOfUnacknowledgedTask,
+        Self::FilterNeverExpires,
+        Self::StaleProposalAccepted,
+        Self::AckNotForwarded,
+        Self::RescindedOfferStillAccepted,
+        Self::UnreachableKeepsOffers,
+    ];
+}
+
+/// The bugs that are switched on.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bugs(BTreeSet<Bug>);
+
+impl Bugs {
+    /// These and no others.
+    #[cfg(feature = "testing")]
+    pub fn only(bugs: impl IntoIterator<Item = Bug>) -> Self {
+        Self(bugs.into_iter().collect())
+    }
+
+    /// Whether a bug is switched on.
+    #[cfg(feature = "testing")]
+    pub fn has(&self, bug: Bug) -> bool {
+        self.0.contains(&bug)
+    }
+
+    /// No bug can be switched on in this build.
+    #[cfg(not(feature = "testing"))]
+    #[allow(clippy::unused_self)] // the same call in both builds
+    pub const fn has(&self, _: Bug) -> bool {
+        false
+    }
+}

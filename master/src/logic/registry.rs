@@ -1,0 +1,150 @@
+//! What must survive a master: written before it is told. The registrar writes, the logic keeps what is written.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use protocol::agent::AgentInfo;
+use protocol::framework::FrameworkInfo;
+use protocol::ids::{AgentId, ClusterId, FrameworkId};
+use protocol::time::WallTime;
+use serde::{Deserialize, Serialize};
+
+/// Ids of removed frameworks that are remembered, so that they are never valid again; the lowest make room.
+pub const REMOVED_FRAMEWORKS_MAX: usize = 10_000;
+
+/// One change of the registry.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum RegistryOperation {
+    /// A new agent.
+    AdmitAgent {
+        /// Its id.
+        agent: AgentId,
+        /// The number in its id; numbers are never used again.
+        number: u64,
+        /// With which it asked to join.
+        nonce: u64,
+        /// What it says of itself.
+        info: AgentInfo,
+    },
+    /// An agent came back: reachable, and with this description.
+    MarkReachable {
+        /// Which.
+        agent: AgentId,
+        /// What it says of itself now.
+        info: AgentInfo,
+    },
+    /// An agent was not back, or did not answer, in time.
+    MarkUnreachable {
+        /// Which.
+        agent: AgentId,
+        /// When that was decided.
+        at: WallTime,
+    },
+    /// An agent is gone for good.
+    RemoveAgent {
+        /// Which.
+        agent: AgentId,
+    },
+    /// A new framework, or a new description of a known one.
+    AdmitFramework {
+        /// The number in its id, if it is new here.
+        number: Option<u64>,
+        /// With which it asked to join.
+        nonce: u64,
+        /// What it says of itself; its id is set.
+        info: FrameworkInfo,
+    },
+    /// A framework is gone for good.
+    RemoveFramework {
+        /// Which.
+        framework: FrameworkId,
+    },
+}
+
+/// What the registry says of an agent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AgentEntry {
+    /// What it said of itself.
+    pub info: AgentInfo,
+    /// With which it asked to join.
+    pub nonce: u64,
+    /// Since when it is unreachable, if it is.
+    pub unreachable: Option<WallTime>,
+}
+
+/// What the registry says of a framework.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FrameworkEntry {
+    /// What it said of itself.
+    pub info: FrameworkInfo,
+    /// With which it asked to join.
+    pub nonce: u64,
+}
+
+/// All that survives.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Registry {
+    /// Made once.
+    pub cluster: ClusterId,
+    /// Of the present reign.
+    pub epoch: u64,
+    /// The highest number ever given to an agent.
+    pub agents_made: u64,
+    /// The highest number ever given to a framework.
+    pub frameworks_made: u64,
+    /// Admitted and not gone.
+    pub agents: BTreeMap<AgentId, AgentEntry>,
+    /// Admitted and not removed.
+    pub frameworks: BTreeMap<FrameworkId, FrameworkEntry>,
+    /// Never valid again.
+    pub removed: BTreeSet<FrameworkId>,
+}
+
+impl Registry {
+    /// One with nobody in it.
+    pub fn new(cluster: ClusterId, epoch: u64) -> Self {
+        Self {
+            cluster,
+            epoch,
+            agents_made: 0,
+            frameworks_made: 0,
+            agents: BTreeMap::new(),
+            frameworks: BTreeMap::new(),
+            removed: BTreeSet::new(),
+        }
+    }
+
+    /// Makes one change. What it is about and is not there is left alone: the change was overtaken by a removal.
+    pub fn apply(&mut self, operation: &RegistryOperation) {
+        match operation {
+            RegistryOperation::AdmitAgent { agent, number, nonce, info } => {
+                self.agents_made = self.agents_made.max(*number);
+                let entry = AgentEntry { info: info.clone(), nonce: *nonce, unreachable: None };
+                self.agents.insert(agent.clone(), entry);
+            }
+            RegistryOperation::MarkReachable { agent, info } => {
+                if let Some(entry) = self.agents.get_mut(agent) {
+                    entry.info = info.clone();
+                    entry.unreachable = None;
+                }
+            }
+            RegistryOperation::MarkUnreachable { agent, at } => {
+                if let Some(entry) = self.agents.get_mut(agent) {
+                    entry.unreachable = Some(*at);
+                }
+            }
+            RegistryOperation::RemoveAgent { agent } => drop(self.agents.remove(agent)),
+            RegistryOperation::AdmitFramework { number, nonce, info } => {
+                self.frameworks_made = self.frameworks_made.max(number.unwrap_or(0));
+                let entry = FrameworkEntry { info: info.clone(), nonce: *nonce };
+                self.frameworks.insert(info.framework.clone(), entry);
+            }
+            RegistryOperation::RemoveFramework { framework } => {
+                self.frameworks.remove(framework);
+                self.removed.insert(framework.clone());
+                if self.removed.len() > REMOVED_FRAMEWORKS_MAX {
+                    self.removed.pop_first();
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,278 @@
+//! How each message travels: its name on the wire, its variant's label, and the ids by which its flow is found.
+
+use libactor::{Message, Question, Subjects};
+
+use crate::agent::{AgentToMaster, MasterToAgent};
+use crate::executor::{AgentToExecutor, ExecutorToAgent};
+use crate::framework::{FrameworkToMaster, MasterToFramework, Operation};
+use crate::operator::{
+    ExecutorsAnswer, KillAnswer, KillTask, Read, ReadAnswer, ReadExecutors, ReadSandbox,
+    SandboxAnswer,
+};
+use crate::task::TaskStatus;
+
+fn status_subjects(status: &TaskStatus, out: &mut Subjects) {
+    out.add(status.task.as_str());
+    out.add(status.framework.as_str());
+}
+
+impl Message for AgentToMaster {
+    const NAME: &'static str = "AgentToMaster";
+
+    fn label(&self) -> &'static str {
+        match self {
+            Self::Register { .. } => "Register",
+            Self::Reregister { .. } => "Reregister",
+            Self::Pong { .. } => "Pong",
+            Self::Updated { .. } => "Updated",
+            Self::ExecutorEnded { .. } => "ExecutorEnded",
+            Self::FromExecutor { .. } => "FromExecutor",
+            Self::EpochRefused { .. } => "EpochRefused",
+            Self::Unregister => "Unregister",
+        }
+    }
+
+    fn subjects(&self, out: &mut Subjects) {
+        match self {
+            Self::Updated { status, .. } => status_subjects(status, out),
+            Self::Reregister { agent, .. } => out.add(agent.as_str()),
+            Self::ExecutorEnded { framework, executor, .. }
+            | Self::FromExecutor { framework, executor, .. } => {
+                out.add(executor.as_str());
+                out.add(framework.as_str());
+            }
+            Self::Register { .. }
+            | Self::Pong { .. }
+            | Self::EpochRefused { .. }
+            | Self::Unregister => (),
+        }
+    }
+}
+
+impl Message for MasterToAgent {
+    const NAME: &'static str = "MasterToAgent";
+
+    fn label(&self) -> &'static str {
+        match self {
+            Self::Registered { .. } => "Registered",
+            Self::Refused { .. } => "Refused",
+            Self::Ping { .. } => "Ping",
+            Self::Launch { .. } => "Launch",
+            Self::Kill { .. } => "Kill",
+            Self::Acknowledge { .. } => "Acknowledge",
+            Self::ToExecutor { .. } => "ToExecutor",
+            Self::ShutdownExecutor { .. } => "ShutdownExecutor",
+            Self::ShutdownFramework { .. } => "ShutdownFramework",
+            Self::Reconcile { .. } => "Reconcile",
+        }
+    }
+
+    fn subjects(&self, out: &mut Subjects) {
+        match self {
+            Self::Registered { agent, .. } => out.add(agent.as_str()),
+            Self::Launch { framework, task, .. } => {
+                out.add(task.task.as_str());
+                out.add(framework.framework.as_str());
+            }
+            Self::Kill { framework, task, .. } | Self::Acknowledge { framework, task, .. } => {
+                out.add(task.as_str());
+                out.add(framework.as_str());
+            }
+            Self::ToExecutor { framework, executor, .. }
+            | Self::ShutdownExecutor { framework, executor, .. } => {
+                out.add(executor.as_str());
+                out.add(framework.as_str());
+            }
+            Self::ShutdownFramework { framework, .. } => out.add(framework.as_str()),
+            Self::Refused { .. } | Self::Ping { .. } | Self::Reconcile { .. } => (),
+        }
+    }
+}
+
+impl Message for FrameworkToMaster {
+    const NAME: &'static str = "FrameworkToMaster";
+
+    fn label(&self) -> &'static str {
+        match self {
+            Self::Subscribe { .. } => "Subscribe",
+            Self::Accept { .. } => "Accept",
+            Self::Decline { .. } => "Decline",
+            Self::Demand(_) => "Demand",
+            Self::Revive => "Revive",
+            Self::Suppress => "Suppress",
+            Self::Kill { .. } => "Kill",
+            Self::Acknowledge { .. } => "Acknowledge",
+            Self::Reconcile(_) => "Reconcile",
+            Self::ToExecutor { .. } => "ToExecutor",
+            Self::ShutdownExecutor { .. } => "ShutdownExecutor",
+            Self::Teardown => "Teardown",
+        }
+    }
+
+    fn subjects(&self, out: &mut Subjects) {
+        match self {
+            Self::Subscribe { framework: Some(framework), .. } => out.add(framework.as_str()),
+            Self::Accept { offers, operations, .. } => {
+                for Operation::Launch(tasks) in operations {
+                    tasks.iter().for_each(|task| out.add(task.task.as_str()));
+                }
+                offers.iter().for_each(|offer| out.add(offer.as_str()));
+            }
+            Self::Decline { offers, .. } => offers.iter().for_each(|offer| out.add(offer.as_str())),
+            Self::Kill { task, .. } | Self::Acknowledge { task, .. } => out.add(task.as_str()),
+            Self::Reconcile(tasks) => tasks.iter().for_each(|(task, _)| out.add(task.as_str())),
+            Self::ToExecutor { executor, .. } | Self::ShutdownExecutor { executor, .. } => {
+                out.add(executor.as_str())
+            }
+            Self::Subscribe { framework: None, .. } | Self::Demand(_) => (),
+            Self::Revive | Self::Suppress | Self::Teardown => (),
+        }
+    }
+}
+
+impl Message for MasterToFramework {
+    const NAME: &'static str = "MasterToFramework";
+
+    fn label(&self) -> &'static str {
+        match self {
+            Self::Subscribed { .. } => "Subscribed",
+            Self::Refused { .. } => "Refused",
+            Self::FailedOver => "FailedOver",
+            Self::Offers(_) => "Offers",
+            Self::Rescinded(_) => "Rescinded",
+            Self::Updated(_) => "Updated",
+            Self::Deltas(_) => "Deltas",
+            Self::FromExecutor { .. } => "FromExecutor",
+            Self::ExecutorEnded { .. } => "ExecutorEnded",
+            Self::AgentLost(_) => "AgentLost",
+            Self::TornDown => "TornDown",
+            Self::Error { .. } => "Error",
+        }
+    }
+
+    fn subjects(&self, out: &mut Subjects) {
+        match self {
+            Self::Subscribed { framework, .. } => out.add(framework.as_str()),
+            Self::Offers(offers) => offers.iter().for_each(|offer| out.add(offer.offer.as_str())),
+            Self::Rescinded(offers) => offers.iter().for_each(|offer| out.add(offer.as_str())),
+            Self::Updated(status) => status_subjects(status, out),
+            Self::FromExecutor { executor, .. } | Self::ExecutorEnded { executor, .. } => {
+                out.add(executor.as_str())
+            }
+            Self::AgentLost(agent) => out.add(agent.as_str()),
+            Self::Refused { .. }
+            | Self::FailedOver
+            | Self::Deltas(_)
+            | Self::TornDown
+            | Self::Error { .. } => (),
+        }
+    }
+}
+
+impl Message for ExecutorToAgent {
+    const NAME: &'static str = "ExecutorToAgent";
+
+    fn label(&self) -> &'static str {
+        match self {
+            Self::Register { .. } => "Register",
+            Self::Updated(_) => "Updated",
+            Self::ToScheduler(_) => "ToScheduler",
+        }
+    }
+
+    fn subjects(&self, out: &mut Subjects) {
+        match self {
+            Self::Register { framework, executor, .. } => {
+                out.add(executor.as_str());
+                out.add(framework.as_str());
+            }
+            Self::Updated(status) => status_subjects(status, out),
+            Self::ToScheduler(_) => (),
+        }
+    }
+}
+
+impl Message for AgentToExecutor {
+    const NAME: &'static str = "AgentToExecutor";
+
+    fn label(&self) -> &'static str {
+        match self {
+            Self::Registered { .. } => "Registered",
+            Self::Launch(_) => "Launch",
+            Self::Kill { .. } => "Kill",
+            Self::Acknowledge { .. } => "Acknowledge",
+            Self::FromScheduler(_) => "FromScheduler",
+            Self::Shutdown => "Shutdown",
+        }
+    }
+
+    fn subjects(&self, out: &mut Subjects) {
+        match self {
+            Self::Launch(task) => out.add(task.task.as_str()),
+            Self::Kill { task, .. } | Self::Acknowledge { task, .. } => out.add(task.as_str()),
+            Self::Registered { .. } | Self::FromScheduler(_) | Self::Shutdown => (),
+        }
+    }
+}
+
+impl Message for Read {
+    const NAME: &'static str = "Read";
+
+    fn label(&self) -> &'static str {
+        match self {
+            Self::Cluster => "Cluster",
+            Self::Agents => "Agents",
+            Self::Frameworks => "Frameworks",
+            Self::Tasks => "Tasks",
+        }
+    }
+}
+
+impl Message for ReadAnswer {
+    const NAME: &'static str = "ReadAnswer";
+}
+
+impl Question for Read {
+    type Answer = ReadAnswer;
+}
+
+impl Message for KillTask {
+    const NAME: &'static str = "KillTask";
+
+    fn subjects(&self, out: &mut Subjects) {
+        out.add(self.task.as_str());
+        out.add(self.framework.as_str());
+    }
+}
+
+impl Message for KillAnswer {
+    const NAME: &'static str = "KillAnswer";
+}
+
+impl Question for KillTask {
+    type Answer = KillAnswer;
+}
+
+impl Message for ReadSandbox {
+    const NAME: &'static str = "ReadSandbox";
+}
+
+impl Message for SandboxAnswer {
+    const NAME: &'static str = "SandboxAnswer";
+}
+
+impl Question for ReadSandbox {
+    type Answer = SandboxAnswer;
+}
+
+impl Message for ReadExecutors {
+    const NAME: &'static str = "ReadExecutors";
+}
+
+impl Message for ExecutorsAnswer {
+    const NAME: &'static str = "ExecutorsAnswer";
+}
+
+impl Question for ReadExecutors {
+    type Answer = ExecutorsAnswer;
+}

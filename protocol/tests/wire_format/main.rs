@@ -1,0 +1,49 @@
+//! The bytes of one sample of every variant that crosses the wire, as a snapshot. A line of the snapshot that changes or
+//! moves is a breach of the append-only rule: make a new variant instead. New lines are added by running with
+//! `INSTA_UPDATE=always` once, after the sample and its place in the exhaustive match are written.
+
+mod samples;
+
+use std::fmt::Write;
+
+use libactor::Message;
+use libactor::wire::{decode, encode};
+
+/// Samples of one enum in the order of its variants, and the place of each by an exhaustive match.
+fn table<M: Message + PartialEq + std::fmt::Debug>(
+    samples: Vec<M>,
+    place: fn(&M) -> usize,
+) -> String {
+    let mut lines = String::new();
+    for (expected, sample) in samples.iter().enumerate() {
+        assert_eq!(place(sample), expected, "samples stand in the order of the variants");
+        let bytes = encode(sample, 1 << 20).expect("a sample encodes");
+        assert_eq!(&decode::<M>(&bytes).expect("a sample decodes"), sample);
+        let hex = bytes.iter().fold(String::new(), |mut hex, byte| {
+            write!(hex, "{byte:02x}").expect("writing to a string");
+            hex
+        });
+        writeln!(lines, "{} {} {hex}", M::NAME, sample.label()).expect("writing to a string");
+    }
+    lines
+}
+
+#[test]
+fn every_released_variant_keeps_its_bytes() {
+    let mut all = String::new();
+    all += &table(samples::agent_to_master(), samples::place_agent_to_master);
+    all += &table(samples::master_to_agent(), samples::place_master_to_agent);
+    all += &table(samples::framework_to_master(), samples::place_framework_to_master);
+    all += &table(samples::master_to_framework(), samples::place_master_to_framework);
+    all += &table(samples::executor_to_agent(), samples::place_executor_to_agent);
+    all += &table(samples::agent_to_executor(), samples::place_agent_to_executor);
+    all += &table(samples::reads(), samples::place_read);
+    all += &table(samples::read_answers(), samples::place_read_answer);
+    all += &table(samples::kill_answers(), samples::place_kill_answer);
+    all += &table(samples::sandbox_answers(), samples::place_sandbox_answer);
+    all += &table(vec![samples::kill_task()], |_| 0);
+    all += &table(vec![samples::read_sandbox()], |_| 0);
+    all += &table(vec![protocol::operator::ReadExecutors], |_| 0);
+    all += &table(vec![samples::executors_answer()], |_| 0);
+    insta::assert_snapshot!(all);
+}

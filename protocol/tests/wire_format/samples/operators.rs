@@ -1,0 +1,110 @@
+//! Samples of the operators' questions and their answers.
+
+use protocol::change::{AgentState, FrameworkState};
+use protocol::operator::*;
+
+use super::*;
+
+pub(crate) fn reads() -> Vec<Read> {
+    vec![Read::Cluster, Read::Agents, Read::Frameworks, Read::Tasks]
+}
+
+pub(crate) fn place_read(read: &Read) -> usize {
+    match read {
+        Read::Cluster => 0,
+        Read::Agents => 1,
+        Read::Frameworks => 2,
+        Read::Tasks => 3,
+    }
+}
+
+pub(crate) fn read_answers() -> Vec<ReadAnswer> {
+    let none = Resources::none;
+    vec![
+        ReadAnswer::Cluster(ClusterView {
+            cluster: ClusterId::new("c"),
+            master: MasterId::new("m"),
+            epoch: 2,
+            version: "0.1.0".into(),
+            change: 9,
+            recovering: false,
+        }),
+        ReadAnswer::Agents(vec![AgentView {
+            agent: agent(),
+            info: info(),
+            state: AgentState::Active,
+            used: resources(),
+            offered: none(),
+        }]),
+        ReadAnswer::Frameworks(vec![FrameworkView {
+            info: framework_info(),
+            state: FrameworkState::Active,
+            used: none(),
+            offered: resources(),
+            tasks: 1,
+        }]),
+        ReadAnswer::Tasks(vec![TaskView { report: report(), statuses: vec![status()] }]),
+    ]
+}
+
+pub(crate) fn place_read_answer(answer: &ReadAnswer) -> usize {
+    match answer {
+        ReadAnswer::Cluster(_) => 0,
+        ReadAnswer::Agents(_) => 1,
+        ReadAnswer::Frameworks(_) => 2,
+        ReadAnswer::Tasks(_) => 3,
+    }
+}
+
+pub(crate) fn kill_task() -> KillTask {
+    KillTask { framework: framework(), task: task() }
+}
+
+pub(crate) fn kill_answers() -> Vec<KillAnswer> {
+    vec![KillAnswer::Killing, KillAnswer::Refused("r".into())]
+}
+
+pub(crate) fn place_kill_answer(answer: &KillAnswer) -> usize {
+    match answer {
+        KillAnswer::Killing => 0,
+        KillAnswer::Refused(_) => 1,
+    }
+}
+
+pub(crate) fn read_sandbox() -> ReadSandbox {
+    ReadSandbox {
+        framework: framework(),
+        executor: executor(),
+        container: Some(container()),
+        file: "stdout".into(),
+        offset: -10,
+        length: 100,
+    }
+}
+
+pub(crate) fn sandbox_answers() -> Vec<SandboxAnswer> {
+    vec![
+        SandboxAnswer::Part { offset: 0, data: vec![1], size: 1, ended: true },
+        SandboxAnswer::Refused("r".into()),
+    ]
+}
+
+pub(crate) fn place_sandbox_answer(answer: &SandboxAnswer) -> usize {
+    match answer {
+        SandboxAnswer::Part { .. } => 0,
+        SandboxAnswer::Refused(_) => 1,
+    }
+}
+
+pub(crate) fn executors_answer() -> ExecutorsAnswer {
+    ExecutorsAnswer {
+        agent: Some(agent()),
+        executors: vec![ExecutorView {
+            framework: framework(),
+            executor: executor(),
+            container: container(),
+            process: 42,
+            sandbox: "/s".into(),
+        }],
+    }
+}

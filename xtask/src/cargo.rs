@@ -1,0 +1,77 @@
+//! Runs cargo, and through it everything else. Its own words go to the terminal as they come:
+//! they are the progress of the long steps.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::{env, fs};
+
+use crate::steps::Failure;
+
+/// The workspace's root: the folder above this crate.
+pub(crate) fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask is a folder of the root").into()
+}
+
+/// The cargo that started us, so that the pinned toolchain is used throughout.
+pub(crate) fn cargo() -> Command {
+    let cargo = env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"));
+    let mut command = Command::new(cargo);
+    command.current_dir(root()).stdin(Stdio::null());
+    command
+}
+
+pub(crate) fn run(arguments: &[&str]) -> Result<(), Failure> {
+    finish(cargo().args(arguments))
+}
+
+pub(crate) fn clippy() -> Result<(), Failure> {
+    run(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])
+}
+
+/// Our own documentation, in which no link may be broken.
+pub(crate) fn doc() -> Result<(), Failure> {
+    finish(
+        cargo()
+            .args(["doc", "--workspace", "--no-deps", "--document-private-items"])
+            .env("RUSTDOCFLAGS", "-D warnings"),
+    )
+}
+
+/// Runs the simulator's own command line. It is built like the tests, which are built already.
+pub(crate) fn simulate(arguments: &[&str]) -> Result<(), Failure> {
+    let base = ["run", "--quiet", "-p", "simulator", "--bin", "simulate", "--"];
+    run(&[base.as_slice(), arguments].concat())
+}
+
+pub(crate) fn finish(command: &mut Command) -> Result<(), Failure> {
+    let name = name(command);
+    let status =
+        command.status().map_err(|source| Failure::Start { command: name.clone(), source })?;
+    if status.success() { Ok(()) } else { Err(Failure::Ended { command: name, status }) }
+}
+
+/// What a command prints; its complaints go to the terminal.
+pub(crate) fn output(command: &mut Command) -> Result<String, Failure> {
+    let name = name(command);
+    let output = command
+        .stderr(Stdio::inherit())
+        .output()
+        .map_err(|source| Failure::Start { command: name.clone(), source })?;
+    if output.status.success() {
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    } else {
+        Err(Failure::Ended { command: name, status: output.status })
+    }
+}
+
+pub(crate) fn read(path: &Path) -> Result<String, Failure> {
+    fs::read_to_string(path).map_err(|source| Failure::Read { path: path.into(), source })
+}
+
+/// A command as one would type it.
+pub(crate) fn name(command: &Command) -> String {
+    let program = Path::new(command.get_program()).file_name().unwrap_or_default();
+    let words = std::iter::once(program).chain(command.get_args());
+    words.map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ")
+}

@@ -1,0 +1,134 @@
+//! Reads what Rust's test harness prints, line by line: which tests ran and how each went. Pure
+//! text in, values out.
+
+/// How one test went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    Passed,
+    Failed,
+    Ignored,
+}
+
+/// One test that the harness told of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct TestResult {
+    pub(crate) package: String,
+    /// With its modules, as the harness prints it.
+    pub(crate) name: String,
+    pub(crate) outcome: Outcome,
+}
+
+/// What one test binary printed.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Report {
+    pub(crate) results: Vec<TestResult>,
+    /// The harness's own sum: passed, failed, ignored. Missing when the binary died half-way.
+    pub(crate) summary: Option<(usize, usize, usize)>,
+}
+
+impl Report {
+    /// Reads the output of one test binary of a package.
+    pub(crate) fn read(package: &str, output: &str) -> Self {
+        let mut report = Self::default();
+        for line in output.lines() {
+            if let Some((name, outcome)) = read_test(line) {
+                let package = package.to_owned();
+                report.results.push(TestResult { package, name: name.to_owned(), outcome });
+            } else if let Some(summary) = read_summary(line) {
+                report.summary = Some(summary);
+            }
+        }
+        report
+    }
+
+    fn count(&self, outcome: Outcome) -> usize {
+        self.results.iter().filter(|test| test.outcome == outcome).count()
+    }
+
+    /// What is wrong with the run as a whole, if anything: it did not come to its end, or what was
+    /// read is not what the harness counted (a test's output fell into a line of the harness).
+    pub(crate) fn complaint(&self) -> Option<String> {
+        let read = (
+            self.count(Outcome::Passed),
+            self.count(Outcome::Failed),
+            self.count(Outcome::Ignored),
+        );
+        match self.summary {
+            None => Some("did not come to its end".into()),
+            Some(summary) if summary != read => Some(format!(
+                "counted (passed, failed, ignored) {summary:?}, but its lines say {read:?}"
+            )),
+            Some(_) => None,
+        }
+    }
+}
+
+/// `test some::name ... ok`
+fn read_test(line: &str) -> Option<(&str, Outcome)> {
+    let (name, outcome) = line.strip_prefix("test ")?.rsplit_once(" ... ")?;
+    let outcome = match outcome.trim() {
+        "ok" => Outcome::Passed,
+        "FAILED" => Outcome::Failed,
+        other if other.starts_with("ignored") => Outcome::Ignored,
+        _ => return None,
+    };
+    Some((name.trim_end_matches(" - should panic"), outcome))
+}
+
+/// `test result: ok. 6 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.02s`
+fn read_summary(line: &str) -> Option<(usize, usize, usize)> {
+    let (_, counts) = line.strip_prefix("test result: ")?.split_once(". ")?;
+    let mut numbers = ["passed", "failed", "ignored"].into_iter().zip(counts.split("; "));
+    let mut next = || {
+        let (word, part) = numbers.next()?;
+        part.strip_suffix(word)?.trim().parse().ok()
+    };
+    Some((next()?, next()?, next()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OUTPUT: &str = "\
+running 4 tests
+test frames::a_long_frame_is_refused ... ok
+test frames::lp_06_a_link_tells_once - should panic ... ok
+test src/lib.rs - (line 10) ... FAILED
+test slow::waits ... ignored, needs a machine of its own
+
+failures: ...
+test result: FAILED. 2 passed; 1 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.02s
+";
+
+    #[test]
+    fn each_test_is_read_with_its_outcome() {
+        let report = Report::read("libactor", OUTPUT);
+        let read: Vec<_> = report.results.iter().map(|t| (t.name.as_str(), t.outcome)).collect();
+        assert_eq!(
+            read,
+            [
+                ("frames::a_long_frame_is_refused", Outcome::Passed),
+                ("frames::lp_06_a_link_tells_once", Outcome::Passed),
+                ("src/lib.rs - (line 10)", Outcome::Failed),
+                ("slow::waits", Outcome::Ignored),
+            ]
+        );
+        assert_eq!(report.summary, Some((2, 1, 1)));
+        assert_eq!(report.complaint(), None);
+    }
+
+    #[test]
+    fn a_binary_that_died_is_noticed() {
+        let cut = OUTPUT.split("test result").next().expect("split gives one part");
+        let complaint = Report::read("libactor", cut).complaint();
+        assert_eq!(complaint.as_deref(), Some("did not come to its end"));
+    }
+
+    #[test]
+    fn a_line_that_was_written_over_is_noticed() {
+        let torn = OUTPUT.replace("refused ... ok", "refused ... hi\nok");
+        let complaint = Report::read("libactor", &torn).complaint().expect("one is missing");
+        assert!(complaint.contains("(1, 1, 1)"), "{complaint}");
+    }
+}
