@@ -7,6 +7,7 @@ mod arguments;
 mod client;
 mod cluster;
 mod commands;
+mod demo;
 mod ending;
 mod environment;
 mod lists;

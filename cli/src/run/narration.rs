@@ -45,7 +45,9 @@ impl Narrator {
         self.step_at = now;
         let mut lines = String::new();
         match said {
-            Said::Subscribed(framework) => line(&mut lines, took, &format!("subscribed as framework {framework}")),
+            Said::Subscribed(framework) => {
+                line(&mut lines, took, &format!("subscribed as framework {framework}"))
+            }
             Said::Disconnected => line(&mut lines, took, "lost the master; looking for it"),
             Said::Launched { offer, task } => {
                 let scalars = without_ports(&offer.resources);

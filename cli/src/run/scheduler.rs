@@ -60,11 +60,7 @@ impl OneTask {
 }
 
 impl Scheduler for OneTask {
-    fn started(
-        &mut self,
-        calls: &mut Calls,
-        _: std::collections::BTreeMap<String, Vec<u8>>,
-    ) {
+    fn started(&mut self, calls: &mut Calls, _: std::collections::BTreeMap<String, Vec<u8>>) {
         let each = self.task.resources.clone();
         calls.demand(vec![Demand { each, count: 1, constraints: vec![] }]);
     }
