@@ -1,3 +1,107 @@
-//! The executor of command tasks: a small process that runs one command for its agent. [`logic`] decides.
+//! The executor of command tasks: a small process that runs one command for its agent. [`logic`] decides, the actor does.
+//!
+//! It dials its agent, proves itself by the token in its environment, starts the command as the task's user, tells how it
+//! fares, and ends when that is acknowledged. It is a child subreaper: whatever the command leaves behind becomes its
+//! child and is killed before the task is said to have ended. It knows nothing of agents but the protocol.
 
+mod actor;
+mod become_user;
+mod environment;
 pub mod logic;
+mod process;
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use libactor::{Accepts, Limits, Node, NodeConfig, Spawn, StartError};
+use protocol::executor::AgentToExecutor;
+use tokio::sync::Notify;
+
+use actor::{Ended, ExecutorActor};
+pub use environment::BadEnvironment;
+use environment::Environment;
+
+/// Why the executor could not begin.
+#[derive(Debug, thiserror::Error)]
+pub enum MainError {
+    /// It was not started by an agent.
+    #[error(transparent)]
+    Environment(#[from] BadEnvironment),
+    /// A runtime could not be made.
+    #[error("start the executor's runtime")]
+    Runtime(#[source] std::io::Error),
+    /// It would not inherit what its task leaves behind.
+    #[error("become the reaper of the task's processes")]
+    Reaper(#[source] nix::Error),
+    /// A node could not be made.
+    #[error("start the executor's node")]
+    Node(#[from] StartError),
+    /// The kernel gave no chance.
+    #[error("read random bytes: {0}")]
+    Random(getrandom::Error),
+    /// An actor could not be made.
+    #[error(transparent)]
+    Spawn(#[from] libactor::SpawnError),
+    /// Signals could not be heard.
+    #[error("listen for signals")]
+    Signals(#[source] std::io::Error),
+}
+
+/// The whole process: returns when the task is over and acknowledged, or the agent is lost.
+pub fn main() -> ExitCode {
+    if become_user::is_wanted() {
+        return become_user::main();
+    }
+    match run() {
+        Ok(code) => code,
+        Err(error) => {
+            let mut words = error.to_string();
+            let mut cause: Option<&dyn std::error::Error> = std::error::Error::source(&error);
+            while let Some(next) = cause {
+                words = format!("{words}: {next}");
+                cause = next.source();
+            }
+            complain(&words);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Standard error is the task's sandbox, where its author looks.
+pub(crate) fn complain(words: &str) {
+    use std::io::Write;
+    // There is nobody else to tell.
+    let _ = writeln!(std::io::stderr(), "airside executor: {words}");
+}
+
+fn run() -> Result<ExitCode, MainError> {
+    let environment = Environment::read()?;
+    nix::sys::prctl::set_child_subreaper(true).map_err(MainError::Reaper)?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(MainError::Runtime)?;
+    runtime.block_on(serve(environment))
+}
+
+async fn serve(environment: Environment) -> Result<ExitCode, MainError> {
+    let source = getrandom::u64().map_err(MainError::Random)?;
+    let node = Node::start(NodeConfig {
+        secret: environment.secret.clone(),
+        // One thread beside the system's and this one, and small rings: there are thousands of executors on a machine.
+        threads: 1,
+        record: false,
+        version: protocol::PROTOCOL_VERSION,
+        limits: Limits { chatter_ring: 64 << 10, flow_ring: 256 << 10, ..Limits::default() },
+        ..NodeConfig::default()
+    })
+    .await?;
+    let ended = Arc::new(Ended { code: std::sync::OnceLock::new(), notify: Notify::new() });
+    let told = Arc::clone(&ended);
+    let accepts = Accepts::new().tells::<AgentToExecutor>().links();
+    let spawn = Spawn { accepts, mailbox: 256, ..Spawn::default() };
+    node.spawn(spawn, move |ctx| ExecutorActor::new(environment, source, told, ctx))?;
+    ended.notify.notified().await;
+    // The connection ends with the process; there is nothing left to say.
+    Ok(ended.code.get().map_or(ExitCode::FAILURE, |code| ExitCode::from(*code)))
+}

@@ -61,6 +61,8 @@ pub enum Event {
     },
     /// The task's process could not be started; see [`Effect::Spawn`].
     NotSpawned(SpawnFailure),
+    /// Nothing can be written to the sandbox any more; said before [`Event::Exited`] when that is so.
+    SandboxFull,
     /// The task's own process has ended; others below it may live.
     Exited(Exit),
     /// No process below the executor lives; see [`Effect::ClearTree`].
@@ -188,6 +190,7 @@ pub struct Executor {
     leaving: Option<End>,
     /// Whether everything below is being killed.
     clearing: bool,
+    sandbox_full: bool,
     updates: Updates,
 }
 
@@ -222,6 +225,7 @@ impl Executor {
             kill: None,
             leaving: None,
             clearing: false,
+            sandbox_full: false,
             updates: Updates::new(source),
         }
     }
@@ -236,6 +240,7 @@ impl Executor {
             Event::AgentDown { pid } => self.on_agent_down(turn_ref, pid),
             Event::Spawned { process } => self.on_spawned(turn_ref, process),
             Event::NotSpawned(failure) => self.on_not_spawned(turn_ref, failure),
+            Event::SandboxFull => self.sandbox_full = true,
             Event::Exited(exit) => self.on_exited(turn_ref, exit),
             Event::TreeCleared => self.on_tree_cleared(turn_ref),
             Event::TimerFired(timer) => self.on_timer(turn_ref, timer),
@@ -432,7 +437,7 @@ impl Executor {
         self.phase = Phase::Over;
         if let Some(task) = self.task.clone() {
             let killed = self.kill.is_some() || self.leaving.is_some();
-            self.say(turn, &task, updates::Saying::ended(exit, killed));
+            self.say(turn, &task, updates::Saying::ended(exit, killed, self.sandbox_full));
         }
         self.exit_if_leaving(turn);
     }

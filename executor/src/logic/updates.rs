@@ -57,13 +57,17 @@ impl Saying {
         Self { reason, ..Self::plain(TaskState::Failed, failure.to_string()) }
     }
 
-    pub(super) fn ended(exit: Exit, killed: bool) -> Self {
+    pub(super) fn ended(exit: Exit, killed: bool, sandbox_full: bool) -> Self {
         let state = match (killed, exit) {
             (true, _) => TaskState::Killed,
             (false, Exit::Code(0)) => TaskState::Finished,
             (false, Exit::Code(_) | Exit::Signal(_)) => TaskState::Failed,
         };
-        Self { exit: Some(exit), ..Self::plain(state, words_of_exit(exit)) }
+        let mut words = words_of_exit(exit);
+        if sandbox_full && state != TaskState::Finished {
+            words.push_str("; the disk of its sandbox is full, so its output may be cut off");
+        }
+        Self { exit: Some(exit), ..Self::plain(state, words) }
     }
 }
 

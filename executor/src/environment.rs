@@ -1,0 +1,90 @@
+//! What the agent gave to this process in its environment.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use libactor::{Name, Secret};
+use protocol::executor::{
+    ENV_AGENT, ENV_CONTAINER, ENV_EXECUTOR, ENV_FRAMEWORK, ENV_SANDBOX, ENV_SECRET_FILE, ENV_TOKEN,
+};
+
+use crate::logic::Identity;
+
+/// The name that an agent's actor has on its node.
+const AGENT_ACTOR: &str = "agent";
+
+/// A process that no agent started.
+#[derive(Debug, thiserror::Error)]
+pub enum BadEnvironment {
+    /// Something is missing.
+    #[error("{0} is not set: executors are started by an agent, not by hand")]
+    Missing(&'static str),
+    /// Something cannot be read.
+    #[error("{name} is {value:?}, which is not what an agent sets")]
+    Bad {
+        /// Which variable.
+        name: &'static str,
+        /// What it holds.
+        value: OsString,
+    },
+    /// The secret cannot be read.
+    #[error("read the cluster's secret from {path}")]
+    Secret {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The secret is none.
+    #[error(transparent)]
+    NoSecret(#[from] libactor::session::ShortSecret),
+}
+
+/// All that the executor is told at its start.
+#[derive(Debug)]
+pub(crate) struct Environment {
+    pub(crate) agent: Name,
+    pub(crate) identity: Identity,
+    pub(crate) sandbox: PathBuf,
+    pub(crate) secret: Option<Secret>,
+    /// Handed down to the task.
+    pub(crate) path: OsString,
+}
+
+impl Environment {
+    pub(crate) fn read() -> Result<Self, BadEnvironment> {
+        let agent = text(ENV_AGENT)?;
+        let bad = |_| BadEnvironment::Bad { name: ENV_AGENT, value: agent.clone().into() };
+        let identity = Identity {
+            framework: id(ENV_FRAMEWORK)?,
+            executor: id(ENV_EXECUTOR)?,
+            container: id(ENV_CONTAINER)?,
+            token: text(ENV_TOKEN)?,
+        };
+        let sandbox = PathBuf::from(text(ENV_SANDBOX)?);
+        let secret = match std::env::var_os(ENV_SECRET_FILE) {
+            None => None,
+            Some(path) => {
+                let path = PathBuf::from(path);
+                let bytes = std::fs::read(&path)
+                    .map_err(|source| BadEnvironment::Secret { path, source })?;
+                Some(Secret::new(&bytes)?)
+            }
+        };
+        let path = std::env::var_os("PATH").unwrap_or_else(|| {
+            "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin".into()
+        });
+        let agent = format!("{AGENT_ACTOR}@{agent}").parse().map_err(bad)?;
+        Ok(Self { agent, identity, sandbox, secret, path })
+    }
+}
+
+fn text(name: &'static str) -> Result<String, BadEnvironment> {
+    let value = std::env::var_os(name).ok_or(BadEnvironment::Missing(name))?;
+    value.into_string().map_err(|value| BadEnvironment::Bad { name, value })
+}
+
+fn id<T: std::str::FromStr>(name: &'static str) -> Result<T, BadEnvironment> {
+    let value = text(name)?;
+    value.parse().map_err(|_| BadEnvironment::Bad { name, value: value.into() })
+}

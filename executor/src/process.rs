@@ -1,0 +1,156 @@
+//! The task's processes: started as its user in its sandbox, signalled as a tree, reaped. The executor is a child
+//! subreaper, so every process below it is its own or becomes so when its parent ends.
+
+mod tree;
+
+use std::ffi::OsString;
+use std::io::ErrorKind;
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use nix::errno::Errno;
+use nix::sys::signal::Signal;
+use nix::sys::statvfs::statvfs;
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::unistd::{Pid, User, geteuid};
+use protocol::executor::{ENV_CONTAINER, ENV_EXECUTOR, ENV_FRAMEWORK, ENV_SANDBOX};
+use protocol::task::{CommandSpec, Exit};
+
+use crate::become_user;
+use crate::logic::{Identity, Spawn, SpawnFailure};
+
+/// The processes below this executor.
+pub(crate) struct Processes {
+    sandbox: PathBuf,
+    path: OsString,
+    /// Given to the task: who it belongs to, and not the token.
+    environment: Vec<(&'static str, String)>,
+    /// The task's own process, until it is reaped.
+    main: Option<Pid>,
+}
+
+impl Processes {
+    pub(crate) fn new(sandbox: PathBuf, path: OsString, identity: &Identity) -> Self {
+        let environment = vec![
+            (ENV_FRAMEWORK, identity.framework.to_string()),
+            (ENV_EXECUTOR, identity.executor.to_string()),
+            (ENV_CONTAINER, identity.container.to_string()),
+            (ENV_SANDBOX, sandbox.display().to_string()),
+        ];
+        Self { sandbox, path, environment, main: None }
+    }
+
+    /// Starts the task's process; its output goes where the executor's goes, which is the sandbox.
+    pub(crate) fn spawn(&mut self, spawn: Spawn) -> Result<u32, SpawnFailure> {
+        let user = who(&spawn.user)?;
+        let (program, mut command) = command_of(&spawn.command);
+        command.env_clear().env("PATH", &self.path).env("PWD", &self.sandbox);
+        if let Some(user) = &user {
+            command.env("HOME", &user.dir).env("USER", &user.name).env("LOGNAME", &user.name);
+        }
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
+        command.envs(spawn.environment);
+        command.envs(spawn.command.environment);
+        if let Some(user) = user.as_ref().filter(|user| user.uid != geteuid()) {
+            if !geteuid().is_root() {
+                return Err(SpawnFailure::MayNotBecome(user.name.clone()));
+            }
+            if become_user::needs_groups(user) {
+                become_user::wrap(&mut command, user)
+                    .map_err(|cause| SpawnFailure::Other { program: program.clone(), cause })?;
+            } else {
+                command.gid(user.gid.as_raw()).uid(user.uid.as_raw());
+            }
+        }
+        command.current_dir(&self.sandbox).stdin(Stdio::null()).process_group(0);
+        let name = user.map_or_else(|| geteuid().to_string(), |user| user.name);
+        let child = command.spawn().map_err(|error| self.failure(program, name, &error))?;
+        let process = child.id();
+        self.main = i32::try_from(process).ok().map(Pid::from_raw);
+        Ok(process)
+    }
+
+    /// An error of `spawn` may come from the folder, the user or the program; they are told apart by looking.
+    fn failure(&self, program: String, user: String, error: &std::io::Error) -> SpawnFailure {
+        if !self.sandbox.is_dir() {
+            let sandbox = self.sandbox.display().to_string();
+            return SpawnFailure::Sandbox { sandbox, cause: error.to_string() };
+        }
+        match (error.kind(), error.raw_os_error().map(Errno::from_raw)) {
+            (ErrorKind::NotFound, _) => SpawnFailure::NotFound(program),
+            (ErrorKind::PermissionDenied, _) => SpawnFailure::NotExecutable { program, user },
+            (_, Some(Errno::ENOEXEC)) => SpawnFailure::WrongFormat(program),
+            (_, Some(Errno::EPERM)) => SpawnFailure::MayNotBecome(user),
+            (_, _) => SpawnFailure::Other { program, cause: error.to_string() },
+        }
+    }
+
+    /// Collects all that has ended; how the task's own process did, if it is among them.
+    pub(crate) fn reap(&mut self) -> Option<Exit> {
+        let mut main = None;
+        loop {
+            let (pid, exit) = match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
+                Ok(WaitStatus::Exited(pid, code)) => (pid, Exit::Code(code)),
+                Ok(WaitStatus::Signaled(pid, signal, _)) => (pid, Exit::Signal(signal as i32)),
+                Ok(WaitStatus::StillAlive) | Err(_) => return main,
+                Ok(
+                    WaitStatus::Stopped(..)
+                    | WaitStatus::Continued(_)
+                    | WaitStatus::PtraceEvent(..)
+                    | WaitStatus::PtraceSyscall(_),
+                ) => continue,
+            };
+            if self.main == Some(pid) {
+                self.main = None;
+                main = Some(exit);
+            }
+        }
+    }
+
+    /// Whether no process lives below the executor.
+    pub(crate) fn none_left(&self) -> bool {
+        let flags = WaitPidFlag::WNOHANG | WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT;
+        nix::sys::wait::waitid(nix::sys::wait::Id::All, flags) == Err(Errno::ECHILD)
+    }
+
+    /// Asks every process of the task to end.
+    pub(crate) fn terminate(&self) {
+        tree::signal_all(Signal::SIGTERM);
+    }
+
+    /// Ends every process of the task that is there now; new ones may have come meanwhile.
+    pub(crate) fn kill(&self) {
+        tree::signal_all(Signal::SIGKILL);
+    }
+
+    /// Whether nothing can be written to the sandbox: what a task says of that itself has nowhere to go.
+    pub(crate) fn sandbox_is_full(&self) -> bool {
+        statvfs(&self.sandbox).is_ok_and(|disk| disk.blocks() > 0 && disk.blocks_available() == 0)
+    }
+}
+
+/// `None`: as the executor itself.
+fn who(user: &str) -> Result<Option<User>, SpawnFailure> {
+    if user.is_empty() {
+        return Ok(None);
+    }
+    match User::from_name(user) {
+        Ok(Some(user)) => Ok(Some(user)),
+        Ok(None) | Err(_) => Err(SpawnFailure::UnknownUser(user.to_owned())),
+    }
+}
+
+/// The program's name, for people, and the command without its surroundings.
+fn command_of(spec: &CommandSpec) -> (String, Command) {
+    if spec.shell {
+        let mut command = Command::new("/bin/sh");
+        command.arg("-c").arg(&spec.value).args(spec.arguments.iter().skip(1));
+        return ("/bin/sh".to_owned(), command);
+    }
+    let mut command = Command::new(&spec.value);
+    if let Some((name, rest)) = spec.arguments.split_first() {
+        command.arg0(name).args(rest);
+    }
+    (spec.value.clone(), command)
+}
