@@ -10,6 +10,7 @@ mod commands;
 mod demo;
 mod ending;
 mod environment;
+mod flow;
 mod lists;
 mod local;
 mod node;

@@ -140,6 +140,11 @@ impl Kept {
         self.said.borrow().clone()
     }
 
+    /// The last line of its log: what it complained of, if it did.
+    pub(crate) fn last_words(&self) -> String {
+        last_line(&self.log)
+    }
+
     /// Where the log of the child is.
     pub(crate) fn log(&self) -> &Path {
         &self.log
