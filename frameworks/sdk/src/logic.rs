@@ -210,6 +210,8 @@ pub(crate) struct OpenOffer {
     pub(crate) offer: Offer,
     pub(crate) left: Resources,
     pub(crate) since: Instant,
+    /// The scheduler has heard of it, so its answer is due.
+    pub(crate) told: bool,
     /// The scheduler wants to decide later.
     pub(crate) held: bool,
     pub(crate) launches: Vec<TaskSpec>,

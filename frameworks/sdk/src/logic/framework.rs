@@ -115,12 +115,19 @@ impl<S: Scheduler> Framework<S> {
     }
 
     fn tell_scheduler(&mut self, turn: &mut Turn, news: News) {
+        let offered = match &news {
+            News::Offers(offers) => self.driver.tell_offers(offers),
+            News::Subscribed(_) | News::Disconnected | News::Rescinded(_) => Vec::new(),
+            News::Updated(_) | News::Message { .. } | News::ExecutorEnded { .. } => Vec::new(),
+            News::AgentLost(_) | News::Timer(_) | News::Input(_) | News::Error(_) => Vec::new(),
+        };
         let calls = &mut Calls { driver: &mut self.driver, turn };
         let scheduler = &mut self.scheduler;
         match news {
             News::Subscribed(framework) => scheduler.subscribed(calls, &framework),
             News::Disconnected => scheduler.disconnected(calls),
-            News::Offers(offers) => scheduler.offers(calls, offers),
+            News::Offers(_) if offered.is_empty() => (),
+            News::Offers(_) => scheduler.offers(calls, offered),
             News::Rescinded(offers) => scheduler.rescinded(calls, &offers),
             News::Updated(status) => {
                 scheduler.updated(calls, &status);

@@ -20,6 +20,7 @@ impl Driver {
                 left: offer.resources.clone(),
                 offer: offer.clone(),
                 since: turn.now.steady,
+                told: false,
                 held: false,
                 launches: Vec::new(),
             };
@@ -28,9 +29,27 @@ impl Driver {
         turn.news.push_back(News::Offers(offers));
     }
 
+    /// Those of `offers` that are still open, now that the scheduler is to hear of them.
+    pub(super) fn tell_offers(&mut self, offers: &[Offer]) -> Vec<Offer> {
+        let mut told = Vec::with_capacity(offers.len());
+        for offer in offers {
+            if let Some(open) = self.offers.get_mut(&offer.offer) {
+                open.told = true;
+                told.push(offer.clone());
+            }
+        }
+        told
+    }
+
+    /// All open offers are void; those that the scheduler has heard of are to be taken back.
+    pub(super) fn drop_offers(&mut self) -> Vec<OfferId> {
+        let offers = std::mem::take(&mut self.offers).into_iter();
+        offers.filter(|(_, open)| open.told).map(|(id, _)| id).collect()
+    }
+
     pub(super) fn on_rescinded(&mut self, turn: &mut Turn, offers: Vec<OfferId>) {
-        let known = offers.into_iter().filter(|offer| self.offers.remove(offer).is_some());
-        let known: Vec<OfferId> = known.collect();
+        let mut known = offers;
+        known.retain(|offer| self.offers.remove(offer).is_some_and(|open| open.told));
         if !known.is_empty() {
             turn.news.push_back(News::Rescinded(known));
         }
@@ -87,7 +106,7 @@ impl Driver {
         let answered: Vec<OfferId> = self
             .offers
             .iter()
-            .filter(|(_, open)| !open.held || !open.launches.is_empty())
+            .filter(|(_, open)| open.told && (!open.held || !open.launches.is_empty()))
             .map(|(id, _)| id.clone())
             .collect();
         let mut unused = Vec::new();

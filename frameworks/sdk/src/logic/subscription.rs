@@ -98,7 +98,7 @@ impl Driver {
     pub(super) fn resubscribe(&mut self, turn: &mut Turn) {
         self.withheld.clear();
         self.attempts = 0;
-        let offers: Vec<_> = std::mem::take(&mut self.offers).into_keys().collect();
+        let offers = self.drop_offers();
         if !offers.is_empty() {
             turn.news.push_back(News::Rescinded(offers));
         }
@@ -235,7 +235,7 @@ impl Driver {
             return self.tell(turn, FrameworkToMaster::Teardown);
         }
         if !again {
-            let offers: Vec<_> = std::mem::take(&mut self.offers).into_keys().collect();
+            let offers = self.drop_offers();
             if !offers.is_empty() {
                 turn.news.push_back(News::Rescinded(offers));
             }

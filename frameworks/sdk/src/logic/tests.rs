@@ -37,8 +37,15 @@ fn a_new_id_is_written_before_it_counts() {
     t.offer(1, "o1", 4.0);
     t.did([]);
     assert_eq!(t.framework.driver().framework(), None);
+    t.framework_wants(&["a"]);
     t.remembered();
-    t.did(["subscribed F", "Reconcile in 300s", "offers o1", "to 1: Decline o1"]);
+    t.did([
+        "subscribed F",
+        "Reconcile in 300s",
+        "offers o1",
+        "to 1: Accept o1 launch a",
+        "Doubts in 10s",
+    ]);
 }
 
 #[test]

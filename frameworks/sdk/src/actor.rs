@@ -1,0 +1,171 @@
+//! A framework as an actor: turns messages into events and performs effects. It decides nothing; every decision is in
+//! [`crate::logic`] and the author's scheduler.
+
+use actix::{Actor, Handler};
+use libactor::{Context, Down, Message, Name, Received, TellError};
+use protocol::framework::{FrameworkToMaster, MasterToFramework};
+use serde::{Deserialize, Serialize};
+use tokio::sync::oneshot;
+
+use crate::clock::Clock;
+use crate::keeper::{Keep, Keeper};
+use crate::logic::{Effect, Event, Framework, Outcome, Scheduler};
+use crate::state::{StateError, Stored};
+
+/// Something for the scheduler from within this process.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Input(pub(crate) Vec<u8>);
+
+impl Message for Input {
+    const NAME: &'static str = "sdk.Input";
+}
+
+/// How it ended, and the scheduler that it ended with.
+pub(crate) type Ended<S> = Result<(Outcome, S), StateError>;
+
+pub(crate) struct FrameworkActor<S: Scheduler + Send + Unpin + 'static> {
+    /// Gone once it has ended.
+    framework: Option<Framework<S>>,
+    master: Name,
+    stored: Option<Stored>,
+    keeper: Keeper,
+    clock: Clock,
+    ended: Option<oneshot::Sender<Ended<S>>>,
+}
+
+impl<S: Scheduler + Send + Unpin + 'static> FrameworkActor<S> {
+    pub(crate) fn new(
+        framework: Framework<S>,
+        master: Name,
+        (keeper, stored): (Keeper, Stored),
+        ended: oneshot::Sender<Ended<S>>,
+    ) -> Self {
+        let (stored, ended) = (Some(stored), Some(ended));
+        Self { framework: Some(framework), master, stored, keeper, clock: Clock::start(), ended }
+    }
+
+    fn advance(&mut self, event: Event, ctx: &mut Context<Self>) {
+        let Some(framework) = &mut self.framework else {
+            return;
+        };
+        tracing::debug!(?event, "hears");
+        for effect in framework.step(self.clock.now(), event).effects {
+            tracing::debug!(?effect, "does");
+            self.perform(effect, ctx);
+        }
+    }
+
+    fn perform(&mut self, effect: Effect, ctx: &mut Context<Self>) {
+        match effect {
+            Effect::TellMaster { to: Some(to), message } => {
+                let sent = ctx.tell(to, message);
+                if let Err(error) = sent {
+                    self.not_told(to, &error, ctx);
+                }
+            }
+            Effect::TellMaster { to: None, message } => self.tell_leader(message, ctx),
+            Effect::Link(pid) => ctx.link(pid),
+            Effect::Unlink(pid) => ctx.unlink(pid),
+            Effect::Remember(framework) => {
+                let written = self.keeper.keep(Keep::Remember(framework.clone()));
+                self.then(written, Event::Remembered(framework), ctx);
+            }
+            Effect::Store { number, entries } => {
+                let written = self.keeper.keep(Keep::Store(entries));
+                self.then(written, Event::Stored(number), ctx);
+            }
+            Effect::Forget => drop(self.keeper.keep(Keep::Forget)),
+            Effect::StartTimer { timer, after } => {
+                ctx.after(after, move |actor, ctx| actor.advance(Event::TimerFired(timer), ctx));
+            }
+            Effect::End(outcome) => self.end(outcome, ctx),
+        }
+    }
+
+    /// Repeated by its timer until it is answered, so a failure is only worth a note.
+    fn tell_leader(&mut self, message: FrameworkToMaster, ctx: &mut Context<Self>) {
+        if let Err(error) = ctx.tell(&self.master, message) {
+            tracing::info!(master = %self.master, %error, "subscribe: master not reached");
+        }
+    }
+
+    fn not_told(&mut self, to: libactor::Pid, error: &TellError, ctx: &mut Context<Self>) {
+        tracing::warn!(master = %to, %error, "tell master");
+        // Not within the effects of the step that failed: those that follow belong to the old subscription.
+        ctx.run(std::future::ready(()), move |actor, (), ctx| {
+            actor.advance(Event::NotSent { to: Some(to) }, ctx);
+        });
+    }
+
+    /// A scheduler that cannot remember may not go on.
+    fn then(
+        &mut self,
+        written: impl Future<Output = Result<(), StateError>> + 'static,
+        event: Event,
+        ctx: &mut Context<Self>,
+    ) {
+        ctx.run(written, move |actor, written, ctx| match written {
+            Ok(()) => actor.advance(event, ctx),
+            Err(error) => actor.finish(Err(error), ctx),
+        });
+    }
+
+    fn end(&mut self, outcome: Outcome, ctx: &mut Context<Self>) {
+        let closed = self.keeper.keep(Keep::Close);
+        let Some(framework) = self.framework.take() else {
+            return;
+        };
+        ctx.run(closed, move |actor, closed, ctx| {
+            let ended = closed.map(|()| (outcome, framework.into_scheduler()));
+            actor.finish(ended, ctx);
+        });
+    }
+
+    fn finish(&mut self, ended: Ended<S>, ctx: &mut Context<Self>) {
+        self.framework = None;
+        if let Some(waits) = self.ended.take() {
+            // Nobody may wait any more; that ends nothing here.
+            let _ = waits.send(ended);
+        }
+        ctx.stop();
+    }
+}
+
+impl<S: Scheduler + Send + Unpin + 'static> Actor for FrameworkActor<S> {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Context<Self>) {
+        let stored = self.stored.take().unwrap_or_default().entries;
+        self.advance(Event::Started { stored }, ctx);
+    }
+}
+
+impl<S: Scheduler + Send + Unpin + 'static> Handler<Received<MasterToFramework>>
+    for FrameworkActor<S>
+{
+    type Result = ();
+
+    fn handle(&mut self, received: Received<MasterToFramework>, ctx: &mut Context<Self>) {
+        // A master is an actor; what has no sender cannot be answered, nor trusted.
+        if let Some(from) = received.from {
+            self.advance(Event::FromMaster { from, message: received.message }, ctx);
+        }
+    }
+}
+
+impl<S: Scheduler + Send + Unpin + 'static> Handler<Down> for FrameworkActor<S> {
+    type Result = ();
+
+    fn handle(&mut self, down: Down, ctx: &mut Context<Self>) {
+        tracing::info!(master = %down.pid, reason = %down.reason, "master lost");
+        self.advance(Event::Down { pid: down.pid }, ctx);
+    }
+}
+
+impl<S: Scheduler + Send + Unpin + 'static> Handler<Received<Input>> for FrameworkActor<S> {
+    type Result = ();
+
+    fn handle(&mut self, received: Received<Input>, ctx: &mut Context<Self>) {
+        self.advance(Event::Input(received.message.0), ctx);
+    }
+}

@@ -1,0 +1,57 @@
+//! What an agent tells an executor through its environment.
+
+use std::path::PathBuf;
+
+use libactor::Secret;
+use protocol::executor::{
+    ENV_AGENT, ENV_CONTAINER, ENV_EXECUTOR, ENV_FRAMEWORK, ENV_SANDBOX, ENV_SECRET_FILE, ENV_TOKEN,
+};
+use protocol::ids::{ContainerId, ExecutorId, FrameworkId};
+
+use super::ExecutorError;
+use super::logic::Identity;
+
+/// Who an executor is and where its agent listens.
+#[derive(Clone, Debug)]
+pub struct ExecutorConfig {
+    /// `host:port` of the agent's node.
+    pub agent: String,
+    /// Its ids and its token.
+    pub identity: Identity,
+    /// Its working directory.
+    pub sandbox: PathBuf,
+    /// The cluster's secret, if it has one.
+    pub secret: Option<Secret>,
+}
+
+impl ExecutorConfig {
+    /// Reads the environment.
+    pub fn from_environment() -> Result<Self, ExecutorError> {
+        let required = |name| optional(name).ok_or(ExecutorError::Environment(name));
+        let secret = optional(ENV_SECRET_FILE).map(|path| read_secret(PathBuf::from(path)));
+        Ok(Self {
+            agent: required(ENV_AGENT)?,
+            identity: Identity {
+                framework: FrameworkId::new(required(ENV_FRAMEWORK)?),
+                executor: ExecutorId::new(required(ENV_EXECUTOR)?),
+                container: ContainerId::new(required(ENV_CONTAINER)?),
+                token: required(ENV_TOKEN)?,
+            },
+            sandbox: PathBuf::from(required(ENV_SANDBOX)?),
+            secret: secret.transpose()?,
+        })
+    }
+}
+
+#[allow(clippy::disallowed_methods)] // read once, here
+fn optional(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+fn read_secret(path: PathBuf) -> Result<Secret, ExecutorError> {
+    let secret = match std::fs::read(&path) {
+        Ok(bytes) => Secret::new(&bytes).map_err(Into::into),
+        Err(error) => Err(error.into()),
+    };
+    secret.map_err(|source| ExecutorError::Secret { path, source })
+}
