@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use libactor::{AskError, Name, Node, NodeConfig, Question, StartError};
+use libactor::{AskError, Name, Node, NodeConfig, Pid, Question, StartError};
 use protocol::PROTOCOL_VERSION;
 use protocol::operator::{
     AgentView, FrameworkView, KillAnswer, KillTask, Read, ReadAnswer, ReadSandbox, SandboxAnswer,
@@ -56,6 +56,16 @@ impl Client {
         Ok(Self { node, cluster })
     }
 
+    /// The node, for a framework to live on.
+    pub(crate) fn node(&self) -> Node {
+        self.node.clone()
+    }
+
+    /// `host:port` of the master.
+    pub(crate) fn master(&self) -> &str {
+        &self.cluster.master
+    }
+
     async fn ask_master<Q: Question>(
         &self,
         actor: &str,
@@ -75,6 +85,13 @@ impl Client {
         let to: Name = name.parse().map_err(|_| ClientError::Name(name.into()))?;
         let failed = |source| ClientError::Other { name: name.into(), source };
         self.node.ask(&to, question, ANSWER_WITHIN).await.map_err(failed)
+    }
+
+    /// Who bears a name now.
+    pub(crate) async fn resolve(&self, name: &str) -> Result<Pid, ClientError> {
+        let to: Name = name.parse().map_err(|_| ClientError::Name(name.into()))?;
+        let failed = |source| ClientError::Other { name: name.into(), source };
+        self.node.resolve(&to, ANSWER_WITHIN).await.map_err(failed)
     }
 
     /// All agents.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use protocol::operator::{ReadSandbox, SandboxAnswer, TaskView};
+use protocol::operator::TaskView;
 
 use crate::arguments::{KillArguments, ListArguments, LogsArguments};
 use crate::client::{Client, ClientError};
@@ -11,12 +11,11 @@ use crate::environment::Environment;
 use crate::lists::{self, AgentJson, FrameworkJson, TaskJson};
 use crate::output;
 use crate::prefix::{self, PrefixError};
+use crate::tail::{Part, Tail};
 
 /// What tasks are called in errors about their ids.
 pub(crate) const TASKS: (&str, &str) = ("task", "tasks");
 
-/// How much of a file is asked for at a time; agents cut there too.
-const PART_BYTES: u32 = 48 * 1024;
 /// How soon to look again for more of a file that may grow.
 const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(100);
 
@@ -27,6 +26,8 @@ pub(crate) enum CommandError {
     Client(#[from] ClientError),
     #[error(transparent)]
     Prefix(#[from] PrefixError),
+    #[error("'{0}' is no flow's id: expected up to 32 hexadecimal digits, as `airside flow --task` prints them")]
+    Trace(String),
 }
 
 async fn client(
@@ -108,29 +109,14 @@ pub(crate) async fn logs(
         .iter()
         .find(|agent| agent.agent == task.report.agent)
         .ok_or_else(|| ClientError::AgentGone(task.report.agent.to_string()))?;
-    let mut question = ReadSandbox {
-        framework: task.report.framework.clone(),
-        executor: task.report.executor.clone(),
-        container: None,
-        file: if arguments.stderr { "stderr" } else { "stdout" }.into(),
-        offset: 0,
-        length: PART_BYTES,
-    };
+    let file = if arguments.stderr { "stderr" } else { "stdout" };
+    let report = &task.report;
+    let mut tail = Tail::new(&agent.info.at.listens, &report.framework, &report.executor, file);
     loop {
-        let answer = client.sandbox(&agent.info.at.listens, question.clone()).await?;
-        match answer {
-            SandboxAnswer::Part { data, ended, .. } if data.is_empty() => {
-                if ended || !arguments.follow {
-                    return Ok(());
-                }
-                tokio::time::sleep(LOOK_AGAIN_AFTER).await;
-            }
-            SandboxAnswer::Part { offset, data, .. } => {
-                output::print_bytes(&data);
-                let next = offset.saturating_add(data.len() as u64);
-                question.offset = i64::try_from(next).unwrap_or(i64::MAX);
-            }
-            SandboxAnswer::Refused(why) => return Err(ClientError::Refused(why).into()),
+        match tail.next(&client).await? {
+            Part::Bytes(bytes) => output::print_bytes(&bytes),
+            Part::Nothing if arguments.follow => tokio::time::sleep(LOOK_AGAIN_AFTER).await,
+            Part::Nothing | Part::End => return Ok(()),
         }
     }
 }

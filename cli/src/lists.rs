@@ -251,4 +251,4 @@ impl From<&TaskStatus> for StatusJson {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

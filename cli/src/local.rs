@@ -92,8 +92,12 @@ impl Local {
         Kept::start(recipe, &self.logs(), environment)
     }
 
-    /// Where the logs are.
-    pub(crate) fn logs(&self) -> PathBuf {
+    /// Where everything is written.
+    pub(crate) fn work_dir(&self) -> &Path {
+        &self.work_dir
+    }
+
+    fn logs(&self) -> PathBuf {
         self.work_dir.join("logs")
     }
 

@@ -24,8 +24,8 @@ const RECOVERED_AFTER: Duration = Duration::from_secs(20);
 const READY_WITHIN: Duration = Duration::from_secs(20);
 /// A log that has grown beyond this is put aside when its process is started again.
 const LOG_BYTES_MAX: u64 = 16 * 1024 * 1024;
-/// The longest first line that a child may say.
-const READY_BYTES_MAX: u64 = 4096;
+/// The longest line that a child may say.
+const LINE_BYTES_MAX: u64 = 4096;
 
 /// How a child is started.
 #[derive(Clone, Debug)]
@@ -73,6 +73,7 @@ pub(crate) struct Kept {
     recipe: Recipe,
     log: PathBuf,
     life: watch::Receiver<Life>,
+    said: watch::Receiver<String>,
     stop: watch::Sender<bool>,
     keeper: actix_rt::task::JoinHandle<()>,
 }
@@ -86,6 +87,7 @@ impl Kept {
     ) -> Result<Self, ChildError> {
         let log = logs.join(format!("{}.log", recipe.name));
         let (say_life, life) = watch::channel(Life::Starting);
+        let (say_line, said) = watch::channel(String::new());
         let (stop, stopped) = watch::channel(false);
         let program = std::env::current_exe().map_err(|source| ChildError::Program { source })?;
         let mut keeper = Keeper {
@@ -94,11 +96,12 @@ impl Kept {
             log: log.clone(),
             hide: environment.settings().map(Into::into).collect(),
             life: say_life,
+            said: say_line,
             stop: stopped,
         };
         let first = keeper.spawn()?;
         let keeper = actix_rt::spawn(async move { keeper.keep(first).await });
-        Ok(Self { recipe, log, life, stop, keeper })
+        Ok(Self { recipe, log, life, said, stop, keeper })
     }
 
     /// Waits until the child says that it is ready.
@@ -132,6 +135,16 @@ impl Kept {
         ended.is_ok_and(|life| *life == Life::Ended { well: true })
     }
 
+    /// The newest line that the child said after it was ready.
+    pub(crate) fn said(&self) -> String {
+        self.said.borrow().clone()
+    }
+
+    /// The last line of its log: what it complained of, if it did.
+    pub(crate) fn last_words(&self) -> String {
+        last_line(&self.log)
+    }
+
     /// Where the log of the child is.
     pub(crate) fn log(&self) -> &Path {
         &self.log
@@ -156,6 +169,7 @@ struct Keeper {
     log: PathBuf,
     hide: Vec<OsString>,
     life: watch::Sender<Life>,
+    said: watch::Sender<String>,
     stop: watch::Receiver<bool>,
 }
 
@@ -213,16 +227,19 @@ impl Keeper {
         let stdin = child.stdin.take();
         let mut stdout = child.stdout.take().map(BufReader::new);
         let process = child.id().unwrap_or_default();
+        let mut ready = false;
         loop {
             tokio::select! {
-                line = first_line(&mut stdout), if stdout.is_some() => {
-                    stdout = None;
-                    if let Some(address) = line {
-                        *was_ready = true;
+                line = next_line(&mut stdout), if stdout.is_some() => match line {
+                    None => stdout = None,
+                    Some(address) if !ready => {
+                        (ready, *was_ready) = (true, true);
                         self.keep_port(&address);
                         self.say(Life::Ready { address, process });
                     }
-                }
+                    // Nobody may be listening any more.
+                    Some(line) => drop(self.said.send(line)),
+                },
                 status = child.wait() => return Some(status.is_ok_and(|status| status.success())),
                 () = stopped(&mut self.stop) => break,
             }
@@ -255,10 +272,10 @@ async fn stopped(stop: &mut watch::Receiver<bool>) {
     let _ = stop.wait_for(|stop| *stop).await;
 }
 
-/// The first line that a child says: where it listens, or just that it is ready.
-async fn first_line(stdout: &mut Option<BufReader<ChildStdout>>) -> Option<String> {
+/// The next line that a child says. The first is where it listens, or just that it is ready.
+async fn next_line(stdout: &mut Option<BufReader<ChildStdout>>) -> Option<String> {
     let mut line = String::new();
-    let read = stdout.as_mut()?.take(READY_BYTES_MAX).read_line(&mut line).await;
+    let read = stdout.as_mut()?.take(LINE_BYTES_MAX).read_line(&mut line).await;
     let whole = read.is_ok_and(|bytes| bytes > 0) && line.ends_with('\n');
     whole.then(|| line.trim_end().to_owned())
 }

@@ -141,6 +141,12 @@ pub(crate) struct DemoArguments {
     /// Write the counts here as well, as `word count` lines
     #[arg(long, value_name = "FILE")]
     pub(crate) counts: Option<PathBuf>,
+    /// What each process logs, into a file that is gone with the demo
+    #[arg(long, default_value = "info", value_name = "FILTER")]
+    pub(crate) log: String,
+    /// End when stdin does
+    #[arg(long, hide = true)]
+    pub(crate) end_with_stdin: bool,
     /// Each task adds (task, attempt, start, end on the boot clock) to this file
     #[arg(long, value_name = "FILE", hide = true)]
     pub(crate) intervals: Option<PathBuf>,
@@ -190,6 +196,12 @@ pub(crate) struct BatchArguments {
     /// Memory for each task
     #[arg(long, default_value = "32MB", value_parser = units::megabytes)]
     pub(crate) mem: u64,
+    /// Folder for what must survive this process; with it, a list that was cut short goes on
+    #[arg(long, value_name = "DIR")]
+    pub(crate) state_dir: Option<PathBuf>,
+    /// Say on stdout how far it is, in lines for programs
+    #[arg(long, hide = true)]
+    pub(crate) progress: bool,
     /// End when stdin does
     #[arg(long, hide = true)]
     pub(crate) end_with_stdin: bool,

@@ -11,7 +11,7 @@ use protocol::time::WallTime;
 use super::*;
 use crate::output::json;
 
-fn agent() -> AgentView {
+pub(crate) fn agent() -> AgentView {
     AgentView {
         agent: AgentId::new("c-S0"),
         info: AgentInfo {
@@ -27,7 +27,7 @@ fn agent() -> AgentView {
     }
 }
 
-fn framework() -> FrameworkView {
+pub(crate) fn framework() -> FrameworkView {
     FrameworkView {
         info: FrameworkInfo {
             framework: FrameworkId::new("c-0000"),
@@ -66,7 +66,7 @@ pub(crate) fn status(state: TaskState, at_ms: u64) -> TaskStatus {
     }
 }
 
-fn task() -> TaskView {
+pub(crate) fn task() -> TaskView {
     TaskView {
         report: TaskReport {
             framework: FrameworkId::new("c-0000"),

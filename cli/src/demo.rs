@@ -1,0 +1,273 @@
+//! `airside demo`: words are counted on a cluster of this machine, and shown how. The cluster, the wordcount framework and
+//! the batch framework beside it are processes of their own; everything is below one temporary folder.
+
+mod holdings;
+mod progress;
+
+use std::ffi::OsString;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use protocol::operator::TaskView;
+use protocol::resources::Resources;
+use protocol::task::TaskState;
+use tokio::time::{MissedTickBehavior, interval, timeout};
+
+use crate::arguments::DemoArguments;
+use crate::client::{Client, ClientError};
+use crate::cluster::{Cluster, FileError};
+use crate::ending;
+use crate::environment::Environment;
+use crate::flow;
+use crate::local::{Local, LocalError, Plan};
+use crate::output;
+use crate::supervise::{ChildError, Kept, Recipe};
+use holdings::Holdings;
+use progress::Bars;
+
+/// The demo is over by then, whatever happens.
+const OVER_WITHIN: Duration = Duration::from_secs(110);
+/// How often the cluster is looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(150);
+/// How long one look may take; a master that was just killed does not stop the demo.
+const LOOK_WITHIN: Duration = Duration::from_secs(2);
+/// How long a framework's process may take to end when it is asked to.
+const FRAMEWORK_ENDS_WITHIN: Duration = Duration::from_secs(5);
+/// Words that are shown.
+const TOP_WORDS: usize = 10;
+/// What each shell task beside does.
+const SHELL_TASK: &str = "sleep 0.1; echo \"$AIRSIDE_TASK_NAME has run\"";
+
+/// A demo that did not end well.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum DemoError {
+    #[error("cannot make a temporary folder")]
+    Folder(#[source] io::Error),
+    #[error("{path} is no folder that can be read; give another with --input")]
+    Input { path: PathBuf },
+    #[error(transparent)]
+    Local(#[from] LocalError),
+    #[error(transparent)]
+    Child(#[from] ChildError),
+    #[error(transparent)]
+    File(#[from] FileError),
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    #[error("the {0} framework failed; what it said: {1}")]
+    Framework(&'static str, String),
+    #[error("cannot write {path}")]
+    Write { path: PathBuf, source: io::Error },
+    #[error("the demo was not over within {} s: {0}", OVER_WITHIN.as_secs())]
+    Late(String),
+    #[error("interrupted")]
+    Interrupted,
+}
+
+/// Runs it. Whatever happens, the cluster is ended and its folder removed.
+pub(crate) async fn demo(
+    arguments: DemoArguments,
+    machine: Resources,
+    environment: &Environment,
+) -> Result<(), DemoError> {
+    if let Some(path) = arguments.input.iter().find(|path| std::fs::read_dir(path).is_err()) {
+        return Err(DemoError::Input { path: path.clone() });
+    }
+    let began_at = Instant::now();
+    let folder = tempfile::Builder::new()
+        .prefix("airside-demo-")
+        .tempdir()
+        .map_err(DemoError::Folder)?;
+    let plan = Plan {
+        work_dir: folder.path().to_owned(),
+        agents: arguments.agents,
+        port: 5050,
+        log: arguments.log.clone(),
+        resources: machine,
+    };
+    let asked = ending::asked(arguments.end_with_stdin);
+    tokio::pin!(asked);
+    let local = tokio::select! {
+        local = Local::start(&plan, environment) => local?,
+        _ = &mut asked => return Err(DemoError::Interrupted),
+    };
+    let ms = began_at.elapsed().as_millis();
+    output::print(&format!(
+        "A master at {} and {} agents at {} are up ({ms} ms)\n",
+        local.master_at,
+        local.agents_at.len(),
+        local.agents_at.join(", ")
+    ));
+    let shown = tokio::select! {
+        shown = show(&arguments, &local, environment, began_at) => shown,
+        _ = &mut asked => Err(DemoError::Interrupted),
+    };
+    local.stop().await;
+    let text = shown?;
+    let left = folder.path().to_owned();
+    folder.close().map_err(|source| DemoError::Write { path: left, source })?;
+    let seconds = began_at.elapsed().as_secs_f64();
+    output::print(&format!("{text}\nAll processes have ended and all files are gone, {seconds:.1} s after the start.\n"));
+    Ok(())
+}
+
+/// The frameworks at work, watched until both have ended; what is to be said of it.
+async fn show(
+    arguments: &DemoArguments,
+    local: &Local,
+    environment: &Environment,
+    began_at: Instant,
+) -> Result<String, DemoError> {
+    let counts = local.work_dir().join("counts");
+    let secret_file = Some(local.secret_file());
+    let cluster = Cluster { master: local.master_at.clone(), secret_file };
+    let client = Client::start(cluster).await?;
+    let mut wordcount = local.beside(wordcount(arguments, local, &counts), environment)?;
+    let mut batch = local.beside(batch(arguments, local), environment)?;
+    let mut watched = Watched { began_at, holdings: Holdings::default(), flow: None };
+    let ended = timeout(OVER_WITHIN, watched.until_both_end(&client, &mut wordcount, &mut batch));
+    let ended = ended.await.unwrap_or_else(|_| Err(DemoError::Late(wordcount.said())));
+    for (framework, name) in [(wordcount, "wordcount"), (batch, "batch")] {
+        tracing::debug!(name, log = %framework.log().display(), "ends");
+        framework.stop(FRAMEWORK_ENDS_WITHIN).await;
+    }
+    let summary = ended?;
+    let counted = std::fs::read_to_string(&counts)
+        .map_err(|source| FileError::Read { path: counts.clone(), source })?;
+    if let Some(path) = &arguments.counts {
+        std::fs::write(path, &counted)
+            .map_err(|source| DemoError::Write { path: path.clone(), source })?;
+    }
+    let flow = watched.flow.unwrap_or_else(|| "No task of wordcount was seen to end.\n".into());
+    Ok(format!("\n{summary}\n{}\n{}\n{flow}", top(&counted), watched.holdings.table()))
+}
+
+/// What is seen of the cluster while the frameworks work.
+struct Watched {
+    began_at: Instant,
+    holdings: Holdings,
+    /// The flow of one task of wordcount's.
+    flow: Option<String>,
+}
+
+impl Watched {
+    /// What the frameworks said last.
+    async fn until_both_end(
+        &mut self,
+        client: &Client,
+        wordcount: &mut Kept,
+        batch: &mut Kept,
+    ) -> Result<String, DemoError> {
+        let bars = Bars::new();
+        let mut looks = interval(LOOK_EVERY);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let (mut counted, mut ran) = (None, None);
+        while counted.is_none() || ran.is_none() {
+            tokio::select! {
+                well = wordcount.ended(), if counted.is_none() => counted = Some(well),
+                well = batch.ended(), if ran.is_none() => ran = Some(well),
+                _ = looks.tick() => {}
+            }
+            bars.show(&wordcount.said(), &batch.said());
+            match timeout(LOOK_WITHIN, self.look(client)).await {
+                Ok(Ok(())) => {}
+                // The master may be on its way back; the next look will tell.
+                Ok(Err(error)) => tracing::info!(%error, "the cluster could not be looked at"),
+                Err(_) => tracing::info!("the cluster could not be looked at in time"),
+            }
+        }
+        bars.end();
+        for (well, name, framework) in [(counted, "wordcount", &*wordcount), (ran, "batch", &*batch)] {
+            if well != Some(true) {
+                return Err(DemoError::Framework(name, framework.last_words()));
+            }
+        }
+        Ok(bars.summary(&wordcount.said(), &batch.said()))
+    }
+
+    async fn look(&mut self, client: &Client) -> Result<(), ClientError> {
+        let (agents, frameworks) = (client.agents().await?, client.frameworks().await?);
+        let tasks = client.tasks().await?;
+        self.holdings.look(self.began_at.elapsed(), &agents, &frameworks, &tasks);
+        if self.flow.is_none() {
+            let wordcount = frameworks.iter().find(|f| f.info.name.starts_with("wordcount"));
+            let of = |task: &&TaskView| {
+                wordcount.is_some_and(|f| f.info.framework == task.report.framework)
+                    && task.report.state == TaskState::Finished
+                    && task.report.unacknowledged.is_none()
+            };
+            if let Some(task) = tasks.iter().find(of) {
+                self.flow = Some(flow::of_task(client, task.report.spec.task.as_str()).await?);
+            }
+        }
+        Ok(())
+    }
+}
+
+fn flag(name: &str, path: &Path) -> OsString {
+    let mut word = OsString::from(name);
+    word.push(path);
+    word
+}
+
+fn cluster_flags(local: &Local) -> [OsString; 2] {
+    [
+        format!("--master={}", local.master_at).into(),
+        flag("--cluster-secret-file=", &local.secret_file()),
+    ]
+}
+
+fn wordcount(arguments: &DemoArguments, local: &Local, counts: &Path) -> Recipe {
+    let mut words = vec![OsString::from("wordcount-scheduler")];
+    words.extend(cluster_flags(local));
+    words.extend(arguments.input.iter().map(|path| flag("--input=", path)));
+    words.push(format!("--input-max={}", arguments.input_max).into());
+    words.push(flag("--state-dir=", &local.work_dir().join("wordcount")));
+    words.push(flag("--counts=", counts));
+    words.extend(arguments.intervals.iter().map(|path| flag("--intervals=", path)));
+    words.push(format!("--log={}", arguments.log).into());
+    Recipe { name: "wordcount".into(), arguments: words, port: None, forever: false }
+}
+
+fn batch(arguments: &DemoArguments, local: &Local) -> Recipe {
+    let mut words = vec![OsString::from("batch")];
+    words.extend(cluster_flags(local));
+    words.push(format!("--repeat={}", arguments.batch_tasks).into());
+    words.push(flag("--state-dir=", &local.work_dir().join("batch")));
+    words.push(format!("--log={}", arguments.log).into());
+    words.push("--progress".into());
+    words.push("--mem=16MB".into());
+    words.push("--cpus=0.05".into());
+    words.push(SHELL_TASK.into());
+    Recipe { name: "batch".into(), arguments: words, port: None, forever: false }
+}
+
+/// The most frequent words, from lines of `word count`.
+fn top(counted: &str) -> String {
+    let mut counts: Vec<(&str, u64)> = counted
+        .lines()
+        .filter_map(|line| line.rsplit_once(' '))
+        .filter_map(|(word, count)| Some((word, count.parse().ok()?)))
+        .collect();
+    counts.sort_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(b.0)));
+    let all: u64 = counts.iter().map(|(_, count)| count).sum();
+    let mut text = format!("{all} words, {} different; the most frequent:\n", counts.len());
+    for (word, count) in counts.iter().take(TOP_WORDS) {
+        text += &format!("  {count:>9}  {word}\n");
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_most_frequent_words_come_first_and_all_are_summed() {
+        let text = top("a 1\nthe 30\nof 30\nb 2\n");
+        assert_eq!(
+            text,
+            "63 words, 4 different; the most frequent:\n         30  of\n         30  the\n          2  b\n          1  a\n"
+        );
+    }
+}

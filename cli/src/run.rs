@@ -1,0 +1,297 @@
+//! `airside run`: one command as a task, narrated. What the task prints is what this prints, and it exits as the task does.
+
+mod narration;
+mod scheduler;
+
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use protocol::agent::AgentAddress;
+use protocol::ids::{ExecutorId, FrameworkId, TaskId};
+use protocol::operator::AgentView;
+use protocol::resources::{Milli, Resources};
+use protocol::task::{CommandSpec, Exit, Run, TaskSpec, TaskState, TaskStatus};
+use sdk::{Options, Outcome, RunError, start_scheduler};
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+
+use crate::arguments::RunArguments;
+use crate::client::{Client, ClientError};
+use crate::cluster::Cluster;
+use crate::ending;
+use crate::environment::Environment;
+use crate::output;
+use crate::tail::{Part, Tail};
+use narration::{Narrator, Said};
+use scheduler::{END_TASK, OneTask};
+
+/// Exit code when the task did not run, so that it is not taken for the task's own; as `docker run` has it.
+const NOT_RUN: u8 = 125;
+/// How soon to look again for more of what the task prints.
+const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(50);
+/// Without an offer for so long, it is said that the task waits.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// A task that could not be run.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum RunCommandError {
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    #[error("cannot run the framework of this task")]
+    Framework(#[from] RunError),
+    #[error("no agent has {wanted}: the most that one has is {most}; ask for less")]
+    TooMuch { wanted: String, most: String },
+    #[error("the command is empty; give one after `--`, such as `airside run -- echo hi`")]
+    EmptyCommand,
+    #[error("the framework ended before its task: {0}")]
+    Ended(Outcome),
+    #[error("cannot draw a random number for the task's id: {0}")]
+    Random(String),
+}
+
+/// Runs the command; the task's exit code.
+pub(crate) async fn run(
+    arguments: RunArguments,
+    environment: &Environment,
+) -> Result<ExitCode, RunCommandError> {
+    let mut narrator = Narrator::new(Instant::now());
+    let client = Client::start(Cluster::find(&arguments.cluster, environment)).await?;
+    let task = spec(&arguments)?;
+    let agents = client.agents().await?;
+    could_fit(&task.resources, arguments.ports, &agents)?;
+    let (say, mut hear) = unbounded_channel();
+    let scheduler = OneTask::new(task.clone(), arguments.ports.unwrap_or(0), say);
+    let mut info = sdk::framework(&format!("run {}", task.name));
+    // The task is of no use to anybody once this process is gone.
+    info.failover_timeout = Duration::ZERO;
+    let options = Options { node: Some(client.node()), ..Options::default() };
+    let running = start_scheduler(client.master(), info, scheduler, options).await?;
+    let inputs = running.inputs();
+    let narrate = |text: String| {
+        if !arguments.quiet {
+            output::narrate(&text);
+        }
+    };
+    let end_task = end_task(arguments.timeout);
+    tokio::pin!(end_task);
+    let mut state = Progress::default();
+    let end = loop {
+        let pause = state.pause();
+        tokio::select! {
+            said = hear.recv() => {
+                let Some(said) = said else { break Err(Outcome::Stopped) };
+                narrate(narrator.tell(Instant::now(), &said));
+                if let Some(end) = state.hear(said) {
+                    break end;
+                }
+            }
+            why = &mut end_task, if !state.ending => {
+                state.ending = true;
+                narrate(format!("           {why}; ending the task\n"));
+                inputs.input(END_TASK.to_vec());
+            }
+            () = tokio::time::sleep(pause) => {
+                if let Some(words) = state.waits(&agents) {
+                    narrate(words);
+                }
+                state.stream(&client).await;
+            }
+        }
+    };
+    let status = end.map_err(RunCommandError::Ended)?;
+    state.drain(&client).await;
+    narrate(narrator.sum(Instant::now(), &task.task));
+    let code = exit_code(&status);
+    acknowledged(&mut hear).await;
+    running.ended().await?;
+    Ok(ExitCode::from(code))
+}
+
+/// Until the framework has ended: then the end of its task is acknowledged.
+async fn acknowledged(hear: &mut UnboundedReceiver<Said>) {
+    while let Some(said) = hear.recv().await {
+        if matches!(said, Said::Ended(_)) {
+            return;
+        }
+    }
+}
+
+/// Waits for Ctrl-C or the time-out.
+async fn end_task(timeout: Option<Duration>) -> String {
+    let time = async {
+        match timeout {
+            Some(timeout) => tokio::time::sleep(timeout).await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        asked = ending::asked(false) => match asked {
+            Ok(()) => "interrupted".into(),
+            Err(error) => format!("cannot listen for signals ({error})"),
+        },
+        () = time => format!("still running after {:?}", timeout.unwrap_or_default()),
+    }
+}
+
+/// What is known of the task so far.
+#[derive(Default)]
+struct Progress {
+    framework: Option<FrameworkId>,
+    placed: Option<(AgentAddress, TaskId)>,
+    tails: Option<[Tail; 2]>,
+    /// It was told to end.
+    ending: bool,
+    /// It was said that it waits.
+    waited: bool,
+}
+
+impl Progress {
+    /// Takes what the scheduler says; the end, if it is one.
+    fn hear(&mut self, said: Said) -> Option<Result<TaskStatus, Outcome>> {
+        match said {
+            Said::Subscribed(framework) => self.framework = Some(framework),
+            Said::Launched { offer, task } => self.placed = Some((offer.at, task)),
+            Said::Updated(status) => {
+                if status.state == TaskState::Running || status.state.is_end() {
+                    self.open();
+                }
+                if status.state.is_end() {
+                    return Some(Ok(*status));
+                }
+            }
+            Said::Ended(outcome) => return Some(Err(outcome)),
+            Said::Disconnected | Said::Refused(_) => {}
+        }
+        None
+    }
+
+    /// What the task prints can be read now.
+    fn open(&mut self) {
+        let (Some(framework), Some((at, task))) = (&self.framework, &self.placed) else { return };
+        let executor = ExecutorId::new(task);
+        let tail = |file| Tail::new(&at.listens, framework, &executor, file);
+        self.tails.get_or_insert_with(|| [tail("stdout"), tail("stderr")]);
+    }
+
+    fn pause(&self) -> Duration {
+        if self.tails.is_some() || self.waited { LOOK_AGAIN_AFTER } else { PATIENCE }
+    }
+
+    /// Said once, when no offer comes.
+    fn waits(&mut self, agents: &[AgentView]) -> Option<String> {
+        if self.placed.is_some() || std::mem::replace(&mut self.waited, true) {
+            return None;
+        }
+        let why = if agents.is_empty() { "the cluster has no agents" } else { "all that fits is in use" };
+        Some(format!("           waiting for an offer: {why}\n"))
+    }
+
+    /// Prints what there is now. Whether there was anything.
+    async fn stream(&mut self, client: &Client) -> bool {
+        let Some(tails) = &mut self.tails else { return false };
+        let mut any = false;
+        for (tail, print) in tails.iter_mut().zip([output::print_bytes, output::narrate_bytes]) {
+            match tail.next(client).await {
+                Ok(Part::Bytes(bytes)) => {
+                    print(&bytes);
+                    any = true;
+                }
+                Ok(Part::Nothing | Part::End) => {}
+                Err(error) => tracing::warn!(%error, "what the task prints cannot be read"),
+            }
+        }
+        any
+    }
+
+    /// Prints all that is left.
+    async fn drain(&mut self, client: &Client) {
+        while self.stream(client).await {}
+    }
+}
+
+/// The task as the arguments describe it.
+fn spec(arguments: &RunArguments) -> Result<TaskSpec, RunCommandError> {
+    let program = arguments.command.first().filter(|program| !program.is_empty());
+    let program = program.ok_or(RunCommandError::EmptyCommand)?;
+    let number = getrandom::u32().map_err(|error| RunCommandError::Random(error.to_string()))?;
+    let mut resources = Resources::none().with_scalar("cpus", Milli::from_f64(arguments.cpus));
+    for (name, megabytes) in [("mem", Some(arguments.mem)), ("disk", arguments.disk)] {
+        let megabytes = i64::try_from(megabytes.unwrap_or(0)).unwrap_or(i64::MAX);
+        resources = resources.with_scalar(name, Milli::whole(megabytes));
+    }
+    Ok(TaskSpec {
+        task: TaskId::new(format!("run-{number:08x}")),
+        name: arguments.name.clone().unwrap_or_else(|| program.clone()),
+        resources,
+        run: Run::Command(CommandSpec {
+            value: program.clone(),
+            shell: false,
+            arguments: arguments.command.clone(),
+            environment: arguments.env.clone(),
+            user: arguments.user.clone(),
+            ..CommandSpec::default()
+        }),
+        kill_grace: None,
+        carried: Default::default(),
+    })
+}
+
+/// What no agent has will never be offered: that is said at once.
+fn could_fit(
+    wanted: &Resources,
+    ports: Option<u16>,
+    agents: &[AgentView],
+) -> Result<(), RunCommandError> {
+    let fits = |agent: &AgentView| {
+        let all = &agent.info.resources;
+        all.contains(wanted) && all.ranges("ports").count() >= u64::from(ports.unwrap_or(0))
+    };
+    if agents.is_empty() || agents.iter().any(fits) {
+        return Ok(());
+    }
+    let mut most = Resources::none();
+    for name in ["cpus", "mem", "disk"] {
+        let amounts = agents.iter().map(|agent| agent.info.resources.scalar(name));
+        most = most.with_scalar(name, amounts.max().unwrap_or_default());
+    }
+    let ports_wanted = ports.map(|ports| format!(" and {ports} ports")).unwrap_or_default();
+    Err(RunCommandError::TooMuch { wanted: format!("{wanted}{ports_wanted}"), most: most.to_string() })
+}
+
+/// The task's own, or 128 and its signal, or that it did not run.
+fn exit_code(status: &TaskStatus) -> u8 {
+    match status.exit {
+        Some(Exit::Code(code)) => u8::try_from(code & 0xff).unwrap_or(NOT_RUN),
+        Some(Exit::Signal(signal)) => u8::try_from(128 + (signal & 0x7f)).unwrap_or(NOT_RUN),
+        None if status.state == TaskState::Finished => 0,
+        None => NOT_RUN,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lists::tests::{agent, status};
+
+    #[test]
+    fn the_exit_code_is_the_tasks() {
+        let with = |state, exit| TaskStatus { exit, ..status(state, 1) };
+        assert_eq!(exit_code(&with(TaskState::Failed, Some(Exit::Code(3)))), 3);
+        assert_eq!(exit_code(&with(TaskState::Killed, Some(Exit::Signal(9)))), 137);
+        assert_eq!(exit_code(&with(TaskState::Finished, Some(Exit::Code(0)))), 0);
+        assert_eq!(exit_code(&with(TaskState::Error, None)), NOT_RUN);
+    }
+
+    #[test]
+    fn what_no_agent_has_is_refused_before_anything_is_launched() {
+        let wanted: Resources = "cpus:64;mem:64".parse().unwrap();
+        let error = could_fit(&wanted, None, &[agent()]).unwrap_err().to_string();
+        assert_eq!(
+            error,
+            "no agent has cpus:64;mem:64: the most that one has is cpus:0.666;disk:9000;mem:2500.5; ask for less"
+        );
+        let fits: Resources = "cpus:0.5".parse().unwrap();
+        assert!(could_fit(&fits, Some(10), &[agent()]).is_ok());
+        assert!(could_fit(&fits, Some(11), &[agent()]).is_err());
+        assert!(could_fit(&wanted, None, &[]).is_ok(), "agents may still come");
+    }
+}

@@ -1,0 +1,170 @@
+//! A person's first hour: a cluster comes up, runs a command, shows what it did, and goes without a trace.
+
+use nix::sys::signal::Signal;
+use tests::cluster::{Home, Process, TestCluster, eventually, signal_process};
+
+#[test]
+fn run_prints_what_the_task_prints_and_exits_as_it_does() {
+    let cluster = TestCluster::up(3);
+    let ran = cluster.airside(&[
+        "run", "--cpus", "0.5", "--mem", "64MB", "--", "sh", "-c", "echo hi; echo oh >&2; exit 3",
+    ]);
+    assert_eq!((ran.code, ran.stdout.as_str()), (Some(3), "hi\n"), "{ran:#?}");
+    assert!(ran.stderr.lines().any(|line| line == "oh"), "{}", ran.stderr);
+    let steps = ["subscribed as", "offered cpus:", "accepted; launching", "starting", "running as"];
+    let ends = ["exited with status 3", "in all; its messages: airside flow --task run-"];
+    let mut at = 0;
+    for step in steps.iter().chain(&ends) {
+        let found = ran.stderr[at..].find(step);
+        at += found.unwrap_or_else(|| panic!("'{step}' is missing in {}", ran.stderr));
+    }
+    let tasks = cluster.airside(&["tasks", "--json"]);
+    let tasks: serde_json::Value = serde_json::from_str(&tasks.stdout).expect("it is JSON");
+    assert_eq!(tasks[0]["state"], "TASK_FAILED", "{tasks:#}");
+    let states = tasks[0]["statuses"].as_array().expect("a list");
+    let last = states.last().expect("it had states");
+    assert_eq!(last["exit_code"], 3, "{tasks:#}");
+}
+
+#[test]
+fn a_signal_that_ends_the_task_is_in_the_exit_code() {
+    let cluster = TestCluster::up(1);
+    let ran = cluster.airside(&["run", "--", "sh", "-c", "kill -9 $$"]);
+    assert_eq!(ran.code, Some(137), "{ran:#?}");
+    let late = cluster.airside(&["run", "--timeout", "300ms", "--", "sleep", "1000"]);
+    assert_eq!(late.code, Some(143), "{late:#?}");
+    assert!(late.stderr.contains("still running after 300ms; ending the task"), "{}", late.stderr);
+}
+
+#[test]
+fn run_gives_the_task_its_environment_and_its_ports() {
+    let cluster = TestCluster::up(1);
+    let line = "echo $COLOUR $PORTS; test $PORT0 -ge 31000";
+    let ran = cluster.airside(&[
+        "run", "-q", "--ports", "2", "--env", "COLOUR=green", "--", "sh", "-c", line,
+    ]);
+    assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""), "{ran:#?}");
+    let words: Vec<&str> = ran.stdout.split_whitespace().collect();
+    assert_eq!(words[0], "green");
+    assert_eq!(words[1].split(',').count(), 2, "{ran:#?}");
+}
+
+#[test]
+fn ctrl_c_ends_everything_that_up_started() {
+    let mut cluster = TestCluster::up(2);
+    let mut run = Process::start("run", &mut cluster.home.command(&["run", "--", "sleep", "1000"]));
+    run.says("running as process");
+    cluster.up.signal(Signal::SIGINT);
+    assert!(cluster.up.ended().success(), "{:#?}", cluster.up.said);
+    run.signal(Signal::SIGKILL);
+    run.ended();
+    cluster.home.is_quiet();
+    // The next command does not look for a cluster that is gone.
+    assert!(!cluster.home.path("cache/airside/cluster.json").exists());
+}
+
+#[test]
+fn nothing_is_left_of_a_cluster_whose_up_is_killed() {
+    let mut cluster = TestCluster::up(2);
+    let mut run = Process::start("run", &mut cluster.home.command(&["run", "--", "sleep", "1000"]));
+    run.says("running as process");
+    cluster.up.signal(Signal::SIGKILL);
+    cluster.up.ended();
+    run.signal(Signal::SIGKILL);
+    run.ended();
+    cluster.home.is_quiet();
+}
+
+#[test]
+fn up_starts_an_agent_that_died_again() {
+    let cluster = TestCluster::up(1);
+    let agent = cluster.home.processes_of("agent")[0];
+    signal_process(agent, Signal::SIGKILL);
+    eventually("another process is the agent", || {
+        let agents = cluster.home.processes_of("agent");
+        agents.len() == 1 && agents[0] != agent
+    });
+    let ran = cluster.airside(&["run", "--", "echo", "again"]);
+    assert_eq!((ran.code, ran.stdout.as_str()), (Some(0), "again\n"), "{ran:#?}");
+}
+
+#[test]
+fn a_task_is_ended_by_the_beginning_of_its_id_and_its_log_is_read() {
+    let cluster = TestCluster::up(1);
+    let line = "echo one; echo two >&2; exec sleep 1000";
+    let mut command = cluster.home.command(&["run", "--", "sh", "-c", line]);
+    let mut run = Process::start("run", &mut command);
+    run.says("one");
+    let logs = cluster.airside(&["logs", "run-"]);
+    assert_eq!((logs.code, logs.stdout.as_str()), (Some(0), "one\n"), "{logs:#?}");
+    let logs = cluster.airside(&["logs", "--stderr", "run-"]);
+    assert_eq!(logs.stdout, "two\n", "{logs:#?}");
+    let mut follow = Process::start("logs", &mut cluster.home.command(&["logs", "-f", "run-"]));
+    follow.says("one");
+    let killed = cluster.airside(&["kill", "run-"]);
+    assert_eq!(killed.code, Some(0), "{killed:#?}");
+    assert!(killed.stdout.starts_with("Ending task run-"), "{killed:#?}");
+    assert_eq!(run.ended().code(), Some(143), "{:#?}", run.said);
+    assert!(follow.ended().success(), "{:#?}", follow.said);
+}
+
+#[test]
+fn a_beginning_that_several_ids_share_is_refused_with_their_names() {
+    let cluster = TestCluster::up(1);
+    for _ in 0..2 {
+        assert_eq!(cluster.airside(&["run", "--", "true"]).code, Some(0));
+    }
+    let logs = cluster.airside(&["logs", "run-"]);
+    assert_eq!(logs.code, Some(1), "{logs:#?}");
+    assert!(logs.stderr.starts_with("airside: 2 tasks begin with 'run-': run-"), "{logs:#?}");
+    let none = cluster.airside(&["logs", "walk-"]);
+    let words = "airside: no task begins with 'walk-'; `airside tasks` lists them\n";
+    assert_eq!((none.code, none.stderr.as_str()), (Some(1), words));
+}
+
+#[test]
+fn lists_are_tables_and_json() {
+    let cluster = TestCluster::up(2);
+    let agents = cluster.airside(&["agents"]);
+    assert_eq!(agents.stdout.lines().count(), 3, "{agents:#?}");
+    assert!(agents.stdout.starts_with("AGENT"), "{agents:#?}");
+    for list in ["agents", "frameworks", "tasks"] {
+        let listed = cluster.airside(&[list, "--json"]);
+        let json: serde_json::Value = serde_json::from_str(&listed.stdout).expect("it is JSON");
+        assert!(json.is_array(), "{json:#}");
+    }
+}
+
+#[test]
+fn a_flow_is_drawn_from_offer_to_acknowledged_end() {
+    let cluster = TestCluster::up(1);
+    assert_eq!(cluster.airside(&["run", "--", "true"]).code, Some(0));
+    let flow = cluster.airside(&["flow", "--task", "run-"]);
+    assert_eq!(flow.code, Some(0), "{flow:#?}");
+    let mut at = 0;
+    for message in ["Offers", "Accept", "Launch", "Updated", "Acknowledge"] {
+        let found = flow.stdout[at..].find(message);
+        at += found.unwrap_or_else(|| panic!("'{message}' is missing in {}", flow.stdout));
+    }
+}
+
+#[test]
+fn two_clusters_do_not_share_a_folder() {
+    let cluster = TestCluster::up(1);
+    let work_dir = cluster.home.path("work");
+    let second = cluster.airside(&["up", "--port", "0", "--work-dir", &work_dir.to_string_lossy()]);
+    assert_eq!(second.code, Some(1), "{second:#?}");
+    let words = format!(
+        "airside: {} is in use by another cluster (process {}); end it, or choose another folder with --work-dir\n",
+        work_dir.display(),
+        cluster.up.id()
+    );
+    assert_eq!(second.stderr, words);
+}
+
+#[test]
+fn what_runs_is_told_by_version() {
+    let version = Home::new().airside(&["version"]);
+    assert_eq!(version.code, Some(0));
+    assert!(version.stdout.starts_with("airside 0.1.0"), "{version:#?}");
+}
