@@ -1,1 +1,359 @@
-//! Decisions of an agent, one scenario each.
+//! Decisions of an agent, one scenario each. A scenario is an agent, a clock, and the list of what was done since last
+//! asked; disk and processes answer at once unless a test holds them back.
+
+mod executors;
+mod joining;
+mod launching;
+mod updating;
+
+use std::time::Duration;
+
+use libactor::Pid;
+use protocol::agent::{AgentAddress, AgentInfo, AgentToMaster, MasterToAgent};
+use protocol::carried::Carried;
+use protocol::executor::{AgentToExecutor, ExecutorToAgent};
+use protocol::framework::FrameworkInfo;
+use protocol::ids::*;
+use protocol::resources::Resources;
+use protocol::task::*;
+use protocol::time::{Instant, Now, WallTime};
+
+use super::*;
+
+pub(super) fn master(n: u64) -> Pid {
+    Pid::invented(n, 1)
+}
+
+pub(super) fn framework() -> FrameworkInfo {
+    FrameworkInfo {
+        framework: FrameworkId::new("F"),
+        name: "tests".into(),
+        user: "ann".into(),
+        roles: Vec::new(),
+        failover_timeout: Duration::ZERO,
+        hostname: "here".into(),
+        capabilities: Vec::new(),
+        carried: Carried::default(),
+    }
+}
+
+pub(super) fn command_task(id: &str) -> TaskSpec {
+    TaskSpec {
+        task: TaskId::new(id),
+        name: id.into(),
+        resources: Resources::cpus_mem(1.0, 100.0),
+        run: Run::Command(CommandSpec { value: "true".into(), shell: true, ..Default::default() }),
+        kill_grace: None,
+        carried: Carried::default(),
+    }
+}
+
+pub(super) fn custom_task(id: &str, executor: &str) -> TaskSpec {
+    let executor = ExecutorSpec {
+        executor: ExecutorId::new(executor),
+        name: executor.into(),
+        command: CommandSpec { value: "./run".into(), shell: true, ..Default::default() },
+        resources: Resources::cpus_mem(0.5, 32.0),
+        shutdown_grace: None,
+    };
+    TaskSpec { run: Run::Executor { executor, data: vec![1] }, ..command_task(id) }
+}
+
+/// An agent, a clock, and what was done since last asked.
+pub(super) struct Scenario {
+    pub(super) agent: Agent,
+    pub(super) now: Now,
+    done: Vec<String>,
+    timers: Vec<(Instant, Timer)>,
+    /// Executors started and not ended, by the order of their start.
+    pub(super) started: Vec<StartExecutor>,
+    /// Whether writes and starts are answered only when the test says so.
+    pub(super) hold: bool,
+    held: Vec<Event>,
+    /// The newest update sent to the master.
+    pub(super) sent: Option<TaskStatus>,
+    pub(super) reregistered: Option<AgentToMaster>,
+    executor_sequence: u64,
+}
+
+impl Scenario {
+    pub(super) fn new(config: impl FnOnce(&mut Config), checkpoint: Checkpoint) -> Self {
+        let info = AgentInfo {
+            at: AgentAddress { hostname: "here".into(), listens: "127.0.0.1:5051".into() },
+            resources: Resources::cpus_mem(4.0, 1000.0),
+            attributes: Vec::new(),
+            version: "0".into(),
+            boot: "boot".into(),
+        };
+        let mut settings = Config::new(info);
+        config(&mut settings);
+        settings.validate().unwrap();
+        Self {
+            agent: Agent::new(settings, checkpoint, [7; 32]),
+            now: Now { steady: Instant(1_000_000_000), wall: WallTime(5) },
+            done: Vec::new(),
+            timers: Vec::new(),
+            started: Vec::new(),
+            hold: false,
+            held: Vec::new(),
+            sent: None,
+            reregistered: None,
+            executor_sequence: 0,
+        }
+    }
+
+    /// A new agent that has registered with master 1 in epoch 1.
+    pub(super) fn registered() -> Self {
+        Self::registered_with(|_| ())
+    }
+
+    pub(super) fn registered_with(config: impl FnOnce(&mut Config)) -> Self {
+        let mut t = Self::new(config, Checkpoint::default());
+        t.step(Event::Started);
+        t.register_with(1, 1);
+        t.done.clear();
+        t
+    }
+
+    pub(super) fn step(&mut self, event: Event) {
+        let mut events = vec![event];
+        while !events.is_empty() {
+            let step = self.agent.step(self.now, events.remove(0));
+            for effect in step.effects {
+                let answer = self.perform(effect);
+                if self.hold {
+                    self.held.extend(answer);
+                } else {
+                    events.extend(answer);
+                }
+            }
+            assert!(self.agent.total().contains(&self.agent.used()), "more is held than there is");
+        }
+    }
+
+    /// What the disk and the processes would say.
+    fn perform(&mut self, effect: Effect) -> Option<Event> {
+        let line = match effect {
+            Effect::StartTimer { timer, after } => {
+                self.timers.push((self.now.steady + after, timer));
+                return None;
+            }
+            Effect::ContactMaster(message) => {
+                self.reregistered = Some(message.clone());
+                format!("contact: {}", variant(&message))
+            }
+            Effect::TellMaster { message, .. } => self.told_master(&message),
+            Effect::TellExecutor { to, message } => {
+                format!("to executor {}: {}", to.actor(), told_executor(&message))
+            }
+            Effect::Link(pid) => format!("link {}", pid.actor()),
+            Effect::Unlink(pid) => format!("unlink {}", pid.actor()),
+            Effect::Write(record) => {
+                self.done.push(format!("write {}", variant(&record)));
+                return Some(Event::Written(record));
+            }
+            Effect::EndOldExecutor(old) => format!("end old {}", old.container),
+            Effect::StartExecutor(start) => {
+                self.done.push(format!("start executor {}", start.spec.executor));
+                let process = ProcessIdentity { process: 77, started: 1, boot: "boot".into() };
+                let container = start.container.clone();
+                self.started.push(*start);
+                return Some(Event::ExecutorStarted { container, process });
+            }
+            Effect::SignalExecutor { container, signal } => {
+                let which = self.started.iter().find(|start| start.container == container);
+                let which = which.map_or("?", |start| start.spec.executor.as_str());
+                format!("signal {which} {signal:?}")
+            }
+            Effect::Note(notice) => {
+                // Its text is for people; most tests look at what is done.
+                assert!(!notice.to_string().is_empty());
+                return None;
+            }
+            Effect::Stop(end) => format!("stop: {end}"),
+        };
+        self.done.push(line);
+        None
+    }
+
+    fn told_master(&mut self, message: &AgentToMaster) -> String {
+        match message {
+            AgentToMaster::Updated { status, .. } => {
+                self.sent = Some(status.clone());
+                format!("update {} {:?}", status.task, status.state)
+            }
+            other => format!("to master: {}", variant(other)),
+        }
+    }
+
+    /// Lets what was held back happen now.
+    pub(super) fn release(&mut self) {
+        self.hold = false;
+        for event in std::mem::take(&mut self.held) {
+            self.step(event);
+        }
+    }
+
+    /// Fails what was held back: nothing can be written or started.
+    pub(super) fn fail_held(&mut self) {
+        self.hold = false;
+        for event in std::mem::take(&mut self.held) {
+            let words = "disk full".to_owned();
+            match event {
+                Event::Written(record) => self.step(Event::WriteFailed { record, words }),
+                Event::ExecutorStarted { container, .. } => {
+                    let why = StartFailure::Program(words);
+                    self.step(Event::ExecutorNotStarted { container, why });
+                }
+                other => panic!("nothing else is held: {other:?}"),
+            }
+        }
+    }
+
+    /// Lets time pass; what is due is fired in order.
+    pub(super) fn pass(&mut self, span: Duration) {
+        let end = self.now.steady + span;
+        loop {
+            let next = self.timers.iter().enumerate().min_by_key(|(_, (at, _))| *at);
+            let Some((index, at)) = next.map(|(index, (at, _))| (index, *at)) else { break };
+            if at > end {
+                break;
+            }
+            let (at, timer) = self.timers.remove(index);
+            self.now.steady = at;
+            self.step(Event::TimerFired(timer));
+        }
+        self.now.steady = end;
+    }
+
+    /// What was done since last asked.
+    #[track_caller]
+    pub(super) fn did<const N: usize>(&mut self, expected: [&str; N]) {
+        assert_eq!(std::mem::take(&mut self.done), expected);
+    }
+
+    pub(super) fn forget_done(&mut self) {
+        self.done.clear();
+    }
+
+    pub(super) fn hear(&mut self, from: u64, message: MasterToAgent) {
+        self.step(Event::FromMaster { from: master(from), message });
+    }
+
+    pub(super) fn register_with(&mut self, from: u64, epoch: u64) {
+        self.hear(
+            from,
+            MasterToAgent::Registered {
+                epoch,
+                agent: AgentId::new("S1"),
+                cluster: ClusterId::new("C"),
+                master: MasterId::new("M"),
+                ping_every: Duration::from_secs(1),
+                silent_after: Duration::from_secs(5),
+            },
+        );
+    }
+
+    pub(super) fn lose_master(&mut self) {
+        self.step(Event::Down { pid: master(1), words: "the connection was lost".into() });
+    }
+
+    pub(super) fn launch(&mut self, task: TaskSpec) {
+        self.hear(1, MasterToAgent::Launch { epoch: 1, framework: framework(), task });
+    }
+
+    pub(super) fn kill(&mut self, task: &str) {
+        let (framework, task) = (FrameworkId::new("F"), TaskId::new(task));
+        self.hear(1, MasterToAgent::Kill { epoch: 1, framework, task, grace: None });
+    }
+
+    /// The nth executor started registers, as actor 100 + n.
+    pub(super) fn executor_registers(&mut self, n: usize) {
+        let start = self.started[n].clone();
+        let message = ExecutorToAgent::Register {
+            framework: start.framework.framework,
+            executor: start.spec.executor,
+            container: start.container,
+            token: start.token,
+        };
+        self.step(Event::FromExecutor { from: executor(n), message });
+    }
+
+    /// The nth executor says this of a task.
+    pub(super) fn executor_says(&mut self, n: usize, task: &str, state: TaskState) {
+        self.executor_sequence += 1;
+        let status = self.status(n, task, state, self.executor_sequence);
+        self.step(Event::FromExecutor {
+            from: executor(n),
+            message: ExecutorToAgent::Updated(status),
+        });
+    }
+
+    pub(super) fn status(&self, n: usize, task: &str, state: TaskState, seq: u64) -> TaskStatus {
+        TaskStatus {
+            framework: FrameworkId::new("F"),
+            task: TaskId::new(task),
+            agent: None,
+            executor: None,
+            state,
+            source: Source::Executor,
+            reason: None,
+            message: String::new(),
+            exit: None,
+            isolation: None,
+            process: None,
+            data: Vec::new(),
+            at: WallTime(0),
+            update: Some(UpdateId { source: n as u64 + 1, sequence: seq }),
+            carried: Carried::default(),
+        }
+    }
+
+    pub(super) fn executor_exits(&mut self, n: usize, exit: Exit) {
+        let container = self.started[n].container.clone();
+        self.step(Event::ExecutorExited { container, exit: Some(exit) });
+    }
+
+    /// The framework acknowledges the newest update sent.
+    pub(super) fn acknowledge(&mut self) {
+        let status = self.sent.take().unwrap();
+        self.hear(
+            1,
+            MasterToAgent::Acknowledge {
+                epoch: 1,
+                framework: status.framework,
+                task: status.task,
+                update: status.update.unwrap(),
+            },
+        );
+    }
+
+    /// A command task that runs, its first updates acknowledged.
+    pub(super) fn with_running(&mut self, task: &str) -> usize {
+        let n = self.started.len();
+        self.launch(command_task(task));
+        self.executor_registers(n);
+        self.executor_says(n, task, TaskState::Running);
+        self.acknowledge();
+        self.forget_done();
+        n
+    }
+}
+
+pub(super) fn executor(n: usize) -> Pid {
+    Pid::invented(50 + n as u64, 100 + n as u64)
+}
+
+fn told_executor(message: &AgentToExecutor) -> String {
+    match message {
+        AgentToExecutor::Launch(task) => format!("Launch {}", task.task),
+        AgentToExecutor::Kill { task, grace } => format!("Kill {task} within {grace:?}"),
+        AgentToExecutor::Acknowledge { task, .. } => format!("Acknowledge {task}"),
+        other => variant(other),
+    }
+}
+
+fn variant(value: &impl std::fmt::Debug) -> String {
+    let text = format!("{value:?}");
+    text.split([' ', '(', '{']).next().unwrap_or_default().to_owned()
+}

@@ -1,0 +1,250 @@
+//! Executors that are late, die, are lost or are to end; kills.
+
+use super::*;
+
+fn message(t: &Scenario) -> String {
+    t.sent.clone().map(|status| status.message).unwrap_or_default()
+}
+
+#[test]
+fn an_executor_that_does_not_register_is_killed_and_its_task_fails() {
+    let mut t = Scenario::registered();
+    t.launch(command_task("t"));
+    t.forget_done();
+    t.hear(1, MasterToAgent::Ping { epoch: 1, sequence: 1 });
+    for _ in 0..16 {
+        t.pass(Duration::from_secs(4));
+        t.hear(1, MasterToAgent::Ping { epoch: 1, sequence: 1 });
+    }
+    t.done.retain(|line| line != "to master: Pong");
+    t.did(["signal t Kill"]);
+    t.executor_exits(0, Exit::Signal(9));
+    t.did(["update t Failed", "write ExecutorEnded", "to master: ExecutorEnded"]);
+    assert_eq!(t.sent.clone().unwrap().reason, Some(Reason::ExecutorRegistrationTimeout));
+}
+
+#[test]
+fn a_wrong_token_and_a_second_process_are_turned_away() {
+    let mut t = Scenario::registered();
+    t.launch(command_task("t"));
+    t.forget_done();
+    let right = t.started[0].token.clone();
+    t.started[0].token = "guess".into();
+    t.executor_registers(0);
+    t.did(["to executor 100: Shutdown"]);
+    t.started[0].token = right;
+    t.executor_registers(0);
+    t.did(["link 100", "to executor 100: Registered", "to executor 100: Launch t"]);
+    // Its own repeat is answered again, and nothing else happens twice.
+    t.executor_registers(0);
+    t.did(["to executor 100: Registered"]);
+    let start = t.started[0].clone();
+    t.started.push(start);
+    t.executor_registers(1);
+    t.did(["to executor 101: Shutdown"]);
+}
+
+#[test]
+fn an_executor_that_dies_fails_its_tasks_with_how_it_ended() {
+    let mut t = Scenario::registered();
+    t.launch(custom_task("a", "E"));
+    t.launch(custom_task("b", "E"));
+    t.executor_registers(0);
+    t.forget_done();
+    t.executor_exits(0, Exit::Signal(9));
+    t.did([
+        "update a Failed",
+        "update b Failed",
+        "unlink 100",
+        "write ExecutorEnded",
+        "to master: ExecutorEnded",
+    ]);
+    let status = t.sent.clone().unwrap();
+    assert_eq!(status.reason, Some(Reason::ExecutorTerminated));
+    assert_eq!(status.exit, Some(Exit::Signal(9)));
+    assert!(status.message.contains("executor E was killed by signal 9 (SIGKILL)"), "{status:?}");
+    assert!(t.agent.used().is_empty());
+}
+
+#[test]
+fn an_executor_that_lost_its_connection_gets_its_time_to_end() {
+    let mut t = Scenario::registered();
+    t.with_running("t");
+    t.step(Event::Down { pid: executor(0), words: "the connection was lost".into() });
+    t.did([]);
+    t.pass(Duration::from_millis(4900));
+    t.hear(1, MasterToAgent::Ping { epoch: 1, sequence: 1 });
+    t.pass(Duration::from_millis(200));
+    t.done.retain(|line| line.starts_with("signal"));
+    t.did(["signal t Kill"]);
+    t.executor_exits(0, Exit::Code(1));
+    assert!(
+        message(&t).contains("exited with status 1 after it lost its agent"),
+        "{}",
+        message(&t)
+    );
+}
+
+#[test]
+fn a_kill_before_the_executor_has_the_task_ends_both() {
+    let mut t = Scenario::registered();
+    t.launch(command_task("t"));
+    t.forget_done();
+    t.kill("t");
+    t.did(["update t Killed", "signal t Kill"]);
+    assert_eq!(t.sent.clone().unwrap().reason, Some(Reason::TaskKilledDuringLaunch));
+    t.executor_registers(0);
+    t.did(["to executor 100: Shutdown"]);
+    t.executor_exits(0, Exit::Signal(9));
+    t.acknowledge();
+    assert_eq!((t.agent.tasks().count(), t.agent.executors().count()), (0, 0));
+}
+
+#[test]
+fn a_kill_before_the_executor_is_even_noted_starts_nothing() {
+    let mut t = Scenario::registered();
+    t.hold = true;
+    t.launch(command_task("t"));
+    t.kill("t");
+    t.release();
+    assert!(t.started.is_empty());
+    assert_eq!(t.agent.executors().count(), 0);
+    assert!(t.agent.used().is_empty());
+}
+
+#[test]
+fn a_kill_while_the_process_is_being_started_kills_it_when_it_is_there() {
+    let mut t = Scenario::registered();
+    t.hold = true;
+    t.launch(command_task("t"));
+    let written = t.held.remove(0);
+    t.step(written);
+    t.forget_done();
+    t.kill("t");
+    t.did(["update t Killed"]);
+    t.release();
+    t.did(["signal t Kill", "write ExecutorStarted"]);
+}
+
+#[test]
+fn a_kill_is_repeated_until_the_executor_reacts() {
+    let mut t = Scenario::registered();
+    t.with_running("t");
+    t.kill("t");
+    t.did(["to executor 100: Kill t within 3s"]);
+    t.pass(Duration::from_millis(2100));
+    t.did(["to executor 100: Kill t within 3s"]);
+    t.executor_says(0, "t", TaskState::Killed);
+    t.did(["update t Killed"]);
+    t.hear(1, MasterToAgent::Ping { epoch: 1, sequence: 1 });
+    t.pass(Duration::from_secs(4));
+    t.done.retain(|line| line.starts_with("to executor"));
+    t.did([]);
+}
+
+#[test]
+fn a_launch_that_got_lost_is_repeated() {
+    let mut t = Scenario::registered();
+    t.launch(command_task("t"));
+    t.executor_registers(0);
+    t.forget_done();
+    t.pass(Duration::from_millis(2100));
+    t.did(["to executor 100: Launch t"]);
+    t.executor_says(0, "t", TaskState::Starting);
+    t.pass(Duration::from_millis(500));
+    t.did(["update t Starting"]);
+}
+
+#[test]
+fn the_grace_comes_from_the_kill_else_the_task_else_the_agent() {
+    let mut t = Scenario::registered();
+    let own = TaskSpec { kill_grace: Some(Duration::from_secs(8)), ..custom_task("a", "E") };
+    t.launch(own);
+    t.executor_registers(0);
+    t.forget_done();
+    t.kill("a");
+    t.did(["to executor 100: Kill a within 8s"]);
+    let (framework, task) = (FrameworkId::new("F"), TaskId::new("a"));
+    let grace = Some(Duration::from_secs(1));
+    t.hear(1, MasterToAgent::Kill { epoch: 1, framework, task, grace });
+    t.did(["to executor 100: Kill a within 1s"]);
+}
+
+#[test]
+fn a_killed_task_whose_executor_dies_is_killed_not_failed() {
+    let mut t = Scenario::registered();
+    t.with_running("t");
+    t.kill("t");
+    t.executor_exits(0, Exit::Code(0));
+    assert_eq!(t.sent.clone().unwrap().state, TaskState::Killed);
+}
+
+#[test]
+fn a_command_executor_that_stays_after_its_task_is_killed() {
+    let mut t = Scenario::registered();
+    t.with_running("t");
+    t.executor_says(0, "t", TaskState::Finished);
+    t.acknowledge();
+    t.forget_done();
+    t.pass(Duration::from_millis(4900));
+    t.hear(1, MasterToAgent::Ping { epoch: 1, sequence: 1 });
+    t.pass(Duration::from_millis(200));
+    t.did(["to master: Pong", "signal t Kill"]);
+}
+
+#[test]
+fn a_removed_frameworks_tasks_are_killed_and_not_told_of() {
+    let mut t = Scenario::registered();
+    t.launch(custom_task("a", "E"));
+    t.executor_registers(0);
+    t.executor_says(0, "a", TaskState::Running);
+    t.forget_done();
+    t.hear(1, MasterToAgent::ShutdownFramework { epoch: 1, framework: FrameworkId::new("F") });
+    t.did(["to executor 100: Shutdown"]);
+    assert!(t.agent.used().is_empty(), "the master may give it to others from now on");
+    t.executor_says(0, "a", TaskState::Killed);
+    t.did(["to executor 100: Acknowledge a"]);
+    t.executor_exits(0, Exit::Code(0));
+    t.did(["unlink 100", "write ExecutorEnded", "to master: ExecutorEnded"]);
+    assert_eq!(t.agent.tasks().count(), 0);
+    assert!(t.agent.used().is_empty());
+}
+
+#[test]
+fn an_executor_that_is_shut_down_ends_its_tasks_as_killed() {
+    let mut t = Scenario::registered();
+    t.launch(custom_task("a", "E"));
+    t.executor_registers(0);
+    t.forget_done();
+    let (framework, id) = (FrameworkId::new("F"), ExecutorId::new("E"));
+    t.hear(1, MasterToAgent::ShutdownExecutor { epoch: 1, framework, executor: id });
+    t.did(["to executor 100: Shutdown"]);
+    t.executor_exits(0, Exit::Code(0));
+    assert_eq!(t.sent.clone().unwrap().state, TaskState::Killed);
+    assert!(message(&t).contains("shut down by its framework"));
+}
+
+#[test]
+fn messages_pass_both_ways_while_they_can() {
+    let mut t = Scenario::registered_with(|config| config.data_bytes_max = 4);
+    t.launch(custom_task("a", "E"));
+    let to_executor = |data: &[u8]| MasterToAgent::ToExecutor {
+        epoch: 1,
+        framework: FrameworkId::new("F"),
+        executor: ExecutorId::new("E"),
+        data: data.to_vec(),
+    };
+    t.forget_done();
+    t.hear(1, to_executor(b"lost"));
+    t.did([]);
+    t.executor_registers(0);
+    t.forget_done();
+    t.hear(1, to_executor(b"ping"));
+    t.hear(1, to_executor(b"too long"));
+    t.did(["to executor 100: FromScheduler"]);
+    for data in [b"pong".to_vec(), b"too long".to_vec()] {
+        let message = ExecutorToAgent::ToScheduler(data);
+        t.step(Event::FromExecutor { from: executor(0), message });
+    }
+    t.did(["to master: FromExecutor"]);
+}

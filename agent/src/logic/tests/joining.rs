@@ -1,0 +1,212 @@
+//! Registration, loss, fencing and leaving.
+
+use super::*;
+
+fn known(epoch: u64) -> Checkpoint {
+    Checkpoint {
+        member: Some((AgentId::new("S1"), ClusterId::new("C"))),
+        epoch,
+        ..Default::default()
+    }
+}
+
+#[test]
+fn a_new_agent_counts_as_a_member_only_once_that_is_written_down() {
+    let mut t = Scenario::new(|_| (), Checkpoint::default());
+    t.step(Event::Started);
+    t.did(["contact: Register"]);
+    t.hold = true;
+    t.register_with(1, 1);
+    t.did(["link 1", "write Joined"]);
+    assert_eq!((t.agent.id(), t.agent.master()), (None, None));
+    t.launch(command_task("early"));
+    t.did([]);
+    t.release();
+    t.did(["write ExecutorStarting", "start executor early", "write ExecutorStarted"]);
+    assert_eq!(t.agent.id().map(AgentId::as_str), Some("S1"));
+}
+
+#[test]
+fn a_membership_that_cannot_be_written_ends_the_agent() {
+    let mut t = Scenario::new(|_| (), Checkpoint::default());
+    t.step(Event::Started);
+    t.hold = true;
+    t.register_with(1, 1);
+    t.forget_done();
+    t.fail_held();
+    t.did(["stop: the agent cannot write its checkpoint: disk full; make room in its --work_dir or choose another one"]);
+}
+
+#[test]
+fn an_unanswered_registration_is_repeated_with_growing_gaps() {
+    let mut t = Scenario::new(|_| (), Checkpoint::default());
+    t.step(Event::Started);
+    t.pass(Duration::from_secs(1));
+    let early = std::mem::take(&mut t.done).len();
+    t.pass(Duration::from_secs(60));
+    let later = std::mem::take(&mut t.done).len();
+    assert!((3..=6).contains(&early), "{early} within a second");
+    assert!(
+        (30..=60).contains(&later),
+        "{later} within a minute at most 2 s and at least 1 s apart"
+    );
+}
+
+#[test]
+fn an_agent_that_has_an_id_says_so_with_its_epoch() {
+    let mut t = Scenario::new(|_| (), known(4));
+    t.step(Event::Started);
+    let Some(AgentToMaster::Reregister { agent, epoch, .. }) = &t.reregistered else {
+        panic!("{:?}", t.reregistered)
+    };
+    assert_eq!((agent.as_str(), *epoch), ("S1", 4));
+    t.forget_done();
+    // The same epoch and id are on disk already.
+    t.register_with(1, 4);
+    t.did(["link 1"]);
+    assert_eq!(t.agent.master(), Some(master(1)));
+}
+
+#[test]
+fn a_deposed_master_is_refused_whatever_it_says() {
+    let mut t = Scenario::new(|_| (), known(4));
+    t.step(Event::Started);
+    t.register_with(2, 5);
+    t.forget_done();
+    t.register_with(1, 4);
+    t.did(["to master: EpochRefused"]);
+    t.launch(command_task("t"));
+    t.did(["to master: EpochRefused"]);
+    assert_eq!((t.agent.master(), t.agent.epoch()), (Some(master(2)), 5));
+}
+
+#[test]
+fn a_stranger_of_the_same_epoch_is_not_obeyed() {
+    let mut t = Scenario::registered();
+    t.hear(9, MasterToAgent::Launch { epoch: 1, framework: framework(), task: command_task("t") });
+    t.did([]);
+}
+
+#[test]
+fn a_refused_agent_ends_with_the_words() {
+    let mut t = Scenario::new(|_| (), known(1));
+    t.step(Event::Started);
+    t.forget_done();
+    t.hear(1, MasterToAgent::Refused { epoch: 1, reason: "it was removed".into() });
+    t.did(["stop: the master refused this agent: it was removed"]);
+}
+
+#[test]
+fn an_agent_of_another_cluster_does_not_mix_them() {
+    let mut t = Scenario::new(
+        |_| (),
+        Checkpoint { member: Some((AgentId::new("S1"), ClusterId::new("other"))), ..known(1) },
+    );
+    t.step(Event::Started);
+    t.forget_done();
+    t.register_with(1, 1);
+    t.did([
+        "stop: this agent belongs to cluster other, but the master leads cluster C; give the agent another --work_dir to join that one",
+    ]);
+}
+
+#[test]
+fn pings_are_answered_and_keep_the_registration() {
+    let mut t = Scenario::registered();
+    for sequence in 0..10 {
+        t.pass(Duration::from_secs(1));
+        t.hear(1, MasterToAgent::Ping { epoch: 1, sequence });
+        t.did(["to master: Pong"]);
+    }
+    t.pass(Duration::from_millis(5100));
+    t.did(["unlink 1"]);
+    assert_eq!(t.agent.master(), None);
+    t.pass(Duration::from_millis(250));
+    t.did(["contact: Reregister"]);
+}
+
+#[test]
+fn a_lost_master_is_contacted_again_within_the_first_gap_and_tasks_run_on() {
+    let mut t = Scenario::registered();
+    t.with_running("t");
+    t.lose_master();
+    t.did([]);
+    t.pass(Duration::from_millis(250));
+    t.forget_done();
+    let Some(AgentToMaster::Reregister { tasks, executors, frameworks, .. }) = &t.reregistered
+    else {
+        panic!("{:?}", t.reregistered)
+    };
+    assert_eq!((tasks.len(), executors.len(), frameworks.len()), (1, 1, 1));
+    assert_eq!(tasks[0].state, TaskState::Running);
+    t.register_with(2, 2);
+    t.did(["link 1", "write Joined"]);
+    assert_eq!(t.agent.tasks().count(), 1);
+}
+
+#[test]
+fn executors_of_a_former_life_have_ended_before_it_registers() {
+    let mut checkpoint = known(1);
+    for id in ["c1", "c2"] {
+        checkpoint.executors.insert(ContainerId::new(id), None);
+    }
+    let mut t = Scenario::new(|_| (), checkpoint.clone());
+    t.step(Event::Started);
+    t.did(["end old c1", "end old c2"]);
+    t.step(Event::OldExecutorEnded(ContainerId::new("c2")));
+    t.pass(Duration::from_secs(30));
+    t.did(["write ExecutorEnded"]);
+    t.step(Event::OldExecutorEnded(ContainerId::new("c1")));
+    t.did(["write ExecutorEnded", "contact: Reregister"]);
+
+    let mut t = Scenario::new(|_| (), checkpoint);
+    t.step(Event::Started);
+    t.forget_done();
+    t.pass(Duration::from_secs(61));
+    t.did([
+        "stop: 2 executors of this agent's former life do not end even when killed; end them by hand, then start the agent again",
+    ]);
+}
+
+#[test]
+fn an_agent_that_leaves_ends_its_executors_tells_of_it_and_forgets_its_id() {
+    let mut t = Scenario::registered();
+    t.with_running("t");
+    t.step(Event::Leave);
+    t.did(["to executor 100: Shutdown"]);
+    t.launch(command_task("late"));
+    t.did(["update late Dropped"]);
+    t.executor_says(0, "t", TaskState::Killed);
+    t.did(["update t Failed"]);
+    assert_eq!(t.sent.as_ref().unwrap().reason, Some(Reason::AgentRemoved));
+    t.acknowledge();
+    t.executor_exits(0, Exit::Code(0));
+    t.did([
+        "to executor 100: Acknowledge t",
+        "unlink 100",
+        "write ExecutorEnded",
+        "to master: ExecutorEnded",
+    ]);
+    // Nobody acknowledges the end of "late".
+    t.pass(Duration::from_secs(2));
+    t.did([
+        "update late Dropped",
+        "to master: Unregister",
+        "write Left",
+        "stop: the agent was ended by its operator",
+    ]);
+}
+
+#[test]
+fn a_checkpoint_survives_as_its_fewest_records() {
+    let mut checkpoint = known(3);
+    checkpoint.executors.insert(ContainerId::new("c1"), None);
+    let process = ProcessIdentity { process: 5, started: 6, boot: "b".into() };
+    checkpoint.executors.insert(ContainerId::new("c2"), Some(process));
+    let mut again = Checkpoint::default();
+    checkpoint.records().into_iter().for_each(|record| again.apply(record));
+    assert_eq!(again, checkpoint);
+    again.apply(Record::ExecutorEnded(ContainerId::new("c1")));
+    again.apply(Record::Left);
+    assert_eq!((again.member, again.epoch, again.executors.len()), (None, 0, 1));
+}
