@@ -2,6 +2,7 @@
 
 #![warn(missing_docs)]
 
+pub mod executor;
 pub mod logic;
 
 pub use logic::{Calls, NotLaunched, Outcome, Scheduler};

@@ -1,0 +1,3 @@
+//! An executor as its author writes it, and its process.
+
+pub mod logic;
