@@ -121,8 +121,8 @@ async fn a_task_runs_as_its_user_with_all_its_groups() {
     assert_eq!((lines[0], &lines[2..]), ("nobody", &["nobody", "nobody", "nobody"][..]), "{out}");
     // Some user that belongs to more groups than its own, where there is one.
     let groups = std::fs::read_to_string("/etc/group").unwrap();
-    let member = groups.lines().filter_map(|line| line.rsplit(':').next()?.split(',').next());
-    if let Some(user) = member.filter(|name| !name.is_empty() && *name != "root").next() {
+    let mut member = groups.lines().filter_map(|line| line.rsplit(':').next()?.split(',').next());
+    if let Some(user) = member.find(|name| !name.is_empty() && *name != "root") {
         stage.launch_as("u", "id -G; id -Gn | wc -w", user.to_owned());
         stage.hears_state("u", TaskState::Finished).await;
         let count = stage.output("u").await.lines().last().unwrap().trim().parse::<u32>().unwrap();

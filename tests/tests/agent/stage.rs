@@ -201,13 +201,7 @@ impl Stage {
         };
         match self.hears_where(&format!("{task} {state:?}"), wanted).await {
             AgentToMaster::Updated { status, .. } => status,
-            other @ (AgentToMaster::Register { .. }
-            | AgentToMaster::Reregister { .. }
-            | AgentToMaster::Pong { .. }
-            | AgentToMaster::ExecutorEnded { .. }
-            | AgentToMaster::FromExecutor { .. }
-            | AgentToMaster::EpochRefused { .. }
-            | AgentToMaster::Unregister) => panic!("{other:?}"),
+            other => panic!("{other:?}"),
         }
     }
 
