@@ -71,6 +71,28 @@ pub(crate) enum Command {
     WordcountScheduler(WordcountArguments),
 }
 
+impl Command {
+    /// What the command itself logs; those that start processes tell these what to log.
+    pub(crate) fn log(&self) -> Option<&str> {
+        match self {
+            Self::Run(arguments) => Some(&arguments.cluster.log),
+            Self::Agents(list) | Self::Frameworks(list) | Self::Tasks(list) => {
+                Some(&list.cluster.log)
+            }
+            Self::Kill(arguments) => Some(&arguments.cluster.log),
+            Self::Logs(arguments) => Some(&arguments.cluster.log),
+            Self::Flow(arguments) => Some(&arguments.cluster.log),
+            Self::Batch(arguments) => Some(&arguments.cluster.log),
+            Self::WordcountScheduler(arguments) => Some(&arguments.cluster.log),
+            Self::Master(arguments) => Some(&arguments.listen.log),
+            Self::Agent(arguments) => Some(&arguments.listen.log),
+            Self::Node(arguments) => Some(&arguments.listen.log),
+            Self::Up(_) | Self::Demo(_) => Some("error"),
+            Self::Version | Self::Executor | Self::WordcountExecutor => None,
+        }
+    }
+}
+
 /// Reads the command line and, for the master and agents, their settings from the environment.
 pub(crate) fn parse(
     line: impl IntoIterator<Item = OsString>,

@@ -58,7 +58,7 @@ pub(crate) enum DemoError {
     Framework(&'static str, String),
     #[error("cannot write {path}")]
     Write { path: PathBuf, source: io::Error },
-    #[error("the demo was not over within {} s: {0}", OVER_WITHIN.as_secs())]
+    #[error("the demo was not over in time; wordcount said last: {0}")]
     Late(String),
     #[error("interrupted")]
     Interrupted,
@@ -74,10 +74,8 @@ pub(crate) async fn demo(
         return Err(DemoError::Input { path: path.clone() });
     }
     let began_at = Instant::now();
-    let folder = tempfile::Builder::new()
-        .prefix("airside-demo-")
-        .tempdir()
-        .map_err(DemoError::Folder)?;
+    let folder =
+        tempfile::Builder::new().prefix("airside-demo-").tempdir().map_err(DemoError::Folder)?;
     let plan = Plan {
         work_dir: folder.path().to_owned(),
         agents: arguments.agents,
@@ -107,7 +105,9 @@ pub(crate) async fn demo(
     let left = folder.path().to_owned();
     folder.close().map_err(|source| DemoError::Write { path: left, source })?;
     let seconds = began_at.elapsed().as_secs_f64();
-    output::print(&format!("{text}\nAll processes have ended and all files are gone, {seconds:.1} s after the start.\n"));
+    output::print(&format!(
+        "{text}\nAll processes have ended and all files are gone, {seconds:.1} s after the start.\n"
+    ));
     Ok(())
 }
 
@@ -177,7 +177,9 @@ impl Watched {
             }
         }
         bars.end();
-        for (well, name, framework) in [(counted, "wordcount", &*wordcount), (ran, "batch", &*batch)] {
+        for (well, name, framework) in
+            [(counted, "wordcount", &*wordcount), (ran, "batch", &*batch)]
+        {
             if well != Some(true) {
                 return Err(DemoError::Framework(name, framework.last_words()));
             }

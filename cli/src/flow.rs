@@ -220,7 +220,8 @@ fn drawing(asked: &[Asked], task: Option<&str>, now: SystemTime) -> String {
 fn horizon(asked: &[Asked], now: SystemTime) -> String {
     let now = now.duration_since(UNIX_EPOCH).unwrap_or_default();
     let mut text = String::from("How far back each node sees: ");
-    let parts: Vec<String> = asked.iter().map(|node| format!("{} {}", node.name, sees(node, now))).collect();
+    let parts: Vec<String> =
+        asked.iter().map(|node| format!("{} {}", node.name, sees(node, now))).collect();
     text += &parts.join("; ");
     text + "\n"
 }

@@ -1,7 +1,6 @@
 //! A cluster on this machine: a master and agents as processes of their own, below one folder.
 
 pub(crate) mod leftovers;
-pub(crate) mod share;
 
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
@@ -133,7 +132,7 @@ impl Plan {
 
     fn agent(&self, index: u16, master: &str) -> Recipe {
         let name = format!("agent-{}", index + 1);
-        let share = share::share(&self.resources, index, self.agents);
+        let share = agent::detect::part(&self.resources, u32::from(index), u32::from(self.agents));
         let mut arguments = vec![OsString::from("agent"), format!("--master={master}").into()];
         arguments.push(format!("--resources={share}").into());
         arguments.extend(self.for_all(&name));

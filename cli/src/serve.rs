@@ -116,7 +116,6 @@ pub(crate) async fn until_asked(
 
 /// `airside node`.
 pub(crate) async fn node(arguments: NodeArguments) -> Result<(), ServeError> {
-    log_to_stderr(&arguments.listen.log)?;
     let mut config = config(&arguments.listen, arguments.port, arguments.work_dir.as_deref())?;
     if let [to, way @ ..] = &arguments.ask[..] {
         config.listen = None;
