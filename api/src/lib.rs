@@ -5,6 +5,9 @@
 //! [`v1::scheduler`] and so on. A message nested in another lives in a module named after the outer
 //! one: `TaskStatus.Reason` is [`v1::task_status::Reason`].
 //!
+//! Decoding does not insist on required fields: one that is missing has the default of its type.
+//! Whoever takes messages from outside checks what it needs.
+//!
 //! Nothing here decides anything, and nothing here knows how a message travels.
 
 /// The messages of package `mesos.v1`, and below it one module for each of its packages.

@@ -38,16 +38,21 @@ pub(crate) struct Meta {
     /// Messages whose handler returned. Written by the actor's thread only.
     handled: AtomicU64,
     pub(crate) stopped: AtomicBool,
+    /// When what it handles now began, in [`flow::nanos`]; 0 between turns.
+    pub(crate) turn: AtomicU64,
+    /// The actor's type.
+    pub(crate) kind: &'static str,
 }
 
 impl Meta {
     pub(crate) fn new(
         pid: Pid,
         name: Option<String>,
+        kind: &'static str,
         events: mpsc::UnboundedSender<Event>,
     ) -> Self {
-        let (enqueued, handled, stopped) = Default::default();
-        Self { pid, name, events, enqueued, handled, stopped }
+        let (enqueued, handled, stopped, turn) = Default::default();
+        Self { pid, name, events, enqueued, handled, stopped, turn, kind }
     }
 
     pub(crate) fn handled_one(&self) {

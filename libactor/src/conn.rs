@@ -24,6 +24,9 @@ use crate::wire::{FLAGS_AT, FRAME_HEADER, FrameWriter, Header, Kind, RELAYED, Wi
 pub(crate) use read::{Windows, read_loop};
 pub(crate) use write::write_loop;
 
+/// Pairs that a lane keeps a window for before those that owe little are forgotten.
+const MANY_PAIRS: usize = 16_384;
+
 /// Who sends to whom on a lane: what a window of credit is kept for.
 type Pair = (u64, Life);
 
@@ -50,10 +53,8 @@ pub(crate) struct Conn {
     pub(crate) dialled: Option<String>,
     /// Known once the handshake is over.
     pub(crate) peer: OnceLock<Peer>,
-    /// Where a third node reaches an actor of ours that does not listen: the peer.
+    /// Where a third node reaches the peer, and what is behind it.
     pub(crate) way: OnceLock<SocketAddr>,
-    /// This node, if it does not listen.
-    pub(crate) needs_way: Option<u64>,
     lanes: [Mutex<LaneBuffer>; 3],
     wake: Notify,
     closed: AtomicBool,
@@ -92,18 +93,12 @@ pub(crate) struct Outgoing<'a, T> {
 }
 
 impl Conn {
-    pub(crate) fn new(
-        id: u64,
-        dialled: Option<String>,
-        limits: Bounds,
-        needs_way: Option<u64>,
-    ) -> Self {
+    pub(crate) fn new(id: u64, dialled: Option<String>, limits: Bounds) -> Self {
         Self {
             id,
             dialled,
             peer: OnceLock::new(),
             way: OnceLock::new(),
-            needs_way,
             lanes: Default::default(),
             wake: Notify::new(),
             closed: AtomicBool::new(false),
@@ -136,7 +131,6 @@ impl Conn {
         if message.since > speaks {
             return Err(TellError::TooNew { needs: message.since, speaks });
         }
-        let way = self.needs_way.zip(self.way.get().copied());
         let mut lane = self.lane(message.lane);
         if let Some(why) = &lane.closed {
             return Err(TellError::Unreachable(why.clone()));
@@ -146,7 +140,7 @@ impl Conn {
         }
         let pair = (message.head.sender.actor, message.to);
         let windowed = message.kind != Kind::Answer && !message.to.is_nobody();
-        if windowed && lane.outstanding.get(&pair).is_some_and(|now| *now >= self.limits.window) {
+        if windowed && lane.outstanding.get(&pair).is_some_and(|now| *now >= self.window()) {
             return Err(TellError::Full);
         }
         let Outgoing { kind, to, name, head, tag, ask, .. } = *message;
@@ -156,21 +150,36 @@ impl Conn {
         let encoded = writer
             .put(&header)
             .and_then(|()| writer.put(name.as_bytes()))
-            .and_then(|()| writer.payload(message.value, way));
+            .and_then(|()| writer.payload(message.value));
         if let Err(error) = encoded {
             writer.undo();
             return Err(match error {
                 WireError::TooLarge { limit } => TellError::TooLarge { limit },
-                _ => TellError::Encode(message.label),
+                WireError::FrameLength(_)
+                | WireError::FrameHeader { .. }
+                | WireError::ChunkOrder(_)
+                | WireError::ShortMessage(_)
+                | WireError::UnknownKind(_)
+                | WireError::Decode(_) => TellError::Encode(message.label),
             });
         }
         let bytes = writer.finish();
         lane.newest = lane.newest.max(message.since);
         if windowed {
+            if lane.outstanding.len() >= MANY_PAIRS {
+                // Most of them talk no more; to forget what they owe gives them credit, no more.
+                let much = self.window() / 2;
+                lane.outstanding.retain(|_, now| *now > much);
+            }
             *lane.outstanding.entry(pair).or_default() += 1;
         }
         self.added(lane, bytes);
         Ok(())
+    }
+
+    /// The window of credit: this node's until the peer's is known, then the smaller.
+    fn window(&self) -> u32 {
+        self.peer.get().map_or(self.limits.window, |peer| peer.window)
     }
 
     fn added(&self, mut lane: MutexGuard<'_, LaneBuffer>, bytes: usize) {
@@ -223,7 +232,7 @@ impl Conn {
         let header =
             Header { kind: Kind::Control, relayed: false, to, name: "", head, tag: 0, ask };
         let mut writer = FrameWriter::new(&mut lane.bytes, Lane::Control, self.limits.message);
-        let encoded = writer.put(&header.bytes(0)).and_then(|()| writer.payload(what, None));
+        let encoded = writer.put(&header.bytes(0)).and_then(|()| writer.payload(what));
         if encoded.is_err() {
             writer.undo();
             return;
@@ -335,14 +344,26 @@ pub(crate) struct Credit(pub(crate) Arc<Window>);
 
 impl Drop for Credit {
     fn drop(&mut self) {
-        let window = &self.0;
-        if window.handled.fetch_add(1, Relaxed) + 1 < window.batch {
+        if self.0.handled.fetch_add(1, Relaxed) + 1 >= self.0.batch {
+            self.0.give_back();
+        }
+    }
+}
+
+impl Window {
+    fn give_back(&self) {
+        let handled = u32::try_from(self.handled.swap(0, Relaxed)).unwrap_or(u32::MAX);
+        if handled == 0 {
             return;
         }
-        let handled = u32::try_from(window.handled.swap(0, Relaxed)).unwrap_or(u32::MAX);
-        let lane = u8::try_from(window.lane.index()).expect("three lanes");
-        let credit =
-            Control::Credit { sender: window.sender, receiver: window.receiver, lane, handled };
-        window.conn.control(window.sender, 0, &credit);
+        let lane = u8::try_from(self.lane.index()).expect("three lanes");
+        let (sender, receiver) = (self.sender, self.receiver);
+        self.conn.control(sender, 0, &Control::Credit { sender, receiver, lane, handled });
+    }
+}
+
+impl Drop for Window {
+    fn drop(&mut self) {
+        self.give_back();
     }
 }

@@ -8,6 +8,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::task::Poll;
 use std::time::Duration;
 
@@ -26,6 +27,7 @@ use crate::flow::{self, FlowId, Head};
 use crate::message::{Down, Message, Question, Subjects};
 use crate::node::Node;
 use crate::pid::{Address, Pid};
+use crate::recorder::{Record, Shard, What};
 
 type Callback<A> = Box<dyn FnOnce(&mut A, &mut Context<A>)>;
 
@@ -36,6 +38,7 @@ pub struct Context<A: Actor<Context = Self>> {
     meta: Arc<Meta>,
     callbacks: HashMap<u64, (Head, Callback<A>)>,
     next: u64,
+    shard: Option<Arc<Shard>>,
 }
 
 impl<A: Actor<Context = Self>> Context<A> {
@@ -44,14 +47,28 @@ impl<A: Actor<Context = Self>> Context<A> {
         node: Node,
         meta: Arc<Meta>,
         events: mpsc::UnboundedReceiver<Event>,
+        shard: Option<Arc<Shard>>,
     ) -> Self {
-        let mut context = Self { parts, node, meta, callbacks: HashMap::new(), next: 0 };
+        let mut context = Self { parts, node, meta, callbacks: HashMap::new(), next: 0, shard };
         context.parts.spawn(Pump(events));
         context
     }
 
     pub(crate) fn meta(&self) -> &Arc<Meta> {
         &self.meta
+    }
+
+    fn record(&self, sending: &mut Sending, started: u64, ended: u64) {
+        let Some(shard) = &self.shard else {
+            return;
+        };
+        let (receiver, Sending { head, label, sent, .. }) = (self.meta.pid.life, &*sending);
+        let what = What::Handled;
+        let record = Record { head: *head, what, receiver, label, sent: *sent, started, ended };
+        match sending.subjects.take() {
+            Some(subjects) => self.node.recorder().flow(record, subjects),
+            None => shard.push(record),
+        }
     }
 
     /// This actor's pid.
@@ -179,6 +196,7 @@ impl<F: Future> Future for InFlow<F> {
     type Output = F::Output;
 
     fn poll(mut self: Pin<&mut Self>, task: &mut std::task::Context<'_>) -> Poll<F::Output> {
+        flow::stamp_now();
         let _turn = flow::enter(&self.head, self.me);
         self.future.as_mut().poll(task)
     }
@@ -279,6 +297,8 @@ pub(crate) struct Sending {
     pub(crate) label: &'static str,
     pub(crate) subjects: Option<Box<Subjects>>,
     pub(crate) credit: Option<Credit>,
+    /// When it was sent or arrived.
+    pub(crate) sent: u64,
 }
 
 impl Sending {
@@ -287,7 +307,7 @@ impl Sending {
         let mut subjects = Subjects::default();
         message.subjects(&mut subjects);
         let subjects = if subjects.is_empty() { None } else { Some(Box::new(subjects)) };
-        Self { head, label: message.label(), subjects, credit: None }
+        Self { head, label: message.label(), subjects, credit: None, sent: flow::stamp() }
     }
 }
 
@@ -329,6 +349,10 @@ where
             ctx.meta.handled_one();
         }
         self.sending.credit = None;
+        let started = flow::stamp();
+        let ended = flow::stamp_now();
+        ctx.meta.turn.store(ended, Relaxed);
+        ctx.record(&mut self.sending, started, ended);
     }
 }
 
@@ -343,7 +367,16 @@ where
             Some(sending) => (sending, true),
             None => {
                 let label = std::any::type_name::<M>();
-                (Sending { head: flow::next_head(0), label, subjects: None, credit: None }, false)
+                (
+                    Sending {
+                        head: flow::next_head(0),
+                        label,
+                        subjects: None,
+                        credit: None,
+                        sent: flow::stamp(),
+                    },
+                    false,
+                )
             }
         };
         Envelope::with_proxy(Box::new(Proxy { sending, counted, message: Some(message), answer }))

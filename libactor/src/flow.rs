@@ -96,11 +96,8 @@ thread_local! {
         Cell::new(Current { trace: 0, span: 0, sent: 0, deadline: 0, actor: Life::NOBODY })
     };
     static NUMBERS: Cell<u64> = const { Cell::new(0) };
-}
-
-/// Who is being handled on this thread.
-pub(crate) fn current_actor() -> Life {
-    CURRENT.get().actor
+    /// When the turn of this thread began or its last message was handled; 0 on threads without actors.
+    static STAMP: Cell<u64> = const { Cell::new(0) };
 }
 
 /// The flow of what this thread is handling.
@@ -192,10 +189,26 @@ fn clock() -> &'static Clock {
     })
 }
 
+/// Reads the clock for this thread's turn: sends and handlers use this reading until the next.
+pub(crate) fn stamp_now() -> u64 {
+    let now = nanos();
+    STAMP.set(now);
+    now
+}
+
+/// The last reading of a thread with actors; a fresh one elsewhere.
+pub(crate) fn stamp() -> u64 {
+    match STAMP.get() {
+        0 => nanos(),
+        stamp => stamp,
+    }
+}
+
 /// Nanoseconds since the process first asked.
 pub(crate) fn nanos() -> u64 {
     let clock = clock();
-    clock.clock.delta_as_nanos(clock.start, clock.clock.raw())
+    // Never 0, and never backwards: raw readings may differ by a hair from one CPU to the next.
+    clock.clock.delta_as_nanos(clock.start, clock.clock.raw()).max(1)
 }
 
 /// Milliseconds since the process first asked, never 0.

@@ -45,12 +45,17 @@ mod context;
 mod control;
 mod error;
 mod flow;
+mod flow_actor;
+pub mod http;
 mod message;
 mod metrics;
 mod node;
 mod pid;
+mod recorder;
 mod reply;
+pub mod ringfile;
 pub mod session;
+mod watchdog;
 pub mod wire;
 
 pub use cell::{Accepts, Handle};
@@ -59,10 +64,13 @@ pub use context::{Context, TimerHandle};
 pub use control::DropReason;
 pub use error::{AskError, SpawnError, StartError, TellError};
 pub use flow::FlowId;
+pub use flow_actor::{FLOW_ACTOR, FlowAnswer, FlowQuery};
 pub use message::{
     Asked, Blob, Down, DownReason, Lane, Message, Principal, Question, Received, Reply, Subjects,
 };
 pub use metrics::{Metrics, RefusalKind};
 pub use node::{Asking, MAILBOX, Node, Spawn};
 pub use pid::{Address, BadName, Name, NodeId, Pid};
+pub use recorder::{FlowRecord, What};
 pub use session::Secret;
+pub use watchdog::{Fault, Suspect};

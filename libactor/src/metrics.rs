@@ -225,86 +225,53 @@ impl Metrics {
     /// The text form of Prometheus.
     pub fn prometheus(&self) -> String {
         let mut out = String::with_capacity(4096);
-        let mut one = |name: &str, kind: &str, help: &str, samples: &[(String, u64)]| {
-            // Writing to a string cannot fail.
-            let _ = writeln!(out, "# HELP airside_{name} {help}\n# TYPE airside_{name} {kind}");
-            for (labels, value) in samples {
-                let _ = writeln!(out, "airside_{name}{labels} {value}");
-            }
+        for (name, help, value) in [
+            ("messages_accepted_total", "Taken from local senders.", self.accepted),
+            ("messages_received_total", "Received over the wire.", self.received),
+            ("messages_delivered_total", "Handled by an actor or an asker.", self.delivered),
+            ("messages_handed_total", "Handed to the kernel for a peer.", self.handed),
+            ("messages_unconfirmed_total", "Handed over, never confirmed.", self.unconfirmed),
+            ("messages_queued", "In mailboxes and buffers.", self.queued),
+            ("actors", "Actors alive.", self.actors),
+            ("connections", "Connections that stand.", self.connections),
+            ("connections_opened_total", "Connections that ever stood.", self.opened),
+            ("connections_lost_total", "Connections that ended.", self.lost),
+            ("accept_errors_total", "Times the kernel gave no connection.", self.accept_errors),
+            ("slow_handlers_total", "Handlers that ran too long.", self.slow_handlers),
+            ("growing_mailboxes_total", "Mailboxes that only grew.", self.growing_mailboxes),
+        ] {
+            family(&mut out, name, help, [("", value)]);
+        }
+        let words = |counts: &[(DropReason, u64)]| -> Vec<_> {
+            counts.iter().map(|(why, count)| (why.word(), *count)).collect()
         };
-        let plain = |value| [(String::new(), value)];
-        let labelled = |counts: &[(DropReason, u64)]| -> Vec<_> {
-            counts
-                .iter()
-                .map(|(why, count)| (format!("{{reason=\"{}\"}}", why.word()), *count))
-                .collect()
-        };
-        let refused: Vec<_> = self
-            .refused
-            .iter()
-            .map(|(kind, count)| (format!("{{reason=\"{}\"}}", kind.word()), *count))
-            .collect();
-        one(
-            "messages_accepted_total",
-            "counter",
-            "Taken from local senders.",
-            &plain(self.accepted),
-        );
-        one("messages_received_total", "counter", "Received over the wire.", &plain(self.received));
-        one(
-            "messages_delivered_total",
-            "counter",
-            "Handled by an actor or an asker.",
-            &plain(self.delivered),
-        );
-        one(
-            "messages_handed_total",
-            "counter",
-            "Handed to the kernel for a peer.",
-            &plain(self.handed),
-        );
-        one(
-            "messages_unconfirmed_total",
-            "counter",
-            "Handed over, never confirmed.",
-            &plain(self.unconfirmed),
-        );
-        one("messages_dropped_total", "counter", "Dropped here.", &labelled(&self.dropped));
-        one(
+        let refused = self.refused.iter().map(|(kind, count)| (kind.word(), *count));
+        family(&mut out, "messages_dropped_total", "Dropped here.", words(&self.dropped));
+        family(
+            &mut out,
             "messages_undelivered_total",
-            "counter",
             "Dropped by a peer.",
-            &labelled(&self.undelivered),
+            words(&self.undelivered),
         );
-        one("messages_queued", "gauge", "In mailboxes and buffers.", &plain(self.queued));
-        one("connections_refused_total", "counter", "Refused or not made.", &refused);
-        one("connections", "gauge", "Connections that stand.", &plain(self.connections));
-        one(
-            "connections_opened_total",
-            "counter",
-            "Connections that ever stood.",
-            &plain(self.opened),
-        );
-        one("connections_lost_total", "counter", "Connections that ended.", &plain(self.lost));
-        one(
-            "accept_errors_total",
-            "counter",
-            "The kernel gave no connection.",
-            &plain(self.accept_errors),
-        );
-        one("actors", "gauge", "Actors alive.", &plain(self.actors));
-        one(
-            "slow_handlers_total",
-            "counter",
-            "Handlers that ran too long.",
-            &plain(self.slow_handlers),
-        );
-        one(
-            "growing_mailboxes_total",
-            "counter",
-            "Mailboxes that only grew.",
-            &plain(self.growing_mailboxes),
-        );
+        family(&mut out, "connections_refused_total", "Refused or not made.", refused);
         out
+    }
+}
+
+/// One metric with its samples, by reason if there are reasons.
+fn family<'a>(
+    out: &mut String,
+    name: &str,
+    help: &str,
+    samples: impl IntoIterator<Item = (&'a str, u64)>,
+) {
+    let kind = if name.ends_with("_total") { "counter" } else { "gauge" };
+    // Writing to a string cannot fail.
+    let _ = writeln!(out, "# HELP airside_{name} {help}\n# TYPE airside_{name} {kind}");
+    for (reason, value) in samples {
+        let _ = match reason {
+            "" => writeln!(out, "airside_{name} {value}"),
+            reason => writeln!(out, "airside_{name}{{reason=\"{reason}\"}} {value}"),
+        };
     }
 }

@@ -26,6 +26,9 @@ use crate::error::{SpawnError, StartError};
 use crate::flow;
 use crate::metrics::{Counters, Living, Metrics};
 use crate::pid::{Life, MAX_NAME, NodeId, Pid};
+use crate::recorder::Recorder;
+use crate::ringfile::RingFile;
+use crate::watchdog::{Suspect, Suspects};
 use links::Links;
 use peers::Peers;
 pub use send::Asking;
@@ -94,6 +97,10 @@ struct Inner {
     pending: Mutex<HashMap<u64, Pending>>,
     links: Mutex<Links>,
     counters: Counters,
+    recorder: Recorder,
+    suspects: Mutex<Suspects>,
+    /// Whether the listener stands.
+    accepting: AtomicBool,
     stopping: AtomicBool,
     stop: tokio::sync::Notify,
 }
@@ -124,6 +131,7 @@ impl Node {
             (_, real) => real,
         };
         let threads = Threads::start(config.threads).await.map_err(StartError::Threads)?;
+        let recorder = record(life.node, &config, threads.count())?;
         let node = Self(Arc::new(Inner {
             life,
             config,
@@ -138,12 +146,17 @@ impl Node {
             pending: Mutex::default(),
             links: Mutex::default(),
             counters: Counters::default(),
+            recorder,
+            suspects: Mutex::default(),
+            accepting: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
             stop: tokio::sync::Notify::new(),
         }));
         if let Some((listener, _)) = listener {
             node.listen(listener)?;
         }
+        crate::flow_actor::spawn(&node).expect("a new node has no actor of any name");
+        node.0.threads.beside(crate::watchdog::watch(node.clone()));
         Ok(node)
     }
 
@@ -172,6 +185,29 @@ impl Node {
         &self.0.config
     }
 
+    pub(crate) fn recorder(&self) -> &Recorder {
+        &self.0.recorder
+    }
+
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.0.stopping.load(Relaxed)
+    }
+
+    /// The actors that the watchdog has named, the newest last.
+    pub fn suspects(&self) -> Vec<Suspect> {
+        lock(&self.0.suspects).all()
+    }
+
+    pub(crate) fn suspects_mut(&self) -> MutexGuard<'_, Suspects> {
+        lock(&self.0.suspects)
+    }
+
+    /// All actors.
+    pub(crate) fn metas(&self) -> Vec<Arc<Meta>> {
+        let actors = self.0.actors.read().unwrap_or_else(PoisonError::into_inner);
+        actors.by_number.values().map(|entry| Arc::clone(&entry.meta)).collect()
+    }
+
     pub(crate) fn counters(&self) -> &Counters {
         &self.0.counters
     }
@@ -191,15 +227,21 @@ impl Node {
         if self.0.stopping.load(Relaxed) {
             return Err(SpawnError::ShuttingDown);
         }
-        let arbiter = if spawn.pinned {
-            self.0.threads.one_more().map_err(|error| SpawnError::Thread(error.to_string()))?
+        let (thread, arbiter) = if spawn.pinned {
+            (0, self.0.threads.one_more().map_err(|error| SpawnError::Thread(error.to_string()))?)
         } else {
-            self.0.threads.next()
+            self.0.threads.numbered()
         };
+        let shard = self.0.recorder.shard(thread);
         let number = self.0.next_actor.fetch_add(1, Relaxed);
         let pid = Life { actor: number, ..self.0.life }.via(self.0.advertise);
         let (events, hears) = mpsc::unbounded_channel();
-        let meta = Arc::new(Meta::new(pid, spawn.name.map(str::to_owned), events));
+        let meta = Arc::new(Meta::new(
+            pid,
+            spawn.name.map(str::to_owned),
+            std::any::type_name::<A>(),
+            events,
+        ));
         let (sender, receiver) = channel::<A>(spawn.mailbox.max(1));
         let cell = Arc::new(ActorCell { address: Addr::new(sender), meta: Arc::clone(&meta) });
         self.register(spawn.name, number, spawn.accepts.entry(&cell))?;
@@ -212,6 +254,7 @@ impl Node {
                 node.clone(),
                 meta,
                 hears,
+                shard,
             );
             let actor = make(&mut ctx);
             let meta = Arc::clone(ctx.meta());
@@ -330,9 +373,10 @@ impl Node {
             node.0.actors.read().unwrap_or_else(PoisonError::into_inner).by_number.is_empty()
         })
         .await;
-        self.0.stop.notify_waiters();
+        self.0.stop.notify_one();
         self.close_all("the node shuts down");
-        self.until(|node| lock(&node.0.peers).is_empty()).await;
+        self.until(|node| lock(&node.0.peers).is_empty() && !node.0.accepting.load(Relaxed)).await;
+        self.0.recorder.close();
         self.0.threads.stop();
     }
 
@@ -345,6 +389,20 @@ impl Node {
             tokio::time::sleep(std::time::Duration::from_millis(5)).await;
         }
     }
+}
+
+fn record(node: u64, config: &NodeConfig, threads: usize) -> Result<Recorder, StartError> {
+    let limits = config.limits;
+    let recorder =
+        Recorder::new(node, config.record, threads, limits.chatter_ring, limits.flow_ring);
+    if let Some(dir) = config.work_dir.as_deref().filter(|_| config.record) {
+        let opened = RingFile::open(dir, limits.ring_file).and_then(|file| recorder.write_to(file));
+        opened.map_err(|source| StartError::Recording {
+            path: dir.join(crate::ringfile::FILE_NAME),
+            source,
+        })?;
+    }
+    Ok(recorder)
 }
 
 /// The future that an actor is: tells the node when it ends, however it ends.
@@ -362,7 +420,10 @@ impl<A: Actor<Context = Context<A>>> Future for Hosted<A> {
     fn poll(mut self: Pin<&mut Self>, task: &mut std::task::Context<'_>) -> Poll<()> {
         let head = self.head.take().unwrap_or_default();
         let _turn = flow::enter(&head, self.meta.pid.life);
-        Pin::new(&mut self.future).poll(task)
+        self.meta.turn.store(flow::stamp_now(), Relaxed);
+        let polled = Pin::new(&mut self.future).poll(task);
+        self.meta.turn.store(0, Relaxed);
+        polled
     }
 }
 

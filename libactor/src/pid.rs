@@ -18,8 +18,8 @@ impl fmt::Display for NodeId {
 
 /// One life of one actor; dead for ever once its process is.
 ///
-/// `via` says through which listening node a third node reaches it. A pid whose node does not listen leaves it
-/// with the address that node dialled.
+/// `via` says through which listening node a third node reaches it. Whoever receives a pid of a node that does not
+/// listen from that node writes itself in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Pid {
     pub(crate) life: Life,
@@ -86,14 +86,14 @@ impl fmt::Display for Pid {
 
 impl Serialize for Pid {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        (self.life, self.via.or_else(|| crate::wire::way_of(self.life))).serialize(serializer)
+        (self.life, self.via).serialize(serializer)
     }
 }
 
 impl<'de> Deserialize<'de> for Pid {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let (life, via) = <(Life, Option<SocketAddr>)>::deserialize(deserializer)?;
-        Ok(Self { life, via })
+        Ok(Self { life, via: via.or_else(|| crate::wire::way_of(life)) })
     }
 }
 

@@ -58,6 +58,8 @@ pub struct Hello {
     pub advertise: Option<SocketAddr>,
     /// Whether it has a secret and demands the same of its peer.
     pub secret: bool,
+    /// Messages of one actor to another, on one lane, that may be unhandled: the smaller of both counts.
+    pub window: u32,
     /// Fresh random bytes for the peer's proof.
     pub nonce: [u8; 32],
 }
@@ -100,6 +102,8 @@ pub struct Peer {
     pub advertise: Option<SocketAddr>,
     /// The smaller of both newest versions.
     pub version: u32,
+    /// The smaller of both windows of credit, at least 1.
+    pub window: u32,
     /// Who it proved to be.
     pub principal: Principal,
 }
@@ -188,12 +192,14 @@ fn check(
     if right { Ok(Principal::Cluster) } else { Err(Refusal::SecretWrong(role)) }
 }
 
-fn peer(hello: &Hello, version: u32, principal: Principal) -> Peer {
+fn peer(mine: &Hello, hello: &Hello, version: u32, principal: Principal) -> Peer {
+    let window = mine.window.min(hello.window).max(1);
     Peer {
         node: hello.node,
         incarnation: hello.incarnation,
         advertise: hello.advertise,
         version,
+        window,
         principal,
     }
 }
@@ -209,7 +215,7 @@ pub fn dialler_hears(
         Greeting::Refused(why) => return (None, Err(Refusal::ByPeer(why))),
     };
     let settled = settle(mine, &theirs, LISTENER, DIALLER).and_then(|version| {
-        Ok(peer(&theirs, version, check(secret, proof, LISTENER, mine, &theirs)?))
+        Ok(peer(mine, &theirs, version, check(secret, proof, LISTENER, mine, &theirs)?))
     });
     let answer = match &settled {
         Ok(_) => Proof::Proof(proof_of(secret, DIALLER, mine, &theirs)),
@@ -242,7 +248,7 @@ pub fn listener_judges(
         Proof::Refused(why) => return (None, Err(Refusal::ByPeer(why))),
     };
     let settled = settle(mine, theirs, DIALLER, LISTENER).and_then(|version| {
-        Ok(peer(theirs, version, check(secret, proof, DIALLER, theirs, mine)?))
+        Ok(peer(mine, theirs, version, check(secret, proof, DIALLER, theirs, mine)?))
     });
     let verdict = match &settled {
         Ok(_) => Verdict::Welcome,
@@ -264,6 +270,7 @@ mod tests {
             incarnation: 9,
             advertise: None,
             secret: secret.is_some(),
+            window: 4096,
             nonce,
         }
     }

@@ -63,25 +63,24 @@ pub enum WireError {
     Decode(String),
 }
 
-fn options(limit: usize) -> impl Options {
-    bincode::DefaultOptions::new()
-        .with_fixint_encoding()
-        .with_limit(limit as u64)
-        .reject_trailing_bytes()
+/// For writing: no limit of its own, which would measure the value first; who takes the bytes keeps the limit.
+fn options() -> impl Options {
+    bincode::DefaultOptions::new().with_fixint_encoding().reject_trailing_bytes()
 }
 
 /// Reads a whole value; trailing bytes are an error.
 pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, WireError> {
-    options(bytes.len()).deserialize(bytes).map_err(|error| WireError::Decode(error.to_string()))
+    options()
+        .with_limit(bytes.len() as u64)
+        .deserialize(bytes)
+        .map_err(|error| WireError::Decode(error.to_string()))
 }
 
 /// Writes a value of at most `limit` bytes.
 pub fn encode<T: Serialize>(value: &T, limit: usize) -> Result<Vec<u8>, WireError> {
     let mut out = Vec::with_capacity(128);
     let mut writer = Bounded { out: &mut out, limit };
-    options(usize::MAX)
-        .serialize_into(&mut writer, value)
-        .map_err(|_| WireError::TooLarge { limit })?;
+    options().serialize_into(&mut writer, value).map_err(|_| WireError::TooLarge { limit })?;
     Ok(out)
 }
 
@@ -105,13 +104,21 @@ impl io::Write for Bounded<'_> {
 }
 
 thread_local! {
-    /// While a message is encoded: the node that encodes it, and where a node that does not listen is reached.
+    /// While a message is decoded: the node it comes from, and how a third node reaches that.
     static WAY: Cell<Option<(u64, SocketAddr)>> = const { Cell::new(None) };
 }
 
 /// The way to write into a pid of a node that does not listen.
 pub(crate) fn way_of(life: Life) -> Option<SocketAddr> {
     WAY.get().filter(|(node, _)| *node == life.node).map(|(_, way)| way)
+}
+
+/// Whatever `decode` decodes came from `node`, which third nodes reach by `way`.
+pub(crate) fn with_way<R>(node: u64, way: Option<SocketAddr>, decode: impl FnOnce() -> R) -> R {
+    let before = WAY.replace(way.map(|way| (node, way)));
+    let result = decode();
+    WAY.set(before);
+    result
 }
 
 /// Writes one message into a lane's buffer, cutting it into frames on the way.
@@ -155,16 +162,9 @@ impl<'a> FrameWriter<'a> {
         Ok(())
     }
 
-    /// The payload. `way` is what a pid of this node needs to be reached by the peer's peers.
-    pub(crate) fn payload<T: Serialize>(
-        &mut self,
-        value: &T,
-        way: Option<(u64, SocketAddr)>,
-    ) -> Result<(), WireError> {
-        let before = WAY.replace(way);
-        let written = options(usize::MAX).serialize_into(&mut *self, value);
-        WAY.set(before);
-        match written {
+    /// The payload.
+    pub(crate) fn payload<T: Serialize>(&mut self, value: &T) -> Result<(), WireError> {
+        match options().serialize_into(&mut *self, value) {
             Ok(()) => Ok(()),
             Err(_) if self.overrun => Err(WireError::TooLarge { limit: self.limit }),
             Err(error) => Err(WireError::Decode(error.to_string())),

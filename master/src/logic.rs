@@ -1,23 +1,39 @@
-//! What the master decides. No sockets, clocks, disks or chance here: `Master::step` takes one event and returns what
-//! is to be done and what changed. The allocator is a value of its own (`allocator::Allocator`); the master decides on
+//! What the master decides. No sockets, clocks, disks or chance here: [`Master::step`] takes one event and returns what
+//! is to be done and what changed. The allocator is a value of its own ([`allocator::Allocator`]); the master decides on
 //! its proposals.
 
+pub mod agents;
 pub mod allocator;
+pub mod authorize;
+pub mod book;
 pub mod bugs;
+pub mod frameworks;
+pub mod invariants;
+pub mod launch;
+pub mod offers;
 pub mod registry;
+pub mod tasks;
+pub mod validate;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use libactor::{DownReason, Pid, Principal};
 use protocol::agent::{AgentToMaster, MasterToAgent};
-use protocol::change::Change;
+use protocol::change::{AgentState, Change, FrameworkState, What};
 use protocol::framework::{FrameworkToMaster, MasterToFramework};
-use protocol::ids::{AgentId, FrameworkId};
+use protocol::ids::{AgentId, FrameworkId, MasterId, OfferId, TaskId};
 use protocol::operator::{KillAnswer, KillTask};
+use protocol::time::Now;
 use serde::{Deserialize, Serialize};
 
+use crate::config::Config;
+use agents::{Agent, Joining};
 use allocator::{BookEntry, Proposal};
-use registry::RegistryOperation;
+use bugs::Bug;
+use frameworks::{Framework, Subscription};
+use offers::Offers;
+use registry::{Registry, RegistryOperation};
 
 /// Everything that can happen to a master.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -69,6 +85,7 @@ pub enum Event {
 }
 
 /// Everything a master can do.
+#[allow(clippy::large_enum_variant)] // tells are most of them, and a box for each would cost more than the room
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Effect {
     /// Tell an agent.
@@ -150,3 +167,264 @@ pub struct Step {
     /// For the view, in order; numbered without gaps.
     pub changes: Vec<Change>,
 }
+
+/// Whom a linked pid speaks for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+enum Peer {
+    Agent(AgentId),
+    Framework(FrameworkId),
+}
+
+/// The state of a master.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Master {
+    config: Config,
+    identity: MasterId,
+    /// What is written, no more.
+    registry: Registry,
+    /// The highest numbers given away, written or not.
+    agents_numbered: u64,
+    frameworks_numbered: u64,
+    agents: BTreeMap<AgentId, Agent>,
+    /// Those of whom the registry is being told for the first time, by nonce.
+    joining: BTreeMap<u64, Joining>,
+    agent_nonces: BTreeMap<u64, AgentId>,
+    frameworks: BTreeMap<FrameworkId, Framework>,
+    /// Subscriptions that wait for the registry.
+    subscribing: BTreeMap<FrameworkId, Subscription>,
+    framework_nonces: BTreeMap<u64, FrameworkId>,
+    peers: BTreeMap<Pid, Peer>,
+    offers: Offers,
+    /// The number of the newest change.
+    change: u64,
+}
+
+/// One call of [`Master::step`]: the time it is, and what will come of it.
+struct Turn {
+    now: Now,
+    effects: Vec<Effect>,
+    what: Vec<What>,
+    entries: Vec<BookEntry>,
+    /// Agents whose books changed; told once, at the end.
+    books: BTreeSet<AgentId>,
+}
+
+impl Turn {
+    fn tell_agent(&mut self, to: Pid, message: MasterToAgent) {
+        self.effects.push(Effect::TellAgent { to, message });
+    }
+
+    fn tell_framework(&mut self, to: Pid, message: MasterToFramework) {
+        self.effects.push(Effect::TellFramework { to, message });
+    }
+
+    fn start(&mut self, timer: Timer, after: Duration) {
+        self.effects.push(Effect::StartTimer { timer, after });
+    }
+
+    fn write(&mut self, operation: RegistryOperation) {
+        self.effects.push(Effect::Write(operation));
+    }
+
+    fn agent_state(&mut self, agent: &AgentId, state: AgentState) {
+        self.what.push(What::AgentState { agent: agent.clone(), state });
+    }
+
+    fn framework_state(&mut self, framework: &FrameworkId, state: FrameworkState) {
+        self.what.push(What::FrameworkState { framework: framework.clone(), state });
+    }
+}
+
+impl Master {
+    /// The master of a new reign: it knows what the registry says, and nobody is there yet.
+    pub fn new(config: Config, identity: MasterId, registry: Registry) -> Self {
+        let agents =
+            registry.agents.iter().map(|(id, entry)| (id.clone(), Agent::recovered(entry)));
+        let frameworks =
+            registry.frameworks.iter().map(|(id, entry)| (id.clone(), Framework::recovered(entry)));
+        Self {
+            identity,
+            agents_numbered: registry.agents_made,
+            frameworks_numbered: registry.frameworks_made,
+            agents: agents.collect(),
+            joining: BTreeMap::new(),
+            agent_nonces: registry.agents.iter().map(|(id, e)| (e.nonce, id.clone())).collect(),
+            frameworks: frameworks.collect(),
+            subscribing: BTreeMap::new(),
+            framework_nonces: registry
+                .frameworks
+                .iter()
+                .map(|(id, e)| (e.nonce, id.clone()))
+                .collect(),
+            peers: BTreeMap::new(),
+            offers: Offers::default(),
+            change: 0,
+            config,
+            registry,
+        }
+    }
+
+    /// The index of everything the master reacts to.
+    pub fn step(&mut self, now: Now, event: Event) -> Step {
+        let mut turn = Turn {
+            now,
+            effects: Vec::new(),
+            what: Vec::new(),
+            entries: Vec::new(),
+            books: BTreeSet::new(),
+        };
+        match event {
+            Event::Started => self.on_started(&mut turn),
+            Event::FromAgent { from, principal, message } => {
+                self.hear_agent(&mut turn, from, principal, message);
+            }
+            Event::FromFramework { from, principal, message } => {
+                self.hear_framework(&mut turn, from, principal, message);
+            }
+            Event::KillAsked { asked, principal, question } => {
+                self.on_kill_asked(&mut turn, asked, principal, &question);
+            }
+            Event::Proposed(proposals) => self.on_proposed(&mut turn, proposals),
+            Event::Written(operation) => self.on_written(&mut turn, operation),
+            Event::Down { pid, reason } => self.on_down(&mut turn, pid, &reason),
+            Event::Undelivered(effect) => self.on_undelivered(&mut turn, *effect),
+            Event::TimerFired(timer) => self.on_timer(&mut turn, timer),
+        }
+        self.finish(turn)
+    }
+
+    /// The number of the newest change.
+    pub fn change(&self) -> u64 {
+        self.change
+    }
+
+    /// The number of this reign.
+    pub fn epoch(&self) -> u64 {
+        self.registry.epoch
+    }
+
+    /// Those whom the registry knows are told to the view, and have so long to come back.
+    fn on_started(&mut self, turn: &mut Turn) {
+        for (id, agent) in &self.agents {
+            turn.what.push(What::Agent {
+                agent: id.clone(),
+                info: agent.info.clone(),
+                state: agent.state(),
+            });
+            if agent.is_recovered() {
+                let timer = Timer::AgentReturn { agent: id.clone(), generation: agent.generation };
+                turn.start(timer, self.config.agent_reregister_timeout);
+            }
+        }
+        for (id, framework) in &self.frameworks {
+            turn.what.push(What::Framework {
+                info: framework.info.clone(),
+                state: FrameworkState::Recovered,
+            });
+            let timer = Timer::Failover { framework: id.clone(), generation: framework.generation };
+            turn.start(timer, framework.info.failover_timeout);
+        }
+    }
+
+    fn on_written(&mut self, turn: &mut Turn, operation: RegistryOperation) {
+        self.registry.apply(&operation);
+        match operation {
+            RegistryOperation::AdmitAgent { agent, nonce, .. } => {
+                self.on_agent_admitted(turn, &agent, nonce);
+            }
+            RegistryOperation::MarkReachable { agent, .. } => {
+                self.on_reachable_written(turn, &agent)
+            }
+            RegistryOperation::MarkUnreachable { agent, .. } => {
+                self.on_unreachable_written(turn, &agent);
+            }
+            RegistryOperation::RemoveAgent { agent } => self.on_agent_removed(turn, &agent),
+            RegistryOperation::AdmitFramework { nonce, info, .. } => {
+                self.on_framework_admitted(turn, nonce, info);
+            }
+            RegistryOperation::RemoveFramework { framework } => {
+                self.on_framework_removed(turn, &framework);
+            }
+        }
+    }
+
+    fn on_down(&mut self, turn: &mut Turn, pid: Pid, reason: &DownReason) {
+        match self.peers.remove(&pid) {
+            Some(Peer::Agent(agent)) => self.on_agent_down(turn, &agent, pid, reason),
+            Some(Peer::Framework(framework)) => {
+                self.on_framework_down(turn, &framework, pid, reason)
+            }
+            // A link that was given up crossed its own end.
+            None => (),
+        }
+    }
+
+    /// What did not arrive is taken back where a loss would last; everything else is repeated by whoever needs it.
+    fn on_undelivered(&mut self, turn: &mut Turn, effect: Effect) {
+        if let Effect::TellFramework { message: MasterToFramework::Offers(offers), .. } = &effect {
+            let numbers =
+                offers.iter().filter_map(|offer| self.offer_number(&offer.offer)).collect();
+            self.take_back_undelivered(turn, numbers);
+        } else if let Effect::TellAgent {
+            message: MasterToAgent::Launch { framework, task, .. },
+            ..
+        } = &effect
+        {
+            self.on_launch_undelivered(turn, &framework.framework, &task.task);
+        }
+    }
+
+    fn on_timer(&mut self, turn: &mut Turn, timer: Timer) {
+        match timer {
+            Timer::Ping { agent, generation } => self.on_ping_due(turn, &agent, generation),
+            Timer::AgentReturn { agent, generation } => {
+                self.on_agent_not_back(turn, &agent, generation);
+            }
+            Timer::Failover { framework, generation } => {
+                self.on_framework_not_back(turn, &framework, generation);
+            }
+            Timer::Leases => self.on_leases(turn),
+        }
+    }
+
+    /// Whether a timer of this generation is still the one that counts.
+    fn counts(&self, of_timer: u64, of_entry: u64) -> bool {
+        of_timer == of_entry || self.config.bugs.has(Bug::LostTimerGeneration)
+    }
+
+    fn offer_id(&self, number: u64) -> OfferId {
+        OfferId::new(format!("{}-O{number}", self.identity))
+    }
+
+    /// The number in one of this reign's offer ids.
+    fn offer_number(&self, id: &OfferId) -> Option<u64> {
+        id.as_str().strip_prefix(self.identity.as_str())?.strip_prefix("-O")?.parse().ok()
+    }
+
+    fn is_recovering(&self) -> bool {
+        self.agents.values().any(Agent::is_recovered)
+    }
+
+    /// Numbers the changes, and tells each changed book once.
+    fn finish(&mut self, turn: Turn) -> Step {
+        let Turn { mut effects, mut what, entries, books, .. } = turn;
+        self.tell_deltas(&mut effects, &what);
+        for id in books {
+            if let Some(agent) = self.agents.get(&id) {
+                let (used, offered) = (agent.book.used.clone(), agent.book.offered.clone());
+                what.push(What::AgentBook { agent: id, used, offered });
+            }
+        }
+        if !entries.is_empty() {
+            effects.push(Effect::TellAllocator(entries));
+        }
+        let number = |what| {
+            self.change += 1;
+            Change { number: self.change, what }
+        };
+        Step { effects, changes: what.into_iter().map(number).collect() }
+    }
+}
+
+/// A task's name in the cluster.
+type TaskKey = (FrameworkId, TaskId);

@@ -185,6 +185,33 @@ fn wrong_way(manifest: &str, ours: &BTreeSet<String>) -> Vec<String> {
     found
 }
 
+/// What a page names in backticks and the tree does not have: files, folders, functions that begin
+/// with `on_` or `hear_`, types and their variants. A map with a wrong name is worse than none.
+fn names_nothing(page: &str, tree: &BTreeMap<String, String>) -> Vec<String> {
+    let words = page.split('`').skip(1).step_by(2).filter(|word| !word.contains([' ', '\n']));
+    let found = words.filter(|word| !is_there(word, tree));
+    found.map(|word| format!("`{word}` is not in the tree")).collect()
+}
+
+fn is_there(word: &str, tree: &BTreeMap<String, String>) -> bool {
+    let in_code = |what: &str| rust(tree).any(|(_, text)| names(text, what));
+    if word.ends_with('/') {
+        return tree
+            .keys()
+            .any(|path| path.starts_with(word) || path.contains(&format!("/{word}")));
+    }
+    if [".rs", ".md"].iter().any(|end| word.ends_with(end)) {
+        return tree.keys().any(|path| path == word || path.ends_with(&format!("/{word}")));
+    }
+    if word.starts_with("on_") || word.starts_with("hear_") {
+        return in_code(&format!("fn {word}("));
+    }
+    let is_name = word.chars().all(|c| c.is_alphanumeric() || c == '_' || c == ':');
+    let is_type =
+        is_name && word.starts_with(char::is_uppercase) && word.contains(char::is_lowercase);
+    !is_type || word.split("::").all(in_code)
+}
+
 // --- the tree
 
 fn root() -> PathBuf {
@@ -202,7 +229,7 @@ fn tree() -> BTreeMap<String, String> {
                 if name != "target" && !name.starts_with('.') {
                     add(&path, root, found);
                 }
-            } else if ["rs", "proto", "md", "toml"].contains(&extension.as_str()) {
+            } else if ["rs", "proto", "md", "toml", "tsv"].contains(&extension.as_str()) {
                 let text = fs::read_to_string(&path).expect("the tree is text");
                 let below = path.strip_prefix(root).expect("a path of the tree");
                 found.insert(below.to_string_lossy().into_owned(), text);
@@ -244,7 +271,9 @@ fn every_file_opens_with_its_purpose() {
 
 #[test]
 fn no_file_is_too_long() {
-    none(tree().iter().filter_map(|(path, text)| too_long(path, text)));
+    let tree = tree();
+    let files = tree.iter().filter(|(path, _)| !path.ends_with(".tsv")); // a table is as long as it is
+    none(files.filter_map(|(path, text)| too_long(path, text)));
 }
 
 #[test]
@@ -272,6 +301,14 @@ fn crates_point_one_way() {
     let ours: BTreeSet<_> = manifests(&tree).map(|(_, m)| package_name(m).to_owned()).collect();
     assert!(ours.len() > 10, "the crates are found: {ours:?}");
     none(manifests(&tree).flat_map(|(_, manifest)| wrong_way(manifest, &ours)));
+}
+
+#[test]
+fn pages_name_what_is_there() {
+    let tree = tree();
+    let pages = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md"];
+    let pages = pages.iter().filter_map(|page| tree.get(*page));
+    none(pages.flat_map(|page| names_nothing(page, &tree)));
 }
 
 // --- each rule can fail
@@ -339,4 +376,15 @@ fn a_dependency_against_the_direction_is_found() {
     assert!(check("sdk", "dev-dependencies", "simulator").is_empty());
     assert!(check("cli", "dependencies", "agent").is_empty());
     assert_eq!(check("new", "dependencies", "serde"), ["new has no line in MAY_USE"]);
+}
+
+#[test]
+fn a_page_that_names_what_is_not_there_is_found() {
+    let file = ("a/src/lib.rs".to_owned(), "fn on_offer(x: Offer) {}".to_owned());
+    let tree = BTreeMap::from([file]);
+    assert!(
+        names_nothing("`a/`, `src/lib.rs`, `on_offer`, `Offer`, `cargo test`", &tree).is_empty()
+    );
+    let wrong = names_nothing("`b/` `src/main.rs` `on_off` `Offers` `Offer::Lost`", &tree);
+    assert_eq!(wrong.len(), 5, "{wrong:?}");
 }

@@ -7,16 +7,30 @@ use crate::cargo::{self, cargo};
 use crate::goals::{self, Row};
 use crate::steps::Failure;
 
-/// Which bench targets make up a table: package and target.
-const TABLES: [(&str, &[(&str, &str)]); 1] =
-    [("actors", &[("libactor", "actors"), ("tests", "cluster")])];
+/// Which bench targets make up a table.
+const TABLES: [(&str, &[Target]); 1] = [(
+    "actors",
+    &[
+        Target { package: "libactor", bench: "actors", needs_airside: false },
+        Target { package: "tests", bench: "cluster", needs_airside: true },
+    ],
+)];
+
+struct Target {
+    package: &'static str,
+    bench: &'static str,
+    /// It starts clusters, and is told by `--airside PATH` which program to start.
+    needs_airside: bool,
+}
 
 const GOALS: &str = "tests/bench/goals.tsv";
 
 pub(crate) fn run(name: &str, json: bool) -> ExitCode {
-    let rows = if name == "peers" { peers() } else { measure(name) };
-    let shown = rows.and_then(|rows| show(name, &rows, json));
-    match shown {
+    let mut rows = Vec::new();
+    // What was measured before something failed is shown all the same.
+    let measured = if name == "peers" { peers(&mut rows) } else { measure(name, &mut rows) };
+    let shown = show(name, &rows, json);
+    match measured.and(shown) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             eprintln!("bench {name}: {failure}");
@@ -25,29 +39,36 @@ pub(crate) fn run(name: &str, json: bool) -> ExitCode {
     }
 }
 
-fn measure(name: &str) -> Result<Vec<Row>, Failure> {
+fn measure(name: &str, rows: &mut Vec<Row>) -> Result<(), Failure> {
     let Some((_, targets)) = TABLES.iter().find(|(table, _)| *table == name) else {
         let known = TABLES.map(|(table, _)| table).join(", ");
         return Err(Failure::Found(vec![format!(
             "there is no such table; there is {known}, peers"
         )]));
     };
-    let mut rows = Vec::new();
-    for (package, target) in *targets {
-        eprintln!("bench {target} of {package}");
+    let mut all = Ok(());
+    for Target { package, bench, needs_airside } in *targets {
+        eprintln!("bench {bench} of {package}");
         let mut command = cargo();
-        command.args(["bench", "-p", package, "--bench", target, "--", "--json"]);
-        rows.extend(goals::read_rows(&cargo::output(&mut command)?));
+        command.args(["bench", "-p", package, "--bench", bench, "--", "--json"]);
+        if *needs_airside {
+            command.arg("--airside").arg(cargo::release_program("cli", "airside")?);
+        }
+        let (text, ended) = cargo::output_and_end(&mut command)?;
+        rows.extend(goals::read_rows(&text));
+        all = all.and(ended);
     }
-    Ok(rows)
+    all
 }
 
 /// The comparison with other actor systems lives in a workspace of its own: its dependencies are
 /// no business of ours.
-fn peers() -> Result<Vec<Row>, Failure> {
+fn peers(rows: &mut Vec<Row>) -> Result<(), Failure> {
     let mut command = cargo();
     command.args(["run", "--release", "--manifest-path", "tests/peers/Cargo.toml", "--", "--json"]);
-    Ok(goals::read_rows(&cargo::output(&mut command)?))
+    let (text, ended) = cargo::output_and_end(&mut command)?;
+    rows.extend(goals::read_rows(&text));
+    ended
 }
 
 fn show(name: &str, rows: &[Row], json: bool) -> Result<(), Failure> {

@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::{env, fs};
 
+use serde_json::Value;
+
 use crate::steps::Failure;
 
 /// The workspace's root: the folder above this crate.
@@ -51,18 +53,42 @@ pub(crate) fn finish(command: &mut Command) -> Result<(), Failure> {
     if status.success() { Ok(()) } else { Err(Failure::Ended { command: name, status }) }
 }
 
+/// Builds a program as users get it, and says where it is.
+pub(crate) fn release_program(package: &str, program: &str) -> Result<PathBuf, Failure> {
+    let mut command = cargo();
+    command.args(["build", "--release", "-p", package, "--bin", program]);
+    let text = output(command.arg("--message-format=json-render-diagnostics"))?;
+    for line in text.lines() {
+        let message: Value = serde_json::from_str(line)
+            .map_err(|source| Failure::Json { command: name(&command), source })?;
+        if let Some(path) = message["executable"].as_str() {
+            return Ok(PathBuf::from(path));
+        }
+    }
+    Err(Failure::Found(vec![format!("cargo built no {program}")]))
+}
+
 /// What a command prints; its complaints go to the terminal.
 pub(crate) fn output(command: &mut Command) -> Result<String, Failure> {
+    let (text, ended) = output_and_end(command)?;
+    ended.map(|()| text)
+}
+
+/// What a command prints, and beside it whether it ended well.
+pub(crate) fn output_and_end(
+    command: &mut Command,
+) -> Result<(String, Result<(), Failure>), Failure> {
     let name = name(command);
     let output = command
         .stderr(Stdio::inherit())
         .output()
         .map_err(|source| Failure::Start { command: name.clone(), source })?;
-    if output.status.success() {
-        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
-    } else {
-        Err(Failure::Ended { command: name, status: output.status })
-    }
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let status = output.status;
+    Ok((
+        text,
+        if status.success() { Ok(()) } else { Err(Failure::Ended { command: name, status }) },
+    ))
 }
 
 pub(crate) fn read(path: &Path) -> Result<String, Failure> {

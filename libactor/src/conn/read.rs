@@ -45,12 +45,10 @@ impl Windows {
         lane: Lane,
     ) -> Credit {
         if self.0.len() > MANY_WINDOWS {
-            self.0.retain(|_, window| {
-                Arc::strong_count(window) > 1 || window.handled.load(Relaxed) > 0
-            });
+            self.0.retain(|_, window| Arc::strong_count(window) > 1);
         }
         let window = self.0.entry((sender, receiver.actor, lane.index())).or_insert_with(|| {
-            let batch = u64::from(conn.limits.window / 4).max(1);
+            let batch = u64::from(conn.window() / 4).max(1);
             let conn = Arc::clone(conn);
             Arc::new(Window { conn, sender, receiver, lane, batch, handled: AtomicU64::new(0) })
         });
@@ -104,7 +102,10 @@ pub(crate) async fn read_loop(
         buffer.reserve(MAX_FRAME);
         match from.read_buf(&mut buffer).await {
             Ok(0) => return ReadEnd::Closed,
-            Ok(_) => conn.heard.store(flow::now_ms(), Relaxed),
+            Ok(_) => {
+                flow::stamp_now();
+                conn.heard.store(flow::now_ms(), Relaxed);
+            }
             Err(error) => return error.into(),
         }
     }

@@ -13,6 +13,7 @@ use crate::error::{AskError, TellError};
 use crate::flow;
 use crate::message::{DownReason, Lane, Principal};
 use crate::pid::{Life, Pid};
+use crate::recorder::{Record, What};
 use crate::reply::Remote;
 use crate::wire::{self, Header, Kind, WireError};
 
@@ -42,7 +43,11 @@ impl Node {
         match header.kind {
             Kind::Control => self.hear(conn, &header, payload),
             Kind::Answer => {
-                if self.outcome(header.ask, Outcome::Answer(payload)) {
+                let sender = sender_or_node(conn, header.head.sender);
+                let way = self.way_behind(conn, sender);
+                if wire::with_way(sender.node, way, || {
+                    self.outcome(header.ask, Outcome::Answer(payload))
+                }) {
                     self.0.counters.answer_delivered();
                 } else {
                     self.0.counters.dropped(DropReason::LateAnswer, 1);
@@ -65,21 +70,18 @@ impl Node {
         payload: &[u8],
         windows: &mut Windows,
     ) -> Result<(), DropReason> {
+        let sender = header.head.sender;
+        let windowed = header.name.is_empty() && header.to.incarnation == self.0.life.incarnation;
+        // Claimed first: a message that is dropped gives its credit back too.
+        let credit =
+            windowed.then(|| windows.claim(conn, sender_or_node(conn, sender), header.to, lane));
         let entry = if header.name.is_empty() {
-            if header.to.incarnation != self.0.life.incarnation {
-                return Err(DropReason::Stale);
-            }
-            self.actor(header.to.actor)
+            windowed.then(|| self.actor(header.to.actor)).flatten()
         } else {
             self.named(header.name)
         };
         let entry = entry.ok_or(DropReason::Stale)?;
-        let sender = header.head.sender;
         let asked = entry.meta.pid.life;
-        let credit = header
-            .name
-            .is_empty()
-            .then(|| windows.claim(conn, sender_or_node(conn, sender), asked, lane));
         let reply = (header.kind == Kind::Ask).then(|| Remote {
             node: self.clone(),
             conn: Arc::clone(conn),
@@ -89,10 +91,10 @@ impl Node {
         });
         let from = if sender.is_nobody() { None } else { Some(self.pid_of(conn, sender)) };
         let principal = conn.peer.get().map_or(Principal::Anonymous, |peer| peer.principal);
-        entry.arrive(
-            header.tag,
-            Arrival { payload, from, principal, head: header.head, credit, reply },
-        )?;
+        let arrival = Arrival { payload, from, principal, head: header.head, credit, reply };
+        let sender = sender_or_node(conn, sender);
+        let way = self.way_behind(conn, sender);
+        wire::with_way(sender.node, way, || entry.arrive(header.tag, arrival))?;
         self.0.counters.enqueued_from_wire();
         Ok(())
     }
@@ -114,6 +116,10 @@ impl Node {
     /// A message is dropped before it reached an actor: counted, and its sender is told.
     fn drop_arrived(&self, conn: &Arc<Conn>, header: &Header<'_>, why: DropReason) {
         self.0.counters.dropped(why, 1);
+        let now = flow::stamp();
+        let (head, receiver, label) = (header.head, header.to, why.word());
+        let (what, sent, started, ended) = (What::Dropped, now, now, now);
+        self.0.recorder.chatter(Record { head, what, receiver, label, sent, started, ended });
         tracing::debug!(reason = why.word(), to = ?header.to, name = header.name, "a message is dropped");
         let sender = sender_or_node(conn, header.head.sender);
         if header.kind == Kind::Ask {

@@ -92,8 +92,7 @@ impl Node {
 
     fn new_conn(&self, dialled: Option<String>) -> Arc<Conn> {
         let id = self.0.next_conn.fetch_add(1, Relaxed);
-        let needs_way = self.0.advertise.is_none().then_some(self.0.life.node);
-        Arc::new(Conn::new(id, dialled, self.bounds(), needs_way))
+        Arc::new(Conn::new(id, dialled, self.bounds()))
     }
 
     /// The connection to a place: the one that stands or is being made, or a new attempt.
@@ -166,6 +165,7 @@ impl Node {
             incarnation: self.0.life.incarnation,
             advertise: self.0.advertise,
             secret: config.secret.is_some(),
+            window: config.limits.window,
             nonce,
         })
     }
@@ -228,11 +228,13 @@ impl Node {
 
     pub(super) fn listen(&self, listener: std::net::TcpListener) -> Result<(), StartError> {
         let node = self.clone();
+        self.0.accepting.store(true, Relaxed);
         let running = self.0.threads.next().spawn(async move {
             match TcpListener::from_std(listener) {
                 Ok(listener) => node.accept(listener).await,
                 Err(error) => tracing::error!(%error, "the listener cannot run"),
             }
+            node.0.accepting.store(false, Relaxed);
         });
         if running {
             Ok(())
@@ -241,7 +243,7 @@ impl Node {
         }
     }
 
-    async fn accept(self, listener: TcpListener) {
+    async fn accept(&self, listener: TcpListener) {
         loop {
             let accepted = tokio::select! {
                 accepted = listener.accept() => accepted,
@@ -304,7 +306,7 @@ impl Node {
         }
     }
 
-    fn refuse(&self, from: SocketAddr, kind: RefusalKind, why: &str) {
+    pub(crate) fn refuse(&self, from: SocketAddr, kind: RefusalKind, why: &str) {
         self.0.counters.refused(kind);
         tracing::warn!(%from, reason = kind.word(), why, "a connection is refused");
     }

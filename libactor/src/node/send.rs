@@ -15,8 +15,9 @@ use crate::conn::{Conn, Outgoing};
 use crate::control::Control;
 use crate::error::{AskError, TellError};
 use crate::flow::{self, Head};
-use crate::message::{DownReason, Lane, Message, Question};
+use crate::message::{DownReason, Lane, Message, Question, Subjects};
 use crate::pid::{Address, Life, Name, Pid};
+use crate::recorder::{Record, What};
 use crate::reply::Reply;
 use crate::wire::{self, Kind};
 
@@ -142,9 +143,13 @@ impl Node {
         kind: Kind,
         (to, name): (Life, &str),
         ask: u64,
-        head: Head,
+        mut head: Head,
         message: &M,
     ) -> Result<(), TellError> {
+        if head.sender.is_nobody() {
+            // From outside any actor; answers and refusals still find the node.
+            head.sender = self.0.life;
+        }
         conn.send(&Outgoing {
             kind,
             lane: M::LANE,
@@ -158,7 +163,23 @@ impl Node {
             value: message,
         })?;
         self.0.counters.accept();
+        self.record_sent(to, head, message);
         Ok(())
+    }
+
+    /// Messages of flows are recorded where they leave too: what never arrives is seen to have been sent.
+    fn record_sent<M: Message>(&self, receiver: Life, head: Head, message: &M) {
+        if !self.0.recorder.is_on() {
+            return;
+        }
+        let mut subjects = Subjects::default();
+        message.subjects(&mut subjects);
+        if !subjects.is_empty() {
+            let now = flow::stamp();
+            let (label, sent, started, ended) = (message.label(), now, now, now);
+            let record = Record { head, what: What::Sent, receiver, label, sent, started, ended };
+            self.0.recorder.flow(record, Box::new(subjects));
+        }
     }
 
     /// Sends as soon as the receiver has room. For streams: a slow receiver slows its sender.

@@ -45,7 +45,23 @@ impl Threads {
 
     /// One of the pool, in turn.
     pub(super) fn next(&self) -> ArbiterHandle {
-        self.pool[self.next.fetch_add(1, Relaxed) % self.pool.len()].clone()
+        self.numbered().1
+    }
+
+    /// And its number.
+    pub(super) fn numbered(&self) -> (usize, ArbiterHandle) {
+        let number = self.next.fetch_add(1, Relaxed) % self.pool.len();
+        (number, self.pool[number].clone())
+    }
+
+    /// How many the pool has.
+    pub(super) fn count(&self) -> usize {
+        self.pool.len()
+    }
+
+    /// Runs on the system's own thread, on which no actor lives.
+    pub(super) fn beside(&self, future: impl Future<Output = ()> + Send + 'static) {
+        self.system.arbiter().spawn(future);
     }
 
     /// A thread for one actor.

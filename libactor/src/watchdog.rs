@@ -1,0 +1,118 @@
+//! The watchdog: names handlers that run too long and mailboxes that only grow. Lives on a thread that no actor uses.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+
+use crate::cell::Meta;
+use crate::flow;
+use crate::node::Node;
+use crate::pid::Pid;
+
+/// Looks during the patience: growth in each of them is growth only.
+const LOOKS: u32 = 4;
+/// Fewer messages in a mailbox are nothing to speak of.
+const FEW: u64 = 64;
+/// Suspects remembered.
+const MOST: usize = 64;
+
+/// What an actor does wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// One of its handlers has been running for longer than it should.
+    SlowHandler,
+    /// Its mailbox has only grown.
+    GrowingMailbox,
+}
+
+/// An actor that the watchdog has named.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Suspect {
+    /// The actor.
+    pub pid: Pid,
+    /// Its registered name.
+    pub name: Option<String>,
+    /// The type of the actor.
+    pub kind: &'static str,
+    /// What it does wrong.
+    pub fault: Fault,
+}
+
+/// What was seen of an actor at the last look.
+#[derive(Default)]
+struct Seen {
+    queued: u64,
+    grown: u32,
+    /// The turn that was named already.
+    named: u64,
+}
+
+/// The newest suspects.
+#[derive(Default)]
+pub(crate) struct Suspects(VecDeque<Suspect>);
+
+impl Suspects {
+    pub(crate) fn all(&self) -> Vec<Suspect> {
+        self.0.iter().cloned().collect()
+    }
+
+    fn add(&mut self, suspect: Suspect) {
+        if self.0.len() == MOST {
+            self.0.pop_front();
+        }
+        self.0.push_back(suspect);
+    }
+}
+
+/// Looks until the node stops.
+pub(crate) async fn watch(node: Node) {
+    let patience = node.config().timing.watchdog;
+    let mut seen: HashMap<u64, Seen> = HashMap::new();
+    while !node.is_stopping() {
+        tokio::time::sleep(patience / LOOKS).await;
+        let actors = node.metas();
+        let alive: HashMap<u64, Seen> = actors
+            .iter()
+            .map(|meta| {
+                (meta.pid.life.actor, seen.remove(&meta.pid.life.actor).unwrap_or_default())
+            })
+            .collect();
+        seen = alive;
+        for meta in &actors {
+            if let Some(seen) = seen.get_mut(&meta.pid.life.actor) {
+                look(&node, meta, seen);
+            }
+        }
+    }
+}
+
+fn look(node: &Node, meta: &Arc<Meta>, seen: &mut Seen) {
+    let patience = node.config().timing.watchdog;
+    let started = meta.turn.load(Relaxed);
+    let running = if started == 0 { 0 } else { flow::nanos().saturating_sub(started) };
+    if u128::from(running) > patience.as_nanos() && seen.named != started {
+        seen.named = started;
+        node.counters().slow_handlers.fetch_add(1, Relaxed);
+        let actor = meta.name.as_deref().unwrap_or("unnamed");
+        tracing::warn!(actor, pid = %meta.pid, kind = meta.kind, ms = running / 1_000_000, "a handler runs too long");
+        suspect(node, meta, Fault::SlowHandler);
+    }
+    let queued = meta.queued();
+    seen.grown = if queued > seen.queued && queued > FEW { seen.grown + 1 } else { 0 };
+    seen.queued = queued;
+    if seen.grown == LOOKS {
+        node.counters().growing_mailboxes.fetch_add(1, Relaxed);
+        let actor = meta.name.as_deref().unwrap_or("unnamed");
+        tracing::warn!(actor, pid = %meta.pid, kind = meta.kind, queued, "a mailbox only grows");
+        suspect(node, meta, Fault::GrowingMailbox);
+    }
+}
+
+fn suspect(node: &Node, meta: &Meta, fault: Fault) {
+    node.suspects_mut().add(Suspect {
+        pid: meta.pid,
+        name: meta.name.clone(),
+        kind: meta.kind,
+        fault,
+    });
+}

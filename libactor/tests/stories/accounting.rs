@@ -1,0 +1,139 @@
+//! Every message is accounted for, and ten thousand actors count in order.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+
+use libactor::{Accepts, DropReason, Handle, Metrics, Node, NodeConfig, Spawn, TellError};
+
+use crate::cast::*;
+
+fn at_rest(metrics: &Metrics) {
+    let (went_in, came_out) = metrics.balance();
+    assert_eq!(went_in, came_out, "{metrics:?}");
+    assert_eq!(metrics.queued, 0, "{metrics:?}");
+}
+
+#[tokio::test]
+async fn what_two_nodes_sent_is_what_became_of_it() {
+    let there = Node::start(listening()).await.unwrap();
+    let here = Node::start(dialling()).await.unwrap();
+    let counter = Counter::spawn(&there, "counter");
+    let pid = here.resolve(&name("counter", &there), SOON).await.unwrap();
+    for number in 0..500 {
+        here.tell_when_room(pid, Number(number)).await.unwrap();
+        counter.tell(Number(number)).unwrap();
+        there.tell(pid, Number(number)).unwrap();
+    }
+    here.tell(name("nobody", &there), Number(0)).unwrap();
+    assert_eq!(here.ask(pid, Sum, SOON).await.unwrap().0, 1500);
+    until("the drop is booked", || there.metrics().dropped_for(DropReason::Stale) == 1).await;
+    until("the answer is booked", || here.metrics().delivered == 1).await;
+    let (here, there) = (here.metrics(), there.metrics());
+    at_rest(&here);
+    at_rest(&there);
+    assert_eq!((here.accepted, here.handed), (502, 502), "500 tells, one for nobody, one ask");
+    assert_eq!((there.received, there.delivered), (502, 1501));
+    assert_eq!(here.handed, there.received);
+    assert_eq!(here.received, there.handed, "the answer");
+}
+
+#[tokio::test]
+async fn what_a_stopped_actor_had_in_its_mailbox_is_dropped_and_counted() {
+    let node = Node::start(NodeConfig::default()).await.unwrap();
+    let counter = Counter::spawn(&node, "counter");
+    counter.tell(Number(1)).unwrap();
+    assert_eq!(counter.ask(Sum).await.unwrap().0, 1);
+    counter.stop();
+    let mut taken = 2;
+    while counter.tell(Number(1)).is_ok() {
+        taken += 1;
+    }
+    until("all is booked", || node.metrics().balance().0 == taken).await;
+    until("it is gone", || node.local("counter").is_none()).await;
+    at_rest(&node.metrics());
+    drop(counter);
+    at_rest(&node.metrics());
+    assert_eq!(node.metrics().accepted, taken);
+}
+
+#[tokio::test]
+async fn a_full_mailbox_refuses_its_local_sender_and_drops_what_comes_from_afar() {
+    let there = Node::start(listening()).await.unwrap();
+    let here = Node::start(dialling()).await.unwrap();
+    // Its handler holds the thread until the gate opens.
+    let (closed, gate) = std::sync::mpsc::channel();
+    let spawn = Spawn {
+        mailbox: 8,
+        pinned: true,
+        ..Spawn::named("slow").accepts(Accepts::new().tells::<Number>())
+    };
+    let slow = there.spawn(spawn, move |_| Stuck(gate)).unwrap();
+    let mut taken = 0;
+    let refused = loop {
+        match slow.tell(Number(taken)) {
+            Ok(()) => taken += 1,
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(refused, TellError::Full);
+    assert!((8..=9).contains(&taken), "8 in the mailbox, one in the handler at most: {taken}");
+    let pid = here.resolve(&name("slow", &there), SOON).await.unwrap();
+    for number in 0..20 {
+        here.tell(pid, Number(number)).unwrap();
+    }
+    let dropped = || there.metrics().dropped_for(DropReason::MailboxFull);
+    until("the overrun is dropped", || (19..=20).contains(&dropped())).await;
+    let told = || here.metrics().undelivered.iter().map(|(_, count)| count).sum::<u64>();
+    until("its sender is told", || told() == dropped()).await;
+    drop(closed);
+    until("the rest is handled", || there.metrics().queued == 0).await;
+    at_rest(&there.metrics());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn lp_01_ten_thousand_actors_count_in_order_and_no_two_handlers_of_one_overlap() {
+    const ACTORS: u64 = 10_000;
+    const EACH: u64 = 20;
+    let node = Node::start(NodeConfig { threads: 4, ..NodeConfig::default() }).await.unwrap();
+    let (wrong, handled) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
+    let actors: Vec<Handle<Sequence>> = (0..ACTORS)
+        .map(|_| {
+            let (wrong, handled) = (Arc::clone(&wrong), Arc::clone(&handled));
+            let make = |_: &mut _| Sequence { wrong, handled, ..Sequence::default() };
+            node.spawn(Spawn { mailbox: 64, ..Spawn::default() }, make).unwrap()
+        })
+        .collect();
+    for number in 0..EACH {
+        for actor in &actors {
+            actor.tell(Number(number)).unwrap();
+        }
+    }
+    until("all are handled", || handled.load(SeqCst) == ACTORS * EACH).await;
+    assert_eq!(wrong.load(SeqCst), 0);
+    until("all is booked", || node.metrics().delivered == ACTORS * EACH).await;
+    at_rest(&node.metrics());
+    assert_eq!(node.metrics().actors, ACTORS + 1, "and the one named flow");
+}
+
+#[tokio::test]
+async fn what_was_handed_over_and_never_confirmed_is_booked_when_the_connection_ends() {
+    use std::io::Read;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    // A listener of our own that shakes hands and then says nothing: no heartbeat confirms anything.
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let here = Node::start(dialling()).await.unwrap();
+    let at: libactor::Name = format!("x@{}", listener.local_addr().unwrap()).parse().unwrap();
+    for number in 0..10 {
+        here.tell(&at, Number(number)).unwrap();
+    }
+    let (mut stream, _) = listener.accept().await.unwrap();
+    crate::bad_peers::shake_hands_as_listener(&mut stream).await;
+    let mut bytes = vec![0; 64 << 10];
+    let read = soon("the ten", stream.read(&mut bytes)).await.unwrap();
+    assert!((&bytes[..read]).bytes().count() > 10 * 108);
+    until("handed over", || here.metrics().handed == 10).await;
+    assert_eq!(here.metrics().unconfirmed, 0);
+    stream.shutdown().await.unwrap();
+    until("booked", || here.metrics().unconfirmed == 10).await;
+    at_rest(&here.metrics());
+}

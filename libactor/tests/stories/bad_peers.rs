@@ -1,0 +1,235 @@
+//! Bad peers: each is refused in words and counted, and the node stays up.
+
+use libactor::session::{self, Greeting, Hello, Proof, Verdict};
+use libactor::wire::{self, MAGIC};
+use libactor::{AskError, Metrics, Node, NodeConfig, RefusalKind, Secret};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use crate::cast::*;
+
+async fn node() -> Node {
+    let node = Node::start(listening()).await.unwrap();
+    Counter::spawn(&node, "counter");
+    node
+}
+
+/// It still serves others.
+async fn is_up(node: &Node) {
+    let other = Node::start(NodeConfig { secret: node.config().secret.clone(), ..dialling() })
+        .await
+        .unwrap();
+    assert_eq!(other.ask(name("counter", node), Sum, SOON).await.unwrap().0, 0);
+}
+
+fn framed<T: Serialize>(value: &T) -> Vec<u8> {
+    let bytes = wire::encode(value, 1024).unwrap();
+    let mut out = u16::try_from(bytes.len()).unwrap().to_le_bytes().to_vec();
+    out.extend(bytes);
+    out
+}
+
+async fn hear<T: DeserializeOwned>(stream: &mut TcpStream) -> T {
+    let length = stream.read_u16_le().await.unwrap();
+    let mut bytes = vec![0; usize::from(length)];
+    stream.read_exact(&mut bytes).await.unwrap();
+    wire::decode(&bytes).unwrap()
+}
+
+async fn hear_magic(stream: &mut TcpStream) {
+    let mut magic = [0; 8];
+    stream.read_exact(&mut magic).await.unwrap();
+    assert_eq!(magic, MAGIC);
+}
+
+fn hello() -> Hello {
+    Hello {
+        oldest: 1,
+        newest: 1,
+        node: 77,
+        incarnation: 78,
+        advertise: None,
+        secret: false,
+        window: u32::MAX,
+        nonce: [7; 32],
+    }
+}
+
+async fn dial(node: &Node) -> TcpStream {
+    TcpStream::connect(node.address().unwrap()).await.unwrap()
+}
+
+/// A connection that is through the handshake, by hand.
+async fn shake_hands(node: &Node) -> TcpStream {
+    let mut stream = dial(node).await;
+    stream.write_all(&[&MAGIC[..], &framed(&hello())].concat()).await.unwrap();
+    hear_magic(&mut stream).await;
+    let greeting: Greeting = hear(&mut stream).await;
+    let (proof, peer) = session::dialler_hears(&hello(), None, greeting);
+    peer.unwrap();
+    stream.write_all(&framed(&proof.unwrap())).await.unwrap();
+    assert_eq!(hear::<Verdict>(&mut stream).await, Verdict::Welcome);
+    stream
+}
+
+pub async fn shake_hands_as_listener(stream: &mut TcpStream) {
+    hear_magic(stream).await;
+    let theirs: Hello = hear(stream).await;
+    let (greeting, _) = session::listener_greets(&hello(), None, &theirs);
+    stream.write_all(&[&MAGIC[..], &framed(&greeting)].concat()).await.unwrap();
+    let proof: Proof = hear(stream).await;
+    let (verdict, _) = session::listener_judges(&hello(), None, &theirs, proof);
+    stream.write_all(&framed(&verdict.unwrap())).await.unwrap();
+}
+
+async fn refused(node: &Node, kind: RefusalKind) {
+    until("it is counted", || node.metrics().refused_for(kind) >= 1).await;
+    is_up(node).await;
+}
+
+/// What it is told before the connection ends.
+async fn last_words(stream: &mut TcpStream) -> String {
+    let mut bytes = Vec::new();
+    // A reset instead of an orderly end is an end too.
+    let _ = soon("the connection ends", stream.read_to_end(&mut bytes)).await;
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+#[tokio::test]
+async fn random_bytes_are_refused_in_words() {
+    let node = node().await;
+    let mut stream = dial(&node).await;
+    stream.write_all(&[0xEE; 64]).await.unwrap();
+    let said = last_words(&mut stream).await;
+    assert!(said.contains("not those of an actor connection"), "{said}");
+    refused(&node, RefusalKind::NotOurs).await;
+}
+
+#[tokio::test]
+async fn http_on_a_port_of_actors_is_refused_in_words_of_http() {
+    let node = node().await;
+    let mut stream = dial(&node).await;
+    stream.write_all(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
+    let said = last_words(&mut stream).await;
+    assert!(
+        said.starts_with("HTTP/1.1 400") && said.contains("this port serves actors only"),
+        "{said}"
+    );
+    refused(&node, RefusalKind::NotOurs).await;
+}
+
+#[tokio::test]
+async fn a_peer_that_never_speaks_is_let_go() {
+    let node = node().await;
+    let mut silent = dial(&node).await;
+    let mut halfway = dial(&node).await;
+    halfway.write_all(&MAGIC[..5]).await.unwrap();
+    last_words(&mut silent).await;
+    last_words(&mut halfway).await;
+    until("both are counted", || node.metrics().refused_for(RefusalKind::Silent) == 2).await;
+    is_up(&node).await;
+}
+
+#[tokio::test]
+async fn a_hello_that_is_too_long_or_garbled_is_refused() {
+    let node = node().await;
+    for bytes in [&[0xff_u8, 0xff][..], &[4, 0, 1, 2, 3, 4]] {
+        let mut stream = dial(&node).await;
+        stream.write_all(&[&MAGIC[..], bytes].concat()).await.unwrap();
+        last_words(&mut stream).await;
+    }
+    until("both are counted", || node.metrics().refused_for(RefusalKind::Garbled) == 2).await;
+    is_up(&node).await;
+}
+
+#[tokio::test]
+async fn a_peer_of_another_version_is_told_so() {
+    let node = node().await;
+    let future = NodeConfig { version: 9, oldest_version: 8, ..dialling() };
+    let other = Node::start(future).await.unwrap();
+    let asked = other.ask(name("counter", &node), Sum, SOON).await.unwrap_err();
+    assert!(
+        matches!(&asked, AskError::Unreachable(why) if why.contains("no common version")),
+        "{asked}"
+    );
+    refused(&node, RefusalKind::Version).await;
+}
+
+#[tokio::test]
+async fn wrong_and_missing_secrets_are_told_to_both_sides() {
+    let (right, wrong) = (Secret::new(&[b'a'; 32]).unwrap(), Secret::new(&[b'b'; 32]).unwrap());
+    let node = Node::start(NodeConfig { secret: Some(right), ..listening() }).await.unwrap();
+    Counter::spawn(&node, "counter");
+    for (secret, words) in [(Some(wrong), "another cluster secret"), (None, "no cluster secret")] {
+        let before = node.metrics();
+        let counted = |now: &Metrics, kind| now.refused_for(kind) - before.refused_for(kind) == 1;
+        let other = Node::start(NodeConfig { secret, ..dialling() }).await.unwrap();
+        let asked = other.ask(name("counter", &node), Sum, SOON).await.unwrap_err();
+        assert!(matches!(&asked, AskError::Unreachable(why) if why.contains(words)), "{asked}");
+        let both = || {
+            let now = node.metrics();
+            counted(&now, RefusalKind::Secret) || counted(&now, RefusalKind::ByPeer)
+        };
+        until("the listening side knows too", both).await;
+    }
+    is_up(&node).await;
+}
+
+#[tokio::test]
+async fn broken_frames_end_their_connection_only() {
+    let node = node().await;
+    let four_gib = [0xff, 0xff, 0xff, 0xff, 1, 3, 0, 0];
+    let no_lane = [4, 0, 0, 0, 9, 3, 0, 0];
+    let short = [6, 0, 0, 0, 1, 3, 0, 0, 1, 1];
+    for (bytes, words) in [(four_gib, "announces"), (no_lane, "lane 9")] {
+        let mut stream = shake_hands(&node).await;
+        stream.write_all(&bytes).await.unwrap();
+        let said = last_words(&mut stream).await;
+        assert!(said.contains(words), "{said}");
+    }
+    let mut stream = shake_hands(&node).await;
+    stream.write_all(&short).await.unwrap();
+    assert!(last_words(&mut stream).await.contains("ends inside its header"));
+    // A frame that never comes to its end, and a peer that leaves in the middle of it.
+    let mut stream = shake_hands(&node).await;
+    stream.write_all(&[200, 0, 0, 0, 1, 3, 0, 0, 1]).await.unwrap();
+    drop(stream);
+    until("all are gone", || node.metrics().lost == 4).await;
+    is_up(&node).await;
+}
+
+#[tokio::test]
+async fn a_peer_that_never_reads_costs_an_error_and_is_cut() {
+    let mut config = dialling();
+    config.timing.full = std::time::Duration::from_millis(300);
+    config.limits.window = u32::MAX;
+    let here = Node::start(config).await.unwrap();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let at: libactor::Name = format!("x@{}", listener.local_addr().unwrap()).parse().unwrap();
+    here.tell(&at, Number(0)).unwrap();
+    let (mut stream, _) = listener.accept().await.unwrap();
+    shake_hands_as_listener(&mut stream).await;
+    // Heartbeats keep it from being taken for dead; it just does not read.
+    let blob = libactor::Blob(vec![1; 100_000]);
+    let mut sent = 0;
+    let error = loop {
+        match here.tell(&at, Bytes(blob.clone())) {
+            Ok(()) => sent += 1,
+            Err(error) => break error,
+        }
+        assert!(sent < 1000, "100 MB and no error");
+    };
+    assert_eq!(error, libactor::TellError::Full);
+    let cut = || {
+        // It stays full: what little the kernel still takes is sent again.
+        let _ = here.tell(&at, Bytes(blob.clone()));
+        here.metrics().lost == 1
+    };
+    until("it is cut", cut).await;
+    until("all is booked", || here.metrics().queued == 0).await;
+    let now = here.metrics();
+    assert_eq!(now.balance().0, now.balance().1, "{now:?}");
+    assert!(now.unconfirmed > 0 && now.dropped_all() > 0, "{now:?}");
+}

@@ -1,0 +1,128 @@
+//! C dials B; B and A listen. A pid of A's is passed through B to C, and used from there.
+
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Child, Command, Stdio};
+use std::time::Instant;
+
+use libactor::{Address, AskError, Down, DownReason, Name, Node, Pid};
+
+use crate::cast::*;
+
+/// Not a test of its own: the process that is killed in the stories. Says where it listens, and lives until then.
+#[tokio::test]
+#[ignore = "started by the stories as a process of its own"]
+async fn a_process_to_kill() {
+    let node = Node::start(listening()).await.unwrap();
+    Counter::spawn(&node, "victim");
+    let mut out = std::io::stdout();
+    writeln!(out, "LISTENS {}", node.address().unwrap()).unwrap();
+    out.flush().unwrap();
+    let reading = tokio::task::spawn_blocking(|| std::io::stdin().lines().next().is_some());
+    let _ = reading.await;
+}
+
+struct Killed(Child);
+impl Drop for Killed {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn process() -> (Killed, Name) {
+    let mut child = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "three_nodes::a_process_to_kill", "--ignored", "--nocapture"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
+    let mut places =
+        lines.filter_map(|line| line.split_once("LISTENS ").map(|(_, at)| at.trim().to_owned()));
+    let place = places.next().expect("the process says where it listens");
+    (Killed(child), format!("victim@{place}").parse().unwrap())
+}
+
+/// A tells B who it is; C learns it from B.
+async fn introduce(b: &Node, c: &Node, victim: Pid) -> Pid {
+    let middle = name("middle", b);
+    b.tell(b.local("middle").unwrap(), Know(victim)).unwrap();
+    c.ask(&middle, Whom, SOON).await.unwrap().0.expect("B knows it")
+}
+
+#[tokio::test]
+async fn a_pid_passed_on_is_told_asked_linked_and_its_death_is_heard_once() {
+    let (mut a, victim) = process();
+    let b = Node::start(listening()).await.unwrap();
+    let c = Node::start(dialling()).await.unwrap();
+    Counter::spawn(&b, "middle");
+    let of_a = b.resolve(&victim, SOON).await.unwrap();
+    let of_a = introduce(&b, &c, of_a).await;
+    for number in 0..10 {
+        c.tell(of_a, Number(number)).unwrap();
+    }
+    assert_eq!(c.ask(of_a, Sum, SOON).await.unwrap().0, 10);
+    let (watcher_b, mut downs_b) = watch(&b, of_a).await;
+    let (watcher_c, mut downs_c) = watch(&c, of_a).await;
+    let (pending_b, pending_c) = (b.ask(of_a, Forever, SOON), c.ask(of_a, Forever, SOON));
+    c.ask(of_a, Sum, SOON).await.unwrap();
+    b.ask(of_a, Sum, SOON).await.unwrap();
+
+    let killed = Instant::now();
+    a.0.kill().unwrap();
+    let (pending_b, pending_c) =
+        soon("both fail", async { tokio::join!(pending_b, pending_c) }).await;
+    assert_eq!(pending_b.unwrap_err(), AskError::Down(DownReason::ConnectionLost));
+    assert_eq!(pending_c.unwrap_err(), AskError::Down(DownReason::ConnectionLost));
+    for (watcher, downs) in [(watcher_b, &mut downs_b), (watcher_c, &mut downs_c)] {
+        let down = soon("down", downs.recv()).await.unwrap();
+        assert_eq!(down, Down { pid: of_a, reason: DownReason::ConnectionLost });
+        watcher.stop();
+        assert!(soon("no more", downs.recv()).await.is_none(), "exactly one Down");
+    }
+    assert!(killed.elapsed() < SOON / 4, "at once, not at the deadline");
+}
+
+#[tokio::test]
+async fn an_actor_of_a_node_that_only_dials_is_reached_through_the_node_it_dialled() {
+    let b = Node::start(listening()).await.unwrap();
+    let (a, c) = (Node::start(dialling()).await.unwrap(), Node::start(dialling()).await.unwrap());
+    Counter::spawn(&b, "middle");
+    let (hidden, mut hears) = Counter::heard_by(&a, "hidden");
+    let middle: Address = name("middle", &b).into();
+    a.tell(&middle, Know(hidden.pid())).unwrap();
+    a.ask(&middle, Sum, SOON).await.unwrap();
+    let of_a = c.ask(&middle, Whom, SOON).await.unwrap().0.unwrap();
+    assert_eq!(of_a.via(), b.address(), "the way is part of the pid");
+    c.tell(of_a, Number(7)).unwrap();
+    assert_eq!(soon("told through B", hears.recv()).await, Some((7, None)));
+    assert_eq!(c.ask(of_a, Sum, SOON).await.unwrap().0, 1);
+    let (_watcher, mut downs) = watch(&c, of_a).await;
+    let (_other, mut others) = watch(&c, of_a).await;
+    let pending = c.ask(of_a, Forever, SOON);
+    c.ask(of_a, Sum, SOON).await.unwrap();
+    a.shutdown().await;
+    for downs in [&mut downs, &mut others] {
+        let down = soon("down", downs.recv()).await.unwrap();
+        assert_eq!(down.pid, of_a);
+    }
+    assert!(matches!(soon("it fails", pending).await, Err(AskError::Down(_))));
+    let none = c.ask(of_a, Sum, SOON).await.unwrap_err();
+    assert!(matches!(&none, AskError::Unreachable(why) if why.contains("no route")), "{none}");
+    let (_late, mut late) = watch(&c, of_a).await;
+    let down = soon("down", late.recv()).await.unwrap();
+    assert!(matches!(down.reason, DownReason::Unreachable(_)), "{down:?}");
+}
+
+#[tokio::test]
+async fn a_node_that_returns_is_another_life() {
+    let here = Node::start(dialling()).await.unwrap();
+    let (first, victim) = process();
+    let old = here.resolve(&victim, SOON).await.unwrap();
+    drop(first);
+    let (_second, victim) = process();
+    let new = here.resolve(&victim, SOON).await.unwrap();
+    assert_ne!((old.node(), old.incarnation()), (new.node(), new.incarnation()));
+    assert!(here.ask(old, Sum, SOON).await.is_err());
+    assert_eq!(here.ask(new, Sum, SOON).await.unwrap().0, 0);
+}

@@ -1,0 +1,378 @@
+//! Agents: how they join, how the master knows that they are there, and how it gives them up. How they come back is in
+//! `agents/returning.rs`.
+
+mod returning;
+mod unreachable;
+
+use libactor::{DownReason, Pid, Principal};
+use protocol::agent::{AgentInfo, AgentToMaster, MasterToAgent};
+use protocol::change::{AgentState, What};
+use protocol::ids::{AgentId, FrameworkId, TaskId};
+use protocol::time::Instant;
+use serde::{Deserialize, Serialize};
+
+use super::allocator::BookEntry;
+use super::authorize::{Action, authorize};
+use super::book::Book;
+use super::bugs::Bug;
+use super::registry::{AgentEntry, RegistryOperation};
+use super::{Effect, Master, Peer, Timer, Turn, validate};
+use returning::Return;
+
+/// An agent that the registry holds.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Agent {
+    pub(super) info: AgentInfo,
+    phase: Phase,
+    /// Counts the phases; timers and proposals of earlier ones are void.
+    pub(super) generation: u64,
+    /// Who last spoke for it. Another process of the same agent has none of its tasks.
+    last: Option<Pid>,
+    pub(super) book: Book,
+}
+
+/// `Recovered -> Returning -> Active <-> Disconnected -> Marking -> Unreachable -> Returning`; `Leaving -> gone`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+enum Phase {
+    /// Of an earlier reign, and not yet back.
+    Recovered,
+    /// There, and offered.
+    Active(Connection),
+    /// Its connection is lost; it may be back any moment.
+    Disconnected,
+    /// The registry is being told that it is unreachable.
+    Marking,
+    /// Written down as unreachable.
+    Unreachable,
+    /// It is back, and the registry is being told.
+    Returning(Box<Return>),
+    /// The registry is being told that it is gone.
+    Leaving,
+}
+
+/// A linked agent.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Connection {
+    pid: Pid,
+    /// Of the newest ping.
+    sequence: u64,
+    /// Pings in a row without an answer.
+    unanswered: u32,
+    contest: Option<Contest>,
+}
+
+/// Another process claims the agent's id: the holder is pinged, and keeps it if it answers.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Contest {
+    from: Pid,
+    sequence: u64,
+    since: Instant,
+}
+
+/// A new agent of which the registry is being told.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Joining {
+    agent: AgentId,
+    from: Pid,
+    info: AgentInfo,
+}
+
+impl Agent {
+    pub(super) fn recovered(entry: &AgentEntry) -> Self {
+        let phase = match entry.unreachable {
+            None => Phase::Recovered,
+            Some(_) => Phase::Unreachable,
+        };
+        Self::of(entry.info.clone(), phase)
+    }
+
+    fn of(info: AgentInfo, phase: Phase) -> Self {
+        let book = Book::of(info.resources.clone());
+        Self { info, phase, generation: 0, last: None, book }
+    }
+
+    pub(super) fn is_active(&self) -> bool {
+        matches!(self.phase, Phase::Active(_))
+    }
+
+    pub(super) fn is_recovered(&self) -> bool {
+        matches!(self.phase, Phase::Recovered)
+    }
+
+    /// Whether its tasks may be anywhere between running and gone.
+    pub(super) fn is_unreachable(&self) -> bool {
+        matches!(self.phase, Phase::Unreachable)
+    }
+
+    /// Whom to tell, if it is there.
+    pub(super) fn pid(&self) -> Option<Pid> {
+        match &self.phase {
+            Phase::Active(connection) => Some(connection.pid),
+            Phase::Recovered | Phase::Disconnected | Phase::Marking | Phase::Unreachable => None,
+            Phase::Returning(_) | Phase::Leaving => None,
+        }
+    }
+
+    pub(super) fn state(&self) -> AgentState {
+        match &self.phase {
+            Phase::Recovered => AgentState::Recovered,
+            Phase::Active(_) => AgentState::Active,
+            Phase::Disconnected | Phase::Marking | Phase::Returning(_) => AgentState::Disconnected,
+            Phase::Unreachable => AgentState::Unreachable,
+            Phase::Leaving => AgentState::Gone,
+        }
+    }
+
+    fn enter(&mut self, phase: Phase) -> u64 {
+        self.phase = phase;
+        self.generation += 1;
+        self.generation
+    }
+}
+
+impl Master {
+    /// The index of all that agents say.
+    pub(super) fn hear_agent(
+        &mut self,
+        turn: &mut Turn,
+        from: Pid,
+        principal: Principal,
+        message: AgentToMaster,
+    ) {
+        match message {
+            AgentToMaster::Register { nonce, info } => {
+                self.on_register(turn, from, principal, nonce, info);
+            }
+            AgentToMaster::Reregister { agent, info, tasks, executors, frameworks, epoch } => {
+                let back = Return { from, info, tasks, executors, frameworks, epoch };
+                self.on_reregister(turn, principal, &agent, back);
+            }
+            AgentToMaster::Pong { sequence } => self.on_pong(turn, from, sequence),
+            AgentToMaster::Updated { status, latest } => {
+                if let Some(agent) = self.agent_of(from) {
+                    self.on_updated(turn, &agent, from, status, latest);
+                }
+            }
+            AgentToMaster::ExecutorEnded { framework, executor, container: _, exit } => {
+                if let Some(agent) = self.agent_of(from) {
+                    self.on_executor_ended(turn, &agent, &framework, &executor, exit);
+                }
+            }
+            AgentToMaster::FromExecutor { framework, executor, data } => {
+                if let Some(agent) = self.agent_of(from) {
+                    self.on_from_executor(turn, agent, &framework, executor, data);
+                }
+            }
+            AgentToMaster::EpochRefused { epoch, seen } => {
+                if seen > self.epoch() {
+                    let reason = format!(
+                        "an agent that saw epoch {seen} refused a command of epoch {epoch}"
+                    );
+                    turn.effects.push(Effect::StepDown { reason });
+                }
+            }
+            AgentToMaster::Unregister => self.on_unregister(turn, from, principal),
+        }
+    }
+
+    /// The active agent that this pid speaks for.
+    fn agent_of(&self, from: Pid) -> Option<AgentId> {
+        match self.peers.get(&from)? {
+            Peer::Agent(agent) => Some(agent.clone()),
+            Peer::Framework(_) => None,
+        }
+    }
+
+    fn refuse_agent(&self, turn: &mut Turn, to: Pid, reason: String) {
+        turn.tell_agent(to, MasterToAgent::Refused { epoch: self.epoch(), reason });
+    }
+
+    /// An agent repeats `Register` until it is answered, so a repeat is normal; its nonce tells.
+    fn on_register(
+        &mut self,
+        turn: &mut Turn,
+        from: Pid,
+        principal: Principal,
+        nonce: u64,
+        info: AgentInfo,
+    ) {
+        if let Some(agent) = self.agent_nonces.get(&nonce).cloned() {
+            return self.on_reregister(turn, principal, &agent, Return::of_nothing(from, info));
+        }
+        if let Some(joining) = self.joining.get_mut(&nonce) {
+            joining.from = from;
+            return;
+        }
+        let allowed = authorize(principal, Action::JoinAsAgent, &info.at.listens);
+        if let Err(refused) = allowed {
+            return self.refuse_agent(turn, from, refused.to_string());
+        }
+        if let Err(refusal) = validate::agent(&info, &self.config) {
+            return self.refuse_agent(turn, from, refusal.to_string());
+        }
+        if !self.make_room_for_agent(turn) {
+            let reason =
+                format!("the cluster has {} agents, as many as it may", self.config.agents_max);
+            return self.refuse_agent(turn, from, reason);
+        }
+        let number = self.agents_numbered;
+        self.agents_numbered += 1;
+        let agent = AgentId::new(format!("{}-S{number}", self.registry.cluster));
+        turn.write(RegistryOperation::AdmitAgent {
+            agent: agent.clone(),
+            number: self.agents_numbered,
+            nonce,
+            info: info.clone(),
+        });
+        if self.config.bugs.has(Bug::RegistryToldBeforeWritten) {
+            self.tell_registered(turn, &agent, from);
+        }
+        self.joining.insert(nonce, Joining { agent, from, info });
+    }
+
+    /// Greeted only now: a master that restarts must still know every agent it has greeted.
+    pub(super) fn on_agent_admitted(&mut self, turn: &mut Turn, id: &AgentId, nonce: u64) {
+        let Some(Joining { from, info, .. }) = self.joining.remove(&nonce) else { return };
+        self.agents.insert(id.clone(), Agent::of(info, Phase::Disconnected));
+        self.agent_nonces.insert(nonce, id.clone());
+        self.connect(turn, id, from);
+        self.open_book(turn, id);
+    }
+
+    /// From here on the agent is told what to do, and heard.
+    fn connect(&mut self, turn: &mut Turn, id: &AgentId, pid: Pid) {
+        let Some(agent) = self.agents.get_mut(id) else { return };
+        let connection = Connection { pid, sequence: 0, unanswered: 0, contest: None };
+        let generation = agent.enter(Phase::Active(connection));
+        agent.last = Some(pid);
+        self.peers.insert(pid, Peer::Agent(id.clone()));
+        turn.effects.push(Effect::Link(pid));
+        self.tell_registered(turn, id, pid);
+        turn.start(Timer::Ping { agent: id.clone(), generation }, self.config.ping_every);
+    }
+
+    fn tell_registered(&self, turn: &mut Turn, id: &AgentId, pid: Pid) {
+        let message = MasterToAgent::Registered {
+            epoch: self.epoch(),
+            agent: id.clone(),
+            cluster: self.registry.cluster.clone(),
+            master: self.identity.clone(),
+            ping_every: self.config.ping_every,
+            silent_after: self.config.agent_timeout(),
+        };
+        turn.tell_agent(pid, message);
+    }
+
+    /// From here on the agent's resources are offered.
+    fn open_book(&mut self, turn: &mut Turn, id: &AgentId) {
+        let allocated = self.holders_on(id);
+        let Some(agent) = self.agents.get(id) else { return };
+        turn.what.push(What::Agent {
+            agent: id.clone(),
+            info: agent.info.clone(),
+            state: AgentState::Active,
+        });
+        turn.books.insert(id.clone());
+        turn.entries.push(BookEntry::Agent {
+            agent: id.clone(),
+            generation: agent.generation,
+            hostname: agent.info.at.hostname.clone(),
+            attributes: agent.info.attributes.clone(),
+            total: agent.info.resources.clone(),
+            allocated,
+        });
+    }
+
+    pub(super) fn on_ping_due(&mut self, turn: &mut Turn, id: &AgentId, generation: u64) {
+        let Some(agent) = self.agents.get(id) else { return };
+        if !self.counts(generation, agent.generation) {
+            return;
+        }
+        let (epoch, lost) = (self.epoch(), self.config.ping_misses_max);
+        let Some(Agent { phase: Phase::Active(connection), .. }) = self.agents.get_mut(id) else {
+            return;
+        };
+        if connection.unanswered >= lost {
+            return self.mark_unreachable(turn, id);
+        }
+        connection.unanswered += 1;
+        connection.sequence += 1;
+        let (pid, sequence) = (connection.pid, connection.sequence);
+        turn.tell_agent(pid, MasterToAgent::Ping { epoch, sequence });
+        self.ask_for_late_launches(turn, id, pid);
+        turn.start(Timer::Ping { agent: id.clone(), generation }, self.config.ping_every);
+    }
+
+    /// A launch may be lost without anybody's knowing, as a counted drop: the agent is asked for those of which it should
+    /// have said something by now.
+    fn ask_for_late_launches(&self, turn: &mut Turn, id: &AgentId, pid: Pid) {
+        let Some(agent) = self.agents.get(id) else { return };
+        let late = |(framework, task): &&(FrameworkId, TaskId)| {
+            self.task(framework, task).is_some_and(|task| {
+                task.is_staging()
+                    && turn.now.steady.since(task.launched_at) >= self.config.ping_every
+            })
+        };
+        let tasks: Vec<_> = agent.book.tasks.iter().filter(late).cloned().collect();
+        if !tasks.is_empty() {
+            turn.tell_agent(pid, MasterToAgent::Reconcile { epoch: self.epoch(), tasks });
+        }
+    }
+
+    fn on_pong(&mut self, turn: &mut Turn, from: Pid, sequence: u64) {
+        let Some(id) = self.agent_of(from) else { return };
+        let Some(Agent { phase: Phase::Active(connection), .. }) = self.agents.get_mut(&id) else {
+            return;
+        };
+        connection.unanswered = 0;
+        if let Some(contest) = connection.contest.take_if(|contest| sequence >= contest.sequence) {
+            let reason = format!(
+                "agent {id} is already here, and its process lives: give this one a work directory of its own"
+            );
+            self.refuse_agent(turn, contest.from, reason);
+        }
+    }
+
+    /// Its tasks are thought to run on; nothing of it is offered until it is back.
+    pub(super) fn on_agent_down(
+        &mut self,
+        turn: &mut Turn,
+        id: &AgentId,
+        pid: Pid,
+        _: &DownReason,
+    ) {
+        let Some(agent) = self.agents.get_mut(id).filter(|agent| agent.pid() == Some(pid)) else {
+            return;
+        };
+        let generation = agent.enter(Phase::Disconnected);
+        if !self.config.bugs.has(Bug::OfferNotRescindedOnAgentLoss) {
+            self.rescind_all_of_agent(turn, id);
+        }
+        turn.entries.push(BookEntry::AgentInactive { agent: id.clone() });
+        turn.agent_state(id, AgentState::Disconnected);
+        let timer = Timer::AgentReturn { agent: id.clone(), generation };
+        turn.start(timer, self.config.agent_reregister_timeout);
+    }
+
+    /// The agent says that it goes, with all its tasks ended.
+    fn on_unregister(&mut self, turn: &mut Turn, from: Pid, principal: Principal) {
+        let Some(id) = self.agent_of(from) else { return };
+        if let Err(refused) = authorize(principal, Action::RemoveAgent, id.as_str()) {
+            return self.refuse_agent(turn, from, refused.to_string());
+        }
+        self.disconnect(turn, &id);
+        if let Some(agent) = self.agents.get_mut(&id) {
+            agent.enter(Phase::Leaving);
+            turn.write(RegistryOperation::RemoveAgent { agent: id });
+        }
+    }
+
+    /// An active agent is active no more, by the master's own decision.
+    fn disconnect(&mut self, turn: &mut Turn, id: &AgentId) {
+        let Some(pid) = self.agents.get(id).and_then(Agent::pid) else { return };
+        self.peers.remove(&pid);
+        turn.effects.push(Effect::Unlink(pid));
+        self.rescind_all_of_agent(turn, id);
+        turn.entries.push(BookEntry::AgentInactive { agent: id.clone() });
+    }
+}

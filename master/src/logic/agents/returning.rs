@@ -1,0 +1,258 @@
+//! Agents that come back: who may speak for an agent id, and how what the agent knows and what the master knows become
+//! one.
+
+use std::collections::BTreeSet;
+
+use libactor::{Pid, Principal};
+use protocol::agent::{AgentInfo, ExecutorReport, MasterToAgent};
+use protocol::framework::FrameworkInfo;
+use protocol::ids::AgentId;
+use protocol::task::{Reason, TaskReport, TaskState};
+use serde::{Deserialize, Serialize};
+
+use super::{Agent, Connection, Contest, Phase};
+use crate::logic::authorize::{Action, authorize};
+use crate::logic::bugs::Bug;
+use crate::logic::registry::RegistryOperation;
+use crate::logic::{Effect, Master, TaskKey, Turn, validate};
+
+/// What an agent said when it came back.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(in crate::logic) struct Return {
+    pub(in crate::logic) from: Pid,
+    pub(in crate::logic) info: AgentInfo,
+    pub(in crate::logic) tasks: Vec<TaskReport>,
+    pub(in crate::logic) executors: Vec<ExecutorReport>,
+    pub(in crate::logic) frameworks: Vec<FrameworkInfo>,
+    pub(in crate::logic) epoch: u64,
+}
+
+impl Return {
+    /// Of an agent that was admitted and never heard of it.
+    pub(super) fn of_nothing(from: Pid, info: AgentInfo) -> Self {
+        Self {
+            from,
+            info,
+            tasks: Vec::new(),
+            executors: Vec::new(),
+            frameworks: Vec::new(),
+            epoch: 0,
+        }
+    }
+}
+
+/// What to do about a return.
+enum Answer {
+    /// It is answered when a write or a contest is over, or it was overtaken.
+    Wait,
+    /// A repeat of what was answered.
+    Repeat,
+    /// Another process holds the id.
+    Contest,
+    /// Welcome.
+    Back,
+}
+
+impl Master {
+    pub(super) fn on_reregister(
+        &mut self,
+        turn: &mut Turn,
+        principal: Principal,
+        id: &AgentId,
+        back: Return,
+    ) {
+        if back.epoch > self.epoch() {
+            let reason = format!("agent {id} has seen epoch {}", back.epoch);
+            return turn.effects.push(Effect::StepDown { reason });
+        }
+        if let Err(refused) = authorize(principal, Action::JoinAsAgent, id.as_str()) {
+            return self.refuse_agent(turn, back.from, refused.to_string());
+        }
+        if let Err(refusal) = validate::agent(&back.info, &self.config) {
+            return self.refuse_agent(turn, back.from, refusal.to_string());
+        }
+        let Some(agent) = self.agents.get(id) else {
+            let reason = format!(
+                "agent {id} is not known to cluster {}: it was removed, or its work directory is another cluster's",
+                self.registry.cluster
+            );
+            return self.refuse_agent(turn, back.from, reason);
+        };
+        let answer = match &agent.phase {
+            Phase::Active(connection) if connection.pid == back.from => Answer::Repeat,
+            Phase::Active(_) => Answer::Contest,
+            Phase::Marking | Phase::Leaving => Answer::Wait,
+            Phase::Returning(_) => Answer::Wait,
+            Phase::Recovered | Phase::Disconnected | Phase::Unreachable => Answer::Back,
+        };
+        match answer {
+            Answer::Wait => {
+                if let Some(Agent { phase: Phase::Returning(earlier), .. }) =
+                    self.agents.get_mut(id)
+                {
+                    **earlier = back;
+                }
+            }
+            Answer::Repeat => {
+                self.tell_registered(turn, id, back.from);
+                self.reconcile_agent(turn, id, &back, true);
+            }
+            Answer::Contest => self.on_contest(turn, id, back),
+            Answer::Back => self.take_back(turn, id, back),
+        }
+    }
+
+    /// The holder of the id is asked whether it lives; the claimant repeats itself and is answered then. A holder that
+    /// says nothing in time has lost.
+    fn on_contest(&mut self, turn: &mut Turn, id: &AgentId, back: Return) {
+        let (epoch, now) = (self.epoch(), turn.now.steady);
+        let Some(Agent { phase: Phase::Active(holder), .. }) = self.agents.get_mut(id) else {
+            return;
+        };
+        let Connection { pid, sequence, contest, .. } = holder;
+        match contest {
+            Some(contest) if contest.from == back.from => {
+                if now.since(contest.since) >= self.config.contest_timeout {
+                    self.disconnect(turn, id);
+                    if let Some(agent) = self.agents.get_mut(id) {
+                        agent.enter(Phase::Disconnected);
+                    }
+                    self.take_back(turn, id, back);
+                }
+            }
+            Some(_) | None => {
+                *sequence += 1;
+                *contest = Some(Contest { from: back.from, sequence: *sequence, since: now });
+                let (pid, sequence) = (*pid, *sequence);
+                turn.tell_agent(pid, MasterToAgent::Ping { epoch, sequence });
+            }
+        }
+    }
+
+    /// Written first, if the registry says otherwise.
+    fn take_back(&mut self, turn: &mut Turn, id: &AgentId, back: Return) {
+        let written = self.registry.agents.get(id);
+        if written.is_some_and(|entry| entry.unreachable.is_none() && entry.info == back.info) {
+            return self.welcome_back(turn, id, &back);
+        }
+        turn.write(RegistryOperation::MarkReachable { agent: id.clone(), info: back.info.clone() });
+        if self.config.bugs.has(Bug::RegistryToldBeforeWritten) {
+            self.tell_registered(turn, id, back.from);
+        }
+        if let Some(agent) = self.agents.get_mut(id) {
+            agent.enter(Phase::Returning(Box::new(back)));
+        }
+    }
+
+    pub(in crate::logic) fn on_reachable_written(&mut self, turn: &mut Turn, id: &AgentId) {
+        let Some(agent) = self.agents.get_mut(id) else { return };
+        if !matches!(agent.phase, Phase::Returning(_)) {
+            return;
+        }
+        if let Phase::Returning(back) = std::mem::replace(&mut agent.phase, Phase::Disconnected) {
+            self.take_back(turn, id, *back);
+        }
+    }
+
+    fn welcome_back(&mut self, turn: &mut Turn, id: &AgentId, back: &Return) {
+        let Some(agent) = self.agents.get_mut(id) else { return };
+        let same_process = agent.last == Some(back.from);
+        agent.info = back.info.clone();
+        agent.book.total = back.info.resources.clone();
+        self.connect(turn, id, back.from);
+        self.reconcile_agent(turn, id, back, same_process);
+        self.open_book(turn, id);
+    }
+
+    /// Both ways: what the agent has is learned; what it does not have has ended, unless a launch may still be on its way
+    /// to the very same process.
+    fn reconcile_agent(
+        &mut self,
+        turn: &mut Turn,
+        id: &AgentId,
+        back: &Return,
+        same_process: bool,
+    ) {
+        let frameworks = back.frameworks.iter().map(|f| &f.framework).collect::<BTreeSet<_>>();
+        for info in &back.frameworks {
+            self.learn_framework(turn, info);
+        }
+        self.learn_executors(turn, id, &back.executors);
+        for report in &back.tasks {
+            self.learn_task(turn, id, back.from, report);
+        }
+        self.end_what_is_missing(turn, id, back, same_process);
+        self.drop_missing_executors(turn, id, &back.executors);
+        let used = self.used_on(id);
+        if let Some(agent) = self.agents.get_mut(id) {
+            agent.book.used = used;
+            turn.books.insert(id.clone());
+        }
+        for framework in frameworks {
+            if self.frameworks.get(framework).is_none_or(|known| known.is_removed()) {
+                let (epoch, framework) = (self.epoch(), framework.clone());
+                turn.tell_agent(back.from, MasterToAgent::ShutdownFramework { epoch, framework });
+            }
+        }
+    }
+
+    fn learn_executors(&mut self, turn: &mut Turn, id: &AgentId, reports: &[ExecutorReport]) {
+        for ExecutorReport { framework, spec, container: _ } in reports {
+            if validate::resources("an executor", &spec.resources).is_err() {
+                continue;
+            }
+            if let Some(role) =
+                self.frameworks.get(framework).and_then(|f| f.info.roles.first().cloned())
+            {
+                self.book_executor(turn, id, framework, spec, &role);
+            }
+        }
+    }
+
+    fn drop_missing_executors(
+        &mut self,
+        turn: &mut Turn,
+        id: &AgentId,
+        reports: &[ExecutorReport],
+    ) {
+        let has = reports.iter().map(|r| (&r.framework, &r.spec.executor)).collect::<BTreeSet<_>>();
+        let Some(agent) = self.agents.get(id) else { return };
+        let booked = agent.book.executors.keys().filter(|(f, e)| !has.contains(&(f, e))).cloned();
+        for (framework, executor) in booked.collect::<Vec<_>>() {
+            // A launch of its tasks is on its way, and will start it.
+            if !self.has_tasks(id, &framework, &executor) {
+                self.unbook_executor(turn, id, &framework, &executor);
+            }
+        }
+    }
+
+    fn end_what_is_missing(
+        &mut self,
+        turn: &mut Turn,
+        id: &AgentId,
+        back: &Return,
+        same_process: bool,
+    ) {
+        let has = back.tasks.iter().map(|r| (&r.framework, &r.spec.task)).collect::<BTreeSet<_>>();
+        let Some(agent) = self.agents.get(id) else { return };
+        let missing: Vec<TaskKey> =
+            agent.book.tasks.iter().filter(|(f, t)| !has.contains(&(f, t))).cloned().collect();
+        let mut asked = Vec::new();
+        for (framework, task) in missing {
+            let Some(known) = self.task(&framework, &task) else { continue };
+            if known.state.is_end() {
+                self.forget(turn, &framework, &task);
+            } else if same_process {
+                asked.push((framework, task));
+            } else {
+                let state = if known.is_staging() { TaskState::Dropped } else { TaskState::Lost };
+                let message = format!("agent {id} came back without it");
+                self.end_task(turn, &framework, &task, state, Reason::AgentRestarted, message);
+            }
+        }
+        if !asked.is_empty() {
+            let message = MasterToAgent::Reconcile { epoch: self.epoch(), tasks: asked };
+            turn.tell_agent(back.from, message);
+        }
+    }
+}

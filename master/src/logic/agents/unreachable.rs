@@ -1,0 +1,115 @@
+//! Agents that are given up: not back in time, silent, or gone for good.
+
+use protocol::change::AgentState;
+use protocol::framework::MasterToFramework;
+use protocol::ids::{AgentId, FrameworkId};
+use protocol::task::{Reason, TaskState};
+use std::collections::BTreeSet;
+
+use super::{Agent, Phase};
+use crate::logic::allocator::BookEntry;
+use crate::logic::bugs::Bug;
+use crate::logic::registry::RegistryOperation;
+use crate::logic::{Effect, Master, TaskKey, Turn};
+
+impl Master {
+    pub(in crate::logic) fn on_agent_not_back(
+        &mut self,
+        turn: &mut Turn,
+        id: &AgentId,
+        generation: u64,
+    ) {
+        let Some(agent) = self.agents.get(id) else { return };
+        if self.counts(generation, agent.generation) {
+            self.mark_unreachable(turn, id);
+        }
+    }
+
+    /// Written before anybody is told.
+    pub(super) fn mark_unreachable(&mut self, turn: &mut Turn, id: &AgentId) {
+        let Some(agent) = self.agents.get_mut(id) else { return };
+        match agent.phase {
+            Phase::Recovered | Phase::Disconnected | Phase::Active(_) => {}
+            Phase::Marking | Phase::Unreachable | Phase::Returning(_) | Phase::Leaving => return,
+        }
+        if let Some(pid) = agent.pid() {
+            if self.config.bugs.has(Bug::UnreachableKeepsOffers) {
+                self.peers.remove(&pid);
+                turn.effects.push(Effect::Unlink(pid));
+                turn.entries.push(BookEntry::AgentInactive { agent: id.clone() });
+            } else {
+                self.disconnect(turn, id);
+            }
+            turn.agent_state(id, AgentState::Disconnected);
+        }
+        if let Some(agent) = self.agents.get_mut(id) {
+            agent.enter(Phase::Marking);
+        }
+        let at = turn.now.wall;
+        turn.write(RegistryOperation::MarkUnreachable { agent: id.clone(), at });
+    }
+
+    pub(in crate::logic) fn on_unreachable_written(&mut self, turn: &mut Turn, id: &AgentId) {
+        let Some(agent) = self.agents.get_mut(id) else { return };
+        if !matches!(agent.phase, Phase::Marking) {
+            return;
+        }
+        agent.enter(Phase::Unreachable);
+        let concerned = frameworks_on(agent);
+        let tasks: Vec<TaskKey> = agent.book.tasks.iter().cloned().collect();
+        turn.agent_state(id, AgentState::Unreachable);
+        for (framework, task) in tasks {
+            self.task_unreachable(turn, &framework, &task);
+        }
+        self.tell_agent_lost(turn, id, concerned);
+    }
+
+    fn tell_agent_lost(&self, turn: &mut Turn, id: &AgentId, concerned: BTreeSet<FrameworkId>) {
+        for framework in concerned {
+            if let Some(pid) = self.scheduler(&framework) {
+                turn.tell_framework(pid, MasterToFramework::AgentLost(id.clone()));
+            }
+        }
+    }
+
+    /// The agent is gone, its tasks with it.
+    pub(in crate::logic) fn on_agent_removed(&mut self, turn: &mut Turn, id: &AgentId) {
+        let Some(agent) = self.agents.get(id) else { return };
+        let concerned = frameworks_on(agent);
+        let tasks: Vec<TaskKey> = agent.book.tasks.iter().cloned().collect();
+        let executors: Vec<_> = agent.book.executors.keys().cloned().collect();
+        for (framework, task) in tasks {
+            let message = format!("agent {id} is gone");
+            self.end_task(turn, &framework, &task, TaskState::Gone, Reason::AgentRemoved, message);
+        }
+        for (framework, executor) in executors {
+            self.unbook_executor(turn, id, &framework, &executor);
+        }
+        self.tell_agent_lost(turn, id, concerned);
+        self.agents.remove(id);
+        self.agent_nonces.retain(|_, agent| agent != id);
+        turn.agent_state(id, AgentState::Gone);
+    }
+
+    /// Whether one more agent may join. When the cluster is full, the one that has been unreachable longest goes.
+    pub(super) fn make_room_for_agent(&mut self, turn: &mut Turn) -> bool {
+        if self.agents.len() + self.joining.len() < self.config.agents_max {
+            return true;
+        }
+        let since = |id: &AgentId| self.registry.agents.get(id).and_then(|entry| entry.unreachable);
+        let away = self.agents.iter().filter(|(_, agent)| agent.is_unreachable());
+        let oldest = away.min_by_key(|(id, _)| since(id)).map(|(id, _)| id.clone());
+        let Some(agent) = oldest else { return false };
+        if let Some(entry) = self.agents.get_mut(&agent) {
+            entry.enter(Phase::Leaving);
+        }
+        turn.write(RegistryOperation::RemoveAgent { agent });
+        true
+    }
+}
+
+/// Those that have something on an agent.
+fn frameworks_on(agent: &Agent) -> BTreeSet<FrameworkId> {
+    let tasks = agent.book.tasks.iter().map(|(framework, _)| framework);
+    tasks.chain(agent.book.executors.keys().map(|(framework, _)| framework)).cloned().collect()
+}

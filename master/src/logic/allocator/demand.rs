@@ -1,0 +1,159 @@
+//! What a framework needs: everything that is free, or, if it states its demand, pieces in which so many tasks fit.
+
+use protocol::offer::{Constraint, Demand};
+use protocol::resources::{Milli, Resources};
+use serde::{Deserialize, Serialize};
+
+use super::Place;
+
+/// A framework's needs.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(super) enum Needs {
+    /// It takes whatever is offered.
+    #[default]
+    Everything,
+    /// It states its demand.
+    Stated(Vec<Need>),
+}
+
+/// One standing demand.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Need {
+    demand: Demand,
+    /// For so many of its tasks resources are proposed, offered, or accepted since the demand was stated.
+    promised: u32,
+}
+
+impl Need {
+    fn outstanding(&self) -> u32 {
+        self.demand.count.saturating_sub(self.promised)
+    }
+
+    fn is_for(&self, demand: &Demand) -> bool {
+        self.demand.each == demand.each && self.demand.constraints == demand.constraints
+    }
+}
+
+impl Needs {
+    pub(super) fn new(states_demand: bool) -> Self {
+        if states_demand { Self::Stated(Vec::new()) } else { Self::Everything }
+    }
+
+    pub(super) fn wants_offers(&self) -> bool {
+        match self {
+            Self::Everything => true,
+            Self::Stated(needs) => needs.iter().any(|need| need.outstanding() > 0),
+        }
+    }
+
+    /// Replaces the demand, but for what is under way. Whether something is wanted that was not wanted before.
+    pub(super) fn restate(&mut self, demand: Vec<Demand>, under_way: &[Demand]) -> bool {
+        let Self::Stated(needs) = self else { return false };
+        let news = demand.iter().any(|one| !needs.iter().any(|need| need.is_for(one)));
+        *needs = demand.into_iter().map(|demand| Need { demand, promised: 0 }).collect();
+        self.promise(under_way);
+        news
+    }
+
+    pub(super) fn promise(&mut self, promised: &[Demand]) {
+        let Self::Stated(needs) = self else { return };
+        for one in promised {
+            if let Some(need) = needs.iter_mut().find(|need| need.is_for(one)) {
+                need.promised = need.promised.saturating_add(one.count);
+            }
+        }
+    }
+
+    pub(super) fn take_back(&mut self, promised: &[Demand]) {
+        let Self::Stated(needs) = self else { return };
+        for one in promised {
+            if let Some(need) = needs.iter_mut().find(|need| need.is_for(one)) {
+                need.promised = need.promised.saturating_sub(one.count);
+            }
+        }
+    }
+
+    /// What of a place's free resources is to be offered, and for which demand.
+    pub(super) fn fit(&self, place: &Place) -> Option<(Resources, Vec<Demand>)> {
+        let needs = match self {
+            Self::Everything => return Some((place.free.clone(), Vec::new())),
+            Self::Stated(needs) => needs,
+        };
+        let mut left = place.free.clone();
+        let mut piece = Resources::none();
+        let mut promised = Vec::new();
+        for need in needs.iter().filter(|need| need.outstanding() > 0) {
+            if !need.demand.constraints.iter().all(|constraint| holds(constraint, place)) {
+                continue;
+            }
+            let count = times(&need.demand.each, &left).min(need.outstanding());
+            if count == 0 {
+                continue;
+            }
+            let all = multiplied(&need.demand.each, count);
+            let Some(rest) = left.checked_sub(&all) else { continue };
+            left = rest;
+            piece.add(&all);
+            promised.push(Demand { count, ..need.demand.clone() });
+        }
+        (!piece.is_empty()).then_some((piece, promised))
+    }
+}
+
+/// What of `promised` is not covered by what was used, which shrinks by what it covers.
+pub(super) fn not_covered(promised: &[Demand], used: &mut Resources) -> Vec<Demand> {
+    let mut unused = Vec::new();
+    for demand in promised {
+        let covered = times(&demand.each, used).min(demand.count);
+        if let Some(rest) = used.checked_sub(&multiplied(&demand.each, covered)) {
+            *used = rest;
+        }
+        if covered < demand.count {
+            unused.push(Demand { count: demand.count - covered, ..demand.clone() });
+        }
+    }
+    unused
+}
+
+/// How often `each` fits; numbered resources, such as certain ports, only once.
+fn times(each: &Resources, free: &Resources) -> u32 {
+    if each.is_empty() || !free.contains(each) {
+        return 0;
+    }
+    let fits = |resource: &protocol::resources::Resource| match resource.amount() {
+        Some(Milli(amount)) => free.scalar(&resource.name).0 / amount.max(1),
+        None => 1,
+    };
+    let count = each.iter().map(fits).min().unwrap_or(0);
+    u32::try_from(count.max(0)).unwrap_or(u32::MAX)
+}
+
+fn multiplied(each: &Resources, count: u32) -> Resources {
+    let mut all = Resources::none();
+    if count == 0 {
+        return all;
+    }
+    for resource in each.iter() {
+        match resource.amount() {
+            Some(Milli(amount)) => {
+                all =
+                    all.with_scalar(&resource.name, Milli(amount.saturating_mul(i64::from(count))));
+            }
+            None => all.add_one(resource.clone()),
+        }
+    }
+    all
+}
+
+fn holds(constraint: &Constraint, place: &Place) -> bool {
+    let is = |attribute: &str, value: &str| {
+        if attribute == "hostname" {
+            return place.hostname == value;
+        }
+        place.attributes.iter().any(|known| known.name == attribute && known.value == value)
+    };
+    match constraint {
+        Constraint::Is { attribute, value } => is(attribute, value),
+        Constraint::IsNot { attribute, value } => !is(attribute, value),
+    }
+}

@@ -1,0 +1,106 @@
+//! What master and allocator say to each other.
+
+use std::time::Duration;
+
+use protocol::ids::{AgentId, FrameworkId, Role};
+use protocol::offer::Demand;
+use protocol::resources::{Attribute, Resources};
+use serde::{Deserialize, Serialize};
+
+/// What the master tells the allocator, in the order in which it decided.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum BookEntry {
+    /// An agent is active under this generation; replaces all that was known of it, proposals for it among that.
+    Agent {
+        /// Which.
+        agent: AgentId,
+        /// Of the agent's entry.
+        generation: u64,
+        /// Its machine, for constraints.
+        hostname: String,
+        /// What its operator says of it, for constraints.
+        attributes: Vec<Attribute>,
+        /// All it has to give.
+        total: Resources,
+        /// Held by tasks and executors.
+        allocated: Vec<(FrameworkId, Role, Resources)>,
+    },
+    /// An agent is not offered any more; forget all of it.
+    AgentInactive {
+        /// Which.
+        agent: AgentId,
+    },
+    /// A framework takes offers from now on; replaces what was known of it, refusals among
+    /// that, but for what it holds.
+    Framework {
+        /// Which.
+        framework: FrameworkId,
+        /// The roles it acts for.
+        roles: Vec<Role>,
+        /// Whether it gets offers only for its demand.
+        states_demand: bool,
+        /// Its demand.
+        demand: Vec<Demand>,
+    },
+    /// A framework takes no offers; what it holds still counts.
+    FrameworkInactive {
+        /// Which.
+        framework: FrameworkId,
+    },
+    /// A framework's demand, stated anew.
+    Demand {
+        /// Whose.
+        framework: FrameworkId,
+        /// All of it.
+        demand: Vec<Demand>,
+    },
+    /// Forget what a framework refused, and whether it wants no offers.
+    Revived {
+        /// Which.
+        framework: FrameworkId,
+    },
+    /// A framework wants no offers.
+    Suppressed {
+        /// Which.
+        framework: FrameworkId,
+    },
+    /// These proposals are not offered: their agent's generation, or their framework's state, was an older one.
+    Returned(Vec<Proposal>),
+    /// The offers made of these proposals, all of one agent, framework and role, have ended.
+    Ended {
+        /// [`Proposal::number`]s.
+        proposals: Vec<u64>,
+        /// What of them went into use; the rest is free again.
+        used: Resources,
+        /// How long what is left is refused; zero: not at all.
+        refuse_for: Duration,
+    },
+    /// A task or executor has ended.
+    Released {
+        /// Where.
+        agent: AgentId,
+        /// Whose.
+        framework: FrameworkId,
+        /// Under which role.
+        role: Role,
+        /// What it held.
+        resources: Resources,
+    },
+}
+
+/// Resources that a framework might be offered.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Proposal {
+    /// Counts up from 1 in the life of an allocator.
+    pub number: u64,
+    /// Whose resources.
+    pub agent: AgentId,
+    /// Of the agent, when this was proposed.
+    pub generation: u64,
+    /// For whom.
+    pub framework: FrameworkId,
+    /// Under which role.
+    pub role: Role,
+    /// What.
+    pub resources: Resources,
+}

@@ -1,0 +1,195 @@
+//! What one agent has, what of it is used and what is offered. Only the master's logic writes it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use protocol::ids::{AgentId, ExecutorId, FrameworkId, Role, TaskId};
+use protocol::resources::Resources;
+use protocol::task::{ExecutorSpec, Run, TaskSpec};
+use serde::{Deserialize, Serialize};
+
+use super::allocator::BookEntry;
+use super::bugs::Bug;
+use super::{Master, TaskKey, Turn};
+
+/// One agent's book.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(super) struct Book {
+    pub(super) total: Resources,
+    /// Held by executors and by tasks that have not ended.
+    pub(super) used: Resources,
+    /// Held by open offers.
+    pub(super) offered: Resources,
+    /// Open offers, by number.
+    pub(super) offers: BTreeSet<u64>,
+    /// Tasks that are not ended and acknowledged.
+    pub(super) tasks: BTreeSet<TaskKey>,
+    /// Executors of frameworks' own; those of command tasks hold nothing of their own.
+    pub(super) executors: BTreeMap<(FrameworkId, ExecutorId), BookedExecutor>,
+}
+
+/// An executor in the book.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct BookedExecutor {
+    pub(super) spec: ExecutorSpec,
+    pub(super) role: Role,
+    /// Its end was reported while the book still had tasks in it: news of them is on its way, or a second life was
+    /// started by a launch that crossed the report. It leaves the book with its last task.
+    pub(super) ended: bool,
+}
+
+impl Book {
+    pub(super) fn of(total: Resources) -> Self {
+        Self { total, ..Self::default() }
+    }
+
+    /// What can be offered.
+    pub(super) fn free(&self) -> Resources {
+        let left = self.total.checked_sub(&self.used);
+        left.and_then(|left| left.checked_sub(&self.offered)).unwrap_or_default()
+    }
+
+    /// The executors of one framework.
+    pub(super) fn executors_of<'b>(
+        &'b self,
+        framework: &'b FrameworkId,
+    ) -> impl Iterator<Item = (&'b ExecutorId, &'b BookedExecutor)> {
+        self.executors.iter().filter(move |((f, _), _)| f == framework).map(|((_, e), b)| (e, b))
+    }
+}
+
+/// The executor that a task runs in: its own, of a command task, has the task's id.
+pub(super) fn executor_of(spec: &TaskSpec) -> ExecutorId {
+    match &spec.run {
+        Run::Command(_) => ExecutorId::new(spec.task.as_str()),
+        Run::Executor { executor, .. } => executor.executor.clone(),
+    }
+}
+
+impl Master {
+    /// Puts a framework's executor into an agent's book, if it is not there.
+    pub(super) fn book_executor(
+        &mut self,
+        turn: &mut Turn,
+        agent: &AgentId,
+        framework: &FrameworkId,
+        spec: &ExecutorSpec,
+        role: &Role,
+    ) {
+        let Some(entry) = self.agents.get_mut(agent) else { return };
+        let key = (framework.clone(), spec.executor.clone());
+        if let Some(known) = entry.book.executors.get_mut(&key) {
+            known.ended = false;
+            return;
+        }
+        entry.book.used.add(&spec.resources);
+        let booked = BookedExecutor { spec: spec.clone(), role: role.clone(), ended: false };
+        entry.book.executors.insert(key, booked);
+        if let Some(framework) = self.frameworks.get_mut(framework) {
+            framework.executors.insert((agent.clone(), spec.executor.clone()));
+        }
+        turn.books.insert(agent.clone());
+    }
+
+    /// Takes an executor out of its agent's book.
+    pub(super) fn unbook_executor(
+        &mut self,
+        turn: &mut Turn,
+        agent: &AgentId,
+        framework: &FrameworkId,
+        executor: &ExecutorId,
+    ) {
+        let Some(entry) = self.agents.get_mut(agent) else { return };
+        let Some(booked) = entry.book.executors.remove(&(framework.clone(), executor.clone()))
+        else {
+            return;
+        };
+        if let Some(entry) = self.frameworks.get_mut(framework) {
+            entry.executors.remove(&(agent.clone(), executor.clone()));
+        }
+        self.release(turn, agent, framework, &booked.role, &booked.spec.resources);
+    }
+
+    /// What a task or executor held is free again.
+    pub(super) fn release(
+        &mut self,
+        turn: &mut Turn,
+        agent: &AgentId,
+        framework: &FrameworkId,
+        role: &Role,
+        resources: &Resources,
+    ) {
+        if resources.is_empty() || !self.agents.contains_key(agent) {
+            return;
+        }
+        let twice = self.config.bugs.has(Bug::ResourcesReturnedTwice);
+        for _ in 0..=usize::from(twice) {
+            let left = self.agents.get(agent).and_then(|a| a.book.used.checked_sub(resources));
+            // An agent may report tasks that together hold one port twice. Then the sum is no guide: count anew.
+            let used = left.unwrap_or_else(|| self.used_on(agent));
+            let Some(entry) = self.agents.get_mut(agent) else { return };
+            entry.book.used = used;
+            if entry.is_active() {
+                turn.entries.push(BookEntry::Released {
+                    agent: agent.clone(),
+                    framework: framework.clone(),
+                    role: role.clone(),
+                    resources: resources.clone(),
+                });
+            }
+        }
+        turn.books.insert(agent.clone());
+    }
+
+    /// Counts what executors and tasks that have not ended hold on an agent.
+    pub(super) fn used_on(&self, agent: &AgentId) -> Resources {
+        let mut used = Resources::none();
+        for (_, _, resources) in self.holders_on(agent) {
+            used.add(&resources);
+        }
+        used
+    }
+
+    /// Who holds what on an agent, offers left out: one entry for each framework and role.
+    pub(super) fn holders_on(&self, agent: &AgentId) -> Vec<(FrameworkId, Role, Resources)> {
+        let Some(entry) = self.agents.get(agent) else { return Vec::new() };
+        let mut held: BTreeMap<(FrameworkId, Role), Resources> = BTreeMap::new();
+        for ((framework, _), booked) in &entry.book.executors {
+            let key = (framework.clone(), booked.role.clone());
+            held.entry(key).or_default().add(&booked.spec.resources);
+        }
+        for (framework, id) in &entry.book.tasks {
+            if let Some(task) = self.task(framework, id).filter(|task| !task.state.is_end()) {
+                let key = (framework.clone(), task.role.clone());
+                held.entry(key).or_default().add(&task.spec.resources);
+            }
+        }
+        held.into_iter().map(|((framework, role), all)| (framework, role, all)).collect()
+    }
+
+    /// Whether an executor has tasks that have not ended.
+    pub(super) fn has_tasks(
+        &self,
+        agent: &AgentId,
+        framework: &FrameworkId,
+        executor: &ExecutorId,
+    ) -> bool {
+        self.tasks_in(agent, framework, executor)
+            .into_iter()
+            .any(|id| self.task(framework, &id).is_some_and(|task| !task.state.is_end()))
+    }
+
+    /// The tasks of one executor.
+    pub(super) fn tasks_in(
+        &self,
+        agent: &AgentId,
+        framework: &FrameworkId,
+        executor: &ExecutorId,
+    ) -> Vec<TaskId> {
+        let Some(entry) = self.agents.get(agent) else { return Vec::new() };
+        let first = (framework.clone(), TaskId::new(""));
+        let all = entry.book.tasks.range(first..).take_while(|(f, _)| f == framework);
+        all.filter(|(f, id)| self.task(f, id).is_some_and(|task| task.executor == *executor))
+            .map(|(_, id)| id.clone())
+            .collect()
+    }
+}

@@ -1,0 +1,226 @@
+//! Subscribing: written, then told, with a snapshot of all that is known. The newest life of a scheduler wins.
+
+use std::time::Duration;
+
+use libactor::{Pid, Principal};
+use protocol::change::{FrameworkState, What};
+use protocol::framework::{Capability, FrameworkInfo, MasterToFramework};
+use protocol::ids::FrameworkId;
+use protocol::offer::Demand;
+use serde::{Deserialize, Serialize};
+
+use super::{Framework, Phase, SUPERSEDED_MAX};
+use crate::logic::allocator::BookEntry;
+use crate::logic::authorize::{Action, authorize};
+use crate::logic::bugs::Bug;
+use crate::logic::registry::RegistryOperation;
+use crate::logic::{Effect, Master, Peer, Timer, Turn, validate};
+
+/// A scheduler that wants to speak for a framework.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(in crate::logic) struct Subscription {
+    pub(in crate::logic) from: Pid,
+    pub(in crate::logic) nonce: u64,
+    pub(in crate::logic) info: FrameworkInfo,
+    pub(in crate::logic) demand: Vec<Demand>,
+}
+
+impl Master {
+    /// A scheduler repeats `Subscribe` until it is answered, so a repeat is normal; its nonce tells.
+    pub(super) fn on_subscribe(
+        &mut self,
+        turn: &mut Turn,
+        principal: Principal,
+        id: Option<FrameworkId>,
+        mut wish: Subscription,
+    ) {
+        if let Err(reason) = self.may_subscribe(principal, id.as_ref(), &wish) {
+            return turn.tell_framework(wish.from, MasterToFramework::Refused { reason });
+        }
+        let id = id.or_else(|| self.framework_nonces.get(&wish.nonce).cloned());
+        let Some(id) = id else { return self.admit_framework(turn, wish) };
+        wish.info.framework = id.clone();
+        if let Some(waiting) = self.subscribing.get_mut(&id) {
+            // What was written meanwhile is compared with this one then.
+            *waiting = wish;
+            return;
+        }
+        match self.frameworks.get(&id) {
+            None => {
+                let reason = if self.registry.removed.contains(&id) {
+                    format!("framework {id} was removed, and its id is not valid any more")
+                } else {
+                    format!("framework {id} is not known to cluster {}", self.registry.cluster)
+                };
+                turn.tell_framework(wish.from, MasterToFramework::Refused { reason });
+            }
+            Some(Framework { phase: Phase::Leaving { .. } | Phase::Removed, .. }) => {
+                let reason =
+                    format!("framework {id} was removed, and its id is not valid any more");
+                turn.tell_framework(wish.from, MasterToFramework::Refused { reason });
+            }
+            Some(known) if known.superseded.contains(&wish.nonce) => {
+                turn.tell_framework(wish.from, MasterToFramework::FailedOver);
+            }
+            Some(known) if known.info == wish.info => self.subscribe(turn, &id, wish),
+            Some(_) => {
+                let (nonce, info) = (wish.nonce, wish.info.clone());
+                self.subscribing.insert(id, wish);
+                turn.write(RegistryOperation::AdmitFramework { number: None, nonce, info });
+            }
+        }
+    }
+
+    fn may_subscribe(
+        &self,
+        principal: Principal,
+        id: Option<&FrameworkId>,
+        wish: &Subscription,
+    ) -> Result<(), String> {
+        let object = id.map_or(wish.info.name.as_str(), FrameworkId::as_str);
+        authorize(principal, Action::Subscribe, object).map_err(|refused| refused.to_string())?;
+        validate::framework(&wish.info, &self.config).map_err(|refusal| refusal.to_string())?;
+        validate::demand(&wish.demand, &self.config).map_err(|refusal| refusal.to_string())?;
+        match self.peers.get(&wish.from) {
+            Some(Peer::Framework(other)) if id.is_some_and(|id| id != other) => {
+                Err(format!("this scheduler already speaks for framework {other}"))
+            }
+            Some(Peer::Agent(agent)) => Err(format!("this actor already speaks for agent {agent}")),
+            Some(Peer::Framework(_)) | None => Ok(()),
+        }
+    }
+
+    fn admit_framework(&mut self, turn: &mut Turn, mut wish: Subscription) {
+        if self.frameworks.len() + self.subscribing.len() >= self.config.frameworks_max {
+            let max = self.config.frameworks_max;
+            let reason = format!("the cluster has {max} frameworks, as many as it may");
+            return turn.tell_framework(wish.from, MasterToFramework::Refused { reason });
+        }
+        let number = self.frameworks_numbered;
+        self.frameworks_numbered += 1;
+        let id = FrameworkId::new(format!("{}-{number:04}", self.registry.cluster));
+        wish.info.framework = id.clone();
+        turn.write(RegistryOperation::AdmitFramework {
+            number: Some(self.frameworks_numbered),
+            nonce: wish.nonce,
+            info: wish.info.clone(),
+        });
+        if self.config.bugs.has(Bug::RegistryToldBeforeWritten) {
+            self.tell_subscribed(turn, &id, wish.from);
+        }
+        self.framework_nonces.insert(wish.nonce, id.clone());
+        self.subscribing.insert(id, wish);
+    }
+
+    pub(in crate::logic) fn on_framework_admitted(
+        &mut self,
+        turn: &mut Turn,
+        nonce: u64,
+        info: FrameworkInfo,
+    ) {
+        let id = info.framework.clone();
+        let fresh = Framework::of(info.clone(), nonce, Phase::Recovered);
+        let framework = self.frameworks.entry(id.clone()).or_insert(fresh);
+        framework.info = info;
+        let Some(wish) = self.subscribing.remove(&id) else { return };
+        match framework.phase {
+            Phase::Leaving { .. } | Phase::Removed => {
+                let reason =
+                    format!("framework {id} was removed, and its id is not valid any more");
+                turn.tell_framework(wish.from, MasterToFramework::Refused { reason });
+            }
+            Phase::Recovered | Phase::Active(_) | Phase::Disconnected
+                if framework.info != wish.info =>
+            {
+                let (nonce, info) = (wish.nonce, wish.info.clone());
+                self.subscribing.insert(id, wish);
+                turn.write(RegistryOperation::AdmitFramework { number: None, nonce, info });
+            }
+            Phase::Recovered | Phase::Active(_) | Phase::Disconnected => {
+                self.subscribe(turn, &id, wish)
+            }
+        }
+    }
+
+    /// The registry holds the framework as it now is: its scheduler is told, and any earlier one ends.
+    fn subscribe(&mut self, turn: &mut Turn, id: &FrameworkId, wish: Subscription) {
+        let Subscription { from, nonce, demand, .. } = wish;
+        let keeps_old = self.config.bugs.has(Bug::FailoverKeepsOldPid);
+        let Some(framework) = self.frameworks.get_mut(id) else { return };
+        let offers = std::mem::take(&mut framework.offers);
+        let old = framework.pid().filter(|old| *old != from);
+        if framework.nonce != nonce {
+            framework.superseded.push_back(framework.nonce);
+            if framework.superseded.len() > SUPERSEDED_MAX {
+                framework.superseded.pop_front();
+            }
+            framework.nonce = nonce;
+        }
+        framework.enter(Phase::Active(old.filter(|_| keeps_old).unwrap_or(from)));
+        framework.suppressed = false;
+        framework.demand.clone_from(&demand);
+        let told = self.end_offers(turn, &offers, Duration::ZERO);
+        match old {
+            Some(old) => {
+                self.peers.remove(&old);
+                turn.tell_framework(old, MasterToFramework::FailedOver);
+                turn.effects.push(Effect::Unlink(old));
+            }
+            // Only a repeat: offers on their way are void, since the snapshot replaces all.
+            None if !told.is_empty() => {
+                turn.tell_framework(from, MasterToFramework::Rescinded(told))
+            }
+            None => {}
+        }
+        self.peers.insert(from, Peer::Framework(id.clone()));
+        turn.effects.push(Effect::Link(from));
+        self.tell_subscribed(turn, id, from);
+        let Some(framework) = self.frameworks.get(id) else { return };
+        let info = framework.info.clone();
+        turn.entries.push(BookEntry::Framework {
+            framework: id.clone(),
+            roles: info.roles.clone(),
+            states_demand: framework.has(Capability::StatesDemand),
+            demand,
+        });
+        turn.what.push(What::Framework { info, state: FrameworkState::Active });
+    }
+
+    fn tell_subscribed(&self, turn: &mut Turn, id: &FrameworkId, to: Pid) {
+        let known = self.frameworks.get(id);
+        let tasks = known.into_iter().flat_map(|f| f.tasks.values().map(|task| task.report(id)));
+        let message = MasterToFramework::Subscribed {
+            epoch: self.epoch(),
+            framework: id.clone(),
+            master: self.identity.clone(),
+            tasks: tasks.collect(),
+            change: known.map_or(0, |framework| framework.change),
+        };
+        turn.tell_framework(to, message);
+    }
+
+    /// An agent has something of this framework. The registry knows it, unless it was removed, or the registry was lost.
+    pub(in crate::logic) fn learn_framework(&mut self, turn: &mut Turn, info: &FrameworkInfo) {
+        let id = &info.framework;
+        if self.frameworks.contains_key(id) || self.subscribing.contains_key(id) {
+            return;
+        }
+        if self.registry.removed.contains(id) {
+            let framework = Framework::of(info.clone(), 0, Phase::Removed);
+            self.frameworks.insert(id.clone(), framework);
+            return;
+        }
+        if validate::framework(info, &self.config).is_err()
+            || self.frameworks.len() >= self.config.frameworks_max
+        {
+            return;
+        }
+        let framework = Framework::of(info.clone(), 0, Phase::Recovered);
+        turn.what.push(What::Framework { info: info.clone(), state: FrameworkState::Recovered });
+        let timer = Timer::Failover { framework: id.clone(), generation: framework.generation };
+        turn.start(timer, info.failover_timeout);
+        self.frameworks.insert(id.clone(), framework);
+        let info = info.clone();
+        turn.write(RegistryOperation::AdmitFramework { number: None, nonce: 0, info });
+    }
+}

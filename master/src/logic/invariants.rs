@@ -1,0 +1,119 @@
+//! What is true of a master at every moment. Tests and the simulator ask after each step.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use protocol::ids::{AgentId, FrameworkId, Role, TaskId};
+use protocol::resources::Resources;
+use protocol::task::TaskState;
+
+use super::Master;
+
+/// Who holds what: offers, tasks and executors together. Two books that are equal at rest have equal ones.
+pub type Holdings = BTreeMap<(AgentId, FrameworkId, Role), Resources>;
+
+impl Master {
+    /// The first broken invariant, in words.
+    pub fn check(&self) -> Result<(), String> {
+        for id in self.agents.keys() {
+            self.check_agent(id)?;
+        }
+        for (id, framework) in &self.frameworks {
+            for (task_id, task) in &framework.tasks {
+                let key = (id.clone(), task_id.clone());
+                if !self
+                    .agents
+                    .get(&task.agent)
+                    .is_some_and(|agent| agent.book.tasks.contains(&key))
+                {
+                    return Err(format!(
+                        "task {task_id} of {id} is not in the book of {}",
+                        task.agent
+                    ));
+                }
+            }
+            for number in &framework.offers {
+                if self.offers.find(*number).is_none_or(|offer| offer.framework != *id) {
+                    return Err(format!("framework {id} has offer {number}, which is not its own"));
+                }
+            }
+        }
+        for (number, offer) in self.offers.open() {
+            let framework = self.frameworks.get(&offer.framework);
+            if framework.is_none_or(|framework| !framework.offers.contains(&number)) {
+                return Err(format!("offer {number} is not in the book of {}", offer.framework));
+            }
+            if !self.agents.get(&offer.agent).is_some_and(|agent| agent.is_active()) {
+                return Err(format!(
+                    "offer {number} is open on {}, which is not active",
+                    offer.agent
+                ));
+            }
+        }
+        if self.offers.leases_agree() {
+            Ok(())
+        } else {
+            Err("the leases are not those of the offers".into())
+        }
+    }
+
+    fn check_agent(&self, id: &AgentId) -> Result<(), String> {
+        let Some(agent) = self.agents.get(id) else { return Ok(()) };
+        let book = &agent.book;
+        let used = self.used_on(id);
+        if book.used != used {
+            return Err(format!("agent {id}: {} is booked as used, but {used} is held", book.used));
+        }
+        let mut offered = Resources::none();
+        let open = self.offers.open().filter(|(_, offer)| offer.agent == *id);
+        let mut numbers = BTreeSet::new();
+        for (number, offer) in open {
+            offered.add(&offer.resources);
+            numbers.insert(number);
+        }
+        if book.offered != offered || book.offers != numbers {
+            return Err(format!(
+                "agent {id}: {} is booked as offered, but {offered} is",
+                book.offered
+            ));
+        }
+        let held = used.plus(&offered);
+        if !book.total.contains(&held) && agent.is_active() && !offered.is_empty() {
+            return Err(format!(
+                "agent {id} has {} but {used} is used and {offered} offered",
+                book.total
+            ));
+        }
+        for (framework, task) in &book.tasks {
+            if self.task(framework, task).is_none_or(|task| task.agent != *id) {
+                return Err(format!(
+                    "agent {id} has task {task} of {framework}, which is not there"
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// Who holds what on agents that are active.
+    pub fn holdings(&self) -> Holdings {
+        let mut all = Holdings::new();
+        for (id, _) in self.agents.iter().filter(|(_, agent)| agent.is_active()) {
+            for (framework, role, resources) in self.holders_on(id) {
+                all.entry((id.clone(), framework, role)).or_default().add(&resources);
+            }
+        }
+        for (_, offer) in self.offers.open() {
+            let key = (offer.agent.clone(), offer.framework.clone(), offer.role.clone());
+            all.entry(key).or_default().add(&offer.resources);
+        }
+        all
+    }
+
+    /// The tasks in the books, with their agent and newest state.
+    pub fn task_states(
+        &self,
+    ) -> impl Iterator<Item = (&FrameworkId, &TaskId, &AgentId, TaskState)> {
+        self.frameworks.iter().flat_map(|(framework, entry)| {
+            entry.tasks.iter().map(move |(id, task)| (framework, id, &task.agent, task.state))
+        })
+    }
+}

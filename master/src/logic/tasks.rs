@@ -1,0 +1,432 @@
+//! Tasks: what became of each, who was told and who took note.
+
+mod commands;
+mod ended;
+
+use std::time::Duration;
+
+use libactor::Pid;
+use protocol::agent::MasterToAgent;
+use protocol::carried::Carried;
+use protocol::change::What;
+use protocol::framework::{Capability, MasterToFramework};
+use protocol::ids::{AgentId, ExecutorId, FrameworkId, Role, TaskId, UpdateId};
+use protocol::task::{Exit, Reason, Source, TaskReport, TaskSpec, TaskState, TaskStatus};
+use protocol::time::{Instant, WallTime};
+use serde::{Deserialize, Serialize};
+
+use super::book::executor_of;
+use super::bugs::Bug;
+use super::{Master, Turn, validate};
+pub(super) use ended::Ended;
+
+/// A task that is not ended and acknowledged.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Task {
+    pub(super) spec: TaskSpec,
+    pub(super) agent: AgentId,
+    pub(super) executor: ExecutorId,
+    /// Under which its resources were offered.
+    pub(super) role: Role,
+    /// The newest state that anybody reported; what it holds is free again once this is an end.
+    pub(super) state: TaskState,
+    /// The newest news that its framework has not acknowledged.
+    unacknowledged: Option<TaskStatus>,
+    pub(super) launched_at: Instant,
+    /// It is to be ended, with this grace, and its agent was out of reach when that was said.
+    kill: Option<Option<Duration>>,
+}
+
+impl Task {
+    pub(super) fn launched(spec: TaskSpec, agent: AgentId, role: Role, now: Instant) -> Self {
+        Self {
+            executor: executor_of(&spec),
+            spec,
+            agent,
+            role,
+            state: TaskState::Staging,
+            unacknowledged: None,
+            launched_at: now,
+            kill: None,
+        }
+    }
+
+    /// Whether nothing was heard of it since its launch.
+    pub(super) fn is_staging(&self) -> bool {
+        self.state == TaskState::Staging
+    }
+
+    pub(super) fn report(&self, framework: &FrameworkId) -> TaskReport {
+        TaskReport {
+            framework: framework.clone(),
+            spec: self.spec.clone(),
+            agent: self.agent.clone(),
+            executor: self.executor.clone(),
+            state: self.state,
+            unacknowledged: self.unacknowledged.clone(),
+        }
+    }
+
+    /// How it is, as the master knows it. Needs no acknowledgement.
+    pub(super) fn status(
+        &self,
+        framework: &FrameworkId,
+        at: WallTime,
+        reason: Reason,
+        message: String,
+    ) -> TaskStatus {
+        let (agent, executor) = (Some(self.agent.clone()), Some(self.executor.clone()));
+        let said = own_status(framework, &self.spec.task, agent, self.state, reason, message, at);
+        TaskStatus { executor, ..said }
+    }
+}
+
+/// A statement of the master's own.
+fn own_status(
+    framework: &FrameworkId,
+    task: &TaskId,
+    agent: Option<AgentId>,
+    state: TaskState,
+    reason: Reason,
+    message: String,
+    at: WallTime,
+) -> TaskStatus {
+    TaskStatus {
+        framework: framework.clone(),
+        task: task.clone(),
+        agent,
+        executor: None,
+        state,
+        source: Source::Master,
+        reason: Some(reason),
+        message,
+        exit: None,
+        isolation: None,
+        process: None,
+        data: Vec::new(),
+        at,
+        update: None,
+        carried: Carried::default(),
+    }
+}
+
+/// What a framework that does not know of partitions is told instead.
+fn as_lost(state: TaskState) -> TaskState {
+    match state {
+        TaskState::Unreachable | TaskState::Gone | TaskState::GoneByOperator => TaskState::Lost,
+        TaskState::Dropped | TaskState::Unknown | TaskState::Lost => TaskState::Lost,
+        TaskState::Staging | TaskState::Starting | TaskState::Running | TaskState::Killing => state,
+        TaskState::Finished | TaskState::Failed | TaskState::Killed | TaskState::Error => state,
+    }
+}
+
+impl Master {
+    /// A task that is not ended and acknowledged.
+    pub(super) fn task(&self, framework: &FrameworkId, id: &TaskId) -> Option<&Task> {
+        self.frameworks.get(framework)?.tasks.get(id)
+    }
+
+    fn task_mut(&mut self, framework: &FrameworkId, id: &TaskId) -> Option<&mut Task> {
+        self.frameworks.get_mut(framework)?.tasks.get_mut(id)
+    }
+
+    /// To its framework, in words that it knows.
+    pub(super) fn tell_status(&self, turn: &mut Turn, mut status: TaskStatus) {
+        let Some(framework) = self.frameworks.get(&status.framework) else { return };
+        let Some(pid) = framework.pid() else { return };
+        if !framework.has(Capability::PartitionAware) {
+            status.state = as_lost(status.state);
+        }
+        turn.tell_framework(pid, MasterToFramework::Updated(status));
+    }
+
+    /// A task that never came into the books.
+    #[allow(clippy::too_many_arguments)] // a statement about a task has so many parts
+    pub(super) fn refuse_task(
+        &self,
+        turn: &mut Turn,
+        framework: &FrameworkId,
+        task: &TaskId,
+        agent: Option<AgentId>,
+        state: TaskState,
+        reason: Reason,
+        message: String,
+    ) {
+        let at = turn.now.wall;
+        self.tell_status(turn, own_status(framework, task, agent, state, reason, message, at));
+    }
+
+    /// News from an agent. It comes again until acknowledged, and is passed on each time: the last time may have been
+    /// lost.
+    pub(super) fn on_updated(
+        &mut self,
+        turn: &mut Turn,
+        agent: &AgentId,
+        from: Pid,
+        status: TaskStatus,
+        latest: TaskState,
+    ) {
+        let (framework, id) = (status.framework.clone(), status.task.clone());
+        if self.frameworks.get(&framework).is_none_or(|known| known.is_removed()) {
+            return self.on_news_of_removed(turn, from, &status, latest);
+        }
+        let mine = self.task(&framework, &id).is_some_and(|task| task.agent == *agent);
+        if mine {
+            self.set_state(turn, &framework, &id, latest);
+            if let Some(task) = self.task_mut(&framework, &id)
+                && status.update.is_some()
+                && task.unacknowledged.as_ref() != Some(&status)
+            {
+                turn.what.push(What::TaskStatus(status.clone()));
+                task.unacknowledged = Some(status.clone());
+            }
+        }
+        let settled = mine && status.update.is_none() && latest.is_end();
+        self.tell_status(turn, status);
+        if settled {
+            self.forget(turn, &framework, &id);
+        }
+    }
+
+    /// Nobody else will acknowledge.
+    fn on_news_of_removed(
+        &mut self,
+        turn: &mut Turn,
+        from: Pid,
+        status: &TaskStatus,
+        latest: TaskState,
+    ) {
+        let (framework, task) = (&status.framework, &status.task);
+        if let Some(update) = status.update {
+            let (epoch, framework, task) = (self.epoch(), framework.clone(), task.clone());
+            turn.tell_agent(from, MasterToAgent::Acknowledge { epoch, framework, task, update });
+        }
+        self.set_state(turn, framework, task, latest);
+        if latest.is_end() {
+            self.forget(turn, framework, task);
+        }
+    }
+
+    /// Moves a task forward; what it held is free at its end.
+    fn set_state(
+        &mut self,
+        turn: &mut Turn,
+        framework: &FrameworkId,
+        id: &TaskId,
+        state: TaskState,
+    ) {
+        let Some(task) = self.task_mut(framework, id) else { return };
+        if !task.state.can_become(state) || task.state == state {
+            return;
+        }
+        task.state = state;
+        if !state.is_end() {
+            return;
+        }
+        let (agent, executor) = (task.agent.clone(), task.executor.clone());
+        let (role, resources) = (task.role.clone(), task.spec.resources.clone());
+        self.release(turn, &agent, framework, &role, &resources);
+        let entry = self.agents.get(&agent);
+        let booked =
+            entry.and_then(|a| a.book.executors.get(&(framework.clone(), executor.clone())));
+        if booked.is_some_and(|booked| booked.ended)
+            && !self.has_tasks(&agent, framework, &executor)
+        {
+            self.unbook_executor(turn, &agent, framework, &executor);
+        }
+    }
+
+    /// The master itself knows that a task has ended. Its framework is told once; it may ask again.
+    pub(super) fn end_task(
+        &mut self,
+        turn: &mut Turn,
+        framework: &FrameworkId,
+        id: &TaskId,
+        state: TaskState,
+        reason: Reason,
+        message: String,
+    ) {
+        let Some(task) = self.task(framework, id) else { return };
+        if !task.state.is_end() {
+            self.set_state(turn, framework, id, state);
+            if let Some(task) = self.task(framework, id) {
+                let status = task.status(framework, turn.now.wall, reason, message);
+                turn.what.push(What::TaskStatus(status.clone()));
+                self.tell_status(turn, status.clone());
+                if let Some(task) = self.task_mut(framework, id) {
+                    task.unacknowledged = Some(status);
+                }
+            }
+        }
+        self.forget(turn, framework, id);
+    }
+
+    /// A task is ended and needs no more notice: its end is remembered, for who asks.
+    pub(super) fn forget(&mut self, turn: &mut Turn, framework: &FrameworkId, id: &TaskId) {
+        let ended_max = self.config.ended_tasks_max;
+        let Some(entry) = self.frameworks.get_mut(framework) else { return };
+        let Some(task) = entry.tasks.remove(id) else { return };
+        let state = task.state;
+        let end = task.status(framework, turn.now.wall, Reason::Reconciliation, String::new());
+        let end = match task.unacknowledged {
+            Some(said) if said.state == state => {
+                TaskStatus { update: None, data: Vec::new(), ..said }
+            }
+            Some(_) | None => end,
+        };
+        entry.ended.remember(end, ended_max);
+        if let Some(agent) = self.agents.get_mut(&task.agent) {
+            agent.book.tasks.remove(&(framework.clone(), id.clone()));
+        }
+        let (framework, task) = (framework.clone(), id.clone());
+        turn.what.push(What::TaskForgotten { framework: framework.clone(), task, state });
+        self.forget_removed(&framework);
+    }
+
+    /// Its agent is unreachable: it may run on, and keeps what it holds.
+    pub(super) fn task_unreachable(
+        &mut self,
+        turn: &mut Turn,
+        framework: &FrameworkId,
+        id: &TaskId,
+    ) {
+        let Some(task) = self.task_mut(framework, id).filter(|task| !task.state.is_end()) else {
+            return;
+        };
+        task.state = TaskState::Unreachable;
+        let message = "its agent is unreachable".to_owned();
+        let status = task.status(framework, turn.now.wall, Reason::AgentRemoved, message);
+        turn.what.push(What::TaskStatus(status.clone()));
+        self.tell_status(turn, status);
+    }
+
+    pub(super) fn on_acknowledge(
+        &mut self,
+        turn: &mut Turn,
+        framework: &FrameworkId,
+        agent: &AgentId,
+        id: &TaskId,
+        update: UpdateId,
+    ) {
+        // Without its agent nothing is acknowledged: the news comes again when the agent is back.
+        let Some(pid) = self.agents.get(agent).and_then(|agent| agent.pid()) else { return };
+        if !self.config.bugs.has(Bug::AckNotForwarded) {
+            let (epoch, framework, task) = (self.epoch(), framework.clone(), id.clone());
+            turn.tell_agent(pid, MasterToAgent::Acknowledge { epoch, framework, task, update });
+        }
+        let Some(task) = self.task_mut(framework, id).filter(|task| task.agent == *agent) else {
+            return;
+        };
+        if let Some(said) = task.unacknowledged.take_if(|said| said.update == Some(update))
+            && said.state.is_end()
+        {
+            task.unacknowledged = Some(said);
+            self.forget(turn, framework, id);
+        }
+    }
+
+    /// An agent that joins has this task.
+    pub(super) fn learn_task(
+        &mut self,
+        turn: &mut Turn,
+        agent: &AgentId,
+        from: Pid,
+        report: &TaskReport,
+    ) {
+        let (framework, id) = (&report.framework, &report.spec.task);
+        let epoch = self.epoch();
+        let elsewhere = self.task(framework, id).is_some_and(|task| task.agent != *agent);
+        if elsewhere || validate::resources("a task", &report.spec.resources).is_err() {
+            // The id runs somewhere else already, and may not run twice.
+            let (framework, task) = (framework.clone(), id.clone());
+            return turn
+                .tell_agent(from, MasterToAgent::Kill { epoch, framework, task, grace: None });
+        }
+        if self.task(framework, id).is_some() {
+            return self.learn_state(turn, from, report);
+        }
+        let Some(entry) = self.frameworks.get_mut(framework) else { return };
+        let Some(role) = entry.info.roles.first().cloned() else { return };
+        let task = Task {
+            spec: report.spec.clone(),
+            agent: agent.clone(),
+            executor: report.executor.clone(),
+            role,
+            state: report.state,
+            unacknowledged: report.unacknowledged.clone(),
+            launched_at: turn.now.steady,
+            kill: None,
+        };
+        turn.what.push(What::Task(task.report(framework)));
+        entry.tasks.insert(id.clone(), task);
+        if let Some(agent) = self.agents.get_mut(agent) {
+            agent.book.tasks.insert((framework.clone(), id.clone()));
+        }
+    }
+
+    /// The state of a known task, from its agent that is back. What changed meanwhile without news of its own is told.
+    fn learn_state(&mut self, turn: &mut Turn, from: Pid, report: &TaskReport) {
+        let (framework, id) = (&report.framework, &report.spec.task);
+        let Some(before) = self.task(framework, id).map(|task| task.state) else { return };
+        self.set_state(turn, framework, id, report.state);
+        let epoch = self.epoch();
+        let Some(entry) = self.frameworks.get_mut(framework) else { return };
+        let was_told_lost =
+            before == TaskState::Unreachable && !entry.has(Capability::PartitionAware);
+        let Some(task) = entry.tasks.get_mut(id) else { return };
+        task.unacknowledged.clone_from(&report.unacknowledged);
+        let kill = task.kill.take().or_else(|| was_told_lost.then_some(None));
+        if let Some(grace) = kill.filter(|_| !task.state.is_end()) {
+            let (framework, task) = (framework.clone(), id.clone());
+            turn.tell_agent(from, MasterToAgent::Kill { epoch, framework, task, grace });
+        }
+        if task.state != before && !was_told_lost {
+            let message = "its agent is back".to_owned();
+            let status = task.status(framework, turn.now.wall, Reason::Reconciliation, message);
+            turn.what.push(What::TaskStatus(status.clone()));
+            if report.unacknowledged.is_none() {
+                self.tell_status(turn, status);
+            }
+        }
+    }
+
+    /// What an executor held is free again, once its tasks are known to have ended; a removed framework's tasks end with
+    /// their executor.
+    pub(super) fn on_executor_ended(
+        &mut self,
+        turn: &mut Turn,
+        agent: &AgentId,
+        framework: &FrameworkId,
+        executor: &ExecutorId,
+        exit: Option<Exit>,
+    ) {
+        if self.frameworks.get(framework).is_some_and(|known| known.is_removed()) {
+            for task in self.tasks_in(agent, framework, executor) {
+                let message = "its framework was removed".to_owned();
+                self.end_task(
+                    turn,
+                    framework,
+                    &task,
+                    TaskState::Killed,
+                    Reason::FrameworkRemoved,
+                    message,
+                );
+            }
+        }
+        let has_tasks = self.has_tasks(agent, framework, executor);
+        let key = (framework.clone(), executor.clone());
+        let booked =
+            self.agents.get_mut(agent).and_then(|agent| agent.book.executors.get_mut(&key));
+        if let Some(booked) = booked {
+            booked.ended = true;
+            if !has_tasks {
+                self.unbook_executor(turn, agent, framework, executor);
+            }
+        }
+        if let Some(pid) = self.scheduler(framework) {
+            let (agent, executor) = (agent.clone(), executor.clone());
+            turn.tell_framework(pid, MasterToFramework::ExecutorEnded { agent, executor, exit });
+        }
+        self.forget_removed(framework);
+    }
+}

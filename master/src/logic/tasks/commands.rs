@@ -1,0 +1,186 @@
+//! What schedulers and operators ask of tasks and executors that run: to end, to say how they are, to listen.
+
+use std::time::Duration;
+
+use libactor::Principal;
+use protocol::agent::MasterToAgent;
+use protocol::framework::MasterToFramework;
+use protocol::ids::{AgentId, ExecutorId, FrameworkId, TaskId};
+use protocol::operator::{KillAnswer, KillTask};
+use protocol::task::{Reason, TaskState, TaskStatus};
+
+use super::own_status;
+use crate::logic::authorize::{Action, authorize};
+use crate::logic::{Effect, Master, Turn};
+
+impl Master {
+    /// A scheduler repeats it until the end is known; a task that nobody knows is answered.
+    pub(in crate::logic) fn on_kill(
+        &mut self,
+        turn: &mut Turn,
+        framework: &FrameworkId,
+        id: &TaskId,
+        agent: Option<&AgentId>,
+        grace: Option<Duration>,
+    ) {
+        if self.task(framework, id).is_some() {
+            self.kill(turn, framework, id, grace);
+        } else {
+            let status = self.status_of_stranger(turn, framework, id, agent);
+            status.into_iter().for_each(|status| self.tell_status(turn, status));
+        }
+    }
+
+    /// Now, or when its agent is back.
+    fn kill(
+        &mut self,
+        turn: &mut Turn,
+        framework: &FrameworkId,
+        id: &TaskId,
+        grace: Option<Duration>,
+    ) {
+        let epoch = self.epoch();
+        let Some(agent) = self.task(framework, id).map(|task| task.agent.clone()) else { return };
+        let pid = self.agents.get(&agent).and_then(|agent| agent.pid());
+        if let Some(pid) = pid {
+            let (framework, task) = (framework.clone(), id.clone());
+            turn.tell_agent(pid, MasterToAgent::Kill { epoch, framework, task, grace });
+        } else if let Some(task) = self.task_mut(framework, id) {
+            task.kill = Some(grace);
+        }
+    }
+
+    pub(in crate::logic) fn on_kill_asked(
+        &mut self,
+        turn: &mut Turn,
+        asked: u64,
+        principal: Principal,
+        question: &KillTask,
+    ) {
+        let KillTask { framework, task: id } = question;
+        let allowed = authorize(principal, Action::KillTask, id.as_str());
+        let answer = match (allowed, self.task(framework, id)) {
+            (Err(refused), _) => KillAnswer::Refused(refused.to_string()),
+            (Ok(()), None) => {
+                let known = self.frameworks.get(framework).and_then(|f| f.ended.end_of(id));
+                let how = known.map(|end| format!(" any more: it ended as {:?}", end.state));
+                let how = how.unwrap_or_default();
+                KillAnswer::Refused(format!("framework {framework} has no task {id}{how}"))
+            }
+            (Ok(()), Some(task)) if task.state.is_end() => {
+                KillAnswer::Refused(format!("task {id} has ended already, as {:?}", task.state))
+            }
+            (Ok(()), Some(_)) => {
+                self.kill(turn, framework, id, None);
+                KillAnswer::Killing
+            }
+        };
+        turn.effects.push(Effect::AnswerKill { asked, answer });
+    }
+
+    /// Each task that is named is answered, or all that are known. No answer comes while an agent that may have the task
+    /// is awaited: it would be a guess.
+    pub(in crate::logic) fn on_reconcile(
+        &mut self,
+        turn: &mut Turn,
+        framework: &FrameworkId,
+        tasks: &[(TaskId, Option<AgentId>)],
+    ) {
+        let Some(entry) = self.frameworks.get(framework) else { return };
+        let at = turn.now.wall;
+        let known = |task: &super::Task| {
+            task.status(framework, at, Reason::Reconciliation, "as the master knows it".to_owned())
+        };
+        let answers: Vec<TaskStatus> = if tasks.is_empty() {
+            entry.tasks.values().map(known).collect()
+        } else {
+            let answer = |(id, agent): &(TaskId, Option<AgentId>)| match entry.tasks.get(id) {
+                Some(task) => Some(known(task)),
+                None => self.status_of_stranger(turn, framework, id, agent.as_ref()),
+            };
+            tasks.iter().take(self.config.tasks_per_framework_max).filter_map(answer).collect()
+        };
+        answers.into_iter().for_each(|status| self.tell_status(turn, status));
+    }
+
+    /// A task that is not in the books: its end, if that is remembered; else that nobody knows it. `None` while somebody
+    /// still might.
+    fn status_of_stranger(
+        &self,
+        turn: &Turn,
+        framework: &FrameworkId,
+        id: &TaskId,
+        agent: Option<&AgentId>,
+    ) -> Option<TaskStatus> {
+        let entry = self.frameworks.get(framework)?;
+        if let Some(end) = entry.ended.end_of(id) {
+            let agent_agrees = agent.is_none() || agent == end.agent.as_ref();
+            if agent_agrees {
+                return Some(TaskStatus { reason: Some(Reason::Reconciliation), ..end.clone() });
+            }
+        }
+        let place = agent.and_then(|agent| self.agents.get(agent));
+        let awaited = place.map_or_else(|| self.is_recovering(), |agent| agent.is_recovered());
+        if awaited {
+            return None;
+        }
+        let (state, message) = if place.is_some_and(|agent| agent.is_unreachable()) {
+            (TaskState::Unreachable, "its agent is unreachable")
+        } else {
+            (TaskState::Unknown, "nobody knows this task")
+        };
+        let (reason, message) = (Reason::TaskUnknown, message.to_owned());
+        Some(own_status(framework, id, agent.cloned(), state, reason, message, turn.now.wall))
+    }
+
+    /// Unreliable: without its agent it is lost.
+    pub(in crate::logic) fn on_to_executor(
+        &mut self,
+        turn: &mut Turn,
+        framework: &FrameworkId,
+        agent: &AgentId,
+        executor: ExecutorId,
+        data: Vec<u8>,
+    ) {
+        if data.len() > self.config.data_bytes_max {
+            if let Some(pid) = self.scheduler(framework) {
+                let max = self.config.data_bytes_max;
+                let reason =
+                    format!("a message to an executor of {} bytes is over {max}", data.len());
+                turn.tell_framework(pid, MasterToFramework::Error { reason });
+            }
+            return;
+        }
+        if let Some(pid) = self.agents.get(agent).and_then(|agent| agent.pid()) {
+            let (epoch, framework) = (self.epoch(), framework.clone());
+            turn.tell_agent(pid, MasterToAgent::ToExecutor { epoch, framework, executor, data });
+        }
+    }
+
+    /// Unreliable, as executors' messages are.
+    pub(in crate::logic) fn on_from_executor(
+        &mut self,
+        turn: &mut Turn,
+        agent: AgentId,
+        framework: &FrameworkId,
+        executor: ExecutorId,
+        data: Vec<u8>,
+    ) {
+        if let Some(pid) = self.scheduler(framework) {
+            turn.tell_framework(pid, MasterToFramework::FromExecutor { agent, executor, data });
+        }
+    }
+
+    pub(in crate::logic) fn on_shutdown_executor(
+        &mut self,
+        turn: &mut Turn,
+        framework: &FrameworkId,
+        agent: &AgentId,
+        executor: ExecutorId,
+    ) {
+        if let Some(pid) = self.agents.get(agent).and_then(|agent| agent.pid()) {
+            let (epoch, framework) = (self.epoch(), framework.clone());
+            turn.tell_agent(pid, MasterToAgent::ShutdownExecutor { epoch, framework, executor });
+        }
+    }
+}

@@ -1,0 +1,190 @@
+//! What may not stand: every refusal is a variant with its words.
+
+use protocol::agent::AgentInfo;
+use protocol::framework::FrameworkInfo;
+use protocol::ids::{BadId, check_id};
+use protocol::offer::Demand;
+use protocol::resources::{Milli, Ranges, Resource, Resources, Value};
+use protocol::task::{CommandSpec, ExecutorSpec, Run, TaskSpec};
+
+use super::book::BookedExecutor;
+use crate::config::Config;
+
+/// Why a request was refused.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// An id that may not be.
+    #[error("{of}: {bad}")]
+    Id {
+        /// What it is the id of.
+        of: &'static str,
+        /// Why.
+        bad: BadId,
+    },
+    /// Nothing where something is needed.
+    #[error("{0} is empty")]
+    Empty(&'static str),
+    /// Too much.
+    #[error("{what} has {has}, more than {max}")]
+    TooMuch {
+        /// Of what.
+        what: &'static str,
+        /// So much.
+        has: usize,
+        /// The limit.
+        max: usize,
+    },
+    /// An amount of zero or below.
+    #[error("{of} asks for {resource}: an amount must be more than zero")]
+    NotPositive {
+        /// Who asks.
+        of: &'static str,
+        /// For what.
+        resource: String,
+    },
+    /// Resources out of order, or with one entry twice.
+    #[error("the resources of {0} are not in their normal form")]
+    NotNormal(&'static str),
+    /// More than the offers hold.
+    #[error(
+        "the task needs {needs} but of the offered {offered} only {left} is left: {lacking} is missing"
+    )]
+    MoreThanOffered {
+        /// The task with its executor.
+        needs: Resources,
+        /// By all offers of the call.
+        offered: Resources,
+        /// After the call's earlier tasks.
+        left: Resources,
+        /// The first resource of which there is too little.
+        lacking: String,
+    },
+    /// The executor id is in use on the agent with another description.
+    #[error("executor '{0}' runs on the agent with another description")]
+    OtherExecutor(String),
+}
+
+fn text(what: &'static str, text: &str, max: usize) -> Result<(), Refusal> {
+    at_most(what, text.len(), max)
+}
+
+/// Refuses more than `max`.
+pub(super) fn at_most(what: &'static str, has: usize, max: usize) -> Result<(), Refusal> {
+    if has > max { Err(Refusal::TooMuch { what, has, max }) } else { Ok(()) }
+}
+
+/// Refuses amounts that are not positive, and what a peer wrote in no order.
+pub(super) fn resources(of: &'static str, resources: &Resources) -> Result<(), Refusal> {
+    let empty = |resource: &&Resource| match &resource.value {
+        Value::Scalar(amount) => *amount <= Milli(0),
+        Value::Ranges(ranges) => ranges.is_empty(),
+        Value::Set(names) => names.is_empty(),
+    };
+    if let Some(bad) = resources.iter().find(empty) {
+        return Err(Refusal::NotPositive { of, resource: bad.to_string() });
+    }
+    let mut normal = Resources::none();
+    for resource in resources.iter() {
+        let same = match &resource.value {
+            Value::Scalar(_) => true,
+            Value::Ranges(ranges) => {
+                ranges.iter().all(|(first, last)| first <= last)
+                    && Ranges::new(ranges.iter()) == *ranges
+            }
+            Value::Set(names) => names.windows(2).all(|two| two[0] < two[1]),
+        };
+        if !same || resource.name.is_empty() {
+            return Err(Refusal::NotNormal(of));
+        }
+        normal.add_one(resource.clone());
+    }
+    if normal == *resources { Ok(()) } else { Err(Refusal::NotNormal(of)) }
+}
+
+/// What an agent says of itself.
+pub(super) fn agent(info: &AgentInfo, config: &Config) -> Result<(), Refusal> {
+    if info.resources.is_empty() {
+        return Err(Refusal::Empty("the agent's list of resources"));
+    }
+    resources("the agent", &info.resources)?;
+    text("the agent's host name", &info.at.hostname, config.text_bytes_max)?;
+    text("the agent's address", &info.at.listens, config.text_bytes_max)?;
+    text("the agent's version", &info.version, config.text_bytes_max)?;
+    text("the agent's boot id", &info.boot, config.text_bytes_max)?;
+    let bytes = info.attributes.iter().map(|a| a.name.len() + a.value.len()).sum();
+    at_most("the agent's list of attributes", bytes, config.data_bytes_max)
+}
+
+/// What a framework says of itself.
+pub(super) fn framework(info: &FrameworkInfo, config: &Config) -> Result<(), Refusal> {
+    if info.roles.is_empty() {
+        return Err(Refusal::Empty("the framework's list of roles"));
+    }
+    at_most("the framework's list of roles", info.roles.len(), config.roles_max)?;
+    text("the framework's name", &info.name, config.text_bytes_max)?;
+    text("the framework's user", &info.user, config.text_bytes_max)?;
+    text("the framework's host name", &info.hostname, config.text_bytes_max)?;
+    at_most("the framework's list of capabilities", info.capabilities.len(), config.roles_max)?;
+    at_most("the framework's description", info.carried.as_bytes().len(), config.data_bytes_max)
+}
+
+/// A standing demand.
+pub(super) fn demand(demand: &[Demand], config: &Config) -> Result<(), Refusal> {
+    at_most("the list of demands", demand.len(), config.demands_max)?;
+    for one in demand {
+        if one.each.is_empty() {
+            return Err(Refusal::Empty("a demand's list of resources"));
+        }
+        resources("a demand", &one.each)?;
+        at_most("a demand's list of constraints", one.constraints.len(), config.demands_max)?;
+    }
+    Ok(())
+}
+
+fn command(what: &'static str, command: &CommandSpec, config: &Config) -> Result<(), Refusal> {
+    if command.value.trim().is_empty() {
+        return Err(Refusal::Empty(what));
+    }
+    let arguments: usize = command.arguments.iter().map(String::len).sum();
+    let environment: usize = command.environment.iter().map(|(k, v)| k.len() + v.len()).sum();
+    let carried = command.carried.as_bytes().len();
+    at_most(what, command.value.len() + arguments + environment + carried, config.data_bytes_max)
+}
+
+fn executor(spec: &ExecutorSpec, config: &Config) -> Result<(), Refusal> {
+    check_id(spec.executor.as_str()).map_err(|bad| Refusal::Id { of: "executor", bad })?;
+    text("the executor's name", &spec.name, config.text_bytes_max)?;
+    command("the executor's command", &spec.command, config)?;
+    resources("the executor", &spec.resources)
+}
+
+/// A task, apart from whether there is room for it. What comes back is what it needs, with its executor if that is to be
+/// started.
+pub(super) fn task(
+    spec: &TaskSpec,
+    running: Option<&BookedExecutor>,
+    config: &Config,
+) -> Result<Resources, Refusal> {
+    check_id(spec.task.as_str()).map_err(|bad| Refusal::Id { of: "task", bad })?;
+    text("the task's name", &spec.name, config.text_bytes_max)?;
+    at_most("the task's description", spec.carried.as_bytes().len(), config.data_bytes_max)?;
+    if spec.resources.is_empty() {
+        return Err(Refusal::Empty("the task's list of resources"));
+    }
+    resources("the task", &spec.resources)?;
+    match &spec.run {
+        Run::Command(to_run) => {
+            command("the task's command", to_run, config)?;
+            Ok(spec.resources.clone())
+        }
+        Run::Executor { executor: with, data } => {
+            executor(with, config)?;
+            at_most("the task's data", data.len(), config.data_bytes_max)?;
+            match running {
+                None => Ok(spec.resources.plus(&with.resources)),
+                Some(booked) if booked.spec == *with => Ok(spec.resources.clone()),
+                Some(_) => Err(Refusal::OtherExecutor(with.executor.to_string())),
+            }
+        }
+    }
+}
