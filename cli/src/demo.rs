@@ -2,7 +2,7 @@
 //! the batch framework beside it are processes of their own; everything is below one temporary folder.
 
 mod holdings;
-mod progress;
+pub(crate) mod progress;
 
 use std::ffi::OsString;
 use std::io;

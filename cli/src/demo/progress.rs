@@ -47,7 +47,7 @@ impl Bars {
 }
 
 /// The line of a framework, for [`progress`] to read.
-pub(crate) fn line(done: u64, total: u64) -> String {
+pub(crate) fn line(done: usize, total: usize) -> String {
     format!("progress {done} {total}\n")
 }
 
