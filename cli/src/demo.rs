@@ -9,14 +9,14 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use agent::detect::DetectError;
 use protocol::operator::TaskView;
-use protocol::resources::Resources;
 use protocol::task::TaskState;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use crate::arguments::DemoArguments;
 use crate::client::{Client, ClientError};
-use crate::cluster::{Cluster, FileError};
+use crate::cluster::FileError;
 use crate::ending;
 use crate::environment::Environment;
 use crate::flow;
@@ -47,6 +47,8 @@ pub(crate) enum DemoError {
     #[error("{path} is no folder that can be read; give another with --input")]
     Input { path: PathBuf },
     #[error(transparent)]
+    Detect(#[from] DetectError),
+    #[error(transparent)]
     Local(#[from] LocalError),
     #[error(transparent)]
     Child(#[from] ChildError),
@@ -67,7 +69,6 @@ pub(crate) enum DemoError {
 /// Runs it. Whatever happens, the cluster is ended and its folder removed.
 pub(crate) async fn demo(
     arguments: DemoArguments,
-    machine: Resources,
     environment: &Environment,
 ) -> Result<(), DemoError> {
     if let Some(path) = arguments.input.iter().find(|path| std::fs::read_dir(path).is_err()) {
@@ -81,7 +82,7 @@ pub(crate) async fn demo(
         agents: arguments.agents,
         port: 5050,
         log: arguments.log.clone(),
-        resources: machine,
+        resources: agent::detect::resources(folder.path(), None)?,
     };
     let asked = ending::asked(arguments.end_with_stdin);
     tokio::pin!(asked);
@@ -119,9 +120,7 @@ async fn show(
     began_at: Instant,
 ) -> Result<String, DemoError> {
     let counts = local.work_dir().join("counts");
-    let secret_file = Some(local.secret_file());
-    let cluster = Cluster { master: local.master_at.clone(), secret_file };
-    let client = Client::start(cluster).await?;
+    let client = local.client().await?;
     let mut wordcount = local.beside(wordcount(arguments, local, &counts), environment)?;
     let mut batch = local.beside(batch(arguments, local), environment)?;
     let mut watched = Watched { began_at, holdings: Holdings::default(), flow: None };

@@ -82,6 +82,13 @@ pub(crate) async fn of_task(client: &Client, task: &str) -> Result<String, Clien
     Ok(drawing(&asked, Some(task), SystemTime::now()))
 }
 
+/// The id of the flow that a task belongs to, if the master's node saw it.
+pub(crate) async fn id_of_task(client: &Client, task: &str) -> Option<FlowId> {
+    let query = FlowQuery { subject: Some(task.to_owned()), limit: 1, ..FlowQuery::default() };
+    let answer = client.ask(&format!("{FLOW_ACTOR}@{}", client.master()), query).await.ok()?;
+    answer.records.last().map(|record| record.trace)
+}
+
 /// Asks the master's node, and those of all agents that can be reached.
 async fn ask_all(client: &Client, query: &FlowQuery) -> Result<Vec<Asked>, ClientError> {
     let mut nodes = vec![("master", "master".to_owned(), client.master().to_owned())];

@@ -9,6 +9,7 @@ mod demo;
 mod ending;
 mod environment;
 mod flow;
+mod frameworks;
 mod lists;
 mod local;
 mod node;
@@ -66,6 +67,8 @@ async fn perform(
         serve::log_to_stderr(filter)?;
     }
     match arguments.command {
+        Command::Up(arguments) => up::up(arguments, environment).await?,
+        Command::Demo(arguments) => demo::demo(arguments, environment).await?,
         Command::Node(arguments) => serve::node(arguments).await?,
         Command::Run(arguments) => return Ok(run::run(arguments, environment).await?),
         Command::Agents(arguments) => commands::agents(arguments, environment).await?,
@@ -74,6 +77,7 @@ async fn perform(
         Command::Kill(arguments) => commands::kill(arguments, environment).await?,
         Command::Logs(arguments) => commands::logs(arguments, environment).await?,
         Command::Flow(arguments) => flow::flow(arguments, environment).await?,
+        Command::Batch(arguments) => return Ok(frameworks::batch(arguments, environment).await?),
         Command::Version => output::print(&version()),
         _ => panic!("TEMPORARY"),
     }

@@ -20,6 +20,7 @@ use crate::client::{Client, ClientError};
 use crate::cluster::Cluster;
 use crate::ending;
 use crate::environment::Environment;
+use crate::flow;
 use crate::output;
 use crate::tail::{Part, Tail};
 use narration::{Narrator, Said};
@@ -98,7 +99,8 @@ pub(crate) async fn run(
     };
     let status = end.map_err(RunCommandError::Ended)?;
     state.drain(&client).await;
-    narrate(narrator.sum(Instant::now(), &task.task));
+    let flow = flow::id_of_task(&client, task.task.as_str()).await;
+    narrate(narrator.sum(Instant::now(), &task.task, flow));
     let code = exit_code(&status);
     acknowledged(&mut hear).await;
     running.ended().await?;
