@@ -231,8 +231,9 @@ impl Driver {
         let again = matches!(self.phase, Phase::Subscribed { master: old } if old == master);
         self.phase = Phase::Subscribed { master };
         self.attempts = 0;
+        self.tear_down_told = false;
         if self.tearing_down {
-            return self.tell(turn, FrameworkToMaster::Teardown);
+            return; // Said when this step ends.
         }
         if !again {
             let offers = self.drop_offers();
@@ -277,11 +278,6 @@ impl Driver {
     pub(super) fn end(&mut self, turn: &mut Turn, outcome: Outcome) {
         self.phase = Phase::Ended;
         turn.effects.push(Effect::End(outcome));
-    }
-
-    pub(super) fn tear_down(&mut self, turn: &mut Turn) {
-        self.tearing_down = true;
-        self.tell(turn, FrameworkToMaster::Teardown);
     }
 }
 
