@@ -12,8 +12,8 @@ pub(crate) use client::{
     ClusterArguments, FlowArguments, KillArguments, ListArguments, LogsArguments, RunArguments,
 };
 pub(crate) use serve::{
-    AgentArguments, Attributes, BatchArguments, DemoArguments, Hosted, ListenArguments,
-    MasterArguments, NodeArguments, UpArguments, WordcountArguments,
+    AgentArguments, BatchArguments, DemoArguments, Hosted, ListenArguments, MasterArguments,
+    NodeArguments, UpArguments, WordcountArguments,
 };
 
 use crate::environment::Environment;

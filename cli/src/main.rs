@@ -69,6 +69,7 @@ async fn perform(
     match arguments.command {
         Command::Up(arguments) => up::up(arguments, environment).await?,
         Command::Demo(arguments) => demo::demo(arguments, environment).await?,
+        Command::Agent(arguments) => serve::agent(arguments).await?,
         Command::Node(arguments) => serve::node(arguments).await?,
         Command::Run(arguments) => return Ok(run::run(arguments, environment).await?),
         Command::Agents(arguments) => commands::agents(arguments, environment).await?,

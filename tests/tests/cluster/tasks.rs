@@ -8,7 +8,8 @@ use tests::cluster::{Process, TestCluster};
 /// The states of each task whose id begins with `run-`, as those of `airside run` do, or of each other task.
 fn states(cluster: &TestCluster, of_run: bool) -> Vec<Vec<String>> {
     let listed = cluster.airside(&["tasks", "--json"]);
-    let tasks: Value = serde_json::from_str(&listed.stdout).unwrap_or_else(|_| panic!("{listed:#?}"));
+    let tasks: Value =
+        serde_json::from_str(&listed.stdout).unwrap_or_else(|_| panic!("{listed:#?}"));
     let is = |task: &&Value| task["id"].as_str().unwrap().starts_with("run-") == of_run;
     let states_of = |task: &Value| {
         let statuses = task["statuses"].as_array().unwrap();
