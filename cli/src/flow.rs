@@ -66,7 +66,7 @@ pub(crate) async fn flow(
     if arguments.json {
         print_json(&asked);
     } else {
-        output::print(&drawing(&asked, what.as_deref(), SystemTime::now()));
+        output::print(&drawing(&asked, what.as_deref(), wall_time()));
     }
     Ok(())
 }
@@ -79,7 +79,7 @@ fn query() -> FlowQuery {
 pub(crate) async fn of_task(client: &Client, task: &str) -> Result<String, ClientError> {
     let query = FlowQuery { subject: Some(task.to_owned()), ..query() };
     let asked = ask_all(client, &query).await?;
-    Ok(drawing(&asked, Some(task), SystemTime::now()))
+    Ok(drawing(&asked, Some(task), wall_time()))
 }
 
 /// The id of the flow that a task belongs to, if the master's node saw it.
@@ -105,6 +105,11 @@ async fn ask_all(client: &Client, query: &FlowQuery) -> Result<Vec<Asked>, Clien
         all.push(Asked { name, named, answer });
     }
     Ok(all)
+}
+
+#[expect(clippy::disallowed_methods, reason = "read here once, and handed on")]
+fn wall_time() -> SystemTime {
+    SystemTime::now()
 }
 
 /// What people call each pid that occurs.

@@ -74,9 +74,12 @@ pub(crate) async fn batch(
             ended.await?
         }
     };
+    if let Outcome::Refused(_) | Outcome::FailedOver = outcome {
+        return Err(FrameworkError::Ended(outcome));
+    }
     let report = batch.report();
     if for_programs {
-        tracing::info!(%outcome, "{report}");
+        tracing::info!("{report}");
     } else {
         output::print(&format!("{report}\n"));
     }

@@ -46,10 +46,8 @@ fn main() -> ExitCode {
         // `--help` and `--version` are errors to clap, too; it knows where they go and which code they give.
         Err(error) => error.exit(),
     };
-    let failure = match arguments.command {
-        Command::Run(_) => ExitCode::from(NOT_RUN),
-        _ => ExitCode::FAILURE,
-    };
+    let is_run = matches!(arguments.command, Command::Run(_));
+    let failure = if is_run { ExitCode::from(NOT_RUN) } else { ExitCode::FAILURE };
     match actix_rt::System::new().block_on(perform(arguments, &environment)) {
         Ok(code) => code,
         Err(error) => {

@@ -150,10 +150,7 @@ pub(crate) async fn agent(arguments: AgentArguments) -> Result<(), ServeError> {
         }
     };
     node.shutdown().await;
-    match end {
-        End::Left => Ok(()),
-        end => Err(ServeError::AgentEnded(end)),
-    }
+    if end == End::Left { Ok(()) } else { Err(ServeError::AgentEnded(end)) }
 }
 
 /// `airside node`.
