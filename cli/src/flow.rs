@@ -249,3 +249,6 @@ fn sees(node: &Asked, now: Duration) -> String {
         Err(error) => format!("could not be asked ({error})"),
     }
 }
+
+#[cfg(test)]
+mod tests;
