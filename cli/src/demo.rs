@@ -2,21 +2,21 @@
 //! the batch framework beside it are processes of their own; everything is below one temporary folder.
 
 mod holdings;
-mod progress;
+pub(crate) mod progress;
 
 use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use agent::detect::DetectError;
 use protocol::operator::TaskView;
-use protocol::resources::Resources;
 use protocol::task::TaskState;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use crate::arguments::DemoArguments;
 use crate::client::{Client, ClientError};
-use crate::cluster::{Cluster, FileError};
+use crate::cluster::FileError;
 use crate::ending;
 use crate::environment::Environment;
 use crate::flow;
@@ -47,6 +47,8 @@ pub(crate) enum DemoError {
     #[error("{path} is no folder that can be read; give another with --input")]
     Input { path: PathBuf },
     #[error(transparent)]
+    Detect(#[from] DetectError),
+    #[error(transparent)]
     Local(#[from] LocalError),
     #[error(transparent)]
     Child(#[from] ChildError),
@@ -58,7 +60,7 @@ pub(crate) enum DemoError {
     Framework(&'static str, String),
     #[error("cannot write {path}")]
     Write { path: PathBuf, source: io::Error },
-    #[error("the demo was not over within {} s: {0}", OVER_WITHIN.as_secs())]
+    #[error("the demo was not over in time; wordcount said last: {0}")]
     Late(String),
     #[error("interrupted")]
     Interrupted,
@@ -67,23 +69,20 @@ pub(crate) enum DemoError {
 /// Runs it. Whatever happens, the cluster is ended and its folder removed.
 pub(crate) async fn demo(
     arguments: DemoArguments,
-    machine: Resources,
     environment: &Environment,
 ) -> Result<(), DemoError> {
     if let Some(path) = arguments.input.iter().find(|path| std::fs::read_dir(path).is_err()) {
         return Err(DemoError::Input { path: path.clone() });
     }
     let began_at = Instant::now();
-    let folder = tempfile::Builder::new()
-        .prefix("airside-demo-")
-        .tempdir()
-        .map_err(DemoError::Folder)?;
+    let folder =
+        tempfile::Builder::new().prefix("airside-demo-").tempdir().map_err(DemoError::Folder)?;
     let plan = Plan {
         work_dir: folder.path().to_owned(),
         agents: arguments.agents,
         port: 5050,
         log: arguments.log.clone(),
-        resources: machine,
+        resources: agent::detect::resources(folder.path(), None)?,
     };
     let asked = ending::asked(arguments.end_with_stdin);
     tokio::pin!(asked);
@@ -107,7 +106,9 @@ pub(crate) async fn demo(
     let left = folder.path().to_owned();
     folder.close().map_err(|source| DemoError::Write { path: left, source })?;
     let seconds = began_at.elapsed().as_secs_f64();
-    output::print(&format!("{text}\nAll processes have ended and all files are gone, {seconds:.1} s after the start.\n"));
+    output::print(&format!(
+        "{text}\nAll processes have ended and all files are gone, {seconds:.1} s after the start.\n"
+    ));
     Ok(())
 }
 
@@ -119,9 +120,7 @@ async fn show(
     began_at: Instant,
 ) -> Result<String, DemoError> {
     let counts = local.work_dir().join("counts");
-    let secret_file = Some(local.secret_file());
-    let cluster = Cluster { master: local.master_at.clone(), secret_file };
-    let client = Client::start(cluster).await?;
+    let client = local.client().await?;
     let mut wordcount = local.beside(wordcount(arguments, local, &counts), environment)?;
     let mut batch = local.beside(batch(arguments, local), environment)?;
     let mut watched = Watched { began_at, holdings: Holdings::default(), flow: None };
@@ -177,7 +176,9 @@ impl Watched {
             }
         }
         bars.end();
-        for (well, name, framework) in [(counted, "wordcount", &*wordcount), (ran, "batch", &*batch)] {
+        for (well, name, framework) in
+            [(counted, "wordcount", &*wordcount), (ran, "batch", &*batch)]
+        {
             if well != Some(true) {
                 return Err(DemoError::Framework(name, framework.last_words()));
             }

@@ -20,7 +20,8 @@ fn run_prints_what_the_task_prints_and_exits_as_it_does() {
     assert_eq!((ran.code, ran.stdout.as_str()), (Some(3), "hi\n"), "{ran:#?}");
     assert!(ran.stderr.lines().any(|line| line == "oh"), "{}", ran.stderr);
     let steps = ["subscribed as", "offered cpus:", "accepted; launching", "starting", "running as"];
-    let ends = ["exited with status 3", "in all; its messages: airside flow --task run-"];
+    let ends =
+        ["exited with status 3", "in all; flow ", "; its messages: airside flow --task run-"];
     let mut at = 0;
     for step in steps.iter().chain(&ends) {
         let found = ran.stderr[at..].find(step);
