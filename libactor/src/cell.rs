@@ -204,7 +204,8 @@ type Local<A> = Box<dyn FnOnce(&Arc<ActorCell<A>>) -> Box<dyn Any + Send + Sync>
 
 /// What others may send to an actor by its pid or name, this node or another. Only these types are decoded.
 pub struct Accepts<A: Actor> {
-    remote: Vec<(&'static str, Decode<A>)>,
+    /// By name, and whether as a question.
+    remote: Vec<(&'static str, bool, Decode<A>)>,
     local: Vec<(TypeId, Local<A>)>,
     of: PhantomData<fn(A)>,
 }
@@ -234,7 +235,7 @@ impl<A: Actor<Context = Context<A>>> Accepts<A> {
             let received = Received { from: arrival.from, principal: arrival.principal, message };
             cell.put(received, sending).map_err(|(_, error)| dropped(&error))
         };
-        self.remote.push((M::NAME, Box::new(decode)));
+        self.remote.push((M::NAME, false, Box::new(decode)));
         let local = |cell: &Arc<ActorCell<A>>| {
             let cell = Arc::downgrade(cell);
             let tell: Tell<M> = Box::new(move |message, head| {
@@ -286,7 +287,7 @@ impl<A: Actor<Context = Context<A>>> Accepts<A> {
                 dropped(&error)
             })
         };
-        self.remote.push((Q::NAME, Box::new(decode)));
+        self.remote.push((Q::NAME, true, Box::new(decode)));
         let local = |cell: &Arc<ActorCell<A>>| {
             let cell = Arc::downgrade(cell);
             let ask: Ask<Q> = Box::new(move |question, head, reply| {
@@ -317,18 +318,23 @@ impl<A: Actor<Context = Context<A>>> Accepts<A> {
 
     /// Two types of one name, if there are.
     pub(crate) fn twice(&self) -> Option<&'static str> {
-        let mut names: Vec<_> = self.remote.iter().map(|(name, _)| *name).collect();
+        let mut names: Vec<_> = self.remote.iter().map(|(name, ask, _)| (*name, *ask)).collect();
         names.sort_unstable();
-        names.windows(2).find(|pair| pair[0] == pair[1]).map(|pair| pair[0])
+        names.windows(2).find(|pair| pair[0] == pair[1]).map(|pair| pair[0].0)
     }
 
     /// The actor as the node keeps it.
     pub(crate) fn entry(self, cell: &Arc<ActorCell<A>>) -> Entry {
         let local = self.local.into_iter().map(|(id, local)| (id, local(cell))).collect();
-        let remote: HashMap<u64, Decode<A>> =
-            self.remote.into_iter().map(|(name, decode)| (wire::tag(name), decode)).collect();
+        let remote: HashMap<(u64, bool), Decode<A>> = self
+            .remote
+            .into_iter()
+            .map(|(name, ask, decode)| ((wire::tag(name), ask), decode))
+            .collect();
         let mine = Arc::clone(cell);
-        let arrive = move |tag: u64, arrival: Arrival<'_>| match remote.get(&tag) {
+        let arrive = move |tag: u64, arrival: Arrival<'_>| match remote
+            .get(&(tag, arrival.reply.is_some()))
+        {
             Some(decode) => decode(&mine, arrival),
             None => {
                 if let Some(remote) = arrival.reply {

@@ -194,6 +194,23 @@ impl<'a> FrameWriter<'a> {
     }
 }
 
+/// One value as the frames of a message without header, appended: what encoding costs, for benches.
+pub fn encode_frames<T: Serialize>(
+    out: &mut Vec<u8>,
+    lane: Lane,
+    value: &T,
+    limit: usize,
+) -> Result<usize, WireError> {
+    let mut writer = FrameWriter::new(out, lane, limit);
+    match writer.payload(value) {
+        Ok(()) => Ok(writer.finish()),
+        Err(error) => {
+            writer.undo();
+            Err(error)
+        }
+    }
+}
+
 impl io::Write for FrameWriter<'_> {
     #[inline]
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
