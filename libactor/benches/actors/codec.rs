@@ -66,7 +66,7 @@ pub fn run(table: &mut Table) {
     let bytes = options().serialize(&offer).unwrap();
     let (mut ours, mut bare) = (Vec::with_capacity(8192), Vec::with_capacity(8192));
     let mut sides = [Side::new(), Side::new(), Side::new(), Side::new()];
-    let mut measure = |side: &mut Side, case: &mut dyn FnMut()| {
+    let measure = |side: &mut Side, case: &mut dyn FnMut()| {
         let begun = Instant::now();
         for _ in 0..EACH {
             case();

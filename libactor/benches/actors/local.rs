@@ -105,7 +105,7 @@ impl Actor for Driver {
     type Context = Context<Self>;
 }
 
-async fn on_thread<F: Future<Output = R> + 'static, R: Send + 'static>(
+pub async fn on_thread<F: Future<Output = R> + 'static, R: Send + 'static>(
     node: &Node,
     make: impl FnOnce() -> F + Send + 'static,
 ) -> R {
@@ -229,8 +229,8 @@ async fn fan_in(table: &mut Table) {
         .collect();
     let round = |seen: &AtomicU64| {
         let wanted = seen.load(Relaxed) + 4 * EACH;
-        ready.wait();
         let begun = Instant::now();
+        ready.wait();
         while seen.load(Relaxed) < wanted {
             std::thread::yield_now();
         }
