@@ -145,6 +145,9 @@ impl Driver {
             (Phase::Subscribing { .. }, MasterToFramework::Refused { reason }) => {
                 self.on_refused(turn, reason);
             }
+            (Phase::Subscribing { .. }, MasterToFramework::FailedOver) => {
+                self.end(turn, Outcome::FailedOver);
+            }
             (Phase::Remembering { master, kept, .. }, message) if *master == from => {
                 if kept.len() < KEPT_MOST {
                     kept.push(message);

@@ -68,6 +68,11 @@ impl Driver {
     }
 
     pub(super) fn on_updated(&mut self, turn: &mut Turn, status: TaskStatus) {
+        if let Some(viewed) = self.view.tasks.get_mut(&status.task)
+            && viewed.state.can_become(status.state)
+        {
+            viewed.state = status.state;
+        }
         match status.update {
             Some(update) => self.on_news(turn, status, update),
             None => self.on_statement(turn, status),
@@ -118,7 +123,10 @@ impl Driver {
             status.state = TaskState::Dropped;
         }
         let (old, new) = (task.state, status.state);
-        (task.doubt, task.unconfirmed) = (false, None);
+        // An agent that is out of reach may have it, or may not: only its return or removal settles that.
+        let may_have = new == TaskState::Unreachable;
+        task.doubt = may_have && status.reason == Some(Reason::TaskUnknown);
+        task.unconfirmed = None;
         let repeat = old == new && answer;
         if !repeat && old.can_become(new) {
             task.state = new;
