@@ -298,6 +298,10 @@ impl Scheduler for Batch {
             return;
         };
         if attempt.state.is_end() {
+            if !status.state.is_end() {
+                // It was given up and turned up again; its successor may be at work.
+                calls.kill(&status.task);
+            }
             return;
         }
         note(attempt, status, launched.map(|launched| now.since(launched)));

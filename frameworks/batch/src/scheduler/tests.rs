@@ -275,3 +275,16 @@ fn two_thousand_jobs_are_no_burden() {
     }
     assert!(t.framework.scheduler().report().all_succeeded());
 }
+
+#[test]
+fn a_try_that_was_given_up_and_turns_up_again_is_killed() {
+    let mut t = Scenario::new(&["a"], Limits::default());
+    t.offer("S1", 1.0);
+    t.updated("a.1", TaskState::Lost, None);
+    t.offer("S1", 1.0);
+    t.lines.clear();
+    t.updated("a.1", TaskState::Running, None);
+    t.did(["kill a.1"]);
+    t.updated("a.1", TaskState::Killed, None);
+    assert_eq!(t.verdicts(), [Verdict::Trying]);
+}

@@ -169,6 +169,11 @@ impl Driver {
     }
 
     pub(crate) fn kill(&mut self, turn: &mut Turn, task: &TaskId) {
+        if self.take_back_launch(task)
+            && let Some(entry) = self.book.remove(task)
+        {
+            return self.drop_task(turn, task, &entry, "it was killed before it was launched");
+        }
         if let Some(task) = self.book.get_mut(task) {
             task.killing = true;
         }
@@ -181,7 +186,13 @@ impl Driver {
     }
 
     /// No master has it, none will ask again: the scheduler may launch it anew.
-    pub(super) fn drop_task(&mut self, turn: &mut Turn, task: &TaskId, entry: &BookedTask) {
+    pub(super) fn drop_task(
+        &mut self,
+        turn: &mut Turn,
+        task: &TaskId,
+        entry: &BookedTask,
+        why: &str,
+    ) {
         let Some(framework) = self.framework.clone() else {
             return;
         };
@@ -193,7 +204,7 @@ impl Driver {
             state: TaskState::Dropped,
             source: Source::Master,
             reason: Some(Reason::MasterDisconnected),
-            message: "its launch was lost on the way".to_owned(),
+            message: why.to_owned(),
             exit: None,
             isolation: None,
             process: None,

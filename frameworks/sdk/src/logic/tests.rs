@@ -271,6 +271,15 @@ fn a_kill_is_said_again_to_the_next_master() {
 }
 
 #[test]
+fn a_launch_that_is_killed_at_once_is_never_made() {
+    let mut t = Scenario::with_master();
+    t.framework_wants(&["a", "b"]);
+    t.input("kill b when launched");
+    t.offer(1, "o1", 4.0);
+    t.did(["offers o1", "to 1: Accept o1 launch a", "Doubts in 10s", "updated b Dropped"]);
+}
+
+#[test]
 fn demand_is_told_when_it_changes() {
     let mut t = Scenario::with_master();
     t.input("want 3");
