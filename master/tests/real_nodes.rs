@@ -1,5 +1,7 @@
 //! A master on a real node, with an agent and a scheduler that speak the protocol from nodes of their own, over TCP.
 
+#![allow(clippy::unwrap_used)] // all of this is a test
+
 use std::time::Duration;
 
 use actix::{Actor, Handler};
