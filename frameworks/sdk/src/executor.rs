@@ -17,7 +17,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::clock::random;
 use actor::ExecutorActor;
-pub use actor::Reporter;
+pub use actor::{ExecutorEnded, Reporter};
 pub use config::ExecutorConfig;
 use logic::{Ending, ExecutorDriver, Report, Word};
 
