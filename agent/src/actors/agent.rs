@@ -128,7 +128,7 @@ impl AgentActor {
             Effect::StartTimer { timer, after } => {
                 ctx.after(after, move |actor, ctx| actor.advance(Event::TimerFired(timer), ctx));
             }
-            Effect::Note(notice) => note(&notice),
+            Effect::Note(notice) => self.note(&notice),
             Effect::Stop(end) => {
                 tracing::info!("{end}");
                 let _ = self.ended.end.set(end);
@@ -150,6 +150,30 @@ impl AgentActor {
         }
     }
 
+    fn note(&self, notice: &Notice) {
+        match notice {
+            Notice::Registered { .. } | Notice::OldExecutors(_) => tracing::info!("{notice}"),
+            Notice::TaskForgotten { .. } => tracing::debug!("{notice}"),
+            Notice::MasterSilent { .. } => {
+                tracing::warn!(master = %self.master, "{notice}; is it running, and does --master name it?");
+            }
+            Notice::MasterLost(_) | Notice::EpochRefused { .. } => {
+                tracing::warn!(master = %self.master, "{notice}");
+            }
+            Notice::NotTheMaster(_) | Notice::HeldFull(_) | Notice::TaskRefused { .. } => {
+                tracing::warn!("{notice}");
+            }
+            Notice::ExecutorTurnedAway { .. }
+            | Notice::ExecutorLost { .. }
+            | Notice::ExecutorOverdue { .. } => tracing::warn!("{notice}"),
+            Notice::UpdateIgnored { .. }
+            | Notice::MessageDropped { .. }
+            | Notice::NotWritten(_) => {
+                tracing::warn!("{notice}");
+            }
+        }
+    }
+
     fn collect_sandboxes(&mut self, ctx: &mut Context<Self>) {
         let living: BTreeSet<_> = self.agent.executors().map(|(id, ..)| id.clone()).collect();
         let (sandboxes, limits) = (self.sandboxes.clone(), self.limits);
@@ -163,25 +187,6 @@ impl AgentActor {
             }
             ctx.after(COLLECT_EVERY, Self::collect_sandboxes);
         });
-    }
-}
-
-fn note(notice: &Notice) {
-    match notice {
-        Notice::Registered { .. } | Notice::OldExecutors(_) => tracing::info!("{notice}"),
-        Notice::TaskForgotten { .. } => tracing::debug!("{notice}"),
-        Notice::MasterSilent { .. } | Notice::MasterLost(_) | Notice::EpochRefused { .. } => {
-            tracing::warn!("{notice}");
-        }
-        Notice::NotTheMaster(_) | Notice::HeldFull(_) | Notice::TaskRefused { .. } => {
-            tracing::warn!("{notice}");
-        }
-        Notice::ExecutorTurnedAway { .. }
-        | Notice::ExecutorLost { .. }
-        | Notice::ExecutorOverdue { .. } => tracing::warn!("{notice}"),
-        Notice::UpdateIgnored { .. } | Notice::MessageDropped { .. } | Notice::NotWritten(_) => {
-            tracing::warn!("{notice}");
-        }
     }
 }
 
