@@ -13,6 +13,7 @@ use agent::detect::DetectError;
 use protocol::operator::TaskView;
 use protocol::task::TaskState;
 use tokio::time::{MissedTickBehavior, interval, timeout};
+use wordcount::{Plan as Counted, PlanError};
 
 use crate::arguments::DemoArguments;
 use crate::client::{Client, ClientError};
@@ -20,6 +21,7 @@ use crate::cluster::FileError;
 use crate::ending;
 use crate::environment::Environment;
 use crate::flow;
+use crate::frameworks;
 use crate::local::{Local, LocalError, Plan};
 use crate::output;
 use crate::supervise::{ChildError, Kept, Recipe};
@@ -49,6 +51,8 @@ pub(crate) enum DemoError {
     #[error(transparent)]
     Detect(#[from] DetectError),
     #[error(transparent)]
+    Plan(#[from] PlanError),
+    #[error(transparent)]
     Local(#[from] LocalError),
     #[error(transparent)]
     Child(#[from] ChildError),
@@ -74,6 +78,7 @@ pub(crate) async fn demo(
     if let Some(path) = arguments.input.iter().find(|path| std::fs::read_dir(path).is_err()) {
         return Err(DemoError::Input { path: path.clone() });
     }
+    let planned = said_of(&frameworks::plan(&arguments.input, arguments.input_max)?, &arguments);
     let began_at = Instant::now();
     let folder =
         tempfile::Builder::new().prefix("airside-demo-").tempdir().map_err(DemoError::Folder)?;
@@ -97,6 +102,7 @@ pub(crate) async fn demo(
         local.agents_at.len(),
         local.agents_at.join(", ")
     ));
+    output::print(&planned);
     let shown = tokio::select! {
         shown = show(&arguments, &local, environment, began_at) => shown,
         _ = &mut asked => Err(DemoError::Interrupted),
@@ -241,6 +247,25 @@ fn batch(arguments: &DemoArguments, local: &Local) -> Recipe {
     words.push("--cpus=0.05".into());
     words.push(SHELL_TASK.into());
     Recipe { name: "batch".into(), arguments: words, port: None, forever: false }
+}
+
+/// What will be counted, and what not.
+fn said_of(plan: &Counted, arguments: &DemoArguments) -> String {
+    let megabytes = plan.bytes as f64 / (1024.0 * 1024.0);
+    let of = arguments.input.iter().map(|path| path.display().to_string()).collect::<Vec<_>>();
+    let mut text = format!(
+        "Counting the words of {} files below {}: {megabytes:.1} MB in {} tasks\n",
+        plan.files,
+        of.join(" and "),
+        plan.jobs.len()
+    );
+    if plan.skipped > 0 {
+        text += &format!(
+            "  {} files are left out: unreadable, or beyond {} MB in all (--input-max)\n",
+            plan.skipped, arguments.input_max
+        );
+    }
+    text
 }
 
 /// The most frequent words, from lines of `word count`.

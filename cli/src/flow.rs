@@ -112,10 +112,17 @@ fn wall_time() -> SystemTime {
     SystemTime::now()
 }
 
+/// A pid without the way to it, which differs with who says it: node, incarnation, actor.
+type Life = (NodeId, u64, u64);
+
+fn life(pid: Pid) -> Life {
+    (pid.node(), pid.incarnation(), pid.actor())
+}
+
 /// What people call each pid that occurs.
 struct Names<'a> {
     nodes: BTreeMap<NodeId, &'a str>,
-    main: BTreeMap<Pid, &'a str>,
+    main: BTreeMap<Life, &'a str>,
     strangers: BTreeMap<NodeId, String>,
 }
 
@@ -125,7 +132,7 @@ impl<'a> Names<'a> {
             Self { nodes: BTreeMap::new(), main: BTreeMap::new(), strangers: BTreeMap::new() };
         for node in asked {
             if let Some(pid) = node.named {
-                names.main.insert(pid, &node.name);
+                names.main.insert(life(pid), &node.name);
                 names.nodes.insert(pid.node(), &node.name);
             }
         }
@@ -156,7 +163,7 @@ impl<'a> Names<'a> {
     }
 
     fn name(&self, pid: Pid) -> String {
-        if let Some(name) = self.main.get(&pid) {
+        if let Some(name) = self.main.get(&life(pid)) {
             return (*name).to_owned();
         }
         let node = self.nodes.get(&pid.node()).map(|name| (*name).to_owned());

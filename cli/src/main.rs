@@ -77,6 +77,10 @@ async fn perform(
         Command::Logs(arguments) => commands::logs(arguments, environment).await?,
         Command::Flow(arguments) => flow::flow(arguments, environment).await?,
         Command::Batch(arguments) => return Ok(frameworks::batch(arguments, environment).await?),
+        Command::WordcountScheduler(arguments) => {
+            frameworks::wordcount_scheduler(arguments, environment).await?;
+        }
+        Command::WordcountExecutor => frameworks::wordcount_executor().await?,
         Command::Version => output::print(&version()),
         _ => panic!("TEMPORARY"),
     }

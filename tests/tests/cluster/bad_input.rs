@@ -92,8 +92,10 @@ fn a_command_that_is_empty_missing_or_nobodys() {
     let words =
         "airside: the command is empty; give one after `--`, such as `airside run -- echo hi`";
     refused(&cluster, &["run", "--", ""], 125, words);
-    refused(&cluster, &["run", "--", "/no/such/program"], 125, "/no/such/program");
-    refused(&cluster, &["run", "--user", "nobody-here", "--", "true"], 125, "nobody-here");
+    let words = "'/no/such/program' was not found on the agent; check the path";
+    refused(&cluster, &["run", "--", "/no/such/program"], 125, words);
+    let words = "user 'nobody-here' is unknown on the agent";
+    refused(&cluster, &["run", "--user", "nobody-here", "--", "true"], 125, words);
 }
 
 #[test]

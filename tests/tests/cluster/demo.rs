@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use nix::sys::signal::Signal;
 use tests::cluster::{Home, Outcome, Process, eventually, signal_process};
@@ -101,14 +102,20 @@ fn none_overlap(intervals: &[Interval]) {
     }
 }
 
+/// A demo fills a machine; two of them only make each other slow.
+static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+
 /// A demo over texts of its own.
 struct Demo {
     home: Home,
     process: Process,
+    _alone: MutexGuard<'static, ()>,
 }
 
 impl Demo {
     fn start(megabytes: usize) -> Self {
+        // One that failed ends nothing for the others.
+        let alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
         let home = Home::new();
         let texts = home.path("texts");
         write_texts(&texts, megabytes);
@@ -121,7 +128,7 @@ impl Demo {
             command.arg(flag).arg(path);
         }
         let process = Process::start("demo", &mut command);
-        Self { home, process }
+        Self { home, process, _alone: alone }
     }
 
     /// Where the demo works.
@@ -178,7 +185,7 @@ fn the_demo_counts_as_others_do_and_shows_what_it_did() {
 
 #[test]
 fn the_demo_survives_the_death_of_an_agent() {
-    let mut demo = Demo::start(24);
+    let mut demo = Demo::start(8);
     demo.runs();
     demo.kill("agent");
     demo.ends_well();
@@ -186,7 +193,7 @@ fn the_demo_survives_the_death_of_an_agent() {
 
 #[test]
 fn the_demo_survives_the_death_of_an_executor() {
-    let mut demo = Demo::start(24);
+    let mut demo = Demo::start(8);
     demo.runs();
     demo.kill("wordcount-executor");
     demo.ends_well();
@@ -194,7 +201,7 @@ fn the_demo_survives_the_death_of_an_executor() {
 
 #[test]
 fn the_demo_survives_the_death_of_the_framework() {
-    let mut demo = Demo::start(24);
+    let mut demo = Demo::start(8);
     demo.runs();
     demo.kill("wordcount-scheduler");
     demo.ends_well();
@@ -202,7 +209,7 @@ fn the_demo_survives_the_death_of_the_framework() {
 
 #[test]
 fn the_demo_survives_the_death_of_the_master() {
-    let mut demo = Demo::start(24);
+    let mut demo = Demo::start(8);
     demo.runs();
     demo.kill("master");
     demo.ends_well();
@@ -210,7 +217,7 @@ fn the_demo_survives_the_death_of_the_master() {
 
 #[test]
 fn an_interrupted_demo_leaves_nothing() {
-    let mut demo = Demo::start(24);
+    let mut demo = Demo::start(8);
     demo.runs();
     demo.process.signal(Signal::SIGINT);
     assert_eq!(demo.process.ended().code(), Some(1), "{:#?}", demo.process.said);
