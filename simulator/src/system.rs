@@ -156,8 +156,8 @@ impl World {
         found.map(|(number, _)| *number)
     }
 
-    /// How long a custom executor's task or a signal's effect takes to be noticed.
+    /// How long it takes until nothing lives below an executor: longer than the news of any single end takes.
     pub(crate) fn reaction(&mut self) -> Duration {
-        self.chance.millis(1, 30)
+        self.chance.millis(4, 40)
     }
 }

@@ -65,7 +65,7 @@ impl Transcript {
         let concerns = |line: &&Line| {
             subjects.is_empty()
                 || line.who == "fault"
-                || subjects.iter().any(|s| names(&line.what, s) || line.who == *s)
+                || subjects.iter().any(|s| names(&line.what, s) || names(&line.who, s))
         };
         let mut lines: Vec<&Line> = self.kept.iter().flatten().filter(concerns).collect();
         if lines.len() > most {
