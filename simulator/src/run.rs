@@ -136,7 +136,7 @@ impl World {
 fn outcome(world: &World, seed: u64) -> Outcome {
     let flow = match &world.violation {
         Some(violation) if world.transcript.keeps() => {
-            let lines = world.transcript.about(&violation.subjects, 240);
+            let lines = world.transcript.about(&violation.subjects, 600);
             lines.into_iter().map(|line| world.shortened(&line.to_string())).collect()
         }
         Some(_) | None => Vec::new(),

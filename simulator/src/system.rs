@@ -8,7 +8,7 @@ use protocol::ids::{ContainerId, TaskId};
 use protocol::task::{Exit, TaskState};
 
 use crate::network::Life;
-use crate::process::{Body, Seat};
+use crate::process::Seat;
 use crate::said::Event;
 use crate::task::Behaviour;
 use crate::truth::TaskKey;
@@ -62,8 +62,8 @@ impl World {
         self.truth.ended.insert(task.key.clone(), exit);
         let (executor, key) = (task.executor, task.key);
         self.note(executor.process, format_args!("process {number} of {} ends: {exit:?}", key.1));
-        match &self.processes[&executor.process].body {
-            Some(Body::Custom(_)) => {
+        match &self.processes[&executor.process].seat {
+            Seat::Executor { custom: true, .. } => {
                 let state = match exit {
                     Exit::Code(0) => TaskState::Finished,
                     Exit::Code(_) => TaskState::Failed,
@@ -71,10 +71,10 @@ impl World {
                 };
                 self.soon(executor, Event::Author(key.1, state));
             }
-            Some(Body::Executor(_)) => {
+            Seat::Executor { custom: false, .. } => {
                 self.soon(executor, Event::Executor(executor::logic::Event::Exited(exit)));
             }
-            Some(Body::Master(_) | Body::Agent(_) | Body::Framework(_)) | None => (),
+            Seat::Master | Seat::Agent { .. } | Seat::Framework(_) => (),
         }
     }
 

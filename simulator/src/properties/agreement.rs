@@ -11,6 +11,9 @@ use super::AGREEMENT;
 use crate::process::{Body, MasterBody, Seat};
 use crate::world::{World, pid_of};
 
+/// Deltas tell which tasks there are and where; their states are told by updates.
+const NO_STATE: TaskState = TaskState::Unknown;
+
 type Tasks = BTreeMap<(FrameworkId, TaskId), (AgentId, TaskState)>;
 
 impl World {
@@ -80,10 +83,11 @@ impl World {
                 .view()
                 .tasks
                 .iter()
-                .map(|(task, viewed)| ((id.clone(), task.clone()), (viewed.agent.clone(), viewed.state)))
+                .map(|(task, viewed)| ((id.clone(), task.clone()), (viewed.agent.clone(), NO_STATE)))
                 .collect();
             let of_it = booked.iter().filter(|((framework, _), _)| framework == id);
-            let of_it: Tasks = of_it.map(|(key, value)| (key.clone(), value.clone())).collect();
+            let of_it: Tasks =
+                of_it.map(|(key, (agent, _))| (key.clone(), (agent.clone(), NO_STATE))).collect();
             if viewed != of_it {
                 let (theirs, ours) = (shown(&viewed, &of_it), shown(&of_it, &viewed));
                 return Some(format!("{} sees {theirs}, and the master has {ours}", process.name));
