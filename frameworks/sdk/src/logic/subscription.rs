@@ -145,6 +145,10 @@ impl Driver {
             (Phase::Subscribing { .. }, MasterToFramework::Refused { reason }) => {
                 self.on_refused(turn, reason);
             }
+            // The link was lost before the news came; asking again would be answered so for ever.
+            (Phase::Subscribing { .. }, MasterToFramework::FailedOver) => {
+                self.end(turn, Outcome::FailedOver);
+            }
             (Phase::Remembering { master, kept, .. }, message) if *master == from => {
                 if kept.len() < KEPT_MOST {
                     kept.push(message);
