@@ -119,8 +119,9 @@ impl World {
         if let Notice::TaskRefused { task, words, .. } = notice
             && words.contains("is free; the offer")
         {
-            let words = format!("{} refused {task}: {words}", self.name_of(life.process));
-            self.violate(FITS, words, vec![task.to_string()]);
+            let name = self.name_of(life.process).to_owned();
+            let words = format!("{name} refused {task}: {words}");
+            self.violate(FITS, words, vec![task.to_string(), name]);
         }
     }
 

@@ -41,7 +41,9 @@ impl World {
         let number = self.system.next;
         self.note(executor.process, format_args!("starts {} of {} as process {number}", key.1, key.0));
         self.check_task_starts(&key, number);
-        self.queue.after(behaviour.runs, Due::TaskEnds(number));
+        // The news that it runs comes before the news of its end.
+        let runs = behaviour.runs.max(Duration::from_millis(4));
+        self.queue.after(runs, Due::TaskEnds(number));
         self.system.tasks.insert(number, TaskProcess { executor, key, behaviour });
         number
     }

@@ -46,7 +46,9 @@ impl World {
                 return Some(format!("{} is not up", process.name));
             };
             let Some(id) = agent.id().filter(|_| agent.master() == Some(leader)) else {
-                return Some(format!("{} is not registered with the master", process.name));
+                let (id, master) = (agent.id(), agent.master().map(|pid| self.life_of(pid)));
+                let (name, leader) = (&process.name, self.name_of(self.leader));
+                return Some(format!("{name} is {id:?} with {master:?} and not with {leader}"));
             };
             for (framework, task, state) in agent.tasks() {
                 theirs.insert((framework.clone(), task.clone()), (id.clone(), state));
