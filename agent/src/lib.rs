@@ -1,3 +1,198 @@
-//! The agent: runs tasks on one machine. [`logic`] decides, [`actors`] do.
+//! The agent: runs tasks on one machine. [`logic`] decides; the actors do. [`start`] puts one on a node.
 
+mod actors;
+mod checkpoint;
+mod config;
+pub mod detect;
 pub mod logic;
+mod metrics;
+mod sandboxes;
+mod users;
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Instant;
+
+use libactor::{Accepts, Handle, Node, Spawn};
+use protocol::agent::{AgentAddress, AgentInfo, MasterToAgent};
+use protocol::executor::ExecutorToAgent;
+use protocol::operator::{ReadExecutors, ReadSandbox};
+
+use actors::agent::{AgentActor, Ended, Leave, ReadCounts};
+use actors::checkpointer::{Checkpointer, Outcome, Write};
+use actors::process::{FromProcesses, Launching, Processes, ToProcesses};
+pub use checkpoint::CheckpointError;
+use checkpoint::CheckpointFile;
+pub use config::{AgentConfig, StartError};
+use logic::{Checkpoint, End};
+pub use sandboxes::SandboxLimits;
+use sandboxes::Sandboxes;
+
+/// The name that the agent's actor has on its node; executors know it.
+pub const ACTOR: &str = "agent";
+
+/// What waits for the agent's actor at most: the news of thousands of executors that start at once.
+const MAILBOX: usize = 65_536;
+
+/// An agent that runs.
+#[derive(Clone, Debug)]
+pub struct Running {
+    handle: Handle<AgentActor>,
+    ended: Arc<Ended>,
+    info: AgentInfo,
+}
+
+impl Running {
+    /// What it says of itself.
+    pub fn info(&self) -> &AgentInfo {
+        &self.info
+    }
+
+    /// Its actor.
+    pub fn pid(&self) -> libactor::Pid {
+        self.handle.pid()
+    }
+
+    /// Ends it in an orderly way: its executors first. Wait for [`Running::ended`].
+    pub fn leave(&self) {
+        // An agent that has no room for this has ended or will be ended the hard way.
+        let _ = self.handle.tell(Leave);
+    }
+
+    /// Waits until its life is over, and says why it is.
+    pub async fn ended(&self) -> End {
+        loop {
+            let notified = self.ended.notify.notified();
+            if let Some(end) = self.ended.end.get() {
+                return end.clone();
+            }
+            notified.await;
+        }
+    }
+
+    /// What it counts, as Prometheus reads it.
+    pub async fn metrics(&self) -> String {
+        self.handle.ask(ReadCounts).await.map(|counts| counts.prometheus()).unwrap_or_default()
+    }
+}
+
+/// Starts an agent on a node that listens. It registers with its master as soon as nothing of a former life runs.
+pub fn start(node: &Node, config: AgentConfig) -> Result<Running, StartError> {
+    let listens = node.advertised().ok_or(StartError::NotListening)?;
+    let (checkpoint, file) = CheckpointFile::open(&config.work_dir)?;
+    let boot = detect::boot_id()?;
+    let info = info(&config, listens, &boot)?;
+    let mut settings = logic::Config::new(info.clone());
+    if let Some(adjust) = config.adjust {
+        adjust(&mut settings);
+    }
+    settings.validate()?;
+    if config.adopts_orphans {
+        nix::sys::prctl::set_child_subreaper(true).map_err(StartError::Reaper)?;
+    }
+    // Known by the absolute path: executors work elsewhere.
+    let work_dir = std::path::absolute(&config.work_dir).unwrap_or(config.work_dir.clone());
+    let launching = Launching {
+        executor: config.executor.clone(),
+        sandboxes: Sandboxes::below(&work_dir),
+        agent_at: dialled(node, listens).to_string(),
+        secret_file: config.secret_file.clone(),
+        boot,
+        adopts_orphans: config.adopts_orphans,
+    };
+    let agent = new_agent(settings, checkpoint)?;
+    let ended = Arc::new(Ended::default());
+    let handle = spawn(node, config, launching, file, agent, Arc::clone(&ended))?;
+    Ok(Running { handle, ended, info })
+}
+
+fn info(config: &AgentConfig, listens: SocketAddr, boot: &str) -> Result<AgentInfo, StartError> {
+    let attributes = config.attributes.as_deref().unwrap_or_default();
+    let hostname = match &config.hostname {
+        Some(hostname) => hostname.clone(),
+        None => detect::hostname()?,
+    };
+    Ok(AgentInfo {
+        at: AgentAddress { hostname, listens: listens.to_string() },
+        resources: config.give()?,
+        attributes: protocol::resources::parse_attributes(attributes)
+            .map_err(StartError::Attributes)?,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        boot: boot.to_owned(),
+    })
+}
+
+fn new_agent(settings: logic::Config, checkpoint: Checkpoint) -> Result<logic::Agent, StartError> {
+    let mut seed = [0; 32];
+    getrandom::fill(&mut seed).map_err(StartError::Random)?;
+    Ok(logic::Agent::new(settings, checkpoint, seed))
+}
+
+/// The two helpers have threads of their own, since they wait for the disk and for new processes. They are told whom to
+/// answer before the agent is there, so its actor comes first and waits for them.
+fn spawn(
+    node: &Node,
+    config: AgentConfig,
+    launching: Launching,
+    file: CheckpointFile,
+    agent: logic::Agent,
+    ended: Arc<Ended>,
+) -> Result<Handle<AgentActor>, StartError> {
+    let accepts = Accepts::new()
+        .tells::<MasterToAgent>()
+        .tells::<ExecutorToAgent>()
+        .asks::<ReadSandbox>()
+        .asks::<ReadExecutors>()
+        .links();
+    let sandboxes = launching.sandboxes.clone();
+    let helpers = node.clone();
+    let accepts = accepts.tells::<FromProcesses>().tells::<Outcome>();
+    let spawn = Spawn { name: Some(ACTOR), mailbox: MAILBOX, accepts, pinned: false };
+    let handle = node.spawn(spawn, move |ctx| {
+        let pid = ctx.pid();
+        let helper = |what: &str| format!("{what} of an agent starts on a node that runs");
+        let spawn = Spawn {
+            mailbox: MAILBOX,
+            accepts: Accepts::new().tells::<ToProcesses>(),
+            pinned: true,
+            ..Spawn::default()
+        };
+        let processes = helpers
+            .spawn(spawn, move |_| Processes::new(launching, pid))
+            .unwrap_or_else(|error| panic!("{}: {error}", helper("the process actor")));
+        let spawn = Spawn {
+            mailbox: MAILBOX,
+            accepts: Accepts::new().tells::<Write>(),
+            pinned: true,
+            ..Spawn::default()
+        };
+        let checkpointer = helpers
+            .spawn(spawn, move |_| Checkpointer { file, agent: pid })
+            .unwrap_or_else(|error| panic!("{}: {error}", helper("the checkpointer")));
+        AgentActor {
+            agent,
+            master: config.master,
+            processes,
+            checkpointer,
+            sandboxes,
+            limits: config.sandboxes,
+            began: Instant::now(),
+            counts: metrics::Counts::default(),
+            ended,
+        }
+    })?;
+    Ok(handle)
+}
+
+/// Where the executors of this machine dial: a node that listens everywhere is nearest on loopback.
+fn dialled(node: &Node, advertised: SocketAddr) -> SocketAddr {
+    let Some(address) = node.address() else {
+        return advertised;
+    };
+    let nearest = match address.ip() {
+        ip if !ip.is_unspecified() => ip,
+        IpAddr::V4(_) => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        IpAddr::V6(_) => IpAddr::V6(Ipv6Addr::LOCALHOST),
+    };
+    SocketAddr::new(nearest, address.port())
+}

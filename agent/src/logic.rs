@@ -367,6 +367,14 @@ impl Agent {
         self.state.tasks().map(|(framework, task, entry)| (framework, task, entry.state))
     }
 
+    /// The process of an executor, once it runs.
+    pub fn process(&self, container: &ContainerId) -> Option<u32> {
+        match &self.state.executors.get(container)?.phase {
+            state::Phase::Running(identity) => Some(identity.process),
+            state::Phase::Recording | state::Phase::Starting => None,
+        }
+    }
+
     /// Its executors that have not ended.
     pub fn executors(&self) -> impl Iterator<Item = (&ContainerId, &FrameworkId, &ExecutorSpec)> {
         self.state.executors.iter().map(|(id, e)| (id, &e.framework, &e.spec))

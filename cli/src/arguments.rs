@@ -12,8 +12,8 @@ pub(crate) use client::{
     ClusterArguments, FlowArguments, KillArguments, ListArguments, LogsArguments, RunArguments,
 };
 pub(crate) use serve::{
-    AgentArguments, Attributes, BatchArguments, DemoArguments, Hosted, ListenArguments,
-    MasterArguments, NodeArguments, UpArguments, WordcountArguments,
+    AgentArguments, BatchArguments, DemoArguments, Hosted, ListenArguments, MasterArguments,
+    NodeArguments, UpArguments, WordcountArguments,
 };
 
 use crate::environment::Environment;
@@ -69,6 +69,28 @@ pub(crate) enum Command {
     /// The wordcount framework: count the words of all texts below folders
     #[command(hide = true)]
     WordcountScheduler(WordcountArguments),
+}
+
+impl Command {
+    /// What the command itself logs; those that start processes tell these what to log.
+    pub(crate) fn log(&self) -> Option<&str> {
+        match self {
+            Self::Run(arguments) => Some(&arguments.cluster.log),
+            Self::Agents(list) | Self::Frameworks(list) | Self::Tasks(list) => {
+                Some(&list.cluster.log)
+            }
+            Self::Kill(arguments) => Some(&arguments.cluster.log),
+            Self::Logs(arguments) => Some(&arguments.cluster.log),
+            Self::Flow(arguments) => Some(&arguments.cluster.log),
+            Self::Batch(arguments) => Some(&arguments.cluster.log),
+            Self::WordcountScheduler(arguments) => Some(&arguments.cluster.log),
+            Self::Master(arguments) => Some(&arguments.listen.log),
+            Self::Agent(arguments) => Some(&arguments.listen.log),
+            Self::Node(arguments) => Some(&arguments.listen.log),
+            Self::Up(_) | Self::Demo(_) => Some("error"),
+            Self::Version | Self::Executor | Self::WordcountExecutor => None,
+        }
+    }
 }
 
 /// Reads the command line and, for the master and agents, their settings from the environment.

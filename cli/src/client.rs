@@ -22,11 +22,11 @@ pub(crate) enum ClientError {
     #[error("cannot start a node to talk to the cluster")]
     Start(#[from] StartError),
     #[error(
-        "cannot reach the master at {master}: {source}; start a cluster with `airside up`, or name the master with --master and its secret with --cluster-secret-file"
+        "cannot reach the master at {master}: {why}; start a cluster with `airside up`, or name the master with --master and its secret with --cluster-secret-file"
     )]
-    Master { master: String, source: AskError },
-    #[error("cannot reach {name}: {source}; is it running there, with the same secret?")]
-    Other { name: String, source: AskError },
+    Master { master: String, why: AskError },
+    #[error("cannot reach {name}: {why}; is it running there, with the same secret?")]
+    Other { name: String, why: AskError },
     #[error("'{0}' is no name of an actor: expected actor@host:port")]
     Name(String),
     #[error("the master answered another question than was asked; are both of one version?")]
@@ -72,7 +72,7 @@ impl Client {
         question: Q,
     ) -> Result<Q::Answer, ClientError> {
         let master = &self.cluster.master;
-        let failed = |source| ClientError::Master { master: master.clone(), source };
+        let failed = |why| ClientError::Master { master: master.clone(), why };
         self.node.ask(&name(actor, master)?, question, ANSWER_WITHIN).await.map_err(failed)
     }
 
@@ -83,14 +83,14 @@ impl Client {
         question: Q,
     ) -> Result<Q::Answer, ClientError> {
         let to: Name = name.parse().map_err(|_| ClientError::Name(name.into()))?;
-        let failed = |source| ClientError::Other { name: name.into(), source };
+        let failed = |why| ClientError::Other { name: name.into(), why };
         self.node.ask(&to, question, ANSWER_WITHIN).await.map_err(failed)
     }
 
     /// Who bears a name now.
     pub(crate) async fn resolve(&self, name: &str) -> Result<Pid, ClientError> {
         let to: Name = name.parse().map_err(|_| ClientError::Name(name.into()))?;
-        let failed = |source| ClientError::Other { name: name.into(), source };
+        let failed = |why| ClientError::Other { name: name.into(), why };
         self.node.resolve(&to, ANSWER_WITHIN).await.map_err(failed)
     }
 

@@ -26,7 +26,9 @@ pub(crate) enum CommandError {
     Client(#[from] ClientError),
     #[error(transparent)]
     Prefix(#[from] PrefixError),
-    #[error("'{0}' is no flow's id: expected up to 32 hexadecimal digits, as `airside flow --task` prints them")]
+    #[error(
+        "'{0}' is no flow's id: expected up to 32 hexadecimal digits, as `airside flow --task` prints them"
+    )]
     Trace(String),
 }
 

@@ -2,24 +2,26 @@
 //! the batch framework beside it are processes of their own; everything is below one temporary folder.
 
 mod holdings;
-mod progress;
+pub(crate) mod progress;
 
 use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use agent::detect::DetectError;
 use protocol::operator::TaskView;
-use protocol::resources::Resources;
 use protocol::task::TaskState;
 use tokio::time::{MissedTickBehavior, interval, timeout};
+use wordcount::{Plan as Counted, PlanError};
 
 use crate::arguments::DemoArguments;
 use crate::client::{Client, ClientError};
-use crate::cluster::{Cluster, FileError};
+use crate::cluster::FileError;
 use crate::ending;
 use crate::environment::Environment;
 use crate::flow;
+use crate::frameworks;
 use crate::local::{Local, LocalError, Plan};
 use crate::output;
 use crate::supervise::{ChildError, Kept, Recipe};
@@ -47,6 +49,10 @@ pub(crate) enum DemoError {
     #[error("{path} is no folder that can be read; give another with --input")]
     Input { path: PathBuf },
     #[error(transparent)]
+    Detect(#[from] DetectError),
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    #[error(transparent)]
     Local(#[from] LocalError),
     #[error(transparent)]
     Child(#[from] ChildError),
@@ -58,7 +64,7 @@ pub(crate) enum DemoError {
     Framework(&'static str, String),
     #[error("cannot write {path}")]
     Write { path: PathBuf, source: io::Error },
-    #[error("the demo was not over within {} s: {0}", OVER_WITHIN.as_secs())]
+    #[error("the demo was not over in time; wordcount said last: {0}")]
     Late(String),
     #[error("interrupted")]
     Interrupted,
@@ -67,23 +73,21 @@ pub(crate) enum DemoError {
 /// Runs it. Whatever happens, the cluster is ended and its folder removed.
 pub(crate) async fn demo(
     arguments: DemoArguments,
-    machine: Resources,
     environment: &Environment,
 ) -> Result<(), DemoError> {
     if let Some(path) = arguments.input.iter().find(|path| std::fs::read_dir(path).is_err()) {
         return Err(DemoError::Input { path: path.clone() });
     }
+    let planned = said_of(&frameworks::plan(&arguments.input, arguments.input_max)?, &arguments);
     let began_at = Instant::now();
-    let folder = tempfile::Builder::new()
-        .prefix("airside-demo-")
-        .tempdir()
-        .map_err(DemoError::Folder)?;
+    let folder =
+        tempfile::Builder::new().prefix("airside-demo-").tempdir().map_err(DemoError::Folder)?;
     let plan = Plan {
         work_dir: folder.path().to_owned(),
         agents: arguments.agents,
         port: 5050,
         log: arguments.log.clone(),
-        resources: machine,
+        resources: agent::detect::resources(folder.path(), None)?,
     };
     let asked = ending::asked(arguments.end_with_stdin);
     tokio::pin!(asked);
@@ -98,6 +102,7 @@ pub(crate) async fn demo(
         local.agents_at.len(),
         local.agents_at.join(", ")
     ));
+    output::print(&planned);
     let shown = tokio::select! {
         shown = show(&arguments, &local, environment, began_at) => shown,
         _ = &mut asked => Err(DemoError::Interrupted),
@@ -107,7 +112,9 @@ pub(crate) async fn demo(
     let left = folder.path().to_owned();
     folder.close().map_err(|source| DemoError::Write { path: left, source })?;
     let seconds = began_at.elapsed().as_secs_f64();
-    output::print(&format!("{text}\nAll processes have ended and all files are gone, {seconds:.1} s after the start.\n"));
+    output::print(&format!(
+        "{text}\nAll processes have ended and all files are gone, {seconds:.1} s after the start.\n"
+    ));
     Ok(())
 }
 
@@ -119,9 +126,7 @@ async fn show(
     began_at: Instant,
 ) -> Result<String, DemoError> {
     let counts = local.work_dir().join("counts");
-    let secret_file = Some(local.secret_file());
-    let cluster = Cluster { master: local.master_at.clone(), secret_file };
-    let client = Client::start(cluster).await?;
+    let client = local.client().await?;
     let mut wordcount = local.beside(wordcount(arguments, local, &counts), environment)?;
     let mut batch = local.beside(batch(arguments, local), environment)?;
     let mut watched = Watched { began_at, holdings: Holdings::default(), flow: None };
@@ -177,7 +182,9 @@ impl Watched {
             }
         }
         bars.end();
-        for (well, name, framework) in [(counted, "wordcount", &*wordcount), (ran, "batch", &*batch)] {
+        for (well, name, framework) in
+            [(counted, "wordcount", &*wordcount), (ran, "batch", &*batch)]
+        {
             if well != Some(true) {
                 return Err(DemoError::Framework(name, framework.last_words()));
             }
@@ -240,6 +247,25 @@ fn batch(arguments: &DemoArguments, local: &Local) -> Recipe {
     words.push("--cpus=0.05".into());
     words.push(SHELL_TASK.into());
     Recipe { name: "batch".into(), arguments: words, port: None, forever: false }
+}
+
+/// What will be counted, and what not.
+fn said_of(plan: &Counted, arguments: &DemoArguments) -> String {
+    let megabytes = plan.bytes as f64 / (1024.0 * 1024.0);
+    let of = arguments.input.iter().map(|path| path.display().to_string()).collect::<Vec<_>>();
+    let mut text = format!(
+        "Counting the words of {} files below {}: {megabytes:.1} MB in {} tasks\n",
+        plan.files,
+        of.join(" and "),
+        plan.jobs.len()
+    );
+    if plan.skipped > 0 {
+        text += &format!(
+            "  {} files are left out: unreadable, or beyond {} MB in all (--input-max)\n",
+            plan.skipped, arguments.input_max
+        );
+    }
+    text
 }
 
 /// The most frequent words, from lines of `word count`.

@@ -66,7 +66,7 @@ pub(crate) async fn flow(
     if arguments.json {
         print_json(&asked);
     } else {
-        output::print(&drawing(&asked, what.as_deref(), SystemTime::now()));
+        output::print(&drawing(&asked, what.as_deref(), wall_time()));
     }
     Ok(())
 }
@@ -79,7 +79,14 @@ fn query() -> FlowQuery {
 pub(crate) async fn of_task(client: &Client, task: &str) -> Result<String, ClientError> {
     let query = FlowQuery { subject: Some(task.to_owned()), ..query() };
     let asked = ask_all(client, &query).await?;
-    Ok(drawing(&asked, Some(task), SystemTime::now()))
+    Ok(drawing(&asked, Some(task), wall_time()))
+}
+
+/// The id of the flow that a task belongs to, if the master's node saw it.
+pub(crate) async fn id_of_task(client: &Client, task: &str) -> Option<FlowId> {
+    let query = FlowQuery { subject: Some(task.to_owned()), limit: 1, ..FlowQuery::default() };
+    let answer = client.ask(&format!("{FLOW_ACTOR}@{}", client.master()), query).await.ok()?;
+    answer.records.last().map(|record| record.trace)
 }
 
 /// Asks the master's node, and those of all agents that can be reached.
@@ -100,10 +107,22 @@ async fn ask_all(client: &Client, query: &FlowQuery) -> Result<Vec<Asked>, Clien
     Ok(all)
 }
 
+#[expect(clippy::disallowed_methods, reason = "read here once, and handed on")]
+fn wall_time() -> SystemTime {
+    SystemTime::now()
+}
+
+/// A pid without the way to it, which differs with who says it: node, incarnation, actor.
+type Life = (NodeId, u64, u64);
+
+fn life(pid: Pid) -> Life {
+    (pid.node(), pid.incarnation(), pid.actor())
+}
+
 /// What people call each pid that occurs.
 struct Names<'a> {
     nodes: BTreeMap<NodeId, &'a str>,
-    main: BTreeMap<Pid, &'a str>,
+    main: BTreeMap<Life, &'a str>,
     strangers: BTreeMap<NodeId, String>,
 }
 
@@ -113,7 +132,7 @@ impl<'a> Names<'a> {
             Self { nodes: BTreeMap::new(), main: BTreeMap::new(), strangers: BTreeMap::new() };
         for node in asked {
             if let Some(pid) = node.named {
-                names.main.insert(pid, &node.name);
+                names.main.insert(life(pid), &node.name);
                 names.nodes.insert(pid.node(), &node.name);
             }
         }
@@ -144,7 +163,7 @@ impl<'a> Names<'a> {
     }
 
     fn name(&self, pid: Pid) -> String {
-        if let Some(name) = self.main.get(&pid) {
+        if let Some(name) = self.main.get(&life(pid)) {
             return (*name).to_owned();
         }
         let node = self.nodes.get(&pid.node()).map(|name| (*name).to_owned());
@@ -220,7 +239,8 @@ fn drawing(asked: &[Asked], task: Option<&str>, now: SystemTime) -> String {
 fn horizon(asked: &[Asked], now: SystemTime) -> String {
     let now = now.duration_since(UNIX_EPOCH).unwrap_or_default();
     let mut text = String::from("How far back each node sees: ");
-    let parts: Vec<String> = asked.iter().map(|node| format!("{} {}", node.name, sees(node, now))).collect();
+    let parts: Vec<String> =
+        asked.iter().map(|node| format!("{} {}", node.name, sees(node, now))).collect();
     text += &parts.join("; ");
     text + "\n"
 }
@@ -236,3 +256,6 @@ fn sees(node: &Asked, now: Duration) -> String {
         Err(error) => format!("could not be asked ({error})"),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,7 +1,6 @@
 //! A cluster on this machine: a master and agents as processes of their own, below one folder.
 
 pub(crate) mod leftovers;
-pub(crate) mod share;
 
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
@@ -10,14 +9,20 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use nix::fcntl::{Flock, FlockArg};
+use protocol::change::AgentState;
 use protocol::resources::Resources;
+use tokio::time::{interval, timeout};
 
-use crate::cluster::{FileError, create_dir, make_secret};
+use crate::client::{Client, ClientError};
+use crate::cluster::{Cluster, FileError, create_dir, make_secret};
 use crate::environment::Environment;
 use crate::supervise::{ChildError, Kept, Recipe};
 
 /// How long agents have to end their tasks and themselves, and then the master.
 const END_WITHIN: Duration = Duration::from_secs(8);
+/// How long the agents have to register, and how often to look.
+const ACTIVE_WITHIN: Duration = Duration::from_secs(20);
+const LOOK_EVERY: Duration = Duration::from_millis(10);
 /// How long executors have to end themselves once their agent is gone.
 const EXECUTORS_END_WITHIN: Duration = Duration::from_secs(5);
 
@@ -56,6 +61,10 @@ pub(crate) enum LocalError {
     File(#[from] FileError),
     #[error(transparent)]
     Child(#[from] ChildError),
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    #[error("the agents did not register with their master in time; their logs are in {logs}")]
+    Late { logs: PathBuf },
     #[error(
         "{work_dir} is in use by another cluster (process {process}); end it, or choose another folder with --work-dir"
     )]
@@ -80,7 +89,33 @@ impl Local {
             agents_at.push(address_of(&agent.ready().await?));
         }
         let work_dir = plan.work_dir.clone();
-        Ok(Self { work_dir, master, agents, master_at, agents_at, _lock: lock })
+        let local = Self { work_dir, master, agents, master_at, agents_at, _lock: lock };
+        local.all_agents_active().await?;
+        Ok(local)
+    }
+
+    /// An agent that listens is not yet one that the master knows.
+    async fn all_agents_active(&self) -> Result<(), LocalError> {
+        let client = self.client().await?;
+        let mut looks = interval(LOOK_EVERY);
+        let active = async {
+            loop {
+                looks.tick().await;
+                let agents = client.agents().await?;
+                let active = agents.iter().filter(|agent| agent.state == AgentState::Active);
+                if active.count() >= self.agents.len() {
+                    return Ok(());
+                }
+            }
+        };
+        let late = |_| LocalError::Late { logs: self.logs() };
+        timeout(ACTIVE_WITHIN, active).await.map_err(late)?
+    }
+
+    /// The way to it.
+    pub(crate) async fn client(&self) -> Result<Client, ClientError> {
+        let secret_file = Some(self.secret_file());
+        Client::start(Cluster { master: self.master_at.clone(), secret_file }).await
     }
 
     /// Starts one more process beside, with its log among the others.
@@ -133,7 +168,7 @@ impl Plan {
 
     fn agent(&self, index: u16, master: &str) -> Recipe {
         let name = format!("agent-{}", index + 1);
-        let share = share::share(&self.resources, index, self.agents);
+        let share = agent::detect::part(&self.resources, u32::from(index), u32::from(self.agents));
         let mut arguments = vec![OsString::from("agent"), format!("--master={master}").into()];
         arguments.push(format!("--resources={share}").into());
         arguments.extend(self.for_all(&name));

@@ -1,8 +1,6 @@
 //! The `airside` command: arguments to calls, answers to words. It decides nothing about clusters; what does is in the
 //! crates that it wires together.
 
-#![expect(dead_code, reason = "the commands that use it follow")]
-
 mod arguments;
 mod client;
 mod cluster;
@@ -11,6 +9,7 @@ mod demo;
 mod ending;
 mod environment;
 mod flow;
+mod frameworks;
 mod lists;
 mod local;
 mod node;
@@ -23,16 +22,72 @@ mod tail;
 mod units;
 mod up;
 
+use std::error::Error;
 use std::process::ExitCode;
 
+use arguments::{Arguments, Command};
 use environment::Environment;
 
 /// Delivery between nodes costs far less with it than with the system's.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+/// Exit code of `run` when the task did not run, so that it is not taken for the task's own; as `docker run` has it.
+const NOT_RUN: u8 = 125;
+
 fn main() -> ExitCode {
+    // The executor of command tasks has no flags but its environment, and stays small.
+    if std::env::args_os().nth(1).is_some_and(|command| command == "executor") {
+        return executor::main();
+    }
     let environment = Environment::of_this_process();
-    let _ = arguments::parse(std::env::args_os(), &environment);
-    ExitCode::SUCCESS
+    let arguments = match arguments::parse(std::env::args_os(), &environment) {
+        Ok(arguments) => arguments,
+        // `--help` and `--version` are errors to clap, too; it knows where they go and which code they give.
+        Err(error) => error.exit(),
+    };
+    let is_run = matches!(arguments.command, Command::Run(_));
+    let failure = if is_run { ExitCode::from(NOT_RUN) } else { ExitCode::FAILURE };
+    match actix_rt::System::new().block_on(perform(arguments, &environment)) {
+        Ok(code) => code,
+        Err(error) => {
+            output::narrate(&format!("airside: {}\n", output::chain(&*error)));
+            failure
+        }
+    }
+}
+
+async fn perform(
+    arguments: Arguments,
+    environment: &Environment,
+) -> Result<ExitCode, Box<dyn Error>> {
+    if let Some(filter) = arguments.command.log() {
+        serve::log_to_stderr(filter)?;
+    }
+    match arguments.command {
+        Command::Up(arguments) => up::up(arguments, environment).await?,
+        Command::Demo(arguments) => demo::demo(arguments, environment).await?,
+        Command::Agent(arguments) => serve::agent(arguments).await?,
+        Command::Node(arguments) => serve::node(arguments).await?,
+        Command::Run(arguments) => return Ok(run::run(arguments, environment).await?),
+        Command::Agents(arguments) => commands::agents(arguments, environment).await?,
+        Command::Frameworks(arguments) => commands::frameworks(arguments, environment).await?,
+        Command::Tasks(arguments) => commands::tasks(arguments, environment).await?,
+        Command::Kill(arguments) => commands::kill(arguments, environment).await?,
+        Command::Logs(arguments) => commands::logs(arguments, environment).await?,
+        Command::Flow(arguments) => flow::flow(arguments, environment).await?,
+        Command::Batch(arguments) => return Ok(frameworks::batch(arguments, environment).await?),
+        Command::WordcountScheduler(arguments) => {
+            frameworks::wordcount_scheduler(arguments, environment).await?;
+        }
+        Command::WordcountExecutor => frameworks::wordcount_executor().await?,
+        Command::Version => output::print(&version()),
+        _ => panic!("TEMPORARY"),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn version() -> String {
+    let (version, protocol) = (env!("CARGO_PKG_VERSION"), protocol::PROTOCOL_VERSION);
+    format!("airside {version} (protocol {protocol})\n")
 }

@@ -106,8 +106,8 @@ pub(crate) fn host(node: &Node, actors: &[Hosted]) -> Result<(), SpawnError> {
 /// A way that leads nowhere.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum WayError {
-    #[error("cannot reach {to}: {source}; is a node running there, with the same secret?")]
-    Ask { to: Name, source: AskError },
+    #[error("cannot reach {to}: {why}; is a node running there, with the same secret?")]
+    Ask { to: Name, why: AskError },
     #[error("{to} could not pass it on: {why}")]
     OnTheWay { to: Name, why: String },
 }
@@ -117,7 +117,7 @@ pub(crate) async fn ask(node: &Node, to: &Name, way: &[Name]) -> Result<Duration
     let started_at = Instant::now();
     let way = way.iter().map(ToString::to_string).collect();
     let question = Ping { way, text: "hello".into() };
-    let failed = |source| WayError::Ask { to: to.clone(), source };
+    let failed = |why| WayError::Ask { to: to.clone(), why };
     let answer = node.ask(to, question, BACK_WITHIN).await.map_err(failed)?;
     match answer.text {
         Ok(_) => Ok(started_at.elapsed()),

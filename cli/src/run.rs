@@ -14,18 +14,18 @@ use protocol::task::{CommandSpec, Exit, Run, TaskSpec, TaskState, TaskStatus};
 use sdk::{Options, Outcome, RunError, start_scheduler};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
+use crate::NOT_RUN;
 use crate::arguments::RunArguments;
 use crate::client::{Client, ClientError};
 use crate::cluster::Cluster;
 use crate::ending;
 use crate::environment::Environment;
+use crate::flow;
 use crate::output;
 use crate::tail::{Part, Tail};
 use narration::{Narrator, Said};
 use scheduler::{END_TASK, OneTask};
 
-/// Exit code when the task did not run, so that it is not taken for the task's own; as `docker run` has it.
-const NOT_RUN: u8 = 125;
 /// How soon to look again for more of what the task prints.
 const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(50);
 /// Without an offer for so long, it is said that the task waits.
@@ -99,7 +99,8 @@ pub(crate) async fn run(
     };
     let status = end.map_err(RunCommandError::Ended)?;
     state.drain(&client).await;
-    narrate(narrator.sum(Instant::now(), &task.task));
+    let flow = flow::id_of_task(&client, task.task.as_str()).await;
+    narrate(narrator.sum(Instant::now(), &task.task, flow));
     let code = exit_code(&status);
     acknowledged(&mut hear).await;
     running.ended().await?;
@@ -167,7 +168,7 @@ impl Progress {
     /// What the task prints can be read now.
     fn open(&mut self) {
         let (Some(framework), Some((at, task))) = (&self.framework, &self.placed) else { return };
-        let executor = ExecutorId::new(task);
+        let executor = ExecutorId::new(task.as_str());
         let tail = |file| Tail::new(&at.listens, framework, &executor, file);
         self.tails.get_or_insert_with(|| [tail("stdout"), tail("stderr")]);
     }
@@ -181,7 +182,8 @@ impl Progress {
         if self.placed.is_some() || std::mem::replace(&mut self.waited, true) {
             return None;
         }
-        let why = if agents.is_empty() { "the cluster has no agents" } else { "all that fits is in use" };
+        let why =
+            if agents.is_empty() { "the cluster has no agents" } else { "all that fits is in use" };
         Some(format!("           waiting for an offer: {why}\n"))
     }
 
@@ -254,7 +256,10 @@ fn could_fit(
         most = most.with_scalar(name, amounts.max().unwrap_or_default());
     }
     let ports_wanted = ports.map(|ports| format!(" and {ports} ports")).unwrap_or_default();
-    Err(RunCommandError::TooMuch { wanted: format!("{wanted}{ports_wanted}"), most: most.to_string() })
+    Err(RunCommandError::TooMuch {
+        wanted: format!("{wanted}{ports_wanted}"),
+        most: most.to_string(),
+    })
 }
 
 /// The task's own, or 128 and its signal, or that it did not run.

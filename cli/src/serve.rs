@@ -1,15 +1,16 @@
 //! What every listening process has in common: its log, its node, its one line on stdout when it is ready, its end.
 
-use std::future::Future;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
-use libactor::{Node, NodeConfig, StartError};
+use agent::AgentConfig;
+use agent::logic::End;
+use libactor::{Node, NodeConfig, StartError, http};
 use protocol::PROTOCOL_VERSION;
 use tracing_subscriber::EnvFilter;
 
-use crate::arguments::{ListenArguments, NodeArguments};
+use crate::arguments::{AgentArguments, ListenArguments, NodeArguments};
 use crate::cluster::{FileError, create_dir, read_secret};
 use crate::ending;
 use crate::node::{self, WayError};
@@ -35,6 +36,14 @@ pub(crate) enum ServeError {
     Spawn(#[from] libactor::SpawnError),
     #[error(transparent)]
     Way(#[from] WayError),
+    #[error("'{given}' is no address of a master: expected host:port")]
+    Master { given: String },
+    #[error("cannot find this program's own file, which executors are started from")]
+    Program(#[source] io::Error),
+    #[error(transparent)]
+    Agent(#[from] agent::StartError),
+    #[error("{0}")]
+    AgentEnded(End),
 }
 
 /// Logs to stderr, what `filter` lets through.
@@ -64,8 +73,14 @@ pub(crate) fn config(
         secret,
         work_dir: work_dir.map(PathBuf::from),
         version: PROTOCOL_VERSION,
+        foreign: Some(http::pages(version_json(), |_, _| None)),
         ..NodeConfig::default()
     })
+}
+
+fn version_json() -> String {
+    let version = env!("CARGO_PKG_VERSION");
+    format!("{{\"version\":\"{version}\",\"protocol\":{PROTOCOL_VERSION}}}\n")
 }
 
 /// A node that listens everywhere has to be told how it is found; else it says the address it listens on.
@@ -98,25 +113,48 @@ pub(crate) async fn start(mut config: NodeConfig, or_any_port: bool) -> Result<N
     }
 }
 
-/// Says where the process is, waits until it is to end, and ends it with `before`, then the node.
-pub(crate) async fn until_asked(
-    node: Node,
-    actor: &str,
-    end_with_stdin: bool,
-    before: impl Future<Output = ()>,
-) -> Result<(), ServeError> {
+/// Says where the process is, on stdout: whoever started it waits for this line.
+fn say_ready(node: &Node, actor: &str) {
     if let Some(address) = node.advertised() {
         output::print(&format!("{actor}@{address}\n"));
     }
-    let asked = ending::asked(end_with_stdin).await.map_err(ServeError::Signals);
-    before.await;
+}
+
+/// `airside agent`.
+pub(crate) async fn agent(arguments: AgentArguments) -> Result<(), ServeError> {
+    let listen = &arguments.listen;
+    let config = config(listen, arguments.port, Some(&arguments.work_dir))?;
+    let node = start(config, listen.or_any_port).await?;
+    let master = format!("{}@{}", "master", arguments.master);
+    let master = master.parse().map_err(|_| ServeError::Master { given: arguments.master })?;
+    let program = std::env::current_exe().map_err(ServeError::Program)?;
+    let executor = vec![program.into_os_string(), "executor".into()];
+    let running = agent::start(
+        &node,
+        AgentConfig {
+            secret_file: listen.cluster_secret_file.clone(),
+            resources: arguments.resources,
+            attributes: arguments.attributes,
+            hostname: arguments.hostname,
+            adopts_orphans: true,
+            ..AgentConfig::new(master, arguments.work_dir, executor)
+        },
+    )?;
+    say_ready(&node, "agent");
+    let end = tokio::select! {
+        end = running.ended() => end,
+        asked = ending::asked(listen.end_with_stdin) => {
+            asked.map_err(ServeError::Signals)?;
+            running.leave();
+            running.ended().await
+        }
+    };
     node.shutdown().await;
-    asked
+    if end == End::Left { Ok(()) } else { Err(ServeError::AgentEnded(end)) }
 }
 
 /// `airside node`.
 pub(crate) async fn node(arguments: NodeArguments) -> Result<(), ServeError> {
-    log_to_stderr(&arguments.listen.log)?;
     let mut config = config(&arguments.listen, arguments.port, arguments.work_dir.as_deref())?;
     if let [to, way @ ..] = &arguments.ask[..] {
         config.listen = None;
@@ -130,5 +168,8 @@ pub(crate) async fn node(arguments: NodeArguments) -> Result<(), ServeError> {
     }
     let node = start(config, arguments.listen.or_any_port).await?;
     node::host(&node, &arguments.actors)?;
-    until_asked(node, "node", arguments.listen.end_with_stdin, async {}).await
+    say_ready(&node, "node");
+    let asked = ending::asked(arguments.listen.end_with_stdin).await;
+    node.shutdown().await;
+    asked.map_err(ServeError::Signals)
 }

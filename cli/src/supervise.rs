@@ -36,7 +36,7 @@ pub(crate) struct Recipe {
     pub(crate) arguments: Vec<OsString>,
     /// The port it wants at first. It keeps the one it got.
     pub(crate) port: Option<u16>,
-    /// Whether it is started again when it ends well, too.
+    /// Whether it is started again when it ends by itself; one that is killed always is.
     pub(crate) forever: bool,
 }
 
@@ -49,7 +49,7 @@ pub(crate) enum Life {
     Ready { address: String, process: u32 },
     /// It ended and will be started again.
     Pausing,
-    /// It ended and stays so: well, or before it was ever ready.
+    /// It ended and stays so.
     Ended { well: bool },
 }
 
@@ -163,6 +163,17 @@ impl Kept {
     }
 }
 
+/// How one life of a child ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    /// By itself.
+    Exited { well: bool },
+    /// By a signal, or it could not be started.
+    Killed,
+    /// Because it was to.
+    Stopped,
+}
+
 struct Keeper {
     recipe: Recipe,
     program: PathBuf,
@@ -200,13 +211,17 @@ impl Keeper {
         let mut was_ready = false;
         loop {
             let started_at = Instant::now();
-            let well = match child.take() {
+            let end = match child.take() {
                 Some(child) => self.watch_over(child, &mut was_ready).await,
-                None => Some(false),
+                None => End::Killed,
             };
-            let Some(well) = well else { return self.say(Life::Ended { well: true }) };
-            if (well && !self.recipe.forever) || !was_ready {
-                return self.say(Life::Ended { well });
+            let again = match end {
+                End::Stopped => return self.say(Life::Ended { well: true }),
+                End::Exited { .. } => self.recipe.forever,
+                End::Killed => true,
+            };
+            if !again || !was_ready {
+                return self.say(Life::Ended { well: end == End::Exited { well: true } });
             }
             if started_at.elapsed() > RECOVERED_AFTER {
                 pause = PAUSE_FIRST;
@@ -222,8 +237,8 @@ impl Keeper {
         }
     }
 
-    /// One life of the child: whether it ended well, or `None` if it was stopped.
-    async fn watch_over(&mut self, mut child: Child, was_ready: &mut bool) -> Option<bool> {
+    /// One life of the child.
+    async fn watch_over(&mut self, mut child: Child, was_ready: &mut bool) -> End {
         let stdin = child.stdin.take();
         let mut stdout = child.stdout.take().map(BufReader::new);
         let process = child.id().unwrap_or_default();
@@ -237,10 +252,17 @@ impl Keeper {
                         self.keep_port(&address);
                         self.say(Life::Ready { address, process });
                     }
-                    // Nobody may be listening any more.
-                    Some(line) => drop(self.said.send(line)),
+                    Some(line) => self.hear(line),
                 },
-                status = child.wait() => return Some(status.is_ok_and(|status| status.success())),
+                status = child.wait() => {
+                    while let Some(line) = next_line(&mut stdout).await {
+                        self.hear(line);
+                    }
+                    return match status.map(|status| status.code()) {
+                        Ok(Some(code)) => End::Exited { well: code == 0 },
+                        Ok(None) | Err(_) => End::Killed,
+                    };
+                }
                 () = stopped(&mut self.stop) => break,
             }
         }
@@ -248,7 +270,12 @@ impl Keeper {
         drop(stdin);
         // Whatever its status is, it was asked to end.
         let _ = child.wait().await;
-        None
+        End::Stopped
+    }
+
+    fn hear(&self, line: String) {
+        // Nobody may be listening any more.
+        let _ = self.said.send(line);
     }
 
     /// Those that know the child find it again at the same place.

@@ -2,9 +2,7 @@
 
 use std::time::Duration;
 
-use protocol::resources::parse_attributes;
-
-use crate::arguments::Attributes;
+use protocol::resources::{BadResources, Resources, parse_attributes};
 
 /// Why a text is no quantity.
 #[derive(Debug, thiserror::Error)]
@@ -111,9 +109,14 @@ pub(crate) fn variable(text: &str) -> Result<(String, String), BadQuantity> {
     }
 }
 
-/// `name:value;…`.
-pub(crate) fn attributes(text: &str) -> Result<Attributes, protocol::resources::BadResources> {
-    parse_attributes(text).map(Into::into)
+/// Resources in Mesos's text form, checked; the agent reads them, zeros among them.
+pub(crate) fn resources(text: &str) -> Result<String, BadResources> {
+    text.parse::<Resources>().map(|_| text.to_owned())
+}
+
+/// Attributes in Mesos's text form, checked.
+pub(crate) fn attributes(text: &str) -> Result<String, BadResources> {
+    parse_attributes(text).map(|_| text.to_owned())
 }
 
 #[cfg(test)]

@@ -3,10 +3,10 @@
 use std::io;
 use std::time::Instant;
 
-use protocol::resources::Resources;
+use agent::detect::DetectError;
 
 use crate::arguments::UpArguments;
-use crate::cluster::{ClusterFile, FileError};
+use crate::cluster::{ClusterFile, FileError, create_dir};
 use crate::ending;
 use crate::environment::Environment;
 use crate::local::{Local, LocalError, Plan};
@@ -19,6 +19,8 @@ const AGENTS_SHOWN: usize = 4;
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum UpError {
     #[error(transparent)]
+    Detect(#[from] DetectError),
+    #[error(transparent)]
     Local(#[from] LocalError),
     #[error(transparent)]
     File(#[from] FileError),
@@ -27,11 +29,7 @@ pub(crate) enum UpError {
 }
 
 /// Starts the cluster, says where it is, waits, and ends it.
-pub(crate) async fn up(
-    arguments: UpArguments,
-    machine: Resources,
-    environment: &Environment,
-) -> Result<(), UpError> {
+pub(crate) async fn up(arguments: UpArguments, environment: &Environment) -> Result<(), UpError> {
     let started_at = Instant::now();
     let cache_dir = environment.cache_dir();
     let work_dir = match (arguments.work_dir, &cache_dir) {
@@ -39,12 +37,13 @@ pub(crate) async fn up(
         (None, Some(cache)) => cache.join("up"),
         (None, None) => return Err(FileError::NoCacheDir.into()),
     };
+    create_dir(&work_dir)?;
     let plan = Plan {
-        work_dir,
         agents: arguments.agents,
         port: arguments.port,
         log: arguments.log,
-        resources: machine,
+        resources: agent::detect::resources(&work_dir, None)?,
+        work_dir,
     };
     let end = ending::asked(arguments.end_with_stdin);
     tokio::pin!(end);
@@ -106,7 +105,7 @@ mod tests {
             agents: 6,
             port: 5050,
             log: "info".into(),
-            resources: Resources::none(),
+            resources: protocol::resources::Resources::none(),
         };
         let agents: Vec<String> = (5051..5057).map(|port| format!("127.0.0.1:{port}")).collect();
         let lines = lines("127.0.0.1:5050", &agents, &plan, 412);

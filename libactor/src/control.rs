@@ -103,3 +103,6 @@ impl DropReason {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -401,10 +401,6 @@ impl Master {
         id.as_str().strip_prefix(self.identity.as_str())?.strip_prefix("-O")?.parse().ok()
     }
 
-    fn is_recovering(&self) -> bool {
-        self.agents.values().any(Agent::is_recovered)
-    }
-
     /// Numbers the changes, and tells each changed book once.
     fn finish(&mut self, turn: Turn) -> Step {
         let Turn { mut effects, mut what, entries, books, .. } = turn;
@@ -428,3 +424,6 @@ impl Master {
 
 /// A task's name in the cluster.
 type TaskKey = (FrameworkId, TaskId);
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -125,7 +125,7 @@ impl Agent {
     /// Said until acknowledged, like all news, but only for as long as this registration lasts: the next one reconciles
     /// anew.
     fn say_unknown(&mut self, turn: &mut Turn, framework: &FrameworkId, task: &TaskId) {
-        if self.state.is_removed(framework) || self.state.tasks().count() >= self.config.tasks_max {
+        if self.state.is_removed(framework) || self.state.task_count() >= self.config.tasks_max {
             return;
         }
         let entry = self.state.frameworks.entry(framework.clone());

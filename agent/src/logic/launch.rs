@@ -21,7 +21,7 @@ impl Agent {
             return;
         }
         // Refused tasks are kept until their end is acknowledged, so they are bounded as well.
-        let tasks = self.state.tasks().count();
+        let tasks = self.state.task_count();
         if tasks >= self.config.tasks_max.saturating_mul(2) {
             let words = format!("{tasks} tasks wait for acknowledgement");
             turn.note(Notice::TaskRefused { framework: id, task: task.task, words });

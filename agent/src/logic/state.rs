@@ -165,6 +165,10 @@ impl State {
         })
     }
 
+    pub(super) fn task_count(&self) -> usize {
+        self.frameworks.values().map(|entry| entry.tasks.len()).sum()
+    }
+
     pub(super) fn task(&self, framework: &FrameworkId, task: &TaskId) -> Option<&Task> {
         self.frameworks.get(framework)?.tasks.get(task)
     }

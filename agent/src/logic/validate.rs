@@ -115,7 +115,7 @@ pub(super) fn check_room(
     config: &Config,
 ) -> Result<(), Refusal> {
     let command = matches!(task.run, Run::Command(_));
-    let tasks = state.tasks().count();
+    let tasks = state.task_count();
     if tasks >= config.tasks_max {
         return Err(Refusal::TooManyTasks(tasks));
     }

@@ -5,7 +5,6 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use libactor::Name;
-use protocol::resources::{Attribute, Resources};
 
 use super::ClusterArguments;
 use crate::units;
@@ -68,15 +67,12 @@ pub(crate) struct AgentArguments {
     #[arg(long, value_name = "HOST:PORT", value_parser = units::host_port)]
     pub(crate) master: String,
     /// What to offer instead of all that is found, such as `cpus:2;mem:1024;ports:[31000-32000]`
-    #[arg(long)]
-    pub(crate) resources: Option<Resources>,
+    #[arg(long, value_parser = units::resources)]
+    pub(crate) resources: Option<String>,
     /// What to say of this machine, such as `rack:a;zone:1`
     #[arg(long, value_parser = units::attributes)]
-    pub(crate) attributes: Option<Attributes>,
+    pub(crate) attributes: Option<String>,
 }
-
-/// What an operator says of a machine. A name of its own, so that clap takes it as one value.
-pub(crate) type Attributes = std::sync::Arc<[Attribute]>;
 
 #[derive(Debug, Args)]
 pub(crate) struct NodeArguments {

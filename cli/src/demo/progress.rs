@@ -14,8 +14,9 @@ impl Bars {
     pub(crate) fn new() -> Self {
         let all = MultiProgress::new();
         let bar = |name: &'static str| {
-            let style = ProgressStyle::with_template("  {prefix:10} {bar:40} {pos}/{len} tasks {msg}")
-                .expect("the template is a constant that the tests read");
+            let style =
+                ProgressStyle::with_template("  {prefix:10} {bar:40} {pos}/{len} tasks {msg}")
+                    .expect("the template is a constant that the tests read");
             all.add(ProgressBar::new(0).with_style(style).with_prefix(name))
         };
         let (wordcount, batch) = (bar("wordcount"), bar("batch"));
@@ -46,7 +47,7 @@ impl Bars {
 }
 
 /// The line of a framework, for [`progress`] to read.
-pub(crate) fn line(done: u64, total: u64) -> String {
+pub(crate) fn line(done: usize, total: usize) -> String {
     format!("progress {done} {total}\n")
 }
 
@@ -70,6 +71,9 @@ mod tests {
         let bars = Bars::new();
         bars.show("progress 3 40", "");
         assert_eq!((bars.wordcount.position(), bars.wordcount.length()), (3, Some(40)));
-        assert_eq!(bars.summary("progress 40 40", "progress 7 7"), "wordcount ran 40 tasks, batch 7\n");
+        assert_eq!(
+            bars.summary("progress 40 40", "progress 7 7"),
+            "wordcount ran 40 tasks, batch 7\n"
+        );
     }
 }

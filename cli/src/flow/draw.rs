@@ -103,9 +103,10 @@ fn row(seen: &Seen, depth: usize, start: u64) -> Vec<String> {
         depth => format!("{}└ ", "  ".repeat(depth - 1)),
     };
     let (way, took) = match seen.fate {
-        Fate::Handled => {
-            (ms(seen.started.saturating_sub(seen.sent)), ms(seen.ended.saturating_sub(seen.started)))
-        }
+        Fate::Handled => (
+            ms(seen.started.saturating_sub(seen.sent)),
+            ms(seen.ended.saturating_sub(seen.started)),
+        ),
         Fate::Sent => ("not seen to arrive".into(), String::new()),
         Fate::Dropped => ("DROPPED".into(), String::new()),
     };
@@ -187,7 +188,8 @@ mod tests {
     #[test]
     fn a_circle_of_causes_ends_nothing() {
         let way = ["a", "b"];
-        let all = merge(vec![seen(1, 1, "Self", way, [0, 0, 0]), seen(2, 9, "Root", way, [0, 0, 0])]);
+        let all =
+            merge(vec![seen(1, 1, "Self", way, [0, 0, 0]), seen(2, 9, "Root", way, [0, 0, 0])]);
         assert_eq!(draw(&all).lines().count(), 3);
     }
 }

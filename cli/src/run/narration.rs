@@ -3,6 +3,7 @@
 use std::fmt::Write;
 use std::time::{Duration, Instant};
 
+use libactor::FlowId;
 use protocol::ids::{FrameworkId, TaskId};
 use protocol::offer::Offer;
 use protocol::resources::Resources;
@@ -63,9 +64,10 @@ impl Narrator {
     }
 
     /// The last line: the whole of it, and where to see more.
-    pub(crate) fn sum(&self, now: Instant, task: &TaskId) -> String {
+    pub(crate) fn sum(&self, now: Instant, task: &TaskId, flow: Option<FlowId>) -> String {
         let took = now.saturating_duration_since(self.began_at).as_millis();
-        format!("{took:>6} ms  in all; its messages: airside flow --task {task}\n")
+        let flow = flow.map(|flow| format!("; flow {flow}")).unwrap_or_default();
+        format!("{took:>6} ms  in all{flow}; its messages: airside flow --task {task}\n")
     }
 }
 
@@ -158,7 +160,7 @@ mod tests {
         ] {
             told += &narrator.tell(at(ms), &said);
         }
-        told += &narrator.sum(at(1044), &TaskId::new("run-1"));
+        told += &narrator.sum(at(1044), &TaskId::new("run-1"), Some(FlowId(0xf10)));
         insta::assert_snapshot!("narration", told);
     }
 

@@ -13,7 +13,6 @@ mod view;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
-use libactor::Pid;
 use protocol::framework::{FrameworkInfo, FrameworkToMaster, MasterToFramework};
 use protocol::ids::{AgentId, ExecutorId, FrameworkId, OfferId, TaskId, UpdateId};
 use protocol::offer::{Demand, Offer};
@@ -24,6 +23,7 @@ use serde::{Deserialize, Serialize};
 
 pub use calls::{Calls, NotLaunched};
 pub use framework::{Framework, Scheduler};
+pub use libactor::Pid;
 pub use subscription::Phase;
 pub use tasks::BookedTask;
 pub use view::{View, ViewedTask};
@@ -258,6 +258,8 @@ pub struct Driver {
     pub(crate) stores: u64,
     pub(crate) stored: u64,
     pub(crate) tearing_down: bool,
+    /// The master that is followed was told so.
+    pub(crate) tear_down_told: bool,
     /// The scheduler wants to end; done once everything is stored and said.
     pub(crate) stopping: bool,
     pub(crate) bug: Option<Bug>,
@@ -303,6 +305,7 @@ impl Driver {
             stores: 0,
             stored: 0,
             tearing_down: false,
+            tear_down_told: false,
             stopping: false,
             bug: None,
         }

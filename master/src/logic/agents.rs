@@ -99,6 +99,16 @@ impl Agent {
         matches!(self.phase, Phase::Recovered)
     }
 
+    /// Whether it may have tasks of which this reign has not heard, and may still tell of them.
+    pub(super) fn is_awaited(&self) -> bool {
+        self.last.is_none() && !self.is_unreachable()
+    }
+
+    /// Whether it has tasks of which this reign will not hear unless it returns.
+    pub(super) fn is_unheard_of(&self) -> bool {
+        self.last.is_none() && self.is_unreachable()
+    }
+
     /// Whether its tasks may be anywhere between running and gone.
     pub(super) fn is_unreachable(&self) -> bool {
         matches!(self.phase, Phase::Unreachable)

@@ -454,3 +454,6 @@ impl Allocator {
 fn is_enough(free: &Resources, config: &AllocatorConfig) -> bool {
     free.cpus().0 >= config.cpu_milli_min || free.mem().0 >= config.memory_milli_min
 }
+
+#[cfg(test)]
+mod tests;

@@ -46,7 +46,9 @@ fn a_work_dir_that_cannot_be_written() {
 #[test]
 fn a_master_that_cannot_be_reached() {
     let home = Home::new();
-    for command in [&["tasks", "--master=127.0.0.1:1"][..], &["run", "--master=127.0.0.1:1", "--", "true"]] {
+    for command in
+        [&["tasks", "--master=127.0.0.1:1"][..], &["run", "--master=127.0.0.1:1", "--", "true"]]
+    {
         let outcome = home.airside(command);
         assert_eq!(outcome.code, Some(if command[0] == "run" { 125 } else { 1 }), "{outcome:#?}");
         assert_eq!(outcome.stderr.lines().count(), 1, "{outcome:#?}");
@@ -87,10 +89,13 @@ fn more_than_any_agent_has() {
 #[test]
 fn a_command_that_is_empty_missing_or_nobodys() {
     let cluster = TestCluster::up(1);
-    let words = "airside: the command is empty; give one after `--`, such as `airside run -- echo hi`";
+    let words =
+        "airside: the command is empty; give one after `--`, such as `airside run -- echo hi`";
     refused(&cluster, &["run", "--", ""], 125, words);
-    refused(&cluster, &["run", "--", "/no/such/program"], 125, "/no/such/program");
-    refused(&cluster, &["run", "--user", "nobody-here", "--", "true"], 125, "nobody-here");
+    let words = "'/no/such/program' was not found on the agent; check the path";
+    refused(&cluster, &["run", "--", "/no/such/program"], 125, words);
+    let words = "user 'nobody-here' is unknown on the agent";
+    refused(&cluster, &["run", "--user", "nobody-here", "--", "true"], 125, words);
 }
 
 #[test]
@@ -99,7 +104,9 @@ fn a_filter_that_is_none() {
     let outcome = home.airside(&["tasks", "--log", "a=b=c"]);
     assert_eq!(outcome.code, Some(1), "{outcome:#?}");
     assert!(
-        outcome.stderr.starts_with("airside: 'a=b=c' is no filter for --log; try info, debug or warn,master=debug"),
+        outcome.stderr.starts_with(
+            "airside: 'a=b=c' is no filter for --log; try info, debug or warn,master=debug"
+        ),
         "{outcome:#?}"
     );
 }

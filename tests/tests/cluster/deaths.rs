@@ -1,1 +1,56 @@
-//! Later.
+//! What the master sees when a process dies.
+
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::Signal;
+use tests::cluster::{Home, Process, eventually};
+
+/// A master and one agent that nobody starts again.
+fn master_and_agent(home: &Home) -> (Process, String, Process) {
+    let work_dir = |name: &str| format!("--work-dir={}", home.path(name).display());
+    let mut master =
+        Process::start("master", &mut home.command(&["master", "--port=0", &work_dir("m")]));
+    let at = master.says("master@").trim_start_matches("master@").to_owned();
+    let joins = format!("--master={at}");
+    let mut command = home.command(&["agent", "--port=0", &joins, &work_dir("a")]);
+    let mut agent = Process::start("agent", &mut command);
+    agent.says("agent@");
+    (master, at, agent)
+}
+
+fn state_of_agent(home: &Home, master: &str) -> String {
+    let listed = home.airside(&["agents", "--json", &format!("--master={master}")]);
+    let agents: serde_json::Value = serde_json::from_str(&listed.stdout).expect("it is JSON");
+    agents[0]["state"].as_str().unwrap_or_default().to_owned()
+}
+
+/// LP-06: a broken connection is told at once, not found out by pings.
+#[test]
+fn lp_06_the_master_knows_at_once_that_an_agent_is_gone() {
+    let home = Home::new();
+    let (_master, at, agent) = master_and_agent(&home);
+    eventually("the agent is active", || state_of_agent(&home, &at) == "active");
+    agent.signal(Signal::SIGKILL);
+    let killed_at = Instant::now();
+    eventually("the agent is disconnected", || state_of_agent(&home, &at) == "disconnected");
+    // The first ping would go unanswered only after 15 s.
+    assert!(killed_at.elapsed() < Duration::from_secs(10), "{:?}", killed_at.elapsed());
+}
+
+#[test]
+fn an_agent_that_comes_back_is_the_same_agent() {
+    let home = Home::new();
+    let (_master, at, mut agent) = master_and_agent(&home);
+    eventually("the agent is active", || state_of_agent(&home, &at) == "active");
+    agent.signal(Signal::SIGKILL);
+    agent.ended();
+    let (joins, work_dir) =
+        (format!("--master={at}"), format!("--work-dir={}", home.path("a").display()));
+    let mut command = home.command(&["agent", "--port=0", &joins, &work_dir]);
+    let mut again = Process::start("agent", &mut command);
+    again.says("agent@");
+    eventually("the agent is active again", || state_of_agent(&home, &at) == "active");
+    let listed = home.airside(&["agents", "--json", &joins]);
+    let agents: serde_json::Value = serde_json::from_str(&listed.stdout).expect("it is JSON");
+    assert_eq!(agents.as_array().map(Vec::len), Some(1), "{agents:#}");
+}

@@ -1,1 +1,235 @@
-//! Later.
+//! The demo, and what dies during it: the counts are right, no task runs twice at once, nothing is left.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use nix::sys::signal::Signal;
+use tests::cluster::{Home, Outcome, Process, eventually, signal_process};
+
+/// Texts to count, written for one story.
+fn write_texts(folder: &Path, megabytes: usize) {
+    let words =
+        ["Airside", "offers", "the", "machines", "of", "many", "to", "many", "it's", "naïve"];
+    fs::create_dir_all(folder.join("below")).unwrap();
+    // A generator of its own, so that every run counts the same.
+    let mut state = 12345u32;
+    for file in 0..8 {
+        let mut text = String::new();
+        while text.len() < megabytes * 1024 * 1024 / 8 {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            let n = usize::try_from(state >> 16).unwrap();
+            text += words[n % words.len()];
+            text.push_str(if n % 11 == 0 { ".\n" } else { " " });
+        }
+        let folder = if file % 2 == 0 { folder.to_path_buf() } else { folder.join("below") };
+        fs::write(folder.join(format!("text-{file}.txt")), text).unwrap();
+    }
+}
+
+/// The same count by other means: this test's own reading of all files at once.
+fn counted_otherwise(folder: &Path) -> BTreeMap<String, u64> {
+    let mut counts = BTreeMap::new();
+    let mut folders = vec![folder.to_path_buf()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let text = fs::read_to_string(path).unwrap();
+            let words = text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
+            for word in words {
+                *counts.entry(word.to_lowercase()).or_default() += 1;
+            }
+        }
+    }
+    counts
+}
+
+fn counted_by_airside(file: &Path) -> BTreeMap<String, u64> {
+    let text = fs::read_to_string(file).unwrap();
+    let read = |line: &str| {
+        let (word, count) = line.rsplit_once(' ').unwrap();
+        (word.to_owned(), count.parse().unwrap())
+    };
+    text.lines().map(read).collect()
+}
+
+/// The first and the last sign of one attempt, on the boot clock.
+#[derive(Clone, Debug)]
+struct Interval {
+    job: String,
+    attempt: String,
+    first: u64,
+    last: u64,
+}
+
+/// Lines are `start|alive|end job attempt nanoseconds`; a killed attempt has no end.
+fn intervals(file: &Path) -> Vec<Interval> {
+    let text = fs::read_to_string(file).unwrap();
+    let mut all: Vec<Interval> = Vec::new();
+    for line in text.lines() {
+        let words: Vec<&str> = line.split(' ').collect();
+        let [sign, job, attempt, at] = words[..] else { panic!("{line}") };
+        let at: u64 = at.parse().unwrap();
+        // The same attempt may start in two places, if there is a fault: these are two intervals.
+        let same = |known: &&mut Interval| known.job == job && known.attempt == attempt;
+        match all.iter_mut().rev().find(same).filter(|_| sign != "start") {
+            Some(known) => known.last = at,
+            None => {
+                all.push(Interval { job: job.into(), attempt: attempt.into(), first: at, last: at })
+            }
+        }
+    }
+    all
+}
+
+/// No attempt of a job begins before the one before gave its last sign.
+#[track_caller]
+fn none_overlap(intervals: &[Interval]) {
+    let mut by_job: BTreeMap<&str, Vec<&Interval>> = BTreeMap::new();
+    for interval in intervals {
+        by_job.entry(&interval.job).or_default().push(interval);
+    }
+    for attempts in by_job.values_mut() {
+        attempts.sort_by_key(|attempt| attempt.first);
+        for two in attempts.windows(2) {
+            assert!(two[0].last <= two[1].first, "two attempts at once: {two:#?}");
+        }
+    }
+}
+
+/// A demo fills a machine; two of them only make each other slow.
+static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+
+/// A demo over texts of its own.
+struct Demo {
+    home: Home,
+    process: Process,
+    _alone: MutexGuard<'static, ()>,
+}
+
+impl Demo {
+    fn start(megabytes: usize) -> Self {
+        // One that failed ends nothing for the others.
+        let alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+        let home = Home::new();
+        let texts = home.path("texts");
+        write_texts(&texts, megabytes);
+        let mut command = home.command(&["demo", "--log=debug", "--agents=2", "--batch-tasks=10"]);
+        for (flag, path) in [
+            ("--input", texts),
+            ("--counts", home.path("counts")),
+            ("--intervals", home.path("intervals")),
+        ] {
+            command.arg(flag).arg(path);
+        }
+        let process = Process::start("demo", &mut command);
+        Self { home, process, _alone: alone }
+    }
+
+    /// Where the demo works.
+    fn folder(&self) -> Option<PathBuf> {
+        let entries = fs::read_dir(self.home.path("")).unwrap().flatten();
+        entries.map(|entry| entry.path()).find(|path| {
+            path.file_name().is_some_and(|n| n.to_string_lossy().starts_with("airside-demo-"))
+        })
+    }
+
+    /// Waits until a task of wordcount has begun.
+    fn runs(&mut self) {
+        self.process.says("A master at");
+        let file = self.home.path("intervals");
+        eventually("a task runs", || fs::read_to_string(&file).is_ok_and(|text| !text.is_empty()));
+    }
+
+    /// Kills the first process that is `airside <command>`.
+    fn kill(&self, command: &str) {
+        let victims = self.home.processes_of(command);
+        let victim = *victims.first().unwrap_or_else(|| panic!("no {command} to kill"));
+        signal_process(victim, Signal::SIGKILL);
+        eventually("it is dead", || !self.home.processes_of(command).contains(&victim));
+    }
+
+    /// Waits for the end, and checks everything that is true of every demo.
+    #[track_caller]
+    fn ends_well(mut self) {
+        let status = self.process.ended();
+        assert!(status.success(), "{status}: {:#?}", self.process.said);
+        let (ours, theirs) = (
+            counted_by_airside(&self.home.path("counts")),
+            counted_otherwise(&self.home.path("texts")),
+        );
+        assert_eq!(ours, theirs);
+        let intervals = intervals(&self.home.path("intervals"));
+        assert!(!intervals.is_empty());
+        none_overlap(&intervals);
+        self.home.is_quiet();
+        assert_eq!(self.folder(), None, "the demo's folder is gone");
+    }
+}
+
+#[test]
+fn the_demo_counts_as_others_do_and_shows_what_it_did() {
+    let mut demo = Demo::start(1);
+    demo.process.says("All processes have ended and all files are gone");
+    let said = demo.process.said.join("\n");
+    for words in ["the most frequent:", "Who held how much", "Flow of task", "Accept", "Launch"] {
+        assert!(said.contains(words), "'{words}' is missing in {said}");
+    }
+    demo.ends_well();
+}
+
+#[test]
+fn the_demo_survives_the_death_of_an_agent() {
+    let mut demo = Demo::start(8);
+    demo.runs();
+    demo.kill("agent");
+    demo.ends_well();
+}
+
+#[test]
+fn the_demo_survives_the_death_of_an_executor() {
+    let mut demo = Demo::start(8);
+    demo.runs();
+    demo.kill("wordcount-executor");
+    demo.ends_well();
+}
+
+#[test]
+fn the_demo_survives_the_death_of_the_framework() {
+    let mut demo = Demo::start(8);
+    demo.runs();
+    demo.kill("wordcount-scheduler");
+    demo.ends_well();
+}
+
+#[test]
+fn the_demo_survives_the_death_of_the_master() {
+    let mut demo = Demo::start(8);
+    demo.runs();
+    demo.kill("master");
+    demo.ends_well();
+}
+
+#[test]
+fn an_interrupted_demo_leaves_nothing() {
+    let mut demo = Demo::start(8);
+    demo.runs();
+    demo.process.signal(Signal::SIGINT);
+    assert_eq!(demo.process.ended().code(), Some(1), "{:#?}", demo.process.said);
+    demo.process.says("airside: interrupted");
+    demo.home.is_quiet();
+    assert_eq!(demo.folder(), None);
+}
+
+#[test]
+fn an_input_that_is_no_folder_is_named() {
+    let outcome: Outcome = Home::new().airside(&["demo", "--input", "/no/such/folder"]);
+    let words =
+        "airside: /no/such/folder is no folder that can be read; give another with --input\n";
+    assert_eq!((outcome.code, outcome.stderr.as_str()), (Some(1), words));
+}

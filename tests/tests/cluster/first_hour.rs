@@ -7,12 +7,21 @@ use tests::cluster::{Home, Process, TestCluster, eventually, signal_process};
 fn run_prints_what_the_task_prints_and_exits_as_it_does() {
     let cluster = TestCluster::up(3);
     let ran = cluster.airside(&[
-        "run", "--cpus", "0.5", "--mem", "64MB", "--", "sh", "-c", "echo hi; echo oh >&2; exit 3",
+        "run",
+        "--cpus",
+        "0.5",
+        "--mem",
+        "64MB",
+        "--",
+        "sh",
+        "-c",
+        "echo hi; echo oh >&2; exit 3",
     ]);
     assert_eq!((ran.code, ran.stdout.as_str()), (Some(3), "hi\n"), "{ran:#?}");
     assert!(ran.stderr.lines().any(|line| line == "oh"), "{}", ran.stderr);
     let steps = ["subscribed as", "offered cpus:", "accepted; launching", "starting", "running as"];
-    let ends = ["exited with status 3", "in all; its messages: airside flow --task run-"];
+    let ends =
+        ["exited with status 3", "in all; flow ", "; its messages: airside flow --task run-"];
     let mut at = 0;
     for step in steps.iter().chain(&ends) {
         let found = ran.stderr[at..].find(step);
@@ -41,7 +50,16 @@ fn run_gives_the_task_its_environment_and_its_ports() {
     let cluster = TestCluster::up(1);
     let line = "echo $COLOUR $PORTS; test $PORT0 -ge 31000";
     let ran = cluster.airside(&[
-        "run", "-q", "--ports", "2", "--env", "COLOUR=green", "--", "sh", "-c", line,
+        "run",
+        "-q",
+        "--ports",
+        "2",
+        "--env",
+        "COLOUR=green",
+        "--",
+        "sh",
+        "-c",
+        line,
     ]);
     assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""), "{ran:#?}");
     let words: Vec<&str> = ran.stdout.split_whitespace().collect();

@@ -1,5 +1,7 @@
 //! Stories: what people see, told with real processes of the real binary.
 
+#![allow(clippy::unwrap_used)] // a story fails by panicking
+
 mod bad_input;
 mod deaths;
 mod demo;

@@ -21,7 +21,8 @@ fn a_question_goes_from_process_to_process_through_a_relay() {
 #[test]
 fn a_node_with_another_secret_is_refused_in_words() {
     let home = Home::new();
-    for (name, secret) in [("one", "a secret of 16 letters"), ("two", "another secret of letters")] {
+    for (name, secret) in [("one", "a secret of 16 letters"), ("two", "another secret of letters")]
+    {
         std::fs::write(home.path(name), secret).unwrap();
     }
     let secret = |name: &str| format!("--cluster-secret-file={}", home.path(name).display());

@@ -134,8 +134,9 @@ impl Calls<'_> {
         self.driver.stopping = true;
     }
 
-    /// Ends the framework: all its tasks are killed and its id is never valid again.
+    /// Ends the framework: all its tasks are killed and its id is never valid again. What is said and acknowledged in
+    /// this call goes first.
     pub fn tear_down(&mut self) {
-        self.driver.tear_down(self.turn);
+        self.driver.tearing_down = true;
     }
 }

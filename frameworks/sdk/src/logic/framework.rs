@@ -158,6 +158,11 @@ impl Driver {
 
     /// What was said and stored comes first.
     pub(crate) fn settle_stop(&mut self, turn: &mut Turn) {
+        let subscribed = matches!(self.phase, Phase::Subscribed { .. });
+        if self.tearing_down && subscribed && !self.tear_down_told {
+            self.tear_down_told = true;
+            self.tell(turn, FrameworkToMaster::Teardown);
+        }
         if self.stopping && self.stores <= self.stored && !matches!(self.phase, Phase::Ended) {
             self.end(turn, Outcome::Stopped);
         }

@@ -145,7 +145,6 @@ impl Driver {
             (Phase::Subscribing { .. }, MasterToFramework::Refused { reason }) => {
                 self.on_refused(turn, reason);
             }
-            // The link was lost before the news came; asking again would be answered so for ever.
             (Phase::Subscribing { .. }, MasterToFramework::FailedOver) => {
                 self.end(turn, Outcome::FailedOver);
             }
@@ -235,8 +234,9 @@ impl Driver {
         let again = matches!(self.phase, Phase::Subscribed { master: old } if old == master);
         self.phase = Phase::Subscribed { master };
         self.attempts = 0;
+        self.tear_down_told = false;
         if self.tearing_down {
-            return self.tell(turn, FrameworkToMaster::Teardown);
+            return; // Said when this step ends.
         }
         if !again {
             let offers = self.drop_offers();
@@ -270,7 +270,10 @@ impl Driver {
             // The first word of the end was lost: the id is not valid any more, as was wanted.
             return self.on_torn_down(turn);
         }
-        self.end(turn, Outcome::Refused(reason));
+        let kept = self.framework.as_ref().map(|id| {
+            format!("; its id {id} was kept by an earlier life: to start as a new framework, give another --state-dir")
+        });
+        self.end(turn, Outcome::Refused(reason + &kept.unwrap_or_default()));
     }
 
     fn on_torn_down(&mut self, turn: &mut Turn) {
@@ -281,11 +284,6 @@ impl Driver {
     pub(super) fn end(&mut self, turn: &mut Turn, outcome: Outcome) {
         self.phase = Phase::Ended;
         turn.effects.push(Effect::End(outcome));
-    }
-
-    pub(super) fn tear_down(&mut self, turn: &mut Turn) {
-        self.tearing_down = true;
-        self.tell(turn, FrameworkToMaster::Teardown);
     }
 }
 

@@ -10,6 +10,7 @@ use protocol::operator::{KillAnswer, KillTask};
 use protocol::task::{Reason, TaskState, TaskStatus};
 
 use super::own_status;
+use crate::logic::agents::Agent;
 use crate::logic::authorize::{Action, authorize};
 use crate::logic::{Effect, Master, Turn};
 
@@ -120,12 +121,15 @@ impl Master {
             }
         }
         let place = agent.and_then(|agent| self.agents.get(agent));
-        let awaited = place.map_or_else(|| self.is_recovering(), |agent| agent.is_recovered());
-        if awaited {
+        let any = |is: fn(&Agent) -> bool| match agent {
+            Some(_) => place.is_some_and(is),
+            None => self.agents.values().any(is),
+        };
+        if any(Agent::is_awaited) {
             return None;
         }
-        let (state, message) = if place.is_some_and(|agent| agent.is_unreachable()) {
-            (TaskState::Unreachable, "its agent is unreachable")
+        let (state, message) = if any(Agent::is_unheard_of) {
+            (TaskState::Unreachable, "an agent that may have it is unreachable")
         } else {
             (TaskState::Unknown, "nobody knows this task")
         };

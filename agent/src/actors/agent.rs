@@ -1,0 +1,307 @@
+//! The agent as an actor: turns messages into events and performs effects. It decides nothing; every decision is in
+//! [`crate::logic`].
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant, SystemTime};
+
+use actix::{Actor, Handler};
+use libactor::{Asked, Context, Down, Handle, Message, Name, Question, Received};
+use protocol::agent::MasterToAgent;
+use protocol::executor::ExecutorToAgent;
+use protocol::operator::{
+    ExecutorView, ExecutorsAnswer, ReadExecutors, ReadSandbox, SandboxAnswer,
+};
+use protocol::time::{Now, WallTime};
+use serde::{Deserialize, Serialize};
+use tokio::sync::Notify;
+
+use super::checkpointer::{Checkpointer, Outcome, Write};
+use super::process::{FromProcesses, Processes, ToProcesses};
+use crate::logic::{Agent, Effect, End, Event, Notice};
+use crate::metrics::Counts;
+use crate::sandboxes::{SandboxLimits, Sandboxes};
+
+/// How often old sandboxes are looked for.
+const COLLECT_EVERY: Duration = Duration::from_secs(60);
+
+/// Between two tries of what a local actor had no room for.
+const ROOM_AGAIN: Duration = Duration::from_millis(5);
+
+/// From the process that hosts the agent: end it in an orderly way.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Leave;
+
+impl Message for Leave {
+    const NAME: &'static str = "agent.Leave";
+}
+
+/// From the process that hosts the agent: what is counted.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct ReadCounts;
+
+impl Message for ReadCounts {
+    const NAME: &'static str = "agent.ReadCounts";
+}
+
+impl Question for ReadCounts {
+    type Answer = Counts;
+}
+
+/// How the agent's life ended, once it has.
+#[derive(Debug, Default)]
+pub(crate) struct Ended {
+    pub(crate) end: OnceLock<End>,
+    pub(crate) notify: Notify,
+}
+
+pub(crate) struct AgentActor {
+    pub(crate) agent: Agent,
+    pub(crate) master: Name,
+    pub(crate) processes: Handle<Processes>,
+    pub(crate) checkpointer: Handle<Checkpointer>,
+    pub(crate) sandboxes: Sandboxes,
+    pub(crate) limits: SandboxLimits,
+    pub(crate) began: Instant,
+    pub(crate) counts: Counts,
+    pub(crate) ended: Arc<Ended>,
+}
+
+impl Actor for AgentActor {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        self.advance(Event::Started, ctx);
+        self.collect_sandboxes(ctx);
+    }
+}
+
+impl AgentActor {
+    #[expect(clippy::disallowed_methods, reason = "the shell reads the clock for the logic")]
+    fn now(&self) -> Now {
+        let since_1970 =
+            SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let nanoseconds = |span: Duration| u64::try_from(span.as_nanos()).unwrap_or(u64::MAX);
+        Now {
+            steady: protocol::time::Instant(nanoseconds(self.began.elapsed())),
+            wall: WallTime(nanoseconds(since_1970)),
+        }
+    }
+
+    fn advance(&mut self, event: Event, ctx: &mut Context<Self>) {
+        tracing::debug!(?event, "event");
+        let now = self.now();
+        for effect in self.agent.step(now, event).effects {
+            tracing::debug!(?effect, "effect");
+            self.counts.see(&effect);
+            self.perform(effect, ctx);
+        }
+    }
+
+    /// What cannot be told is not missed: the logic says it again until it is answered, and a lost connection comes as
+    /// `Down`.
+    fn perform(&mut self, effect: Effect, ctx: &mut Context<Self>) {
+        match effect {
+            Effect::ContactMaster(message) => {
+                if let Err(error) = ctx.tell(&self.master, message) {
+                    tracing::debug!(master = %self.master, %error, "could not contact the master");
+                }
+            }
+            Effect::TellMaster { to, message } => {
+                if let Err(error) = ctx.tell(to, message) {
+                    tracing::debug!(%to, %error, "could not tell the master");
+                }
+            }
+            Effect::TellExecutor { to, message } => {
+                if let Err(error) = ctx.tell(to, message) {
+                    tracing::debug!(%to, %error, "could not tell an executor");
+                }
+            }
+            Effect::Link(pid) => ctx.link(pid),
+            Effect::Unlink(pid) => ctx.unlink(pid),
+            Effect::Write(record) => self.write(record, ctx),
+            Effect::EndOldExecutor(old) => self.tell_processes(ToProcesses::EndOld(old), ctx),
+            Effect::StartExecutor(start) => self.tell_processes(ToProcesses::Start(start), ctx),
+            Effect::SignalExecutor { container, signal } => {
+                self.tell_processes(ToProcesses::Signal { container, signal }, ctx);
+            }
+            Effect::StartTimer { timer, after } => {
+                ctx.after(after, move |actor, ctx| actor.advance(Event::TimerFired(timer), ctx));
+            }
+            Effect::Note(notice) => self.note(&notice),
+            Effect::Stop(end) => {
+                tracing::info!("{end}");
+                let _ = self.ended.end.set(end);
+                self.ended.notify.notify_waiters();
+                ctx.stop();
+            }
+        }
+    }
+
+    fn write(&mut self, record: crate::logic::Record, ctx: &mut Context<Self>) {
+        if self.checkpointer.tell(Write(record.clone())) == Err(libactor::TellError::Full) {
+            ctx.after(ROOM_AGAIN, move |actor, ctx| actor.write(record, ctx));
+        }
+    }
+
+    fn tell_processes(&mut self, message: ToProcesses, ctx: &mut Context<Self>) {
+        if self.processes.tell(message.clone()) == Err(libactor::TellError::Full) {
+            ctx.after(ROOM_AGAIN, move |actor, ctx| actor.tell_processes(message, ctx));
+        }
+    }
+
+    fn note(&self, notice: &Notice) {
+        match notice {
+            Notice::Registered { .. } | Notice::OldExecutors(_) => tracing::info!("{notice}"),
+            Notice::TaskForgotten { .. } => tracing::debug!("{notice}"),
+            Notice::MasterSilent { .. } => {
+                tracing::warn!(master = %self.master, "{notice}; is it running, and does --master name it?");
+            }
+            Notice::MasterLost(_) | Notice::EpochRefused { .. } => {
+                tracing::warn!(master = %self.master, "{notice}");
+            }
+            Notice::NotTheMaster(_) | Notice::HeldFull(_) | Notice::TaskRefused { .. } => {
+                tracing::warn!("{notice}");
+            }
+            Notice::ExecutorTurnedAway { .. }
+            | Notice::ExecutorLost { .. }
+            | Notice::ExecutorOverdue { .. } => tracing::warn!("{notice}"),
+            Notice::UpdateIgnored { .. }
+            | Notice::MessageDropped { .. }
+            | Notice::NotWritten(_) => {
+                tracing::warn!("{notice}");
+            }
+        }
+    }
+
+    fn collect_sandboxes(&mut self, ctx: &mut Context<Self>) {
+        let living: BTreeSet<_> = self.agent.executors().map(|(id, ..)| id.clone()).collect();
+        let (sandboxes, limits) = (self.sandboxes.clone(), self.limits);
+        #[expect(clippy::disallowed_methods, reason = "the age of files is that of the wall clock")]
+        let now = SystemTime::now();
+        let collected =
+            tokio::task::spawn_blocking(move || sandboxes.collect(&living, limits, now));
+        ctx.run(collected, |_, removed, ctx| {
+            if let Ok(removed @ 1..) = removed {
+                tracing::info!(removed, "removed old sandboxes");
+            }
+            ctx.after(COLLECT_EVERY, Self::collect_sandboxes);
+        });
+    }
+}
+
+impl Handler<Received<MasterToAgent>> for AgentActor {
+    type Result = ();
+
+    fn handle(&mut self, received: Received<MasterToAgent>, ctx: &mut Context<Self>) {
+        if let Some(from) = received.from {
+            self.advance(Event::FromMaster { from, message: received.message }, ctx);
+        }
+    }
+}
+
+impl Handler<Received<ExecutorToAgent>> for AgentActor {
+    type Result = ();
+
+    fn handle(&mut self, received: Received<ExecutorToAgent>, ctx: &mut Context<Self>) {
+        if let Some(from) = received.from {
+            self.advance(Event::FromExecutor { from, message: received.message }, ctx);
+        }
+    }
+}
+
+impl Handler<Received<FromProcesses>> for AgentActor {
+    type Result = ();
+
+    fn handle(&mut self, received: Received<FromProcesses>, ctx: &mut Context<Self>) {
+        let event = match received.message {
+            FromProcesses::Started { container, process } => {
+                Event::ExecutorStarted { container, process }
+            }
+            FromProcesses::NotStarted { container, why } => {
+                Event::ExecutorNotStarted { container, why }
+            }
+            FromProcesses::Exited { container, exit } => Event::ExecutorExited { container, exit },
+            FromProcesses::OldEnded(container) => Event::OldExecutorEnded(container),
+        };
+        self.advance(event, ctx);
+    }
+}
+
+impl Handler<Received<Outcome>> for AgentActor {
+    type Result = ();
+
+    fn handle(&mut self, received: Received<Outcome>, ctx: &mut Context<Self>) {
+        let Outcome { record, error } = received.message;
+        let event = match error {
+            None => Event::Written(record),
+            Some(words) => Event::WriteFailed { record, words },
+        };
+        self.advance(event, ctx);
+    }
+}
+
+impl Handler<Received<Leave>> for AgentActor {
+    type Result = ();
+
+    fn handle(&mut self, _: Received<Leave>, ctx: &mut Context<Self>) {
+        self.advance(Event::Leave, ctx);
+    }
+}
+
+impl Handler<Down> for AgentActor {
+    type Result = ();
+
+    fn handle(&mut self, down: Down, ctx: &mut Context<Self>) {
+        self.advance(Event::Down { pid: down.pid, words: down.reason.to_string() }, ctx);
+    }
+}
+
+impl Handler<Asked<ReadSandbox>> for AgentActor {
+    type Result = ();
+
+    /// Files are read on a thread that may wait for the disk.
+    fn handle(&mut self, asked: Asked<ReadSandbox>, ctx: &mut Context<Self>) {
+        let living: BTreeSet<_> = self.agent.executors().map(|(id, ..)| id.clone()).collect();
+        let (sandboxes, question) = (self.sandboxes.clone(), asked.question);
+        let read = tokio::task::spawn_blocking(move || {
+            sandboxes.read(&question, |container| !living.contains(container))
+        });
+        ctx.run(read, move |_, answer, _| {
+            let broken =
+                |_| SandboxAnswer::Refused("reading it failed inside the agent".to_owned());
+            asked.reply.send(answer.unwrap_or_else(broken));
+        });
+    }
+}
+
+impl Handler<Asked<ReadExecutors>> for AgentActor {
+    type Result = ();
+
+    fn handle(&mut self, asked: Asked<ReadExecutors>, _: &mut Context<Self>) {
+        let executors = self
+            .agent
+            .executors()
+            .map(|(container, framework, spec)| ExecutorView {
+                framework: framework.clone(),
+                executor: spec.executor.clone(),
+                container: container.clone(),
+                process: self.agent.process(container).unwrap_or_default(),
+                sandbox: self
+                    .sandboxes
+                    .path(framework, &spec.executor, container)
+                    .display()
+                    .to_string(),
+            })
+            .collect();
+        asked.reply.send(ExecutorsAnswer { agent: self.agent.id().cloned(), executors });
+    }
+}
+
+impl Handler<Asked<ReadCounts>> for AgentActor {
+    type Result = ();
+
+    fn handle(&mut self, asked: Asked<ReadCounts>, _: &mut Context<Self>) {
+        asked.reply.send(self.counts.clone().with(&self.agent));
+    }
+}

@@ -1,0 +1,216 @@
+//! Starts executors as processes, on a thread of its own, and tells the agent how they end: only once nothing that they
+//! left behind lives.
+
+mod hunt;
+mod launch;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::os::unix::process::ExitStatusExt;
+use std::path::PathBuf;
+use std::process::ExitStatus;
+use std::time::Duration;
+
+use actix::{Actor, Handler};
+use libactor::{Context, Message, Pid, Received, TellError};
+use nix::sys::signal::{self, kill};
+use protocol::ids::ContainerId;
+use protocol::task::Exit;
+use serde::{Deserialize, Serialize};
+
+use crate::logic::{OldExecutor, ProcessIdentity, Program, Signal, StartExecutor, StartFailure};
+use crate::sandboxes::Sandboxes;
+use hunt::Hunt;
+
+/// Between the first two looks at what is to die; doubles up to [`LOOK_AGAIN_MAX`].
+const LOOK_AGAIN_MIN: Duration = Duration::from_millis(10);
+const LOOK_AGAIN_MAX: Duration = Duration::from_millis(500);
+
+/// Between two tries of a message that found no room.
+const ROOM_AGAIN: Duration = Duration::from_millis(5);
+
+/// To the process actor.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) enum ToProcesses {
+    /// Answered by `Started` and at last `Exited`, or by `NotStarted`.
+    Start(Box<StartExecutor>),
+    /// To the executor's own process.
+    Signal { container: ContainerId, signal: Signal },
+    /// Kill what lives of it; answered by `OldEnded`.
+    EndOld(OldExecutor),
+}
+
+impl Message for ToProcesses {
+    const NAME: &'static str = "agent.ToProcesses";
+}
+
+/// From the process actor to whoever was named as its listener.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum FromProcesses {
+    Started { container: ContainerId, process: ProcessIdentity },
+    NotStarted { container: ContainerId, why: StartFailure },
+    Exited { container: ContainerId, exit: Option<Exit> },
+    OldEnded(ContainerId),
+}
+
+impl Message for FromProcesses {
+    const NAME: &'static str = "agent.FromProcesses";
+}
+
+/// How executors are started.
+#[derive(Clone, Debug)]
+pub(crate) struct Launching {
+    /// The command executor's program and arguments.
+    pub(crate) executor: Vec<std::ffi::OsString>,
+    pub(crate) sandboxes: Sandboxes,
+    /// Where executors dial.
+    pub(crate) agent_at: String,
+    pub(crate) secret_file: Option<PathBuf>,
+    pub(crate) boot: String,
+    /// Whether this process is the agent alone, so that every stranger among its children is what a dead executor left.
+    pub(crate) adopts_orphans: bool,
+}
+
+/// An executor that runs or is being buried.
+#[derive(Debug)]
+struct Living {
+    process: i32,
+    program: Program,
+}
+
+pub(crate) struct Processes {
+    launching: Launching,
+    listener: Pid,
+    living: BTreeMap<ContainerId, Living>,
+}
+
+impl Actor for Processes {
+    type Context = Context<Self>;
+}
+
+impl Processes {
+    pub(crate) fn new(launching: Launching, listener: Pid) -> Self {
+        Self { launching, listener, living: BTreeMap::new() }
+    }
+
+    fn start(&mut self, start: StartExecutor, ctx: &mut Context<Self>) {
+        let container = start.container.clone();
+        let program = start.program.clone();
+        let (mut child, process) = match launch::launch(&self.launching, &start) {
+            Ok(launched) => launched,
+            Err(why) => {
+                tell_surely(ctx, self.listener, FromProcesses::NotStarted { container, why });
+                return;
+            }
+        };
+        let number = i32::try_from(process.process).unwrap_or(i32::MAX);
+        self.living.insert(container.clone(), Living { process: number, program });
+        let started = FromProcesses::Started { container: container.clone(), process };
+        tell_surely(ctx, self.listener, started);
+        let ended = async move { child.wait().await };
+        ctx.run(ended, move |actor, status, ctx| {
+            actor.on_process_ended(container, status.ok(), ctx);
+        });
+    }
+
+    /// An executor that ended well has killed all that was its task's; after any other, what it left is hunted first.
+    fn on_process_ended(
+        &mut self,
+        container: ContainerId,
+        status: Option<ExitStatus>,
+        ctx: &mut Context<Self>,
+    ) {
+        let exit = status.and_then(exit_of);
+        let swept = exit == Some(Exit::Code(0))
+            && self
+                .living
+                .get(&container)
+                .is_some_and(|living| living.program == Program::CommandExecutor);
+        if swept {
+            self.buried(container, exit, ctx);
+        } else {
+            let hunt = Hunt::for_container(container.clone(), None);
+            let done = move |actor: &mut Self, ctx: &mut Context<Self>| {
+                actor.buried(container, exit, ctx);
+            };
+            self.hunt(hunt, LOOK_AGAIN_MIN, done, ctx);
+        }
+    }
+
+    fn buried(&mut self, container: ContainerId, exit: Option<Exit>, ctx: &mut Context<Self>) {
+        self.living.remove(&container);
+        tell_surely(ctx, self.listener, FromProcesses::Exited { container, exit });
+    }
+
+    /// Kills what the hunt finds until there is nothing, then goes on with `done`.
+    fn hunt(
+        &mut self,
+        mut hunt: Hunt,
+        wait: Duration,
+        done: impl FnOnce(&mut Self, &mut Context<Self>) + 'static,
+        ctx: &mut Context<Self>,
+    ) {
+        let orphans = self.launching.adopts_orphans && self.all_are_command_executors();
+        let known = self.living.values().map(|living| living.process).collect();
+        if hunt.kill_what_lives(orphans.then_some(&known)) {
+            let next = (wait * 2).min(LOOK_AGAIN_MAX);
+            ctx.after(wait, move |actor, ctx| actor.hunt(hunt, next, done, ctx));
+        } else {
+            done(self, ctx);
+        }
+    }
+
+    /// Only then is every stranger among this process's children known to be nobody's: command executors adopt what
+    /// their tasks leave, a framework's own executor may not.
+    fn all_are_command_executors(&self) -> bool {
+        self.living.values().all(|living| living.program == Program::CommandExecutor)
+    }
+
+    fn signal(&self, container: &ContainerId, signal: Signal) {
+        if let Some(living) = self.living.get(container) {
+            let signal = match signal {
+                Signal::Terminate => signal::Signal::SIGTERM,
+                Signal::Kill => signal::Signal::SIGKILL,
+            };
+            // A process that has just ended is about to be told of.
+            let _ = kill(nix::unistd::Pid::from_raw(living.process), signal);
+        }
+    }
+}
+
+impl Handler<Received<ToProcesses>> for Processes {
+    type Result = ();
+
+    fn handle(&mut self, received: Received<ToProcesses>, ctx: &mut Context<Self>) {
+        match received.message {
+            ToProcesses::Start(start) => self.start(*start, ctx),
+            ToProcesses::Signal { container, signal } => self.signal(&container, signal),
+            ToProcesses::EndOld(old) => {
+                let process = old.process.filter(|process| process.boot == self.launching.boot);
+                let container = old.container;
+                let hunt = Hunt::for_container(container.clone(), process);
+                let done = move |actor: &mut Self, ctx: &mut Context<Self>| {
+                    tell_surely(ctx, actor.listener, FromProcesses::OldEnded(container));
+                };
+                self.hunt(hunt, LOOK_AGAIN_MIN, done, ctx);
+            }
+        }
+    }
+}
+
+fn exit_of(status: ExitStatus) -> Option<Exit> {
+    status.code().map(Exit::Code).or_else(|| status.signal().map(Exit::Signal))
+}
+
+/// Tells a local actor what it must not miss: a full mailbox is tried again.
+pub(crate) fn tell_surely<A, M>(ctx: &mut Context<A>, to: Pid, message: M)
+where
+    A: Actor<Context = Context<A>>,
+    M: Message + Clone,
+{
+    if ctx.tell(to, message.clone()) == Err(TellError::Full) {
+        ctx.after(ROOM_AGAIN, move |_, ctx| tell_surely(ctx, to, message));
+    }
+}

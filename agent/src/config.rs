@@ -1,0 +1,97 @@
+//! How an agent is started, and what can be wrong with that.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use libactor::{Name, SpawnError};
+use protocol::resources::Resources;
+
+use crate::checkpoint::CheckpointError;
+use crate::detect::DetectError;
+use crate::logic::{self, BadConfig};
+use crate::sandboxes::SandboxLimits;
+
+/// Everything that can be set about an agent.
+#[derive(Clone, Debug)]
+pub struct AgentConfig {
+    /// Who leads, by name: `master@host:port`.
+    pub master: Name,
+    /// Where sandboxes and the checkpoint live; one agent each.
+    pub work_dir: PathBuf,
+    /// The program and first arguments of the command executor: this very binary and `executor`.
+    pub executor: Vec<OsString>,
+    /// The file with the cluster's secret, handed to executors; it must be the one that the node was started with.
+    pub secret_file: Option<PathBuf>,
+    /// What the operator names of the resources; the rest is detected.
+    pub resources: Option<String>,
+    /// What the operator says of the machine, such as `rack:r1;ssd:true`.
+    pub attributes: Option<String>,
+    /// The machine's name; `None`: what it calls itself.
+    pub hostname: Option<String>,
+    /// This agent's place among how many that share the machine: it takes that part of what was detected or named.
+    pub share: Option<(u32, u32)>,
+    /// When old sandboxes go.
+    pub sandboxes: SandboxLimits,
+    /// Whether this process is the agent alone: then it adopts and kills what dead executors leave behind, even what
+    /// cleared its environment. Not for tests, whose process has other children.
+    pub adopts_orphans: bool,
+    /// Applied to the settings of the decisions, for tests and for those who know.
+    pub adjust: Option<fn(&mut logic::Config)>,
+}
+
+impl AgentConfig {
+    /// The defaults for an agent of this master.
+    pub fn new(master: Name, work_dir: PathBuf, executor: Vec<OsString>) -> Self {
+        Self {
+            master,
+            work_dir,
+            executor,
+            secret_file: None,
+            resources: None,
+            attributes: None,
+            hostname: None,
+            share: None,
+            sandboxes: SandboxLimits::default(),
+            adopts_orphans: false,
+            adjust: None,
+        }
+    }
+
+    /// What it has to give.
+    pub(crate) fn give(&self) -> Result<Resources, DetectError> {
+        let all = crate::detect::resources(&self.work_dir, self.resources.as_deref())?;
+        Ok(match self.share {
+            Some((index, count)) => crate::detect::part(&all, index, count),
+            None => all,
+        })
+    }
+}
+
+/// Why an agent did not start. One line, with what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The work directory or the checkpoint in it.
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
+    /// The machine.
+    #[error(transparent)]
+    Detect(#[from] DetectError),
+    /// The attributes.
+    #[error("--attributes: {0}")]
+    Attributes(#[source] protocol::resources::BadResources),
+    /// The settings.
+    #[error(transparent)]
+    Config(#[from] BadConfig),
+    /// Executors could not dial it.
+    #[error("an agent's node must listen: executors dial it; give it a port")]
+    NotListening,
+    /// The kernel gave no chance.
+    #[error("read random bytes: {0}")]
+    Random(getrandom::Error),
+    /// It would not inherit what dead executors leave.
+    #[error("become the reaper of what dead executors leave behind")]
+    Reaper(#[source] nix::Error),
+    /// An actor could not be made.
+    #[error(transparent)]
+    Spawn(#[from] SpawnError),
+}

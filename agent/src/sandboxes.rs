@@ -1,0 +1,206 @@
+//! Sandboxes: one folder per life of an executor, `sandboxes/<framework>/<executor>/<container>/` below the work
+//! directory, with its `stdout` and `stderr`. Made, read from afar, and collected when they are many or old.
+
+mod read;
+
+use std::collections::BTreeSet;
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, fchown};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use nix::unistd::User;
+use protocol::ids::{ContainerId, ExecutorId, FrameworkId, check_id};
+use protocol::operator::{ReadSandbox, SandboxAnswer};
+
+use crate::logic::StartFailure;
+use crate::users;
+
+/// How many sandboxes of ended executors are kept, and for how long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SandboxLimits {
+    /// The oldest beyond so many are removed.
+    pub count_max: usize,
+    /// Older ones are removed.
+    pub age_max: Duration,
+}
+
+impl Default for SandboxLimits {
+    fn default() -> Self {
+        Self { count_max: 2_000, age_max: Duration::from_secs(7 * 24 * 3600) }
+    }
+}
+
+/// All sandboxes of one agent.
+#[derive(Clone, Debug)]
+pub(crate) struct Sandboxes {
+    root: PathBuf,
+}
+
+/// A new sandbox, and where output goes.
+#[derive(Debug)]
+pub(crate) struct Sandbox {
+    pub(crate) path: PathBuf,
+    pub(crate) stdout: File,
+    pub(crate) stderr: File,
+}
+
+impl Sandboxes {
+    pub(crate) fn below(work_dir: &Path) -> Self {
+        Self { root: work_dir.join("sandboxes") }
+    }
+
+    pub(crate) fn path(
+        &self,
+        framework: &FrameworkId,
+        executor: &ExecutorId,
+        container: &ContainerId,
+    ) -> PathBuf {
+        self.root.join(framework.as_str()).join(executor.as_str()).join(container.as_str())
+    }
+
+    /// Makes a sandbox that belongs to `owner`, or to the agent's own user.
+    pub(crate) fn make(
+        &self,
+        path: PathBuf,
+        owner: Option<&User>,
+    ) -> Result<Sandbox, StartFailure> {
+        let failed = |what: &Path, error: io::Error| {
+            StartFailure::Sandbox(format!(
+                "cannot make {}: {error}; make room on the agent's disk or fix the rights of its --work_dir",
+                what.display()
+            ))
+        };
+        if let Some(parent) = path.parent() {
+            std::fs::create_dir_all(parent).map_err(|error| failed(parent, error))?;
+        }
+        DirBuilder::new().mode(0o750).create(&path).map_err(|error| failed(&path, error))?;
+        let output = |name: &str| {
+            let file = path.join(name);
+            let options = OpenOptions::new().append(true).create_new(true).mode(0o640).open(&file);
+            let opened = options.map_err(|error| failed(&file, error))?;
+            give(&opened, owner).map_err(|error| failed(&file, error))?;
+            Ok(opened)
+        };
+        let (stdout, stderr) = (output("stdout")?, output("stderr")?);
+        let folder = File::open(&path).map_err(|error| failed(&path, error))?;
+        give(&folder, owner).map_err(|error| failed(&path, error))?;
+        if let Some(user) = owner
+            && let Some(folder) = users::barred(&path, user)
+        {
+            return Err(StartFailure::Sandbox(format!(
+                "user '{}' may not enter {}, on the way to its sandbox; give the agent a --work_dir that all users can reach",
+                user.name,
+                folder.display()
+            )));
+        }
+        Ok(Sandbox { path, stdout, stderr })
+    }
+
+    /// Part of a file; `ended` says whether nobody writes to it any more.
+    pub(crate) fn read(
+        &self,
+        question: &ReadSandbox,
+        ended: impl Fn(&ContainerId) -> bool,
+    ) -> SandboxAnswer {
+        let answer = self.find(question).and_then(|(container, path)| {
+            // Asked before reading: what is written after the last look must not be missed.
+            let ended = ended(&container);
+            read::part(&path, &question.file, question.offset, question.length)
+                .map(|part| SandboxAnswer::Part {
+                    offset: part.offset,
+                    data: part.data,
+                    size: part.size,
+                    ended,
+                })
+                .map_err(|error| error.to_string())
+        });
+        answer.unwrap_or_else(SandboxAnswer::Refused)
+    }
+
+    fn find(&self, question: &ReadSandbox) -> Result<(ContainerId, PathBuf), String> {
+        let ReadSandbox { framework, executor, container, .. } = question;
+        for id in [framework.as_str(), executor.as_str()] {
+            check_id(id).map_err(|error| error.to_string())?;
+        }
+        let container = match container {
+            Some(container) => {
+                check_id(container.as_str()).map_err(|error| error.to_string())?;
+                container.clone()
+            }
+            None => self.newest(framework, executor).ok_or_else(|| {
+                format!("this agent has no sandbox of executor {executor} of framework {framework}")
+            })?,
+        };
+        let path = self.path(framework, executor, &container);
+        Ok((container, path))
+    }
+
+    fn newest(&self, framework: &FrameworkId, executor: &ExecutorId) -> Option<ContainerId> {
+        let folder = self.root.join(framework.as_str()).join(executor.as_str());
+        let made = |entry: &std::fs::DirEntry| {
+            let metadata = entry.metadata().ok()?;
+            // Not every disk knows when a folder was made.
+            metadata.created().or_else(|_| metadata.modified()).ok()
+        };
+        let entries = folder.read_dir().ok()?.filter_map(Result::ok);
+        let newest = entries.max_by_key(|entry| made(entry).unwrap_or(SystemTime::UNIX_EPOCH))?;
+        newest.file_name().into_string().ok().map(ContainerId::new)
+    }
+
+    /// Removes what is beyond the limits, oldest first, but nothing of executors that live. How many were removed.
+    pub(crate) fn collect(
+        &self,
+        living: &BTreeSet<ContainerId>,
+        limits: SandboxLimits,
+        now: SystemTime,
+    ) -> usize {
+        let mut ended: Vec<(SystemTime, PathBuf)> = folders(&self.root)
+            .flat_map(|framework| folders(&framework).collect::<Vec<_>>())
+            .flat_map(|executor| folders(&executor).collect::<Vec<_>>())
+            .filter(|path| {
+                let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+                !living.contains(&ContainerId::new(name))
+            })
+            .filter_map(|path| Some((path.metadata().ok()?.modified().ok()?, path)))
+            .collect();
+        ended.sort();
+        let too_many = ended.len().saturating_sub(limits.count_max);
+        let mut removed = 0;
+        for (place, (modified, path)) in ended.into_iter().enumerate() {
+            let age = now.duration_since(modified).unwrap_or_default();
+            if place >= too_many && age <= limits.age_max {
+                break;
+            }
+            match std::fs::remove_dir_all(&path) {
+                Ok(()) => removed += 1,
+                Err(error) => {
+                    tracing::warn!(path = %path.display(), %error, "could not remove an old sandbox")
+                }
+            }
+            // The folders above go with their last one; the system refuses while there is another.
+            for above in path.ancestors().skip(1).take(2) {
+                let _ = std::fs::remove_dir(above);
+            }
+        }
+        removed
+    }
+}
+
+fn folders(path: &Path) -> impl Iterator<Item = PathBuf> {
+    let entries = path.read_dir().ok().into_iter().flatten().filter_map(Result::ok);
+    entries
+        .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
+        .map(|entry| entry.path())
+}
+
+fn give(file: &File, owner: Option<&User>) -> io::Result<()> {
+    match owner {
+        Some(user) => fchown(file, Some(user.uid.as_raw()), Some(user.gid.as_raw())),
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,134 @@
+//! What a sandbox keeps in, what it lets out, and when it goes.
+
+use std::io::Write;
+
+use super::*;
+
+fn question(file: &str, offset: i64, length: u32) -> ReadSandbox {
+    let (framework, executor) = (FrameworkId::new("F"), ExecutorId::new("E"));
+    ReadSandbox { framework, executor, container: None, file: file.into(), offset, length }
+}
+
+fn with_sandbox() -> (tempfile::TempDir, Sandboxes, Sandbox) {
+    let dir = tempfile::tempdir().unwrap();
+    let sandboxes = Sandboxes::below(dir.path());
+    let ids = (FrameworkId::new("F"), ExecutorId::new("E"), ContainerId::new("c1"));
+    let sandbox = sandboxes.make(sandboxes.path(&ids.0, &ids.1, &ids.2), None).unwrap();
+    (dir, sandboxes, sandbox)
+}
+
+fn refused(sandboxes: &Sandboxes, question: &ReadSandbox) -> String {
+    match sandboxes.read(question, |_| false) {
+        SandboxAnswer::Refused(words) => words,
+        SandboxAnswer::Part { data, .. } => panic!("was given {} bytes", data.len()),
+    }
+}
+
+#[test]
+fn output_is_read_in_parts_from_either_end() {
+    let (_dir, sandboxes, mut sandbox) = with_sandbox();
+    sandbox.stdout.write_all(b"0123456789").unwrap();
+    for (offset, length, from, expected) in [
+        (0, 4, 0, "0123"),
+        (4, 100, 4, "456789"),
+        (-3, 100, 7, "789"),
+        (-99, 2, 0, "01"),
+        (50, 5, 10, ""),
+    ] {
+        let answer = sandboxes.read(&question("stdout", offset, length), |_| true);
+        let data = expected.as_bytes().to_vec();
+        assert_eq!(answer, SandboxAnswer::Part { offset: from, data, size: 10, ended: true });
+    }
+}
+
+#[test]
+fn an_answer_is_bounded() {
+    let (_dir, sandboxes, mut sandbox) = with_sandbox();
+    sandbox.stderr.write_all(&vec![b'x'; 200_000]).unwrap();
+    let SandboxAnswer::Part { data, size, ended, .. } =
+        sandboxes.read(&question("stderr", 0, u32::MAX), |_| false)
+    else {
+        panic!("it is there")
+    };
+    assert_eq!((data.len(), size, ended), (48 * 1024, 200_000, false));
+}
+
+#[test]
+fn nothing_outside_the_sandbox_can_be_read() {
+    let (dir, sandboxes, sandbox) = with_sandbox();
+    std::fs::write(dir.path().join("secret"), "s").unwrap();
+    std::os::unix::fs::symlink(dir.path().join("secret"), sandbox.path.join("link")).unwrap();
+    std::os::unix::fs::symlink(dir.path(), sandbox.path.join("folder")).unwrap();
+    nix::unistd::mkfifo(&sandbox.path.join("pipe"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+    for (file, words) in [
+        ("../../../../secret", "leads out"),
+        ("/etc/passwd", "leads out"),
+        ("", "leads out"),
+        ("link", "links are not followed"),
+        ("folder/secret", "links are not followed"),
+        ("pipe", "not a plain file"),
+        (".", "leads out"),
+        ("nothing", "no file 'nothing'"),
+    ] {
+        let said = refused(&sandboxes, &question(file, 0, 10));
+        assert!(said.contains(words), "{file}: {said}");
+    }
+    for id in ["..", "a/b", ""] {
+        let bad = ReadSandbox { framework: FrameworkId::new(id), ..question("stdout", 0, 1) };
+        assert!(refused(&sandboxes, &bad).contains("id"), "{id}");
+        let container = Some(ContainerId::new(id));
+        let bad = ReadSandbox { container, ..question("stdout", 0, 1) };
+        assert!(refused(&sandboxes, &bad).contains("id"), "{id}");
+    }
+}
+
+#[test]
+fn the_newest_life_is_meant_when_none_is_named() {
+    let (_dir, sandboxes, _first) = with_sandbox();
+    let ids = (FrameworkId::new("F"), ExecutorId::new("E"), ContainerId::new("c0"));
+    let path = sandboxes.path(&ids.0, &ids.1, &ids.2);
+    let mut second = sandboxes.make(path.clone(), None).unwrap();
+    second.stdout.write_all(b"second").unwrap();
+    let SandboxAnswer::Part { data, .. } = sandboxes.read(&question("stdout", 0, 10), |_| true)
+    else {
+        panic!("it is there")
+    };
+    assert_eq!(data, b"second");
+    // A container's id is never used twice; if it were, nobody's files are overwritten.
+    assert!(sandboxes.make(path, None).is_err());
+}
+
+#[test]
+fn old_and_surplus_sandboxes_go_and_living_ones_stay() {
+    let dir = tempfile::tempdir().unwrap();
+    let sandboxes = Sandboxes::below(dir.path());
+    for n in 0..6 {
+        let (framework, executor) = (FrameworkId::new("F"), ExecutorId::new(format!("E{n}")));
+        let path = sandboxes.path(&framework, &executor, &ContainerId::new(format!("c{n}")));
+        sandboxes.make(path.clone(), None).unwrap();
+        let at = SystemTime::UNIX_EPOCH + Duration::from_secs(1000 + n);
+        File::open(&path).unwrap().set_modified(at).unwrap();
+    }
+    let living = BTreeSet::from([ContainerId::new("c0")]);
+    let left = || folders(&dir.path().join("sandboxes/F")).count();
+    let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1010);
+    let limits = SandboxLimits { count_max: 3, age_max: Duration::from_secs(100) };
+    assert_eq!(sandboxes.collect(&living, limits, now), 2);
+    assert_eq!(left(), 4, "three and the living one");
+    let limits = SandboxLimits { count_max: 3, age_max: Duration::from_secs(5) };
+    assert_eq!(sandboxes.collect(&living, limits, now), 2);
+    assert_eq!(sandboxes.collect(&BTreeSet::new(), limits, now), 1);
+    assert_eq!(left(), 1);
+}
+
+#[test]
+fn a_sandbox_that_cannot_be_made_says_what_to_do() {
+    let dir = tempfile::tempdir().unwrap();
+    let sandboxes = Sandboxes::below(dir.path());
+    std::fs::write(dir.path().join("sandboxes"), "in the way").unwrap();
+    let path = dir.path().join("sandboxes/F/E/c");
+    let Err(StartFailure::Sandbox(words)) = sandboxes.make(path, None) else {
+        panic!("a file is in the way")
+    };
+    assert!(words.contains("fix the rights of its --work_dir"), "{words}");
+}

@@ -1,0 +1,80 @@
+//! How pids get the names that people see, and what is said of nodes that saw little or could not be asked.
+
+use libactor::AskError;
+
+use super::*;
+
+fn record(span: u64, label: &str, from: Pid, to: Pid, at: u64) -> FlowRecord {
+    FlowRecord {
+        trace: FlowId(0xabc),
+        span,
+        parent: span - 1,
+        sequence: 0,
+        what: What::Handled,
+        label: label.into(),
+        subjects: vec!["task-1".into()],
+        sender: Some(from),
+        receiver: to,
+        node: to.node(),
+        sent: at,
+        started: at + 100,
+        ended: at + 150,
+    }
+}
+
+fn asked(name: &str, named: Pid, records: Vec<FlowRecord>, flows_since: Option<u64>) -> Asked {
+    let answer = FlowAnswer { records, flows_since, chatter_since: None, lost: 0 };
+    Asked { name: name.into(), named: Some(named), answer: Ok(answer) }
+}
+
+fn cluster() -> Vec<Asked> {
+    let master = Pid::invented(1, 2);
+    let allocator = Pid::invented(1, 3);
+    let agent = Pid::invented(2, 2);
+    let (scheduler, executor) = (Pid::invented(7, 1), Pid::invented(8, 1));
+    let refused = ClientError::Other {
+        name: "flow@127.0.0.1:5052".into(),
+        why: AskError::Unreachable("connection refused".into()),
+    };
+    vec![
+        asked(
+            "master",
+            master,
+            vec![
+                record(1, "Proposal", allocator, master, 1_000_000),
+                record(2, "Accept", scheduler, master, 1_000_500),
+            ],
+            Some(1_000_000),
+        ),
+        asked(
+            "agent 127.0.0.1:5051",
+            agent,
+            vec![
+                record(3, "Launch", master, agent, 1_000_700),
+                record(4, "Updated", executor, agent, 1_002_000),
+            ],
+            None,
+        ),
+        Asked { name: "agent 127.0.0.1:5052".into(), named: None, answer: Err(refused) },
+    ]
+}
+
+#[test]
+fn pids_have_the_names_that_people_know() {
+    let now = UNIX_EPOCH + Duration::from_secs(61);
+    insta::assert_snapshot!("drawing", drawing(&cluster(), Some("task-1"), now));
+}
+
+#[test]
+fn several_executors_are_told_apart() {
+    let agent = Pid::invented(2, 2);
+    let records = vec![
+        record(1, "Updated", Pid::invented(8, 1), agent, 10),
+        record(2, "Updated", Pid::invented(9, 1), agent, 20),
+    ];
+    let asked = [asked("agent 127.0.0.1:5051", agent, records, None)];
+    let names = Names::of(&asked);
+    assert_eq!(names.name(Pid::invented(8, 1)), "executor 1");
+    assert_eq!(names.name(Pid::invented(9, 1)), "executor 2");
+    assert_eq!(names.name(Pid::invented(10, 1)), "elsewhere");
+}

@@ -1,0 +1,188 @@
+//! `airside batch` and the wordcount framework: frameworks of the house, each as a process of its own.
+
+use std::io;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use batch::{BadBatch, Batch, CANCEL, Happening, Limits};
+use libactor::Secret;
+use protocol::resources::{Milli, Resources};
+use protocol::task::CommandSpec;
+use sdk::executor::ExecutorError;
+use sdk::{Options, Outcome, RunError, framework, run_executor, start_scheduler};
+use wordcount::{Counter, Plan, PlanError, Setup, WordCount};
+
+use crate::arguments::{BatchArguments, ClusterArguments, WordcountArguments};
+use crate::cluster::{Cluster, FileError, read_secret};
+use crate::demo::progress;
+use crate::ending;
+use crate::environment::Environment;
+use crate::output;
+
+/// A framework that could not do its work.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum FrameworkError {
+    #[error(transparent)]
+    Secret(#[from] FileError),
+    #[error(transparent)]
+    Batch(#[from] BadBatch),
+    #[error(transparent)]
+    Run(#[from] RunError),
+    #[error("cannot listen for signals")]
+    Signals(#[source] io::Error),
+    #[error("the framework ended early: {0}")]
+    Ended(Outcome),
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    #[error("cannot find this program's own file, which executors are started from")]
+    Program(#[source] io::Error),
+    #[error("cannot write the counts to {path}")]
+    Counts { path: PathBuf, source: io::Error },
+    #[error("{0} jobs could not be counted; the last: {1}")]
+    GivenUp(usize, String),
+    #[error(transparent)]
+    Executor(#[from] ExecutorError),
+}
+
+/// The master and the secret of the cluster that is meant.
+fn find(
+    arguments: &ClusterArguments,
+    environment: &Environment,
+) -> Result<(String, Option<Secret>), FileError> {
+    let cluster = Cluster::find(arguments, environment);
+    let secret = cluster.secret_file.as_deref().map(read_secret).transpose()?;
+    Ok((cluster.master, secret))
+}
+
+/// `airside batch`: exits 0 if all tasks succeeded.
+pub(crate) async fn batch(
+    arguments: BatchArguments,
+    environment: &Environment,
+) -> Result<ExitCode, FrameworkError> {
+    let (master, secret) = find(&arguments.cluster, environment)?;
+    let mem = i64::try_from(arguments.mem).unwrap_or(i64::MAX);
+    let each = Resources::none()
+        .with_scalar("cpus", Milli::from_f64(arguments.cpus))
+        .with_scalar("mem", Milli::whole(mem));
+    let lines = arguments.commands.iter().map(String::as_str);
+    let repeat = usize::from(arguments.repeat);
+    let total = repeat * arguments.commands.len();
+    let jobs = batch::shell_lines("job", lines.cycle().take(total), &each);
+    let limits = Limits { attempts: arguments.attempts, ..Limits::default() };
+    let for_programs = arguments.progress;
+    let watcher = move |happening: &Happening| tell(happening, total, for_programs);
+    let scheduler = Batch::new(jobs, limits, watcher)?;
+    let options = Options { state_dir: arguments.state_dir, secret, ..Options::default() };
+    if for_programs {
+        output::print("ready\n");
+    }
+    let running = start_scheduler(&master, framework("batch"), scheduler, options).await?;
+    let inputs = running.inputs();
+    let ended = running.ended();
+    tokio::pin!(ended);
+    let (outcome, batch) = tokio::select! {
+        ended = &mut ended => ended?,
+        asked = ending::asked(arguments.end_with_stdin) => {
+            asked.map_err(FrameworkError::Signals)?;
+            inputs.input(CANCEL.to_vec());
+            ended.await?
+        }
+    };
+    if let Outcome::Refused(_) | Outcome::FailedOver = outcome {
+        return Err(FrameworkError::Ended(outcome));
+    }
+    let report = batch.report();
+    if for_programs {
+        tracing::info!("{report}");
+    } else {
+        output::print(&format!("{report}\n"));
+    }
+    Ok(if report.all_succeeded() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// One line for each end, for people or for programs.
+fn tell(happening: &Happening, total: usize, for_programs: bool) {
+    match happening {
+        Happening::Decided { left, .. } if for_programs => {
+            output::print(&progress::line(total.saturating_sub(*left), total));
+        }
+        Happening::Decided { job, verdict, left } => {
+            output::narrate(&format!("{job}: {verdict:?}, {left} left\n"));
+        }
+        Happening::Disconnected => output::narrate("lost the master; looking for it\n"),
+        Happening::Refused(why) => output::narrate(&format!("refused by the master: {why}\n")),
+        Happening::Subscribed(_) | Happening::Launched { .. } | Happening::Updated(_) => {}
+    }
+}
+
+/// About so much is counted by one task.
+const JOB_BYTES: u64 = 1024 * 1024;
+
+/// What wordcount will count: the same each time, as long as the files are.
+pub(crate) fn plan(input: &[PathBuf], megabytes_most: u64) -> Result<Plan, PlanError> {
+    // Executors read the files, and work elsewhere.
+    let absolute = |path: &PathBuf| std::path::absolute(path).unwrap_or_else(|_| path.clone());
+    let folders: Vec<PathBuf> = input.iter().map(absolute).collect();
+    wordcount::plan(&folders, megabytes_most.saturating_mul(1024 * 1024), JOB_BYTES)
+}
+
+/// The wordcount framework's process.
+pub(crate) async fn wordcount_scheduler(
+    arguments: WordcountArguments,
+    environment: &Environment,
+) -> Result<(), FrameworkError> {
+    let (master, secret) = find(&arguments.cluster, environment)?;
+    output::print("ready\n");
+    let plan = plan(&arguments.input, arguments.input_max)?;
+    let program = std::env::current_exe().map_err(FrameworkError::Program)?;
+    let program = program.to_string_lossy().into_owned();
+    let executor = CommandSpec {
+        arguments: vec![program.clone(), "wordcount-executor".into()],
+        value: program,
+        ..CommandSpec::default()
+    };
+    let setup = Setup { intervals: arguments.intervals, ..Setup::new(executor) };
+    let scheduler = WordCount::new(plan, setup, say_progress);
+    let state_dir = Some(arguments.state_dir);
+    let options = Options { state_dir, secret, ..Options::default() };
+    let running = start_scheduler(&master, framework("wordcount"), scheduler, options).await?;
+    let (outcome, wordcount) = tokio::select! {
+        ended = running.ended() => ended?,
+        // Its tasks run on, and are there for the next life of this scheduler.
+        asked = ending::asked(arguments.end_with_stdin) => {
+            return asked.map_err(FrameworkError::Signals);
+        }
+    };
+    if let Some((_, why)) = wordcount.given_up().last() {
+        return Err(FrameworkError::GivenUp(wordcount.given_up().len(), (*why).to_owned()));
+    }
+    if !wordcount.is_complete() {
+        return Err(FrameworkError::Ended(outcome));
+    }
+    let mut lines = String::new();
+    for (word, count) in wordcount.counts() {
+        lines += &format!("{word} {count}\n");
+    }
+    let path = arguments.counts;
+    std::fs::write(&path, lines).map_err(|source| FrameworkError::Counts { path, source })
+}
+
+fn say_progress(happening: &wordcount::Happening) {
+    use wordcount::Happening as H;
+    match happening {
+        H::Done { done, all, .. } => output::print(&progress::line(*done, *all)),
+        H::Again { job, why } => tracing::info!(job, why, "a try came to nothing; tried again"),
+        H::GivenUp { job, why } => tracing::warn!(job, why, "given up"),
+        H::Disconnected => tracing::info!("lost the master; looking for it"),
+        H::Restored { done } => tracing::info!(done, "goes on where an earlier life was"),
+        H::Subscribed(framework) => tracing::info!(%framework, "subscribed"),
+        H::Launched { .. } | H::Updated(_) => {}
+    }
+}
+
+/// The wordcount framework's executor, as agents start it.
+pub(crate) async fn wordcount_executor() -> Result<(), FrameworkError> {
+    let ending = run_executor(Counter::default()).await?;
+    tracing::info!("{ending}");
+    Ok(())
+}

@@ -1,0 +1,222 @@
+//! The golden bytes: those of `PROTOCOL.md` are those that are written, and another codec reads them the same.
+
+use std::net::SocketAddr;
+
+use serde::Serialize;
+use wincode::SchemaRead;
+
+use super::*;
+use crate::flow::Head;
+use crate::message::Lane;
+use crate::pid::Pid;
+use crate::session::{Greeting, Hello, Proof, Verdict};
+use crate::wire::{FrameWriter, Header, Kind, MAX_HELLO, encode, tag};
+
+const PROTOCOL: &str = include_str!("../../PROTOCOL.md");
+
+fn life(actor: u64) -> Life {
+    Life { node: 0x0a, incarnation: 0x0b, actor }
+}
+
+fn hello() -> Hello {
+    Hello {
+        oldest: 1,
+        newest: 3,
+        node: 0x0a,
+        incarnation: 0x0b,
+        advertise: Some(SocketAddr::from(([10, 0, 0, 1], 5050))),
+        secret: true,
+        window: 4096,
+        nonce: [0xcc; 32],
+    }
+}
+
+fn controls() -> Vec<(&'static str, Control)> {
+    let (watcher, target) = (life(1), life(2));
+    let (sender, receiver) = (watcher, target);
+    let all = vec![
+        Control::Heartbeat { received: [1, 2] },
+        Control::Goodbye { why: "bye".to_owned(), received: [1, 2] },
+        Control::Link { watcher, target },
+        Control::Unlink { watcher, target },
+        Control::Down { watcher, target, reason: DownReason::Unreachable("no".to_owned()) },
+        Control::Credit { sender, receiver, lane: 1, handled: 1024 },
+        Control::Undelivered { sender, receiver, why: DropReason::Stale },
+        Control::Failed { error: Failure::Refused("no".to_owned()) },
+        Control::Resolve { name: "master".to_owned() },
+        Control::Resolved { actor: Some(target) },
+        Control::PeerLost { node: 0x0a, incarnation: 0x0b },
+    ];
+    all.into_iter().map(|control| (name(&control), control)).collect()
+}
+
+/// Exhaustive: a new variant needs its sample.
+fn name(control: &Control) -> &'static str {
+    match control {
+        Control::Heartbeat { .. } => "Heartbeat",
+        Control::Goodbye { .. } => "Goodbye",
+        Control::Link { .. } => "Link",
+        Control::Unlink { .. } => "Unlink",
+        Control::Down { .. } => "Down",
+        Control::Credit { .. } => "Credit",
+        Control::Undelivered { .. } => "Undelivered",
+        Control::Failed { .. } => "Failed",
+        Control::Resolve { .. } => "Resolve",
+        Control::Resolved { .. } => "Resolved",
+        Control::PeerLost { .. } => "PeerLost",
+    }
+}
+
+fn tell_frame() -> Vec<u8> {
+    let head =
+        Head { trace: 0x11, span: 0x12, parent: 0x13, order: 2 << 48 | 1500, sender: life(1) };
+    let name = tag("demo.Number");
+    let header =
+        Header { kind: Kind::Tell, relayed: false, to: life(2), name: "", head, tag: name, ask: 0 };
+    let mut out = Vec::new();
+    let mut writer = FrameWriter::new(&mut out, Lane::Normal, 1000);
+    writer.put(&header.bytes(|| 500)).and_then(|()| writer.payload(&7_u64)).unwrap();
+    writer.finish();
+    out
+}
+
+fn small<T: Serialize>(value: &T) -> Vec<u8> {
+    encode(value, MAX_HELLO).unwrap()
+}
+
+fn vectors() -> Vec<(String, Vec<u8>)> {
+    let mut all = vec![
+        ("Hello".to_owned(), small(&hello())),
+        ("Greeting::Refused".to_owned(), small(&Greeting::Refused("no".to_owned()))),
+        ("Proof::Proof(none)".to_owned(), small(&Proof::Proof(None))),
+        ("Verdict::Welcome".to_owned(), small(&Verdict::Welcome)),
+        (
+            "Pid".to_owned(),
+            small(&Pid { life: life(2), via: Some(SocketAddr::from(([10, 0, 0, 1], 5050))) }),
+        ),
+        ("frame of a tell".to_owned(), tell_frame()),
+    ];
+    all.extend(
+        controls().into_iter().map(|(name, control)| (format!("Control::{name}"), small(&control))),
+    );
+    all
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[test]
+fn the_page_has_the_bytes_that_are_written() {
+    let mut wanted = String::new();
+    for (name, bytes) in vectors() {
+        wanted.push_str(&format!("| `{name}` | `{}` |\n", hex(&bytes)));
+    }
+    let missing: Vec<_> =
+        wanted.lines().filter(|line| !PROTOCOL.lines().any(|its| its == *line)).collect();
+    assert!(missing.is_empty(), "PROTOCOL.md lacks\n{}", missing.join("\n"));
+}
+
+/// The same types once more, for a codec that serde does not drive.
+mod mirror {
+    use wincode::SchemaRead;
+
+    #[derive(SchemaRead, Debug, PartialEq)]
+    pub(super) struct Life {
+        pub(super) node: u64,
+        pub(super) incarnation: u64,
+        pub(super) actor: u64,
+    }
+
+    #[derive(SchemaRead, Debug, PartialEq)]
+    pub(super) enum Control {
+        Heartbeat { received: [u64; 2] },
+        Goodbye { why: String, received: [u64; 2] },
+        Link { watcher: Life, target: Life },
+        Unlink { watcher: Life, target: Life },
+        Down { watcher: Life, target: Life, reason: DownReason },
+        Credit { sender: Life, receiver: Life, lane: u8, handled: u32 },
+        Undelivered { sender: Life, receiver: Life, why: u32 },
+        Failed { error: Failure },
+        Resolve { name: String },
+        Resolved { actor: Option<Life> },
+        PeerLost { node: u64, incarnation: u64 },
+    }
+
+    #[derive(SchemaRead, Debug, PartialEq)]
+    pub(super) enum DownReason {
+        Stopped,
+        ConnectionLost,
+        Unreachable(String),
+        NoSuchActor,
+    }
+
+    #[derive(SchemaRead, Debug, PartialEq)]
+    pub(super) enum Failure {
+        NoAnswer,
+        Down(DownReason),
+        Full,
+        Unreachable(String),
+        Refused(String),
+    }
+
+    #[derive(SchemaRead, Debug, PartialEq)]
+    pub(super) enum Address {
+        V4([u8; 4], u16),
+    }
+
+    #[derive(SchemaRead, Debug, PartialEq)]
+    pub(super) struct Hello {
+        pub(super) oldest: u32,
+        pub(super) newest: u32,
+        pub(super) node: u64,
+        pub(super) incarnation: u64,
+        pub(super) advertise: Option<Address>,
+        pub(super) secret: bool,
+        pub(super) window: u32,
+        pub(super) nonce: [u8; 32],
+    }
+}
+
+fn other<T: for<'de> SchemaRead<'de, wincode::config::DefaultConfig, Dst = T>>(bytes: &[u8]) -> T {
+    wincode::deserialize_exact(bytes).unwrap()
+}
+
+#[test]
+fn another_codec_reads_the_same_bytes() {
+    use mirror::{Control as C, Life as L};
+    let life = |actor| L { node: 0x0a, incarnation: 0x0b, actor };
+    let read: Vec<C> = controls().iter().map(|(_, control)| other(&small(control))).collect();
+    let wanted = [
+        C::Heartbeat { received: [1, 2] },
+        C::Goodbye { why: "bye".to_owned(), received: [1, 2] },
+        C::Link { watcher: life(1), target: life(2) },
+        C::Unlink { watcher: life(1), target: life(2) },
+        C::Down {
+            watcher: life(1),
+            target: life(2),
+            reason: mirror::DownReason::Unreachable("no".to_owned()),
+        },
+        C::Credit { sender: life(1), receiver: life(2), lane: 1, handled: 1024 },
+        C::Undelivered { sender: life(1), receiver: life(2), why: 1 },
+        C::Failed { error: mirror::Failure::Refused("no".to_owned()) },
+        C::Resolve { name: "master".to_owned() },
+        C::Resolved { actor: Some(life(2)) },
+        C::PeerLost { node: 0x0a, incarnation: 0x0b },
+    ];
+    assert_eq!(read, wanted);
+    let greeted: mirror::Hello = other(&small(&hello()));
+    let advertise = Some(mirror::Address::V4([10, 0, 0, 1], 5050));
+    let (nonce, window) = ([0xcc; 32], 4096);
+    let wanted = mirror::Hello {
+        oldest: 1,
+        newest: 3,
+        node: 0x0a,
+        incarnation: 0x0b,
+        advertise,
+        secret: true,
+        window,
+        nonce,
+    };
+    assert_eq!(greeted, wanted);
+}

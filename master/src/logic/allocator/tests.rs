@@ -1,0 +1,322 @@
+//! What the allocator proposes, and that it never proposes more than is free.
+
+use std::time::Duration;
+
+use proptest::prelude::*;
+use protocol::ids::{AgentId, FrameworkId, Role};
+use protocol::offer::{Constraint, Demand};
+use protocol::resources::{Attribute, Resources};
+use protocol::time::{Instant, Now};
+
+use super::{Allocator, BookEntry, Effect, Event, Proposal};
+use crate::config::AllocatorConfig;
+
+fn at(seconds: u64) -> Now {
+    Now { steady: Instant(seconds * 1_000_000_000), ..Now::default() }
+}
+
+/// Enters, runs if that is due, and returns what is proposed.
+fn enter(allocator: &mut Allocator, seconds: u64, entries: Vec<BookEntry>) -> Vec<Proposal> {
+    after(allocator, seconds, Event::Book(entries))
+}
+
+fn after(allocator: &mut Allocator, seconds: u64, event: Event) -> Vec<Proposal> {
+    let mut proposals = Vec::new();
+    let mut events = vec![event];
+    while let Some(event) = events.pop() {
+        for effect in allocator.step(at(seconds), event) {
+            match effect {
+                Effect::Propose(more) => proposals.extend(more),
+                Effect::RunSoon => events.push(Event::Run),
+                Effect::SweepAfter(_) => (),
+            }
+        }
+    }
+    proposals
+}
+
+fn agent(n: u32, cpus: f64) -> BookEntry {
+    BookEntry::Agent {
+        agent: AgentId::new(format!("a{n}")),
+        generation: 1,
+        hostname: format!("h{n}"),
+        attributes: vec![Attribute { name: "rack".into(), value: format!("r{}", n % 2) }],
+        total: Resources::cpus_mem(cpus, cpus * 1000.0),
+        allocated: Vec::new(),
+    }
+}
+
+fn framework(id: &str, roles: &[&str], demand: Option<Vec<Demand>>) -> BookEntry {
+    BookEntry::Framework {
+        framework: FrameworkId::new(id),
+        roles: roles.iter().map(|role| role.parse::<Role>().unwrap()).collect(),
+        states_demand: demand.is_some(),
+        demand: demand.unwrap_or_default(),
+    }
+}
+
+fn demand(cpus: f64, count: u32, constraints: Vec<Constraint>) -> Demand {
+    Demand { each: Resources::cpus_mem(cpus, 100.0), count, constraints }
+}
+
+fn ended(proposals: &[Proposal], used: Resources, refuse_for: u64) -> BookEntry {
+    BookEntry::Ended {
+        proposals: proposals.iter().map(|proposal| proposal.number).collect(),
+        used,
+        refuse_for: Duration::from_secs(refuse_for),
+    }
+}
+
+fn told(proposals: &[Proposal]) -> Vec<String> {
+    proposals.iter().map(|p| format!("{} to {}: {}", p.agent, p.framework, p.resources)).collect()
+}
+
+#[test]
+fn agents_are_shared_by_dominant_share() {
+    let mut allocator = Allocator::new(AllocatorConfig::default());
+    enter(&mut allocator, 0, vec![framework("f", &["*"], None), framework("g", &["*"], None)]);
+    let proposals = enter(&mut allocator, 0, (0..4).map(|n| agent(n, 1.0)).collect());
+    let of_f = proposals.iter().filter(|p| p.framework.as_str() == "f").count();
+    assert_eq!((proposals.len(), of_f), (4, 2));
+}
+
+#[test]
+fn roles_come_before_frameworks() {
+    let mut allocator = Allocator::new(AllocatorConfig::default());
+    let frameworks = [("f", "web"), ("g", "web"), ("h", "batch")];
+    let entries = frameworks.map(|(id, role)| framework(id, &[role], None));
+    enter(&mut allocator, 0, entries.to_vec());
+    let proposals = enter(&mut allocator, 0, (0..8).map(|n| agent(n, 1.0)).collect());
+    let of = |id| proposals.iter().filter(|p| p.framework.as_str() == id).count();
+    assert_eq!((of("f"), of("g"), of("h")), (2, 2, 4));
+}
+
+#[test]
+fn demand_is_met_in_pieces_and_the_rest_goes_on() {
+    let mut allocator = Allocator::new(AllocatorConfig::default());
+    let wants = vec![demand(1.0, 3, Vec::new())];
+    enter(
+        &mut allocator,
+        0,
+        vec![framework("f", &["*"], Some(wants)), agent(0, 2.5), agent(1, 4.0)],
+    );
+    let holdings = allocator.holdings();
+    let cpus: i64 = holdings.values().map(|held| held.cpus().0).sum();
+    assert_eq!(cpus, 3000, "two on the small agent, one on the other: {holdings:?}");
+    let proposals = enter(&mut allocator, 0, vec![framework("g", &["*"], None)]);
+    assert_eq!(told(&proposals), ["a0 to g: cpus:0.5;mem:2300", "a1 to g: cpus:3;mem:3900"]);
+}
+
+#[test]
+fn no_demand_no_offers_and_what_is_under_way_is_not_offered_for_twice() {
+    let mut allocator = Allocator::new(AllocatorConfig::default());
+    let none =
+        enter(&mut allocator, 0, vec![framework("f", &["*"], Some(Vec::new())), agent(0, 8.0)]);
+    assert!(none.is_empty());
+    let f = || FrameworkId::new("f");
+    let state =
+        |count| BookEntry::Demand { framework: f(), demand: vec![demand(1.0, count, Vec::new())] };
+    let first = enter(&mut allocator, 0, vec![state(2)]);
+    assert_eq!(told(&first), ["a0 to f: cpus:2;mem:200"]);
+    assert!(enter(&mut allocator, 0, vec![state(2)]).is_empty());
+    assert_eq!(told(&enter(&mut allocator, 0, vec![state(3)])), ["a0 to f: cpus:1;mem:100"]);
+    // One of two is used; the other is still wanted, so that it is proposed at once.
+    let again = enter(&mut allocator, 0, vec![ended(&first, Resources::cpus_mem(1.0, 100.0), 0)]);
+    assert_eq!(told(&again), ["a0 to f: cpus:1;mem:100"]);
+    assert!(enter(&mut allocator, 0, vec![state(2)]).is_empty(), "two offers of one are under way");
+    assert_eq!(told(&enter(&mut allocator, 0, vec![state(4)])), ["a0 to f: cpus:2;mem:200"]);
+}
+
+#[test]
+fn constraints_choose_the_agent() {
+    let mut allocator = Allocator::new(AllocatorConfig::default());
+    let rack = |value: &str| Constraint::Is { attribute: "rack".into(), value: value.into() };
+    let not_host = Constraint::IsNot { attribute: "hostname".into(), value: "h1".into() };
+    let wants = vec![demand(1.0, 5, vec![rack("r1"), not_host])];
+    let entries =
+        vec![framework("f", &["*"], Some(wants)), agent(0, 1.0), agent(1, 1.0), agent(3, 1.0)];
+    assert_eq!(told(&enter(&mut allocator, 0, entries)), ["a3 to f: cpus:1;mem:100"]);
+}
+
+#[test]
+fn a_refusal_holds_for_as_much_or_less_until_it_runs_out() {
+    let mut allocator = Allocator::new(AllocatorConfig::default());
+    let first = enter(&mut allocator, 0, vec![framework("f", &["*"], None), agent(0, 4.0)]);
+    assert!(enter(&mut allocator, 0, vec![ended(&first, Resources::none(), 5)]).is_empty());
+    let to_g = enter(&mut allocator, 1, vec![framework("g", &["*"], None)]);
+    assert_eq!(told(&to_g), ["a0 to g: cpus:4;mem:4000"]);
+    let used = enter(&mut allocator, 2, vec![ended(&to_g, Resources::cpus_mem(1.0, 1000.0), 100)]);
+    assert!(used.is_empty(), "less than what f refused, and g refused it just now");
+    assert!(after(&mut allocator, 4, Event::Sweep).is_empty());
+    assert_eq!(told(&after(&mut allocator, 5, Event::Sweep)), ["a0 to f: cpus:3;mem:3000"]);
+}
+
+#[test]
+fn what_is_too_little_for_any_task_is_not_offered() {
+    let mut allocator = Allocator::new(AllocatorConfig::default());
+    let tiny = BookEntry::Agent {
+        agent: AgentId::new("a"),
+        generation: 1,
+        hostname: "h".into(),
+        attributes: Vec::new(),
+        total: Resources::cpus_mem(0.009, 31.0),
+        allocated: Vec::new(),
+    };
+    assert!(enter(&mut allocator, 0, vec![framework("f", &["*"], None), tiny]).is_empty());
+}
+
+/// What the master returns because the two disagree is not proposed again before the next sweep.
+#[test]
+fn a_returned_proposal_does_not_bounce() {
+    let mut allocator = Allocator::new(AllocatorConfig::default());
+    let first = enter(&mut allocator, 0, vec![framework("f", &["*"], None), agent(0, 4.0)]);
+    assert!(enter(&mut allocator, 0, vec![BookEntry::Returned(first)]).is_empty());
+    assert_eq!(after(&mut allocator, 1, Event::Sweep).len(), 1);
+}
+
+#[test]
+fn many_entries_lead_to_one_run() {
+    let mut allocator = Allocator::new(AllocatorConfig::default());
+    let effects =
+        allocator.step(at(0), Event::Book(vec![framework("f", &["*"], None), agent(0, 1.0)]));
+    assert_eq!(effects, [Effect::RunSoon]);
+    assert_eq!(allocator.step(at(0), Event::Book(vec![agent(1, 1.0)])), []);
+    let [Effect::Propose(proposals)] = &allocator.step(at(0), Event::Run)[..] else { panic!() };
+    assert_eq!(proposals.len(), 2);
+}
+
+/// One thing the master may tell, by small numbers.
+#[derive(Clone, Debug)]
+enum Told {
+    Agent(u32, u32),
+    AgentInactive(u32),
+    Framework(u32, bool),
+    FrameworkInactive(u32),
+    Demand(u32, u32),
+    Revived(u32),
+    Suppressed(u32),
+    Answer { use_it: bool, refuse_for: u64 },
+    Return,
+    Release,
+    Sweep,
+}
+
+fn anything() -> impl Strategy<Value = Told> {
+    prop_oneof![
+        (0..4u32, 1..5u32).prop_map(|(n, cpus)| Told::Agent(n, cpus)),
+        (0..4u32).prop_map(Told::AgentInactive),
+        (0..3u32, any::<bool>()).prop_map(|(n, states)| Told::Framework(n, states)),
+        (0..3u32).prop_map(Told::FrameworkInactive),
+        (0..3u32, 0..4u32).prop_map(|(n, count)| Told::Demand(n, count)),
+        (0..3u32).prop_map(Told::Revived),
+        (0..3u32).prop_map(Told::Suppressed),
+        (any::<bool>(), 0..3u64)
+            .prop_map(|(use_it, refuse_for)| Told::Answer { use_it, refuse_for }),
+        (any::<bool>(), 0..3u64)
+            .prop_map(|(use_it, refuse_for)| Told::Answer { use_it, refuse_for }),
+        Just(Told::Return),
+        Just(Told::Release),
+        Just(Told::Sweep),
+    ]
+}
+
+/// A master that answers proposals as it is told, and keeps its own book.
+struct Books {
+    allocator: Allocator,
+    seconds: u64,
+    totals: std::collections::BTreeMap<AgentId, Resources>,
+    open: Vec<Proposal>,
+    used: Vec<Proposal>,
+}
+
+impl Books {
+    fn tell(&mut self, told: &Told) {
+        self.seconds += 1;
+        let id = |n: &u32| FrameworkId::new(format!("f{n}"));
+        let event = match told {
+            Told::Agent(n, cpus) => {
+                let entry = agent(*n, f64::from(*cpus));
+                let agent = AgentId::new(format!("a{n}"));
+                self.forget(&agent);
+                self.totals
+                    .insert(agent, Resources::cpus_mem(f64::from(*cpus), f64::from(cpus * 1000)));
+                vec![entry]
+            }
+            Told::AgentInactive(n) => {
+                let agent = AgentId::new(format!("a{n}"));
+                self.forget(&agent);
+                self.totals.remove(&agent);
+                vec![BookEntry::AgentInactive { agent }]
+            }
+            Told::Framework(n, states) => {
+                let wants = states.then(|| vec![demand(1.0, 2, Vec::new())]);
+                vec![framework(id(n).as_str(), &["*", "web"], wants)]
+            }
+            Told::FrameworkInactive(n) => vec![BookEntry::FrameworkInactive { framework: id(n) }],
+            Told::Demand(n, count) => {
+                let demand = vec![demand(0.5, *count, Vec::new())];
+                vec![BookEntry::Demand { framework: id(n), demand }]
+            }
+            Told::Revived(n) => vec![BookEntry::Revived { framework: id(n) }],
+            Told::Suppressed(n) => vec![BookEntry::Suppressed { framework: id(n) }],
+            Told::Answer { use_it, refuse_for } => match self.open.pop() {
+                None => vec![],
+                Some(proposal) => {
+                    let used = if *use_it { proposal.resources.clone() } else { Resources::none() };
+                    let entry = ended(std::slice::from_ref(&proposal), used, *refuse_for);
+                    self.used.extend(use_it.then_some(proposal));
+                    vec![entry]
+                }
+            },
+            Told::Return => vec![BookEntry::Returned(std::mem::take(&mut self.open))],
+            Told::Release => self
+                .used
+                .pop()
+                .map(|p| {
+                    let Proposal { agent, framework, role, resources, .. } = p;
+                    vec![BookEntry::Released { agent, framework, role, resources }]
+                })
+                .unwrap_or_default(),
+            Told::Sweep => {
+                let proposals = after(&mut self.allocator, self.seconds, Event::Sweep);
+                return self.check(proposals);
+            }
+        };
+        let proposals = enter(&mut self.allocator, self.seconds, event);
+        self.check(proposals);
+    }
+
+    fn forget(&mut self, agent: &AgentId) {
+        self.open.retain(|proposal| proposal.agent != *agent);
+        self.used.retain(|proposal| proposal.agent != *agent);
+    }
+
+    fn check(&mut self, proposals: Vec<Proposal>) {
+        self.open.extend(proposals);
+        let mut books = super::Holdings::new();
+        for proposal in self.open.iter().chain(&self.used) {
+            let Proposal { agent, framework, role, resources, .. } = proposal.clone();
+            books.entry((agent, framework, role)).or_default().add(&resources);
+        }
+        assert_eq!(books, self.allocator.holdings(), "both books are equal");
+        for (agent, total) in &self.totals {
+            let mut held = Resources::none();
+            books.iter().filter(|((a, ..), _)| a == agent).for_each(|(_, more)| held.add(more));
+            assert!(total.contains(&held), "{agent}: {held} of {total}");
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn never_more_is_proposed_than_is_free(all in proptest::collection::vec(anything(), 1..80)) {
+        let mut books = Books {
+            allocator: Allocator::new(AllocatorConfig::default()),
+            seconds: 0,
+            totals: Default::default(),
+            open: Vec::new(),
+            used: Vec::new(),
+        };
+        all.iter().for_each(|told| books.tell(told));
+    }
+}

@@ -1,0 +1,10 @@
+//! Decisions of the master, told as stories. The vocabulary is in `tests/scenario.rs`.
+
+mod agents;
+mod bugs;
+mod frameworks;
+mod lines;
+mod offers;
+mod recovery;
+pub(crate) mod scenario;
+mod tasks;

@@ -1,0 +1,249 @@
+//! How agents join, are watched, given up and taken back.
+
+use std::time::Duration;
+
+use protocol::agent::{AgentInfo, AgentToMaster};
+use protocol::resources::Resources;
+use protocol::task::TaskState;
+
+use super::scenario::{Scenario, agent_id, agent_info, agent_pid, report, task};
+use crate::config::Config;
+use crate::logic::Event;
+use crate::logic::registry::RegistryOperation;
+
+const PING: Duration = Duration::from_secs(15);
+
+#[test]
+fn an_agent_is_written_then_greeted_and_repeats_are_harmless() {
+    let mut t = Scenario::new();
+    t.registrar_is_slow = true;
+    t.agent_joins(1);
+    t.agent_joins(1);
+    t.did([]);
+    assert_eq!(t.unwritten.len(), 1);
+    t.write();
+    t.did(["to agent-1: Registered(c-S0) in epoch 1"]);
+    t.agent_joins(1);
+    t.did(["to agent-1: Registered(c-S0) in epoch 1"]);
+    assert_eq!(t.unwritten.len(), 0);
+    t.registrar_is_slow = false;
+    t.agent_joins(2);
+    t.did(["to agent-2: Registered(c-S1) in epoch 1"]);
+}
+
+#[test]
+fn an_agent_of_nonsense_is_refused_in_words() {
+    let mut t = Scenario::new();
+    let info = AgentInfo { resources: Resources::none(), ..agent_info(1) };
+    t.agent_says(agent_pid(1, 1), AgentToMaster::Register { nonce: 1, info });
+    t.did(["to agent-1: Refused: the agent's list of resources is empty"]);
+    t.agent_returns(7, 1, Vec::new());
+    t.did([
+        "to agent-7: Refused: agent c-S6 is not known to cluster c: it was removed, or its work directory is another cluster's",
+    ]);
+}
+
+#[test]
+fn lp_08_an_agent_that_answers_is_kept_and_a_silent_one_is_given_up_after_five_pings() {
+    let mut t = Scenario::new();
+    t.agent_joins(1);
+    t.forget_lines();
+    t.pass(PING);
+    t.did(["to agent-1: Ping 1"]);
+    t.agent_says(agent_pid(1, 1), AgentToMaster::Pong { sequence: 1 });
+    t.pass(PING * 5);
+    t.did([
+        "to agent-1: Ping 2",
+        "to agent-1: Ping 3",
+        "to agent-1: Ping 4",
+        "to agent-1: Ping 5",
+        "to agent-1: Ping 6",
+    ]);
+    assert_eq!(t.written.agents[&agent_id(1)].unreachable, None);
+    t.pass(PING);
+    t.did([]);
+    assert!(t.written.agents[&agent_id(1)].unreachable.is_some());
+}
+
+#[test]
+fn unreachable_is_written_before_it_is_told() {
+    let mut t = Scenario::new();
+    t.agent_joins(1);
+    t.subscribes(1);
+    t.launches(1, 1, vec![task("a", 1.0)]);
+    t.news(1, "a", TaskState::Running, 1);
+    t.forget_lines();
+    t.registrar_is_slow = true;
+    t.down(agent_pid(1, 1));
+    t.did([]);
+    t.pass(Config::default().agent_reregister_timeout);
+    t.did([]);
+    assert!(matches!(t.unwritten[0], RegistryOperation::MarkUnreachable { .. }));
+    t.write();
+    t.did([
+        "to scheduler-1: a Unreachable, AgentRemoved: its agent is unreachable",
+        "to scheduler-1: AgentLost c-S0",
+    ]);
+}
+
+#[test]
+fn an_agent_that_is_back_in_time_was_never_unreachable() {
+    let mut t = Scenario::new();
+    t.agent_joins(1);
+    t.subscribes(1);
+    t.forget_lines();
+    t.down(agent_pid(1, 1));
+    t.did(["to scheduler-1: Rescinded O1"]);
+    t.pass(Duration::from_secs(590));
+    t.agent_returns(1, 1, Vec::new());
+    t.did(["to agent-1: Registered(c-S0) in epoch 1", "to scheduler-1: O2 of S0: cpus:4;mem:4096"]);
+    t.pass(Duration::from_secs(14)); // the old timer fires meanwhile, and is void
+    t.did([]);
+}
+
+#[test]
+fn an_unreachable_agent_comes_back_with_its_tasks() {
+    let mut t = Scenario::new();
+    t.agent_joins(1);
+    t.subscribes(1);
+    t.launches(1, 1, vec![task("a", 1.0)]);
+    t.news(1, "a", TaskState::Running, 1);
+    t.acknowledges(1, 1, "a", 1);
+    t.down(agent_pid(1, 1));
+    t.pass(Config::default().agent_reregister_timeout);
+    t.forget_lines();
+    t.registrar_is_slow = true;
+    t.agent_returns(1, 1, vec![report(1, "a", TaskState::Running)]);
+    t.did([]);
+    t.write();
+    t.did([
+        "to agent-1: Registered(c-S0) in epoch 1",
+        "to scheduler-1: a Running, Reconciliation: its agent is back",
+    ]);
+}
+
+#[test]
+fn a_restarted_agent_has_none_of_its_tasks() {
+    let mut t = Scenario::new();
+    t.agent_joins(1);
+    t.subscribes(1);
+    t.launches(1, 1, vec![task("ran", 1.0), task("staged", 1.0)]);
+    t.news(1, "ran", TaskState::Running, 1);
+    t.forget_lines();
+    t.down(agent_pid(1, 1));
+    t.agent_returns(1, 2, Vec::new());
+    t.did([
+        "to agent-1 (life 2): Registered(c-S0) in epoch 1",
+        "to scheduler-1: ran Lost, AgentRestarted: agent c-S0 came back without it",
+        "to scheduler-1: staged Dropped, AgentRestarted: agent c-S0 came back without it",
+        "to scheduler-1: O2 of S0: cpus:4;mem:4096",
+    ]);
+}
+
+/// A repeat of `Reregister` that was sent before a launch and arrives after it must not end the task.
+#[test]
+fn the_same_process_is_asked_for_what_it_did_not_report() {
+    let mut t = Scenario::new();
+    t.agent_joins(1);
+    t.subscribes(1);
+    t.launches(1, 1, vec![task("a", 1.0)]);
+    t.forget_lines();
+    t.agent_returns(1, 1, Vec::new());
+    t.did(["to agent-1: Registered(c-S0) in epoch 1", "to agent-1: Reconcile a"]);
+    t.news(1, "a", TaskState::Running, 1);
+    t.did(["to scheduler-1: a Running"]);
+}
+
+#[test]
+fn of_two_agents_with_one_id_the_one_that_lives_keeps_it() {
+    let mut t = Scenario::new();
+    t.agent_joins(1);
+    t.forget_lines();
+    t.agent_returns(1, 2, Vec::new());
+    t.did(["to agent-1: Ping 1"]);
+    t.agent_says(agent_pid(1, 1), AgentToMaster::Pong { sequence: 1 });
+    t.did([
+        "to agent-1 (life 2): Refused: agent c-S0 is already here, and its process lives: give this one a work directory of its own",
+    ]);
+}
+
+#[test]
+fn of_two_agents_with_one_id_the_one_that_is_silent_loses_it() {
+    let mut t = Scenario::new();
+    t.agent_joins(1);
+    t.forget_lines();
+    t.agent_returns(1, 2, Vec::new());
+    t.pass(Duration::from_secs(3));
+    t.agent_returns(1, 2, Vec::new());
+    t.did(["to agent-1: Ping 1"]);
+    t.pass(Duration::from_secs(3));
+    t.agent_returns(1, 2, Vec::new());
+    t.did(["to agent-1 (life 2): Registered(c-S0) in epoch 1"]);
+    t.down(agent_pid(1, 1)); // late
+    t.pass(PING);
+    t.did(["to agent-1 (life 2): Ping 1"]);
+}
+
+#[test]
+fn a_master_that_hears_of_a_later_reign_steps_down() {
+    let mut t = Scenario::new();
+    t.agent_joins(1);
+    t.forget_lines();
+    t.agent_says(agent_pid(1, 1), AgentToMaster::EpochRefused { epoch: 1, seen: 1 });
+    t.did([]);
+    t.agent_says(agent_pid(1, 1), AgentToMaster::EpochRefused { epoch: 1, seen: 2 });
+    t.did(["step down: an agent that saw epoch 2 refused a command of epoch 1"]);
+}
+
+#[test]
+fn an_agent_that_leaves_takes_its_tasks_along() {
+    let mut t = Scenario::new();
+    t.agent_joins(1);
+    t.subscribes(1);
+    t.launches(1, 1, vec![task("a", 1.0)]);
+    t.forget_lines();
+    t.agent_says(agent_pid(1, 1), AgentToMaster::Unregister);
+    t.did([
+        "to scheduler-1: a Gone, AgentRemoved: agent c-S0 is gone",
+        "to scheduler-1: AgentLost c-S0",
+    ]);
+    assert!(t.written.agents.is_empty());
+    t.agent_joins(2);
+    t.did(["to agent-2: Registered(c-S1) in epoch 1", "to scheduler-1: O2 of S1: cpus:4;mem:4096"]);
+}
+
+#[test]
+fn in_a_full_cluster_the_longest_unreachable_agent_makes_room() {
+    let mut t = Scenario::with(Config { agents_max: 2, ..Config::default() });
+    t.agent_joins(1);
+    t.agent_joins(2);
+    t.forget_lines();
+    t.agent_joins(3);
+    t.did(["to agent-3: Refused: the cluster has 2 agents, as many as it may"]);
+    t.down(agent_pid(1, 1));
+    t.pass(Config::default().agent_reregister_timeout);
+    t.forget_lines();
+    t.agent_joins(3);
+    t.did(["to agent-3: Registered(c-S2) in epoch 1"]);
+    assert!(!t.written.agents.contains_key(&agent_id(1)));
+}
+
+#[test]
+fn a_launch_that_was_lost_is_asked_for() {
+    let mut t = Scenario::new();
+    t.agent_joins(1);
+    t.subscribes(1);
+    t.launches(1, 1, vec![task("a", 1.0)]);
+    t.forget_lines();
+    t.pass(PING);
+    t.did(["to agent-1: Ping 1", "to agent-1: Reconcile a"]);
+    t.news(1, "a", TaskState::Dropped, 1);
+    t.did(["to scheduler-1: a Dropped", "to scheduler-1: O2 of S0: cpus:4;mem:4096"]);
+}
+
+#[test]
+fn a_down_of_a_stranger_means_nothing() {
+    let mut t = Scenario::new();
+    t.step(Event::Down { pid: agent_pid(9, 1), reason: libactor::DownReason::Stopped });
+    t.did([]);
+}

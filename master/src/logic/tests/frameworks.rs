@@ -1,0 +1,190 @@
+//! How frameworks subscribe, fail over and end.
+
+use std::time::Duration;
+
+use protocol::framework::{Capability, FrameworkToMaster};
+use protocol::ids::ExecutorId;
+use protocol::task::TaskState;
+
+use super::scenario::{Scenario, agent_pid, framework_info, report, scheduler_pid, task};
+use crate::config::Config;
+
+#[test]
+fn a_framework_is_written_then_told_and_repeats_are_harmless() {
+    let mut t = Scenario::new();
+    t.registrar_is_slow = true;
+    t.subscribes(1);
+    t.subscribes(1);
+    t.did([]);
+    t.write();
+    t.did(["to scheduler-1: Subscribed(c-0000) []"]);
+    assert!(t.unwritten.is_empty());
+    t.subscribes(1);
+    t.did(["to scheduler-1: Subscribed(c-0000) []"]);
+}
+
+#[test]
+fn a_repeat_of_a_subscription_voids_the_offers_on_their_way() {
+    let mut t = Scenario::new();
+    t.agent_joins(1);
+    t.subscribes(1);
+    t.forget_lines();
+    t.subscribes(1);
+    t.did([
+        "to scheduler-1: Rescinded O1",
+        "to scheduler-1: Subscribed(c-0000) []",
+        "to scheduler-1: O2 of S0: cpus:4;mem:4096",
+    ]);
+}
+
+#[test]
+fn an_unknown_id_and_a_framework_without_roles_are_refused() {
+    let mut t = Scenario::new();
+    t.subscribes_as(1, Some("c-0009"), &[], Vec::new());
+    t.did(["to scheduler-1: Refused: framework c-0009 is not known to cluster c"]);
+    let mut info = framework_info("web", &[]);
+    info.roles.clear();
+    let message = FrameworkToMaster::Subscribe { nonce: 1, framework: None, info, demand: vec![] };
+    t.scheduler_says(1, message);
+    t.did(["to scheduler-1: Refused: the framework's list of roles is empty"]);
+    t.scheduler_says(1, FrameworkToMaster::Revive);
+    t.did(["to scheduler-1: Error: this scheduler is not subscribed"]);
+}
+
+#[test]
+fn the_newest_scheduler_wins_and_the_old_one_cannot_come_back() {
+    let mut t = Scenario::new();
+    t.agent_joins(1);
+    t.subscribes(1);
+    t.launches(1, 1, vec![task("a", 1.0)]);
+    t.forget_lines();
+    t.subscribes_as(2, Some("c-0000"), &[Capability::PartitionAware], Vec::new());
+    t.did([
+        "to scheduler-1: FailedOver",
+        "to scheduler-2: Subscribed(c-0000) [a Staging]",
+        "to scheduler-2: O2 of S0: cpus:3;mem:3968",
+    ]);
+    t.news(1, "a", TaskState::Running, 1);
+    t.did(["to scheduler-2: a Running"]);
+    t.subscribes_as(1, Some("c-0000"), &[Capability::PartitionAware], Vec::new());
+    t.did(["to scheduler-1: FailedOver"]);
+    t.down(scheduler_pid(1)); // late
+    t.news(1, "a", TaskState::Finished, 2);
+    t.did(["to scheduler-2: a Finished", "to scheduler-2: O3 of S0: cpus:1;mem:128"]);
+}
+
+#[test]
+fn a_lost_scheduler_may_return_within_the_time_out() {
+    let mut t = Scenario::new();
+    t.agent_joins(1);
+    t.subscribes(1);
+    t.launches(1, 1, vec![task("a", 1.0)]);
+    t.forget_lines();
+    t.down(scheduler_pid(1));
+    for _ in 0..3500 / 15 {
+        t.pass(Duration::from_secs(15));
+        pong(&mut t);
+    }
+    t.forget_lines();
+    t.subscribes_as(2, Some("c-0000"), &[Capability::PartitionAware], Vec::new());
+    t.did([
+        "to scheduler-2: Subscribed(c-0000) [a Staging]",
+        "to scheduler-2: O2 of S0: cpus:3;mem:3968",
+    ]);
+    for _ in 0..10 {
+        t.pass(Duration::from_secs(15)); // the old timer fires, and is void
+        pong(&mut t);
+    }
+    assert_eq!(t.written.frameworks.len(), 1);
+}
+
+fn pong(t: &mut Scenario) {
+    let pong = protocol::agent::AgentToMaster::Pong { sequence: u64::MAX };
+    t.agent_says(agent_pid(1, 1), pong);
+}
+
+#[test]
+fn a_framework_that_is_not_back_in_time_is_removed_and_its_tasks_end() {
+    let mut t = Scenario::new();
+    t.agent_joins(1);
+    t.subscribes(1);
+    t.launches(1, 1, vec![task("a", 1.0)]);
+    t.down(scheduler_pid(1));
+    for _ in 0..3600 / 15 {
+        t.pass(Duration::from_secs(15));
+        pong(&mut t);
+    }
+    let last = t.written.removed.first().map(ToString::to_string);
+    assert_eq!(last.as_deref(), Some("c-0000"));
+    t.forget_lines();
+    t.subscribes_as(2, Some("c-0000"), &[], Vec::new());
+    t.did([
+        "to scheduler-2: Refused: framework c-0000 was removed, and its id is not valid any more",
+    ]);
+}
+
+/// Its resources are not free before its tasks have ended.
+#[test]
+fn a_torn_down_framework_holds_its_resources_until_its_tasks_have_ended() {
+    let mut t = Scenario::new();
+    t.agent_joins(1);
+    t.subscribes(1);
+    t.launches(1, 1, vec![task("a", 1.0), task("b", 1.0)]);
+    t.news(1, "a", TaskState::Running, 1);
+    t.forget_lines();
+    t.registrar_is_slow = true;
+    t.scheduler_says(1, FrameworkToMaster::Teardown);
+    t.did([]);
+    t.write();
+    t.did(["to scheduler-1: TornDown", "to agent-1: ShutdownFramework c-0000"]);
+    t.registrar_is_slow = false;
+    t.subscribes(2);
+    t.did(["to scheduler-2: Subscribed(c-0001) []", "to scheduler-2: O2 of S0: cpus:2;mem:3840"]);
+    t.news(1, "a", TaskState::Killed, 2);
+    t.did(["to agent-1: Acknowledge a 2", "to scheduler-2: O3 of S0: cpus:1;mem:128"]);
+    let ended = protocol::agent::AgentToMaster::ExecutorEnded {
+        framework: protocol::ids::FrameworkId::new("c-0000"),
+        executor: ExecutorId::new("b"),
+        container: protocol::ids::ContainerId::new("x"),
+        exit: None,
+    };
+    t.agent_says(agent_pid(1, 1), ended);
+    t.did(["to scheduler-2: O4 of S0: cpus:1;mem:128"]);
+}
+
+#[test]
+fn an_agent_that_returns_with_tasks_of_a_removed_framework_is_told_to_end_them() {
+    let mut t = Scenario::new();
+    t.agent_joins(1);
+    t.subscribes(1);
+    t.launches(1, 1, vec![task("a", 1.0)]);
+    t.news(1, "a", TaskState::Running, 1);
+    t.down(agent_pid(1, 1));
+    t.scheduler_says(1, FrameworkToMaster::Teardown);
+    t.forget_lines();
+    t.agent_returns(1, 1, vec![report(1, "a", TaskState::Running)]);
+    t.did(["to agent-1: Registered(c-S0) in epoch 1", "to agent-1: ShutdownFramework c-0000"]);
+    t.news(1, "a", TaskState::Killed, 2);
+    t.did(["to agent-1: Acknowledge a 2"]);
+}
+
+#[test]
+fn a_new_description_is_written_before_it_counts() {
+    let mut t = Scenario::new();
+    t.subscribes(1);
+    t.forget_lines();
+    t.registrar_is_slow = true;
+    t.subscribes_as(2, Some("c-0000"), &[Capability::StatesDemand], Vec::new());
+    t.did([]);
+    t.write();
+    t.did(["to scheduler-1: FailedOver", "to scheduler-2: Subscribed(c-0000) []"]);
+}
+
+#[test]
+fn a_cluster_full_of_frameworks_takes_no_more() {
+    let mut t = Scenario::with(Config { frameworks_max: 1, ..Config::default() });
+    t.subscribes(1);
+    t.forget_lines();
+    t.subscribes(2);
+    t.did(["to scheduler-2: Refused: the cluster has 1 frameworks, as many as it may"]);
+}

@@ -1,0 +1,96 @@
+//! A master that was killed and started again.
+
+use protocol::framework::{Capability, FrameworkToMaster};
+use protocol::ids::TaskId;
+use protocol::task::TaskState;
+
+use super::scenario::{Scenario, agent_id, report, task};
+use crate::config::Config;
+
+fn before() -> Scenario {
+    let mut t = Scenario::new();
+    t.agent_joins(1);
+    t.subscribes(1);
+    t.launches(1, 1, vec![task("a", 1.0)]);
+    t.news(1, "a", TaskState::Running, 1);
+    t
+}
+
+#[test]
+fn a_new_master_learns_the_tasks_from_the_agents_in_a_later_epoch() {
+    let mut t = before().restart("n");
+    t.subscribes_as(1, Some("c-0000"), &[Capability::PartitionAware], Vec::new());
+    t.did(["to scheduler-1: Subscribed(c-0000) []"]);
+    t.agent_returns(1, 1, vec![report(1, "a", TaskState::Running)]);
+    t.did(["to agent-1: Registered(c-S0) in epoch 2", "to scheduler-1: O1 of S0: cpus:3;mem:3968"]);
+    t.launches(1, 1, vec![task("a", 1.0)]);
+    let told = t.take_lines();
+    assert!(told[0].contains("a Running, Reconciliation"), "{told:?}");
+}
+
+#[test]
+fn what_an_awaited_agent_may_have_is_not_guessed() {
+    let mut t = before().restart("n");
+    t.subscribes_as(1, Some("c-0000"), &[Capability::PartitionAware], Vec::new());
+    t.forget_lines();
+    let ask = || {
+        let named = vec![(TaskId::new("a"), Some(agent_id(1))), (TaskId::new("b"), None)];
+        FrameworkToMaster::Reconcile(named)
+    };
+    t.scheduler_says(1, ask());
+    t.did([]);
+    t.pass(Config::default().agent_reregister_timeout);
+    t.scheduler_says(1, ask());
+    t.did([
+        "to scheduler-1: a Unreachable, TaskUnknown: an agent that may have it is unreachable",
+        "to scheduler-1: b Unreachable, TaskUnknown: an agent that may have it is unreachable",
+    ]);
+    t.agent_returns(1, 2, Vec::new());
+    t.forget_lines();
+    t.scheduler_says(1, ask());
+    t.did([
+        "to scheduler-1: a Unknown, TaskUnknown: nobody knows this task",
+        "to scheduler-1: b Unknown, TaskUnknown: nobody knows this task",
+    ]);
+}
+
+#[test]
+fn ids_are_never_given_twice_and_nonces_still_tell_repeats() {
+    let mut t = before().restart("n");
+    t.agent_joins(1); // it never heard of its id
+    t.agent_joins(2);
+    t.did(["to agent-1: Registered(c-S0) in epoch 2", "to agent-2: Registered(c-S1) in epoch 2"]);
+    t.subscribes(1);
+    t.subscribes(2);
+    let told = t.take_lines();
+    assert_eq!(told[0], "to scheduler-1: Subscribed(c-0000) []");
+    assert!(told.contains(&"to scheduler-2: Subscribed(c-0001) []".to_owned()), "{told:?}");
+}
+
+#[test]
+fn a_task_that_is_reported_by_two_agents_is_ended_on_the_second() {
+    let mut t = before();
+    t.agent_joins(2);
+    let mut t = t.restart("n");
+    t.agent_returns(1, 1, vec![report(1, "a", TaskState::Running)]);
+    t.agent_returns(2, 1, vec![report(2, "a", TaskState::Running)]);
+    t.did([
+        "to agent-1: Registered(c-S0) in epoch 2",
+        "to agent-2: Registered(c-S1) in epoch 2",
+        "to agent-2: Kill a",
+    ]);
+}
+
+#[test]
+fn an_offer_of_an_earlier_reign_is_void() {
+    let mut t = before();
+    t.scheduler_says(1, FrameworkToMaster::Revive);
+    let old = t.offer_of(1);
+    let mut t = t.restart("n");
+    t.subscribes_as(1, Some("c-0000"), &[Capability::PartitionAware], Vec::new());
+    t.agent_returns(1, 1, vec![report(1, "a", TaskState::Running)]);
+    t.forget_lines();
+    t.accepts(1, vec![old], vec![task("b", 1.0)], std::time::Duration::ZERO);
+    let told = t.take_lines();
+    assert!(told[0].contains("b Dropped, InvalidOffers: offer m-O"), "{told:?}");
+}

@@ -1,0 +1,256 @@
+//! Tasks: news, acknowledgements, kills, reconciliation; and that none runs twice at once.
+
+use libactor::Principal;
+use protocol::agent::AgentToMaster;
+use protocol::framework::{Capability, FrameworkToMaster};
+use protocol::ids::{ExecutorId, FrameworkId, TaskId};
+use protocol::operator::KillTask;
+use protocol::task::TaskState;
+use std::time::Duration;
+
+use super::scenario::{Scenario, agent_id, agent_pid, report, scheduler_pid, status, task};
+use crate::config::Config;
+use crate::logic::Event;
+
+/// Task `a` runs on agent 1, and agent 2 is there.
+fn running() -> Scenario {
+    let mut t = Scenario::new();
+    t.agent_joins(1);
+    t.subscribes(1);
+    t.launches(1, 1, vec![task("a", 1.0)]);
+    t.news(1, "a", TaskState::Running, 1);
+    t.acknowledges(1, 1, "a", 1);
+    t.agent_joins(2);
+    t.forget_lines();
+    t
+}
+
+#[test]
+fn news_goes_to_the_scheduler_until_it_is_acknowledged_and_the_end_frees_the_resources() {
+    let mut t = running();
+    t.news(1, "a", TaskState::Finished, 2);
+    t.did(["to scheduler-1: a Finished", "to scheduler-1: O3 of S0: cpus:4;mem:4096"]);
+    t.news(1, "a", TaskState::Finished, 2);
+    t.did(["to scheduler-1: a Finished"]);
+    t.acknowledges(1, 1, "a", 2);
+    t.did(["to agent-1: Acknowledge a 2"]);
+    t.news(1, "a", TaskState::Finished, 2); // the acknowledgement was lost on the way
+    t.did(["to scheduler-1: a Finished"]);
+    t.acknowledges(1, 1, "a", 2);
+    t.did(["to agent-1: Acknowledge a 2"]);
+}
+
+#[test]
+fn the_newest_state_counts_for_the_books_while_the_news_trails() {
+    let mut t = running();
+    let status = status(1, "a", TaskState::Running, Some(1));
+    let message = AgentToMaster::Updated { status, latest: TaskState::Finished };
+    t.agent_says(agent_pid(1, 1), message);
+    t.did(["to scheduler-1: a Running", "to scheduler-1: O3 of S0: cpus:4;mem:4096"]);
+    t.news(1, "a", TaskState::Finished, 2);
+    t.did(["to scheduler-1: a Finished"]);
+}
+
+#[test]
+fn a_known_task_is_never_launched_again_while_it_is_not_ended_and_acknowledged() {
+    let mut t = running();
+    t.launches(1, 2, vec![task("a", 1.0)]);
+    t.did([
+        "to scheduler-1: a Running, Reconciliation: this task is known: it was launched before and is not ended and acknowledged",
+    ]);
+    t.scheduler_says(1, FrameworkToMaster::Revive);
+    t.news(1, "a", TaskState::Finished, 2);
+    t.forget_lines();
+    t.launches(1, 2, vec![task("a", 1.0)]);
+    t.did([
+        "to scheduler-1: a Finished, Reconciliation: this task is known: it was launched before and is not ended and acknowledged",
+    ]);
+    t.acknowledges(1, 1, "a", 2);
+    t.scheduler_says(1, FrameworkToMaster::Revive);
+    t.forget_lines();
+    t.launches(1, 2, vec![task("a", 1.0)]);
+    t.did(["to agent-2: Launch a"]);
+}
+
+/// The answer to a repeated call whose offers are used up is how the task is, not that the offers are void.
+#[test]
+fn a_repeated_accept_is_answered_with_how_the_task_is() {
+    let mut t = Scenario::new();
+    t.agent_joins(1);
+    t.subscribes(1);
+    let offer = t.offer_of(1);
+    t.launches(1, 1, vec![task("a", 1.0)]);
+    t.forget_lines();
+    t.accepts(1, vec![offer], vec![task("a", 1.0)], Duration::ZERO);
+    t.did([
+        "to scheduler-1: a Staging, Reconciliation: this task is known: it was launched before and is not ended and acknowledged",
+    ]);
+}
+
+#[test]
+fn a_task_on_an_unreachable_agent_may_not_be_launched_elsewhere() {
+    let mut t = running();
+    t.down(agent_pid(1, 1));
+    for _ in 0..40 {
+        t.pass(Duration::from_secs(15));
+        t.agent_says(agent_pid(2, 1), AgentToMaster::Pong { sequence: 99 });
+    }
+    t.scheduler_says(1, FrameworkToMaster::Revive);
+    t.forget_lines();
+    t.launches(1, 2, vec![task("a", 1.0)]);
+    let told = t.take_lines();
+    assert!(told[0].contains("a Unreachable, Reconciliation") && told.len() == 1, "{told:?}");
+}
+
+#[test]
+fn a_kill_reaches_the_agent_now_or_when_it_is_back() {
+    let mut t = running();
+    let kill = || FrameworkToMaster::Kill { task: TaskId::new("a"), agent: None, grace: None };
+    t.scheduler_says(1, kill());
+    t.did(["to agent-1: Kill a"]);
+    t.down(agent_pid(1, 1));
+    t.forget_lines();
+    t.scheduler_says(1, kill());
+    t.did([]);
+    t.agent_returns(1, 1, vec![report(1, "a", TaskState::Running)]);
+    let told = t.take_lines();
+    assert_eq!(told[..2], ["to agent-1: Registered(c-S0) in epoch 1", "to agent-1: Kill a"]);
+}
+
+#[test]
+fn killing_what_nobody_knows_is_answered() {
+    let mut t = running();
+    let kill = FrameworkToMaster::Kill { task: TaskId::new("x"), agent: None, grace: None };
+    t.scheduler_says(1, kill);
+    t.did(["to scheduler-1: x Unknown, TaskUnknown: nobody knows this task"]);
+}
+
+#[test]
+fn an_operator_kills_a_task_or_hears_why_not() {
+    let mut t = running();
+    let mut ask = |id: &str| {
+        let question = KillTask { framework: FrameworkId::new("c-0000"), task: TaskId::new(id) };
+        t.step(Event::KillAsked { asked: 7, principal: Principal::Local, question });
+        t.take_lines()
+    };
+    assert_eq!(ask("a"), ["to agent-1: Kill a", "answer 7: Killing"]);
+    assert_eq!(ask("x"), ["answer 7: Refused(\"framework c-0000 has no task x\")"]);
+    t.news(1, "a", TaskState::Killed, 2);
+    t.acknowledges(1, 1, "a", 2);
+    t.forget_lines();
+    let question = KillTask { framework: FrameworkId::new("c-0000"), task: TaskId::new("a") };
+    t.step(Event::KillAsked { asked: 8, principal: Principal::Local, question });
+    t.did(["answer 8: Refused(\"framework c-0000 has no task a any more: it ended as Killed\")"]);
+}
+
+#[test]
+fn reconciliation_says_how_tasks_are() {
+    let mut t = running();
+    t.scheduler_says(1, FrameworkToMaster::Reconcile(Vec::new()));
+    t.did(["to scheduler-1: a Running, Reconciliation: as the master knows it"]);
+    t.news(1, "a", TaskState::Finished, 2);
+    t.acknowledges(1, 1, "a", 2);
+    t.forget_lines();
+    t.scheduler_says(1, FrameworkToMaster::Reconcile(Vec::new()));
+    t.did([]);
+    let named = vec![(TaskId::new("a"), Some(agent_id(1))), (TaskId::new("x"), None)];
+    t.scheduler_says(1, FrameworkToMaster::Reconcile(named));
+    t.did([
+        "to scheduler-1: a Finished, Reconciliation",
+        "to scheduler-1: x Unknown, TaskUnknown: nobody knows this task",
+    ]);
+}
+
+#[test]
+fn ends_are_remembered_up_to_the_limit() {
+    let mut t = Scenario::with(Config { ended_tasks_max: 1, ..Config::default() });
+    t.agent_joins(1);
+    t.subscribes(1);
+    t.launches(1, 1, vec![task("a", 1.0), task("b", 1.0)]);
+    for (n, id) in [(1, "a"), (2, "b")] {
+        t.news(1, id, TaskState::Finished, n);
+        t.acknowledges(1, 1, id, n);
+    }
+    t.forget_lines();
+    let named = vec![(TaskId::new("a"), None), (TaskId::new("b"), None)];
+    t.scheduler_says(1, FrameworkToMaster::Reconcile(named));
+    t.did([
+        "to scheduler-1: a Unknown, TaskUnknown: nobody knows this task",
+        "to scheduler-1: b Finished, Reconciliation",
+    ]);
+}
+
+#[test]
+fn a_framework_that_knows_no_partitions_hears_lost_and_its_tasks_are_killed_on_return() {
+    let mut t = Scenario::new();
+    t.agent_joins(1);
+    t.subscribes_as(1, None, &[], Vec::new());
+    t.launches(1, 1, vec![task("a", 1.0)]);
+    t.news(1, "a", TaskState::Running, 1);
+    t.forget_lines();
+    t.down(agent_pid(1, 1));
+    t.pass(Config::default().agent_reregister_timeout);
+    t.did([
+        "to scheduler-1: a Lost, AgentRemoved: its agent is unreachable",
+        "to scheduler-1: AgentLost c-S0",
+    ]);
+    t.agent_returns(1, 1, vec![report(1, "a", TaskState::Running)]);
+    let told = t.take_lines();
+    assert_eq!(told[..2], ["to agent-1: Registered(c-S0) in epoch 1", "to agent-1: Kill a"]);
+}
+
+#[test]
+fn a_launch_that_could_not_be_sent_is_dropped() {
+    let mut t = Scenario::new();
+    t.agent_joins(1);
+    t.subscribes(1);
+    t.launches(1, 1, vec![task("a", 1.0)]);
+    t.forget_lines();
+    let framework = super::scenario::framework_info("web", &[]);
+    let framework =
+        protocol::framework::FrameworkInfo { framework: FrameworkId::new("c-0000"), ..framework };
+    let message =
+        protocol::agent::MasterToAgent::Launch { epoch: 1, framework, task: task("a", 1.0) };
+    let effect = crate::logic::Effect::TellAgent { to: agent_pid(1, 1), message };
+    t.step(Event::Undelivered(Box::new(effect)));
+    t.did([
+        "to scheduler-1: a Dropped, AgentDisconnected: the agent did not take the launch",
+        "to scheduler-1: O2 of S0: cpus:4;mem:4096",
+    ]);
+}
+
+#[test]
+fn messages_pass_between_scheduler_and_executor() {
+    let mut t = running();
+    let (agent, executor) = (agent_id(1), ExecutorId::new("e"));
+    let to = FrameworkToMaster::ToExecutor {
+        agent: agent.clone(),
+        executor: executor.clone(),
+        data: vec![1],
+    };
+    t.scheduler_says(1, to);
+    let shut = FrameworkToMaster::ShutdownExecutor { agent, executor: executor.clone() };
+    t.scheduler_says(1, shut);
+    let framework = FrameworkId::new("c-0000");
+    let from = AgentToMaster::FromExecutor { framework, executor, data: vec![2] };
+    t.agent_says(agent_pid(1, 1), from);
+    t.did([
+        "to agent-1: ToExecutor e",
+        "to agent-1: ShutdownExecutor e",
+        "to scheduler-1: FromExecutor e",
+    ]);
+}
+
+#[test]
+fn news_for_a_lost_scheduler_waits_at_the_agent_and_in_the_snapshot() {
+    let mut t = running();
+    t.down(scheduler_pid(1));
+    t.news(1, "a", TaskState::Finished, 2);
+    t.did([]);
+    t.subscribes_as(2, Some("c-0000"), &[Capability::PartitionAware], Vec::new());
+    let told = t.take_lines();
+    assert_eq!(told[0], "to scheduler-2: Subscribed(c-0000) [a Finished]");
+    t.news(1, "a", TaskState::Finished, 2);
+    t.acknowledges(2, 1, "a", 2);
+    t.did(["to scheduler-2: a Finished", "to agent-1: Acknowledge a 2"]);
+}

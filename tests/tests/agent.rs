@@ -1,0 +1,10 @@
+//! Stories of one agent with real executors and real processes, told by a master that does what the story says.
+// A story fails where it stands, and names only what it looks at.
+#![allow(clippy::unwrap_used, clippy::wildcard_enum_match_arm)]
+
+#[path = "agent/endings.rs"]
+mod endings;
+#[path = "agent/running.rs"]
+mod running;
+#[path = "agent/stage.rs"]
+mod stage;

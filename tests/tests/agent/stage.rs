@@ -1,0 +1,316 @@
+//! The stage: a node with a master that acknowledges everything and writes down what it hears, and an agent on a node of
+//! its own.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use actix::{Actor, Handler};
+use agent::{AgentConfig, Running};
+use libactor::{Accepts, Context, Handle, Message, Name, Node, NodeConfig, Pid, Received, Spawn};
+use protocol::agent::{AgentToMaster, MasterToAgent};
+use protocol::carried::Carried;
+use protocol::framework::FrameworkInfo;
+use protocol::ids::*;
+use protocol::operator::{ReadSandbox, SandboxAnswer};
+use protocol::resources::Resources;
+use protocol::task::*;
+use serde::{Deserialize, Serialize};
+use tokio::sync::mpsc;
+
+/// Longer than anything here takes on a busy machine.
+const SOON: Duration = Duration::from_secs(30);
+
+/// From the story to its master: say this to the agent.
+#[derive(Serialize, Deserialize)]
+struct Say(Box<MasterToAgent>);
+
+impl Message for Say {
+    const NAME: &'static str = "stage.Say";
+}
+
+/// Registers whoever comes, acknowledges all, passes on what it hears.
+struct Master {
+    heard: mpsc::UnboundedSender<AgentToMaster>,
+    agent: Option<Pid>,
+}
+
+impl Actor for Master {
+    type Context = Context<Self>;
+}
+
+impl Handler<Received<Say>> for Master {
+    type Result = ();
+
+    fn handle(&mut self, said: Received<Say>, ctx: &mut Context<Self>) {
+        if let Some(agent) = self.agent {
+            ctx.tell(agent, *said.message.0).unwrap();
+        }
+    }
+}
+
+impl Handler<Received<AgentToMaster>> for Master {
+    type Result = ();
+
+    fn handle(&mut self, received: Received<AgentToMaster>, ctx: &mut Context<Self>) {
+        let from = received.from.unwrap();
+        match &received.message {
+            AgentToMaster::Register { .. } | AgentToMaster::Reregister { .. } => {
+                self.agent = Some(from);
+                let registered = MasterToAgent::Registered {
+                    epoch: 1,
+                    agent: AgentId::new("S1"),
+                    cluster: ClusterId::new("C"),
+                    master: MasterId::new("M"),
+                    ping_every: Duration::from_secs(100),
+                    silent_after: Duration::from_secs(1000),
+                };
+                ctx.tell(from, registered).unwrap();
+            }
+            AgentToMaster::Updated { status, .. } => {
+                let acknowledge = MasterToAgent::Acknowledge {
+                    epoch: 1,
+                    framework: status.framework.clone(),
+                    task: status.task.clone(),
+                    update: status.update.unwrap(),
+                };
+                ctx.tell(from, acknowledge).unwrap();
+            }
+            AgentToMaster::Pong { .. }
+            | AgentToMaster::ExecutorEnded { .. }
+            | AgentToMaster::FromExecutor { .. }
+            | AgentToMaster::EpochRefused { .. }
+            | AgentToMaster::Unregister => {}
+        }
+        let _ = self.heard.send(received.message);
+    }
+}
+
+/// A master, an agent, and what the master heard.
+pub(crate) struct Stage {
+    pub(crate) dir: tempfile::TempDir,
+    master_node: Node,
+    master: Handle<Master>,
+    heard: mpsc::UnboundedReceiver<AgentToMaster>,
+    agent: Option<(Node, Running)>,
+    /// Everything heard so far, for a failing story.
+    log: Vec<String>,
+}
+
+impl Stage {
+    pub(crate) async fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        // Tasks of other users have to get in.
+        use std::os::unix::fs::PermissionsExt;
+        std::fs::set_permissions(dir.path(), PermissionsExt::from_mode(0o755)).unwrap();
+        let master_node = Node::start(NodeConfig::loopback()).await.unwrap();
+        let (sender, heard) = mpsc::unbounded_channel();
+        let accepts = Accepts::new().tells::<AgentToMaster>().tells::<Say>();
+        let spawn = Spawn::named("master").accepts(accepts);
+        let master = master_node.spawn(spawn, |_| Master { heard: sender, agent: None }).unwrap();
+        let mut stage = Self { dir, master_node, master, heard, agent: None, log: Vec::new() };
+        stage.start_agent().await;
+        stage.hears("Register").await;
+        stage
+    }
+
+    pub(crate) fn agent_config(&self) -> AgentConfig {
+        let at = self.master_node.address().unwrap();
+        let master: Name = format!("master@{at}").parse().unwrap();
+        let executor = vec![env!("CARGO_BIN_EXE_executor-for-tests").into()];
+        let mut config = AgentConfig::new(master, self.dir.path().join("agent"), executor);
+        config.resources = Some("cpus:100;mem:10000;disk:10000".into());
+        config
+    }
+
+    pub(crate) async fn start_agent(&mut self) {
+        let node = Node::start(NodeConfig::loopback()).await.unwrap();
+        let running = agent::start(&node, self.agent_config()).unwrap();
+        self.agent = Some((node, running));
+    }
+
+    /// The agent's process is gone, as after a `kill -9`: nothing of it says goodbye to its executors.
+    pub(crate) async fn lose_agent(&mut self) {
+        let (node, _) = self.agent.take().unwrap();
+        node.shutdown().await;
+    }
+
+    /// The agent ends in an orderly way; why it says it did.
+    pub(crate) async fn agent_leaves(&mut self) -> String {
+        let (node, running) = self.agent.take().unwrap();
+        running.leave();
+        let end = tokio::time::timeout(SOON, running.ended()).await.unwrap();
+        node.shutdown().await;
+        end.to_string()
+    }
+
+    pub(crate) fn agent(&self) -> &Running {
+        &self.agent.as_ref().unwrap().1
+    }
+
+    pub(crate) fn say(&self, message: MasterToAgent) {
+        self.master.tell(Say(Box::new(message))).unwrap();
+    }
+
+    /// Launches `line` for the shell.
+    pub(crate) fn launch(&self, task: &str, line: &str) {
+        self.launch_as(task, line, me());
+    }
+
+    pub(crate) fn launch_as(&self, task: &str, line: &str, user: String) {
+        let command = CommandSpec { value: line.into(), shell: true, ..CommandSpec::default() };
+        self.launch_command(task, CommandSpec { user: Some(user), ..command });
+    }
+
+    pub(crate) fn launch_command(&self, task: &str, command: CommandSpec) {
+        let framework = FrameworkInfo {
+            framework: FrameworkId::new("F"),
+            name: "stories".into(),
+            user: me(),
+            roles: Vec::new(),
+            failover_timeout: Duration::ZERO,
+            hostname: "here".into(),
+            capabilities: Vec::new(),
+            carried: Carried::default(),
+        };
+        let task = TaskSpec {
+            task: TaskId::new(task),
+            name: task.into(),
+            resources: Resources::cpus_mem(0.1, 1.0),
+            run: Run::Command(command),
+            kill_grace: Some(Duration::from_millis(500)),
+            carried: Carried::default(),
+        };
+        self.say(MasterToAgent::Launch { epoch: 1, framework, task });
+    }
+
+    pub(crate) fn kill(&self, task: &str) {
+        let (framework, task) = (FrameworkId::new("F"), TaskId::new(task));
+        self.say(MasterToAgent::Kill { epoch: 1, framework, task, grace: None });
+    }
+
+    /// Waits until the master hears a message of this variant.
+    pub(crate) async fn hears(&mut self, variant: &str) -> AgentToMaster {
+        self.hears_where(variant, |message| format!("{message:?}").starts_with(variant)).await
+    }
+
+    /// Waits until the task is told to be in this state.
+    pub(crate) async fn hears_state(&mut self, task: &str, state: TaskState) -> TaskStatus {
+        let wanted = |message: &AgentToMaster| {
+            matches!(message, AgentToMaster::Updated { status, .. }
+                if status.task.as_str() == task && status.state == state)
+        };
+        match self.hears_where(&format!("{task} {state:?}"), wanted).await {
+            AgentToMaster::Updated { status, .. } => status,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    async fn hears_where(
+        &mut self,
+        what: &str,
+        wanted: impl Fn(&AgentToMaster) -> bool,
+    ) -> AgentToMaster {
+        let heard = async {
+            loop {
+                let message = self.heard.recv().await.unwrap();
+                self.log.push(format!("{message:?}"));
+                if wanted(&message) {
+                    return message;
+                }
+            }
+        };
+        match tokio::time::timeout(SOON, heard).await {
+            Ok(message) => message,
+            Err(_) => panic!("{what} was not heard; heard was:\n{}", self.log.join("\n")),
+        }
+    }
+
+    pub(crate) async fn read(&self, task: &str, file: &str) -> SandboxAnswer {
+        let question = ReadSandbox {
+            framework: FrameworkId::new("F"),
+            executor: ExecutorId::new(task),
+            container: None,
+            file: file.into(),
+            offset: 0,
+            length: 10_000,
+        };
+        self.master_node.ask(self.agent().pid(), question, SOON).await.unwrap()
+    }
+
+    pub(crate) async fn output(&self, task: &str) -> String {
+        match self.read(task, "stdout").await {
+            SandboxAnswer::Part { data, .. } => String::from_utf8(data).unwrap(),
+            SandboxAnswer::Refused(words) => panic!("{words}"),
+        }
+    }
+
+    /// The executor's process.
+    pub(crate) async fn executor(&self, task: &str) -> u32 {
+        let question = protocol::operator::ReadExecutors;
+        let answer = self.master_node.ask(self.agent().pid(), question, SOON).await.unwrap();
+        answer.executors.iter().find(|view| view.executor.as_str() == task).unwrap().process
+    }
+
+    /// The number that a task writes into a file of its sandbox.
+    pub(crate) async fn number(&self, task: &str, file: &str) -> u32 {
+        let folder = self.dir.path().join("agent/sandboxes/F").join(task);
+        let mut looks = tokio::time::interval(Duration::from_millis(5));
+        let found = async {
+            loop {
+                looks.tick().await;
+                if let Some(number) = number_in(&folder, file) {
+                    return number;
+                }
+            }
+        };
+        tokio::time::timeout(SOON, found).await.unwrap_or_else(|_| panic!("{file} was not written"))
+    }
+
+    pub(crate) async fn end(mut self) {
+        if self.agent.is_some() {
+            self.agent_leaves().await;
+        }
+        self.master_node.shutdown().await;
+    }
+}
+
+fn number_in(folder: &Path, file: &str) -> Option<u32> {
+    let container: PathBuf = folder.read_dir().ok()?.next()?.ok()?.path();
+    let text = std::fs::read_to_string(container.join(file)).ok()?;
+    text.ends_with('\n').then(|| text.trim().parse().ok())?
+}
+
+/// The user that runs the stories.
+pub(crate) fn me() -> String {
+    nix::unistd::User::from_uid(nix::unistd::geteuid()).unwrap().unwrap().name
+}
+
+pub(crate) fn is_root() -> bool {
+    nix::unistd::geteuid().is_root()
+}
+
+/// Whether a process lives; one that only waits to be buried does not.
+pub(crate) fn lives(process: u32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+    stat.rsplit(')').next().is_some_and(|rest| !rest.is_empty() && !rest.starts_with(" Z"))
+}
+
+pub(crate) async fn dies(process: u32) {
+    let mut looks = tokio::time::interval(Duration::from_millis(5));
+    let dead = async {
+        while lives(process) {
+            looks.tick().await;
+        }
+    };
+    tokio::time::timeout(SOON, dead).await.unwrap_or_else(|_| panic!("process {process} lives on"));
+}
+
+/// `SIGKILL`, as `kill -9` does it.
+pub(crate) fn kill_9(process: u32) {
+    signal(process, nix::sys::signal::Signal::SIGKILL);
+}
+
+pub(crate) fn signal(process: u32, signal: nix::sys::signal::Signal) {
+    let process = nix::unistd::Pid::from_raw(i32::try_from(process).unwrap());
+    nix::sys::signal::kill(process, signal).unwrap();
+}
