@@ -4,15 +4,16 @@ use std::any::{Any, TypeId};
 use std::collections::HashMap;
 use std::marker::PhantomData;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 
 use actix::{Actor, Addr, Handler};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::context::{self, Context, Sending};
+use crate::context::{self, Context, Next, Sending};
 use crate::control::{DropReason, Failure};
 use crate::error::{AskError, TellError};
 use crate::flow::{self, Head};
+use crate::hash::IdMap;
 use crate::message::{Asked, Down, DownReason, Lane, Message, Principal, Question, Received};
 use crate::pid::Pid;
 use crate::reply::Reply;
@@ -33,13 +34,17 @@ pub(crate) struct Meta {
     pub(crate) pid: Pid,
     pub(crate) name: Option<String>,
     pub(crate) events: mpsc::UnboundedSender<Event>,
-    /// Messages that entered the mailbox.
-    pub(crate) enqueued: AtomicU64,
+    /// Messages that entered the mailbox from its own thread, and from others. The first is written by that thread only.
+    enqueued_here: AtomicU64,
+    enqueued: AtomicU64,
     /// Messages whose handler returned. Written by the actor's thread only.
     handled: AtomicU64,
     pub(crate) stopped: AtomicBool,
-    /// When what it handles now began, in [`flow::nanos`]; 0 between turns.
-    pub(crate) turn: AtomicU64,
+    /// Whether its thread is in one of its handlers now, and how many it has begun: what the watchdog looks at.
+    pub(crate) busy: AtomicBool,
+    pub(crate) turns: AtomicU64,
+    /// The thread it lives on; 0 until it runs.
+    pub(crate) thread: AtomicU32,
     /// The actor's type.
     pub(crate) kind: &'static str,
 }
@@ -51,12 +56,45 @@ impl Meta {
         kind: &'static str,
         events: mpsc::UnboundedSender<Event>,
     ) -> Self {
-        let (enqueued, handled, stopped, turn) = Default::default();
-        Self { pid, name, events, enqueued, handled, stopped, turn, kind }
+        let (enqueued_here, enqueued, handled, stopped) = Default::default();
+        let (busy, turns, thread) = Default::default();
+        Self {
+            pid,
+            name,
+            events,
+            enqueued_here,
+            enqueued,
+            handled,
+            stopped,
+            busy,
+            turns,
+            thread,
+            kind,
+        }
     }
 
     pub(crate) fn handled_one(&self) {
         self.handled.store(self.handled.load(Relaxed) + 1, Relaxed);
+    }
+
+    /// Another handler begins, or a callback. Called by the actor's thread only.
+    pub(crate) fn turn(&self) {
+        self.turns.store(self.turns.load(Relaxed) + 1, Relaxed);
+    }
+
+    /// One message more, or less, in the mailbox. A sender on the actor's own thread needs no locked instruction.
+    #[inline]
+    fn enqueue(&self, by: u64) {
+        if self.thread.load(Relaxed) == flow::thread() {
+            self.enqueued_here.store(self.enqueued_here.load(Relaxed).wrapping_add(by), Relaxed);
+        } else {
+            self.enqueued.fetch_add(by, Relaxed);
+        }
+    }
+
+    /// Messages that entered the mailbox.
+    pub(crate) fn enqueued(&self) -> u64 {
+        self.enqueued_here.load(Relaxed).wrapping_add(self.enqueued.load(Relaxed))
     }
 
     pub(crate) fn handled(&self) -> u64 {
@@ -67,7 +105,7 @@ impl Meta {
     pub(crate) fn queued(&self) -> u64 {
         // Read in this order the difference is never too small.
         let handled = self.handled();
-        self.enqueued.load(Relaxed).saturating_sub(handled)
+        self.enqueued().saturating_sub(handled)
     }
 }
 
@@ -80,23 +118,29 @@ pub(crate) struct ActorCell<A: Actor> {
 
 impl<A: Actor<Context = Context<A>>> ActorCell<A> {
     /// Puts a message into the mailbox, or gives it back.
-    pub(crate) fn put<M>(&self, message: M, sending: Sending) -> Result<(), (M, TellError)>
+    #[inline]
+    pub(crate) fn put<M>(&self, message: M, sending: Next) -> Result<(), (M, TellError)>
     where
         A: Handler<M>,
         M: actix::Message<Result = ()> + Send + 'static,
     {
-        self.meta.enqueued.fetch_add(1, Relaxed);
-        context::set_sending(sending);
-        let sent = self.address.try_send(message);
-        sent.map_err(|error| {
-            // It never was in the mailbox; its credit goes back with what is taken here.
-            drop(context::take_sending());
-            self.meta.enqueued.fetch_sub(1, Relaxed);
-            match error {
-                actix::prelude::SendError::Full(message) => (message, TellError::Full),
-                actix::prelude::SendError::Closed(message) => (message, TellError::Stopped),
-            }
-        })
+        self.meta.enqueue(1);
+        context::set_next(sending);
+        match self.address.try_send(message) {
+            Ok(()) => Ok(()),
+            Err(error) => Err(self.not_put(error)),
+        }
+    }
+
+    #[cold]
+    fn not_put<M>(&self, error: actix::prelude::SendError<M>) -> (M, TellError) {
+        // It never was in the mailbox; its credit goes back with what is taken here.
+        context::drop_next();
+        self.meta.enqueue(1_u64.wrapping_neg());
+        match error {
+            actix::prelude::SendError::Full(message) => (message, TellError::Full),
+            actix::prelude::SendError::Closed(message) => (message, TellError::Stopped),
+        }
     }
 }
 
@@ -127,10 +171,9 @@ impl<A: Actor<Context = Context<A>>> Handle<A> {
         A: Handler<Received<M>>,
     {
         const { assert!(!matches!(M::LANE, Lane::Control), "the control lane is the runtime's") };
-        let sending = Sending::of(&message, flow::next_head(0));
-        let received =
-            Received { from: self.sender(&sending.head), principal: Principal::Local, message };
-        self.0.put(received, sending).map_err(|(_, error)| error)
+        let next = Next::local(&message);
+        let received = Received { from: self.sender(), principal: Principal::Local, message };
+        self.0.put(received, next).map_err(|(_, error)| error)
     }
 
     /// Asks and waits for the answer.
@@ -138,11 +181,10 @@ impl<A: Actor<Context = Context<A>>> Handle<A> {
     where
         A: Handler<Asked<Q>>,
     {
-        let sending = Sending::of(&question, flow::next_head(0));
+        let next = Next::local(&question);
         let (reply, answer) = Reply::local();
-        let from = self.sender(&sending.head);
-        let asked = Asked { from, principal: Principal::Local, question, reply };
-        self.0.put(asked, sending).map_err(|(_, error)| error)?;
+        let asked = Asked { from: self.sender(), principal: Principal::Local, question, reply };
+        self.0.put(asked, next).map_err(|(_, error)| error)?;
         answered(answer, &self.0.meta).await
     }
 
@@ -161,8 +203,10 @@ impl<A: Actor<Context = Context<A>>> Handle<A> {
         self.0.meta.queued()
     }
 
-    fn sender(&self, head: &Head) -> Option<Pid> {
-        local_sender(head, &self.0.meta)
+    #[inline]
+    fn sender(&self) -> Option<Pid> {
+        let sender = flow::current_actor();
+        if sender.is_nobody() { None } else { Some(sender.via(self.0.meta.pid.via)) }
     }
 }
 
@@ -204,7 +248,8 @@ type Local<A> = Box<dyn FnOnce(&Arc<ActorCell<A>>) -> Box<dyn Any + Send + Sync>
 
 /// What others may send to an actor by its pid or name, this node or another. Only these types are decoded.
 pub struct Accepts<A: Actor> {
-    remote: Vec<(&'static str, Decode<A>)>,
+    /// By name, and whether as a question.
+    remote: Vec<(&'static str, bool, Decode<A>)>,
     local: Vec<(TypeId, Local<A>)>,
     of: PhantomData<fn(A)>,
 }
@@ -232,9 +277,9 @@ impl<A: Actor<Context = Context<A>>> Accepts<A> {
                 wire::decode(arrival.payload).map_err(|_| DropReason::UnknownVariant)?;
             let sending = Sending { credit: arrival.credit, ..Sending::of(&message, arrival.head) };
             let received = Received { from: arrival.from, principal: arrival.principal, message };
-            cell.put(received, sending).map_err(|(_, error)| dropped(&error))
+            cell.put(received, Next::whole(sending)).map_err(|(_, error)| dropped(&error))
         };
-        self.remote.push((M::NAME, Box::new(decode)));
+        self.remote.push((M::NAME, false, Box::new(decode)));
         let local = |cell: &Arc<ActorCell<A>>| {
             let cell = Arc::downgrade(cell);
             let tell: Tell<M> = Box::new(move |message, head| {
@@ -247,7 +292,8 @@ impl<A: Actor<Context = Context<A>>> Accepts<A> {
                     principal: Principal::Local,
                     message,
                 };
-                cell.put(received, sending).map_err(|(received, error)| (received.message, error))
+                cell.put(received, Next::whole(sending))
+                    .map_err(|(received, error)| (received.message, error))
             });
             Box::new(tell) as Box<dyn Any + Send + Sync>
         };
@@ -276,7 +322,7 @@ impl<A: Actor<Context = Context<A>>> Accepts<A> {
                 Sending { credit: arrival.credit, ..Sending::of(&question, arrival.head) };
             let reply = Reply::remote(remote);
             let asked = Asked { from: arrival.from, principal: arrival.principal, question, reply };
-            cell.put(asked, sending).map_err(|(asked, error)| {
+            cell.put(asked, Next::whole(sending)).map_err(|(asked, error)| {
                 let why = if error == TellError::Full {
                     Failure::Full
                 } else {
@@ -286,7 +332,7 @@ impl<A: Actor<Context = Context<A>>> Accepts<A> {
                 dropped(&error)
             })
         };
-        self.remote.push((Q::NAME, Box::new(decode)));
+        self.remote.push((Q::NAME, true, Box::new(decode)));
         let local = |cell: &Arc<ActorCell<A>>| {
             let cell = Arc::downgrade(cell);
             let ask: Ask<Q> = Box::new(move |question, head, reply| {
@@ -298,7 +344,7 @@ impl<A: Actor<Context = Context<A>>> Accepts<A> {
                     question,
                     reply,
                 };
-                cell.put(asked, sending).map_err(|(_, error)| error)
+                cell.put(asked, Next::whole(sending)).map_err(|(_, error)| error)
             });
             Box::new(ask) as Box<dyn Any + Send + Sync>
         };
@@ -317,18 +363,23 @@ impl<A: Actor<Context = Context<A>>> Accepts<A> {
 
     /// Two types of one name, if there are.
     pub(crate) fn twice(&self) -> Option<&'static str> {
-        let mut names: Vec<_> = self.remote.iter().map(|(name, _)| *name).collect();
+        let mut names: Vec<_> = self.remote.iter().map(|(name, ask, _)| (*name, *ask)).collect();
         names.sort_unstable();
-        names.windows(2).find(|pair| pair[0] == pair[1]).map(|pair| pair[0])
+        names.windows(2).find(|pair| pair[0] == pair[1]).map(|pair| pair[0].0)
     }
 
     /// The actor as the node keeps it.
     pub(crate) fn entry(self, cell: &Arc<ActorCell<A>>) -> Entry {
         let local = self.local.into_iter().map(|(id, local)| (id, local(cell))).collect();
-        let remote: HashMap<u64, Decode<A>> =
-            self.remote.into_iter().map(|(name, decode)| (wire::tag(name), decode)).collect();
+        let remote: IdMap<(u64, bool), Decode<A>> = self
+            .remote
+            .into_iter()
+            .map(|(name, ask, decode)| ((wire::tag(name), ask), decode))
+            .collect();
         let mine = Arc::clone(cell);
-        let arrive = move |tag: u64, arrival: Arrival<'_>| match remote.get(&tag) {
+        let arrive = move |tag: u64, arrival: Arrival<'_>| match remote
+            .get(&(tag, arrival.reply.is_some()))
+        {
             Some(decode) => decode(&mine, arrival),
             None => {
                 if let Some(remote) = arrival.reply {

@@ -5,7 +5,6 @@
 mod read;
 mod write;
 
-use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -16,6 +15,7 @@ use tokio::sync::Notify;
 use crate::control::Control;
 use crate::error::TellError;
 use crate::flow::{self, Head};
+use crate::hash::IdMap;
 use crate::message::Lane;
 use crate::pid::Life;
 use crate::session::Peer;
@@ -39,7 +39,7 @@ struct LaneBuffer {
     /// Messages here and with the writer, not yet handed to the kernel.
     messages: u64,
     /// Messages of each pair that the peer has not yet handled.
-    outstanding: HashMap<Pair, u32>,
+    outstanding: IdMap<Pair, u32>,
     /// The newest message in the buffer: matters while the peer's version is unknown.
     newest: u32,
     /// Why nothing more is taken.
@@ -144,8 +144,7 @@ impl Conn {
             return Err(TellError::Full);
         }
         let Outgoing { kind, to, name, head, tag, ask, .. } = *message;
-        let header =
-            Header { kind, relayed: false, to, name, head, tag, ask }.bytes(flow::now_ms());
+        let header = Header { kind, relayed: false, to, name, head, tag, ask }.bytes(flow::now_ms);
         let mut writer = FrameWriter::new(&mut lane.bytes, message.lane, self.limits.message);
         let encoded = writer
             .put(&header)
@@ -232,7 +231,7 @@ impl Conn {
         let header =
             Header { kind: Kind::Control, relayed: false, to, name: "", head, tag: 0, ask };
         let mut writer = FrameWriter::new(&mut lane.bytes, Lane::Control, self.limits.message);
-        let encoded = writer.put(&header.bytes(0)).and_then(|()| writer.payload(what));
+        let encoded = writer.put(&header.bytes(flow::now_ms)).and_then(|()| writer.payload(what));
         if encoded.is_err() {
             writer.undo();
             return;
@@ -292,7 +291,7 @@ impl Conn {
             dropped += std::mem::take(&mut lane.messages);
             lane.bytes = Vec::new();
             lane.waiting = 0;
-            lane.outstanding = HashMap::new();
+            lane.outstanding = IdMap::default();
         }
         dropped
     }

@@ -8,7 +8,6 @@ use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
 use std::task::Poll;
 use std::time::Duration;
 
@@ -160,7 +159,7 @@ impl<A: Actor<Context = Self>> Context<A> {
         let head = flow::next_head(0);
         self.callbacks.insert(id, (head, Box::new(callback)));
         let (events, me) = (self.meta.events.clone(), self.meta.pid.life);
-        let future = InFlow { head, me, future: Box::pin(future) };
+        let future = InFlow { head, me, stamped: self.shard.is_some(), future: Box::pin(future) };
         let task = actix_rt::spawn(async move {
             *output.borrow_mut() = Some(future.await);
             // A stopped actor no longer listens, and has no use for the output.
@@ -189,6 +188,7 @@ impl<A: Actor<Context = Self>> Context<A> {
 struct InFlow<F> {
     head: Head,
     me: crate::pid::Life,
+    stamped: bool,
     future: Pin<Box<F>>,
 }
 
@@ -196,7 +196,9 @@ impl<F: Future> Future for InFlow<F> {
     type Output = F::Output;
 
     fn poll(mut self: Pin<&mut Self>, task: &mut std::task::Context<'_>) -> Poll<F::Output> {
-        flow::stamp_now();
+        if self.stamped {
+            flow::stamp_now();
+        }
         let _turn = flow::enter(&self.head, self.me);
         self.future.as_mut().poll(task)
     }
@@ -235,6 +237,7 @@ impl<A: Actor<Context = Context<A>>> ActorFuture<A> for Pump {
                 Poll::Ready(Some(Event::Fire(id))) => {
                     if let Some((head, callback)) = ctx.callbacks.remove(&id) {
                         let _turn = flow::enter(&head, ctx.meta.pid.life);
+                        ctx.meta.turn();
                         callback(actor, ctx);
                     }
                 }
@@ -304,25 +307,77 @@ pub(crate) struct Sending {
 impl Sending {
     /// For a message of a user, sent from this thread now.
     pub(crate) fn of<M: Message>(message: &M, head: Head) -> Self {
-        let mut subjects = Subjects::default();
-        message.subjects(&mut subjects);
-        let subjects = if subjects.is_empty() { None } else { Some(Box::new(subjects)) };
-        Self { head, label: message.label(), subjects, credit: None, sent: flow::stamp() }
+        Self {
+            head,
+            label: message.label(),
+            subjects: subjects_of(message),
+            credit: None,
+            sent: flow::stamp(),
+        }
     }
 }
 
+/// What the next envelope of this thread gets.
+#[derive(Default)]
+pub(crate) enum Next {
+    /// A message sent to a bare address: it carries its flow, and counts for nothing.
+    #[default]
+    Bare,
+    /// A message of a user, sent here and now.
+    Local(&'static str, Option<Box<Subjects>>),
+    /// A message of a user that came from elsewhere.
+    Whole,
+}
+
+impl Next {
+    #[inline]
+    pub(crate) fn local<M: Message>(message: &M) -> Self {
+        Self::Local(message.label(), subjects_of(message))
+    }
+
+    pub(crate) fn whole(sending: Sending) -> Self {
+        WHOLE.set(Some(sending));
+        Self::Whole
+    }
+
+    #[inline]
+    fn sending(self) -> (Sending, bool) {
+        let here = |label, subjects| {
+            let (head, sent) = (flow::next_head(0), flow::stamp());
+            Sending { head, label, subjects, credit: None, sent }
+        };
+        match self {
+            Self::Bare => (here("bare", None), false),
+            Self::Local(label, subjects) => (here(label, subjects), true),
+            Self::Whole => match WHOLE.take() {
+                Some(sending) => (sending, true),
+                None => (here("bare", None), false),
+            },
+        }
+    }
+}
+
+#[inline]
+fn subjects_of<M: Message>(message: &M) -> Option<Box<Subjects>> {
+    let mut subjects = Subjects::default();
+    message.subjects(&mut subjects);
+    if subjects.is_empty() { None } else { Some(Box::new(subjects)) }
+}
+
 thread_local! {
-    static SENDING: Cell<Option<Sending>> = const { Cell::new(None) };
+    static NEXT: Cell<Next> = const { Cell::new(Next::Bare) };
+    static WHOLE: Cell<Option<Sending>> = const { Cell::new(None) };
 }
 
 /// What the next `pack` of this thread puts into its envelope.
-pub(crate) fn set_sending(sending: Sending) {
-    SENDING.set(Some(sending));
+#[inline]
+pub(crate) fn set_next(next: Next) {
+    NEXT.set(next);
 }
 
 /// Takes it back after a send that did not reach `pack`.
-pub(crate) fn take_sending() -> Option<Sending> {
-    SENDING.take()
+pub(crate) fn drop_next() {
+    drop((NEXT.take(), WHOLE.take()));
 }
 
 struct Proxy<M: actix::Message> {
@@ -344,15 +399,17 @@ where
             return;
         };
         let _turn = flow::enter(&self.sending.head, ctx.meta.pid.life);
+        ctx.meta.turn();
         actor.handle(message, ctx).handle(ctx, self.answer.take());
         if self.counted {
             ctx.meta.handled_one();
         }
         self.sending.credit = None;
-        let started = flow::stamp();
-        let ended = flow::stamp_now();
-        ctx.meta.turn.store(ended, Relaxed);
-        ctx.record(&mut self.sending, started, ended);
+        if ctx.shard.is_some() {
+            let started = flow::stamp();
+            let ended = flow::stamp_now();
+            ctx.record(&mut self.sending, started, ended);
+        }
     }
 }
 
@@ -363,22 +420,7 @@ where
     M::Result: Send,
 {
     fn pack(message: M, answer: Option<OneshotSender<M::Result>>) -> Envelope<A> {
-        let (sending, counted) = match take_sending() {
-            Some(sending) => (sending, true),
-            None => {
-                let label = std::any::type_name::<M>();
-                (
-                    Sending {
-                        head: flow::next_head(0),
-                        label,
-                        subjects: None,
-                        credit: None,
-                        sent: flow::stamp(),
-                    },
-                    false,
-                )
-            }
-        };
+        let (sending, counted) = NEXT.take().sending();
         Envelope::with_proxy(Box::new(Proxy { sending, counted, message: Some(message), answer }))
     }
 }

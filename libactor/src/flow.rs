@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::fmt;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 
 use serde::{Deserialize, Serialize};
 
@@ -46,10 +47,10 @@ impl Head {
     }
 
     /// On the wire the deadline is what is left of it, since clocks differ.
-    pub(crate) fn to_wire(self, now: u64) -> [u8; 64] {
+    pub(crate) fn to_wire(self, now: impl FnOnce() -> u64) -> [u8; 64] {
         let left = match self.deadline() {
             0 => 0,
-            deadline => deadline.saturating_sub(now).max(1),
+            deadline => deadline.saturating_sub(now()).max(1),
         };
         let mut out = [0; 64];
         out[..16].copy_from_slice(&self.trace.to_le_bytes());
@@ -67,10 +68,10 @@ impl Head {
         out
     }
 
-    pub(crate) fn from_wire(bytes: [u8; 64], now: u64) -> Self {
+    pub(crate) fn from_wire(bytes: [u8; 64], now: impl FnOnce() -> u64) -> Self {
         let word = |at: usize| u64::from_le_bytes(std::array::from_fn(|i| bytes[at + i]));
         let left = word(32) & DEADLINE_MASK;
-        let deadline = if left == 0 { 0 } else { (now + left) & DEADLINE_MASK };
+        let deadline = if left == 0 { 0 } else { (now() + left) & DEADLINE_MASK };
         Self {
             trace: u128::from_le_bytes(std::array::from_fn(|i| bytes[i])),
             span: word(16),
@@ -96,8 +97,23 @@ thread_local! {
         Cell::new(Current { trace: 0, span: 0, sent: 0, deadline: 0, actor: Life::NOBODY })
     };
     static NUMBERS: Cell<u64> = const { Cell::new(0) };
+    static THREAD: Cell<u32> = const { Cell::new(0) };
     /// When the turn of this thread began or its last message was handled; 0 on threads without actors.
     static STAMP: Cell<u64> = const { Cell::new(0) };
+}
+
+/// A number of this thread, never 0.
+pub(crate) fn thread() -> u32 {
+    static THREADS: AtomicU32 = AtomicU32::new(1);
+    if THREAD.get() == 0 {
+        THREAD.set(THREADS.fetch_add(1, Relaxed));
+    }
+    THREAD.get()
+}
+
+/// Who is handled on this thread now.
+pub(crate) fn current_actor() -> Life {
+    CURRENT.get().actor
 }
 
 /// The flow of what this thread is handling.
@@ -148,7 +164,7 @@ pub(crate) fn next_head(deadline: u64) -> Head {
 }
 
 /// A span: unique in the cluster with overwhelming likelihood, and cheap. Each thread counts from a random place.
-fn number() -> u64 {
+pub(crate) fn number() -> u64 {
     let mut next = NUMBERS.get();
     if next == 0 {
         next = random();
@@ -189,26 +205,39 @@ fn clock() -> &'static Clock {
     })
 }
 
+/// Whether any node of this process records: if none does, nobody needs stamps.
+static RECORDING: AtomicBool = AtomicBool::new(false);
+
+/// From now on stamps are taken.
+pub(crate) fn record_stamps() {
+    RECORDING.store(true, Relaxed);
+}
+
 /// Reads the clock for this thread's turn: sends and handlers use this reading until the next.
 pub(crate) fn stamp_now() -> u64 {
-    let now = nanos();
+    let now = clock().clock.raw();
     STAMP.set(now);
     now
 }
 
-/// The last reading of a thread with actors; a fresh one elsewhere.
+/// The last reading of a thread with actors; a fresh one elsewhere. Raw: see [`nanos_of`].
 pub(crate) fn stamp() -> u64 {
     match STAMP.get() {
-        0 => nanos(),
+        0 if RECORDING.load(Relaxed) => clock().clock.raw(),
         stamp => stamp,
     }
 }
 
+/// A stamp in nanoseconds since the process first asked. Raw readings may differ by a hair from one CPU to the next;
+/// they never give a time before the start.
+pub(crate) fn nanos_of(stamp: u64) -> u64 {
+    let clock = clock();
+    clock.clock.delta_as_nanos(clock.start, stamp)
+}
+
 /// Nanoseconds since the process first asked.
 pub(crate) fn nanos() -> u64 {
-    let clock = clock();
-    // Never 0, and never backwards: raw readings may differ by a hair from one CPU to the next.
-    clock.clock.delta_as_nanos(clock.start, clock.clock.raw()).max(1)
+    nanos_of(clock().clock.raw())
 }
 
 /// Milliseconds since the process first asked, never 0.
@@ -225,10 +254,10 @@ mod tests {
         let sender = Life { node: 1, incarnation: 2, actor: 3 };
         let head =
             Head { trace: 7 << 70, span: 5, parent: 4, order: 9 << DEADLINE_BITS | 1_500, sender };
-        let there = Head::from_wire(head.to_wire(1_000), 20);
+        let there = Head::from_wire(head.to_wire(|| 1_000), || 20);
         assert_eq!((there.sequence(), there.deadline()), (9, 520));
         assert_eq!(Head { order: head.order, ..there }, head);
-        let late = Head::from_wire(head.to_wire(9_000), 20);
+        let late = Head::from_wire(head.to_wire(|| 9_000), || 20);
         assert_eq!(late.deadline(), 21, "a deadline that has passed stays one");
     }
 

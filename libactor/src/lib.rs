@@ -46,6 +46,7 @@ mod control;
 mod error;
 mod flow;
 mod flow_actor;
+mod hash;
 pub mod http;
 mod message;
 mod metrics;

@@ -24,6 +24,7 @@ use crate::config::NodeConfig;
 use crate::context::Context;
 use crate::error::{SpawnError, StartError};
 use crate::flow;
+use crate::hash::IdMap;
 use crate::metrics::{Counters, Living, Metrics};
 use crate::pid::{Life, MAX_NAME, NodeId, Pid};
 use crate::recorder::Recorder;
@@ -94,7 +95,7 @@ struct Inner {
     next_conn: AtomicU64,
     next_ask: AtomicU64,
     peers: Mutex<Peers>,
-    pending: Mutex<HashMap<u64, Pending>>,
+    pending: Mutex<IdMap<u64, Pending>>,
     links: Mutex<Links>,
     counters: Counters,
     recorder: Recorder,
@@ -107,7 +108,7 @@ struct Inner {
 
 #[derive(Default)]
 struct Actors {
-    by_number: HashMap<u64, Arc<Entry>>,
+    by_number: IdMap<u64, Arc<Entry>>,
     by_name: HashMap<String, u64>,
     /// Ended, but somebody may still hold a handle and be sending.
     ended: Vec<Arc<Meta>>,
@@ -233,6 +234,7 @@ impl Node {
             self.0.threads.numbered()
         };
         let shard = self.0.recorder.shard(thread);
+        let recorded = shard.is_some();
         let number = self.0.next_actor.fetch_add(1, Relaxed);
         let pid = Life { actor: number, ..self.0.life }.via(self.0.advertise);
         let (events, hears) = mpsc::unbounded_channel();
@@ -248,6 +250,7 @@ impl Node {
         let (node, head) = (self.clone(), flow::next_head(0));
         arbiter.spawn_fn(move || {
             let _turn = flow::enter(&head, meta.pid.life);
+            meta.thread.store(flow::thread(), Relaxed);
             let mailbox = Mailbox::new(receiver);
             let mut ctx = Context::new(
                 ContextParts::new(mailbox.sender_producer()),
@@ -260,6 +263,7 @@ impl Node {
             let meta = Arc::clone(ctx.meta());
             actix_rt::spawn(Hosted {
                 meta,
+                recorded,
                 node,
                 head: Some(head),
                 future: ContextFut::new(ctx, actor, mailbox),
@@ -320,7 +324,7 @@ impl Node {
             if Arc::strong_count(meta) > 1 {
                 return true;
             }
-            let (enqueued, handled) = (meta.enqueued.load(Relaxed), meta.handled());
+            let (enqueued, handled) = (meta.enqueued(), meta.handled());
             counters.enqueued.fetch_add(enqueued, Relaxed);
             counters.handled.fetch_add(handled, Relaxed);
             counters.dropped(crate::DropReason::Stopped, enqueued.saturating_sub(handled));
@@ -335,14 +339,14 @@ impl Node {
             let mut actors = self.0.actors.write().unwrap_or_else(PoisonError::into_inner);
             self.forget(&mut actors);
             for entry in actors.by_number.values() {
-                let (handled, enqueued) = (entry.meta.handled(), entry.meta.enqueued.load(Relaxed));
+                let (handled, enqueued) = (entry.meta.handled(), entry.meta.enqueued());
                 living.actors += 1;
                 living.handled += handled;
                 living.enqueued += enqueued;
                 living.in_mailboxes += enqueued.saturating_sub(handled);
             }
             for meta in &actors.ended {
-                let (handled, enqueued) = (meta.handled(), meta.enqueued.load(Relaxed));
+                let (handled, enqueued) = (meta.handled(), meta.enqueued());
                 living.handled += handled;
                 living.enqueued += enqueued;
                 living.lost_in_mailboxes += enqueued.saturating_sub(handled);
@@ -411,6 +415,8 @@ struct Hosted<A: Actor<Context = Context<A>>> {
     node: Node,
     /// The flow that spawned it, for `started`.
     head: Option<flow::Head>,
+    /// Whether its turns are stamped.
+    recorded: bool,
     future: ContextFut<A, Context<A>>,
 }
 
@@ -420,9 +426,13 @@ impl<A: Actor<Context = Context<A>>> Future for Hosted<A> {
     fn poll(mut self: Pin<&mut Self>, task: &mut std::task::Context<'_>) -> Poll<()> {
         let head = self.head.take().unwrap_or_default();
         let _turn = flow::enter(&head, self.meta.pid.life);
-        self.meta.turn.store(flow::stamp_now(), Relaxed);
+        if self.recorded {
+            flow::stamp_now();
+        }
+        self.meta.turn();
+        self.meta.busy.store(true, Relaxed);
         let polled = Pin::new(&mut self.future).poll(task);
-        self.meta.turn.store(0, Relaxed);
+        self.meta.busy.store(false, Relaxed);
         polled
     }
 }

@@ -70,7 +70,7 @@ pub(crate) struct Record {
     pub(crate) what: What,
     pub(crate) receiver: Life,
     pub(crate) label: &'static str,
-    /// In [`flow::nanos`].
+    /// Stamps of [`flow::stamp`].
     pub(crate) sent: u64,
     pub(crate) started: u64,
     pub(crate) ended: u64,
@@ -136,6 +136,9 @@ pub(crate) struct Recorder {
 impl Recorder {
     /// `chatter` and `flows` in bytes; `threads` share the chatter.
     pub(crate) fn new(node: u64, on: bool, threads: usize, chatter: usize, flows: usize) -> Self {
+        if on {
+            flow::record_stamps();
+        }
         let most = chatter / threads.max(1) / size_of::<Record>();
         let shard = |_| Arc::new(Shard(Mutex::new(Chatter { most, ..Chatter::default() })));
         let shards = (0..threads.max(1)).map(shard).collect();
@@ -221,7 +224,7 @@ impl Recorder {
     }
 
     fn show(&self, record: &Record, subjects: &[String]) -> FlowRecord {
-        let at = |nanos: u64| self.epoch + nanos / 1000;
+        let at = |stamp: u64| self.epoch + flow::nanos_of(stamp) / 1000;
         let Record { head, what, receiver, label, sent, started, ended } = *record;
         FlowRecord {
             trace: FlowId(head.trace),
@@ -270,7 +273,7 @@ impl Recorder {
 
     /// The time of the oldest record of flows, and of chatter: how far back this node can see.
     pub(crate) fn reaches_back(&self) -> (Option<u64>, Option<u64>) {
-        let at = |record: &Record| self.epoch + record.sent / 1000;
+        let at = |record: &Record| self.epoch + flow::nanos_of(record.sent) / 1000;
         let flows = self
             .flows
             .lock()

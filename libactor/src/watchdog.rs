@@ -43,8 +43,10 @@ pub struct Suspect {
 struct Seen {
     queued: u64,
     grown: u32,
-    /// The turn that was named already.
-    named: u64,
+    /// The turn it was in, how long it has been seen in it, and whether it was named for it.
+    turn: u64,
+    since: u64,
+    named: bool,
 }
 
 /// The newest suspects.
@@ -88,10 +90,13 @@ pub(crate) async fn watch(node: Node) {
 
 fn look(node: &Node, meta: &Arc<Meta>, seen: &mut Seen) {
     let patience = node.config().timing.watchdog;
-    let started = meta.turn.load(Relaxed);
-    let running = if started == 0 { 0 } else { flow::nanos().saturating_sub(started) };
-    if u128::from(running) > patience.as_nanos() && seen.named != started {
-        seen.named = started;
+    let (now, turn) = (flow::nanos(), meta.turns.load(Relaxed));
+    if turn != seen.turn || !meta.busy.load(Relaxed) {
+        (seen.turn, seen.since, seen.named) = (turn, now, false);
+    }
+    let running = now - seen.since;
+    if u128::from(running) >= patience.as_nanos() && !seen.named {
+        seen.named = true;
         node.counters().slow_handlers.fetch_add(1, Relaxed);
         let actor = meta.name.as_deref().unwrap_or("unnamed");
         tracing::warn!(actor, pid = %meta.pid, kind = meta.kind, ms = running / 1_000_000, "a handler runs too long");

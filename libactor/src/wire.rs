@@ -130,7 +130,6 @@ pub(crate) struct FrameWriter<'a> {
     limit: usize,
     written: usize,
     room: usize,
-    overrun: bool,
 }
 
 impl<'a> FrameWriter<'a> {
@@ -138,13 +137,12 @@ impl<'a> FrameWriter<'a> {
         let origin = out.len();
         out.extend_from_slice(&[0; FRAME_HEADER]);
         let room = MAX_FRAME - FRAME_HEADER;
-        Self { out, lane, origin, frame: origin, limit, written: 0, room, overrun: false }
+        Self { out, lane, origin, frame: origin, limit, written: 0, room }
     }
 
     /// Raw bytes: headers, or a message that is relayed.
     pub(crate) fn put(&mut self, mut bytes: &[u8]) -> Result<(), WireError> {
         if self.written + bytes.len() > self.limit {
-            self.overrun = true;
             return Err(WireError::TooLarge { limit: self.limit });
         }
         self.written += bytes.len();
@@ -162,13 +160,25 @@ impl<'a> FrameWriter<'a> {
         Ok(())
     }
 
-    /// The payload.
+    /// The payload: written in one piece, and cut only if it is longer than the frame has room.
     pub(crate) fn payload<T: Serialize>(&mut self, value: &T) -> Result<(), WireError> {
-        match options().serialize_into(&mut *self, value) {
-            Ok(()) => Ok(()),
-            Err(_) if self.overrun => Err(WireError::TooLarge { limit: self.limit }),
-            Err(error) => Err(WireError::Decode(error.to_string())),
+        let start = self.out.len();
+        options()
+            .serialize_into(&mut *self.out, value)
+            .map_err(|error| WireError::Decode(error.to_string()))?;
+        let bytes = self.out.len() - start;
+        if self.written + bytes > self.limit {
+            return Err(WireError::TooLarge { limit: self.limit });
         }
+        if bytes <= self.room {
+            self.room -= bytes;
+            self.written += bytes;
+            return Ok(());
+        }
+        let rest = self.out.split_off(start + self.room);
+        self.written += self.room;
+        self.room = 0;
+        self.put(&rest)
     }
 
     fn close_frame(&mut self, last: u8) {
@@ -194,25 +204,20 @@ impl<'a> FrameWriter<'a> {
     }
 }
 
-impl io::Write for FrameWriter<'_> {
-    #[inline]
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.write_all(bytes).map(|()| bytes.len())
-    }
-
-    #[inline]
-    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
-        if bytes.len() <= self.room && self.written + bytes.len() <= self.limit {
-            self.out.extend_from_slice(bytes);
-            self.room -= bytes.len();
-            self.written += bytes.len();
-            return Ok(());
+/// One value as the frames of a message without header, appended: what encoding costs, for benches.
+pub fn encode_frames<T: Serialize>(
+    out: &mut Vec<u8>,
+    lane: Lane,
+    value: &T,
+    limit: usize,
+) -> Result<usize, WireError> {
+    let mut writer = FrameWriter::new(out, lane, limit);
+    match writer.payload(value) {
+        Ok(()) => Ok(writer.finish()),
+        Err(error) => {
+            writer.undo();
+            Err(error)
         }
-        self.put(bytes).map_err(|_| io::ErrorKind::FileTooLarge.into())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
     }
 }
 
@@ -345,7 +350,7 @@ pub(crate) const RELAYED: u8 = 1;
 
 impl<'a> Header<'a> {
     /// The header's bytes; the name follows them.
-    pub(crate) fn bytes(&self, now: u64) -> [u8; MESSAGE_HEADER] {
+    pub(crate) fn bytes(&self, now: impl FnOnce() -> u64) -> [u8; MESSAGE_HEADER] {
         let mut out = [0; MESSAGE_HEADER];
         out[0] = match self.kind {
             Kind::Tell => 1,
@@ -366,7 +371,10 @@ impl<'a> Header<'a> {
     }
 
     /// Reads a message's header; the payload is what follows it.
-    pub(crate) fn read(message: &'a [u8], now: u64) -> Result<(Self, &'a [u8]), WireError> {
+    pub(crate) fn read(
+        message: &'a [u8],
+        now: impl FnOnce() -> u64,
+    ) -> Result<(Self, &'a [u8]), WireError> {
         let short = || WireError::ShortMessage(message.len());
         let (fixed, rest) = message.split_first_chunk::<MESSAGE_HEADER>().ok_or_else(short)?;
         let kind = match fixed[0] {

@@ -1,7 +1,15 @@
 //! The master of a cluster: who is there, who gets what, and what became of it.
 //!
 //! Reading order: [`logic`] is the index of all that a master reacts to; below it one file for each peer and each book.
-//! [`logic::allocator`] proposes, the master decides; [`logic::registry`] is what survives.
+//! [`logic::allocator`] proposes, the master decides; [`logic::registry`] is what survives. [`view`] serves every read.
+//! The actors do: `actors/master.rs` performs, `actors/allocator.rs` and `actors/registrar.rs` work beside it,
+//! `actors/view.rs` answers. [`start`] puts all four on a node.
 
+mod actors;
 pub mod config;
 pub mod logic;
+pub mod records;
+mod start;
+pub mod view;
+
+pub use start::{End, MASTER, MasterConfig, Running, StartError, VIEW, local_store, start};

@@ -426,4 +426,4 @@ impl Master {
 type TaskKey = (FrameworkId, TaskId);
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -1,48 +1,37 @@
-//! A simulated disk: writes are done in order and some time after they were asked for. A crash in between loses them, or
-//! keeps some of them without anybody having been told: the writer cannot know.
+//! Writes on a simulated disk: done in order, some time after they were asked for. A crash in between loses them, or keeps
+//! some of them without anybody having been told: the writer cannot know.
 
 use std::collections::VecDeque;
 
 use crate::chance::Chance;
 
-/// What is written, and what is about to be. `T` is what the writes make; `W` is one write.
+/// Writes that were asked for and are not done.
 #[derive(Clone, Debug)]
-pub struct Disk<T, W> {
-    written: T,
-    pending: VecDeque<W>,
-    apply: fn(&mut T, &W),
+pub struct Pending<W>(VecDeque<W>);
+
+impl<W> Default for Pending<W> {
+    fn default() -> Self {
+        Self(VecDeque::new())
+    }
 }
 
-impl<T, W> Disk<T, W> {
-    /// A disk that holds this.
-    pub fn new(written: T, apply: fn(&mut T, &W)) -> Self {
-        Self { written, pending: VecDeque::new(), apply }
-    }
-
-    /// What a process that starts now finds.
-    pub fn written(&self) -> &T {
-        &self.written
-    }
-
+impl<W> Pending<W> {
     /// Asks for a write.
     pub fn write(&mut self, write: W) {
-        self.pending.push_back(write);
+        self.0.push_back(write);
     }
 
     /// The oldest write that was asked for is done.
     pub fn done(&mut self) -> Option<W> {
-        let write = self.pending.pop_front()?;
-        (self.apply)(&mut self.written, &write);
-        Some(write)
+        self.0.pop_front()
     }
 
-    /// The writer has crashed: of the writes that were not done yet, some of the first were done all the same.
-    pub fn crash(&mut self, chance: &mut Chance) {
-        let survive = chance.index(self.pending.len() + 1);
-        for _ in 0..survive {
-            self.done();
-        }
-        self.pending.clear();
+    /// The writer has crashed. Returns those of the first writes that were done all the same.
+    pub fn crash(&mut self, chance: &mut Chance) -> Vec<W> {
+        let survive = chance.index(self.0.len() + 1);
+        let done = self.0.drain(..survive).collect();
+        self.0.clear();
+        done
     }
 }
 
@@ -54,13 +43,12 @@ mod tests {
     fn a_crash_keeps_a_prefix_of_what_was_not_done() {
         let mut kept = [false; 4];
         for seed in 0..100 {
-            let mut disk = Disk::new(Vec::new(), |all: &mut Vec<u32>, one| all.push(*one));
+            let mut disk = Pending::default();
             (0..4).for_each(|n| disk.write(n));
             assert_eq!(disk.done(), Some(0));
-            disk.crash(&mut Chance::new(seed));
-            let written = disk.written().clone();
-            assert!([0, 1, 2, 3].starts_with(&written) && !written.is_empty());
-            kept[written.len() - 1] = true;
+            let done = disk.crash(&mut Chance::new(seed));
+            assert!([1, 2, 3].starts_with(&done));
+            kept[done.len()] = true;
             assert_eq!(disk.done(), None);
         }
         assert_eq!(kept, [true; 4]);

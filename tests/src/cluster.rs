@@ -15,10 +15,14 @@ use tempfile::TempDir;
 /// More than anything here takes, even on a busy machine; a story that waits so long has failed.
 pub const DEADLINE: Duration = Duration::from_secs(60);
 
-/// The `airside` binary, built once by whoever asks first, with the profile of the test that asks.
+/// The `airside` binary: the one that `STORIES_PROGRAM` names, as `cargo xtask test` does which has built everything;
+/// else built once by whoever asks first, with the profile of the test that asks.
 pub fn airside() -> &'static Path {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
     BINARY.get_or_init(|| {
+        if let Some(program) = std::env::var_os("STORIES_PROGRAM") {
+            return PathBuf::from(program);
+        }
         let test = std::env::current_exe().expect("a test knows its own file");
         let profile = test.ancestors().nth(2).expect("tests live in <profile>/deps");
         let mut build = Command::new(option_env!("CARGO").unwrap_or("cargo"));

@@ -62,6 +62,10 @@ impl Built {
             let title = format!("{} {}", binary.package, binary.target);
             let mut command = Command::new(&binary.executable);
             command.current_dir(&binary.folder).env("CARGO_MANIFEST_DIR", &binary.folder);
+            if let Some(airside) = self.program("airside") {
+                // Or stories would build it once more.
+                command.env("STORIES_PROGRAM", &airside.executable);
+            }
             let started = Instant::now();
             let (output, ended) = run_within(&mut command, BINARY_TIME_MAX)?;
             let report = Report::read(&binary.package, &output);
@@ -76,10 +80,14 @@ impl Built {
         Failure::unless_empty(complaints)
     }
 
+    fn program(&self, name: &str) -> Option<&Binary> {
+        let target = format!("bin {name}");
+        self.programs.iter().find(|program| program.target == target)
+    }
+
     /// Runs one of the programs.
     pub(crate) fn run_program(&self, name: &str, arguments: &[&str]) -> Result<(), Failure> {
-        let target = format!("bin {name}");
-        let Some(program) = self.programs.iter().find(|program| program.target == target) else {
+        let Some(program) = self.program(name) else {
             return Err(Failure::Found(vec![format!("no program {name} was built")]));
         };
         let mut command = Command::new(&program.executable);

@@ -49,6 +49,8 @@ type Watcher = Box<dyn FnMut(&Happening) + Send>;
 /// A job, and how it stands.
 struct Entry {
     job: Job,
+    /// Its place among the needs of the batch.
+    need: usize,
     verdict: Verdict,
     attempts: Vec<Attempt>,
     /// When the try at work was launched, if this life did that.
@@ -59,8 +61,13 @@ struct Entry {
 pub struct Batch {
     entries: Vec<Entry>,
     by_name: BTreeMap<String, usize>,
+    /// What jobs need, each once: needs that are alike are one demand.
+    needs: Vec<Resources>,
     /// Those that wait for a try, by their place.
     waiting: VecDeque<usize>,
+    /// How many are being tried, and how many have no verdict.
+    trying: usize,
+    left: usize,
     limits: Limits,
     cancelled: bool,
     watcher: Watcher,
@@ -74,12 +81,23 @@ impl Batch {
         watcher: impl FnMut(&Happening) + Send + 'static,
     ) -> Result<Self, BadBatch> {
         job::check(&jobs)?;
-        let entry =
-            |job| Entry { job, verdict: Verdict::Waiting, attempts: Vec::new(), launched: None };
-        let entries: Vec<Entry> = jobs.into_iter().map(entry).collect();
+        let mut needs = BTreeMap::new();
+        let mut entries = Vec::with_capacity(jobs.len());
+        for job in jobs {
+            let next = needs.len();
+            let need = *needs.entry(job.task.resources.clone()).or_insert(next);
+            let (verdict, attempts) = (Verdict::Waiting, Vec::new());
+            entries.push(Entry { job, need, verdict, attempts, launched: None });
+        }
+        let mut by_place: Vec<(usize, Resources)> =
+            needs.into_iter().map(|(need, place)| (place, need)).collect();
+        by_place.sort();
         let names = entries.iter().enumerate().map(|(n, entry)| (entry.job.name.clone(), n));
         Ok(Self {
             by_name: names.collect(),
+            needs: by_place.into_iter().map(|(_, need)| need).collect(),
+            trying: 0,
+            left: entries.len(),
             waiting: (0..entries.len()).collect(),
             entries,
             limits,
@@ -98,27 +116,31 @@ impl Batch {
         Report { jobs: jobs.collect() }
     }
 
-    fn left(&self) -> usize {
-        self.entries.iter().filter(|entry| !entry.verdict.is_final()).count()
-    }
-
-    fn at_work(&self) -> usize {
-        self.entries.iter().filter(|entry| entry.verdict == Verdict::Trying).count()
+    /// The only place where verdicts change, so that the counts hold.
+    fn set(&mut self, place: usize, verdict: Verdict) {
+        let before = std::mem::replace(&mut self.entries[place].verdict, verdict);
+        self.trying += usize::from(verdict == Verdict::Trying);
+        self.trying -= usize::from(before == Verdict::Trying);
+        self.left += usize::from(!verdict.is_final());
+        self.left -= usize::from(!before.is_final());
     }
 
     fn tell(&mut self, happening: &Happening) {
         (self.watcher)(happening);
     }
 
-    /// Needs that are alike are one demand.
     fn state_demand(&self, calls: &mut Calls) {
-        let room = self.limits.at_once.saturating_sub(self.at_work());
-        let mut needs: BTreeMap<Resources, u32> = BTreeMap::new();
+        let room = self.limits.at_once.saturating_sub(self.trying);
+        let mut counts = vec![0; self.needs.len()];
         for place in self.waiting.iter().take(room) {
-            *needs.entry(self.entries[*place].job.task.resources.clone()).or_default() += 1;
+            counts[self.entries[*place].need] += 1;
         }
-        let demand =
-            needs.into_iter().map(|(each, count)| Demand { each, count, constraints: vec![] });
+        let needs = self.needs.iter().zip(counts).filter(|(_, count)| *count > 0);
+        let demand = needs.map(|(each, count)| Demand {
+            each: each.clone(),
+            count,
+            constraints: Vec::new(),
+        });
         calls.demand(demand.collect());
     }
 
@@ -133,9 +155,9 @@ impl Batch {
         if calls.launch(offer, spec).is_err() {
             return false;
         }
-        entry.verdict = Verdict::Trying;
         entry.launched = Some(calls.now().steady);
         entry.attempts.push(begun(task.clone(), Some(offer.agent.clone())));
+        self.set(place, Verdict::Trying);
         self.tell(&Happening::Launched { task, attempt, offer: Box::new(offer.clone()) });
         true
     }
@@ -149,12 +171,11 @@ impl Batch {
     }
 
     fn restore(&mut self, stored: &BTreeMap<String, Vec<u8>>) {
-        for entry in &mut self.entries {
-            let Some(bytes) = stored.get(&entry.job.name) else {
-                continue;
-            };
-            if let Ok((verdict, attempts)) = typed::decode(bytes) {
-                (entry.verdict, entry.attempts) = (verdict, attempts);
+        for place in 0..self.entries.len() {
+            let kept = stored.get(&self.entries[place].job.name);
+            if let Some((verdict, attempts)) = kept.and_then(|bytes| typed::decode(bytes).ok()) {
+                self.set(place, verdict);
+                self.entries[place].attempts = attempts;
             }
         }
         let waits = |(_, entry): &(usize, &Entry)| !entry.verdict.is_final();
@@ -171,8 +192,8 @@ impl Batch {
         };
         let entry = &mut self.entries[place];
         if entry.verdict == Verdict::Waiting && !entry.attempts.iter().any(|a| a.task == *task) {
-            entry.verdict = Verdict::Trying;
             entry.attempts.push(begun(task.clone(), Some(agent.clone())));
+            self.set(place, Verdict::Trying);
             self.waiting.retain(|waiting| *waiting != place);
         }
     }
@@ -202,7 +223,7 @@ impl Batch {
 
     fn decide(&mut self, calls: &mut Calls, place: usize, status: &TaskStatus) {
         let verdict = self.judge(&self.entries[place], status);
-        self.entries[place].verdict = verdict;
+        self.set(place, verdict);
         self.entries[place].launched = None;
         if verdict == Verdict::Waiting {
             self.waiting.push_back(place);
@@ -210,13 +231,13 @@ impl Batch {
         self.store(calls, &self.entries[place]);
         if verdict.is_final() {
             let job = self.entries[place].job.name.clone();
-            self.tell(&Happening::Decided { job, verdict, left: self.left() });
+            self.tell(&Happening::Decided { job, verdict, left: self.left });
         }
     }
 
     fn go_on(&mut self, calls: &mut Calls) {
         self.state_demand(calls);
-        if self.left() == 0 {
+        if self.left == 0 {
             calls.tear_down();
         }
     }
@@ -246,7 +267,7 @@ impl Scheduler for Batch {
         for offer in &offers {
             // One pass: what this offer does not hold now, the next may.
             for _ in 0..self.waiting.len() {
-                if self.at_work() >= self.limits.at_once {
+                if self.trying >= self.limits.at_once {
                     break;
                 }
                 let Some(place) = self.waiting.pop_front() else {
@@ -277,6 +298,10 @@ impl Scheduler for Batch {
             return;
         };
         if attempt.state.is_end() {
+            if !status.state.is_end() {
+                // It was given up and turned up again; its successor may be at work.
+                calls.kill(&status.task);
+            }
             return;
         }
         note(attempt, status, launched.map(|launched| now.since(launched)));
@@ -292,11 +317,11 @@ impl Scheduler for Batch {
         }
         self.cancelled = true;
         self.waiting.clear();
-        for entry in &mut self.entries {
-            match entry.verdict {
-                Verdict::Waiting => entry.verdict = Verdict::Cancelled,
+        for place in 0..self.entries.len() {
+            match self.entries[place].verdict {
+                Verdict::Waiting => self.set(place, Verdict::Cancelled),
                 Verdict::Trying => {
-                    if let Some(attempt) = entry.attempts.last() {
+                    if let Some(attempt) = self.entries[place].attempts.last() {
                         calls.kill(&attempt.task);
                     }
                 }

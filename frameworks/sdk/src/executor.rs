@@ -23,6 +23,8 @@ use logic::{Ending, ExecutorDriver, Report, Word};
 
 /// Reports of other threads that wait for the actor; more make those threads wait.
 const REPORTS: usize = 64;
+/// The most bytes of the name under which an executor's actor is found.
+const NAME_BYTES: usize = 128;
 
 /// What the author of an executor writes. Methods are called one after the other and must return soon: work belongs in
 /// a process or thread of the task's, which speaks through a [`Reporter`].
@@ -135,6 +137,8 @@ pub async fn run_executor_as<E: Executor + Send + Unpin + 'static>(
     executor: E,
 ) -> Result<Ending, ExecutorError> {
     let agent: Name = format!("agent@{}", config.agent).parse().map_err(ExecutorError::Agent)?;
+    let mut name = format!("executor/{}", config.identity.executor);
+    name.truncate(name.floor_char_boundary(NAME_BYTES));
     let driver = ExecutorDriver::new(config.identity, random().map_err(ExecutorError::Random)?);
     let node = NodeConfig {
         secret: config.secret,
@@ -151,7 +155,7 @@ pub async fn run_executor_as<E: Executor + Send + Unpin + 'static>(
     };
     let (ends, ended) = oneshot::channel();
     let accepts = Accepts::new().tells::<AgentToExecutor>().links();
-    node.spawn(Spawn { accepts, ..Spawn::default() }, move |_| {
+    node.spawn(Spawn::named(&name).accepts(accepts), move |_| {
         ExecutorActor::new(driver, executor, calls, agent, waiting, ends)
     })
     .map_err(ExecutorError::Actor)?;

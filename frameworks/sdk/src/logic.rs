@@ -204,6 +204,16 @@ pub enum Bug {
     FilterDuplicatesOff,
 }
 
+impl Bug {
+    /// All of them.
+    pub const ALL: [Self; 4] = [
+        Self::AcknowledgesBeforeHandling,
+        Self::RelaunchesUnacknowledged,
+        Self::IgnoresDeltaGap,
+        Self::FilterDuplicatesOff,
+    ];
+}
+
 /// An offer that was not answered yet.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct OpenOffer {

@@ -21,6 +21,9 @@ use crate::state::StateError;
 /// How long a framework's tasks outlive the loss of its scheduler, if its author says nothing.
 pub const FAILOVER_TIMEOUT: Duration = Duration::from_secs(7 * 24 * 3600);
 
+/// The most bytes of the name under which a scheduler's actor is found.
+const NAME_BYTES: usize = 128;
+
 /// Why a scheduler could not run.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
@@ -141,6 +144,8 @@ pub async fn start_scheduler<S: Scheduler + Send + Unpin + 'static>(
 ) -> Result<Running<S>, RunError> {
     let master = master_name(master)?;
     let kept = Keeper::open(options.state_dir.as_deref()).map_err(RunError::State)?;
+    let mut name = format!("scheduler/{}", info.name);
+    name.truncate(name.floor_char_boundary(NAME_BYTES));
     let nonce = random().map_err(RunError::Random)?;
     let driver = Driver::new(info, kept.1.framework.clone(), nonce, options.settings);
     let framework = Framework::new(driver, scheduler);
@@ -158,7 +163,7 @@ pub async fn start_scheduler<S: Scheduler + Send + Unpin + 'static>(
     };
     let (ends, ended) = oneshot::channel();
     let accepts = Accepts::new().tells::<MasterToFramework>().links();
-    let spawn = Spawn { accepts, ..Spawn::default() };
+    let spawn = Spawn::named(&name).accepts(accepts);
     let handle = node
         .spawn(spawn, move |_| FrameworkActor::new(framework, master, kept, ends))
         .map_err(RunError::Actor)?;

@@ -1,6 +1,5 @@
 //! The reader of a connection: decodes from its buffer and delivers. It never waits for an actor.
 
-use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -9,7 +8,9 @@ use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt};
 
 use super::{Conn, Credit, Window};
+use crate::cell::Entry;
 use crate::flow;
+use crate::hash::IdMap;
 use crate::message::Lane;
 use crate::node::Node;
 use crate::pid::Life;
@@ -31,9 +32,12 @@ pub(crate) enum ReadEnd {
     Protocol(#[from] WireError),
 }
 
-/// Windows of credit of the pairs that send over a connection.
+/// Windows of credit of the pairs that send over a connection. The last pair is at hand: messages come in runs.
 #[derive(Default)]
-pub(crate) struct Windows(HashMap<(Life, u64, usize), Arc<Window>>);
+pub(crate) struct Windows {
+    all: IdMap<(Life, u64, usize), Arc<Window>>,
+    last: Option<(Arc<Window>, Option<Arc<Entry>>)>,
+}
 
 impl Windows {
     /// The claim of one message.
@@ -44,15 +48,33 @@ impl Windows {
         receiver: Life,
         lane: Lane,
     ) -> Credit {
-        if self.0.len() > MANY_WINDOWS {
-            self.0.retain(|_, window| Arc::strong_count(window) > 1);
+        if let Some((last, _)) = &self.last
+            && (last.sender, last.receiver, last.lane) == (sender, receiver, lane)
+        {
+            return Credit(Arc::clone(last));
         }
-        let window = self.0.entry((sender, receiver.actor, lane.index())).or_insert_with(|| {
+        if self.all.len() > MANY_WINDOWS {
+            self.all.retain(|_, window| Arc::strong_count(window) > 1);
+        }
+        let window = self.all.entry((sender, receiver.actor, lane.index())).or_insert_with(|| {
             let batch = u64::from(conn.window() / 4).max(1);
             let conn = Arc::clone(conn);
             Arc::new(Window { conn, sender, receiver, lane, batch, handled: AtomicU64::new(0) })
         });
+        self.last = Some((Arc::clone(window), None));
         Credit(Arc::clone(window))
+    }
+
+    /// The receiver of the message that was claimed last.
+    pub(crate) fn receiver(
+        &mut self,
+        find: impl FnOnce() -> Option<Arc<Entry>>,
+    ) -> Option<&Arc<Entry>> {
+        let (_, entry) = self.last.as_mut()?;
+        if entry.as_ref().is_none_or(|entry| entry.meta.stopped.load(Relaxed)) {
+            *entry = find();
+        }
+        entry.as_ref()
     }
 }
 

@@ -75,7 +75,7 @@ fn tell_frame() -> Vec<u8> {
         Header { kind: Kind::Tell, relayed: false, to: life(2), name: "", head, tag: name, ask: 0 };
     let mut out = Vec::new();
     let mut writer = FrameWriter::new(&mut out, Lane::Normal, 1000);
-    writer.put(&header.bytes(500)).and_then(|()| writer.payload(&7_u64)).unwrap();
+    writer.put(&header.bytes(|| 500)).and_then(|()| writer.payload(&7_u64)).unwrap();
     writer.finish();
     out
 }

@@ -12,7 +12,7 @@ use crate::control::{Control, DropReason, Failure};
 use crate::error::{AskError, TellError};
 use crate::flow;
 use crate::message::{DownReason, Lane, Principal};
-use crate::pid::{Life, Pid};
+use crate::pid::Life;
 use crate::recorder::{Record, What};
 use crate::reply::Remote;
 use crate::wire::{self, Header, Kind, WireError};
@@ -26,7 +26,7 @@ impl Node {
         message: &[u8],
         windows: &mut Windows,
     ) -> Result<(), WireError> {
-        let (header, payload) = match Header::read(message, flow::now_ms()) {
+        let (header, payload) = match Header::read(message, flow::now_ms) {
             Ok(read) => read,
             Err(WireError::UnknownKind(_)) => {
                 if lane != Lane::Control {
@@ -75,12 +75,14 @@ impl Node {
         // Claimed first: a message that is dropped gives its credit back too.
         let credit =
             windowed.then(|| windows.claim(conn, sender_or_node(conn, sender), header.to, lane));
-        let entry = if header.name.is_empty() {
-            windowed.then(|| self.actor(header.to.actor)).flatten()
-        } else {
-            self.named(header.name)
+        let named = if header.name.is_empty() { None } else { self.named(header.name) };
+        let entry = match &named {
+            Some(entry) => entry,
+            None if windowed => {
+                windows.receiver(|| self.actor(header.to.actor)).ok_or(DropReason::Stale)?
+            }
+            None => return Err(DropReason::Stale),
         };
-        let entry = entry.ok_or(DropReason::Stale)?;
         let asked = entry.meta.pid.life;
         let reply = (header.kind == Kind::Ask).then(|| Remote {
             node: self.clone(),
@@ -89,18 +91,14 @@ impl Node {
             asked,
             ask: header.ask,
         });
-        let from = if sender.is_nobody() { None } else { Some(self.pid_of(conn, sender)) };
         let principal = conn.peer.get().map_or(Principal::Anonymous, |peer| peer.principal);
+        let whole = sender_or_node(conn, sender);
+        let way = self.way_behind(conn, whole);
+        let from = if sender.is_nobody() { None } else { Some(sender.via(way)) };
         let arrival = Arrival { payload, from, principal, head: header.head, credit, reply };
-        let sender = sender_or_node(conn, sender);
-        let way = self.way_behind(conn, sender);
-        wire::with_way(sender.node, way, || entry.arrive(header.tag, arrival))?;
+        wire::with_way(whole.node, way, || entry.arrive(header.tag, arrival))?;
         self.0.counters.enqueued_from_wire();
         Ok(())
-    }
-
-    fn pid_of(&self, conn: &Conn, life: Life) -> Pid {
-        life.via(self.way_behind(conn, life))
     }
 
     /// How a third node reaches an actor from which this connection brings something.

@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::conn::Conn;
+use crate::hash::IdMap;
 use crate::pid::Life;
 
 /// What the table says about the way to a node.
@@ -18,9 +19,9 @@ pub(super) enum Way {
 
 #[derive(Default)]
 pub(super) struct Peers {
-    by_number: HashMap<u64, Arc<Conn>>,
+    by_number: IdMap<u64, Arc<Conn>>,
     /// Connections to a node, the oldest first: that one is used.
-    by_node: HashMap<u64, Vec<u64>>,
+    by_node: IdMap<u64, Vec<u64>>,
     by_dialled: HashMap<String, u64>,
     /// For a connection: those to whose nodes it had messages relayed, and who will be told of its end.
     relays: HashMap<u64, HashSet<u64>>,

@@ -1,5 +1,6 @@
 //! Sending from this node: to its own actors without bytes, to others over a connection.
 
+use std::cell::RefCell;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -20,6 +21,11 @@ use crate::pid::{Address, Life, Name, Pid};
 use crate::recorder::{Record, What};
 use crate::reply::Reply;
 use crate::wire::{self, Kind};
+
+thread_local! {
+    /// The last way that this thread took: from which node, to which node and life, over which connection.
+    static ROUTE: RefCell<Option<((u64, u64, u64), Arc<Conn>)>> = const { RefCell::new(None) };
+}
 
 /// What became of an ask.
 pub(super) enum Outcome<'a> {
@@ -76,8 +82,21 @@ impl Node {
 
     /// The connection that leads to a pid: one that stands, or the one it names.
     pub(super) fn route(&self, pid: &Pid) -> Result<Arc<Conn>, TellError> {
+        let way = (self.0.life.node, pid.life.node, pid.life.incarnation);
+        let known = ROUTE.with_borrow(|route| {
+            route
+                .as_ref()
+                .filter(|(last, conn)| *last == way && !conn.is_closed())
+                .map(|(_, conn)| Arc::clone(conn))
+        });
+        if let Some(conn) = known {
+            return Ok(conn);
+        }
         match lock(&self.0.peers).way_to(pid.life) {
-            Way::Here(conn) => return Ok(conn),
+            Way::Here(conn) => {
+                ROUTE.set(Some((way, Arc::clone(&conn))));
+                return Ok(conn);
+            }
             Way::OtherLife => {
                 return Err(TellError::Unreachable("that life of its node has ended".to_owned()));
             }

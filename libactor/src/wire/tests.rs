@@ -167,7 +167,7 @@ fn fuzz_frames_truncated_flipped_and_random() {
         let (messages, _, held) = read_all(&bytes);
         assert!(held <= 2 * 3 * LIMIT, "seed {seed}: {held} bytes held");
         for (_, message) in messages {
-            if let Ok((header, payload)) = Header::read(&message, 5) {
+            if let Ok((header, payload)) = Header::read(&message, || 5) {
                 assert!(
                     header.name.len() + payload.len() + MESSAGE_HEADER == message.len(),
                     "seed {seed}"
@@ -214,10 +214,10 @@ fn a_header_is_read_as_written() {
     let head = Head { trace: 3, span: 4, ..Head::default() };
     let header =
         Header { kind: Kind::Ask, relayed: true, to, name: "master", head, tag: tag("x"), ask: 6 };
-    let message = [&header.bytes(1)[..], b"master", b"payload"].concat();
-    assert_eq!(Header::read(&message, 1), Ok((header, &b"payload"[..])));
+    let message = [&header.bytes(|| 1)[..], b"master", b"payload"].concat();
+    assert_eq!(Header::read(&message, || 1), Ok((header, &b"payload"[..])));
     for short in 0..MESSAGE_HEADER + 6 {
-        assert_eq!(Header::read(&message[..short], 1), Err(WireError::ShortMessage(short)));
+        assert_eq!(Header::read(&message[..short], || 1), Err(WireError::ShortMessage(short)));
     }
-    assert_eq!(Header::read(&[9; 200], 1), Err(WireError::UnknownKind(9)));
+    assert_eq!(Header::read(&[9; 200], || 1), Err(WireError::UnknownKind(9)));
 }

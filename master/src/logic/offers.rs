@@ -202,6 +202,16 @@ impl Master {
         }
     }
 
+    /// Offers whose lease has ended, and who holds them.
+    pub fn overdue(&self, now: Instant) -> Vec<(OfferId, FrameworkId)> {
+        let due = self.offers.leases.iter().take_while(|(end, _)| *end <= now);
+        due.filter_map(|(_, number)| {
+            let offer = self.offers.open.get(number)?;
+            Some((self.offer_id(*number), offer.framework.clone()))
+        })
+        .collect()
+    }
+
     /// What its framework did not answer in time is offered to others.
     pub(super) fn on_leases(&mut self, turn: &mut Turn) {
         let now = turn.now.steady;

@@ -413,19 +413,20 @@ impl Master {
                 );
             }
         }
-        let has_tasks = self.has_tasks(agent, framework, executor);
         let key = (framework.clone(), executor.clone());
         let booked =
             self.agents.get_mut(agent).and_then(|agent| agent.book.executors.get_mut(&key));
+        // Of the executor of a command task its framework hears as news of the task.
         if let Some(booked) = booked {
             booked.ended = true;
-            if !has_tasks {
+            if !self.has_tasks(agent, framework, executor) {
                 self.unbook_executor(turn, agent, framework, executor);
             }
-        }
-        if let Some(pid) = self.scheduler(framework) {
-            let (agent, executor) = (agent.clone(), executor.clone());
-            turn.tell_framework(pid, MasterToFramework::ExecutorEnded { agent, executor, exit });
+            if let Some(pid) = self.scheduler(framework) {
+                let (agent, executor) = (agent.clone(), executor.clone());
+                let ended = MasterToFramework::ExecutorEnded { agent, executor, exit };
+                turn.tell_framework(pid, ended);
+            }
         }
         self.forget_removed(framework);
     }

@@ -6,5 +6,5 @@ mod frameworks;
 mod lines;
 mod offers;
 mod recovery;
-mod scenario;
+pub(crate) mod scenario;
 mod tasks;

@@ -260,3 +260,31 @@ fn a_batch_that_is_started_again_goes_on_where_it_was() {
     t.did(["Teardown"]);
     assert_eq!(t.verdicts(), [Verdict::Succeeded; 3]);
 }
+
+#[test]
+fn two_thousand_jobs_are_no_burden() {
+    let names: Vec<String> = (0..2000).map(|n| format!("j{n}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let mut t = Scenario::new(&names, Limits::default());
+    while t.framework.scheduler().left > 0 {
+        t.lines.clear();
+        t.offer("S1", 200.0);
+        for task in t.lines[0].clone().trim_start_matches("launch ").split(',') {
+            t.updated(task, TaskState::Finished, None);
+        }
+    }
+    assert!(t.framework.scheduler().report().all_succeeded());
+}
+
+#[test]
+fn a_try_that_was_given_up_and_turns_up_again_is_killed() {
+    let mut t = Scenario::new(&["a"], Limits::default());
+    t.offer("S1", 1.0);
+    t.updated("a.1", TaskState::Lost, None);
+    t.offer("S1", 1.0);
+    t.lines.clear();
+    t.updated("a.1", TaskState::Running, None);
+    t.did(["kill a.1"]);
+    t.updated("a.1", TaskState::Killed, None);
+    assert_eq!(t.verdicts(), [Verdict::Trying]);
+}

@@ -348,7 +348,9 @@ impl Scheduler for WordCount {
         match status.state {
             TaskState::Finished => self.finish(calls, place, status),
             TaskState::Error => self.give_up(place, status.message.clone()),
-            TaskState::Failed if status.reason.is_none() => {
+            TaskState::Failed
+                if matches!(status.reason, None | Some(Reason::ContainerLaunchFailed)) =>
+            {
                 self.entries[place].faults += 1;
                 self.again(place, status.message.clone());
             }

@@ -1,7 +1,7 @@
 //! Offers: what the scheduler uses is accepted, what it holds is watched, all else returns at once.
 
 use protocol::framework::{FrameworkToMaster, Operation};
-use protocol::ids::OfferId;
+use protocol::ids::{OfferId, TaskId};
 use protocol::offer::Offer;
 use protocol::resources::Resources;
 use protocol::task::{Run, TaskSpec};
@@ -81,6 +81,18 @@ impl Driver {
         open.launches.push(task);
         self.book.insert(id, BookedTask::new(agent, Some(turn.now.steady)));
         Ok(())
+    }
+
+    /// A launch that the master was not told of yet is undone; whether there was one.
+    pub(super) fn take_back_launch(&mut self, task: &TaskId) -> bool {
+        for open in self.offers.values_mut() {
+            if let Some(at) = open.launches.iter().position(|spec| spec.task == *task) {
+                // What it would have used returns with the rest of the offer.
+                open.launches.remove(at);
+                return true;
+            }
+        }
+        false
     }
 
     /// What is left of an open offer.

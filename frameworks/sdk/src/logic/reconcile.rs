@@ -22,7 +22,7 @@ impl Driver {
         for task in missing {
             if self.has(Bug::RelaunchesUnacknowledged) {
                 if let Some(entry) = self.book.remove(&task) {
-                    self.drop_task(turn, &task, &entry);
+                    self.drop_task(turn, &task, &entry, "its launch was lost on the way");
                 }
             } else if let Some(entry) = self.book.get_mut(&task) {
                 entry.doubt = true;

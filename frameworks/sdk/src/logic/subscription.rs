@@ -145,6 +145,9 @@ impl Driver {
             (Phase::Subscribing { .. }, MasterToFramework::Refused { reason }) => {
                 self.on_refused(turn, reason);
             }
+            (Phase::Subscribing { .. }, MasterToFramework::FailedOver) => {
+                self.end(turn, Outcome::FailedOver);
+            }
             (Phase::Remembering { master, kept, .. }, message) if *master == from => {
                 if kept.len() < KEPT_MOST {
                     kept.push(message);
@@ -267,7 +270,10 @@ impl Driver {
             // The first word of the end was lost: the id is not valid any more, as was wanted.
             return self.on_torn_down(turn);
         }
-        self.end(turn, Outcome::Refused(reason));
+        let kept = self.framework.as_ref().map(|id| {
+            format!("; its id {id} was kept by an earlier life: to start as a new framework, give another --state-dir")
+        });
+        self.end(turn, Outcome::Refused(reason + &kept.unwrap_or_default()));
     }
 
     fn on_torn_down(&mut self, turn: &mut Turn) {

@@ -68,6 +68,11 @@ impl Driver {
     }
 
     pub(super) fn on_updated(&mut self, turn: &mut Turn, status: TaskStatus) {
+        if let Some(viewed) = self.view.tasks.get_mut(&status.task)
+            && viewed.state.can_become(status.state)
+        {
+            viewed.state = status.state;
+        }
         match status.update {
             Some(update) => self.on_news(turn, status, update),
             None => self.on_statement(turn, status),
@@ -118,7 +123,10 @@ impl Driver {
             status.state = TaskState::Dropped;
         }
         let (old, new) = (task.state, status.state);
-        (task.doubt, task.unconfirmed) = (false, None);
+        // An agent that is out of reach may have it, or may not: only its return or removal settles that.
+        let may_have = new == TaskState::Unreachable;
+        task.doubt = may_have && status.reason == Some(Reason::TaskUnknown);
+        task.unconfirmed = None;
         let repeat = old == new && answer;
         if !repeat && old.can_become(new) {
             task.state = new;
@@ -161,6 +169,11 @@ impl Driver {
     }
 
     pub(crate) fn kill(&mut self, turn: &mut Turn, task: &TaskId) {
+        if self.take_back_launch(task)
+            && let Some(entry) = self.book.remove(task)
+        {
+            return self.drop_task(turn, task, &entry, "it was killed before it was launched");
+        }
         if let Some(task) = self.book.get_mut(task) {
             task.killing = true;
         }
@@ -173,7 +186,13 @@ impl Driver {
     }
 
     /// No master has it, none will ask again: the scheduler may launch it anew.
-    pub(super) fn drop_task(&mut self, turn: &mut Turn, task: &TaskId, entry: &BookedTask) {
+    pub(super) fn drop_task(
+        &mut self,
+        turn: &mut Turn,
+        task: &TaskId,
+        entry: &BookedTask,
+        why: &str,
+    ) {
         let Some(framework) = self.framework.clone() else {
             return;
         };
@@ -185,7 +204,7 @@ impl Driver {
             state: TaskState::Dropped,
             source: Source::Master,
             reason: Some(Reason::MasterDisconnected),
-            message: "its launch was lost on the way".to_owned(),
+            message: why.to_owned(),
             exit: None,
             isolation: None,
             process: None,

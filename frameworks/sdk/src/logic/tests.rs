@@ -179,6 +179,27 @@ fn a_launch_lost_with_its_master_is_asked_about_and_then_dropped() {
 }
 
 #[test]
+fn a_launch_that_an_agent_out_of_reach_may_have_stays_in_doubt() {
+    let mut t = Scenario::with_master();
+    t.framework_wants(&["a"]);
+    t.offer(1, "o1", 2.0);
+    t.down(1);
+    t.subscribed(2, 2, vec![]);
+    let mut answer = status("a", TaskState::Unreachable, 0);
+    answer.reason = Some(Reason::TaskUnknown);
+    t.lines.clear();
+    t.updated(2, answer.clone());
+    t.did(["updated a Unreachable"]);
+    t.timer_due("Doubts");
+    t.did(["to 2: Reconcile a", "Doubts in 2s"]);
+    t.updated(2, answer.clone());
+    t.did([]);
+    answer.state = TaskState::Unknown;
+    t.updated(2, answer);
+    t.did(["updated a Dropped"]);
+}
+
+#[test]
 fn a_launch_without_any_word_of_it_is_asked_about() {
     let mut t = Scenario::with_master();
     t.framework_wants(&["a"]);
@@ -250,6 +271,15 @@ fn a_kill_is_said_again_to_the_next_master() {
 }
 
 #[test]
+fn a_launch_that_is_killed_at_once_is_never_made() {
+    let mut t = Scenario::with_master();
+    t.framework_wants(&["a", "b"]);
+    t.input("kill b when launched");
+    t.offer(1, "o1", 4.0);
+    t.did(["offers o1", "to 1: Accept o1 launch a", "Doubts in 10s", "updated b Dropped"]);
+}
+
+#[test]
 fn demand_is_told_when_it_changes() {
     let mut t = Scenario::with_master();
     t.input("want 3");
@@ -305,6 +335,11 @@ fn the_ends_say_why() {
     t.failed_over(2);
     t.did([]);
     t.failed_over(1);
+    t.did(["end FailedOver", "ended FailedOver"]);
+    let mut t = Scenario::with_master();
+    t.down(1);
+    t.lines.clear();
+    t.failed_over(2); // the master has heard of a newer life
     t.did(["end FailedOver", "ended FailedOver"]);
     let mut t = Scenario::new(None);
     t.start();

@@ -43,7 +43,7 @@ impl ViewedTask {
 }
 
 impl Driver {
-    /// The view only mirrors: the scheduler is told by updates, never by deltas.
+    /// Tasks enter and leave by deltas, and change by updates; the scheduler is told by updates only.
     pub(super) fn on_change(&mut self, turn: &mut Turn, change: Change) {
         self.view.change = change.number;
         match change.what {

@@ -7,7 +7,7 @@ use libactor::{Pid, Principal};
 use protocol::agent::{AgentInfo, ExecutorReport, MasterToAgent};
 use protocol::framework::FrameworkInfo;
 use protocol::ids::AgentId;
-use protocol::task::{Reason, TaskReport, TaskState};
+use protocol::task::{Reason, Run, TaskReport, TaskState};
 use serde::{Deserialize, Serialize};
 
 use super::{Agent, Connection, Contest, Phase};
@@ -177,7 +177,7 @@ impl Master {
         for info in &back.frameworks {
             self.learn_framework(turn, info);
         }
-        self.learn_executors(turn, id, &back.executors);
+        self.learn_executors(turn, id, back);
         for report in &back.tasks {
             self.learn_task(turn, id, back.from, report);
         }
@@ -196,14 +196,20 @@ impl Master {
         }
     }
 
-    fn learn_executors(&mut self, turn: &mut Turn, id: &AgentId, reports: &[ExecutorReport]) {
-        for ExecutorReport { framework, spec, container: _ } in reports {
-            if validate::resources("an executor", &spec.resources).is_err() {
+    /// Those of command tasks are not booked: they hold nothing of their own.
+    fn learn_executors(&mut self, turn: &mut Turn, id: &AgentId, back: &Return) {
+        let of_commands =
+            back.tasks.iter().filter(|report| matches!(report.spec.run, Run::Command(_)));
+        let of_commands = of_commands.map(|report| (&report.framework, &report.executor));
+        let of_commands = of_commands.collect::<BTreeSet<_>>();
+        for ExecutorReport { framework, spec, container: _ } in &back.executors {
+            if of_commands.contains(&(framework, &spec.executor))
+                || validate::resources("an executor", &spec.resources).is_err()
+            {
                 continue;
             }
-            if let Some(role) =
-                self.frameworks.get(framework).and_then(|f| f.info.roles.first().cloned())
-            {
+            let known = self.frameworks.get(framework);
+            if let Some(role) = known.and_then(|f| f.info.roles.first().cloned()) {
                 self.book_executor(turn, id, framework, spec, &role);
             }
         }

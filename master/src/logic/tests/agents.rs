@@ -44,7 +44,7 @@ fn an_agent_of_nonsense_is_refused_in_words() {
 }
 
 #[test]
-fn an_agent_that_answers_is_kept_and_a_silent_one_is_given_up_after_five_pings() {
+fn lp_08_an_agent_that_answers_is_kept_and_a_silent_one_is_given_up_after_five_pings() {
     let mut t = Scenario::new();
     t.agent_joins(1);
     t.forget_lines();

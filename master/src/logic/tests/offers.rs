@@ -158,8 +158,8 @@ fn resources_that_are_negative_zero_or_out_of_order_are_refused() {
     let raw = |entries: &[(&'static str, i64)]| {
         let entries =
             entries.iter().map(|(name, amount)| (*name, Kind::Unreserved, Value::Scalar(*amount)));
-        let bytes = bincode::serialize(&Raw(entries.collect())).unwrap();
-        bincode::deserialize::<Resources>(&bytes).unwrap()
+        let bytes = libactor::wire::encode(&Raw(entries.collect()), 1 << 16).unwrap();
+        libactor::wire::decode::<Resources>(&bytes).unwrap()
     };
     assert_eq!(raw(&[("cpus", 1000)]), Resources::none().with_scalar("cpus", Milli(1000)));
     refused(|t| t.resources = raw(&[("cpus", -1000)]), "cpus:-1: an amount must be more than zero");

@@ -341,11 +341,11 @@ impl Scenario {
     }
 }
 
-pub(super) fn agent_id(n: u64) -> AgentId {
+pub(crate) fn agent_id(n: u64) -> AgentId {
     AgentId::new(format!("c-S{}", n - 1))
 }
 
-pub(super) fn agent_info(n: u64) -> AgentInfo {
+pub(crate) fn agent_info(n: u64) -> AgentInfo {
     AgentInfo {
         at: AgentAddress { hostname: format!("host{n}"), listens: format!("host{n}:5051") },
         resources: Resources::cpus_mem(4.0, 4096.0),
@@ -355,7 +355,7 @@ pub(super) fn agent_info(n: u64) -> AgentInfo {
     }
 }
 
-pub(super) fn framework_info(name: &str, capabilities: &[Capability]) -> FrameworkInfo {
+pub(crate) fn framework_info(name: &str, capabilities: &[Capability]) -> FrameworkInfo {
     FrameworkInfo {
         framework: FrameworkId::new(""),
         name: name.into(),
@@ -384,7 +384,7 @@ pub(super) fn task(id: &str, cpus: f64) -> TaskSpec {
     }
 }
 
-pub(super) fn status(
+pub(crate) fn status(
     agent: u64,
     task: &str,
     state: TaskState,
@@ -410,7 +410,7 @@ pub(super) fn status(
 }
 
 /// What agent `n` says of a command task of framework `c-0000`.
-pub(super) fn report(n: u64, id: &str, state: TaskState) -> TaskReport {
+pub(crate) fn report(n: u64, id: &str, state: TaskState) -> TaskReport {
     TaskReport {
         framework: FrameworkId::new("c-0000"),
         spec: task(id, 1.0),

@@ -28,6 +28,7 @@ pub(super) struct Notes {
     wants: Vec<String>,
     refusals: Vec<NotLaunched>,
     holds: bool,
+    kills: Option<TaskId>,
     stores: bool,
     stops: bool,
 }
@@ -65,6 +66,9 @@ impl Scheduler for Notes {
                     }
                 }
             }
+            if let Some(task) = self.kills.take() {
+                calls.kill(&task);
+            }
             if self.holds {
                 calls.hold(offer);
             }
@@ -92,6 +96,7 @@ impl Scheduler for Notes {
             ["want", count] => {
                 calls.want(&Resources::cpus_mem(1.0, 0.0), count.parse().unwrap());
             }
+            ["kill", task, "when", "launched"] => self.kills = Some(TaskId::new(task)),
             ["hold"] => self.holds = true,
             ["tear", "down"] => calls.tear_down(),
             other => panic!("{other:?}"),

@@ -1,0 +1,99 @@
+//! Versioned, fenced storage of records: what a store promises.
+
+use std::collections::BTreeMap;
+
+/// One change of a store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// The record of this key is this from now on.
+    Put {
+        /// Printable, with slashes between its parts.
+        key: String,
+        /// At most [`RECORD_BYTES_MAX`].
+        value: Vec<u8>,
+    },
+    /// There is no record of this key from now on.
+    Delete {
+        /// As in `Put`.
+        key: String,
+    },
+}
+
+/// The most bytes of one record.
+pub const RECORD_BYTES_MAX: usize = 256 << 10;
+
+/// Durable records by key. What was written is there after any crash, and only whole batches are.
+pub trait Store: Send {
+    /// All records. A record that is damaged is an error that names its key, never silence.
+    fn load(&mut self) -> Result<BTreeMap<String, Vec<u8>>, StoreError>;
+
+    /// Makes all changes or none, durably, if `epoch` is that of the newest reign.
+    fn write(&mut self, epoch: u64, changes: &[Change]) -> Result<(), StoreError>;
+}
+
+/// What can go wrong with a store.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Another process has it open.
+    #[error(
+        "the store {place} is in use by another process; each master needs a work directory of its own"
+    )]
+    InUse {
+        /// Where it is.
+        place: String,
+    },
+    /// It cannot be opened or made.
+    #[error("failed to open the store {place}")]
+    Open {
+        /// Where it is.
+        place: String,
+        /// Why.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// It cannot be read.
+    #[error("failed to read the store {place}")]
+    Read {
+        /// Where it is.
+        place: String,
+        /// Why.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// A batch could not be written; nothing of it counts.
+    #[error("failed to write {records} records to the store {place}")]
+    Write {
+        /// Where it is.
+        place: String,
+        /// How many.
+        records: usize,
+        /// Why.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// A later reign has begun.
+    #[error("a write of epoch {epoch} was refused by the store {place}: epoch {newest} has begun")]
+    Fenced {
+        /// Where it is.
+        place: String,
+        /// Of the write.
+        epoch: u64,
+        /// Of the newest reign.
+        newest: u64,
+    },
+    /// A record's checksum or length is wrong.
+    #[error("record {key} of the store {place} is damaged")]
+    Damaged {
+        /// Where it is.
+        place: String,
+        /// Its key.
+        key: String,
+        /// What is wrong.
+        source: crate::record::BadRecord,
+    },
+    /// A record is too large.
+    #[error("record {key} of {bytes} bytes is larger than {RECORD_BYTES_MAX}")]
+    TooLarge {
+        /// Its key.
+        key: String,
+        /// Its size.
+        bytes: usize,
+    },
+}

@@ -1,0 +1,6 @@
+//! What does what the logic decides: four actors, of which the master's alone talks to other processes.
+
+pub(crate) mod allocator;
+pub(crate) mod master;
+pub(crate) mod registrar;
+pub(crate) mod view;

@@ -1,0 +1,311 @@
+//! The master as an actor: turns messages into events and performs effects. It decides nothing; every decision is in
+//! [`crate::logic`].
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, SystemTime};
+
+use actix::{Actor, Handler};
+use libactor::{Asked, Context, Down, Handle, Message, Pid, Received, Reply, TellError};
+use protocol::agent::{AgentToMaster, MasterToAgent};
+use protocol::change::{Change, What};
+use protocol::framework::{FrameworkToMaster, MasterToFramework};
+use protocol::operator::{KillAnswer, KillTask};
+use protocol::time::{Instant, Now, WallTime};
+use serde::{Deserialize, Serialize};
+use tokio::sync::Notify;
+
+use super::allocator::{AllocatorActor, Book};
+use super::registrar::{Registrar, Write};
+use super::view::{Changes, ViewActor};
+use crate::logic::allocator::{BookEntry, Proposal};
+use crate::logic::registry::RegistryOperation;
+use crate::logic::{Effect, Event, Master, Timer};
+use crate::start::End;
+
+/// Between two tries of what a local actor had no room for.
+const ROOM_AGAIN: Duration = Duration::from_millis(2);
+
+/// Messages that may wait for the allocator or the view before more are put together into one.
+const WAITING_MAX: u64 = 1024;
+
+/// Of one process: steady time counts from its start.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Clock(std::time::Instant);
+
+impl Clock {
+    pub(crate) fn start() -> Self {
+        Self(std::time::Instant::now())
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "the shell reads the clock for the logic")]
+    pub(crate) fn now(self) -> Now {
+        let since_1970 =
+            SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let nanoseconds = |span: Duration| u64::try_from(span.as_nanos()).unwrap_or(u64::MAX);
+        Now {
+            steady: Instant(nanoseconds(self.0.elapsed())),
+            wall: WallTime(nanoseconds(since_1970)),
+        }
+    }
+}
+
+/// From the process that hosts the master: its helpers know it now.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Begin;
+
+impl Message for Begin {
+    const NAME: &'static str = "master.Begin";
+}
+
+/// From the allocator.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Proposed(pub(crate) Vec<Proposal>);
+
+impl Message for Proposed {
+    const NAME: &'static str = "master.Proposed";
+}
+
+/// From the registrar: this is written, or why it is not.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Written {
+    pub(crate) operations: Vec<RegistryOperation>,
+    pub(crate) error: Option<String>,
+}
+
+impl Message for Written {
+    const NAME: &'static str = "master.Written";
+}
+
+/// How the reign ended, once it has.
+#[derive(Debug, Default)]
+pub(crate) struct Ended {
+    pub(crate) end: OnceLock<End>,
+    pub(crate) notify: Notify,
+}
+
+pub(crate) struct MasterActor {
+    pub(crate) master: Master,
+    pub(crate) clock: Clock,
+    pub(crate) allocator: Handle<AllocatorActor>,
+    pub(crate) registrar: Handle<Registrar>,
+    pub(crate) view: Handle<ViewActor>,
+    pub(crate) ended: Arc<Ended>,
+    /// Questions of operators that wait for their answer.
+    pub(crate) asked: BTreeMap<u64, Reply<KillAnswer>>,
+    pub(crate) asked_so_far: u64,
+    /// What the allocator and the view have no room for now; nothing of it may be left out.
+    pub(crate) entries: Vec<BookEntry>,
+    pub(crate) changes: Vec<Change>,
+    pub(crate) waits_for_room: bool,
+}
+
+impl Actor for MasterActor {
+    type Context = Context<Self>;
+
+    fn stopped(&mut self, _: &mut Self::Context) {
+        let _ = self.ended.end.set(End::Stopped);
+        self.ended.notify.notify_waiters();
+    }
+}
+
+impl MasterActor {
+    fn advance(&mut self, event: Event, ctx: &mut Context<Self>) {
+        tracing::debug!(?event, "event");
+        let now = self.clock.now();
+        if let Event::TimerFired(Timer::Leases) = &event {
+            for (offer, framework) in self.master.overdue(now.steady) {
+                tracing::warn!(%offer, %framework, "an offer was not answered in time");
+            }
+        }
+        let step = self.master.step(now, event);
+        self.changes.extend(step.changes.into_iter().inspect(|change| log(&change.what)));
+        for effect in step.effects {
+            tracing::debug!(?effect, "effect");
+            self.perform(effect, ctx);
+        }
+        self.flush(ctx);
+    }
+
+    fn perform(&mut self, effect: Effect, ctx: &mut Context<Self>) {
+        match effect {
+            Effect::TellAgent { to, message } => self.tell_agent(to, message, ctx),
+            Effect::TellFramework { to, message } => self.tell_framework(to, message, ctx),
+            Effect::AnswerKill { asked, answer } => {
+                if let Some(reply) = self.asked.remove(&asked) {
+                    reply.send(answer);
+                }
+            }
+            Effect::Link(pid) => ctx.link(pid),
+            Effect::Unlink(pid) => ctx.unlink(pid),
+            Effect::Write(operation) => self.write(operation, ctx),
+            Effect::TellAllocator(entries) => self.entries.extend(entries),
+            Effect::StartTimer { timer, after } => {
+                ctx.after(after, move |actor, ctx| actor.advance(Event::TimerFired(timer), ctx));
+            }
+            Effect::StepDown { reason } => self.end(End::SteppedDown(reason), ctx),
+        }
+    }
+
+    /// A launch that was not sent is known not to run; of everything else a loss is repeated or noticed.
+    fn tell_agent(&mut self, to: Pid, message: MasterToAgent, ctx: &mut Context<Self>) {
+        let kept = matches!(message, MasterToAgent::Launch { .. }).then(|| message.clone());
+        if let Err(error) = ctx.tell(to, message) {
+            tracing::debug!(%to, %error, "could not tell an agent");
+            if let Some(message) = kept {
+                let effect = Effect::TellAgent { to, message };
+                self.undelivered(effect, ctx);
+            }
+        }
+    }
+
+    /// Offers that were not sent are taken back at once.
+    fn tell_framework(&mut self, to: Pid, message: MasterToFramework, ctx: &mut Context<Self>) {
+        let kept = matches!(message, MasterToFramework::Offers(_)).then(|| message.clone());
+        if let Err(error) = ctx.tell(to, message) {
+            tracing::debug!(%to, %error, "could not tell a scheduler");
+            if let Some(message) = kept {
+                let effect = Effect::TellFramework { to, message };
+                self.undelivered(effect, ctx);
+            }
+        }
+    }
+
+    /// Comes back when this step's effects are performed.
+    fn undelivered(&mut self, effect: Effect, ctx: &mut Context<Self>) {
+        let event = Event::Undelivered(Box::new(effect));
+        ctx.run(std::future::ready(()), |actor, (), ctx| actor.advance(event, ctx));
+    }
+
+    /// In order: while one waits for room, the next waits behind it. There are few, and each is answered.
+    fn write(&mut self, operation: RegistryOperation, ctx: &mut Context<Self>) {
+        if let Err(error) = self.registrar.tell(Write(operation)) {
+            self.end(End::CannotRemember(error.to_string()), ctx);
+        }
+    }
+
+    /// Hands on what changed, unless so much waits there that it is better put together.
+    fn flush(&mut self, ctx: &mut Context<Self>) {
+        if !self.entries.is_empty() && self.allocator.queued() < WAITING_MAX {
+            let entries = std::mem::take(&mut self.entries);
+            if let Err(error) = self.allocator.tell(Book(entries)) {
+                return self.end(End::HelperLost(format!("the allocator: {error}")), ctx);
+            }
+        }
+        if !self.changes.is_empty() && self.view.queued() < WAITING_MAX {
+            let changes = std::mem::take(&mut self.changes);
+            match self.view.tell(Changes(changes)) {
+                Ok(()) => (),
+                Err(TellError::Stopped) if self.ended.end.get().is_some() => (),
+                Err(error) => return self.end(End::HelperLost(format!("the view: {error}")), ctx),
+            }
+        }
+        let all_told = self.entries.is_empty() && self.changes.is_empty();
+        if !all_told && !self.waits_for_room {
+            self.waits_for_room = true;
+            ctx.after(ROOM_AGAIN, |actor, ctx| {
+                actor.waits_for_room = false;
+                actor.flush(ctx);
+            });
+        }
+    }
+
+    fn end(&mut self, end: End, ctx: &mut Context<Self>) {
+        if self.ended.end.get().is_none() {
+            tracing::error!("{end}");
+        }
+        let _ = self.ended.end.set(end);
+        self.ended.notify.notify_waiters();
+        ctx.stop();
+    }
+}
+
+/// Facts that an operator asks for later.
+fn log(what: &What) {
+    match what {
+        What::Agent { agent, info, state } => {
+            tracing::info!(%agent, hostname = %info.at.hostname, resources = %info.resources, ?state, "agent");
+        }
+        What::AgentState { agent, state } => tracing::info!(%agent, ?state, "agent"),
+        What::Framework { info, state } => {
+            tracing::info!(framework = %info.framework, name = %info.name, ?state, "framework");
+        }
+        What::FrameworkState { framework, state } => {
+            tracing::info!(%framework, ?state, "framework")
+        }
+        What::AgentBook { .. } | What::OfferMade(_) | What::OfferEnded(_) => (),
+        What::Task(_) | What::TaskStatus(_) | What::TaskForgotten { .. } => (),
+    }
+}
+
+impl Handler<Received<AgentToMaster>> for MasterActor {
+    type Result = ();
+
+    fn handle(&mut self, received: Received<AgentToMaster>, ctx: &mut Context<Self>) {
+        let Received { from, principal, message } = received;
+        if let Some(from) = from {
+            self.advance(Event::FromAgent { from, principal, message }, ctx);
+        }
+    }
+}
+
+impl Handler<Received<FrameworkToMaster>> for MasterActor {
+    type Result = ();
+
+    fn handle(&mut self, received: Received<FrameworkToMaster>, ctx: &mut Context<Self>) {
+        let Received { from, principal, message } = received;
+        if let Some(from) = from {
+            self.advance(Event::FromFramework { from, principal, message }, ctx);
+        }
+    }
+}
+
+impl Handler<Asked<KillTask>> for MasterActor {
+    type Result = ();
+
+    fn handle(&mut self, asked: Asked<KillTask>, ctx: &mut Context<Self>) {
+        let Asked { principal, question, reply, .. } = asked;
+        self.asked_so_far += 1;
+        let asked = self.asked_so_far;
+        self.asked.insert(asked, reply);
+        self.advance(Event::KillAsked { asked, principal, question }, ctx);
+    }
+}
+
+impl Handler<Down> for MasterActor {
+    type Result = ();
+
+    fn handle(&mut self, Down { pid, reason }: Down, ctx: &mut Context<Self>) {
+        self.advance(Event::Down { pid, reason }, ctx);
+    }
+}
+
+impl Handler<Received<Begin>> for MasterActor {
+    type Result = ();
+
+    fn handle(&mut self, _: Received<Begin>, ctx: &mut Context<Self>) {
+        self.advance(Event::Started, ctx);
+    }
+}
+
+impl Handler<Received<Proposed>> for MasterActor {
+    type Result = ();
+
+    fn handle(&mut self, received: Received<Proposed>, ctx: &mut Context<Self>) {
+        self.advance(Event::Proposed(received.message.0), ctx);
+    }
+}
+
+impl Handler<Received<Written>> for MasterActor {
+    type Result = ();
+
+    fn handle(&mut self, received: Received<Written>, ctx: &mut Context<Self>) {
+        let Written { operations, error } = received.message;
+        if let Some(error) = error {
+            return self.end(End::CannotRemember(error), ctx);
+        }
+        for operation in operations {
+            self.advance(Event::Written(operation), ctx);
+        }
+    }
+}

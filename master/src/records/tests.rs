@@ -1,0 +1,92 @@
+//! A registry comes back from its records as it was, and records from elsewhere are errors with their key.
+
+use super::*;
+use crate::logic::registry::REMOVED_FRAMEWORKS_MAX;
+
+fn info() -> AgentInfo {
+    AgentInfo {
+        at: AgentAddress { hostname: "h".into(), listens: "h:5051".into() },
+        resources: Resources::cpus_mem(1.5, 512.0)
+            .with_ranges("ports", Ranges::new([(1, 2), (7, 9)])),
+        attributes: vec![Attribute { name: "rack".into(), value: "r1".into() }],
+        version: "0.1.0".into(),
+        boot: "b".into(),
+    }
+}
+
+fn framework(n: usize) -> FrameworkInfo {
+    FrameworkInfo {
+        framework: FrameworkId::new(format!("c-{n:05}")),
+        name: "web".into(),
+        user: "nobody".into(),
+        roles: vec![Role::everybody(), "eng/web".parse().unwrap()],
+        failover_timeout: Duration::new(604_800, 5),
+        hostname: "here".into(),
+        capabilities: vec![Capability::PartitionAware, Capability::StatesDemand],
+        carried: Carried::from_bytes(vec![10, 0]),
+    }
+}
+
+fn enter(records: &mut BTreeMap<String, Vec<u8>>, changes: Vec<Change>) {
+    for change in changes {
+        match change {
+            Change::Put { key, value } => drop(records.insert(key, value)),
+            Change::Delete { key } => drop(records.remove(&key)),
+        }
+    }
+}
+
+#[test]
+fn after_every_operation_the_records_are_the_registry() {
+    let agent = |n: u64| AgentId::new(format!("c-S{n}"));
+    let admit = |n| RegistryOperation::AdmitAgent {
+        agent: agent(n),
+        number: n + 1,
+        nonce: n,
+        info: info(),
+    };
+    let admit_framework = |n: usize| RegistryOperation::AdmitFramework {
+        number: Some(7),
+        nonce: 3,
+        info: framework(n),
+    };
+    let mut operations = vec![
+        admit(0),
+        admit(1),
+        RegistryOperation::MarkUnreachable { agent: agent(0), at: WallTime(5) },
+        RegistryOperation::MarkUnreachable { agent: agent(1), at: WallTime(6) },
+        RegistryOperation::MarkReachable { agent: agent(0), info: info() },
+        admit(2),
+        RegistryOperation::RemoveAgent { agent: agent(2) },
+        admit_framework(1),
+    ];
+    for n in 0..REMOVED_FRAMEWORKS_MAX + 2 {
+        operations.push(RegistryOperation::RemoveFramework { framework: framework(n).framework });
+    }
+    operations.push(admit_framework(99_999));
+    let mut registry = Registry::new(ClusterId::new("c"), 4);
+    let mut records = BTreeMap::new();
+    let last = operations.len() - 1;
+    for (n, operation) in operations.iter().enumerate() {
+        enter(&mut records, apply(&mut registry, operation));
+        if n < 12 || n == last {
+            assert_eq!(read(ClusterId::new("c"), 4, &records).unwrap(), registry);
+        }
+    }
+    assert_eq!(registry.removed.len(), REMOVED_FRAMEWORKS_MAX);
+}
+
+#[test]
+fn records_that_are_not_understood_are_errors_with_their_key() {
+    let read_one = |key: &str, value: Vec<u8>| {
+        let records = BTreeMap::from([(key.to_owned(), value)]);
+        read(ClusterId::new("c"), 1, &records).unwrap_err().to_string()
+    };
+    assert!(read_one("agent/x", vec![255]).contains("agent/x"));
+    assert!(read_one("quota/x", vec![]).contains("quota/x"));
+    let later = FrameworkRecord { capabilities: vec![77], ..FrameworkRecord::default() };
+    assert!(read_one("framework/f", later.encode_to_vec()).contains("capability 77"));
+    let below = ResourceRecord { name: "cpus".into(), thousandths: Some(-1), ..Default::default() };
+    let agent = AgentRecord { resources: vec![below], ..AgentRecord::default() };
+    assert!(read_one("agent/x", agent.encode_to_vec()).contains("below zero"));
+}

@@ -1,0 +1,226 @@
+//! Putting a master on a node: it stands for election, reads its registry, and its four actors begin.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+
+use actix::Actor;
+use coordination::election::{Candidate, Elector};
+use coordination::local::LocalStore;
+use coordination::store::{Store, StoreError};
+use libactor::{Accepts, Context, Handle, Node, Pid, Spawn, SpawnError};
+use protocol::agent::AgentToMaster;
+use protocol::framework::FrameworkToMaster;
+use protocol::ids::{ClusterId, MasterId};
+use protocol::operator::{ClusterView, KillTask, Read};
+
+use crate::actors::allocator::AllocatorActor;
+use crate::actors::master::{Begin, Clock, Ended, MasterActor};
+use crate::actors::registrar::Registrar;
+use crate::actors::view::{ReadMetrics, ViewActor};
+use crate::config::{BadConfig, Config};
+use crate::logic::Master;
+use crate::logic::allocator::Allocator;
+use crate::records::{self, BadRegistry};
+use crate::view::View;
+
+/// The name of the master's actor on its node.
+pub const MASTER: &str = "master";
+
+/// The name of the actor that serves reads.
+pub const VIEW: &str = "view";
+
+/// The registry's file below a master's work directory.
+const REGISTRY_FILE: &str = "registry.redb";
+
+/// What waits for the master at most: the returns of thousands of agents.
+const MAILBOX: usize = 65_536;
+
+/// How a master is started.
+#[derive(Clone, Debug, Default)]
+pub struct MasterConfig {
+    /// How it decides.
+    pub logic: Config,
+}
+
+/// Why a master did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A setting cannot work.
+    #[error(transparent)]
+    Config(#[from] BadConfig),
+    /// Agents and schedulers must be able to find it.
+    #[error("a master's node must listen")]
+    NotListening,
+    /// Its folder cannot be made.
+    #[error("failed to make the work directory {path}")]
+    WorkDir {
+        /// The folder.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// Its registry cannot be had.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Its registry makes no sense.
+    #[error(transparent)]
+    Registry(#[from] BadRegistry),
+    /// The kernel gave no random bytes.
+    #[error("failed to draw random bytes: {0}")]
+    Random(getrandom::Error),
+    /// The node has no room, or has such an actor already.
+    #[error(transparent)]
+    Spawn(#[from] SpawnError),
+}
+
+/// How a master's reign ended.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum End {
+    /// Its process asked it to stop.
+    #[error("the master was stopped")]
+    Stopped,
+    /// Somebody has seen a later reign.
+    #[error("the master steps down: {0}")]
+    SteppedDown(String),
+    /// A master that cannot remember must not lead.
+    #[error("the master ends, since its registry cannot be written: {0}")]
+    CannotRemember(String),
+    /// One of its own helpers is gone or stuck.
+    #[error("the master ends, since it lost {0}")]
+    HelperLost(String),
+}
+
+/// A master that runs.
+#[derive(Clone, Debug)]
+pub struct Running {
+    master: Handle<MasterActor>,
+    allocator: Handle<AllocatorActor>,
+    registrar: Handle<Registrar>,
+    view: Handle<ViewActor>,
+    ended: Arc<Ended>,
+    cluster: ClusterView,
+}
+
+impl Running {
+    /// The master's actor.
+    pub fn pid(&self) -> Pid {
+        self.master.pid()
+    }
+
+    /// Which cluster it leads, in which reign.
+    pub fn cluster(&self) -> &ClusterView {
+        &self.cluster
+    }
+
+    /// Ends it. Wait for [`Running::ended`].
+    pub fn stop(&self) {
+        self.master.stop();
+    }
+
+    /// Waits until its reign is over, and says why it is.
+    pub async fn ended(&self) -> End {
+        loop {
+            let notified = self.ended.notify.notified();
+            if let Some(end) = self.ended.end.get() {
+                self.allocator.stop();
+                self.registrar.stop();
+                self.view.stop();
+                return end.clone();
+            }
+            notified.await;
+        }
+    }
+
+    /// What it counts, as Prometheus reads it.
+    pub async fn metrics(&self) -> String {
+        self.view.ask(ReadMetrics).await.map(|text| text.0).unwrap_or_default()
+    }
+}
+
+/// The embedded registry below a work directory, which is made if it is not there.
+pub fn local_store(work_dir: &Path) -> Result<LocalStore, StartError> {
+    std::fs::create_dir_all(work_dir)
+        .map_err(|source| StartError::WorkDir { path: work_dir.to_owned(), source })?;
+    let cluster = random_text(6)?;
+    Ok(LocalStore::open(&work_dir.join(REGISTRY_FILE), &cluster)?)
+}
+
+fn random_text(bytes: usize) -> Result<String, StartError> {
+    let mut random = vec![0; bytes];
+    getrandom::fill(&mut random).map_err(StartError::Random)?;
+    Ok(random.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+/// Starts a master on a node that listens, as soon as it is elected.
+pub fn start<S>(node: &Node, config: MasterConfig, mut store: S) -> Result<Running, StartError>
+where
+    S: Store + Elector<Error = StoreError> + 'static,
+{
+    let logic = config.logic.validate()?;
+    let address = node.advertised().ok_or(StartError::NotListening)?.to_string();
+    let reign = store.stand(&Candidate { address })?;
+    let registry = records::read(ClusterId::new(reign.cluster), reign.epoch, &store.load()?)?;
+    let identity = MasterId::new(random_text(4)?);
+    let cluster = ClusterView {
+        cluster: registry.cluster.clone(),
+        master: identity.clone(),
+        epoch: registry.epoch,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        change: 0,
+        recovering: false,
+    };
+    let clock = Clock::start();
+    let knows_master = Arc::new(OnceLock::new());
+    let view = View::new(cluster.clone(), logic.ended_tasks_max);
+    let view = spawn(node, Some(VIEW), Accepts::new().asks::<Read>(), true, ViewActor { view })?;
+    let allocator = AllocatorActor {
+        allocator: Allocator::new(logic.allocator.clone()),
+        clock,
+        master: Arc::clone(&knows_master),
+    };
+    let allocator = spawn(node, None, Accepts::new(), false, allocator)?;
+    let registrar = Registrar {
+        store: Box::new(store),
+        registry: registry.clone(),
+        waiting: Vec::new(),
+        master: Arc::clone(&knows_master),
+    };
+    let registrar = spawn(node, None, Accepts::new(), true, registrar)?;
+    let ended = Arc::new(Ended::default());
+    let actor = MasterActor {
+        master: Master::new(logic, identity, registry),
+        clock,
+        allocator: allocator.clone(),
+        registrar: registrar.clone(),
+        view: view.clone(),
+        ended: Arc::clone(&ended),
+        asked: std::collections::BTreeMap::new(),
+        asked_so_far: 0,
+        entries: Vec::new(),
+        changes: Vec::new(),
+        waits_for_room: false,
+    };
+    let accepts = Accepts::new()
+        .tells::<AgentToMaster>()
+        .tells::<FrameworkToMaster>()
+        .asks::<KillTask>()
+        .links();
+    let master = spawn(node, Some(MASTER), accepts, false, actor)?;
+    let _ = knows_master.set(master.clone());
+    // Nothing waits for an actor that was just spawned.
+    let _ = master.tell(Begin);
+    Ok(Running { master, allocator, registrar, view, ended, cluster })
+}
+
+fn spawn<A>(
+    node: &Node,
+    name: Option<&str>,
+    accepts: Accepts<A>,
+    pinned: bool,
+    actor: A,
+) -> Result<Handle<A>, SpawnError>
+where
+    A: Actor<Context = Context<A>> + Send,
+{
+    node.spawn(Spawn { name, mailbox: MAILBOX, accepts, pinned }, |_| actor)
+}

@@ -1,0 +1,244 @@
+//! What readers see of a master: its changes, applied in order. It serves every list and figure, so that no reader ever
+//! waits in the master's mailbox. Pure: its actor is `actors/view.rs`.
+
+mod metrics;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use protocol::change::{AgentState, Change, FrameworkState, What};
+use protocol::framework::FrameworkInfo;
+use protocol::ids::{AgentId, FrameworkId, OfferId, TaskId};
+use protocol::operator::{AgentView, ClusterView, FrameworkView, Read, ReadAnswer, TaskView};
+use protocol::resources::Resources;
+use protocol::task::{Run, TaskReport, TaskState, TaskStatus};
+
+use metrics::Totals;
+
+/// Statuses kept of one task: the first and the newest ones.
+const STATUSES_MAX: usize = 16;
+
+/// Removed frameworks kept with their ended tasks; the longest removed make room.
+const REMOVED_MAX: usize = 50;
+
+/// Agents that are gone are shown for a while; the longest gone make room.
+const GONE_MAX: usize = 50;
+
+/// A master's state, as its readers see it.
+#[derive(Clone, Debug)]
+pub struct View {
+    cluster: ClusterView,
+    ended_tasks_max: usize,
+    agents: BTreeMap<AgentId, AgentView>,
+    gone: VecDeque<AgentId>,
+    frameworks: BTreeMap<FrameworkId, Framework>,
+    removed: VecDeque<FrameworkId>,
+    offers: BTreeMap<OfferId, (FrameworkId, Resources)>,
+    totals: Totals,
+}
+
+#[derive(Clone, Debug)]
+struct Framework {
+    info: FrameworkInfo,
+    state: FrameworkState,
+    offered: Resources,
+    tasks: BTreeMap<TaskId, Task>,
+    /// Ended tasks by age, with the number of the change that ended them.
+    ended: VecDeque<(u64, TaskId)>,
+}
+
+#[derive(Clone, Debug)]
+struct Task {
+    report: TaskReport,
+    statuses: Vec<TaskStatus>,
+    /// The number of the change by which the master forgot it.
+    ended_by: Option<u64>,
+}
+
+impl View {
+    /// Nothing yet, of this cluster and reign.
+    pub fn new(cluster: ClusterView, ended_tasks_max: usize) -> Self {
+        Self {
+            cluster,
+            ended_tasks_max,
+            agents: BTreeMap::new(),
+            gone: VecDeque::new(),
+            frameworks: BTreeMap::new(),
+            removed: VecDeque::new(),
+            offers: BTreeMap::new(),
+            totals: Totals::default(),
+        }
+    }
+
+    /// Takes the next change.
+    pub fn apply(&mut self, change: Change) {
+        assert_eq!(change.number, self.cluster.change + 1, "changes come in order, none left out");
+        self.cluster.change = change.number;
+        self.totals.see(&change.what);
+        match change.what {
+            What::Agent { agent, info, state } => {
+                let none = Resources::none();
+                let seen = self.agents.entry(agent.clone()).or_insert_with(|| AgentView {
+                    agent,
+                    info: info.clone(),
+                    state,
+                    used: none.clone(),
+                    offered: none,
+                });
+                seen.info = info;
+                seen.state = state;
+            }
+            What::AgentState { agent, state } => self.on_agent_state(agent, state),
+            What::AgentBook { agent, used, offered } => {
+                if let Some(seen) = self.agents.get_mut(&agent) {
+                    seen.used = used;
+                    seen.offered = offered;
+                }
+            }
+            What::Framework { info, state } => self.on_framework(info, state),
+            What::FrameworkState { framework, state } => self.on_framework_state(framework, state),
+            What::OfferMade(offer) => {
+                if let Some(framework) = self.frameworks.get_mut(&offer.framework) {
+                    framework.offered.add(&offer.resources);
+                }
+                self.offers.insert(offer.offer, (offer.framework, offer.resources));
+            }
+            What::OfferEnded(offer) => {
+                if let Some((framework, resources)) = self.offers.remove(&offer)
+                    && let Some(framework) = self.frameworks.get_mut(&framework)
+                {
+                    let left = framework.offered.checked_sub(&resources);
+                    framework.offered = left.unwrap_or_default();
+                }
+            }
+            What::Task(report) => self.on_task(report),
+            What::TaskStatus(status) => self.on_status(status),
+            What::TaskForgotten { framework, task, state } => {
+                self.on_forgotten(&framework, task, state, change.number);
+            }
+        }
+    }
+
+    /// Answers a question from what was applied so far.
+    pub fn answer(&self, read: &Read) -> ReadAnswer {
+        match read {
+            Read::Cluster => {
+                let awaited = |agent: &AgentView| agent.state == AgentState::Recovered;
+                let recovering = self.agents.values().any(awaited);
+                ReadAnswer::Cluster(ClusterView { recovering, ..self.cluster.clone() })
+            }
+            Read::Agents => ReadAnswer::Agents(self.agents.values().cloned().collect()),
+            Read::Frameworks => {
+                ReadAnswer::Frameworks(self.frameworks.values().map(Framework::view).collect())
+            }
+            Read::Tasks => {
+                let tasks = self.frameworks.values().flat_map(|f| f.tasks.values());
+                let view = |task: &Task| TaskView {
+                    report: task.report.clone(),
+                    statuses: task.statuses.clone(),
+                };
+                ReadAnswer::Tasks(tasks.map(view).collect())
+            }
+        }
+    }
+
+    fn on_agent_state(&mut self, agent: AgentId, state: AgentState) {
+        let Some(seen) = self.agents.get_mut(&agent) else { return };
+        seen.state = state;
+        if state == AgentState::Gone {
+            seen.used = Resources::none();
+            seen.offered = Resources::none();
+            self.gone.push_back(agent);
+            if self.gone.len() > GONE_MAX
+                && let Some(oldest) = self.gone.pop_front()
+            {
+                self.agents.remove(&oldest);
+            }
+        }
+    }
+
+    fn on_framework(&mut self, info: FrameworkInfo, state: FrameworkState) {
+        let id = info.framework.clone();
+        let seen = self.frameworks.entry(id).or_insert_with(|| Framework {
+            info: info.clone(),
+            state,
+            offered: Resources::none(),
+            tasks: BTreeMap::new(),
+            ended: VecDeque::new(),
+        });
+        seen.info = info;
+        seen.state = state;
+    }
+
+    fn on_framework_state(&mut self, framework: FrameworkId, state: FrameworkState) {
+        let Some(seen) = self.frameworks.get_mut(&framework) else { return };
+        seen.state = state;
+        if state == FrameworkState::Removed {
+            self.removed.push_back(framework);
+            if self.removed.len() > REMOVED_MAX
+                && let Some(oldest) = self.removed.pop_front()
+            {
+                self.frameworks.remove(&oldest);
+            }
+        }
+    }
+
+    fn on_task(&mut self, report: TaskReport) {
+        if let Some(framework) = self.frameworks.get_mut(&report.framework) {
+            let statuses = report.unacknowledged.iter().cloned().collect();
+            let id = report.spec.task.clone();
+            framework.tasks.insert(id, Task { report, statuses, ended_by: None });
+        }
+    }
+
+    fn on_status(&mut self, status: TaskStatus) {
+        let framework = self.frameworks.get_mut(&status.framework);
+        let Some(task) = framework.and_then(|f| f.tasks.get_mut(&status.task)) else { return };
+        task.report.state = status.state;
+        if task.statuses.len() >= STATUSES_MAX {
+            task.statuses.remove(1);
+        }
+        task.statuses.push(status);
+    }
+
+    fn on_forgotten(&mut self, framework: &FrameworkId, id: TaskId, state: TaskState, by: u64) {
+        let Some(framework) = self.frameworks.get_mut(framework) else { return };
+        let Some(task) = framework.tasks.get_mut(&id) else { return };
+        task.report.state = state;
+        task.report.unacknowledged = None;
+        task.ended_by = Some(by);
+        framework.ended.push_back((by, id));
+        while framework.ended.len() > self.ended_tasks_max {
+            let Some((by, oldest)) = framework.ended.pop_front() else { return };
+            // Another task of this id may have begun since.
+            if framework.tasks.get(&oldest).is_some_and(|task| task.ended_by == Some(by)) {
+                framework.tasks.remove(&oldest);
+            }
+        }
+    }
+}
+
+impl Framework {
+    fn view(&self) -> FrameworkView {
+        let live = || self.tasks.values().filter(|task| !task.report.state.is_end());
+        let mut used = Resources::none();
+        let mut executors = BTreeSet::new();
+        for Task { report, .. } in live() {
+            used.add(&report.spec.resources);
+            if let Run::Executor { executor, .. } = &report.spec.run
+                && executors.insert((&report.agent, &executor.executor))
+            {
+                used.add(&executor.resources);
+            }
+        }
+        FrameworkView {
+            info: self.info.clone(),
+            state: self.state,
+            used,
+            offered: self.offered.clone(),
+            tasks: u32::try_from(live().count()).unwrap_or(u32::MAX),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,151 @@
+//! What a master counts, in Prometheus's form: names are those of Mesos's metrics where there is one.
+
+use std::collections::BTreeMap;
+use std::fmt::{Display, Write};
+
+use protocol::change::{AgentState, FrameworkState, What};
+use protocol::resources::Resources;
+use protocol::task::TaskState;
+
+use super::View;
+
+/// Since the reign began.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Totals {
+    offers_made: u64,
+    offers_ended: u64,
+    tasks_launched: u64,
+    statuses: u64,
+    ended: BTreeMap<&'static str, u64>,
+}
+
+impl Totals {
+    pub(super) fn see(&mut self, what: &What) {
+        match what {
+            What::OfferMade(_) => self.offers_made += 1,
+            What::OfferEnded(_) => self.offers_ended += 1,
+            What::Task(_) => self.tasks_launched += 1,
+            What::TaskStatus(_) => self.statuses += 1,
+            What::TaskForgotten { state, .. } => *self.ended.entry(word(*state)).or_default() += 1,
+            What::Agent { .. } | What::AgentState { .. } | What::AgentBook { .. } => (),
+            What::Framework { .. } | What::FrameworkState { .. } => (),
+        }
+    }
+}
+
+fn word(state: TaskState) -> &'static str {
+    match state {
+        TaskState::Staging => "staging",
+        TaskState::Starting => "starting",
+        TaskState::Running => "running",
+        TaskState::Killing => "killing",
+        TaskState::Finished => "finished",
+        TaskState::Failed => "failed",
+        TaskState::Killed => "killed",
+        TaskState::Error => "error",
+        TaskState::Lost => "lost",
+        TaskState::Dropped => "dropped",
+        TaskState::Unreachable => "unreachable",
+        TaskState::Gone => "gone",
+        TaskState::GoneByOperator => "gone_by_operator",
+        TaskState::Unknown => "unknown",
+    }
+}
+
+/// States that a task in the books may have, all of them shown.
+const LIVE: [TaskState; 5] = [
+    TaskState::Staging,
+    TaskState::Starting,
+    TaskState::Running,
+    TaskState::Killing,
+    TaskState::Unreachable,
+];
+
+/// Ends, all of them shown.
+const ENDS: [TaskState; 8] = [
+    TaskState::Finished,
+    TaskState::Failed,
+    TaskState::Killed,
+    TaskState::Error,
+    TaskState::Lost,
+    TaskState::Dropped,
+    TaskState::Gone,
+    TaskState::GoneByOperator,
+];
+
+struct Page(String);
+
+impl Page {
+    fn line(&mut self, kind: &str, name: &str, value: impl Display) {
+        // Writing to a string cannot fail.
+        let _ =
+            writeln!(self.0, "# TYPE airside_master_{name} {kind}\nairside_master_{name} {value}");
+    }
+
+    fn gauge(&mut self, name: &str, value: impl Display) {
+        self.line("gauge", name, value);
+    }
+
+    fn counter(&mut self, name: &str, value: impl Display) {
+        self.line("counter", name, value);
+    }
+}
+
+impl View {
+    /// All figures.
+    pub fn metrics(&self) -> String {
+        let mut page = Page(String::new());
+        page.gauge("epoch", self.cluster.epoch);
+        page.counter("changes", self.cluster.change);
+        self.agent_figures(&mut page);
+        self.framework_figures(&mut page);
+        let live = self.frameworks.values().flat_map(|f| f.tasks.values());
+        let mut states: BTreeMap<&str, u64> = BTreeMap::new();
+        for task in live.filter(|task| task.ended_by.is_none()) {
+            *states.entry(word(task.report.state)).or_default() += 1;
+        }
+        for state in LIVE.map(word) {
+            page.gauge(&format!("tasks_{state}"), states.get(state).unwrap_or(&0));
+        }
+        for state in ENDS.map(word) {
+            page.counter(&format!("tasks_{state}"), self.totals.ended.get(state).unwrap_or(&0));
+        }
+        page.counter("tasks_launched", self.totals.tasks_launched);
+        page.counter("task_statuses", self.totals.statuses);
+        page.gauge("outstanding_offers", self.offers.len());
+        page.counter("offers_made", self.totals.offers_made);
+        page.counter("offers_ended", self.totals.offers_ended);
+        page.0
+    }
+
+    fn agent_figures(&self, page: &mut Page) {
+        let count = |state| self.agents.values().filter(|agent| agent.state == state).count();
+        page.gauge("agents_active", count(AgentState::Active));
+        page.gauge("agents_disconnected", count(AgentState::Disconnected));
+        page.gauge("agents_unreachable", count(AgentState::Unreachable));
+        page.gauge("agents_recovered", count(AgentState::Recovered));
+        let (mut total, mut used, mut offered) = Default::default();
+        for agent in self.agents.values().filter(|agent| agent.state == AgentState::Active) {
+            for (sum, more) in [
+                (&mut total, &agent.info.resources),
+                (&mut used, &agent.used),
+                (&mut offered, &agent.offered),
+            ] {
+                Resources::add(sum, more);
+            }
+        }
+        for name in ["cpus", "mem", "disk"] {
+            page.gauge(&format!("{name}_total"), total.scalar(name));
+            page.gauge(&format!("{name}_used"), used.scalar(name));
+            page.gauge(&format!("{name}_offered"), offered.scalar(name));
+        }
+    }
+
+    fn framework_figures(&self, page: &mut Page) {
+        let count = |state| self.frameworks.values().filter(|f| f.state == state).count();
+        page.gauge("frameworks_active", count(FrameworkState::Active));
+        page.gauge("frameworks_suppressed", count(FrameworkState::Suppressed));
+        page.gauge("frameworks_disconnected", count(FrameworkState::Disconnected));
+        page.gauge("frameworks_recovered", count(FrameworkState::Recovered));
+    }
+}

@@ -1,0 +1,142 @@
+//! The view shows what the changes say, within its bounds.
+
+use protocol::ids::{ClusterId, MasterId, Role};
+use protocol::offer::Offer;
+
+use super::*;
+use crate::logic::tests::scenario::{agent_id, agent_info, framework_info, report, status};
+
+fn view() -> View {
+    let cluster = ClusterView {
+        cluster: ClusterId::new("c"),
+        master: MasterId::new("m"),
+        epoch: 3,
+        version: "0.1.0".into(),
+        change: 0,
+        recovering: false,
+    };
+    View::new(cluster, 2)
+}
+
+fn tell(view: &mut View, what: What) {
+    let number = view.cluster.change + 1;
+    view.apply(Change { number, what });
+}
+
+fn framework() -> FrameworkInfo {
+    FrameworkInfo { framework: FrameworkId::new("c-0000"), ..framework_info("web", &[]) }
+}
+
+fn filled() -> View {
+    let mut view = view();
+    let (agent, info) = (agent_id(1), agent_info(1));
+    tell(&mut view, What::Agent { agent, info, state: AgentState::Active });
+    tell(&mut view, What::Framework { info: framework(), state: FrameworkState::Active });
+    for id in ["a", "b", "c", "d"] {
+        tell(&mut view, What::Task(report(1, id, TaskState::Staging)));
+        tell(&mut view, What::TaskStatus(status(1, id, TaskState::Running, Some(1))));
+    }
+    view
+}
+
+fn tasks(view: &View) -> Vec<String> {
+    let ReadAnswer::Tasks(tasks) = view.answer(&Read::Tasks) else { panic!() };
+    tasks.iter().map(|t| format!("{} {:?}", t.report.spec.task, t.report.state)).collect()
+}
+
+#[test]
+fn lists_show_what_was_told() {
+    let mut view = filled();
+    let offer = Offer {
+        offer: OfferId::new("m-O1"),
+        framework: FrameworkId::new("c-0000"),
+        agent: agent_id(1),
+        at: agent_info(1).at,
+        role: Role::everybody(),
+        resources: Resources::cpus_mem(1.0, 1.0),
+        attributes: Vec::new(),
+        executors: Vec::new(),
+    };
+    tell(&mut view, What::OfferMade(offer));
+    let book = What::AgentBook {
+        agent: agent_id(1),
+        used: Resources::cpus_mem(2.0, 256.0),
+        offered: Resources::cpus_mem(1.0, 1.0),
+    };
+    tell(&mut view, book);
+    let ReadAnswer::Frameworks(frameworks) = view.answer(&Read::Frameworks) else { panic!() };
+    assert_eq!(frameworks[0].tasks, 4);
+    assert_eq!(frameworks[0].used, Resources::cpus_mem(4.0, 512.0));
+    assert_eq!(frameworks[0].offered, Resources::cpus_mem(1.0, 1.0));
+    let text = view.metrics();
+    for line in
+        ["tasks_running 4", "outstanding_offers 1", "cpus_used 2", "agents_active 1", "epoch 3"]
+    {
+        assert!(text.contains(&format!("\nairside_master_{line}\n")), "{line} in {text}");
+    }
+    tell(&mut view, What::OfferEnded(OfferId::new("m-O1")));
+    let ReadAnswer::Frameworks(frameworks) = view.answer(&Read::Frameworks) else { panic!() };
+    assert_eq!(frameworks[0].offered, Resources::none());
+}
+
+#[test]
+fn ended_tasks_are_kept_up_to_the_limit_and_a_second_life_of_an_id_is_not_mixed_up() {
+    let mut view = filled();
+    let forget = |view: &mut View, id: &str| {
+        let (framework, task) = (FrameworkId::new("c-0000"), TaskId::new(id));
+        tell(view, What::TaskForgotten { framework, task, state: TaskState::Finished });
+    };
+    forget(&mut view, "a");
+    forget(&mut view, "b");
+    assert_eq!(tasks(&view), ["a Finished", "b Finished", "c Running", "d Running"]);
+    tell(&mut view, What::Task(report(1, "a", TaskState::Staging)));
+    forget(&mut view, "c");
+    assert_eq!(tasks(&view), ["a Staging", "b Finished", "c Finished", "d Running"]);
+    forget(&mut view, "d");
+    assert_eq!(tasks(&view), ["a Staging", "c Finished", "d Finished"]);
+    assert!(view.metrics().contains("\nairside_master_tasks_finished 4\n"));
+}
+
+#[test]
+fn the_first_and_the_newest_statuses_are_kept() {
+    let mut view = filled();
+    for sequence in 2..100 {
+        let status = status(1, "a", TaskState::Running, Some(sequence));
+        tell(&mut view, What::TaskStatus(status));
+    }
+    let ReadAnswer::Tasks(tasks) = view.answer(&Read::Tasks) else { panic!() };
+    let kept: Vec<_> = tasks[0].statuses.iter().filter_map(|s| Some(s.update?.sequence)).collect();
+    assert_eq!((kept.len(), kept[0], kept[15]), (STATUSES_MAX, 1, 99));
+}
+
+#[test]
+fn the_cluster_is_recovering_while_an_agent_is_awaited() {
+    let mut view = view();
+    let recovering = |view: &View| {
+        let ReadAnswer::Cluster(cluster) = view.answer(&Read::Cluster) else { panic!() };
+        cluster.recovering
+    };
+    let (agent, info) = (agent_id(1), agent_info(1));
+    let state = AgentState::Recovered;
+    tell(&mut view, What::Agent { agent: agent.clone(), info, state });
+    assert!(recovering(&view));
+    tell(&mut view, What::AgentState { agent, state: AgentState::Unreachable });
+    assert!(!recovering(&view));
+}
+
+#[test]
+fn what_is_gone_is_shown_for_a_while() {
+    let mut view = view();
+    for n in 1..=60 {
+        let (agent, info) = (agent_id(n), agent_info(n));
+        tell(&mut view, What::Agent { agent: agent.clone(), info, state: AgentState::Active });
+        tell(&mut view, What::AgentState { agent, state: AgentState::Gone });
+        let info = FrameworkInfo { framework: FrameworkId::new(format!("c-{n}")), ..framework() };
+        let framework = info.framework.clone();
+        tell(&mut view, What::Framework { info, state: FrameworkState::Active });
+        tell(&mut view, What::FrameworkState { framework, state: FrameworkState::Removed });
+    }
+    let ReadAnswer::Agents(agents) = view.answer(&Read::Agents) else { panic!() };
+    let ReadAnswer::Frameworks(frameworks) = view.answer(&Read::Frameworks) else { panic!() };
+    assert_eq!((agents.len(), frameworks.len()), (GONE_MAX, REMOVED_MAX));
+}

@@ -1,0 +1,361 @@
+//! A master on a real node, with an agent and a scheduler that speak the protocol from nodes of their own, over TCP.
+
+#![allow(clippy::unwrap_used)] // all of this is a test
+
+use std::time::Duration;
+
+use actix::{Actor, Handler};
+use libactor::{
+    Accepts, Address, Context, Down, Message, Name, Node, NodeConfig, Pid, Received, Spawn,
+};
+use master::{MasterConfig, Running, StartError};
+use protocol::agent::{AgentAddress, AgentInfo, AgentToMaster, MasterToAgent};
+use protocol::framework::{
+    Capability, FrameworkInfo, FrameworkToMaster, MasterToFramework, Operation,
+};
+use protocol::ids::{AgentId, FrameworkId, OfferId, Role, TaskId, UpdateId};
+use protocol::operator::{KillAnswer, KillTask, Read, ReadAnswer};
+use protocol::resources::Resources;
+use protocol::task::{CommandSpec, Run, Source, TaskReport, TaskSpec, TaskState, TaskStatus};
+use protocol::time::WallTime;
+use serde::{Deserialize, Serialize};
+use tokio::sync::mpsc;
+
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// An actor that passes on what it hears, and says what it is told to.
+struct Voice<M> {
+    heard: mpsc::UnboundedSender<(Pid, M)>,
+}
+
+impl<M: Message + Unpin> Actor for Voice<M> {
+    type Context = Context<Self>;
+}
+
+impl<M: Message + Unpin> Handler<Received<M>> for Voice<M> {
+    type Result = ();
+
+    fn handle(&mut self, received: Received<M>, ctx: &mut Context<Self>) {
+        if let Some(from) = received.from {
+            ctx.link(from);
+            // A test that has ended listens no more.
+            let _ = self.heard.send((from, received.message));
+        }
+    }
+}
+
+impl<M: Message + Unpin> Handler<Down> for Voice<M> {
+    type Result = ();
+
+    fn handle(&mut self, _: Down, _: &mut Context<Self>) {}
+}
+
+/// Makes a voice say something.
+#[derive(Serialize, Deserialize)]
+enum Say {
+    AsAgent(AgentToMaster),
+    AsScheduler(FrameworkToMaster),
+}
+
+/// To whom it is said.
+#[derive(Serialize, Deserialize)]
+struct SayTo(Address, Say);
+
+impl Message for SayTo {
+    const NAME: &'static str = "test.SayTo";
+}
+
+impl From<AgentToMaster> for Say {
+    fn from(message: AgentToMaster) -> Self {
+        Self::AsAgent(message)
+    }
+}
+
+impl From<FrameworkToMaster> for Say {
+    fn from(message: FrameworkToMaster) -> Self {
+        Self::AsScheduler(message)
+    }
+}
+
+fn say_to<M: Message + Unpin>(SayTo(to, say): SayTo, ctx: &mut Context<Voice<M>>) {
+    match say {
+        Say::AsAgent(message) => ctx.tell(to, message).unwrap(),
+        Say::AsScheduler(message) => ctx.tell(to, message).unwrap(),
+    }
+}
+
+impl Handler<Received<SayTo>> for Voice<MasterToAgent> {
+    type Result = ();
+
+    fn handle(&mut self, received: Received<SayTo>, ctx: &mut Context<Self>) {
+        say_to(received.message, ctx);
+    }
+}
+
+impl Handler<Received<SayTo>> for Voice<MasterToFramework> {
+    type Result = ();
+
+    fn handle(&mut self, received: Received<SayTo>, ctx: &mut Context<Self>) {
+        say_to(received.message, ctx);
+    }
+}
+
+/// One side of a conversation, on a node of its own that only dials.
+struct Side<M: Message + Unpin>
+where
+    Voice<M>: Actor<Context = Context<Voice<M>>> + Handler<Received<SayTo>>,
+{
+    node: Node,
+    voice: libactor::Handle<Voice<M>>,
+    heard: mpsc::UnboundedReceiver<(Pid, M)>,
+    master: Name,
+}
+
+impl<M: Message + Unpin> Side<M>
+where
+    Voice<M>: Actor<Context = Context<Voice<M>>> + Handler<Received<SayTo>>,
+{
+    async fn new(master: &Name) -> Self {
+        let node = Node::start(NodeConfig::default()).await.unwrap();
+        let (sender, heard) = mpsc::unbounded_channel();
+        let accepts = Accepts::new().tells::<M>().links();
+        let spawn = Spawn { accepts, ..Spawn::default() };
+        let voice = node.spawn(spawn, |_| Voice { heard: sender }).unwrap();
+        Self { node, voice, heard, master: master.clone() }
+    }
+
+    fn say(&self, message: impl Into<Say>) {
+        self.voice.tell(SayTo(self.master.clone().into(), message.into())).unwrap();
+    }
+
+    /// The next message that is looked for; others are passed over.
+    async fn hears<T>(&mut self, look: impl Fn(&M) -> Option<T>) -> T {
+        let listen = async {
+            loop {
+                let (_, message) = self.heard.recv().await.expect("the voice lives");
+                if let Some(found) = look(&message) {
+                    return found;
+                }
+            }
+        };
+        tokio::time::timeout(PATIENCE, listen).await.expect("what is waited for is said")
+    }
+}
+
+async fn master_in(work_dir: &std::path::Path) -> (Node, Running, Name) {
+    let node = Node::start(NodeConfig::loopback()).await.unwrap();
+    let store = master::local_store(work_dir).unwrap();
+    let running = master::start(&node, MasterConfig::default(), store).unwrap();
+    let name = format!("master@{}", node.address().unwrap()).parse().unwrap();
+    (node, running, name)
+}
+
+fn register() -> AgentToMaster {
+    AgentToMaster::Register { nonce: 7, info: agent_info() }
+}
+
+fn agent_info() -> AgentInfo {
+    AgentInfo {
+        at: AgentAddress { hostname: "here".into(), listens: "127.0.0.1:1".into() },
+        resources: Resources::cpus_mem(4.0, 4096.0),
+        attributes: Vec::new(),
+        version: "0.1.0".into(),
+        boot: "b".into(),
+    }
+}
+
+fn framework_info() -> FrameworkInfo {
+    FrameworkInfo {
+        framework: FrameworkId::new(""),
+        name: "test".into(),
+        user: "nobody".into(),
+        roles: vec![Role::everybody()],
+        failover_timeout: Duration::from_secs(60),
+        hostname: "here".into(),
+        capabilities: vec![Capability::PartitionAware],
+        carried: Default::default(),
+    }
+}
+
+fn task(id: &str) -> TaskSpec {
+    TaskSpec {
+        task: TaskId::new(id),
+        name: id.into(),
+        resources: Resources::cpus_mem(1.0, 64.0),
+        run: Run::Command(CommandSpec { value: "true".into(), shell: true, ..Default::default() }),
+        kill_grace: None,
+        carried: Default::default(),
+    }
+}
+
+fn status(
+    framework: &FrameworkId,
+    agent: &AgentId,
+    id: &str,
+    state: TaskState,
+    n: u64,
+) -> TaskStatus {
+    TaskStatus {
+        framework: framework.clone(),
+        task: TaskId::new(id),
+        agent: Some(agent.clone()),
+        executor: None,
+        state,
+        source: Source::Executor,
+        reason: None,
+        message: String::new(),
+        exit: None,
+        isolation: None,
+        process: None,
+        data: Vec::new(),
+        at: WallTime(0),
+        update: Some(UpdateId { source: 1, sequence: n }),
+        carried: Default::default(),
+    }
+}
+
+fn registered(message: &MasterToAgent) -> Option<(AgentId, u64)> {
+    if let MasterToAgent::Registered { agent, epoch, .. } = message {
+        return Some((agent.clone(), *epoch));
+    }
+    None
+}
+
+fn subscribed(message: &MasterToFramework) -> Option<(FrameworkId, Vec<TaskReport>)> {
+    if let MasterToFramework::Subscribed { framework, tasks, .. } = message {
+        return Some((framework.clone(), tasks.clone()));
+    }
+    None
+}
+
+fn offered(message: &MasterToFramework) -> Option<OfferId> {
+    if let MasterToFramework::Offers(offers) = message {
+        return offers.first().map(|offer| offer.offer.clone());
+    }
+    None
+}
+
+fn updated(message: &MasterToFramework) -> Option<TaskStatus> {
+    if let MasterToFramework::Updated(status) = message { Some(status.clone()) } else { None }
+}
+
+#[tokio::test]
+async fn a_task_goes_from_offer_to_acknowledged_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let (node, running, name) = master_in(folder.path()).await;
+    let mut agent = Side::<MasterToAgent>::new(&name).await;
+    agent.say(register());
+    let (agent_id, epoch) = agent.hears(registered).await;
+    assert_eq!(epoch, 1);
+    let mut scheduler = Side::<MasterToFramework>::new(&name).await;
+    let (framework, offer) = subscribe(&mut scheduler, None).await;
+    let accept = FrameworkToMaster::Accept {
+        offers: vec![offer],
+        operations: vec![Operation::Launch(vec![task("t")])],
+        refuse_for: Duration::ZERO,
+    };
+    scheduler.say(accept);
+    let launched = agent.hears(|message| {
+        if let MasterToAgent::Launch { task, .. } = message { Some(task.clone()) } else { None }
+    });
+    assert_eq!(launched.await, task("t"));
+    for (n, state) in [(1, TaskState::Running), (2, TaskState::Finished)] {
+        let status = status(&framework, &agent_id, "t", state, n);
+        agent.say(AgentToMaster::Updated { status, latest: state });
+        let heard = scheduler.hears(updated).await;
+        assert_eq!(heard.state, state);
+        let (task, update) = (heard.task, heard.update.unwrap());
+        scheduler.say(FrameworkToMaster::Acknowledge { agent: agent_id.clone(), task, update });
+        let acknowledged = agent.hears(|message| {
+            if let MasterToAgent::Acknowledge { update, .. } = message {
+                Some(*update)
+            } else {
+                None
+            }
+        });
+        assert_eq!(acknowledged.await.sequence, n);
+    }
+    let view: Name = name.to_string().replace("master@", "view@").parse().unwrap();
+    let answer = scheduler.node.ask(&view, Read::Tasks, PATIENCE).await.unwrap();
+    let ReadAnswer::Tasks(tasks) = answer else { panic!("{answer:?}") };
+    assert_eq!(tasks[0].report.state, TaskState::Finished);
+    let metrics = running.metrics().await;
+    assert!(metrics.contains("\nairside_master_tasks_finished 1\n"), "{metrics}");
+    let kill = KillTask { framework, task: TaskId::new("t") };
+    let answer = scheduler.node.ask(&name, kill, PATIENCE).await.unwrap();
+    assert!(matches!(answer, KillAnswer::Refused(words) if words.contains("ended as Finished")));
+    for side in [agent.node, scheduler.node, node] {
+        side.shutdown().await;
+    }
+}
+
+async fn subscribe(
+    scheduler: &mut Side<MasterToFramework>,
+    framework: Option<FrameworkId>,
+) -> (FrameworkId, OfferId) {
+    let info = framework_info();
+    scheduler.say(FrameworkToMaster::Subscribe { nonce: 9, framework, info, demand: Vec::new() });
+    let (framework, tasks) = scheduler.hears(subscribed).await;
+    assert!(tasks.is_empty());
+    (framework, scheduler.hears(offered).await)
+}
+
+#[tokio::test]
+async fn a_second_master_on_one_registry_says_so_and_a_later_one_remembers_all() {
+    let folder = tempfile::tempdir().unwrap();
+    let (node, running, name) = master_in(folder.path()).await;
+    let error = master::local_store(folder.path()).unwrap_err();
+    assert!(
+        matches!(&error, StartError::Store(_)) && error.to_string().contains("in use"),
+        "{error}"
+    );
+    let mut agent = Side::<MasterToAgent>::new(&name).await;
+    agent.say(register());
+    let (agent_id, _) = agent.hears(registered).await;
+    let mut scheduler = Side::<MasterToFramework>::new(&name).await;
+    let (framework, _) = subscribe(&mut scheduler, None).await;
+    running.stop();
+    assert_eq!(running.ended().await, master::End::Stopped);
+    node.shutdown().await;
+    drop((running, node));
+
+    let (node, running, name) = master_in(folder.path()).await;
+    assert_eq!(running.cluster().epoch, 2);
+    let mut again = Side::<MasterToAgent>::new(&name).await;
+    let back = AgentToMaster::Reregister {
+        agent: agent_id.clone(),
+        info: agent_info(),
+        tasks: Vec::new(),
+        executors: Vec::new(),
+        frameworks: Vec::new(),
+        epoch: 1,
+    };
+    again.say(back);
+    assert_eq!(again.hears(registered).await, (agent_id, 2));
+    let mut scheduler_again = Side::<MasterToFramework>::new(&name).await;
+    let (same, _) = subscribe(&mut scheduler_again, Some(framework.clone())).await;
+    assert_eq!(same, framework);
+    let _ = running;
+    for side in [agent.node, scheduler.node, again.node, scheduler_again.node, node] {
+        side.shutdown().await;
+    }
+}
+
+#[tokio::test]
+async fn the_loss_of_an_agents_node_rescinds_its_offers() {
+    let folder = tempfile::tempdir().unwrap();
+    let (node, _running, name) = master_in(folder.path()).await;
+    let mut agent = Side::<MasterToAgent>::new(&name).await;
+    agent.say(register());
+    agent.hears(registered).await;
+    let mut scheduler = Side::<MasterToFramework>::new(&name).await;
+    let (_, offer) = subscribe(&mut scheduler, None).await;
+    agent.node.shutdown().await;
+    let rescinded = scheduler.hears(|message| {
+        if let MasterToFramework::Rescinded(offers) = message { Some(offers.clone()) } else { None }
+    });
+    assert_eq!(rescinded.await, [offer]);
+    for side in [scheduler.node, node] {
+        side.shutdown().await;
+    }
+}

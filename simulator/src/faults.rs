@@ -1,0 +1,214 @@
+//! What goes wrong, and how a world that went wrong is put right again.
+
+use std::time::Duration;
+
+use crate::chance::Chance;
+use crate::network::{Host, Life};
+use crate::process::{Body, Seat};
+use crate::world::{Due, World};
+
+/// One thing that goes wrong, or is put right.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// A process dies; `true`: with its machine, so that nobody is told.
+    Kill(u32, bool),
+    /// A process dies in the middle of its next step.
+    KillInStep(u32, usize),
+    /// Some executor of this agent dies.
+    KillAnExecutor(u32),
+    /// A process stands still.
+    Freeze(u32, Duration),
+    /// It goes on.
+    Thaw(Life),
+    /// The connections between two processes break.
+    Break(u32, u32),
+    /// From the one machine nothing comes to the other for a while.
+    Block(Host, Host, Duration),
+    /// That is over.
+    Unblock(Host, Host),
+    /// A second master takes over while the first still believes that it leads.
+    Usurp,
+    /// Somebody sets a wall clock.
+    SetClock(Host),
+    /// So many in a thousand tells find their connection full.
+    Full(u64),
+    /// A second life of a scheduler starts while the first still runs.
+    TakeOver(u32),
+}
+
+impl World {
+    /// Puts a schedule of faults into the queue: more or fewer, as the seed wills.
+    pub(crate) fn plan_faults(&mut self, chance: &mut Chance, until: Duration) {
+        let count = match chance.below(8) {
+            0 => 0,
+            1..3 => chance.between(1, 3),
+            _ => chance.between(3, 14),
+        };
+        for _ in 0..count {
+            let at = chance.span(Duration::from_secs(2), until);
+            if let Some(fault) = self.choose_fault(chance) {
+                self.queue.at(at, Due::Fault(fault));
+            }
+        }
+        if chance.in_thousand(200) {
+            self.queue.at(Duration::ZERO, Due::Fault(Fault::Full(chance.between(1, 30))));
+        }
+    }
+
+    fn numbers(&self, of: impl Fn(&Seat) -> bool) -> Vec<u32> {
+        self.processes.iter().filter(|(_, p)| of(&p.seat)).map(|(number, _)| *number).collect()
+    }
+
+    fn choose_fault(&self, chance: &mut Chance) -> Option<Fault> {
+        let agents = self.numbers(|seat| matches!(seat, Seat::Agent { .. }));
+        let frameworks = self.numbers(|seat| matches!(seat, Seat::Framework(_)));
+        let masters = self.numbers(|seat| matches!(seat, Seat::Master));
+        let all: Vec<u32> = [&agents[..], &frameworks[..], &masters[..]].concat();
+        let any = *chance.one_of(&all)?;
+        let (agent, framework) = (*chance.one_of(&agents)?, *chance.one_of(&frameworks)?);
+        let master = *chance.one_of(&masters)?;
+        let hosts: Vec<Host> = self.clocks.keys().copied().collect();
+        let (one, other) = (*chance.one_of(&hosts)?, *chance.one_of(&hosts)?);
+        Some(match chance.below(20) {
+            0..2 => Fault::Kill(master, false),
+            2..4 => Fault::Kill(agent, chance.in_thousand(300)),
+            4..6 => Fault::Kill(framework, chance.in_thousand(300)),
+            6..8 => Fault::KillInStep(any, chance.index(4)),
+            8..10 => Fault::KillAnExecutor(agent),
+            10 => Fault::Freeze(any, chance.millis(100, 60_000)),
+            11..13 => Fault::Break(master, chance.one_of(&all).copied()?),
+            13..16 => Fault::Block(one, other, chance.millis(500, 150_000)),
+            16 => Fault::Usurp,
+            17 => Fault::SetClock(one),
+            18 => Fault::TakeOver(framework),
+            _ => Fault::Break(master, agent),
+        })
+    }
+
+    pub(crate) fn go_wrong(&mut self, fault: Fault) {
+        let now = self.queue.now();
+        self.transcript.add(now, "fault", format_args!("{fault:?}"));
+        match fault {
+            Fault::Kill(number, quietly) => self.kill(number, quietly),
+            Fault::KillInStep(number, after) => {
+                let process = self.processes.get_mut(&number).expect("faults name processes");
+                process.dies_after = Some(after);
+            }
+            Fault::KillAnExecutor(agent) => self.kill_an_executor(agent),
+            Fault::Freeze(number, span) => self.freeze(number, span),
+            Fault::Thaw(life) => {
+                if self.processes[&life.process].life == life.life {
+                    self.network.thawed(life);
+                }
+            }
+            Fault::Break(one, other) => {
+                let (one, other) = (self.present_life(one), self.present_life(other));
+                self.network.break_between(now, one, other);
+            }
+            Fault::Block(from, to, span) => {
+                if from != to {
+                    self.network.block(now, from, to);
+                    if self.chance.in_thousand(700) {
+                        self.network.block(now, to, from);
+                        self.queue.after(span, Due::Fault(Fault::Unblock(to, from)));
+                    }
+                    self.queue.after(span, Due::Fault(Fault::Unblock(from, to)));
+                }
+            }
+            Fault::Unblock(from, to) => self.network.unblock(now, from, to),
+            Fault::Usurp => self.usurp(),
+            Fault::SetClock(host) => {
+                let clock = self.clocks.get_mut(&host).expect("faults name machines");
+                clock.set_wall(&mut self.chance);
+            }
+            Fault::Full(in_thousand) => self.network.fill(in_thousand),
+            Fault::TakeOver(number) => self.take_over(number),
+        }
+    }
+
+    fn kill_an_executor(&mut self, agent: u32) {
+        let below: Vec<u32> = self
+            .processes
+            .iter()
+            .filter(|(_, process)| process.is_up())
+            .filter(|(_, process)| match &process.seat {
+                Seat::Executor { parent, .. } => parent.process == agent,
+                Seat::Master | Seat::Agent { .. } | Seat::Framework(_) => false,
+            })
+            .map(|(number, _)| *number)
+            .collect();
+        if let Some(executor) = self.chance.one_of(&below).copied() {
+            self.kill(executor, false);
+        }
+    }
+
+    /// The old master stands still, as it might on an overloaded machine, and does not know when it goes on that another
+    /// has begun to reign.
+    fn usurp(&mut self) {
+        let old = self.leader;
+        if !self.processes[&old].is_up() {
+            return;
+        }
+        let span = self.chance.millis(1_000, 40_000);
+        self.freeze(old, span);
+        let process = self.processes.get_mut(&old).expect("it leads");
+        process.supervised = false;
+        let host = self.add_host();
+        let name = format!("master-{}", self.processes.len());
+        let number = self.add_process(name, host, true, Seat::Master);
+        self.start(number);
+    }
+
+    /// Somebody starts a scheduler a second time. The state directory is the same; the first life is told to end.
+    fn take_over(&mut self, number: u32) {
+        let Some(seat) = self.framework_seat(number) else {
+            return;
+        };
+        if seat.remembered.is_none() || seat.outcome.is_some() {
+            return;
+        }
+        let heir = seat.heir();
+        let name = format!("{}-again-{}", self.name_of(number), self.processes.len());
+        let host = self.add_host();
+        let heir = self.add_process(name, host, true, Seat::Framework(Box::new(heir)));
+        self.start(heir);
+    }
+
+    /// Everything that is wrong is put right, but for what stands still and comes back by itself: from here on the cluster
+    /// has to come to agree.
+    pub(crate) fn heal_all(&mut self) {
+        let now = self.queue.now();
+        self.transcript.add(now, "fault", "all is healed");
+        self.network.heal(now);
+        self.network.fill(0);
+        let numbers: Vec<u32> = self.processes.keys().copied().collect();
+        for number in numbers {
+            let process = self.processes.get_mut(&number).expect("from the keys");
+            process.dies_after = None;
+        }
+    }
+
+    /// Whether a process is a scheduler that ended for good.
+    pub(crate) fn is_over(&self, number: u32) -> bool {
+        let process = &self.processes[&number];
+        !process.is_up() && !process.supervised
+    }
+
+    /// The scheduler in a process, if it is one of this type and lives.
+    pub(crate) fn scheduler_in<S: 'static>(&self, number: u32) -> Option<&S> {
+        match &self.processes[&number].body {
+            Some(Body::Framework(body)) => body.framework.scheduler().downcast_ref(),
+            Some(Body::Master(_) | Body::Executor(_) | Body::Custom(_) | Body::Agent(_)) | None => None,
+        }
+    }
+
+    /// The agent in a process, if it is one and lives.
+    pub(crate) fn agent_in(&self, number: u32) -> Option<&agent::logic::Agent> {
+        match &self.processes[&number].body {
+            Some(Body::Agent(body)) => Some(&body.agent),
+            Some(Body::Master(_) | Body::Executor(_) | Body::Custom(_) | Body::Framework(_)) | None => {
+                None
+            }
+        }
+    }
+}

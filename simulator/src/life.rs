@@ -1,0 +1,172 @@
+//! How simulated processes begin and end: what they find on their disk, and what is left when they crash.
+
+use std::time::Duration;
+
+use agent::logic::Agent;
+use master::logic::Master;
+use master::logic::allocator::Allocator;
+use protocol::ids::MasterId;
+use protocol::task::Exit;
+use sdk::logic::Driver;
+
+use crate::disk::Pending;
+use crate::network::Life;
+use crate::process::{AgentBody, Body, FrameworkBody, MasterBody, Seat};
+use crate::said::Event;
+use crate::world::{Due, World};
+
+impl World {
+    /// Starts a process, unless it runs.
+    pub(crate) fn start(&mut self, number: u32) {
+        if self.processes[&number].is_up() {
+            return;
+        }
+        match &self.processes[&number].seat {
+            Seat::Master => self.start_master(number),
+            Seat::Agent { .. } => self.start_agent(number),
+            Seat::Framework(_) => self.start_framework(number),
+            Seat::Executor { .. } => (),
+        }
+    }
+
+    /// A process begins a life. Its first event is the caller's to give.
+    pub(crate) fn enter_life(&mut self, number: u32, body: Body) -> Life {
+        let process = self.processes.get_mut(&number).expect("the caller knows it");
+        process.life += 1;
+        process.frozen = None;
+        process.dies_after = None;
+        process.body = Some(body);
+        let host = process.host;
+        let listens = matches!(process.seat, Seat::Master | Seat::Agent { .. });
+        let life = self.present_life(number);
+        self.know(life);
+        self.network.started(life, host, listens);
+        self.note(number, format_args!("starts, life {}", life.life));
+        life
+    }
+
+    /// A new reign: its epoch is in the store before anything else happens.
+    fn start_master(&mut self, number: u32) {
+        self.registry.epoch += 1;
+        self.leader = number;
+        let identity = MasterId::new(format!("m{:08x}", self.chance.below(1 << 32)));
+        let config = self.setup.master.clone();
+        let body = MasterBody {
+            allocator: Allocator::new(config.allocator.clone()),
+            master: Master::new(config, identity, self.registry.clone()),
+            pending: Pending::default(),
+            to_allocator: Duration::ZERO,
+            to_master: Duration::ZERO,
+            between: 0,
+            change: 0,
+            books: Default::default(),
+        };
+        let life = self.enter_life(number, Body::Master(Box::new(body)));
+        self.step(life, Event::Allocator(master::logic::allocator::Event::Started));
+        self.step(life, Event::Master(master::logic::Event::Started));
+    }
+
+    fn start_agent(&mut self, number: u32) {
+        let seed = self.chance.bytes();
+        let Seat::Agent { config, checkpoint } = &self.processes[&number].seat else {
+            return;
+        };
+        let agent = Agent::new((**config).clone(), (**checkpoint).clone(), seed);
+        let body = AgentBody { agent, pending: Pending::default() };
+        let life = self.enter_life(number, Body::Agent(Box::new(body)));
+        self.step(life, Event::Agent(agent::logic::Event::Started));
+    }
+
+    fn start_framework(&mut self, number: u32) {
+        let nonce = self.chance.draw();
+        let Some(seat) = self.framework_seat(number) else {
+            return;
+        };
+        let (info, remembered) = (seat.info.clone(), seat.remembered.clone());
+        let driver = Driver::new(info, remembered, nonce, seat.settings.clone());
+        let driver = match seat.bug {
+            Some(bug) => driver.with_bug(bug),
+            None => driver,
+        };
+        let stored = seat.stored.clone();
+        let framework = seat.make.make(driver);
+        self.forget_told(number);
+        let body = FrameworkBody { framework, pending: Pending::default() };
+        let life = self.enter_life(number, Body::Framework(Box::new(body)));
+        self.step(life, Event::Framework(sdk::logic::Event::Started { stored }));
+    }
+
+    /// A life ends: by itself, by a signal, or with its machine (`quietly`).
+    pub(crate) fn end(&mut self, life: Life, quietly: bool) {
+        let process = self.processes.get_mut(&life.process).expect("processes are never removed");
+        if process.life != life.life {
+            return;
+        }
+        let Some(body) = process.body.take() else {
+            return;
+        };
+        let (supervised, master_like) = (process.supervised, matches!(process.seat, Seat::Master));
+        self.note(life.process, "ends");
+        self.network.died(self.queue.now(), life, quietly);
+        match body {
+            Body::Master(mut body) => {
+                for operation in body.pending.crash(&mut self.chance) {
+                    if self.registry.epoch == body.master.epoch() {
+                        self.registry.apply(&operation);
+                    }
+                }
+            }
+            Body::Agent(mut body) => {
+                let done = body.pending.crash(&mut self.chance);
+                let process = self.processes.get_mut(&life.process).expect("found above");
+                if let Seat::Agent { checkpoint, .. } = &mut process.seat {
+                    done.into_iter().for_each(|record| checkpoint.apply(record));
+                }
+            }
+            Body::Framework(mut body) => {
+                let done = body.pending.crash(&mut self.chance);
+                if let Some(seat) = self.framework_seat(life.process) {
+                    done.iter().for_each(|write| seat.apply(write));
+                }
+            }
+            Body::Executor(_) | Body::Custom(_) => (),
+        }
+        if supervised {
+            let after = if master_like {
+                self.chance.millis(200, 8_000)
+            } else {
+                self.chance.millis(200, 20_000)
+            };
+            self.queue.after(after, Due::Start(life.process));
+        }
+    }
+
+    /// An executor's process is killed.
+    pub(crate) fn end_executor(&mut self, life: Life, exit: Exit) {
+        let process = &self.processes[&life.process];
+        if process.is_up() && process.life == life.life {
+            self.executor_ended(life, exit);
+            self.end(life, false);
+        }
+    }
+
+    /// A process is killed: `kill -9`, or its machine loses power.
+    pub(crate) fn kill(&mut self, number: u32, quietly: bool) {
+        let life = self.present_life(number);
+        match &self.processes[&number].seat {
+            Seat::Executor { .. } => self.end_executor(life, Exit::Signal(9)),
+            Seat::Master | Seat::Agent { .. } | Seat::Framework(_) => self.end(life, quietly),
+        }
+    }
+
+    /// A process stands still for a while.
+    pub(crate) fn freeze(&mut self, number: u32, span: Duration) {
+        let (now, life) = (self.queue.now(), self.present_life(number));
+        let process = self.processes.get_mut(&number).expect("the caller knows it");
+        if process.body.is_some() && process.frozen.is_none_or(|until| until <= now) {
+            process.frozen = Some(now + span);
+            self.network.froze(now, life);
+            self.queue.at(now + span, Due::Fault(crate::faults::Fault::Thaw(life)));
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! A simulated process: what runs in its present life, and what its disk keeps between lives.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use agent::logic::{Agent, Checkpoint, Record};
+use executor::logic::Executor;
+use master::logic::Master;
+use master::logic::allocator::Allocator;
+use master::logic::registry::RegistryOperation;
+use protocol::framework::FrameworkInfo;
+use protocol::ids::{AgentId, ContainerId, FrameworkId, TaskId};
+use protocol::resources::Resources;
+use sdk::executor::logic::ExecutorDriver;
+use sdk::logic::Settings;
+
+use crate::author::{AnyFramework, MakeScheduler};
+use crate::disk::Pending;
+use crate::network::{Host, Life};
+
+/// One process and all its lives.
+pub(crate) struct Process {
+    pub(crate) name: String,
+    pub(crate) host: Host,
+    /// How many lives it has had.
+    pub(crate) life: u32,
+    /// Until when it stands still.
+    pub(crate) frozen: Option<Duration>,
+    /// Dies in the middle of its next step, after so many effects.
+    pub(crate) dies_after: Option<usize>,
+    /// Comes back by itself when it ends.
+    pub(crate) supervised: bool,
+    pub(crate) seat: Seat,
+    pub(crate) body: Option<Body>,
+}
+
+/// What a process is, in all its lives.
+pub(crate) enum Seat {
+    /// Its disk is the cluster's registry.
+    Master,
+    /// An agent with its work directory.
+    Agent { config: Box<agent::logic::Config>, checkpoint: Box<Checkpoint> },
+    /// An executor; it has one life.
+    Executor { parent: Life, container: ContainerId, framework: FrameworkId },
+    /// A scheduler with its state directory.
+    Framework(Box<FrameworkSeat>),
+}
+
+/// A scheduler's state directory, and how to make it anew.
+pub(crate) struct FrameworkSeat {
+    pub(crate) info: FrameworkInfo,
+    pub(crate) settings: Settings,
+    pub(crate) bug: Option<sdk::logic::Bug>,
+    pub(crate) make: Box<dyn MakeScheduler>,
+    pub(crate) remembered: Option<FrameworkId>,
+    pub(crate) stored: BTreeMap<String, Vec<u8>>,
+    /// How its last life ended, if by its own will.
+    pub(crate) outcome: Option<sdk::logic::Outcome>,
+}
+
+/// What runs in one life.
+pub(crate) enum Body {
+    Master(Box<MasterBody>),
+    Agent(Box<AgentBody>),
+    Executor(Box<Executor>),
+    Custom(Box<CustomBody>),
+    Framework(Box<FrameworkBody>),
+}
+
+/// A master's process: the master, the allocator and the registrar.
+pub(crate) struct MasterBody {
+    pub(crate) master: Master,
+    pub(crate) allocator: Allocator,
+    pub(crate) pending: Pending<RegistryOperation>,
+    /// When the last message in each direction between master and allocator arrives.
+    pub(crate) to_allocator: Duration,
+    pub(crate) to_master: Duration,
+    /// Messages between the two that have not arrived.
+    pub(crate) between: u32,
+    /// The number of the newest change.
+    pub(crate) change: u64,
+    /// What the changes say is used and offered on each agent.
+    pub(crate) books: BTreeMap<AgentId, (Resources, Resources)>,
+}
+
+/// An agent's process.
+pub(crate) struct AgentBody {
+    pub(crate) agent: Agent,
+    pub(crate) pending: Pending<Record>,
+}
+
+/// An executor of a framework's own: the SDK's half, and a simple author's.
+pub(crate) struct CustomBody {
+    pub(crate) driver: ExecutorDriver,
+    /// Tasks that run, with the simulated process of each.
+    pub(crate) tasks: BTreeMap<TaskId, u64>,
+}
+
+/// A write to a scheduler's state directory.
+#[derive(Clone, Debug)]
+pub(crate) enum StateWrite {
+    Remember(FrameworkId),
+    Store { number: u64, entries: Vec<(String, Option<Vec<u8>>)> },
+}
+
+/// A scheduler's process.
+pub(crate) struct FrameworkBody {
+    pub(crate) framework: Box<dyn AnyFramework>,
+    pub(crate) pending: Pending<StateWrite>,
+}
+
+impl FrameworkSeat {
+    /// Another process of the same framework, with what is written now.
+    pub(crate) fn heir(&self) -> Self {
+        Self {
+            info: self.info.clone(),
+            settings: self.settings.clone(),
+            bug: self.bug,
+            make: self.make.again(),
+            remembered: self.remembered.clone(),
+            stored: self.stored.clone(),
+            outcome: None,
+        }
+    }
+
+    pub(crate) fn apply(&mut self, write: &StateWrite) {
+        match write {
+            StateWrite::Remember(framework) => self.remembered = Some(framework.clone()),
+            StateWrite::Store { entries, .. } => {
+                for (key, value) in entries {
+                    match value {
+                        Some(value) => self.stored.insert(key.clone(), value.clone()),
+                        None => self.stored.remove(key),
+                    };
+                }
+            }
+        }
+    }
+}
+
+impl Process {
+    /// The present life, if it lives.
+    pub(crate) fn is_up(&self) -> bool {
+        self.body.is_some()
+    }
+}

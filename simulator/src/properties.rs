@@ -1,0 +1,203 @@
+//! What must be true, looked at after every step: of the processes that took it, of what they said, and of what really
+//! happened. What must be true once all is healed is in `properties/agreement.rs`.
+
+mod agreement;
+mod told;
+
+use agent::logic::{Effect as AgentEffect, End, Event as AgentEvent, Notice};
+use protocol::agent::{AgentToMaster, MasterToAgent};
+use protocol::change::{Change, What};
+use protocol::framework::MasterToFramework;
+
+use crate::network::Life;
+use crate::process::{AgentBody, Body, MasterBody, Seat};
+use crate::truth::TaskKey;
+use crate::world::World;
+
+/// Every property by its name, for people.
+pub const PROPERTIES: [&str; 14] = [
+    BOOKS, EQUAL_BOOKS, FITS, TWICE, STATES, TRUTH, ONCE, WRITTEN, EPOCHS, MESSAGES, CHANGES, LIVES, RELAUNCH,
+    AGREEMENT,
+];
+
+const BOOKS: &str = "nothing is offered twice, and no more than there is";
+const EQUAL_BOOKS: &str = "the master's and the allocator's books are equal at rest";
+const FITS: &str = "what is launched fits on its agent";
+const TWICE: &str = "no task id runs twice at once";
+const STATES: &str = "a task's states move legally";
+const TRUTH: &str = "an end that is told has happened";
+const ONCE: &str = "nothing follows an end that was dealt with";
+const WRITTEN: &str = "what is told was written before";
+const EPOCHS: &str = "no agent obeys a lower epoch";
+const MESSAGES: &str = "every message is accounted for";
+const CHANGES: &str = "changes are numbered without gaps";
+const LIVES: &str = "nobody is refused who belongs to the cluster";
+const RELAUNCH: &str = "no task is launched again before its end is dealt with";
+const AGREEMENT: &str = "after healing all agree within a bounded time";
+
+impl World {
+    pub(crate) fn check_network(&mut self) {
+        self.truth.checks += 1;
+        // Counting what is in flight costs more than everything else here.
+        if self.truth.checks.is_multiple_of(16) || self.network.accounts().sent < 64 {
+            self.check_messages();
+        }
+    }
+
+    pub(crate) fn check_messages(&mut self) {
+        let in_flight = self.network.in_flight();
+        let accounts = self.network.accounts();
+        if !accounts.add_up(in_flight) {
+            let words = format!("{accounts:?}, {in_flight} in flight");
+            self.violate(MESSAGES, words, Vec::new());
+        }
+    }
+
+    /// After every step of a process.
+    pub(crate) fn check_after(&mut self, life: Life) {
+        self.truth.checks += 1;
+        let process = &self.processes[&life.process];
+        let found = match &process.body {
+            Some(Body::Master(body)) => check_master(body),
+            Some(Body::Agent(body)) => check_agent(body, &process.seat),
+            Some(Body::Executor(_) | Body::Custom(_) | Body::Framework(_)) | None => None,
+        };
+        if let Some((property, words)) = found {
+            let name = process.name.clone();
+            self.violate(property, words, vec![name]);
+        }
+    }
+
+    /// A process of a task is about to run.
+    pub(crate) fn check_task_starts(&mut self, key: &TaskKey, number: u64) {
+        self.truth.checks += 1;
+        self.truth.tasks_run += 1;
+        if let Some(other) = self.truth.running.insert(key.clone(), number) {
+            let words = format!("{} of {} runs as process {other} and as {number}", key.1, key.0);
+            self.violate(TWICE, words, vec![key.1.to_string()]);
+        }
+    }
+
+    /// A command of a reign that the agent knows to be over comes to nothing but an answer.
+    pub(crate) fn check_epoch_obeyed(
+        &mut self,
+        life: Life,
+        seen: u64,
+        heard: &AgentEvent,
+        effects: &[AgentEffect],
+    ) {
+        let AgentEvent::FromMaster { message, .. } = heard else {
+            return;
+        };
+        self.truth.checks += 1;
+        let is_refusal = |effect: &AgentEffect| match effect {
+            AgentEffect::TellMaster { message: AgentToMaster::EpochRefused { .. }, .. } => true,
+            AgentEffect::Note(_) => true,
+            AgentEffect::TellMaster { .. } | AgentEffect::ContactMaster(_) => false,
+            AgentEffect::TellExecutor { .. } | AgentEffect::Link(_) | AgentEffect::Unlink(_) => false,
+            AgentEffect::Write(_) | AgentEffect::EndOldExecutor(_) => false,
+            AgentEffect::StartExecutor(_) | AgentEffect::SignalExecutor { .. } => false,
+            AgentEffect::StartTimer { .. } | AgentEffect::Stop(_) => false,
+        };
+        if message.epoch() < seen && !effects.iter().all(is_refusal) {
+            let words = format!("epoch {} is over since {seen}, but it did {effects:?}", message.epoch());
+            let name = self.name_of(life.process).to_owned();
+            self.violate(EPOCHS, words, vec![name]);
+        }
+    }
+
+    /// An agent that has no room for a task was told to run more than it has.
+    pub(crate) fn check_notice(&mut self, life: Life, notice: &Notice) {
+        if let Notice::TaskRefused { task, words, .. } = notice
+            && words.contains("is free; the offer")
+        {
+            let words = format!("{} refused {task}: {words}", self.name_of(life.process));
+            self.violate(FITS, words, vec![task.to_string()]);
+        }
+    }
+
+    pub(crate) fn check_agent_may_stop(&mut self, life: Life, end: &End) {
+        match end {
+            End::Left => (),
+            End::Refused(_) | End::OtherCluster { .. } | End::OldExecutorsLive(_) | End::CannotRemember(_) => {
+                let name = self.name_of(life.process).to_owned();
+                self.violate(LIVES, format!("{name} stops: {end}"), vec![name]);
+            }
+        }
+    }
+
+    /// The view's numbers, and what it says of each agent's book.
+    pub(crate) fn check_changes(&mut self, life: Life, body: &mut MasterBody, changes: &[Change]) {
+        for change in changes {
+            self.truth.checks += 1;
+            if change.number != body.change + 1 {
+                let words = format!("change {} follows {}", change.number, body.change);
+                let name = self.name_of(life.process).to_owned();
+                self.violate(CHANGES, words, vec![name]);
+            }
+            body.change = change.number;
+            if let What::AgentBook { agent, used, offered } = &change.what {
+                body.books.insert(agent.clone(), (used.clone(), offered.clone()));
+            }
+        }
+    }
+
+    /// An agent that is greeted is in the store.
+    pub(crate) fn check_agent_told(&mut self, life: Life, message: &MasterToAgent) {
+        let MasterToAgent::Registered { epoch, agent, .. } = message else {
+            return;
+        };
+        self.truth.checks += 1;
+        if *epoch == self.registry.epoch && !self.registry.agents.contains_key(agent) {
+            let words = format!("{agent} is greeted, but the store does not hold it");
+            let name = self.name_of(life.process).to_owned();
+            self.violate(WRITTEN, words, vec![name, agent.to_string()]);
+        }
+    }
+
+    /// A framework that is greeted is in the store.
+    pub(crate) fn check_framework_told(&mut self, life: Life, message: &MasterToFramework) {
+        let MasterToFramework::Subscribed { epoch, framework, .. } = message else {
+            return;
+        };
+        self.truth.checks += 1;
+        if *epoch == self.registry.epoch && !self.registry.frameworks.contains_key(framework) {
+            let words = format!("{framework} is greeted, but the store does not hold it");
+            let name = self.name_of(life.process).to_owned();
+            self.violate(WRITTEN, words, vec![name, framework.to_string()]);
+        }
+    }
+}
+
+fn check_master(body: &MasterBody) -> Option<(&'static str, String)> {
+    if let Err(words) = body.master.check() {
+        return Some((BOOKS, words));
+    }
+    if body.between > 0 {
+        return None;
+    }
+    let (mine, theirs) = (body.master.holdings(), body.allocator.holdings());
+    (mine != theirs).then(|| (EQUAL_BOOKS, format!("{mine:?} against {theirs:?}")))
+}
+
+fn check_agent(body: &AgentBody, seat: &Seat) -> Option<(&'static str, String)> {
+    let agent = &body.agent;
+    let (used, total) = (agent.used(), agent.total());
+    if !total.contains(&used) {
+        return Some((FITS, format!("{used} is used of {total}")));
+    }
+    let Seat::Agent { checkpoint, .. } = seat else {
+        return None;
+    };
+    let written = checkpoint.member.as_ref().map(|(id, _)| id);
+    if agent.master().is_some() && (written != agent.id() || checkpoint.epoch < agent.epoch()) {
+        let words = format!(
+            "it is registered as {:?} in epoch {}, but its checkpoint says {written:?} in epoch {}",
+            agent.id(),
+            agent.epoch(),
+            checkpoint.epoch
+        );
+        return Some((WRITTEN, words));
+    }
+    None
+}

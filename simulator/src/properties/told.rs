@@ -1,0 +1,117 @@
+//! What schedulers are told of their tasks, and what they do about it.
+
+use protocol::framework::{FrameworkToMaster, Operation};
+use protocol::task::{Exit, TaskState, TaskStatus};
+use sdk::logic::Outcome;
+
+use super::{LIVES, ONCE, RELAUNCH, STATES, TRUTH};
+use crate::network::Life;
+use crate::process::FrameworkBody;
+use crate::truth::Known;
+use crate::world::World;
+
+impl World {
+    /// What a scheduler has just been told.
+    pub(crate) fn check_told(&mut self, life: Life, body: &mut FrameworkBody) {
+        for status in body.framework.take_heard() {
+            self.truth.checks += 1;
+            self.check_one_told(life.process, &status);
+        }
+    }
+
+    fn check_one_told(&mut self, process: u32, status: &TaskStatus) {
+        let subjects = || vec![status.task.to_string()];
+        let key = (process, status.task.clone());
+        let name = self.name_of(process).to_owned();
+        let before = self.truth.known.get(&key).cloned();
+        let launched = before.as_ref().is_some_and(|known| known.launched);
+        match &before {
+            Some(known) if known.state.is_end() => {
+                let words = format!("{name} is told {:?} of {} after {:?}", status.state, status.task, known.state);
+                self.violate(ONCE, words, subjects());
+            }
+            Some(known) if !known.state.can_become(status.state) => {
+                let words = format!("{name} is told {:?} of {} after {:?}", status.state, status.task, known.state);
+                self.violate(STATES, words, subjects());
+            }
+            Some(_) | None => (),
+        }
+        self.truth.known.insert(key, Known { state: status.state, launched });
+        self.check_end_is_true(status);
+    }
+
+    /// `Lost` and `Gone` only say that somebody gave up; every other end says that nothing runs.
+    fn check_end_is_true(&mut self, status: &TaskStatus) {
+        let key = (status.framework.clone(), status.task.clone());
+        let runs = self.truth.running.get(&key).copied();
+        let ended = self.truth.ended.get(&key).copied();
+        let lie = match status.state {
+            TaskState::Finished => runs.is_some() || ended != Some(Exit::Code(0)),
+            TaskState::Failed | TaskState::Killed | TaskState::Error | TaskState::Dropped => runs.is_some(),
+            TaskState::Lost | TaskState::Gone | TaskState::GoneByOperator => false,
+            TaskState::Staging | TaskState::Starting | TaskState::Running | TaskState::Killing => false,
+            TaskState::Unreachable | TaskState::Unknown => false,
+        };
+        if lie {
+            let words = format!(
+                "{} is told to be {:?} ({}), but process {runs:?} runs and the last one ended with {ended:?}",
+                status.task, status.state, status.message
+            );
+            self.violate(TRUTH, words, vec![status.task.to_string()]);
+        }
+    }
+
+    /// What a scheduler launches.
+    pub(crate) fn check_launches(&mut self, life: Life, message: &FrameworkToMaster) {
+        let FrameworkToMaster::Accept { operations, .. } = message else {
+            return;
+        };
+        for operation in operations {
+            let Operation::Launch(tasks) = operation;
+            for spec in tasks {
+                self.truth.checks += 1;
+                let key = (life.process, spec.task.clone());
+                let fresh = Known { state: TaskState::Staging, launched: true };
+                let before = self.truth.known.insert(key, fresh);
+                if let Some(known) = before.filter(|known| !known.state.is_end()) {
+                    let words = format!(
+                        "{} launches {} again, of which it was last told {:?}",
+                        self.name_of(life.process),
+                        spec.task,
+                        known.state
+                    );
+                    self.violate(RELAUNCH, words, vec![spec.task.to_string()]);
+                }
+            }
+        }
+    }
+
+    /// A new life of a scheduler has been told nothing.
+    pub(crate) fn forget_told(&mut self, process: u32) {
+        self.truth.known.retain(|(of, _), _| *of != process);
+    }
+
+    /// Schedulers end when they want to, when another takes over, and when their framework is removed; not otherwise.
+    pub(crate) fn check_scheduler_may_end(&mut self, life: Life, outcome: &Outcome) {
+        let remembered = self.framework_seat(life.process).and_then(|seat| seat.remembered.clone());
+        let removed = remembered.as_ref().is_none_or(|id| self.registry.removed.contains(id));
+        let may = match outcome {
+            Outcome::Stopped => true,
+            Outcome::TornDown => removed,
+            Outcome::FailedOver => remembered.as_ref().is_some_and(|id| self.has_other_life(life.process, id)),
+            Outcome::Refused(_) => removed,
+        };
+        if !may {
+            let name = self.name_of(life.process).to_owned();
+            let id = remembered.map(|id| id.to_string()).unwrap_or_default();
+            self.violate(LIVES, format!("{name} ends: {outcome}"), vec![name, id]);
+        }
+    }
+
+    fn has_other_life(&mut self, process: u32, id: &protocol::ids::FrameworkId) -> bool {
+        let numbers: Vec<u32> = self.processes.keys().copied().filter(|n| *n != process).collect();
+        numbers.into_iter().any(|number| {
+            self.framework_seat(number).is_some_and(|seat| seat.remembered.as_ref() == Some(id))
+        })
+    }
+}

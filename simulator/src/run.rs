@@ -1,0 +1,234 @@
+//! One seed, from its first random number to its verdict: a cluster, a time in which things go wrong, a time in which
+//! everybody has to come to agree.
+
+use std::time::Duration;
+
+use api::v1;
+use master::config::Config;
+use protocol::agent::{AgentAddress, AgentInfo};
+use protocol::carried::Carried;
+use protocol::framework::{Capability, FrameworkInfo};
+use protocol::ids::FrameworkId;
+use protocol::resources::{Milli, Ranges, Resources};
+
+use crate::bugs::Bug;
+use crate::chance::Chance;
+use crate::process::{FrameworkSeat, Seat};
+use crate::schedulers::{Scripted, ScriptedMaker, settings};
+use crate::truth::Violation;
+use crate::world::{Due, Setup, World};
+
+/// How long after healing all have to agree. An agent may have to be given up first, and frozen processes stand still for
+/// up to a minute more.
+const AGREE_WITHIN: Duration = Duration::from_secs(1800);
+/// How often it is looked whether they do.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
+/// For how long after that nothing may change.
+const REST: Duration = Duration::from_secs(20);
+
+/// What a run came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    /// Which.
+    pub seed: u64,
+    /// The first thing that was wrong.
+    pub violation: Option<Violation>,
+    /// Of the transcript: the same seed gives the same, byte for byte.
+    pub hash: u64,
+    /// Steps that were taken.
+    pub steps: u64,
+    /// How often a property was looked at.
+    pub checks: u64,
+    /// Processes of tasks that ran.
+    pub tasks: u64,
+    /// Messages sent between processes.
+    pub messages: u64,
+    /// How much time passed in the simulation.
+    pub time: Duration,
+    /// The flow of what went wrong, if it was asked for.
+    pub flow: Vec<String>,
+}
+
+/// Runs one seed, with a mistake or without. With `flow`, what led to a violation is told.
+pub fn run(seed: u64, bug: Option<Bug>, flow: bool) -> Outcome {
+    let mut chance = Chance::new(seed.wrapping_mul(0x2545_f491_4f6c_dd1d));
+    let setup = Setup { seed, rough: true, master: master_config(&mut chance, bug), keep: flow };
+    let mut world = World::new(setup);
+    populate(&mut world, &mut chance, bug);
+    let trouble = Duration::from_secs(chance.between(20, 300));
+    world.plan_faults(&mut chance, trouble);
+    if world.run_until(trouble) {
+        world.heal_all();
+        come_to_agree(&mut world);
+    }
+    world.check_messages();
+    outcome(&world, seed)
+}
+
+/// Until all agree and have nothing left to do, then for a while on.
+fn come_to_agree(world: &mut World) {
+    let deadline = world.queue.now() + AGREE_WITHIN;
+    let mut open = Some("nobody looked".to_owned());
+    while let Some(words) = open {
+        if world.queue.now() >= deadline {
+            return world.violate_agreement(words);
+        }
+        if !world.run_until(world.queue.now() + LOOK_EVERY) {
+            return;
+        }
+        open = world.disagreement().or_else(|| world.work_left());
+    }
+    if world.run_until(world.queue.now() + REST)
+        && let Some(words) = world.disagreement()
+    {
+        world.violate_agreement(format!("at rest: {words}"));
+    }
+}
+
+impl World {
+    /// What scripted schedulers have not done yet.
+    fn work_left(&self) -> Option<String> {
+        for (number, process) in &self.processes {
+            if self.is_over(*number) {
+                continue;
+            }
+            if let Some(scheduler) = self.scheduler_in::<Scripted>(*number)
+                && !scheduler.is_done()
+            {
+                return Some(format!("{} has not done {}", process.name, scheduler.left()));
+            }
+        }
+        None
+    }
+}
+
+fn outcome(world: &World, seed: u64) -> Outcome {
+    let flow = match &world.violation {
+        Some(violation) if world.transcript.keeps() => {
+            let lines = world.transcript.about(&violation.subjects, 200);
+            lines.into_iter().map(ToString::to_string).collect()
+        }
+        Some(_) | None => Vec::new(),
+    };
+    Outcome {
+        seed,
+        violation: world.violation.clone(),
+        hash: world.transcript.hash(),
+        steps: world.steps,
+        checks: world.truth.checks,
+        tasks: world.truth.tasks_run,
+        messages: world.network.accounts().sent,
+        time: world.queue.now(),
+        flow,
+    }
+}
+
+/// Short time-outs mostly, so that much happens; Mesos's own sometimes.
+fn master_config(chance: &mut Chance, bug: Option<Bug>) -> Config {
+    let mut config = Config::default();
+    if chance.in_thousand(800) {
+        config.ping_every = chance.millis(1_000, 10_000);
+        config.ping_misses_max = u32::try_from(chance.between(2, 5)).expect("at most five");
+        config.agent_reregister_timeout = chance.millis(15_000, 200_000);
+        config.offer_lease = chance.millis(16_000, 120_000);
+        config.contest_timeout = chance.millis(2_000, 6_000);
+    }
+    if let Some(Bug::Master(bug)) = bug {
+        config.bugs = master::logic::bugs::Bugs::only([bug]);
+        config.allocator.bugs = master::logic::bugs::Bugs::only([bug]);
+    }
+    config
+}
+
+fn populate(world: &mut World, chance: &mut Chance, bug: Option<Bug>) {
+    let host = world.add_host();
+    let master = world.add_process("master".to_owned(), host, true, Seat::Master);
+    world.queue.at(Duration::ZERO, Due::Start(master));
+    world.leader = master;
+    for n in 1..=chance.between(1, 4) {
+        add_agent(world, chance, n, bug);
+    }
+    for n in 1..=chance.between(1, 3) {
+        add_framework(world, chance, n, bug);
+    }
+}
+
+fn add_agent(world: &mut World, chance: &mut Chance, n: u64, bug: Option<Bug>) {
+    let cpus = i64::try_from(chance.between(2, 4)).expect("at most four");
+    let resources = Resources::none()
+        .with_scalar("cpus", Milli::whole(cpus))
+        .with_scalar("mem", Milli::whole(1024))
+        .with_ranges("ports", Ranges::new([(31_000, 31_100)]));
+    let mut config = agent::logic::Config::new(agent_info(&format!("host-{n}"), resources));
+    config.executor_registration_timeout = chance.millis(10_000, 60_000);
+    if let Some(Bug::Agent(bug)) = bug {
+        config.bugs.insert(bug);
+    }
+    let seat = Seat::Agent { config: Box::new(config), checkpoint: Box::default() };
+    let host = world.add_host();
+    let number = world.add_process(format!("agent-{n}"), host, true, seat);
+    let at = chance.millis(0, 3_000);
+    world.queue.at(at, Due::Start(number));
+}
+
+/// What a simulated agent says of itself.
+pub(crate) fn agent_info(hostname: &str, resources: Resources) -> AgentInfo {
+    AgentInfo {
+        at: AgentAddress { hostname: hostname.to_owned(), listens: format!("{hostname}:5051") },
+        resources,
+        attributes: Vec::new(),
+        version: "simulated".to_owned(),
+        boot: "boot".to_owned(),
+    }
+}
+
+fn add_framework(world: &mut World, chance: &mut Chance, n: u64, bug: Option<Bug>) {
+    let mut capabilities = Vec::new();
+    if chance.in_thousand(700) {
+        capabilities.push(Capability::PartitionAware);
+    }
+    if chance.in_thousand(700) {
+        capabilities.push(Capability::StatesDemand);
+    }
+    let mut info = framework_info(&format!("framework-{n}"), capabilities);
+    let role = ["*", "web", "eng/batch"][chance.index(3)];
+    info.roles = vec![role.parse().expect("a role")];
+    let patience = if chance.in_thousand(200) { chance.between(20, 120) } else { 7 * 24 * 3600 };
+    info.failover_timeout = Duration::from_secs(patience);
+    let may_tear_down = chance.in_thousand(300);
+    let seat = FrameworkSeat {
+        info,
+        settings: settings(chance),
+        bug: match bug {
+            Some(Bug::Sdk(bug)) => Some(bug),
+            Some(Bug::Master(_) | Bug::Agent(_)) | None => None,
+        },
+        make: Box::new(ScriptedMaker {
+            first: Scripted::new(chance.split(), may_tear_down),
+            lives: 0,
+            process: format!("f{n}"),
+        }),
+        remembered: None,
+        stored: Default::default(),
+        outcome: None,
+    };
+    let host = world.add_host();
+    let seat = Seat::Framework(Box::new(seat));
+    let number = world.add_process(format!("framework-{n}"), host, true, seat);
+    let at = chance.millis(0, 5_000);
+    world.queue.at(at, Due::Start(number));
+}
+
+/// What a simulated framework says of itself.
+pub(crate) fn framework_info(name: &str, capabilities: Vec<Capability>) -> FrameworkInfo {
+    FrameworkInfo {
+        framework: FrameworkId::new("unset"),
+        name: name.to_owned(),
+        user: "nobody".to_owned(),
+        roles: vec!["*".parse().expect("everybody's role")],
+        failover_timeout: Duration::from_secs(7 * 24 * 3600),
+        hostname: "simulated".to_owned(),
+        capabilities,
+        carried: Carried::<v1::FrameworkInfo>::default(),
+    }
+}

@@ -1,0 +1,165 @@
+//! The agent's shell: its checkpoint, its executors' processes and its messages.
+
+use agent::logic::{Effect, Event as AgentEvent, Program, Signal, StartExecutor, StartFailure};
+use protocol::task::Exit;
+
+use crate::network::Life;
+use crate::process::{AgentBody, Body, CustomBody, Seat};
+use crate::said::{Event, Said};
+use crate::world::World;
+
+impl World {
+    /// Whether the process goes on.
+    pub(crate) fn step_agent(&mut self, life: Life, body: &mut AgentBody, event: Event) -> bool {
+        let event = match event {
+            Event::Agent(event) => event,
+            Event::WriteDone => match self.agent_write_done(life, body) {
+                Some(event) => event,
+                None => return true,
+            },
+            Event::Master(_) | Event::Allocator(_) | Event::Proposals(_) => return true,
+            Event::Executor(_) | Event::Custom(_) | Event::Author(..) | Event::Framework(_) => {
+                return true;
+            }
+        };
+        let now = self.shown(life.process);
+        let heard = event.clone();
+        let before = body.agent.epoch();
+        let step = body.agent.step(now, event);
+        self.note(life.process, format_args!("{heard:?} -> {:?}", step.effects));
+        self.check_epoch_obeyed(life, before, &heard, &step.effects);
+        for (n, effect) in step.effects.into_iter().enumerate() {
+            if self.dies_now(life, n) || !self.perform_for_agent(life, body, effect) {
+                return false;
+            }
+        }
+        true
+    }
+
+    fn agent_write_done(&mut self, life: Life, body: &mut AgentBody) -> Option<AgentEvent> {
+        let record = body.pending.done()?;
+        let process = self.processes.get_mut(&life.process).expect("it takes a step");
+        if let Seat::Agent { checkpoint, .. } = &mut process.seat {
+            checkpoint.apply(record.clone());
+        }
+        Some(AgentEvent::Written(record))
+    }
+
+    /// Whether the process goes on.
+    fn perform_for_agent(&mut self, life: Life, body: &mut AgentBody, effect: Effect) -> bool {
+        match effect {
+            Effect::ContactMaster(message) => {
+                self.tell_leader(life, Said::AgentToMaster(message));
+            }
+            Effect::TellMaster { to, message } => {
+                self.tell(life, to, Said::AgentToMaster(message));
+            }
+            Effect::TellExecutor { to, message } => {
+                self.tell(life, to, Said::AgentToExecutor(message));
+            }
+            Effect::Link(pid) => self.link(life, pid),
+            Effect::Unlink(pid) => self.unlink(life, pid),
+            Effect::Write(record) => {
+                body.pending.write(record);
+                self.writes(life);
+            }
+            Effect::EndOldExecutor(old) => self.end_old_executor(life, &old.container),
+            Effect::StartExecutor(start) => self.start_executor(life, *start),
+            Effect::SignalExecutor { container, signal } => {
+                self.signal_executor(life, &container, signal);
+            }
+            Effect::StartTimer { timer, after } => {
+                self.timer(life, after, Event::Agent(AgentEvent::TimerFired(timer)));
+            }
+            Effect::Note(notice) => self.check_notice(life, &notice),
+            Effect::Stop(end) => {
+                self.note(life.process, format_args!("stops: {end}"));
+                return self.agent_stops(life, &end);
+            }
+        }
+        true
+    }
+
+    fn agent_stops(&mut self, life: Life, end: &agent::logic::End) -> bool {
+        let process = self.processes.get_mut(&life.process).expect("it takes a step");
+        process.supervised = match end {
+            agent::logic::End::OldExecutorsLive(_) | agent::logic::End::CannotRemember(_) => true,
+            agent::logic::End::Left
+            | agent::logic::End::Refused(_)
+            | agent::logic::End::OtherCluster { .. } => false,
+        };
+        self.check_agent_may_stop(life, end);
+        false
+    }
+
+    fn start_executor(&mut self, agent: Life, start: StartExecutor) {
+        let container = start.container.clone();
+        if self.setup.rough && self.chance.in_thousand(10) {
+            let why = StartFailure::Program("the system has no more processes".to_owned());
+            self.soon(agent, Event::Agent(AgentEvent::ExecutorNotStarted { container, why }));
+            return;
+        }
+        let host = self.processes[&agent.process].host;
+        let name = format!("{}/{}", self.name_of(agent.process), start.spec.executor);
+        let framework = start.framework.framework.clone();
+        let seat = Seat::Executor { parent: agent, container: container.clone(), framework };
+        let number = self.add_process(name, host, false, seat);
+        let source = self.chance.draw();
+        let body = match start.program {
+            Program::CommandExecutor => {
+                let identity = executor::logic::Identity {
+                    framework: start.framework.framework,
+                    executor: start.spec.executor,
+                    container: container.clone(),
+                    token: start.token,
+                };
+                let config = executor::logic::Config::default();
+                let executor = executor::logic::Executor::new(identity, config, source);
+                Body::Executor(Box::new(executor))
+            }
+            Program::Custom(_) => {
+                let identity = sdk::executor::logic::Identity {
+                    framework: start.framework.framework,
+                    executor: start.spec.executor,
+                    container: container.clone(),
+                    token: start.token,
+                };
+                let driver = sdk::executor::logic::ExecutorDriver::new(identity, source);
+                Body::Custom(Box::new(CustomBody { driver, tasks: Default::default() }))
+            }
+        };
+        self.enter_life(number, body);
+        let life = self.present_life(number);
+        let first = match &self.processes[&number].body {
+            Some(Body::Custom(_)) => Event::Custom(sdk::executor::logic::Event::Started),
+            Some(_) | None => Event::Executor(executor::logic::Event::Started),
+        };
+        self.soon(life, first);
+        let process = agent::logic::ProcessIdentity {
+            process: number,
+            started: u64::try_from(self.queue.now().as_millis()).unwrap_or(u64::MAX),
+            boot: "boot".to_owned(),
+        };
+        self.soon(agent, Event::Agent(AgentEvent::ExecutorStarted { container, process }));
+    }
+
+    fn signal_executor(
+        &mut self,
+        agent: Life,
+        container: &protocol::ids::ContainerId,
+        signal: Signal,
+    ) {
+        let Some(number) = self.executor_in(agent.process, container) else {
+            return;
+        };
+        let life = self.present_life(number);
+        match (signal, &self.processes[&number].body) {
+            (Signal::Kill, Some(_)) => self.end_executor(life, Exit::Signal(9)),
+            (Signal::Terminate, Some(Body::Executor(_))) => {
+                self.soon(life, Event::Executor(executor::logic::Event::Terminate));
+            }
+            (Signal::Terminate, Some(_)) => self.end_executor(life, Exit::Signal(15)),
+            (Signal::Terminate | Signal::Kill, None) => (),
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! The shell of a scheduler: its state directory and its messages.
+
+use sdk::logic::{Effect, Event as FrameworkEvent, Outcome};
+
+use crate::network::{Life, Sent};
+use crate::process::{FrameworkBody, Seat, StateWrite};
+use crate::said::{Event, Said};
+use crate::world::World;
+
+impl World {
+    /// Whether the process goes on.
+    pub(crate) fn step_framework(
+        &mut self,
+        life: Life,
+        body: &mut FrameworkBody,
+        event: Event,
+    ) -> bool {
+        let event = match event {
+            Event::Framework(event) => event,
+            Event::WriteDone => match self.state_written(life, body) {
+                Some(event) => event,
+                None => return true,
+            },
+            Event::Master(_) | Event::Allocator(_) | Event::Proposals(_) => return true,
+            Event::Agent(_) | Event::Executor(_) | Event::Custom(_) | Event::Author(..) => {
+                return true;
+            }
+        };
+        let now = self.shown(life.process);
+        let heard = event.clone();
+        let step = body.framework.step(now, event);
+        self.note(life.process, format_args!("{heard:?} -> {:?}", step.effects));
+        self.check_told(life, body);
+        for (n, effect) in step.effects.into_iter().enumerate() {
+            if self.dies_now(life, n) {
+                return false;
+            }
+            match effect {
+                Effect::TellMaster { to, message } => {
+                    self.check_launches(life, &message);
+                    let said = Said::FrameworkToMaster(message);
+                    let sent = match to {
+                        Some(pid) => self.tell(life, pid, said),
+                        None => self.tell_leader(life, said),
+                    };
+                    if sent != Sent::Accepted {
+                        self.soon(life, Event::Framework(FrameworkEvent::NotSent { to }));
+                    }
+                }
+                Effect::Link(pid) => self.link(life, pid),
+                Effect::Unlink(pid) => self.unlink(life, pid),
+                Effect::Remember(framework) => {
+                    body.pending.write(StateWrite::Remember(framework));
+                    self.writes(life);
+                }
+                Effect::Forget => self.forget_state(life),
+                Effect::Store { number, entries } => {
+                    body.pending.write(StateWrite::Store { number, entries });
+                    self.writes(life);
+                }
+                Effect::StartTimer { timer, after } => {
+                    self.timer(life, after, Event::Framework(FrameworkEvent::TimerFired(timer)));
+                }
+                Effect::End(outcome) => {
+                    self.scheduler_ends(life, outcome);
+                    return false;
+                }
+            }
+        }
+        true
+    }
+
+    fn state_written(&mut self, life: Life, body: &mut FrameworkBody) -> Option<FrameworkEvent> {
+        let write = body.pending.done()?;
+        if let Some(seat) = self.framework_seat(life.process) {
+            seat.apply(&write);
+        }
+        Some(match write {
+            StateWrite::Remember(framework) => FrameworkEvent::Remembered(framework),
+            StateWrite::Store { number, .. } => FrameworkEvent::Stored(number),
+        })
+    }
+
+    pub(crate) fn framework_seat(
+        &mut self,
+        process: u32,
+    ) -> Option<&mut crate::process::FrameworkSeat> {
+        match &mut self.processes.get_mut(&process)?.seat {
+            Seat::Framework(seat) => Some(seat),
+            Seat::Master | Seat::Agent { .. } | Seat::Executor { .. } => None,
+        }
+    }
+
+    fn forget_state(&mut self, life: Life) {
+        if let Some(seat) = self.framework_seat(life.process) {
+            seat.remembered = None;
+            seat.stored.clear();
+        }
+    }
+
+    fn scheduler_ends(&mut self, life: Life, outcome: Outcome) {
+        self.note(life.process, format_args!("ends: {outcome}"));
+        self.check_scheduler_may_end(life, &outcome);
+        if let Some(seat) = self.framework_seat(life.process) {
+            seat.outcome = Some(outcome);
+        }
+        let process = self.processes.get_mut(&life.process).expect("it takes a step");
+        process.supervised = false;
+    }
+}

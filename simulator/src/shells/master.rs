@@ -1,0 +1,150 @@
+//! The shell of a master's process: the master, the allocator beside it, and the registrar in front of the store.
+
+use std::time::Duration;
+
+use master::logic::allocator::{Effect as AllocatorEffect, Event as AllocatorEvent};
+use master::logic::{Effect, Event as MasterEvent};
+
+use crate::network::{Life, Sent};
+use crate::process::MasterBody;
+use crate::said::{Event, Said};
+use crate::world::{Due, World};
+
+impl World {
+    /// Whether the process goes on.
+    pub(crate) fn step_master(&mut self, life: Life, body: &mut MasterBody, event: Event) -> bool {
+        let event = match event {
+            Event::Master(event) => event,
+            Event::Proposals(proposals) => {
+                body.between -= 1;
+                MasterEvent::Proposed(proposals)
+            }
+            Event::Allocator(event) => {
+                self.step_allocator(life, body, event);
+                return true;
+            }
+            Event::WriteDone => match self.registry_written(life, body) {
+                Ok(Some(event)) => event,
+                Ok(None) => return true,
+                Err(()) => return false,
+            },
+            Event::Agent(_) | Event::Executor(_) | Event::Custom(_) | Event::Author(..) => {
+                return true;
+            }
+            Event::Framework(_) => return true,
+        };
+        let now = self.shown(life.process);
+        let heard = event.clone();
+        let step = body.master.step(now, event);
+        self.note(life.process, format_args!("{heard:?} -> {:?}", step.effects));
+        self.check_changes(life, body, &step.changes);
+        for (n, effect) in step.effects.into_iter().enumerate() {
+            if self.dies_now(life, n) || !self.perform_for_master(life, body, effect) {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// The store takes a write only in the reign that it belongs to. A master that cannot write ends.
+    fn registry_written(
+        &mut self,
+        life: Life,
+        body: &mut MasterBody,
+    ) -> Result<Option<MasterEvent>, ()> {
+        let Some(operation) = body.pending.done() else {
+            return Ok(None);
+        };
+        if self.registry.epoch != body.master.epoch() {
+            self.note(life.process, "cannot write: a later reign has begun");
+            self.deposed(life.process);
+            return Err(());
+        }
+        self.registry.apply(&operation);
+        Ok(Some(MasterEvent::Written(operation)))
+    }
+
+    /// Whether the process goes on.
+    fn perform_for_master(&mut self, life: Life, body: &mut MasterBody, effect: Effect) -> bool {
+        match effect.clone() {
+            Effect::TellAgent { to, message } => {
+                self.check_agent_told(life, &message);
+                if self.tell(life, to, Said::MasterToAgent(message)) != Sent::Accepted {
+                    self.undelivered(life, effect);
+                }
+            }
+            Effect::TellFramework { to, message } => {
+                self.check_framework_told(life, &message);
+                if self.tell(life, to, Said::MasterToFramework(message)) != Sent::Accepted {
+                    self.undelivered(life, effect);
+                }
+            }
+            Effect::AnswerKill { .. } => (),
+            Effect::Link(pid) => self.link(life, pid),
+            Effect::Unlink(pid) => self.unlink(life, pid),
+            Effect::Write(operation) => {
+                body.pending.write(operation);
+                self.writes(life);
+            }
+            Effect::TellAllocator(entries) => {
+                body.between += 1;
+                body.to_allocator = self.beside(body.to_allocator);
+                let event = Event::Allocator(AllocatorEvent::Book(entries));
+                self.queue.at(body.to_allocator, Due::Event(life, event));
+            }
+            Effect::StartTimer { timer, after } => {
+                self.timer(life, after, Event::Master(MasterEvent::TimerFired(timer)));
+            }
+            Effect::StepDown { reason } => {
+                self.note(life.process, format_args!("steps down: {reason}"));
+                self.deposed(life.process);
+                return false;
+            }
+        }
+        true
+    }
+
+    fn step_allocator(&mut self, life: Life, body: &mut MasterBody, event: AllocatorEvent) {
+        if matches!(event, AllocatorEvent::Book(_)) {
+            body.between -= 1;
+        }
+        let now = self.shown(life.process);
+        let heard = event.clone();
+        let effects = body.allocator.step(now, event);
+        self.note(life.process, format_args!("{heard:?} -> {effects:?}"));
+        for effect in effects {
+            match effect {
+                AllocatorEffect::Propose(proposals) => {
+                    body.between += 1;
+                    body.to_master = self.beside(body.to_master);
+                    self.queue.at(body.to_master, Due::Event(life, Event::Proposals(proposals)));
+                }
+                AllocatorEffect::RunSoon => {
+                    body.to_allocator = self.beside(body.to_allocator);
+                    let run = Event::Allocator(AllocatorEvent::Run);
+                    self.queue.at(body.to_allocator, Due::Event(life, run));
+                }
+                AllocatorEffect::SweepAfter(after) => {
+                    self.timer(life, after, Event::Allocator(AllocatorEvent::Sweep));
+                }
+            }
+        }
+    }
+
+    fn undelivered(&mut self, life: Life, effect: Effect) {
+        self.soon(life, Event::Master(MasterEvent::Undelivered(Box::new(effect))));
+    }
+
+    /// When the next message between actors of one process arrives: after the last one.
+    fn beside(&mut self, last: Duration) -> Duration {
+        let after = self.chance.span(Duration::from_micros(1), Duration::from_millis(5));
+        (self.queue.now() + after).max(last + Duration::from_nanos(1))
+    }
+
+    /// A later reign has begun: the process does not come back by itself, since its successor is there.
+    fn deposed(&mut self, process: u32) {
+        if process != self.leader {
+            self.processes.get_mut(&process).expect("it takes a step").supervised = false;
+        }
+    }
+}

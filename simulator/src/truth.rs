@@ -1,0 +1,55 @@
+//! What really happened, as nobody in the cluster can know it: which task's process ran when, and what each scheduler was
+//! told. Properties compare it with what the components believe.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+use protocol::ids::{FrameworkId, TaskId};
+use protocol::task::{Exit, TaskState};
+
+/// Something that must be true and is not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Violation {
+    /// Which property.
+    pub property: &'static str,
+    /// What was seen.
+    pub words: String,
+    /// The ids and processes that it concerns.
+    pub subjects: Vec<String>,
+    /// When, since the beginning of the simulation.
+    pub at: Duration,
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} is broken at {:.6} s: {}", self.property, self.at.as_secs_f64(), self.words)
+    }
+}
+
+/// A task's name in the cluster.
+pub(crate) type TaskKey = (FrameworkId, TaskId);
+
+/// What one scheduler process knows of a task, by what it did and was told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Known {
+    /// The newest state told.
+    pub(crate) state: TaskState,
+    /// Whether this life of the scheduler launched it.
+    pub(crate) launched: bool,
+}
+
+/// All of it.
+#[derive(Debug, Default)]
+pub(crate) struct Truth {
+    /// Task processes that live.
+    pub(crate) running: BTreeMap<TaskKey, u64>,
+    /// How the last process of a task ended.
+    pub(crate) ended: BTreeMap<TaskKey, Exit>,
+    /// By scheduler process.
+    pub(crate) known: BTreeMap<(u32, TaskId), Known>,
+    /// How many processes of tasks there ever were.
+    pub(crate) tasks_run: u64,
+    /// How often any property was looked at.
+    pub(crate) checks: u64,
+}
