@@ -91,11 +91,11 @@ pub(crate) async fn id_of_task(client: &Client, task: &str) -> Option<FlowId> {
 
 /// Asks the master's node, and those of all agents that can be reached.
 async fn ask_all(client: &Client, query: &FlowQuery) -> Result<Vec<Asked>, ClientError> {
-    let mut nodes = vec![("master", "master".to_owned(), client.master().to_owned())];
+    let mut nodes = vec![(master::MASTER, "master".to_owned(), client.master().to_owned())];
     for agent in client.agents().await? {
         if agent.state == AgentState::Active {
             let at = agent.info.at.listens;
-            nodes.push(("agent", format!("agent {at}"), at));
+            nodes.push((agent::ACTOR, format!("agent {at}"), at));
         }
     }
     let mut all = Vec::new();
