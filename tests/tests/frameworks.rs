@@ -42,16 +42,29 @@ impl Cluster {
         let (master, reign) = start_master(folder.path(), NodeConfig::loopback()).await;
         let mut cluster = Self { folder, master, reign: Some(reign), agents: vec![] };
         for n in 0..agents {
-            let node = Node::start(NodeConfig::loopback()).await.unwrap();
-            let name = format!("master@{}", cluster.address()).parse().unwrap();
-            let work_dir = cluster.folder.path().join(format!("agent-{n}"));
-            let executor = vec![env!("CARGO_BIN_EXE_executor-for-tests").into()];
-            let resources = Some("cpus:2;mem:1024;disk:1024".to_owned());
-            let config = AgentConfig { resources, ..AgentConfig::new(name, work_dir, executor) };
-            agent::start(&node, config).unwrap();
+            let node = cluster.start_agent(n, NodeConfig::loopback()).await;
             cluster.agents.push(node);
         }
         cluster
+    }
+
+    async fn start_agent(&self, n: usize, listen: NodeConfig) -> Node {
+        let node = Node::start(listen).await.unwrap();
+        let name = format!("master@{}", self.address()).parse().unwrap();
+        let work_dir = self.folder.path().join(format!("agent-{n}"));
+        let executor = vec![env!("CARGO_BIN_EXE_executor-for-tests").into()];
+        let resources = Some("cpus:2;mem:1024;disk:1024".to_owned());
+        let config = AgentConfig { resources, ..AgentConfig::new(name, work_dir, executor) };
+        agent::start(&node, config).unwrap();
+        node
+    }
+
+    /// An agent ends as if killed, and comes back with its folder.
+    async fn replace_agent(&mut self, n: usize) {
+        let listen = self.agents[n].address();
+        self.agents[n].shutdown().await;
+        let config = NodeConfig { listen, ..NodeConfig::loopback() };
+        self.agents[n] = self.start_agent(n, config).await;
     }
 
     fn address(&self) -> String {
@@ -138,15 +151,18 @@ async fn words_are_counted_right() {
     cluster.end().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn words_are_counted_right_though_the_master_is_lost() {
+/// Counts words while `lose` breaks something after the first result.
+async fn counted_though(lose: impl AsyncFnOnce(&mut Cluster)) {
     let mut cluster = Cluster::of(2).await;
     let whole = fill(&cluster.path("texts"));
     let plan = plan(&[cluster.path("texts")], 1 << 30, 32 << 10).unwrap();
     let (done, mut hears) = tokio::sync::mpsc::unbounded_channel();
-    let scheduler = WordCount::new(plan, Setup::new(executor()), move |happening| {
+    let intervals = cluster.path("intervals");
+    let setup = Setup { intervals: Some(intervals.clone()), ..Setup::new(executor()) };
+    let scheduler = WordCount::new(plan, setup, move |happening| {
         eprintln!("{happening:?}");
         if let wordcount::Happening::Done { done: count, .. } = happening {
+            // Only the first is waited for.
             let _ = done.send(*count);
         }
     });
@@ -154,13 +170,24 @@ async fn words_are_counted_right_though_the_master_is_lost() {
     let running =
         start_scheduler(&cluster.address(), framework("words"), scheduler, options).await.unwrap();
     tokio::time::timeout(PATIENCE, hears.recv()).await.unwrap();
-    cluster.replace_master().await;
+    lose(&mut cluster).await;
     let (outcome, scheduler) =
         tokio::time::timeout(PATIENCE, running.ended()).await.unwrap().unwrap();
     assert_eq!(outcome, Outcome::TornDown);
     assert!(scheduler.is_complete(), "{:?}", scheduler.given_up());
     assert_eq!(*scheduler.counts(), whole);
+    nothing_overlaps(&intervals);
     cluster.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn words_are_counted_right_though_the_master_is_lost() {
+    counted_though(async |cluster| cluster.replace_master().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn words_are_counted_right_though_an_agent_is_lost() {
+    counted_though(async |cluster| cluster.replace_agent(0).await).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
