@@ -317,13 +317,17 @@ impl Executor {
 
     /// A launch of the task that it has is a repeat: its updates say how it is.
     fn on_launch(&mut self, turn: &mut Turn, spec: TaskSpec) {
-        let Some(framework) = self.framework.clone().filter(|_| self.task.is_none()) else {
-            if self.task.as_ref() != Some(&spec.task) {
+        // The answer to the registration was lost: it is asked for again, and then the launch is repeated.
+        let Some(framework) = self.framework.clone() else {
+            return;
+        };
+        if let Some(task) = &self.task {
+            if *task != spec.task {
                 let words = "this executor has a task already".to_owned();
                 self.say(turn, &spec.task, updates::Saying::refused(words));
             }
             return;
-        };
+        }
         self.task = Some(spec.task.clone());
         let command = match spec.run {
             Run::Command(command) => command,

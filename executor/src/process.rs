@@ -65,7 +65,8 @@ impl Processes {
         }
         command.current_dir(&self.sandbox).stdin(Stdio::null()).process_group(0);
         let name = user.map_or_else(|| geteuid().to_string(), |user| user.name);
-        let child = command.spawn().map_err(|error| self.failure(program, name, &error))?;
+        let spawned = with_huge_pages(|| command.spawn());
+        let child = spawned.map_err(|error| self.failure(program, name, &error))?;
         let process = child.id();
         self.main = i32::try_from(process).ok().map(Pid::from_raw);
         Ok(process)
@@ -128,6 +129,21 @@ impl Processes {
     pub(crate) fn sandbox_is_full(&self) -> bool {
         statvfs(&self.sandbox).is_ok_and(|disk| disk.blocks() > 0 && disk.blocks_available() == 0)
     }
+}
+
+/// The agent keeps huge pages from executors, which are many and small. What is started from here inherits that as it is
+/// at that moment, and a task is to have them.
+fn with_huge_pages<T>(start: impl FnOnce() -> T) -> T {
+    // Where the kernel knows nothing of this, there is nothing to undo.
+    let without = nix::sys::prctl::get_thp_disable().unwrap_or(false);
+    if without {
+        let _ = nix::sys::prctl::set_thp_disable(false);
+    }
+    let started = start();
+    if without {
+        let _ = nix::sys::prctl::set_thp_disable(true);
+    }
+    started
 }
 
 /// `None`: as the executor itself.

@@ -45,9 +45,11 @@ impl Clock {
         }
     }
 
-    /// How long the simulation takes to what the machine takes for `span`.
+    /// How long the simulation takes to what the machine takes for `span`; timers never fire early.
     pub fn real(&self, span: Duration) -> Duration {
-        scaled(span, 1_000_000, self.rate)
+        let up = u128::from(self.rate) - 1;
+        let nanos = (span.as_nanos() * 1_000_000 + up) / u128::from(self.rate);
+        Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
     }
 
     /// Somebody sets the wall clock.

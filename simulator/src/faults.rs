@@ -28,6 +28,8 @@ pub(crate) enum Fault {
     Unblock(Host, Host),
     /// A second master takes over while the first still believes that it leads.
     Usurp,
+    /// A master that was usurped finds out that the store obeys another.
+    Depose(Life),
     /// Somebody sets a wall clock.
     SetClock(Host),
     /// So many in a thousand tells find their connection full.
@@ -117,6 +119,7 @@ impl World {
             }
             Fault::Unblock(from, to) => self.network.unblock(now, from, to),
             Fault::Usurp => self.usurp(),
+            Fault::Depose(life) => self.end(life, false),
             Fault::SetClock(host) => {
                 let clock = self.clocks.get_mut(&host).expect("faults name machines");
                 clock.set_wall(&mut self.chance);
@@ -143,7 +146,7 @@ impl World {
     }
 
     /// The old master stands still, as it might on an overloaded machine, and does not know when it goes on that another
-    /// has begun to reign.
+    /// has begun to reign. It finds out a little later.
     fn usurp(&mut self) {
         let old = self.leader;
         if !self.processes[&old].is_up() {
@@ -151,6 +154,8 @@ impl World {
         }
         let span = self.chance.millis(1_000, 40_000);
         self.freeze(old, span);
+        let finds_out = span + self.chance.millis(0, 6_000);
+        self.queue.after(finds_out, Due::Fault(Fault::Depose(self.present_life(old))));
         let process = self.processes.get_mut(&old).expect("it leads");
         process.supervised = false;
         let host = self.add_host();

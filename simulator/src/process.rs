@@ -41,7 +41,7 @@ pub(crate) enum Seat {
     /// An agent with its work directory.
     Agent { config: Box<agent::logic::Config>, checkpoint: Box<Checkpoint> },
     /// An executor; it has one life.
-    Executor { parent: Life, container: ContainerId, framework: FrameworkId },
+    Executor { parent: Life, container: ContainerId, framework: FrameworkId, custom: bool },
     /// A scheduler with its state directory.
     Framework(Box<FrameworkSeat>),
 }

@@ -15,9 +15,9 @@ use crate::truth::TaskKey;
 use crate::world::World;
 
 /// Every property by its name, for people.
-pub const PROPERTIES: [&str; 14] = [
+pub const PROPERTIES: [&str; 15] = [
     BOOKS, EQUAL_BOOKS, FITS, TWICE, STATES, TRUTH, ONCE, WRITTEN, EPOCHS, MESSAGES, CHANGES, LIVES, RELAUNCH,
-    AGREEMENT,
+    AGREEMENT, QUIET,
 ];
 
 const BOOKS: &str = "nothing is offered twice, and no more than there is";
@@ -33,7 +33,11 @@ const MESSAGES: &str = "every message is accounted for";
 const CHANGES: &str = "changes are numbered without gaps";
 const LIVES: &str = "nobody is refused who belongs to the cluster";
 const RELAUNCH: &str = "no task is launched again before its end is dealt with";
+const QUIET: &str = "nothing goes round in circles";
 const AGREEMENT: &str = "after healing all agree within a bounded time";
+
+/// More steps than any run needs, many times over.
+const STEPS_MAX: u64 = 400_000;
 
 impl World {
     pub(crate) fn check_network(&mut self) {
@@ -56,6 +60,10 @@ impl World {
     /// After every step of a process.
     pub(crate) fn check_after(&mut self, life: Life) {
         self.truth.checks += 1;
+        if self.steps > STEPS_MAX {
+            let name = self.name_of(life.process).to_owned();
+            return self.violate(QUIET, format!("{} steps, and no end", self.steps), vec![name]);
+        }
         let process = &self.processes[&life.process];
         let found = match &process.body {
             Some(Body::Master(body)) => check_master(body),
@@ -111,8 +119,9 @@ impl World {
         if let Notice::TaskRefused { task, words, .. } = notice
             && words.contains("is free; the offer")
         {
-            let words = format!("{} refused {task}: {words}", self.name_of(life.process));
-            self.violate(FITS, words, vec![task.to_string()]);
+            let name = self.name_of(life.process).to_owned();
+            let words = format!("{name} refused {task}: {words}");
+            self.violate(FITS, words, vec![task.to_string(), name]);
         }
     }
 
@@ -176,7 +185,9 @@ fn check_master(body: &MasterBody) -> Option<(&'static str, String)> {
     if body.between > 0 {
         return None;
     }
-    let (mine, theirs) = (body.master.holdings(), body.allocator.holdings());
+    let (mut mine, mut theirs) = (body.master.holdings(), body.allocator.holdings());
+    mine.retain(|_, held| !held.is_empty());
+    theirs.retain(|_, held| !held.is_empty());
     (mine != theirs).then(|| (EQUAL_BOOKS, format!("{mine:?} against {theirs:?}")))
 }
 

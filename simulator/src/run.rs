@@ -85,7 +85,38 @@ fn come_to_agree(world: &mut World) {
     }
 }
 
+/// The most characters of a line of the flow.
+const LINE_MAX: usize = 700;
+
 impl World {
+    /// A line as people want it: processes by their names, and no longer than can be read.
+    fn shortened(&self, line: &str) -> String {
+        let (before, after) = ("Pid { life: Life { node: ", ", incarnation: 1, actor: 1 }, via: None }");
+        let mut parts = line.split(before);
+        let mut short = parts.next().unwrap_or_default().to_owned();
+        for part in parts {
+            let named = part.split_once(after).and_then(|(node, rest)| {
+                let process = node.parse::<u64>().ok().and_then(|node| u32::try_from(node / 100_000).ok())?;
+                Some((&self.processes.get(&process)?.name, rest))
+            });
+            match named {
+                Some((name, rest)) => {
+                    short.push_str(name);
+                    short.push_str(rest);
+                }
+                None => {
+                    short.push_str(before);
+                    short.push_str(part);
+                }
+            }
+        }
+        if let Some((at, _)) = short.char_indices().nth(LINE_MAX) {
+            short.truncate(at);
+            short.push_str(" …");
+        }
+        short
+    }
+
     /// What scripted schedulers have not done yet.
     fn work_left(&self) -> Option<String> {
         for (number, process) in &self.processes {
@@ -105,8 +136,8 @@ impl World {
 fn outcome(world: &World, seed: u64) -> Outcome {
     let flow = match &world.violation {
         Some(violation) if world.transcript.keeps() => {
-            let lines = world.transcript.about(&violation.subjects, 200);
-            lines.into_iter().map(ToString::to_string).collect()
+            let lines = world.transcript.about(&violation.subjects, 600);
+            lines.into_iter().map(|line| world.shortened(&line.to_string())).collect()
         }
         Some(_) | None => Vec::new(),
     };

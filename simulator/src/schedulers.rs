@@ -218,6 +218,10 @@ impl Scripted {
     }
 }
 
+fn item_name(task: &TaskId) -> &str {
+    task.as_str().split_once('.').map_or("", |(name, _)| name)
+}
+
 impl Item {
     fn new(chance: &mut Chance, all_custom: bool) -> Self {
         let seconds = match chance.below(10) {
@@ -227,7 +231,7 @@ impl Item {
         };
         let stubborn = if chance.in_thousand(150) { "trap '' TERM; " } else { "" };
         let failures = if chance.in_thousand(250) { chance.between(1, 3) } else { 0 };
-        let cpus = [0.1, 0.5, 1.0, 2.0][chance.index(4)];
+        let cpus = [0.1, 0.5, 1.0, 1.5][chance.index(4)];
         Self {
             runs: format!("{stubborn}sleep {seconds}.{}; exit 0", chance.below(10)),
             failures: u32::try_from(failures).expect("at most three"),
@@ -252,7 +256,8 @@ impl Scheduler for Scripted {
 
     /// Tasks of earlier lives are taken over, unless something else does their work already.
     fn subscribed(&mut self, calls: &mut Calls, _: &FrameworkId) {
-        let tasks: Vec<TaskId> = calls.view().tasks.keys().cloned().collect();
+        let live = calls.view().tasks.iter().filter(|(_, viewed)| !viewed.state.is_end());
+        let tasks: Vec<TaskId> = live.map(|(task, _)| task.clone()).collect();
         for task in tasks {
             let Some(item) = self.item_of(&task) else {
                 continue;
@@ -290,11 +295,14 @@ impl Scheduler for Scripted {
             return;
         };
         match &item.state {
+            State::Waiting if status.state == TaskState::Finished => {
+                item.state = State::Done;
+                calls.store(item_name(&task), Vec::new());
+            }
             State::Live(live) if *live == task => {
                 if status.state == TaskState::Finished {
                     item.state = State::Done;
-                    let (name, _) = task.as_str().split_once('.').expect("it names an item");
-                    calls.store(name, Vec::new());
+                    calls.store(item_name(&task), Vec::new());
                 } else if end {
                     item.state = State::Waiting;
                     // Of a task that was given up nobody knows whether it runs.

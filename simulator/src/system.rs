@@ -8,7 +8,7 @@ use protocol::ids::{ContainerId, TaskId};
 use protocol::task::{Exit, TaskState};
 
 use crate::network::Life;
-use crate::process::{Body, Seat};
+use crate::process::Seat;
 use crate::said::Event;
 use crate::task::Behaviour;
 use crate::truth::TaskKey;
@@ -41,7 +41,9 @@ impl World {
         let number = self.system.next;
         self.note(executor.process, format_args!("starts {} of {} as process {number}", key.1, key.0));
         self.check_task_starts(&key, number);
-        self.queue.after(behaviour.runs, Due::TaskEnds(number));
+        // The news that it runs comes before the news of its end.
+        let runs = behaviour.runs.max(Duration::from_millis(4));
+        self.queue.after(runs, Due::TaskEnds(number));
         self.system.tasks.insert(number, TaskProcess { executor, key, behaviour });
         number
     }
@@ -62,8 +64,8 @@ impl World {
         self.truth.ended.insert(task.key.clone(), exit);
         let (executor, key) = (task.executor, task.key);
         self.note(executor.process, format_args!("process {number} of {} ends: {exit:?}", key.1));
-        match &self.processes[&executor.process].body {
-            Some(Body::Custom(_)) => {
+        match &self.processes[&executor.process].seat {
+            Seat::Executor { custom: true, .. } => {
                 let state = match exit {
                     Exit::Code(0) => TaskState::Finished,
                     Exit::Code(_) => TaskState::Failed,
@@ -71,10 +73,10 @@ impl World {
                 };
                 self.soon(executor, Event::Author(key.1, state));
             }
-            Some(Body::Executor(_)) => {
+            Seat::Executor { custom: false, .. } => {
                 self.soon(executor, Event::Executor(executor::logic::Event::Exited(exit)));
             }
-            Some(Body::Master(_) | Body::Agent(_) | Body::Framework(_)) | None => (),
+            Seat::Master | Seat::Agent { .. } | Seat::Framework(_) => (),
         }
     }
 
@@ -156,8 +158,8 @@ impl World {
         found.map(|(number, _)| *number)
     }
 
-    /// How long a custom executor's task or a signal's effect takes to be noticed.
+    /// How long it takes until nothing lives below an executor: longer than the news of any single end takes.
     pub(crate) fn reaction(&mut self) -> Duration {
-        self.chance.millis(1, 30)
+        self.chance.millis(4, 40)
     }
 }

@@ -60,16 +60,20 @@ impl Transcript {
         self.lines
     }
 
-    /// The kept lines that name any of `subjects`, or all if there are none; at most the last `most`.
+    /// The kept lines that name any of `subjects`, or all if there are none; of more than `most`, the first and the last.
     pub fn about(&self, subjects: &[String], most: usize) -> Vec<&Line> {
         let concerns = |line: &&Line| {
             subjects.is_empty()
                 || line.who == "fault"
-                || subjects.iter().any(|s| names(&line.what, s) || line.who == *s)
+                || subjects.iter().any(|s| names(&line.what, s) || names(&line.who, s))
         };
-        let lines: Vec<&Line> = self.kept.iter().flatten().filter(concerns).collect();
-        let skipped = lines.len().saturating_sub(most);
-        lines.into_iter().skip(skipped).collect()
+        let mut lines: Vec<&Line> = self.kept.iter().flatten().filter(concerns).collect();
+        if lines.len() > most {
+            let last = lines.split_off(lines.len() - most / 2);
+            lines.truncate(most - most / 2);
+            lines.extend(last);
+        }
+        lines
     }
 }
 

@@ -11,6 +11,9 @@ use super::AGREEMENT;
 use crate::process::{Body, MasterBody, Seat};
 use crate::world::{World, pid_of};
 
+/// Deltas tell which tasks there are and where; their states are told by updates.
+const NO_STATE: TaskState = TaskState::Unknown;
+
 type Tasks = BTreeMap<(FrameworkId, TaskId), (AgentId, TaskState)>;
 
 impl World {
@@ -43,7 +46,9 @@ impl World {
                 return Some(format!("{} is not up", process.name));
             };
             let Some(id) = agent.id().filter(|_| agent.master() == Some(leader)) else {
-                return Some(format!("{} is not registered with the master", process.name));
+                let (id, master) = (agent.id(), agent.master().map(|pid| self.life_of(pid)));
+                let (name, leader) = (&process.name, self.name_of(self.leader));
+                return Some(format!("{name} is {id:?} with {master:?} and not with {leader}"));
             };
             for (framework, task, state) in agent.tasks() {
                 theirs.insert((framework.clone(), task.clone()), (id.clone(), state));
@@ -80,10 +85,11 @@ impl World {
                 .view()
                 .tasks
                 .iter()
-                .map(|(task, viewed)| ((id.clone(), task.clone()), (viewed.agent.clone(), viewed.state)))
+                .map(|(task, viewed)| ((id.clone(), task.clone()), (viewed.agent.clone(), NO_STATE)))
                 .collect();
             let of_it = booked.iter().filter(|((framework, _), _)| framework == id);
-            let of_it: Tasks = of_it.map(|(key, value)| (key.clone(), value.clone())).collect();
+            let of_it: Tasks =
+                of_it.map(|(key, (agent, _))| (key.clone(), (agent.clone(), NO_STATE))).collect();
             if viewed != of_it {
                 let (theirs, ours) = (shown(&viewed, &of_it), shown(&of_it, &viewed));
                 return Some(format!("{} sees {theirs}, and the master has {ours}", process.name));

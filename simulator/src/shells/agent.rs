@@ -102,7 +102,8 @@ impl World {
         let host = self.processes[&agent.process].host;
         let name = format!("{}/{}", self.name_of(agent.process), start.spec.executor);
         let framework = start.framework.framework.clone();
-        let seat = Seat::Executor { parent: agent, container: container.clone(), framework };
+        let custom = matches!(start.program, Program::Custom(_));
+        let seat = Seat::Executor { parent: agent, container: container.clone(), framework, custom };
         let number = self.add_process(name, host, false, seat);
         let source = self.chance.draw();
         let body = match start.program {

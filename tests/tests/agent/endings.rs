@@ -1,6 +1,5 @@
 //! Tasks, executors and agents that are ended: nothing of them may live on.
 
-use nix::sys::signal::Signal;
 use protocol::agent::AgentToMaster;
 use protocol::task::*;
 
@@ -92,7 +91,7 @@ async fn a_returning_agent_registers_only_once_its_old_executors_are_dead() {
     let task = stage.hears_state("t", TaskState::Running).await.process.unwrap();
     let executor = stage.executor("t").await;
     // A frozen executor cannot notice that its agent is gone.
-    signal(executor, Signal::SIGSTOP);
+    freeze(executor).await;
     stage.lose_agent().await;
     assert!(lives(task) && lives(executor));
     stage.start_agent().await;

@@ -305,12 +305,32 @@ pub(crate) async fn dies(process: u32) {
     tokio::time::timeout(SOON, dead).await.unwrap_or_else(|_| panic!("process {process} lives on"));
 }
 
+/// Stops a process where it stands, and waits until all its threads do.
+pub(crate) async fn freeze(process: u32) {
+    signal(process, nix::sys::signal::Signal::SIGSTOP);
+    let mut looks = tokio::time::interval(Duration::from_millis(5));
+    let frozen = async {
+        while !threads_are_stopped(process) {
+            looks.tick().await;
+        }
+    };
+    tokio::time::timeout(SOON, frozen).await.unwrap();
+}
+
+fn threads_are_stopped(process: u32) -> bool {
+    let threads = std::fs::read_dir(format!("/proc/{process}/task")).unwrap();
+    threads.into_iter().all(|thread| {
+        let stat = std::fs::read_to_string(thread.unwrap().path().join("stat")).unwrap();
+        stat.rsplit(')').next().unwrap().starts_with(" T")
+    })
+}
+
 /// `SIGKILL`, as `kill -9` does it.
 pub(crate) fn kill_9(process: u32) {
     signal(process, nix::sys::signal::Signal::SIGKILL);
 }
 
-pub(crate) fn signal(process: u32, signal: nix::sys::signal::Signal) {
+fn signal(process: u32, signal: nix::sys::signal::Signal) {
     let process = nix::unistd::Pid::from_raw(i32::try_from(process).unwrap());
     nix::sys::signal::kill(process, signal).unwrap();
 }

@@ -17,6 +17,10 @@ use crate::users;
 /// Where programs are looked for when the agent itself was started without a word on it.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
+/// To the allocator of the binary: there may be thousands of executors, and each would take four huge pages, 8 MiB, for a
+/// heap of less than one. The executor undoes it for its task.
+const NO_HUGE_PAGES: (&str, &str) = ("MIMALLOC_ALLOW_THP", "0");
+
 pub(super) fn launch(
     launching: &Launching,
     start: &StartExecutor,
@@ -63,7 +67,7 @@ fn command_executor(launching: &Launching) -> Result<Command, StartFailure> {
         return Err(StartFailure::Program(words));
     };
     let mut command = Command::new(program);
-    command.args(arguments).env_clear().env("PATH", path());
+    command.args(arguments).env_clear().env("PATH", path()).env(NO_HUGE_PAGES.0, NO_HUGE_PAGES.1);
     Ok(command)
 }
 
