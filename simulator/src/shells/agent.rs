@@ -103,7 +103,8 @@ impl World {
         let name = format!("{}/{}", self.name_of(agent.process), start.spec.executor);
         let framework = start.framework.framework.clone();
         let custom = matches!(start.program, Program::Custom(_));
-        let seat = Seat::Executor { parent: agent, container: container.clone(), framework, custom };
+        let seat =
+            Seat::Executor { parent: agent, container: container.clone(), framework, custom };
         let number = self.add_process(name, host, false, seat);
         let source = self.chance.draw();
         let body = match start.program {
