@@ -244,6 +244,9 @@ pub struct Driver {
     pub(crate) generation: u64,
     pub(crate) view: View,
     pub(crate) book: BTreeMap<TaskId, BookedTask>,
+    /// Tasks that the master still has and of which the scheduler was told an end that needed no acknowledgement, such as
+    /// `Lost`: nothing more of them is told.
+    pub(crate) settled: BTreeSet<TaskId>,
     pub(crate) offers: BTreeMap<OfferId, OpenOffer>,
     pub(crate) handled: BTreeSet<UpdateId>,
     pub(crate) handled_order: VecDeque<UpdateId>,
@@ -293,6 +296,7 @@ impl Driver {
             generation: 0,
             view: View::default(),
             book: BTreeMap::new(),
+            settled: BTreeSet::new(),
             offers: BTreeMap::new(),
             handled: BTreeSet::new(),
             handled_order: VecDeque::new(),

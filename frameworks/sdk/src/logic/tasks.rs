@@ -43,6 +43,8 @@ impl Driver {
 
     pub(super) fn on_snapshot(&mut self, turn: &mut Turn, snapshot: Snapshot) {
         self.view = View::of(snapshot.change, &snapshot.tasks);
+        let view = &self.view.tasks;
+        self.settled.retain(|task| view.contains_key(task));
         self.doubt_all_but_viewed(turn);
         for report in snapshot.tasks {
             self.on_report(turn, report);
@@ -72,6 +74,9 @@ impl Driver {
             && viewed.state.can_become(status.state)
         {
             viewed.state = status.state;
+        }
+        if self.settled.contains(&status.task) {
+            return self.acknowledge(turn, &status);
         }
         match status.update {
             Some(update) => self.on_news(turn, status, update),
@@ -134,6 +139,9 @@ impl Driver {
         }
         if new.is_end() {
             self.book.remove(&status.task);
+            if in_snapshot {
+                self.settled.insert(status.task);
+            }
         }
     }
 

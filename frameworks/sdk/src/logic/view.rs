@@ -59,6 +59,7 @@ impl Driver {
             }
             What::TaskForgotten { framework, task, state: _ } if self.is_ours(&framework) => {
                 self.view.tasks.remove(&task);
+                self.settled.remove(&task);
                 self.doubt_forgotten(turn, &task);
             }
             What::Task(_) | What::TaskStatus(_) | What::TaskForgotten { .. } => (),
