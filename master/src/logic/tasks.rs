@@ -178,8 +178,13 @@ impl Master {
         }
         let mine = self.task(&framework, &id).is_some_and(|task| task.agent == *agent);
         if mine {
+<<<<<<< HEAD
             if let (Source::Executor, Some(executor)) = (status.source, &status.executor) {
                 self.executor_heard(agent, &framework, executor);
+=======
+            if !latest.is_end() {
+                self.executor_lives(agent, &framework, &id);
+>>>>>>> b72741806b0b79a9a7211596f25c624afb8ab028
             }
             self.set_state(turn, &framework, &id, latest);
             if let Some(task) = self.task_mut(&framework, &id)
@@ -194,6 +199,18 @@ impl Master {
         self.tell_status(turn, status);
         if settled {
             self.forget(turn, &framework, &id);
+        }
+    }
+
+    /// A task that runs on after its executor's end was reported is in a second life of it: its launch crossed the report.
+    fn executor_lives(&mut self, agent: &AgentId, framework: &FrameworkId, task: &TaskId) {
+        let Some(executor) = self.task(framework, task).map(|task| task.executor.clone()) else {
+            return;
+        };
+        if let Some(entry) = self.agents.get_mut(agent)
+            && let Some(booked) = entry.book.executors.get_mut(&(framework.clone(), executor))
+        {
+            booked.ended = false;
         }
     }
 
