@@ -429,11 +429,16 @@ impl Master {
             }
         }
         let key = (framework.clone(), executor.clone());
+        // The news of its tasks came before the news of its end. A task without any was launched into its next life.
+        let lives_again = self
+            .tasks_in(agent, framework, executor)
+            .iter()
+            .any(|task| self.task(framework, task).is_some_and(Task::is_staging));
         let booked =
             self.agents.get_mut(agent).and_then(|agent| agent.book.executors.get_mut(&key));
         // Of the executor of a command task its framework hears as news of the task.
         if let Some(booked) = booked {
-            booked.ended = true;
+            booked.ended = !lives_again;
             if !self.has_tasks(agent, framework, executor) {
                 self.unbook_executor(turn, agent, framework, executor);
             }
