@@ -125,7 +125,11 @@ impl Agent {
             self.state.release(&executor.spec.resources);
         }
         turn.push(Effect::Write(Record::ExecutorEnded(container.clone())));
-        if let Some(to) = self.membership.master() {
+        // Another life of it has begun: to the master it is one executor, and that lives on.
+        let key = (executor.framework.clone(), executor.spec.executor.clone());
+        if let Some(to) = self.membership.master()
+            && !self.state.open.contains_key(&key)
+        {
             let message = AgentToMaster::ExecutorEnded {
                 framework: executor.framework.clone(),
                 executor: executor.spec.executor.clone(),

@@ -14,11 +14,14 @@ use super::{Agent, Effect, Program, Turn};
 use std::collections::BTreeMap;
 
 impl Agent {
-    /// A task that is here already is a repeat: its updates say how it is.
+    /// A task that is here already is a repeat: its updates say how it is. If it has ended, its end is acknowledged and the
+    /// word of that was lost: the master gives an id out again only then.
     pub(super) fn on_launch(&mut self, turn: &mut Turn, framework: FrameworkInfo, task: TaskSpec) {
         let id = framework.framework.clone();
-        if self.state.task(&id, &task.task).is_some() {
-            return;
+        match self.state.task(&id, &task.task).map(|known| known.state.is_end()) {
+            Some(false) => return,
+            Some(true) => self.forget(turn, &id, &task.task),
+            None => (),
         }
         // Refused tasks are kept until their end is acknowledged, so they are bounded as well.
         let tasks = self.state.task_count();

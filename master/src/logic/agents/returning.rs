@@ -95,11 +95,28 @@ impl Master {
             }
             Answer::Repeat => {
                 self.tell_registered(turn, id, back.from);
+                let before = self.holders_on(id);
                 self.reconcile_agent(turn, id, &back, true);
+                if self.holders_on(id) != before {
+                    self.reopen_book(turn, id);
+                }
             }
             Answer::Contest => self.on_contest(turn, id, back),
             Answer::Back => self.take_back(turn, id, back),
         }
+    }
+
+    /// What an active agent holds is not what was thought: offers of it are void, and the allocator begins anew.
+    fn reopen_book(&mut self, turn: &mut Turn, id: &AgentId) {
+        self.rescind_all_of_agent(turn, id);
+        let ping_every = self.config.ping_every;
+        if let Some(agent) = self.agents.get_mut(id) {
+            agent.generation += 1;
+            let timer =
+                crate::logic::Timer::Ping { agent: id.clone(), generation: agent.generation };
+            turn.start(timer, ping_every);
+        }
+        self.open_book(turn, id);
     }
 
     /// The holder of the id is asked whether it lives; the claimant repeats itself and is answered then. A holder that
