@@ -203,7 +203,9 @@ impl World {
     pub(crate) fn scheduler_in<S: 'static>(&self, number: u32) -> Option<&S> {
         match &self.processes[&number].body {
             Some(Body::Framework(body)) => body.framework.scheduler().downcast_ref(),
-            Some(Body::Master(_) | Body::Executor(_) | Body::Custom(_) | Body::Agent(_)) | None => None,
+            Some(Body::Master(_) | Body::Executor(_) | Body::Custom(_) | Body::Agent(_)) | None => {
+                None
+            }
         }
     }
 
@@ -211,9 +213,8 @@ impl World {
     pub(crate) fn agent_in(&self, number: u32) -> Option<&agent::logic::Agent> {
         match &self.processes[&number].body {
             Some(Body::Agent(body)) => Some(&body.agent),
-            Some(Body::Master(_) | Body::Executor(_) | Body::Custom(_) | Body::Framework(_)) | None => {
-                None
-            }
+            Some(Body::Master(_) | Body::Executor(_) | Body::Custom(_) | Body::Framework(_))
+            | None => None,
         }
     }
 }

@@ -60,6 +60,7 @@ impl World {
             between: 0,
             change: 0,
             books: Default::default(),
+            agents: Default::default(),
         };
         let life = self.enter_life(number, Body::Master(Box::new(body)));
         self.step(life, Event::Allocator(master::logic::allocator::Event::Started));

@@ -8,6 +8,7 @@ use executor::logic::Executor;
 use master::logic::Master;
 use master::logic::allocator::Allocator;
 use master::logic::registry::RegistryOperation;
+use protocol::change::AgentState;
 use protocol::framework::FrameworkInfo;
 use protocol::ids::{AgentId, ContainerId, FrameworkId, TaskId};
 use protocol::resources::Resources;
@@ -81,6 +82,8 @@ pub(crate) struct MasterBody {
     pub(crate) change: u64,
     /// What the changes say is used and offered on each agent.
     pub(crate) books: BTreeMap<AgentId, (Resources, Resources)>,
+    /// What the changes say of each agent's state.
+    pub(crate) agents: BTreeMap<AgentId, AgentState>,
 }
 
 /// An agent's process.

@@ -16,8 +16,21 @@ use crate::world::World;
 
 /// Every property by its name, for people.
 pub const PROPERTIES: [&str; 15] = [
-    BOOKS, EQUAL_BOOKS, FITS, TWICE, STATES, TRUTH, ONCE, WRITTEN, EPOCHS, MESSAGES, CHANGES, LIVES, RELAUNCH,
-    AGREEMENT, QUIET,
+    BOOKS,
+    EQUAL_BOOKS,
+    FITS,
+    TWICE,
+    STATES,
+    TRUTH,
+    ONCE,
+    WRITTEN,
+    EPOCHS,
+    MESSAGES,
+    CHANGES,
+    LIVES,
+    RELAUNCH,
+    AGREEMENT,
+    QUIET,
 ];
 
 const BOOKS: &str = "nothing is offered twice, and no more than there is";
@@ -102,13 +115,16 @@ impl World {
             AgentEffect::TellMaster { message: AgentToMaster::EpochRefused { .. }, .. } => true,
             AgentEffect::Note(_) => true,
             AgentEffect::TellMaster { .. } | AgentEffect::ContactMaster(_) => false,
-            AgentEffect::TellExecutor { .. } | AgentEffect::Link(_) | AgentEffect::Unlink(_) => false,
+            AgentEffect::TellExecutor { .. } | AgentEffect::Link(_) | AgentEffect::Unlink(_) => {
+                false
+            }
             AgentEffect::Write(_) | AgentEffect::EndOldExecutor(_) => false,
             AgentEffect::StartExecutor(_) | AgentEffect::SignalExecutor { .. } => false,
             AgentEffect::StartTimer { .. } | AgentEffect::Stop(_) => false,
         };
         if message.epoch() < seen && !effects.iter().all(is_refusal) {
-            let words = format!("epoch {} is over since {seen}, but it did {effects:?}", message.epoch());
+            let words =
+                format!("epoch {} is over since {seen}, but it did {effects:?}", message.epoch());
             let name = self.name_of(life.process).to_owned();
             self.violate(EPOCHS, words, vec![name]);
         }
@@ -128,7 +144,10 @@ impl World {
     pub(crate) fn check_agent_may_stop(&mut self, life: Life, end: &End) {
         match end {
             End::Left => (),
-            End::Refused(_) | End::OtherCluster { .. } | End::OldExecutorsLive(_) | End::CannotRemember(_) => {
+            End::Refused(_)
+            | End::OtherCluster { .. }
+            | End::OldExecutorsLive(_)
+            | End::CannotRemember(_) => {
                 let name = self.name_of(life.process).to_owned();
                 self.violate(LIVES, format!("{name} stops: {end}"), vec![name]);
             }
@@ -145,8 +164,16 @@ impl World {
                 self.violate(CHANGES, words, vec![name]);
             }
             body.change = change.number;
-            if let What::AgentBook { agent, used, offered } = &change.what {
-                body.books.insert(agent.clone(), (used.clone(), offered.clone()));
+            match &change.what {
+                What::AgentBook { agent, used, offered } => {
+                    body.books.insert(agent.clone(), (used.clone(), offered.clone()));
+                }
+                What::Agent { agent, state, .. } | What::AgentState { agent, state } => {
+                    body.agents.insert(agent.clone(), *state);
+                }
+                What::Framework { .. } | What::FrameworkState { .. } => (),
+                What::OfferMade(_) | What::OfferEnded(_) => (),
+                What::Task(_) | What::TaskStatus(_) | What::TaskForgotten { .. } => (),
             }
         }
     }

@@ -90,13 +90,15 @@ const LINE_MAX: usize = 700;
 
 impl World {
     /// A line as people want it: processes by their names, and no longer than can be read.
-    fn shortened(&self, line: &str) -> String {
-        let (before, after) = ("Pid { life: Life { node: ", ", incarnation: 1, actor: 1 }, via: None }");
+    pub(crate) fn shortened(&self, line: &str) -> String {
+        let (before, after) =
+            ("Pid { life: Life { node: ", ", incarnation: 1, actor: 1 }, via: None }");
         let mut parts = line.split(before);
         let mut short = parts.next().unwrap_or_default().to_owned();
         for part in parts {
             let named = part.split_once(after).and_then(|(node, rest)| {
-                let process = node.parse::<u64>().ok().and_then(|node| u32::try_from(node / 100_000).ok())?;
+                let process =
+                    node.parse::<u64>().ok().and_then(|node| u32::try_from(node / 100_000).ok())?;
                 Some((&self.processes.get(&process)?.name, rest))
             });
             match named {

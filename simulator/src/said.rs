@@ -12,7 +12,7 @@ use protocol::task::TaskState;
 /// One message between processes.
 #[derive(Clone, PartialEq)]
 #[allow(clippy::large_enum_variant)] // moved once, and rarely many at a time
-pub enum Said {
+pub(crate) enum Said {
     /// From an agent to the master.
     AgentToMaster(AgentToMaster),
     /// From the master to an agent.
@@ -30,7 +30,7 @@ pub enum Said {
 /// Something that happens to one life of one process.
 #[derive(Clone)]
 #[allow(clippy::large_enum_variant)] // as above
-pub enum Event {
+pub(crate) enum Event {
     /// To a master.
     Master(master::logic::Event),
     /// To the allocator in a master's process.

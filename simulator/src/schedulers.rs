@@ -110,7 +110,8 @@ impl Scripted {
     /// What is left to do, for people.
     pub(crate) fn left(&self) -> String {
         let left = self.items.iter().filter(|(_, item)| item.state != State::Done);
-        let left: Vec<String> = left.map(|(name, item)| format!("{name} {:?}", item.state)).collect();
+        let left: Vec<String> =
+            left.map(|(name, item)| format!("{name} {:?}", item.state)).collect();
         left.join(", ")
     }
 
@@ -196,7 +197,10 @@ impl Scripted {
                 }
             }
             4 | 5 => {
-                let one = self.chance.one_of(&live).and_then(|task| calls.view().tasks.get(task).cloned());
+                let one = self
+                    .chance
+                    .one_of(&live)
+                    .and_then(|task| calls.view().tasks.get(task).cloned());
                 if let Some(viewed) = one {
                     calls.message(&viewed.agent, &viewed.executor, b"hello".to_vec());
                 }
@@ -206,7 +210,10 @@ impl Scripted {
                 calls.after(self.chance.millis(500, 20_000), 2);
             }
             7 => {
-                let one = self.chance.one_of(&live).and_then(|task| calls.view().tasks.get(task).cloned());
+                let one = self
+                    .chance
+                    .one_of(&live)
+                    .and_then(|task| calls.view().tasks.get(task).cloned());
                 if let Some(viewed) = one {
                     calls.shutdown_executor(&viewed.agent, &viewed.executor);
                 }

@@ -46,7 +46,8 @@ fn wish(mut arguments: impl Iterator<Item = String>) -> Result<Wish, String> {
     let mut wish = Wish::default();
     let bug_named = |name: &str| {
         let known = || Bug::all().iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-        Bug::named(name).ok_or_else(|| format!("no mistake is called {name}; there are {}", known()))
+        Bug::named(name)
+            .ok_or_else(|| format!("no mistake is called {name}; there are {}", known()))
     };
     while let Some(argument) = arguments.next() {
         let mut number = || {
@@ -92,8 +93,14 @@ impl Totals {
 }
 
 /// Runs seeds on all cores until one is wrong, if `first_only`. Returns what was wrong, by seed.
-fn run_seeds(seeds: std::ops::Range<u64>, bug: Option<Bug>, first_only: bool, progress: bool) -> (Totals, Vec<Outcome>) {
-    let (totals, next, stop) = (Totals::default(), AtomicU64::new(seeds.start), AtomicBool::new(false));
+fn run_seeds(
+    seeds: std::ops::Range<u64>,
+    bug: Option<Bug>,
+    first_only: bool,
+    progress: bool,
+) -> (Totals, Vec<Outcome>) {
+    let (totals, next, stop) =
+        (Totals::default(), AtomicU64::new(seeds.start), AtomicBool::new(false));
     let wrong = std::sync::Mutex::new(Vec::new());
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let (started, count) = (Instant::now(), seeds.end - seeds.start);
@@ -109,7 +116,10 @@ fn run_seeds(seeds: std::ops::Range<u64>, bug: Option<Bug>, first_only: bool, pr
                     totals.add(&outcome);
                     let done = totals.done.load(Relaxed);
                     if progress && done.is_multiple_of(50) {
-                        println!("{done:>6} of {count} seeds, {:.0} s", started.elapsed().as_secs_f64());
+                        println!(
+                            "{done:>6} of {count} seeds, {:.0} s",
+                            started.elapsed().as_secs_f64()
+                        );
                     }
                     if outcome.violation.is_some() {
                         stop.fetch_or(first_only, Relaxed);
@@ -150,7 +160,11 @@ fn print_totals(totals: &Totals, took: Duration) {
     println!("steps             {}", totals.steps.load(Relaxed));
     println!("messages          {}", totals.messages.load(Relaxed));
     println!("tasks run         {}", totals.tasks.load(Relaxed));
-    println!("properties        {}, looked at {} times", PROPERTIES.len(), totals.checks.load(Relaxed));
+    println!(
+        "properties        {}, looked at {} times",
+        PROPERTIES.len(),
+        totals.checks.load(Relaxed)
+    );
     println!("simulated time    {:.1} hours", simulated.as_secs_f64() / 3600.0);
     println!("took              {:.1} s", took.as_secs_f64());
 }
@@ -195,9 +209,19 @@ fn hunt(wish: &Wish) -> ExitCode {
             None => println!("{bug:<44}      -  not caught"),
         }
     }
-    let share = f64::from(caught) * 100.0 / f64::from(u32::try_from(bugs.len()).unwrap_or(u32::MAX));
+    let share =
+        f64::from(caught) * 100.0 / f64::from(u32::try_from(bugs.len()).unwrap_or(u32::MAX));
     println!("caught {caught} of {} ({share:.0} %) within {count} seeds", bugs.len());
     let (totals, wrong) = run_seeds(seeds, None, false, false);
-    println!("without any: {} of {} of the same seeds failed", wrong.len(), totals.done.load(Relaxed));
-    if usize::try_from(caught).is_ok_and(|caught| caught >= bugs.len().min(10)) && wrong.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    println!(
+        "without any: {} of {} of the same seeds failed",
+        wrong.len(),
+        totals.done.load(Relaxed)
+    );
+    if usize::try_from(caught).is_ok_and(|caught| caught >= bugs.len().min(10)) && wrong.is_empty()
+    {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
 }

@@ -39,7 +39,10 @@ impl World {
     pub(crate) fn spawn_task(&mut self, executor: Life, key: TaskKey, behaviour: Behaviour) -> u64 {
         self.system.next += 1;
         let number = self.system.next;
-        self.note(executor.process, format_args!("starts {} of {} as process {number}", key.1, key.0));
+        self.note(
+            executor.process,
+            format_args!("starts {} of {} as process {number}", key.1, key.0),
+        );
         self.check_task_starts(&key, number);
         // The news that it runs comes before the news of its end.
         let runs = behaviour.runs.max(Duration::from_millis(4));
@@ -121,7 +124,8 @@ impl World {
     /// The agent that started the executor, if it lives, has cleared up behind it. Without one, what is left waits for
     /// the agent's next life.
     pub(crate) fn on_cleared(&mut self, executor: Life) {
-        let Seat::Executor { parent, container, .. } = &self.processes[&executor.process].seat else {
+        let Seat::Executor { parent, container, .. } = &self.processes[&executor.process].seat
+        else {
             return;
         };
         let (parent, container) = (*parent, container.clone());
@@ -152,7 +156,9 @@ impl World {
     /// The process of a container on an agent's machine.
     pub(crate) fn executor_in(&self, agent: u32, container: &ContainerId) -> Option<u32> {
         let found = self.processes.iter().find(|(_, process)| match &process.seat {
-            Seat::Executor { parent, container: of, .. } => parent.process == agent && of == container,
+            Seat::Executor { parent, container: of, .. } => {
+                parent.process == agent && of == container
+            }
             Seat::Master | Seat::Agent { .. } | Seat::Framework(_) => false,
         });
         found.map(|(number, _)| *number)

@@ -32,7 +32,8 @@ impl Behaviour {
             let mut words = part.split_whitespace();
             match (words.next(), words.next()) {
                 (Some("sleep"), Some(seconds)) => {
-                    let seconds = seconds.parse().ok().and_then(|s| Duration::try_from_secs_f64(s).ok());
+                    let seconds =
+                        seconds.parse().ok().and_then(|s| Duration::try_from_secs_f64(s).ok());
                     behaviour.runs = seconds.unwrap_or(behaviour.runs);
                 }
                 (Some("exit"), Some(code)) => {

@@ -64,7 +64,7 @@ impl Transcript {
     pub fn about(&self, subjects: &[String], most: usize) -> Vec<&Line> {
         let concerns = |line: &&Line| {
             subjects.is_empty()
-                || line.who == "fault"
+                || matches!(line.who.as_str(), "fault" | "VIOLATED")
                 || subjects.iter().any(|s| names(&line.what, s) || names(&line.who, s))
         };
         let mut lines: Vec<&Line> = self.kept.iter().flatten().filter(concerns).collect();

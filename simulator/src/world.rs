@@ -100,7 +100,13 @@ impl World {
     }
 
     /// Adds a process that has not started.
-    pub(crate) fn add_process(&mut self, name: String, host: Host, supervised: bool, seat: Seat) -> u32 {
+    pub(crate) fn add_process(
+        &mut self,
+        name: String,
+        host: Host,
+        supervised: bool,
+        seat: Seat,
+    ) -> u32 {
         let number = u32::try_from(self.processes.len() + 1).expect("few processes");
         let process = Process {
             name,
@@ -156,7 +162,9 @@ impl World {
     fn take(&mut self, due: Due) {
         match due {
             Due::Network(happening) => {
-                if let Some(until) = self.network.receiver(&happening).and_then(|l| self.stands_until(l)) {
+                if let Some(until) =
+                    self.network.receiver(&happening).and_then(|l| self.stands_until(l))
+                {
                     return self.queue.at(until, Due::Network(happening));
                 }
                 for brought in self.network.happen(self.queue.now(), happening) {

@@ -106,7 +106,12 @@ impl Agent {
         self.state.hold(&resources);
         let executor = self.state.executors.get_mut(&container).expect("found or made above");
         executor.tasks.push(task.clone());
-        if executor.pid.is_some() {
+        let heard = executor.heard.remove(task);
+        let registered = executor.pid.is_some();
+        if let Some(entry) = self.state.task_mut(framework, task) {
+            entry.heard = heard;
+        }
+        if registered {
             self.tell_launches(turn, &container);
         }
     }
@@ -136,6 +141,7 @@ impl Agent {
             pid: None,
             ending: None,
             tasks: Vec::new(),
+            heard: BTreeMap::new(),
             generation: 0,
         }
     }

@@ -78,8 +78,14 @@ pub(super) struct Executor {
     pub(super) ending: Option<Ending>,
     /// Its tasks that have not ended, in the order in which they came.
     pub(super) tasks: Vec<TaskId>,
+    /// The last update of each task that it had and that is forgotten: it may say it again, and a new task of that id is
+    /// not to be taken for the old one. Bounded by [`HEARD_MAX`].
+    pub(super) heard: BTreeMap<TaskId, UpdateId>,
     pub(super) generation: u64,
 }
+
+/// Forgotten tasks of which an executor's last update is kept.
+pub(super) const HEARD_MAX: usize = 1024;
 
 /// `Recording -> Starting -> Running -> gone`.
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -14,7 +14,7 @@ use protocol::task::{Exit, Isolation, Reason, Source, TaskState, TaskStatus};
 use super::config::Bug;
 use super::membership::backoff;
 use super::notice::Notice;
-use super::state::{Ending, Framework};
+use super::state::{Ending, Framework, HEARD_MAX};
 use super::{Agent, Effect, Timer, Turn};
 
 /// Something the agent itself says of a task.
@@ -327,6 +327,14 @@ impl Agent {
         let Some(task_entry) = entry.tasks.remove(task) else {
             return;
         };
+        if let (Some(container), Some(heard)) = (&task_entry.container, task_entry.heard)
+            && let Some(executor) = self.state.executors.get_mut(container)
+        {
+            executor.heard.insert(task.clone(), heard);
+            if executor.heard.len() > HEARD_MAX {
+                executor.heard.pop_first();
+            }
+        }
         let state = task_entry.state;
         turn.note(Notice::TaskForgotten {
             framework: framework.clone(),

@@ -29,10 +29,12 @@ impl World {
                 ((framework.clone(), task.clone()), (agent.clone(), state))
             })
             .collect();
-        self.agents_disagree(body, &booked).or_else(|| self.schedulers_disagree(&booked)).or_else(|| {
-            let stray = self.truth.running.keys().find(|key| !booked.contains_key(*key))?;
-            Some(format!("{} of {} runs, and the master does not know it", stray.1, stray.0))
-        })
+        self.agents_disagree(body, &booked).or_else(|| self.schedulers_disagree(&booked)).or_else(
+            || {
+                let stray = self.truth.running.keys().find(|key| !booked.contains_key(*key))?;
+                Some(format!("{} of {} runs, and the master does not know it", stray.1, stray.0))
+            },
+        )
     }
 
     fn agents_disagree(&self, body: &MasterBody, booked: &Tasks) -> Option<String> {
@@ -56,12 +58,19 @@ impl World {
             let used = body.books.get(id).map(|(used, _)| used.clone()).unwrap_or_default();
             if used != agent.used() {
                 let mine = agent.used();
-                return Some(format!("{} uses {mine}, and the master's book says {used}", process.name));
+                return Some(format!(
+                    "{} uses {mine}, and the master's book says {used}",
+                    process.name
+                ));
             }
         }
         let of_agents = |tasks: &Tasks| tasks.clone();
         (of_agents(&theirs) != *booked).then(|| {
-            format!("the agents have {}, and the master has {}", shown(&theirs, booked), shown(booked, &theirs))
+            format!(
+                "the agents have {}, and the master has {}",
+                shown(&theirs, booked),
+                shown(booked, &theirs)
+            )
         })
     }
 
@@ -75,7 +84,8 @@ impl World {
                 return Some(format!("{} is not up", process.name));
             };
             let driver = body.framework.driver();
-            let (Phase::Subscribed { master }, Some(id)) = (driver.phase(), driver.framework()) else {
+            let (Phase::Subscribed { master }, Some(id)) = (driver.phase(), driver.framework())
+            else {
                 return Some(format!("{} is not subscribed", process.name));
             };
             if *master != leader {
@@ -85,7 +95,9 @@ impl World {
                 .view()
                 .tasks
                 .iter()
-                .map(|(task, viewed)| ((id.clone(), task.clone()), (viewed.agent.clone(), NO_STATE)))
+                .map(|(task, viewed)| {
+                    ((id.clone(), task.clone()), (viewed.agent.clone(), NO_STATE))
+                })
                 .collect();
             let of_it = booked.iter().filter(|((framework, _), _)| framework == id);
             let of_it: Tasks =
@@ -99,7 +111,9 @@ impl World {
                 let in_book = booked.get(&(id.clone(), task.clone())).map(|(_, state)| *state);
                 if in_book != Some(state) {
                     let name = &process.name;
-                    return Some(format!("{name} was told {state:?} of {task}, and the master has {in_book:?}"));
+                    return Some(format!(
+                        "{name} was told {state:?} of {task}, and the master has {in_book:?}"
+                    ));
                 }
             }
         }
@@ -116,7 +130,8 @@ impl World {
     fn subjects_in(&self, words: &str) -> Vec<String> {
         let tasks = self.truth.known.keys().map(|(_, task)| task.to_string());
         let names = self.processes.values().map(|process| process.name.clone());
-        let mut found: Vec<String> = tasks.chain(names).filter(|s| words.contains(s.as_str())).collect();
+        let mut found: Vec<String> =
+            tasks.chain(names).filter(|s| words.contains(s.as_str())).collect();
         found.sort();
         found.dedup();
         found.truncate(8);
@@ -127,7 +142,9 @@ impl World {
 /// What the one has and the other has not.
 fn shown(one: &Tasks, other: &Tasks) -> String {
     let only = one.iter().filter(|(key, value)| other.get(*key) != Some(*value));
-    let only: Vec<String> =
-        only.take(4).map(|((_, task), (agent, state))| format!("{task} {state:?} on {agent}")).collect();
+    let only: Vec<String> = only
+        .take(4)
+        .map(|((_, task), (agent, state))| format!("{task} {state:?} on {agent}"))
+        .collect();
     if only.is_empty() { "nothing more".to_owned() } else { only.join(", ") }
 }

@@ -27,11 +27,17 @@ impl World {
         let launched = before.as_ref().is_some_and(|known| known.launched);
         match &before {
             Some(known) if known.state.is_end() => {
-                let words = format!("{name} is told {:?} of {} after {:?}", status.state, status.task, known.state);
+                let words = format!(
+                    "{name} is told {:?} of {} after {:?}",
+                    status.state, status.task, known.state
+                );
                 self.violate(ONCE, words, subjects());
             }
             Some(known) if !known.state.can_become(status.state) => {
-                let words = format!("{name} is told {:?} of {} after {:?}", status.state, status.task, known.state);
+                let words = format!(
+                    "{name} is told {:?} of {} after {:?}",
+                    status.state, status.task, known.state
+                );
                 self.violate(STATES, words, subjects());
             }
             Some(_) | None => (),
@@ -47,9 +53,13 @@ impl World {
         let ended = self.truth.ended.get(&key).copied();
         let lie = match status.state {
             TaskState::Finished => runs.is_some() || ended != Some(Exit::Code(0)),
-            TaskState::Failed | TaskState::Killed | TaskState::Error | TaskState::Dropped => runs.is_some(),
+            TaskState::Failed | TaskState::Killed | TaskState::Error | TaskState::Dropped => {
+                runs.is_some()
+            }
             TaskState::Lost | TaskState::Gone | TaskState::GoneByOperator => false,
-            TaskState::Staging | TaskState::Starting | TaskState::Running | TaskState::Killing => false,
+            TaskState::Staging | TaskState::Starting | TaskState::Running | TaskState::Killing => {
+                false
+            }
             TaskState::Unreachable | TaskState::Unknown => false,
         };
         if lie {
@@ -98,7 +108,9 @@ impl World {
         let may = match outcome {
             Outcome::Stopped => true,
             Outcome::TornDown => removed,
-            Outcome::FailedOver => remembered.as_ref().is_some_and(|id| self.has_other_life(life.process, id)),
+            Outcome::FailedOver => {
+                remembered.as_ref().is_some_and(|id| self.has_other_life(life.process, id))
+            }
             Outcome::Refused(_) => removed,
         };
         if !may {

@@ -3,7 +3,7 @@
 use agent::logic::{Effect, Event as AgentEvent, Program, Signal, StartExecutor, StartFailure};
 use protocol::task::Exit;
 
-use crate::network::Life;
+use crate::network::{Life, Sent};
 use crate::process::{AgentBody, Body, CustomBody, Seat};
 use crate::said::{Event, Said};
 use crate::world::World;
@@ -52,7 +52,12 @@ impl World {
                 self.tell_leader(life, Said::AgentToMaster(message));
             }
             Effect::TellMaster { to, message } => {
-                self.tell(life, to, Said::AgentToMaster(message));
+                if self.tell(life, to, Said::AgentToMaster(message)) != Sent::Accepted {
+                    // What the master does not hear it must learn by a new registration.
+                    self.unlink(life, to);
+                    let words = "it could not be told".to_owned();
+                    self.soon(life, Event::Agent(AgentEvent::Down { pid: to, words }));
+                }
             }
             Effect::TellExecutor { to, message } => {
                 self.tell(life, to, Said::AgentToExecutor(message));
@@ -103,7 +108,8 @@ impl World {
         let name = format!("{}/{}", self.name_of(agent.process), start.spec.executor);
         let framework = start.framework.framework.clone();
         let custom = matches!(start.program, Program::Custom(_));
-        let seat = Seat::Executor { parent: agent, container: container.clone(), framework, custom };
+        let seat =
+            Seat::Executor { parent: agent, container: container.clone(), framework, custom };
         let number = self.add_process(name, host, false, seat);
         let source = self.chance.draw();
         let body = match start.program {

@@ -1,0 +1,149 @@
+//! Whole clusters from seeds: a few of them here, a thousand with `cargo xtask simulate --seeds 1000`.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use protocol::change::AgentState;
+use protocol::ids::TaskId;
+use protocol::offer::Offer;
+use protocol::resources::Resources;
+use protocol::task::{CommandSpec, Run, TaskSpec, TaskState, TaskStatus};
+use sdk::{Calls, Scheduler};
+use simulator::Cluster;
+use simulator::bugs::Bug;
+use simulator::run::run;
+
+/// So many run with every test: they take a few seconds without optimisation.
+const SEEDS: u64 = 40;
+
+#[test]
+fn clusters_keep_their_promises_whatever_goes_wrong() {
+    for seed in 1..=SEEDS {
+        let outcome = run(seed, None, false);
+        assert_eq!(outcome.violation, None, "repeat with `cargo xtask simulate --seed {seed}`");
+        assert!(outcome.checks > outcome.steps && outcome.messages > 0);
+    }
+}
+
+#[test]
+fn a_seed_repeats_byte_for_byte() {
+    for seed in [2, 3, 4] {
+        let (one, other) = (run(seed, None, false), run(seed, None, false));
+        assert_eq!(one, other);
+        assert_ne!(one.hash, run(seed + 100, None, false).hash);
+    }
+}
+
+#[test]
+fn deliberate_mistakes_are_caught_and_the_flow_says_where() {
+    for name in [
+        "master/ResourcesReturnedTwice",
+        "master/RegistryToldBeforeWritten",
+        "agent/TerminalUpdateDropped",
+    ] {
+        let bug = Bug::named(name).expect("a mistake of that name");
+        let caught =
+            (1..=SEEDS).map(|seed| run(seed, Some(bug), true)).find(|o| o.violation.is_some());
+        let outcome =
+            caught.unwrap_or_else(|| panic!("{name} was not caught within {SEEDS} seeds"));
+        assert!(outcome.flow.iter().any(|line| line.contains("VIOLATED")), "{:#?}", outcome.flow);
+    }
+}
+
+/// Runs `wanted` tasks to their end, each under a new id for each attempt.
+#[derive(Clone)]
+struct Runs {
+    wanted: u32,
+    line: &'static str,
+    attempts: u32,
+    states: BTreeMap<TaskId, TaskState>,
+}
+
+impl Runs {
+    fn new(wanted: u32, line: &'static str) -> Self {
+        Self { wanted, line, attempts: 0, states: BTreeMap::new() }
+    }
+
+    fn finished(&self) -> u32 {
+        let finished = self.states.values().filter(|state| **state == TaskState::Finished);
+        u32::try_from(finished.count()).unwrap()
+    }
+
+    fn missing(&self) -> u32 {
+        let live = self.states.values().filter(|state| !state.is_end()).count();
+        self.wanted.saturating_sub(self.finished() + u32::try_from(live).unwrap())
+    }
+
+    fn want(&self, calls: &mut Calls) {
+        calls.want(&Resources::cpus_mem(1.0, 64.0), usize::try_from(self.missing()).unwrap());
+    }
+}
+
+impl Scheduler for Runs {
+    fn started(&mut self, calls: &mut Calls, _: BTreeMap<String, Vec<u8>>) {
+        self.want(calls);
+    }
+
+    fn offers(&mut self, calls: &mut Calls, offers: Vec<Offer>) {
+        for offer in &offers {
+            while self.missing() > 0 {
+                self.attempts += 1;
+                let task = TaskId::new(format!("task-{}", self.attempts));
+                let command =
+                    CommandSpec { value: self.line.into(), shell: true, ..CommandSpec::default() };
+                let spec = TaskSpec {
+                    task: task.clone(),
+                    name: "a task".into(),
+                    resources: Resources::cpus_mem(1.0, 64.0),
+                    run: Run::Command(command),
+                    kill_grace: None,
+                    carried: Default::default(),
+                };
+                if calls.launch(offer, spec).is_err() {
+                    break;
+                }
+                self.states.insert(task, TaskState::Staging);
+            }
+        }
+        self.want(calls);
+    }
+
+    fn updated(&mut self, calls: &mut Calls, status: &TaskStatus) {
+        self.states.insert(status.task.clone(), status.state);
+        self.want(calls);
+    }
+}
+
+#[test]
+fn a_scheduler_survives_the_loss_of_its_master_and_of_an_agent() {
+    let mut cluster = Cluster::new(7).agents(2).with_scheduler(Runs::new(12, "sleep 20; exit 0"));
+    cluster.run_until(|view| view.scheduler::<Runs>().is_some_and(|s| s.finished() >= 2));
+    cluster.lose_master();
+    cluster.run_until(|view| view.scheduler::<Runs>().is_some_and(|s| s.finished() >= 8));
+    cluster.lose_agent(1);
+    cluster.run_until(|view| view.scheduler::<Runs>().is_some_and(|s| s.finished() == 12));
+    cluster.settle();
+    assert_eq!(cluster.view().tasks(), []);
+}
+
+#[test]
+fn lp_08_the_clock_advances_75_s_and_an_agent_becomes_unreachable_without_waiting() {
+    let minute = Duration::from_secs(60);
+    let scheduler = Runs::new(1, "sleep 1000; exit 0");
+    let mut cluster =
+        Cluster::new(1).agents_return_within(minute).agents(1).with_scheduler(scheduler);
+    cluster.run_until(|view| view.task("task-1") == Some(TaskState::Running));
+    cluster.cut_off_agent(1, Duration::from_secs(200));
+    // Ten seconds of silence break a connection; from then on the agent has its minute.
+    cluster.advance(Duration::from_secs(9));
+    assert_eq!(cluster.view().agent(1), Some(AgentState::Active));
+    cluster.advance(Duration::from_secs(3));
+    assert_eq!(cluster.view().agent(1), Some(AgentState::Disconnected));
+    cluster.advance(Duration::from_secs(75));
+    assert_eq!(cluster.view().agent(1), Some(AgentState::Unreachable));
+    assert_eq!(cluster.view().task("task-1"), Some(TaskState::Unreachable));
+    cluster.run_until(|view| view.task("task-1") == Some(TaskState::Running));
+    cluster.run_until(|view| view.scheduler::<Runs>().is_some_and(|s| s.finished() == 1));
+    cluster.settle();
+    assert!(cluster.view().now() > Duration::from_secs(1000), "and no test waited for it");
+}
