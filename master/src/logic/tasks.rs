@@ -178,13 +178,11 @@ impl Master {
         }
         let mine = self.task(&framework, &id).is_some_and(|task| task.agent == *agent);
         if mine {
-<<<<<<< HEAD
             if let (Source::Executor, Some(executor)) = (status.source, &status.executor) {
                 self.executor_heard(agent, &framework, executor);
-=======
+            }
             if !latest.is_end() {
                 self.executor_lives(agent, &framework, &id);
->>>>>>> b72741806b0b79a9a7211596f25c624afb8ab028
             }
             self.set_state(turn, &framework, &id, latest);
             if let Some(task) = self.task_mut(&framework, &id)
