@@ -273,7 +273,7 @@ fn said_of(plan: &Counted, arguments: &DemoArguments) -> String {
     );
     if plan.skipped > 0 {
         text += &format!(
-            "  {} files are left out: unreadable, or beyond {} MB in all (--input-max)\n",
+            "  {} files are left out: unreadable, no text, or beyond {} MB in all (--input-max)\n",
             plan.skipped, arguments.input_max
         );
     }
