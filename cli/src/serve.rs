@@ -3,10 +3,12 @@
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use agent::AgentConfig;
 use agent::logic::End;
-use libactor::{Node, NodeConfig, StartError, http};
+use libactor::http::{self, Figures};
+use libactor::{Foreign, Node, NodeConfig, StartError};
 use master::MasterConfig;
 use protocol::PROTOCOL_VERSION;
 use tracing_subscriber::EnvFilter;
@@ -83,6 +85,11 @@ pub(crate) fn config(
     })
 }
 
+/// The pages of a component that counts.
+fn with_figures(hostname: Option<&str>, figures: &Figures) -> Foreign {
+    http::pages_and_figures(version_json(hostname), figures.clone(), |_, _| None)
+}
+
 /// What `/version` answers.
 fn version_json(hostname: Option<&str>) -> String {
     let version = env!("CARGO_PKG_VERSION");
@@ -132,12 +139,16 @@ fn say_ready(node: &Node, actor: &str) {
 pub(crate) async fn master(arguments: MasterArguments) -> Result<(), ServeError> {
     let listen = &arguments.listen;
     let mut config = config(listen, arguments.port, Some(&arguments.work_dir))?;
-    if let Some(hostname) = &arguments.hostname {
-        config.foreign = Some(http::pages(version_json(Some(hostname)), |_, _| None));
-    }
+    let figures = Figures::default();
+    config.foreign = Some(with_figures(arguments.hostname.as_deref(), &figures));
     let node = start(config, listen.or_any_port).await?;
     let store = master::local_store(&arguments.work_dir)?;
-    let running = master::start(&node, MasterConfig::default(), store)?;
+    let running = Arc::new(master::start(&node, MasterConfig::default(), store)?);
+    let counted = Arc::clone(&running);
+    figures.come_from(move || {
+        let counted = Arc::clone(&counted);
+        async move { counted.metrics().await }
+    });
     say_ready(&node, master::MASTER);
     let end = tokio::select! {
         end = running.ended() => end,
@@ -154,23 +165,28 @@ pub(crate) async fn master(arguments: MasterArguments) -> Result<(), ServeError>
 /// `airside agent`.
 pub(crate) async fn agent(arguments: AgentArguments) -> Result<(), ServeError> {
     let listen = &arguments.listen;
-    let config = config(listen, arguments.port, Some(&arguments.work_dir))?;
+    let mut config = config(listen, arguments.port, Some(&arguments.work_dir))?;
+    let figures = Figures::default();
+    config.foreign = Some(with_figures(arguments.hostname.as_deref(), &figures));
     let node = start(config, listen.or_any_port).await?;
     let master = format!("{}@{}", master::MASTER, arguments.master);
     let master = master.parse().map_err(|_| ServeError::Master { given: arguments.master })?;
     let program = std::env::current_exe().map_err(ServeError::Program)?;
     let executor = vec![program.into_os_string(), "executor".into()];
-    let running = agent::start(
-        &node,
-        AgentConfig {
-            secret_file: listen.cluster_secret_file.clone(),
-            resources: arguments.resources,
-            attributes: arguments.attributes,
-            hostname: arguments.hostname,
-            adopts_orphans: true,
-            ..AgentConfig::new(master, arguments.work_dir, executor)
-        },
-    )?;
+    let settings = AgentConfig {
+        secret_file: listen.cluster_secret_file.clone(),
+        resources: arguments.resources,
+        attributes: arguments.attributes,
+        hostname: arguments.hostname,
+        adopts_orphans: true,
+        ..AgentConfig::new(master, arguments.work_dir, executor)
+    };
+    let running = Arc::new(agent::start(&node, settings)?);
+    let counted = Arc::clone(&running);
+    figures.come_from(move || {
+        let counted = Arc::clone(&counted);
+        async move { counted.metrics().await }
+    });
     say_ready(&node, agent::ACTOR);
     let end = tokio::select! {
         end = running.ended() => end,

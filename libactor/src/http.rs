@@ -1,7 +1,9 @@
 //! The few pages that every node serves on its one port: `GET /health`, `/version`, `/metrics`. Not a web server:
 //! one request a connection, nothing read beyond its head.
 
-use std::sync::Arc;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -24,18 +26,58 @@ pub struct Page {
     pub body: String,
 }
 
+type Source = dyn Fn() -> Pin<Box<dyn Future<Output = String>>> + Send + Sync;
+
+/// What a component counts, shown below the node's own counters on `/metrics`. Made before the node; filled once its
+/// component is there.
+#[derive(Clone, Default)]
+pub struct Figures(Arc<OnceLock<Box<Source>>>);
+
+impl Figures {
+    /// Says where the figures come from, in Prometheus's text form. The first to say so is heard.
+    pub fn come_from<F>(&self, source: impl Fn() -> F + Send + Sync + 'static)
+    where
+        F: Future<Output = String> + 'static,
+    {
+        let _ = self.0.set(Box::new(move || Box::pin(source())));
+    }
+
+    async fn text(&self, patience: Duration) -> String {
+        match self.0.get() {
+            Some(source) => timeout(patience, source()).await.unwrap_or_default(),
+            None => String::new(),
+        }
+    }
+}
+
 /// A hook for [`crate::NodeConfig::foreign`]: `/health`, `/metrics`, `/version` (with this text, JSON), and what `more`
 /// answers for other paths.
 pub fn pages(
     version: String,
     more: impl Fn(&Node, &str) -> Option<Page> + Send + Sync + 'static,
 ) -> Foreign {
+    pages_and_figures(version, Figures::default(), more)
+}
+
+/// The same, with a component's figures on `/metrics`.
+pub fn pages_and_figures(
+    version: String,
+    figures: Figures,
+    more: impl Fn(&Node, &str) -> Option<Page> + Send + Sync + 'static,
+) -> Foreign {
     let more = Arc::new(more);
     Arc::new(move |node, stream, from| {
-        let (more, version) = (Arc::clone(&more), version.clone());
+        let (more, version, figures) = (Arc::clone(&more), version.clone(), figures.clone());
         actix_rt::spawn(async move {
-            let find = |path: &str| find(&node, &version, path, &*more);
-            if let Err(why) = serve(stream, node.config().timing.handshake, find).await {
+            let patience = node.config().timing.handshake;
+            let find = async |path: &str| {
+                let mut page = find(&node, &version, path, &*more)?;
+                if path == "/metrics" {
+                    page.body += &figures.text(patience).await;
+                }
+                Some(page)
+            };
+            if let Err(why) = serve(stream, patience, find).await {
                 node.refuse(from, RefusalKind::NotOurs, why);
             }
         });
@@ -60,7 +102,7 @@ fn find(
 async fn serve(
     mut stream: TcpStream,
     patience: Duration,
-    find: impl Fn(&str) -> Option<Page>,
+    find: impl AsyncFn(&str) -> Option<Page>,
 ) -> Result<(), &'static str> {
     let mut head = Vec::with_capacity(1024);
     let reading = async {
@@ -77,12 +119,12 @@ async fn serve(
     };
     let read = timeout(patience, reading).await.unwrap_or(Err(Answer::Late));
     let answer = match read {
-        Ok(()) => {
-            request(&head).and_then(|path| find(path).ok_or(Answer::NotFound).map(Answer::Page))
-        }
-        Err(answer) => Err(answer),
+        Ok(()) => match request(&head) {
+            Ok(path) => find(path).await.map_or(Answer::NotFound, Answer::Page),
+            Err(wrong) => wrong,
+        },
+        Err(wrong) => wrong,
     };
-    let answer = answer.unwrap_or_else(|wrong| wrong);
     let (status, why, page) = answer.parts();
     let body = page.as_ref().map_or(why, |page| &page.body);
     let content_type = page.as_ref().map_or("text/plain; charset=utf-8", |page| page.content_type);
