@@ -1,5 +1,7 @@
 //! A person's first hour: a cluster comes up, runs a command, shows what it did, and goes without a trace.
 
+use std::io::{Read, Write};
+
 use nix::sys::signal::Signal;
 use tests::cluster::{Home, Process, TestCluster, eventually, signal_process};
 
@@ -187,4 +189,31 @@ fn what_runs_is_told_by_version() {
     let version = Home::new().airside(&["version"]);
     assert_eq!(version.code, Some(0));
     assert!(version.stdout.starts_with("airside 0.1.0"), "{version:#?}");
+}
+
+#[test]
+fn masters_and_agents_show_what_they_count_on_their_one_port() {
+    let cluster = TestCluster::up(1);
+    let listed = cluster.airside(&["agents", "--json"]);
+    let agents: serde_json::Value = serde_json::from_str(&listed.stdout).expect("it is JSON");
+    let agent = agents[0]["address"].as_str().expect("an agent listens");
+    let text = page(agent, "/metrics");
+    assert!(text.starts_with("HTTP/1.1 200 OK\r\n"), "{text}");
+    assert!(text.contains("\nairside_agent_registrations_total 1\n"), "{text}");
+    assert!(text.contains("\nlibactor_"), "{text}");
+    let master = std::fs::read_to_string(cluster.home.path("cache/airside/cluster.json"))
+        .expect("up leaves its file");
+    let master: serde_json::Value = serde_json::from_str(&master).expect("it is JSON");
+    let master = master["master"].as_str().expect("a master listens");
+    let text = page(master, "/metrics");
+    assert!(text.contains("\nairside_master_agents_active 1\n"), "{text}");
+}
+
+/// What a node answers to a GET, head and all.
+fn page(at: &str, path: &str) -> String {
+    let mut stream = std::net::TcpStream::connect(at).expect("a node listens");
+    stream.write_all(format!("GET {path} HTTP/1.1\r\n\r\n").as_bytes()).expect("it takes requests");
+    let mut text = String::new();
+    stream.read_to_string(&mut text).expect("it answers");
+    text
 }
