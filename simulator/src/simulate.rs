@@ -141,7 +141,8 @@ fn run_seeds(
 fn survey(wish: &Wish) -> ExitCode {
     let (from, count) = (wish.from.unwrap_or(1), wish.seeds.unwrap_or(1000));
     let started = Instant::now();
-    let (totals, wrong) = run_seeds(from..from.saturating_add(count), wish.bug, false, true, wish.drops);
+    let (totals, wrong) =
+        run_seeds(from..from.saturating_add(count), wish.bug, false, true, wish.drops);
     let took = started.elapsed();
     print_totals(&totals, took);
     if wrong.is_empty() {

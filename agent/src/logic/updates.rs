@@ -320,12 +320,7 @@ impl Agent {
     }
 
     /// The task has ended and its framework knows. An executor of the agent's making ends by itself then.
-    pub(super) fn forget(
-        &mut self,
-        turn: &mut Turn,
-        framework: &FrameworkId,
-        task: &TaskId,
-    ) {
+    pub(super) fn forget(&mut self, turn: &mut Turn, framework: &FrameworkId, task: &TaskId) {
         let Some(entry) = self.state.frameworks.get_mut(framework) else {
             return;
         };
