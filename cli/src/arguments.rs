@@ -60,9 +60,6 @@ pub(crate) enum Command {
     Node(NodeArguments),
     /// Print the version
     Version,
-    /// The executor of command tasks; started by agents
-    #[command(hide = true)]
-    Executor,
     /// The executor of the wordcount framework; started by agents
     #[command(hide = true)]
     WordcountExecutor,
@@ -88,7 +85,7 @@ impl Command {
             Self::Agent(arguments) => Some(&arguments.listen.log),
             Self::Node(arguments) => Some(&arguments.listen.log),
             Self::Up(_) | Self::Demo(_) => Some("error"),
-            Self::Version | Self::Executor | Self::WordcountExecutor => None,
+            Self::Version | Self::WordcountExecutor => None,
         }
     }
 }

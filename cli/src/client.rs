@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use libactor::{AskError, Name, Node, NodeConfig, Pid, Question, StartError};
+use master::{MASTER, VIEW};
 use protocol::PROTOCOL_VERSION;
 use protocol::operator::{
     AgentView, FrameworkView, KillAnswer, KillTask, Read, ReadAnswer, ReadSandbox, SandboxAnswer,
@@ -96,7 +97,7 @@ impl Client {
 
     /// All agents.
     pub(crate) async fn agents(&self) -> Result<Vec<AgentView>, ClientError> {
-        match self.ask_master("master", Read::Agents).await? {
+        match self.ask_master(VIEW, Read::Agents).await? {
             ReadAnswer::Agents(agents) => Ok(agents),
             ReadAnswer::Cluster(_) | ReadAnswer::Frameworks(_) | ReadAnswer::Tasks(_) => {
                 Err(ClientError::Answer)
@@ -106,7 +107,7 @@ impl Client {
 
     /// All frameworks.
     pub(crate) async fn frameworks(&self) -> Result<Vec<FrameworkView>, ClientError> {
-        match self.ask_master("master", Read::Frameworks).await? {
+        match self.ask_master(VIEW, Read::Frameworks).await? {
             ReadAnswer::Frameworks(frameworks) => Ok(frameworks),
             ReadAnswer::Cluster(_) | ReadAnswer::Agents(_) | ReadAnswer::Tasks(_) => {
                 Err(ClientError::Answer)
@@ -116,7 +117,7 @@ impl Client {
 
     /// All tasks, ended ones among them.
     pub(crate) async fn tasks(&self) -> Result<Vec<TaskView>, ClientError> {
-        match self.ask_master("master", Read::Tasks).await? {
+        match self.ask_master(VIEW, Read::Tasks).await? {
             ReadAnswer::Tasks(tasks) => Ok(tasks),
             ReadAnswer::Cluster(_) | ReadAnswer::Agents(_) | ReadAnswer::Frameworks(_) => {
                 Err(ClientError::Answer)
@@ -128,19 +129,19 @@ impl Client {
     pub(crate) async fn kill(&self, task: &TaskView) -> Result<(), ClientError> {
         let framework = task.report.framework.clone();
         let question = KillTask { framework, task: task.report.spec.task.clone() };
-        match self.ask_master("master", question).await? {
+        match self.ask_master(MASTER, question).await? {
             KillAnswer::Killing => Ok(()),
             KillAnswer::Refused(why) => Err(ClientError::Refused(why)),
         }
     }
 
-    /// Part of a file in a task's sandbox, from the agent that listens at `agent`.
+    /// Part of a file in a task's sandbox, from the agent that listens at `at`.
     pub(crate) async fn sandbox(
         &self,
-        agent: &str,
+        at: &str,
         question: ReadSandbox,
     ) -> Result<SandboxAnswer, ClientError> {
-        self.ask(&format!("agent@{agent}"), question).await
+        self.ask(&format!("{}@{at}", agent::ACTOR), question).await
     }
 }
 

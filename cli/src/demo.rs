@@ -10,7 +10,8 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use agent::detect::DetectError;
-use protocol::operator::TaskView;
+use protocol::ids::TaskId;
+use protocol::operator::{AgentView, TaskView};
 use protocol::task::TaskState;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use wordcount::{Plan as Counted, PlanError};
@@ -129,7 +130,7 @@ async fn show(
     let client = local.client().await?;
     let mut wordcount = local.beside(wordcount(arguments, local, &counts), environment)?;
     let mut batch = local.beside(batch(arguments, local), environment)?;
-    let mut watched = Watched { began_at, holdings: Holdings::default(), flow: None };
+    let mut watched = Watched { began_at, holdings: Holdings::default(), ended_task: None };
     let ended = timeout(OVER_WITHIN, watched.until_both_end(&client, &mut wordcount, &mut batch));
     let ended = ended.await.unwrap_or_else(|_| Err(DemoError::Late(wordcount.said())));
     for (framework, name) in [(wordcount, "wordcount"), (batch, "batch")] {
@@ -143,7 +144,7 @@ async fn show(
         std::fs::write(path, &counted)
             .map_err(|source| DemoError::Write { path: path.clone(), source })?;
     }
-    let flow = watched.flow.unwrap_or_else(|| "No task of wordcount was seen to end.\n".into());
+    let flow = watched.flow(&client).await?;
     Ok(format!("\n{summary}\n{}\n{}\n{flow}", top(&counted), watched.holdings.table()))
 }
 
@@ -151,8 +152,8 @@ async fn show(
 struct Watched {
     began_at: Instant,
     holdings: Holdings,
-    /// The flow of one task of wordcount's.
-    flow: Option<String>,
+    /// The newest task of wordcount's that was seen to have ended well.
+    ended_task: Option<TaskId>,
 }
 
 impl Watched {
@@ -193,21 +194,32 @@ impl Watched {
     }
 
     async fn look(&mut self, client: &Client) -> Result<(), ClientError> {
-        let (agents, frameworks) = (client.agents().await?, client.frameworks().await?);
-        let tasks = client.tasks().await?;
-        self.holdings.look(self.began_at.elapsed(), &agents, &frameworks, &tasks);
-        if self.flow.is_none() {
-            let wordcount = frameworks.iter().find(|f| f.info.name.starts_with("wordcount"));
-            let of = |task: &&TaskView| {
-                wordcount.is_some_and(|f| f.info.framework == task.report.framework)
-                    && task.report.state == TaskState::Finished
-                    && task.report.unacknowledged.is_none()
-            };
-            if let Some(task) = tasks.iter().find(of) {
-                self.flow = Some(flow::of_task(client, task.report.spec.task.as_str()).await?);
-            }
+        let before = client.agents().await?;
+        let (frameworks, tasks) = (client.frameworks().await?, client.tasks().await?);
+        let agents = client.agents().await?;
+        let used = |agents: &[AgentView]| agents.iter().map(|a| a.used.clone()).collect::<Vec<_>>();
+        // What changed while it was looked at makes no sense together.
+        if used(&before) == used(&agents) {
+            self.holdings.look(self.began_at.elapsed(), &agents, &frameworks, &tasks);
         }
+        let wordcount = frameworks.iter().find(|f| f.info.name == "wordcount");
+        let of = |task: &&TaskView| {
+            wordcount.is_some_and(|f| f.info.framework == task.report.framework)
+                && task.report.state == TaskState::Finished
+        };
+        let at = |task: &&TaskView| task.statuses.last().map(|status| status.at);
+        let newest = tasks.iter().filter(of).max_by_key(at);
+        self.ended_task =
+            newest.map(|task| task.report.spec.task.clone()).or(self.ended_task.take());
         Ok(())
+    }
+
+    /// The flow of one task, from its offer to its acknowledged end.
+    async fn flow(&self, client: &Client) -> Result<String, ClientError> {
+        match &self.ended_task {
+            Some(task) => flow::of_task(client, task.as_str()).await,
+            None => Ok("No task of wordcount was seen to end.\n".into()),
+        }
     }
 }
 
@@ -261,7 +273,7 @@ fn said_of(plan: &Counted, arguments: &DemoArguments) -> String {
     );
     if plan.skipped > 0 {
         text += &format!(
-            "  {} files are left out: unreadable, or beyond {} MB in all (--input-max)\n",
+            "  {} files are left out: unreadable, no text, or beyond {} MB in all (--input-max)\n",
             plan.skipped, arguments.input_max
         );
     }

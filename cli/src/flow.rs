@@ -91,11 +91,11 @@ pub(crate) async fn id_of_task(client: &Client, task: &str) -> Option<FlowId> {
 
 /// Asks the master's node, and those of all agents that can be reached.
 async fn ask_all(client: &Client, query: &FlowQuery) -> Result<Vec<Asked>, ClientError> {
-    let mut nodes = vec![("master", "master".to_owned(), client.master().to_owned())];
+    let mut nodes = vec![(master::MASTER, "master".to_owned(), client.master().to_owned())];
     for agent in client.agents().await? {
         if agent.state == AgentState::Active {
             let at = agent.info.at.listens;
-            nodes.push(("agent", format!("agent {at}"), at));
+            nodes.push((agent::ACTOR, format!("agent {at}"), at));
         }
     }
     let mut all = Vec::new();
@@ -127,7 +127,8 @@ struct Names<'a> {
 }
 
 impl<'a> Names<'a> {
-    fn of(asked: &'a [Asked]) -> Self {
+    /// Names for the pids of the records that are shown.
+    fn of(asked: &'a [Asked], shown: &[&FlowRecord]) -> Self {
         let mut names =
             Self { nodes: BTreeMap::new(), main: BTreeMap::new(), strangers: BTreeMap::new() };
         for node in asked {
@@ -137,7 +138,7 @@ impl<'a> Names<'a> {
             }
         }
         // Nodes that nobody can ask are known by whom they talk to: executors talk to agents, schedulers to the master.
-        for record in records(asked) {
+        for record in shown {
             let Some(sender) = record.sender else { continue };
             for (stranger, other) in [(sender, record.receiver), (record.receiver, sender)] {
                 let known = names.nodes.contains_key(&stranger.node());
@@ -201,8 +202,9 @@ fn records(asked: &[Asked]) -> impl Iterator<Item = &FlowRecord> {
 }
 
 fn print_json(asked: &[Asked]) {
-    let names = Names::of(asked);
-    for record in records(asked) {
+    let all: Vec<&FlowRecord> = records(asked).collect();
+    let names = Names::of(asked, &all);
+    for record in all {
         let seen = names.seen(record);
         let json = RecordJson {
             trace: record.trace.to_string(),
@@ -223,9 +225,13 @@ fn print_json(asked: &[Asked]) {
 }
 
 fn drawing(asked: &[Asked], task: Option<&str>, now: SystemTime) -> String {
-    let names = Names::of(asked);
-    let all = draw::merge(records(asked).map(|record| names.seen(record)).collect());
+    let nobody = Names::of(asked, &[]);
+    let all = draw::merge(records(asked).map(|record| nobody.seen(record)).collect());
     let shown = task.map_or_else(|| all.clone(), |task| draw::about(task, &all));
+    let of_shown: Vec<&FlowRecord> =
+        records(asked).filter(|record| shown.contains_key(&record.span)).collect();
+    let names = Names::of(asked, &of_shown);
+    let shown = draw::merge(of_shown.into_iter().map(|record| names.seen(record)).collect());
     let of = task.map(|task| format!(" of task {task}")).unwrap_or_default();
     let mut text = format!("Flow{of}: {} messages in {} ms\n", shown.len(), draw::span_ms(&shown));
     if let Some(trace) = records(asked).map(|record| record.trace).next() {

@@ -67,6 +67,7 @@ async fn perform(
     match arguments.command {
         Command::Up(arguments) => up::up(arguments, environment).await?,
         Command::Demo(arguments) => demo::demo(arguments, environment).await?,
+        Command::Master(arguments) => serve::master(arguments).await?,
         Command::Agent(arguments) => serve::agent(arguments).await?,
         Command::Node(arguments) => serve::node(arguments).await?,
         Command::Run(arguments) => return Ok(run::run(arguments, environment).await?),
@@ -82,7 +83,6 @@ async fn perform(
         }
         Command::WordcountExecutor => frameworks::wordcount_executor().await?,
         Command::Version => output::print(&version()),
-        _ => panic!("TEMPORARY"),
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use protocol::agent::AgentAddress;
+use protocol::framework::Capability;
 use protocol::ids::{ExecutorId, FrameworkId, TaskId};
 use protocol::operator::AgentView;
 use protocol::resources::{Milli, Resources};
@@ -63,6 +64,9 @@ pub(crate) async fn run(
     let mut info = sdk::framework(&format!("run {}", task.name));
     // The task is of no use to anybody once this process is gone.
     info.failover_timeout = Duration::ZERO;
+    if arguments.ports.is_some() {
+        info.capabilities.retain(|capability| *capability != Capability::StatesDemand);
+    }
     let options = Options { node: Some(client.node()), ..Options::default() };
     let running = start_scheduler(client.master(), info, scheduler, options).await?;
     let inputs = running.inputs();

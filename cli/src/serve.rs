@@ -7,10 +7,11 @@ use std::path::{Path, PathBuf};
 use agent::AgentConfig;
 use agent::logic::End;
 use libactor::{Node, NodeConfig, StartError, http};
+use master::MasterConfig;
 use protocol::PROTOCOL_VERSION;
 use tracing_subscriber::EnvFilter;
 
-use crate::arguments::{AgentArguments, ListenArguments, NodeArguments};
+use crate::arguments::{AgentArguments, ListenArguments, MasterArguments, NodeArguments};
 use crate::cluster::{FileError, create_dir, read_secret};
 use crate::ending;
 use crate::node::{self, WayError};
@@ -44,6 +45,10 @@ pub(crate) enum ServeError {
     Agent(#[from] agent::StartError),
     #[error("{0}")]
     AgentEnded(End),
+    #[error(transparent)]
+    MasterStart(#[from] master::StartError),
+    #[error("{0}")]
+    MasterEnded(master::End),
 }
 
 /// Logs to stderr, what `filter` lets through.
@@ -73,14 +78,17 @@ pub(crate) fn config(
         secret,
         work_dir: work_dir.map(PathBuf::from),
         version: PROTOCOL_VERSION,
-        foreign: Some(http::pages(version_json(), |_, _| None)),
+        foreign: Some(http::pages(version_json(None), |_, _| None)),
         ..NodeConfig::default()
     })
 }
 
-fn version_json() -> String {
+/// What `/version` answers.
+fn version_json(hostname: Option<&str>) -> String {
     let version = env!("CARGO_PKG_VERSION");
-    format!("{{\"version\":\"{version}\",\"protocol\":{PROTOCOL_VERSION}}}\n")
+    output::json(&serde_json::json!({
+        "version": version, "protocol": PROTOCOL_VERSION, "hostname": hostname,
+    }))
 }
 
 /// A node that listens everywhere has to be told how it is found; else it says the address it listens on.
@@ -120,12 +128,35 @@ fn say_ready(node: &Node, actor: &str) {
     }
 }
 
+/// `airside master`.
+pub(crate) async fn master(arguments: MasterArguments) -> Result<(), ServeError> {
+    let listen = &arguments.listen;
+    let mut config = config(listen, arguments.port, Some(&arguments.work_dir))?;
+    if let Some(hostname) = &arguments.hostname {
+        config.foreign = Some(http::pages(version_json(Some(hostname)), |_, _| None));
+    }
+    let node = start(config, listen.or_any_port).await?;
+    let store = master::local_store(&arguments.work_dir)?;
+    let running = master::start(&node, MasterConfig::default(), store)?;
+    say_ready(&node, master::MASTER);
+    let end = tokio::select! {
+        end = running.ended() => end,
+        asked = ending::asked(listen.end_with_stdin) => {
+            asked.map_err(ServeError::Signals)?;
+            running.stop();
+            running.ended().await
+        }
+    };
+    node.shutdown().await;
+    if end == master::End::Stopped { Ok(()) } else { Err(ServeError::MasterEnded(end)) }
+}
+
 /// `airside agent`.
 pub(crate) async fn agent(arguments: AgentArguments) -> Result<(), ServeError> {
     let listen = &arguments.listen;
     let config = config(listen, arguments.port, Some(&arguments.work_dir))?;
     let node = start(config, listen.or_any_port).await?;
-    let master = format!("{}@{}", "master", arguments.master);
+    let master = format!("{}@{}", master::MASTER, arguments.master);
     let master = master.parse().map_err(|_| ServeError::Master { given: arguments.master })?;
     let program = std::env::current_exe().map_err(ServeError::Program)?;
     let executor = vec![program.into_os_string(), "executor".into()];
@@ -140,7 +171,7 @@ pub(crate) async fn agent(arguments: AgentArguments) -> Result<(), ServeError> {
             ..AgentConfig::new(master, arguments.work_dir, executor)
         },
     )?;
-    say_ready(&node, "agent");
+    say_ready(&node, agent::ACTOR);
     let end = tokio::select! {
         end = running.ended() => end,
         asked = ending::asked(listen.end_with_stdin) => {

@@ -5,6 +5,7 @@
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::future::Future;
+use std::mem::ManuallyDrop;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -236,7 +237,7 @@ impl<A: Actor<Context = Context<A>>> ActorFuture<A> for Pump {
             match self.0.poll_recv(task) {
                 Poll::Ready(Some(Event::Fire(id))) => {
                     if let Some((head, callback)) = ctx.callbacks.remove(&id) {
-                        let _turn = flow::enter(&head, ctx.meta.pid.life);
+                        flow::handling(&head, ctx.meta.pid.life);
                         ctx.meta.turn();
                         callback(actor, ctx);
                     }
@@ -336,11 +337,11 @@ impl Next {
     }
 
     pub(crate) fn whole(sending: Sending) -> Self {
-        WHOLE.set(Some(sending));
+        WHOLE.set(ManuallyDrop::new(Some(sending)));
         Self::Whole
     }
 
-    #[inline]
+    #[inline(always)]
     fn sending(self) -> (Sending, bool) {
         let here = |label, subjects| {
             let (head, sent) = (flow::next_head(0), flow::stamp());
@@ -349,7 +350,7 @@ impl Next {
         match self {
             Self::Bare => (here("bare", None), false),
             Self::Local(label, subjects) => (here(label, subjects), true),
-            Self::Whole => match WHOLE.take() {
+            Self::Whole => match take_whole() {
                 Some(sending) => (sending, true),
                 None => (here("bare", None), false),
             },
@@ -365,19 +366,29 @@ fn subjects_of<M: Message>(message: &M) -> Option<Box<Subjects>> {
 }
 
 thread_local! {
-    static NEXT: Cell<Next> = const { Cell::new(Next::Bare) };
-    static WHOLE: Cell<Option<Sending>> = const { Cell::new(None) };
+    // Without destructors, whose registration each access would look for: they are empty but for a moment in `put`.
+    static NEXT: Cell<ManuallyDrop<Next>> = const { Cell::new(ManuallyDrop::new(Next::Bare)) };
+    static WHOLE: Cell<ManuallyDrop<Option<Sending>>> = const { Cell::new(ManuallyDrop::new(None)) };
 }
 
 /// What the next `pack` of this thread puts into its envelope.
 #[inline]
 pub(crate) fn set_next(next: Next) {
-    NEXT.set(next);
+    NEXT.set(ManuallyDrop::new(next));
+}
+
+#[inline]
+fn take_next() -> Next {
+    ManuallyDrop::into_inner(NEXT.replace(ManuallyDrop::new(Next::Bare)))
+}
+
+fn take_whole() -> Option<Sending> {
+    ManuallyDrop::into_inner(WHOLE.replace(ManuallyDrop::new(None)))
 }
 
 /// Takes it back after a send that did not reach `pack`.
 pub(crate) fn drop_next() {
-    drop((NEXT.take(), WHOLE.take()));
+    drop((take_next(), take_whole()));
 }
 
 struct Proxy<M: actix::Message> {
@@ -398,7 +409,7 @@ where
         let Some(message) = self.message.take() else {
             return;
         };
-        let _turn = flow::enter(&self.sending.head, ctx.meta.pid.life);
+        flow::handling(&self.sending.head, ctx.meta.pid.life);
         ctx.meta.turn();
         actor.handle(message, ctx).handle(ctx, self.answer.take());
         if self.counted {
@@ -420,7 +431,7 @@ where
     M::Result: Send,
 {
     fn pack(message: M, answer: Option<OneshotSender<M::Result>>) -> Envelope<A> {
-        let (sending, counted) = NEXT.take().sending();
+        let (sending, counted) = take_next().sending();
         Envelope::with_proxy(Box::new(Proxy { sending, counted, message: Some(message), answer }))
     }
 }

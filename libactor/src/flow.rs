@@ -103,6 +103,7 @@ thread_local! {
 }
 
 /// A number of this thread, never 0.
+#[inline]
 pub(crate) fn thread() -> u32 {
     static THREADS: AtomicU32 = AtomicU32::new(1);
     if THREAD.get() == 0 {
@@ -137,6 +138,13 @@ pub(crate) fn enter(head: &Head, actor: Life) -> Turn {
     Turn(CURRENT.replace(now))
 }
 
+/// From here until the next message, or the end of the actor's turn: see [`enter`], which puts back what was before.
+#[inline]
+pub(crate) fn handling(head: &Head, actor: Life) {
+    let deadline = head.deadline();
+    CURRENT.set(Current { trace: head.trace, span: head.span, sent: 0, deadline, actor });
+}
+
 /// Makes what is handled now the root of a new flow.
 pub(crate) fn begin() -> FlowId {
     let mut current = CURRENT.get();
@@ -147,6 +155,7 @@ pub(crate) fn begin() -> FlowId {
 }
 
 /// The head of the next message that this thread sends. `deadline` in [`now_ms`]; 0 inherits.
+#[inline]
 pub(crate) fn next_head(deadline: u64) -> Head {
     let mut current = CURRENT.get();
     let trace = if current.trace == 0 { new_trace() } else { current.trace };
@@ -164,6 +173,7 @@ pub(crate) fn next_head(deadline: u64) -> Head {
 }
 
 /// A span: unique in the cluster with overwhelming likelihood, and cheap. Each thread counts from a random place.
+#[inline]
 pub(crate) fn number() -> u64 {
     let mut next = NUMBERS.get();
     if next == 0 {
@@ -221,6 +231,7 @@ pub(crate) fn stamp_now() -> u64 {
 }
 
 /// The last reading of a thread with actors; a fresh one elsewhere. Raw: see [`nanos_of`].
+#[inline]
 pub(crate) fn stamp() -> u64 {
     match STAMP.get() {
         0 if RECORDING.load(Relaxed) => clock().clock.raw(),

@@ -9,11 +9,31 @@ use crate::operator::{
     ExecutorsAnswer, KillAnswer, KillTask, Read, ReadAnswer, ReadExecutors, ReadSandbox,
     SandboxAnswer,
 };
-use crate::task::TaskStatus;
+use crate::task::{TaskState, TaskStatus};
 
 fn status_subjects(status: &TaskStatus, out: &mut Subjects) {
     out.add(status.task.as_str());
     out.add(status.framework.as_str());
+}
+
+/// News of a task is known by the state it tells.
+fn updated_to(state: TaskState) -> &'static str {
+    match state {
+        TaskState::Staging => "Updated: staging",
+        TaskState::Starting => "Updated: starting",
+        TaskState::Running => "Updated: running",
+        TaskState::Killing => "Updated: killing",
+        TaskState::Finished => "Updated: finished",
+        TaskState::Failed => "Updated: failed",
+        TaskState::Killed => "Updated: killed",
+        TaskState::Error => "Updated: error",
+        TaskState::Lost => "Updated: lost",
+        TaskState::Dropped => "Updated: dropped",
+        TaskState::Unreachable => "Updated: unreachable",
+        TaskState::Gone => "Updated: gone",
+        TaskState::GoneByOperator => "Updated: gone by operator",
+        TaskState::Unknown => "Updated: unknown",
+    }
 }
 
 impl Message for AgentToMaster {
@@ -24,7 +44,7 @@ impl Message for AgentToMaster {
             Self::Register { .. } => "Register",
             Self::Reregister { .. } => "Reregister",
             Self::Pong { .. } => "Pong",
-            Self::Updated { .. } => "Updated",
+            Self::Updated { status, .. } => updated_to(status.state),
             Self::ExecutorEnded { .. } => "ExecutorEnded",
             Self::FromExecutor { .. } => "FromExecutor",
             Self::EpochRefused { .. } => "EpochRefused",
@@ -140,7 +160,7 @@ impl Message for MasterToFramework {
             Self::FailedOver => "FailedOver",
             Self::Offers(_) => "Offers",
             Self::Rescinded(_) => "Rescinded",
-            Self::Updated(_) => "Updated",
+            Self::Updated(status) => updated_to(status.state),
             Self::Deltas(_) => "Deltas",
             Self::FromExecutor { .. } => "FromExecutor",
             Self::ExecutorEnded { .. } => "ExecutorEnded",
@@ -175,7 +195,7 @@ impl Message for ExecutorToAgent {
     fn label(&self) -> &'static str {
         match self {
             Self::Register { .. } => "Register",
-            Self::Updated(_) => "Updated",
+            Self::Updated(status) => updated_to(status.state),
             Self::ToScheduler(_) => "ToScheduler",
         }
     }

@@ -66,16 +66,20 @@ impl Runs {
 
     fn finished(&self) -> u32 {
         let finished = self.states.values().filter(|state| **state == TaskState::Finished);
-        u32::try_from(finished.count()).unwrap()
+        u32::try_from(finished.count()).expect("fewer than four billion")
     }
 
     fn missing(&self) -> u32 {
         let live = self.states.values().filter(|state| !state.is_end()).count();
-        self.wanted.saturating_sub(self.finished() + u32::try_from(live).unwrap())
+        self.wanted
+            .saturating_sub(self.finished() + u32::try_from(live).expect("fewer than four billion"))
     }
 
     fn want(&self, calls: &mut Calls) {
-        calls.want(&Resources::cpus_mem(1.0, 64.0), usize::try_from(self.missing()).unwrap());
+        calls.want(
+            &Resources::cpus_mem(1.0, 64.0),
+            usize::try_from(self.missing()).expect("fewer than four billion"),
+        );
     }
 }
 

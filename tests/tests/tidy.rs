@@ -22,8 +22,8 @@ const IMPURE: [&str; 10] = [
 /// Pure beside every `logic` module: nothing in them may depend on anything but its arguments.
 const PURE_FOLDERS: [&str; 2] = ["protocol/src/", "simulator/src/"];
 
-/// Programs in pure folders: they read arguments and tell the time it took.
-const NOT_PURE: [&str; 2] = ["simulator/src/bin/", "simulator/src/main.rs"];
+/// The command line of the simulator: it runs seeds on all cores and tells the time they took.
+const NOT_PURE: [&str; 2] = ["simulator/src/bin/", "simulator/src/simulate.rs"];
 
 /// Who may name bincode: the codec, and what is measured or tested beside it.
 const NAMES_BINCODE: [&str; 2] = ["libactor/src/wire.rs", "libactor/benches/"];

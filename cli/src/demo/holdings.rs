@@ -1,6 +1,7 @@
-//! Who held how much of each agent: what the master's view showed at the busiest moment of a run.
+//! Who held how much of each agent: what the master's view showed at the moment of a run when most frameworks had tasks,
+//! and of such moments the busiest.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use protocol::operator::{AgentView, FrameworkView, TaskView};
@@ -12,7 +13,8 @@ use crate::output::table;
 #[derive(Debug, Default)]
 pub(crate) struct Holdings {
     at: Duration,
-    used: Milli,
+    /// How many frameworks had tasks, and the cpus in use.
+    busy: (usize, Milli),
     rows: Vec<Row>,
     names: BTreeMap<String, String>,
 }
@@ -27,7 +29,7 @@ struct Row {
 }
 
 impl Holdings {
-    /// Looks at one moment; it is kept if more was in use than at any before.
+    /// Looks at one moment; it is kept if it was busier than any before.
     pub(crate) fn look(
         &mut self,
         at: Duration,
@@ -40,11 +42,12 @@ impl Holdings {
             self.names.insert(id, framework.info.name.clone());
         }
         let used = Milli(agents.iter().map(|agent| agent.used.cpus().0).sum());
-        if used <= self.used {
-            return;
+        let rows: Vec<Row> = agents.iter().map(|agent| row(agent, tasks)).collect();
+        let holders: BTreeSet<&String> = rows.iter().flat_map(|row| row.held.keys()).collect();
+        let busy = (holders.len(), used);
+        if busy > self.busy {
+            (self.at, self.busy, self.rows) = (at, busy, rows);
         }
-        (self.at, self.used) = (at, used);
-        self.rows = agents.iter().map(|agent| row(agent, tasks)).collect();
     }
 
     /// The table of that moment; empty if nothing was ever in use.

@@ -73,7 +73,8 @@ fn several_executors_are_told_apart() {
         record(2, "Updated", Pid::invented(9, 1), agent, 20),
     ];
     let asked = [asked("agent 127.0.0.1:5051", agent, records, None)];
-    let names = Names::of(&asked);
+    let all: Vec<&FlowRecord> = super::records(&asked).collect();
+    let names = Names::of(&asked, &all);
     assert_eq!(names.name(Pid::invented(8, 1)), "executor 1");
     assert_eq!(names.name(Pid::invented(9, 1)), "executor 2");
     assert_eq!(names.name(Pid::invented(10, 1)), "elsewhere");

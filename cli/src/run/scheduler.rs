@@ -61,8 +61,11 @@ impl OneTask {
 
 impl Scheduler for OneTask {
     fn started(&mut self, calls: &mut Calls, _: std::collections::BTreeMap<String, Vec<u8>>) {
-        let each = self.task.resources.clone();
-        calls.demand(vec![Demand { each, count: 1, constraints: vec![] }]);
+        // A demand names amounts, not how many ports: then whole agents are offered, and this looks for itself.
+        if self.ports == 0 {
+            let each = self.task.resources.clone();
+            calls.demand(vec![Demand { each, count: 1, constraints: vec![] }]);
+        }
     }
 
     fn subscribed(&mut self, _: &mut Calls, framework: &FrameworkId) {

@@ -32,6 +32,9 @@ fn main() -> Result<(), Box<dyn Error>> {
         if wanted("local") {
             local::run(&mut table).await;
         }
+        if wanted("fanin") {
+            local::fan_in(&mut table).await;
+        }
         if wanted("codec") {
             codec::run(&mut table);
         }

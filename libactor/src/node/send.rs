@@ -22,9 +22,12 @@ use crate::recorder::{Record, What};
 use crate::reply::Reply;
 use crate::wire::{self, Kind};
 
+/// From which node, to which node and life; and the connection that leads there.
+type Route = ((u64, u64, u64), Arc<Conn>);
+
 thread_local! {
-    /// The last way that this thread took: from which node, to which node and life, over which connection.
-    static ROUTE: RefCell<Option<((u64, u64, u64), Arc<Conn>)>> = const { RefCell::new(None) };
+    /// The last way that this thread took.
+    static ROUTE: RefCell<Option<Route>> = const { RefCell::new(None) };
 }
 
 /// What became of an ask.

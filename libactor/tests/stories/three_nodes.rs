@@ -21,7 +21,7 @@ async fn a_process_to_kill() {
     let _ = reading.await;
 }
 
-struct Killed(Child);
+pub struct Killed(Child);
 impl Drop for Killed {
     fn drop(&mut self) {
         let _ = self.0.kill();
@@ -29,9 +29,14 @@ impl Drop for Killed {
     }
 }
 
-fn process() -> (Killed, Name) {
+fn killable() -> (Killed, Name) {
+    process("three_nodes::a_process_to_kill", "victim")
+}
+
+/// One of the tests that are processes, started; and its actor's name.
+pub fn process(test: &str, actor: &str) -> (Killed, Name) {
     let mut child = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "three_nodes::a_process_to_kill", "--ignored", "--nocapture"])
+        .args(["--exact", test, "--ignored", "--nocapture"])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
@@ -40,7 +45,7 @@ fn process() -> (Killed, Name) {
     let mut places =
         lines.filter_map(|line| line.split_once("LISTENS ").map(|(_, at)| at.trim().to_owned()));
     let place = places.next().expect("the process says where it listens");
-    (Killed(child), format!("victim@{place}").parse().unwrap())
+    (Killed(child), format!("{actor}@{place}").parse().unwrap())
 }
 
 /// A tells B who it is; C learns it from B.
@@ -52,7 +57,7 @@ async fn introduce(b: &Node, c: &Node, victim: Pid) -> Pid {
 
 #[tokio::test]
 async fn a_pid_passed_on_is_told_asked_linked_and_its_death_is_heard_once() {
-    let (mut a, victim) = process();
+    let (mut a, victim) = killable();
     let b = Node::start(listening()).await.unwrap();
     let c = Node::start(dialling()).await.unwrap();
     Counter::spawn(&b, "middle");
@@ -117,10 +122,10 @@ async fn an_actor_of_a_node_that_only_dials_is_reached_through_the_node_it_diall
 #[tokio::test]
 async fn a_node_that_returns_is_another_life() {
     let here = Node::start(dialling()).await.unwrap();
-    let (first, victim) = process();
+    let (first, victim) = killable();
     let old = here.resolve(&victim, SOON).await.unwrap();
     drop(first);
-    let (_second, victim) = process();
+    let (_second, victim) = killable();
     let new = here.resolve(&victim, SOON).await.unwrap();
     assert_ne!((old.node(), old.incarnation()), (new.node(), new.incarnation()));
     assert!(here.ask(old, Sum, SOON).await.is_err());

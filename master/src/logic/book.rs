@@ -1,10 +1,12 @@
 //! What one agent has, what of it is used and what is offered. Only the master's logic writes it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use protocol::ids::{AgentId, ExecutorId, FrameworkId, Role, TaskId};
 use protocol::resources::Resources;
 use protocol::task::{ExecutorSpec, Run, TaskSpec};
+use protocol::time::Instant;
 use serde::{Deserialize, Serialize};
 
 use super::allocator::BookEntry;
@@ -35,6 +37,21 @@ pub(super) struct BookedExecutor {
     /// Its end was reported while the book still had tasks in it: news of them is on its way, or a second life was
     /// started by a launch that crossed the report. It leaves the book with its last task.
     pub(super) ended: bool,
+    /// Whether this life of it has ever said something. One that has not may never have been started: it leaves the book
+    /// with its last task.
+    pub(super) heard: bool,
+    /// Since when it is being shut down, if it is: another life is not started beside it.
+    pub(super) ending: Option<Instant>,
+}
+
+/// For so long at most an executor that is being shut down takes no tasks; agents kill after a few seconds, unless the
+/// command was lost.
+const SHUTDOWN_MAX: Duration = Duration::from_secs(60);
+
+impl BookedExecutor {
+    pub(super) fn is_ending(&self, now: Instant) -> bool {
+        self.ending.is_some_and(|since| now.since(since) < SHUTDOWN_MAX)
+    }
 }
 
 impl Book {
@@ -79,10 +96,12 @@ impl Master {
         let key = (framework.clone(), spec.executor.clone());
         if let Some(known) = entry.book.executors.get_mut(&key) {
             known.ended = false;
+            known.ending = None;
             return;
         }
         entry.book.used.add(&spec.resources);
-        let booked = BookedExecutor { spec: spec.clone(), role: role.clone(), ended: false };
+        let (spec_, role) = (spec.clone(), role.clone());
+        let booked = BookedExecutor { spec: spec_, role, ended: false, heard: false, ending: None };
         entry.book.executors.insert(key, booked);
         if let Some(framework) = self.frameworks.get_mut(framework) {
             framework.executors.insert((agent.clone(), spec.executor.clone()));

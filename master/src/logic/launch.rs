@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use libactor::Pid;
 use protocol::agent::MasterToAgent;
 use protocol::change::What;
 use protocol::framework::{MasterToFramework, Operation};
@@ -157,33 +158,12 @@ impl Master {
             return;
         }
         let agent = pool.agent.clone();
-        let Some(pid) = self.agents.get(&agent).and_then(|agent| agent.pid()) else {
-            let message = format!("agent {agent} is not connected");
-            let (state, reason) = (TaskState::Dropped, Reason::AgentDisconnected);
-            return self.refuse_task(
-                turn,
-                framework,
-                &spec.task,
-                Some(agent),
-                state,
-                reason,
-                message,
-            );
-        };
-        let needs = match self.check_launch(framework, pool, &spec) {
-            Ok(needs) => needs,
-            Err(refusal) => {
-                let (state, reason) = (TaskState::Error, Reason::TaskInvalid);
-                let message = refusal.to_string();
-                return self.refuse_task(
-                    turn,
-                    framework,
-                    &spec.task,
-                    Some(agent),
-                    state,
-                    reason,
-                    message,
-                );
+        let (pid, needs) = match self.may_launch(turn, framework, pool, &spec) {
+            Ok(checked) => checked,
+            Err((state, reason, message)) => {
+                let agent = Some(agent);
+                return self
+                    .refuse_task(turn, framework, &spec.task, agent, state, reason, message);
             }
         };
         pool.left = pool.left.checked_sub(&needs).expect("it was checked that the task fits");
@@ -202,6 +182,31 @@ impl Master {
         entry.tasks.insert(spec.task.clone(), task);
         let framework = entry.info.clone();
         turn.tell_agent(pid, MasterToAgent::Launch { epoch, framework, task: spec });
+    }
+
+    /// Whom to tell and what the task needs; or what becomes of it instead, and why.
+    fn may_launch(
+        &self,
+        turn: &Turn,
+        framework: &FrameworkId,
+        pool: &Pool,
+        spec: &TaskSpec,
+    ) -> Result<(Pid, Resources), (TaskState, Reason, String)> {
+        let (agent, dropped) = (&pool.agent, TaskState::Dropped);
+        let entry = self.agents.get(agent);
+        let pid = entry.and_then(|agent| agent.pid()).ok_or_else(|| {
+            (dropped, Reason::AgentDisconnected, format!("agent {agent} is not connected"))
+        })?;
+        let key = (framework.clone(), executor_of(spec));
+        let booked = entry.and_then(|agent| agent.book.executors.get(&key));
+        if booked.is_some_and(|booked| booked.is_ending(turn.now.steady)) {
+            let message = format!("executor {} on {agent} is being shut down", key.1);
+            return Err((dropped, Reason::ExecutorTerminated, message));
+        }
+        let needs = self.check_launch(framework, pool, spec);
+        let needs = needs
+            .map_err(|refusal| (TaskState::Error, Reason::TaskInvalid, refusal.to_string()))?;
+        Ok((pid, needs))
     }
 
     fn check_launch(

@@ -2,6 +2,7 @@
 
 mod commands;
 mod ended;
+mod executors;
 
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use protocol::carried::Carried;
 use protocol::change::What;
 use protocol::framework::{Capability, MasterToFramework};
 use protocol::ids::{AgentId, ExecutorId, FrameworkId, Role, TaskId, UpdateId};
-use protocol::task::{Exit, Reason, Source, TaskReport, TaskSpec, TaskState, TaskStatus};
+use protocol::task::{Reason, Source, TaskReport, TaskSpec, TaskState, TaskStatus};
 use protocol::time::{Instant, WallTime};
 use serde::{Deserialize, Serialize};
 
@@ -35,6 +36,9 @@ pub(super) struct Task {
     pub(super) launched_at: Instant,
     /// It is to be ended, with this grace, and its agent was out of reach when that was said.
     kill: Option<Option<Duration>>,
+    /// Its framework knows no partitions and was told that it is lost: nothing more is told, and it is ended when its agent
+    /// is back.
+    pub(super) told_lost: bool,
 }
 
 impl Task {
@@ -48,6 +52,7 @@ impl Task {
             unacknowledged: None,
             launched_at: now,
             kill: None,
+            told_lost: false,
         }
     }
 
@@ -167,11 +172,15 @@ impl Master {
         latest: TaskState,
     ) {
         let (framework, id) = (status.framework.clone(), status.task.clone());
-        if self.frameworks.get(&framework).is_none_or(|known| known.is_removed()) {
-            return self.on_news_of_removed(turn, from, &status, latest);
+        let removed = self.frameworks.get(&framework).is_none_or(|known| known.is_removed());
+        if removed || self.task(&framework, &id).is_some_and(|task| task.told_lost) {
+            return self.on_news_for_nobody(turn, from, &status, latest);
         }
         let mine = self.task(&framework, &id).is_some_and(|task| task.agent == *agent);
         if mine {
+            if let (Source::Executor, Some(executor)) = (status.source, &status.executor) {
+                self.executor_heard(agent, &framework, executor);
+            }
             if !latest.is_end() {
                 self.executor_lives(agent, &framework, &id);
             }
@@ -204,7 +213,7 @@ impl Master {
     }
 
     /// Nobody else will acknowledge.
-    fn on_news_of_removed(
+    fn on_news_for_nobody(
         &mut self,
         turn: &mut Turn,
         from: Pid,
@@ -244,9 +253,8 @@ impl Master {
         let entry = self.agents.get(&agent);
         let booked =
             entry.and_then(|a| a.book.executors.get(&(framework.clone(), executor.clone())));
-        if booked.is_some_and(|booked| booked.ended)
-            && !self.has_tasks(&agent, framework, &executor)
-        {
+        let may_be_gone = booked.is_some_and(|booked| booked.ended || !booked.heard);
+        if may_be_gone && !self.has_tasks(&agent, framework, &executor) {
             self.unbook_executor(turn, &agent, framework, &executor);
         }
     }
@@ -265,9 +273,12 @@ impl Master {
         if !task.state.is_end() {
             self.set_state(turn, framework, id, state);
             if let Some(task) = self.task(framework, id) {
+                let told_lost = task.told_lost;
                 let status = task.status(framework, turn.now.wall, reason, message);
                 turn.what.push(What::TaskStatus(status.clone()));
-                self.tell_status(turn, status.clone());
+                if !told_lost {
+                    self.tell_status(turn, status.clone());
+                }
                 if let Some(task) = self.task_mut(framework, id) {
                     task.unacknowledged = Some(status);
                 }
@@ -305,10 +316,13 @@ impl Master {
         framework: &FrameworkId,
         id: &TaskId,
     ) {
-        let Some(task) = self.task_mut(framework, id).filter(|task| !task.state.is_end()) else {
+        let Some(entry) = self.frameworks.get_mut(framework) else { return };
+        let told_lost = !entry.has(Capability::PartitionAware) && entry.pid().is_some();
+        let Some(task) = entry.tasks.get_mut(id).filter(|task| !task.state.is_end()) else {
             return;
         };
         task.state = TaskState::Unreachable;
+        task.told_lost |= told_lost;
         let message = "its agent is unreachable".to_owned();
         let status = task.status(framework, turn.now.wall, Reason::AgentRemoved, message);
         turn.what.push(What::TaskStatus(status.clone()));
@@ -371,6 +385,7 @@ impl Master {
             unacknowledged: report.unacknowledged.clone(),
             launched_at: turn.now.steady,
             kill: None,
+            told_lost: false,
         };
         turn.what.push(What::Task(task.report(framework)));
         entry.tasks.insert(id.clone(), task);
@@ -386,9 +401,8 @@ impl Master {
         self.set_state(turn, framework, id, report.state);
         let epoch = self.epoch();
         let Some(entry) = self.frameworks.get_mut(framework) else { return };
-        let was_told_lost =
-            before == TaskState::Unreachable && !entry.has(Capability::PartitionAware);
         let Some(task) = entry.tasks.get_mut(id) else { return };
+        let was_told_lost = task.told_lost;
         task.unacknowledged.clone_from(&report.unacknowledged);
         let kill = task.kill.take().or_else(|| was_told_lost.then_some(None));
         if let Some(grace) = kill.filter(|_| !task.state.is_end()) {
@@ -403,51 +417,5 @@ impl Master {
                 self.tell_status(turn, status);
             }
         }
-    }
-
-    /// What an executor held is free again, once its tasks are known to have ended; a removed framework's tasks end with
-    /// their executor.
-    pub(super) fn on_executor_ended(
-        &mut self,
-        turn: &mut Turn,
-        agent: &AgentId,
-        framework: &FrameworkId,
-        executor: &ExecutorId,
-        exit: Option<Exit>,
-    ) {
-        if self.frameworks.get(framework).is_some_and(|known| known.is_removed()) {
-            for task in self.tasks_in(agent, framework, executor) {
-                let message = "its framework was removed".to_owned();
-                self.end_task(
-                    turn,
-                    framework,
-                    &task,
-                    TaskState::Killed,
-                    Reason::FrameworkRemoved,
-                    message,
-                );
-            }
-        }
-        let key = (framework.clone(), executor.clone());
-        // The news of its tasks came before the news of its end. A task without any was launched into its next life.
-        let lives_again = self
-            .tasks_in(agent, framework, executor)
-            .iter()
-            .any(|task| self.task(framework, task).is_some_and(Task::is_staging));
-        let booked =
-            self.agents.get_mut(agent).and_then(|agent| agent.book.executors.get_mut(&key));
-        // Of the executor of a command task its framework hears as news of the task.
-        if let Some(booked) = booked {
-            booked.ended = !lives_again;
-            if !self.has_tasks(agent, framework, executor) {
-                self.unbook_executor(turn, agent, framework, executor);
-            }
-            if let Some(pid) = self.scheduler(framework) {
-                let (agent, executor) = (agent.clone(), executor.clone());
-                let ended = MasterToFramework::ExecutorEnded { agent, executor, exit };
-                turn.tell_framework(pid, ended);
-            }
-        }
-        self.forget_removed(framework);
     }
 }

@@ -173,6 +173,19 @@ impl Demo {
 }
 
 #[test]
+#[should_panic = "two attempts at once"]
+fn attempts_at_once_are_noticed() {
+    let interval = |attempt: &str, first, last| Interval {
+        job: "job".into(),
+        attempt: attempt.into(),
+        first,
+        last,
+    };
+    none_overlap(&[interval("1", 10, 30), interval("3", 40, 50)]);
+    none_overlap(&[interval("1", 10, 30), interval("2", 29, 50)]);
+}
+
+#[test]
 fn the_demo_counts_as_others_do_and_shows_what_it_did() {
     let mut demo = Demo::start(1);
     demo.process.says("All processes have ended and all files are gone");

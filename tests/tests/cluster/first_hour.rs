@@ -160,7 +160,9 @@ fn a_flow_is_drawn_from_offer_to_acknowledged_end() {
     let flow = cluster.airside(&["flow", "--task", "run-"]);
     assert_eq!(flow.code, Some(0), "{flow:#?}");
     let mut at = 0;
-    for message in ["Offers", "Accept", "Launch", "Updated", "Acknowledge"] {
+    for message in
+        ["Offers", "Accept", "Launch", "Updated: running", "Updated: finished", "Acknowledge"]
+    {
         let found = flow.stdout[at..].find(message);
         at += found.unwrap_or_else(|| panic!("'{message}' is missing in {}", flow.stdout));
     }

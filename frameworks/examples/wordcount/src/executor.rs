@@ -50,6 +50,7 @@ impl Executor for Counter {
             Ok(work) => work,
             Err(error) => return calls.update(&id, TaskState::Error, &error.to_string(), vec![]),
         };
+        calls.update(&id, TaskState::Starting, "", vec![]);
         calls.update(&id, TaskState::Running, "", vec![]);
         self.tasks.retain(|_, end| Arc::strong_count(end) > 1);
         let end = Arc::new(AtomicBool::new(false));

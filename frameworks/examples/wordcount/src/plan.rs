@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::fs;
-use std::io;
+use std::io::{self, Read};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
@@ -41,6 +41,9 @@ pub struct Job {
     pub parts: Vec<Part>,
 }
 
+/// How much of a file is looked at to see what it is.
+const LOOK_BYTES: usize = 4096;
+
 /// All there is to count.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Plan {
@@ -50,7 +53,7 @@ pub struct Plan {
     pub files: usize,
     /// How many bytes.
     pub bytes: u64,
-    /// Files that cannot be read, and those beyond the limit.
+    /// Files that cannot be read or are no text, and those beyond the limit.
     pub skipped: usize,
 }
 
@@ -99,7 +102,7 @@ pub fn plan(folders: &[PathBuf], bytes_most: u64, job_bytes: u64) -> Result<Plan
     let mut parts = Vec::new();
     let mut in_job = 0;
     for (path, size) in files {
-        if plan.bytes + size > bytes_most || fs::File::open(&path).is_err() {
+        if plan.bytes + size > bytes_most || !is_text(&path) {
             plan.skipped += 1;
             continue;
         }
@@ -121,6 +124,14 @@ pub fn plan(folders: &[PathBuf], bytes_most: u64, job_bytes: u64) -> Result<Plan
         return Err(PlanError::Nothing(folders.join(", ")));
     }
     Ok(plan)
+}
+
+/// Whether it can be read and looks like text: compressed files and programs have a zero among their first bytes.
+fn is_text(path: &Path) -> bool {
+    let mut first = Vec::with_capacity(LOOK_BYTES);
+    let read =
+        fs::File::open(path).and_then(|file| file.take(LOOK_BYTES as u64).read_to_end(&mut first));
+    read.is_ok() && !first.contains(&0)
 }
 
 fn cut(path: &Path, size: u64, most: u64) -> impl Iterator<Item = Part> + use<> {
@@ -165,6 +176,15 @@ mod tests {
         assert_eq!(sizes.iter().sum::<u64>(), plan.bytes);
         assert!(sizes.iter().all(|size| *size <= 1000), "{sizes:?}");
         assert_eq!(plan, super::plan(&folders, 1 << 20, 1000).unwrap());
+    }
+
+    #[test]
+    fn what_is_no_text_is_skipped_and_said() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("text"), "one two").unwrap();
+        fs::write(folder.path().join("gzip"), b"\x1f\x8b\x08\x00\x00").unwrap();
+        let plan = plan(&[folder.path().to_owned()], 1 << 20, 1000).unwrap();
+        assert_eq!((plan.files, plan.bytes, plan.skipped), (1, 7, 1));
     }
 
     #[test]

@@ -228,6 +228,7 @@ impl Master {
             let known = self.frameworks.get(framework);
             if let Some(role) = known.and_then(|f| f.info.roles.first().cloned()) {
                 self.book_executor(turn, id, framework, spec, &role);
+                self.executor_heard(id, framework, &spec.executor);
             }
         }
     }

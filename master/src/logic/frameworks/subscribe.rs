@@ -188,7 +188,8 @@ impl Master {
 
     fn tell_subscribed(&self, turn: &mut Turn, id: &FrameworkId, to: Pid) {
         let known = self.frameworks.get(id);
-        let tasks = known.into_iter().flat_map(|f| f.tasks.values().map(|task| task.report(id)));
+        let tasks = known.into_iter().flat_map(|f| f.tasks.values());
+        let tasks = tasks.filter(|task| !task.told_lost).map(|task| task.report(id));
         let message = MasterToFramework::Subscribed {
             epoch: self.epoch(),
             framework: id.clone(),

@@ -182,6 +182,11 @@ impl Master {
         agent: &AgentId,
         executor: ExecutorId,
     ) {
+        let key = (framework.clone(), executor.clone());
+        let entry = self.agents.get_mut(agent);
+        if let Some(booked) = entry.and_then(|agent| agent.book.executors.get_mut(&key)) {
+            booked.ending = Some(turn.now.steady);
+        }
         if let Some(pid) = self.agents.get(agent).and_then(|agent| agent.pid()) {
             let (epoch, framework) = (self.epoch(), framework.clone());
             turn.tell_agent(pid, MasterToAgent::ShutdownExecutor { epoch, framework, executor });

@@ -286,3 +286,78 @@ fn a_call_beyond_the_limits_is_an_error() {
     t.launches(1, 1, vec![task("a", 1.0), task("b", 1.0)]);
     t.did(["to scheduler-1: Error: a call's list of tasks has 2, more than 1"]);
 }
+
+fn says(
+    id: &str,
+    state: TaskState,
+    n: u64,
+    source: protocol::task::Source,
+) -> protocol::agent::AgentToMaster {
+    let executor = Some(protocol::ids::ExecutorId::new("e"));
+    let status = super::scenario::status(1, id, state, Some(n));
+    let status = protocol::task::TaskStatus { executor, source, ..status };
+    protocol::agent::AgentToMaster::Updated { status, latest: state }
+}
+
+fn held(t: &mut Scenario) -> Resources {
+    t.scheduler_says(1, FrameworkToMaster::Suppress);
+    let offers = vec![t.offer_of(1)];
+    t.scheduler_says(1, FrameworkToMaster::Decline { offers, refuse_for: Duration::ZERO });
+    t.master.holdings().into_values().next().unwrap_or_default()
+}
+
+#[test]
+fn an_executor_that_is_being_shut_down_takes_no_tasks_until_it_has_ended() {
+    let mut t = offered();
+    t.launches(1, 1, vec![with_executor("a", 1.0, 1.0)]);
+    t.agent_says(
+        agent_pid(1, 1),
+        says("a", TaskState::Running, 1, protocol::task::Source::Executor),
+    );
+    let executor = protocol::ids::ExecutorId::new("e");
+    let shut =
+        FrameworkToMaster::ShutdownExecutor { agent: agent_id(1), executor: executor.clone() };
+    t.scheduler_says(1, shut);
+    t.scheduler_says(1, FrameworkToMaster::Revive);
+    t.forget_lines();
+    t.launches(1, 1, vec![with_executor("b", 1.0, 1.0)]);
+    assert_eq!(
+        t.take_lines()[0],
+        "to scheduler-1: b Dropped, ExecutorTerminated: executor e on c-S0 is being shut down"
+    );
+    t.agent_says(
+        agent_pid(1, 1),
+        says("a", TaskState::Killed, 2, protocol::task::Source::Executor),
+    );
+    let ended = protocol::agent::AgentToMaster::ExecutorEnded {
+        framework: protocol::ids::FrameworkId::new("c-0000"),
+        executor,
+        container: protocol::ids::ContainerId::new("x"),
+        exit: None,
+    };
+    t.agent_says(agent_pid(1, 1), ended);
+    assert_eq!(held(&mut t), Resources::none());
+    t.scheduler_says(1, FrameworkToMaster::Revive);
+    t.forget_lines();
+    t.launches(1, 1, vec![with_executor("b", 1.0, 1.0)]);
+    assert_eq!(t.take_lines()[0], "to agent-1: Launch b");
+}
+
+#[test]
+fn an_executor_whose_only_task_the_agent_refused_holds_nothing() {
+    let mut t = offered();
+    t.launches(1, 1, vec![with_executor("a", 1.0, 1.0)]);
+    t.agent_says(agent_pid(1, 1), says("a", TaskState::Error, 1, protocol::task::Source::Agent));
+    assert_eq!(held(&mut t), Resources::none());
+}
+
+#[test]
+fn an_executor_that_is_idle_keeps_what_it_holds() {
+    let mut t = offered();
+    t.launches(1, 1, vec![with_executor("a", 1.0, 1.0)]);
+    t.agent_says(
+        agent_pid(1, 1),
+        says("a", TaskState::Finished, 1, protocol::task::Source::Executor),
+    );
+    assert_eq!(held(&mut t), Resources::cpus_mem(1.0, 32.0));
+}

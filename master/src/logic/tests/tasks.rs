@@ -197,6 +197,8 @@ fn a_framework_that_knows_no_partitions_hears_lost_and_its_tasks_are_killed_on_r
     t.agent_returns(1, 1, vec![report(1, "a", TaskState::Running)]);
     let told = t.take_lines();
     assert_eq!(told[..2], ["to agent-1: Registered(c-S0) in epoch 1", "to agent-1: Kill a"]);
+    t.news(1, "a", TaskState::Killed, 2);
+    t.did(["to agent-1: Acknowledge a 2", "to scheduler-1: O2 of S0: cpus:4;mem:4096"]);
 }
 
 #[test]

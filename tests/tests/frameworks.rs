@@ -1,0 +1,215 @@
+//! Frameworks on a real cluster: a master and agents on nodes of this process, executors as processes of their own. Words
+//! are counted right, a batch is run to its end, and the loss of the master in between changes neither.
+#![allow(clippy::unwrap_used)] // the helpers of these tests, too
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use agent::AgentConfig;
+use batch::{Batch, Limits, Verdict};
+use libactor::{Node, NodeConfig};
+use sdk::prelude::*;
+use wordcount::{Counts, Setup, WordCount, plan, read_intervals};
+
+const PATIENCE: Duration = Duration::from_secs(90);
+
+struct Cluster {
+    folder: tempfile::TempDir,
+    master: Node,
+    reign: Option<master::Running>,
+    agents: Vec<Node>,
+}
+
+async fn start_master(folder: &Path, listen: NodeConfig) -> (Node, master::Running) {
+    let node = Node::start(listen).await.unwrap();
+    // The threads of a master before may still be closing it.
+    let registry = async {
+        loop {
+            match master::local_store(&folder.join("master")) {
+                Ok(store) => return store,
+                Err(_) => tokio::task::yield_now().await,
+            }
+        }
+    };
+    let store = tokio::time::timeout(PATIENCE, registry).await.unwrap();
+    let running = master::start(&node, master::MasterConfig::default(), store).unwrap();
+    (node, running)
+}
+
+impl Cluster {
+    async fn of(agents: usize) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let (master, reign) = start_master(folder.path(), NodeConfig::loopback()).await;
+        let mut cluster = Self { folder, master, reign: Some(reign), agents: vec![] };
+        for n in 0..agents {
+            let node = cluster.start_agent(n, NodeConfig::loopback()).await;
+            cluster.agents.push(node);
+        }
+        cluster
+    }
+
+    async fn start_agent(&self, n: usize, listen: NodeConfig) -> Node {
+        let node = Node::start(listen).await.unwrap();
+        let name = format!("master@{}", self.address()).parse().unwrap();
+        let work_dir = self.folder.path().join(format!("agent-{n}"));
+        let executor = vec![env!("CARGO_BIN_EXE_executor-for-tests").into()];
+        let resources = Some("cpus:2;mem:1024;disk:1024".to_owned());
+        let config = AgentConfig { resources, ..AgentConfig::new(name, work_dir, executor) };
+        agent::start(&node, config).unwrap();
+        node
+    }
+
+    /// An agent ends as if killed, and comes back with its folder.
+    async fn replace_agent(&mut self, n: usize) {
+        let listen = self.agents[n].address();
+        self.agents[n].shutdown().await;
+        let config = NodeConfig { listen, ..NodeConfig::loopback() };
+        self.agents[n] = self.start_agent(n, config).await;
+    }
+
+    fn address(&self) -> String {
+        self.master.address().unwrap().to_string()
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// The master ends as if killed, and another reads its registry and listens in its place.
+    async fn replace_master(&mut self) {
+        let listen = self.master.address();
+        self.master.shutdown().await;
+        // Its registry is not closed as long as anybody holds its actors.
+        drop(self.reign.take());
+        let config = NodeConfig { listen, ..NodeConfig::loopback() };
+        let (master, reign) = start_master(self.folder.path(), config).await;
+        (self.master, self.reign) = (master, Some(reign));
+    }
+
+    async fn end(self) {
+        for agent in &self.agents {
+            agent.shutdown().await;
+        }
+        self.master.shutdown().await;
+    }
+}
+
+/// Not a test of its own: this file is its own executor, started again by an agent with just this test.
+#[tokio::test]
+async fn be_the_executor() {
+    if sdk::executor::ExecutorConfig::from_environment().is_ok() {
+        run_executor(wordcount::Counter::default()).await.unwrap();
+    }
+}
+
+fn executor() -> CommandSpec {
+    let program = std::env::current_exe().unwrap().to_string_lossy().into_owned();
+    let arguments = [program.as_str(), "--exact", "be_the_executor"].map(str::to_owned).to_vec();
+    CommandSpec { value: program, arguments, ..CommandSpec::default() }
+}
+
+/// Some text with many words, in files of many sizes; their counts, made at once.
+fn fill(folder: &Path) -> Counts {
+    std::fs::create_dir(folder).unwrap();
+    let mut whole = Counts::new();
+    for file in 0u32..60 {
+        let words =
+            (0..file * 50).map(|n| format!("Word{} Straße-{file}\n", (n * n + file) % 3000));
+        let text: String = words.collect();
+        std::fs::write(folder.join(format!("{file}.txt")), &text).unwrap();
+        wordcount::count(text.as_bytes(), &mut whole);
+    }
+    whole
+}
+
+/// No try of a job began before the one before it had ended.
+fn nothing_overlaps(intervals: &Path) {
+    let text = std::fs::read_to_string(intervals).unwrap();
+    let mut intervals = read_intervals(&text).unwrap();
+    intervals.sort_by(|a, b| (&a.job, a.first).cmp(&(&b.job, b.first)));
+    for pair in intervals.windows(2) {
+        let same = pair[0].job == pair[1].job;
+        assert!(!same || pair[0].last < pair[1].first, "{} and {}", pair[0], pair[1]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn words_are_counted_right() {
+    let cluster = Cluster::of(2).await;
+    let whole = fill(&cluster.path("texts"));
+    let plan = plan(&[cluster.path("texts")], 1 << 30, 64 << 10).unwrap();
+    let intervals = cluster.path("intervals");
+    let setup = Setup { intervals: Some(intervals.clone()), ..Setup::new(executor()) };
+    let scheduler = WordCount::new(plan, setup, |happening| eprintln!("{happening:?}"));
+    let master = cluster.address();
+    let running = run_scheduler(&master, framework("words"), scheduler, Options::default());
+    let (outcome, scheduler) = tokio::time::timeout(PATIENCE, running).await.unwrap().unwrap();
+    assert_eq!(outcome, Outcome::TornDown);
+    assert!(scheduler.is_complete(), "{:?}", scheduler.given_up());
+    assert_eq!(*scheduler.counts(), whole);
+    nothing_overlaps(&intervals);
+    cluster.end().await;
+}
+
+/// Counts words while `lose` breaks something after the first result.
+async fn counted_though(lose: impl AsyncFnOnce(&mut Cluster)) {
+    let mut cluster = Cluster::of(2).await;
+    let whole = fill(&cluster.path("texts"));
+    let plan = plan(&[cluster.path("texts")], 1 << 30, 32 << 10).unwrap();
+    let (done, mut hears) = tokio::sync::mpsc::unbounded_channel();
+    let intervals = cluster.path("intervals");
+    let setup = Setup { intervals: Some(intervals.clone()), ..Setup::new(executor()) };
+    let scheduler = WordCount::new(plan, setup, move |happening| {
+        eprintln!("{happening:?}");
+        if let wordcount::Happening::Done { done: count, .. } = happening {
+            // Only the first is waited for.
+            let _ = done.send(*count);
+        }
+    });
+    let options = Options { state_dir: Some(cluster.path("state")), ..Options::default() };
+    let running =
+        start_scheduler(&cluster.address(), framework("words"), scheduler, options).await.unwrap();
+    tokio::time::timeout(PATIENCE, hears.recv()).await.unwrap();
+    lose(&mut cluster).await;
+    let (outcome, scheduler) =
+        tokio::time::timeout(PATIENCE, running.ended()).await.unwrap().unwrap();
+    assert_eq!(outcome, Outcome::TornDown);
+    assert!(scheduler.is_complete(), "{:?}", scheduler.given_up());
+    assert_eq!(*scheduler.counts(), whole);
+    nothing_overlaps(&intervals);
+    cluster.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn words_are_counted_right_though_the_master_is_lost() {
+    counted_though(async |cluster| cluster.replace_master().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn words_are_counted_right_though_an_agent_is_lost() {
+    counted_though(async |cluster| cluster.replace_agent(0).await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_runs_to_its_end() {
+    let cluster = Cluster::of(1).await;
+    let mark = cluster.path("mark");
+    let second_try = format!("test -e {0} || {{ touch {0}; exit 1; }}", mark.display());
+    let small = Resources::cpus_mem(0.5, 32.0);
+    let jobs = batch::shell_lines("job", ["true", second_try.as_str(), "exit 3"], &small);
+    let watcher = |happening: &batch::Happening| eprintln!("{happening:?}");
+    let batch = Batch::new(jobs, Limits { attempts: 2, ..Limits::default() }, watcher).unwrap();
+    let master = cluster.address();
+    let running = run_scheduler(&master, framework("batch"), batch, Options::default());
+    let (_, batch) = tokio::time::timeout(PATIENCE, running).await.unwrap().unwrap();
+    let report = batch.report();
+    let verdicts: Vec<_> =
+        report.jobs.iter().map(|job| (job.verdict, job.attempts.len())).collect();
+    assert_eq!(
+        verdicts,
+        [(Verdict::Succeeded, 1), (Verdict::Succeeded, 2), (Verdict::GivenUp, 2)],
+        "{report}"
+    );
+    assert_eq!(report.jobs[2].attempts[1].exit, Some(Exit::Code(3)));
+    cluster.end().await;
+}
