@@ -64,7 +64,8 @@ pub struct Cluster {
 impl Cluster {
     /// A master and nobody else, with Mesos's time-outs.
     pub fn new(seed: u64) -> Self {
-        let setup = Setup { seed, rough: false, master: Default::default(), keep: true };
+        let setup =
+            Setup { seed, rough: false, master: Default::default(), drops: false, keep: true };
         let mut world = World::new(setup);
         let host = world.add_host();
         let master = world.add_process("master".to_owned(), host, true, Seat::Master);

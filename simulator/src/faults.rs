@@ -52,7 +52,7 @@ impl World {
                 self.queue.at(at, Due::Fault(fault));
             }
         }
-        if chance.in_thousand(200) {
+        if self.setup.drops && chance.in_thousand(500) {
             self.queue.at(Duration::ZERO, Due::Fault(Fault::Full(chance.between(1, 30))));
         }
     }

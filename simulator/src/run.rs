@@ -51,8 +51,14 @@ pub struct Outcome {
 
 /// Runs one seed, with a mistake or without. With `flow`, what led to a violation is told.
 pub fn run(seed: u64, bug: Option<Bug>, flow: bool) -> Outcome {
+    run_with(seed, bug, flow, false)
+}
+
+/// The same, and with `drops` tells may find their connection full, as if peers did not read.
+pub fn run_with(seed: u64, bug: Option<Bug>, flow: bool, drops: bool) -> Outcome {
     let mut chance = Chance::new(seed.wrapping_mul(0x2545_f491_4f6c_dd1d));
-    let setup = Setup { seed, rough: true, master: master_config(&mut chance, bug), keep: flow };
+    let setup =
+        Setup { seed, rough: true, master: master_config(&mut chance, bug), drops, keep: flow };
     let mut world = World::new(setup);
     populate(&mut world, &mut chance, bug);
     let trouble = Duration::from_secs(chance.between(20, 300));

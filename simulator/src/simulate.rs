@@ -7,13 +7,14 @@ use std::time::{Duration, Instant};
 
 use crate::bugs::Bug;
 use crate::properties::PROPERTIES;
-use crate::run::{Outcome, run};
+use crate::run::{Outcome, run_with};
 
 const USAGE: &str = "usage: simulate [--seeds N] [--from SEED] | --seed S [--bug NAME] | --bugs [NAME...] [--seeds N]
   --seeds N   runs N seeds (default 1000; 200 with --bugs) and says what they found
   --from S    the first of them (default 1)
   --seed S    repeats one seed byte for byte and prints the flow of what went wrong
   --bug NAME  with a deliberate mistake switched on
+  --drops     connections may be full for a tell as well
   --bugs      switches on every deliberate mistake, one at a time, and says which were caught";
 
 /// What was asked for.
@@ -24,6 +25,7 @@ struct Wish {
     seed: Option<u64>,
     bug: Option<Bug>,
     bugs: bool,
+    drops: bool,
     names: Vec<Bug>,
 }
 
@@ -32,7 +34,7 @@ pub fn main(arguments: impl Iterator<Item = String>) -> ExitCode {
     match wish(arguments) {
         Ok(wish) if wish.bugs => hunt(&wish),
         Ok(wish) => match wish.seed {
-            Some(seed) => repeat(seed, wish.bug),
+            Some(seed) => repeat(seed, wish.bug, wish.drops),
             None => survey(&wish),
         },
         Err(words) => {
@@ -63,6 +65,7 @@ fn wish(mut arguments: impl Iterator<Item = String>) -> Result<Wish, String> {
                 wish.bug = Some(bug_named(&name)?);
             }
             "--bugs" => wish.bugs = true,
+            "--drops" => wish.drops = true,
             name if wish.bugs && !name.starts_with('-') => wish.names.push(bug_named(name)?),
             other => return Err(format!("what is '{other}'?")),
         }
@@ -98,6 +101,7 @@ fn run_seeds(
     bug: Option<Bug>,
     first_only: bool,
     progress: bool,
+    drops: bool,
 ) -> (Totals, Vec<Outcome>) {
     let (totals, next, stop) =
         (Totals::default(), AtomicU64::new(seeds.start), AtomicBool::new(false));
@@ -112,7 +116,7 @@ fn run_seeds(
                     if seed >= seeds.end {
                         break;
                     }
-                    let outcome = run(seed, bug, false);
+                    let outcome = run_with(seed, bug, false, drops);
                     totals.add(&outcome);
                     let done = totals.done.load(Relaxed);
                     if progress && done.is_multiple_of(50) {
@@ -137,7 +141,8 @@ fn run_seeds(
 fn survey(wish: &Wish) -> ExitCode {
     let (from, count) = (wish.from.unwrap_or(1), wish.seeds.unwrap_or(1000));
     let started = Instant::now();
-    let (totals, wrong) = run_seeds(from..from.saturating_add(count), wish.bug, false, true);
+    let (totals, wrong) =
+        run_seeds(from..from.saturating_add(count), wish.bug, false, true, wish.drops);
     let took = started.elapsed();
     print_totals(&totals, took);
     if wrong.is_empty() {
@@ -169,8 +174,8 @@ fn print_totals(totals: &Totals, took: Duration) {
     println!("took              {:.1} s", took.as_secs_f64());
 }
 
-fn repeat(seed: u64, bug: Option<Bug>) -> ExitCode {
-    let outcome = run(seed, bug, true);
+fn repeat(seed: u64, bug: Option<Bug>, drops: bool) -> ExitCode {
+    let outcome = run_with(seed, bug, true, drops);
     for line in &outcome.flow {
         println!("{line}");
     }
@@ -200,7 +205,7 @@ fn hunt(wish: &Wish) -> ExitCode {
     println!("{:<44} {:>6}  property", "mistake", "seed");
     let mut caught = 0_u32;
     for bug in &bugs {
-        let (_, wrong) = run_seeds(seeds.clone(), Some(*bug), true, false);
+        let (_, wrong) = run_seeds(seeds.clone(), Some(*bug), true, false, wish.drops);
         match wrong.first().and_then(|outcome| Some((outcome.seed, outcome.violation.as_ref()?))) {
             Some((seed, violation)) => {
                 caught += 1;
@@ -212,7 +217,7 @@ fn hunt(wish: &Wish) -> ExitCode {
     let share =
         f64::from(caught) * 100.0 / f64::from(u32::try_from(bugs.len()).unwrap_or(u32::MAX));
     println!("caught {caught} of {} ({share:.0} %) within {count} seeds", bugs.len());
-    let (totals, wrong) = run_seeds(seeds, None, false, false);
+    let (totals, wrong) = run_seeds(seeds, None, false, false, wish.drops);
     println!(
         "without any: {} of {} of the same seeds failed",
         wrong.len(),

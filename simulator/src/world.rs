@@ -43,6 +43,8 @@ pub(crate) struct Setup {
     /// Whether clocks drift, writes are slow and the like.
     pub(crate) rough: bool,
     pub(crate) master: master::config::Config,
+    /// Whether tells may find their connection full.
+    pub(crate) drops: bool,
     /// Whether lines of the transcript are kept.
     pub(crate) keep: bool,
 }

@@ -244,8 +244,7 @@ pub struct Driver {
     pub(crate) generation: u64,
     pub(crate) view: View,
     pub(crate) book: BTreeMap<TaskId, BookedTask>,
-    /// Tasks that the master still has and of which the scheduler was told an end that needed no acknowledgement, such as
-    /// `Lost`: nothing more of them is told.
+    /// Tasks that the master still has and of whose end the scheduler was told: nothing more of them is told.
     pub(crate) settled: BTreeSet<TaskId>,
     pub(crate) offers: BTreeMap<OfferId, OpenOffer>,
     pub(crate) handled: BTreeSet<UpdateId>,

@@ -75,7 +75,7 @@ impl Driver {
         {
             viewed.state = status.state;
         }
-        if self.settled.contains(&status.task) {
+        if self.settled.contains(&status.task) && !self.has(Bug::FilterDuplicatesOff) {
             return self.acknowledge(turn, &status);
         }
         match status.update {
@@ -153,6 +153,9 @@ impl Driver {
         let task = status.task.clone();
         if status.state.is_end() {
             self.book.remove(&task);
+            if self.view.tasks.contains_key(&task) {
+                self.settled.insert(task.clone());
+            }
         }
         self.tell(turn, FrameworkToMaster::Acknowledge { agent, task, update });
     }
