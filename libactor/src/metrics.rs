@@ -267,11 +267,11 @@ fn family<'a>(
 ) {
     let kind = if name.ends_with("_total") { "counter" } else { "gauge" };
     // Writing to a string cannot fail.
-    let _ = writeln!(out, "# HELP airside_{name} {help}\n# TYPE airside_{name} {kind}");
+    let _ = writeln!(out, "# HELP libactor_{name} {help}\n# TYPE libactor_{name} {kind}");
     for (reason, value) in samples {
         let _ = match reason {
-            "" => writeln!(out, "airside_{name} {value}"),
-            reason => writeln!(out, "airside_{name}{{reason=\"{reason}\"}} {value}"),
+            "" => writeln!(out, "libactor_{name} {value}"),
+            reason => writeln!(out, "libactor_{name}{{reason=\"{reason}\"}} {value}"),
         };
     }
 }

@@ -44,9 +44,9 @@ async fn a_node_serves_its_pages_and_actors_on_one_port() {
     );
     let metrics = request(&node, &[get("/metrics").as_bytes()]).await;
     for line in [
-        "# TYPE airside_messages_dropped_total counter",
-        "airside_messages_dropped_total{reason=\"mailbox_full\"} 0",
-        "airside_connections 1",
+        "# TYPE libactor_messages_dropped_total counter",
+        "libactor_messages_dropped_total{reason=\"mailbox_full\"} 0",
+        "libactor_connections 1",
     ] {
         assert!(metrics.lines().any(|its| its == line), "{line} in {metrics}");
     }
