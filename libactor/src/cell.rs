@@ -275,7 +275,8 @@ impl<A: Actor<Context = Context<A>>> Accepts<A> {
         let decode = |cell: &ActorCell<A>, arrival: Arrival<'_>| {
             let message: M =
                 wire::decode(arrival.payload).map_err(|_| DropReason::UnknownVariant)?;
-            let sending = Sending { credit: arrival.credit, ..Sending::of(&message, arrival.head) };
+            let (credit, lane) = (arrival.credit, Some(M::LANE));
+            let sending = Sending { credit, lane, ..Sending::of(&message, arrival.head) };
             let received = Received { from: arrival.from, principal: arrival.principal, message };
             cell.put(received, Next::whole(sending)).map_err(|(_, error)| dropped(&error))
         };
@@ -318,8 +319,8 @@ impl<A: Actor<Context = Context<A>>> Accepts<A> {
                     return Err(DropReason::UnknownVariant);
                 }
             };
-            let sending =
-                Sending { credit: arrival.credit, ..Sending::of(&question, arrival.head) };
+            let (credit, lane) = (arrival.credit, Some(Q::LANE));
+            let sending = Sending { credit, lane, ..Sending::of(&question, arrival.head) };
             let reply = Reply::remote(remote);
             let asked = Asked { from: arrival.from, principal: arrival.principal, question, reply };
             cell.put(asked, Next::whole(sending)).map_err(|(asked, error)| {

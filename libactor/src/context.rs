@@ -24,7 +24,7 @@ use crate::cell::{Event, Meta};
 use crate::conn::Credit;
 use crate::error::{AskError, TellError};
 use crate::flow::{self, FlowId, Head};
-use crate::message::{Down, Message, Question, Subjects};
+use crate::message::{Down, Lane, Message, Question, Subjects};
 use crate::node::Node;
 use crate::pid::{Address, Pid};
 use crate::recorder::{Record, Shard, What};
@@ -62,9 +62,9 @@ impl<A: Actor<Context = Self>> Context<A> {
         let Some(shard) = &self.shard else {
             return;
         };
-        let (receiver, Sending { head, label, sent, .. }) = (self.meta.pid.life, &*sending);
-        let what = What::Handled;
-        let record = Record { head: *head, what, receiver, label, sent: *sent, started, ended };
+        let Sending { head, label, lane, sent, .. } = *sending;
+        let (what, receiver) = (What::Handled, self.meta.pid.life);
+        let record = Record { head, what, receiver, label, lane, sent, started, ended };
         match sending.subjects.take() {
             Some(subjects) => self.node.recorder().flow(record, subjects),
             None => shard.push(record),
@@ -301,6 +301,8 @@ pub(crate) struct Sending {
     pub(crate) label: &'static str,
     pub(crate) subjects: Option<Box<Subjects>>,
     pub(crate) credit: Option<Credit>,
+    /// On which it came; `None` from this node.
+    pub(crate) lane: Option<Lane>,
     /// When it was sent or arrived.
     pub(crate) sent: u64,
 }
@@ -313,6 +315,7 @@ impl Sending {
             label: message.label(),
             subjects: subjects_of(message),
             credit: None,
+            lane: None,
             sent: flow::stamp(),
         }
     }
@@ -345,7 +348,7 @@ impl Next {
     fn sending(self) -> (Sending, bool) {
         let here = |label, subjects| {
             let (head, sent) = (flow::next_head(0), flow::stamp());
-            Sending { head, label, subjects, credit: None, sent }
+            Sending { head, label, subjects, credit: None, lane: None, sent }
         };
         match self {
             Self::Bare => (here("bare", None), false),
