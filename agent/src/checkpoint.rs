@@ -5,7 +5,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use nix::fcntl::{Flock, FlockArg};
+use nix::fcntl::{FallocateFlags, Flock, FlockArg, fallocate};
 use prost::Message;
 use protocol::ids::{AgentId, ClusterId, ContainerId};
 
@@ -17,8 +17,11 @@ const MAGIC: &[u8; 8] = b"airsagt\x01";
 /// No record is larger; a length beyond it is damage.
 const RECORD_BYTES_MAX: usize = 64 * 1024;
 
-/// After so many appended records the file is written anew with the fewest.
+/// After so many appended records the file is written anew with the fewest. If that cannot be, so many more are tried.
 const APPENDED_MAX: usize = 10_000;
+
+/// Kept for the file from the start: a task that fills the disk with its sandbox does not end the agent.
+const KEPT_BYTES: i64 = 1 << 20;
 
 /// What went wrong with the work directory.
 #[derive(Debug, thiserror::Error)]
@@ -199,8 +202,12 @@ impl CheckpointFile {
         self.state.apply(record.clone());
         self.appended += 1;
         if self.appended >= APPENDED_MAX {
-            let (file, length) = write_anew(&self.path, &self.state)?;
-            (self.file, self.length, self.appended) = (file, length, 0);
+            self.appended = 0;
+            match write_beside(&self.path, &self.state) {
+                Ok(beside) => (self.file, self.length) = put_in_place(&self.path, beside)?,
+                // The long form says the same.
+                Err(error) => tracing::warn!(%error, "the checkpoint cannot be shortened"),
+            }
         }
         Ok(())
     }
@@ -258,20 +265,30 @@ fn read_all(path: &Path, bytes: &[u8]) -> Result<Checkpoint, CheckpointError> {
     Ok(state)
 }
 
-/// Beside the old file first, so that a crash leaves one of the two whole.
 fn write_anew(path: &Path, state: &Checkpoint) -> io::Result<(File, u64)> {
+    put_in_place(path, write_beside(path, state)?)
+}
+
+/// Beside the old file first, so that a crash leaves one of the two whole.
+fn write_beside(path: &Path, state: &Checkpoint) -> io::Result<(PathBuf, u64)> {
     let beside = path.with_extension("new");
     let mut bytes = MAGIC.to_vec();
     state.records().iter().for_each(|record| bytes.extend(frame(record)));
     let mut file = OpenOptions::new().create(true).write(true).truncate(true).open(&beside)?;
+    // Not every disk can promise room; then a record that finds none ends the agent.
+    let _ = fallocate(&file, FallocateFlags::FALLOC_FL_KEEP_SIZE, 0, KEPT_BYTES);
     file.write_all(&bytes)?;
     file.sync_all()?;
+    Ok((beside, bytes.len() as u64))
+}
+
+fn put_in_place(path: &Path, (beside, length): (PathBuf, u64)) -> io::Result<(File, u64)> {
     std::fs::rename(&beside, path)?;
     if let Some(dir) = path.parent() {
         File::open(dir)?.sync_all()?;
     }
     let file = OpenOptions::new().append(true).open(path)?;
-    Ok((file, bytes.len() as u64))
+    Ok((file, length))
 }
 
 #[cfg(test)]

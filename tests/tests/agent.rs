@@ -2,6 +2,8 @@
 // A story fails where it stands, and names only what it looks at.
 #![allow(clippy::unwrap_used, clippy::wildcard_enum_match_arm)]
 
+#[path = "agent/disks.rs"]
+mod disks;
 #[path = "agent/endings.rs"]
 mod endings;
 #[path = "agent/running.rs"]

@@ -98,7 +98,13 @@ pub(crate) struct Stage {
 
 impl Stage {
     pub(crate) async fn new() -> Self {
+        Self::prepared(|_| ()).await
+    }
+
+    /// Something happens to the folder before anything is in it.
+    pub(crate) async fn prepared(prepare: impl FnOnce(&Path)) -> Self {
         let dir = tempfile::tempdir().unwrap();
+        prepare(dir.path());
         // Tasks of other users have to get in.
         use std::os::unix::fs::PermissionsExt;
         std::fs::set_permissions(dir.path(), PermissionsExt::from_mode(0o755)).unwrap();
