@@ -95,7 +95,7 @@ pub fn start(node: &Node, config: AgentConfig) -> Result<Running, StartError> {
         executor: config.executor.clone(),
         sandboxes: Sandboxes::below(&work_dir),
         agent_at: dialled(node, listens).to_string(),
-        secret_file: config.secret_file.clone(),
+        secret: config.secret.clone(),
         boot,
         adopts_orphans: config.adopts_orphans,
     };

@@ -166,6 +166,7 @@ pub(crate) async fn master(arguments: MasterArguments) -> Result<(), ServeError>
 pub(crate) async fn agent(arguments: AgentArguments) -> Result<(), ServeError> {
     let listen = &arguments.listen;
     let mut config = config(listen, arguments.port, Some(&arguments.work_dir))?;
+    let secret = config.secret.clone();
     let figures = Figures::default();
     config.foreign = Some(with_figures(arguments.hostname.as_deref(), &figures));
     let node = start(config, listen.or_any_port).await?;
@@ -174,7 +175,7 @@ pub(crate) async fn agent(arguments: AgentArguments) -> Result<(), ServeError> {
     let program = std::env::current_exe().map_err(ServeError::Program)?;
     let executor = vec![program.into_os_string(), "executor".into()];
     let settings = AgentConfig {
-        secret_file: listen.cluster_secret_file.clone(),
+        secret,
         resources: arguments.resources,
         attributes: arguments.attributes,
         hostname: arguments.hostname,

@@ -1,11 +1,13 @@
 //! What the agent gave to this process in its environment.
 
 use std::ffi::OsString;
+use std::io::{self, Read};
 use std::path::PathBuf;
 
 use libactor::{Name, Secret};
 use protocol::executor::{
-    ENV_AGENT, ENV_CONTAINER, ENV_EXECUTOR, ENV_FRAMEWORK, ENV_SANDBOX, ENV_SECRET_FILE, ENV_TOKEN,
+    ENV_AGENT, ENV_CONTAINER, ENV_EXECUTOR, ENV_FRAMEWORK, ENV_SANDBOX, ENV_SECRET_ON_STDIN,
+    ENV_TOKEN, SECRET_BYTES_MAX,
 };
 
 use crate::logic::Identity;
@@ -28,13 +30,8 @@ pub enum BadEnvironment {
         value: OsString,
     },
     /// The secret cannot be read.
-    #[error("read the cluster's secret from {path}")]
-    Secret {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        source: std::io::Error,
-    },
+    #[error("read the cluster's secret from standard input, where the agent leaves it")]
+    Secret(#[source] io::Error),
     /// The secret is none.
     #[error(transparent)]
     NoSecret(#[from] libactor::session::ShortSecret),
@@ -62,12 +59,12 @@ impl Environment {
             token: text(ENV_TOKEN)?,
         };
         let sandbox = PathBuf::from(text(ENV_SANDBOX)?);
-        let secret = match std::env::var_os(ENV_SECRET_FILE) {
+        let secret = match std::env::var_os(ENV_SECRET_ON_STDIN) {
             None => None,
-            Some(path) => {
-                let path = PathBuf::from(path);
-                let bytes = std::fs::read(&path)
-                    .map_err(|source| BadEnvironment::Secret { path, source })?;
+            Some(_) => {
+                let mut bytes = Vec::new();
+                let mut input = io::stdin().lock().take(SECRET_BYTES_MAX);
+                input.read_to_end(&mut bytes).map_err(BadEnvironment::Secret)?;
                 Some(Secret::new(&bytes)?)
             }
         };

@@ -35,6 +35,11 @@ impl Secret {
             Ok(Self(trimmed.to_vec()))
         }
     }
+
+    /// The secret itself, to hand it to a process that is to belong to the cluster.
+    pub fn reveal(&self) -> &[u8] {
+        &self.0
+    }
 }
 
 impl std::fmt::Debug for Secret {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use agent::AgentConfig;
 use batch::{Batch, Limits, Verdict};
-use libactor::{Node, NodeConfig};
+use libactor::{Node, NodeConfig, Secret};
 use sdk::prelude::*;
 use wordcount::{Counts, Setup, WordCount, plan, read_intervals};
 
@@ -15,6 +15,7 @@ const PATIENCE: Duration = Duration::from_secs(90);
 
 struct Cluster {
     folder: tempfile::TempDir,
+    secret: Option<Secret>,
     master: Node,
     reign: Option<master::Running>,
     agents: Vec<Node>,
@@ -38,11 +39,17 @@ async fn start_master(folder: &Path, listen: NodeConfig) -> (Node, master::Runni
 
 impl Cluster {
     async fn of(agents: usize) -> Self {
+        Self::with(agents, None).await
+    }
+
+    async fn with(agents: usize, secret: Option<Secret>) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let (master, reign) = start_master(folder.path(), NodeConfig::loopback()).await;
-        let mut cluster = Self { folder, master, reign: Some(reign), agents: vec![] };
+        let listen = || NodeConfig { secret: secret.clone(), ..NodeConfig::loopback() };
+        let (master, reign) = start_master(folder.path(), listen()).await;
+        let (reign, nodes) = (Some(reign), vec![]);
+        let mut cluster = Self { folder, secret: secret.clone(), master, reign, agents: nodes };
         for n in 0..agents {
-            let node = cluster.start_agent(n, NodeConfig::loopback()).await;
+            let node = cluster.start_agent(n, listen()).await;
             cluster.agents.push(node);
         }
         cluster
@@ -54,7 +61,9 @@ impl Cluster {
         let work_dir = self.folder.path().join(format!("agent-{n}"));
         let executor = vec![env!("CARGO_BIN_EXE_executor-for-tests").into()];
         let resources = Some("cpus:2;mem:1024;disk:1024".to_owned());
-        let config = AgentConfig { resources, ..AgentConfig::new(name, work_dir, executor) };
+        let secret = self.secret.clone();
+        let config =
+            AgentConfig { resources, secret, ..AgentConfig::new(name, work_dir, executor) };
         agent::start(&node, config).unwrap();
         node
     }
@@ -97,7 +106,7 @@ impl Cluster {
 /// Not a test of its own: this file is its own executor, started again by an agent with just this test.
 #[tokio::test]
 async fn be_the_executor() {
-    if sdk::executor::ExecutorConfig::from_environment().is_ok() {
+    if std::env::var_os("AIRSIDE_EXECUTOR_ID").is_some() {
         run_executor(wordcount::Counter::default()).await.unwrap();
     }
 }
@@ -148,6 +157,33 @@ async fn words_are_counted_right() {
     assert!(scheduler.is_complete(), "{:?}", scheduler.given_up());
     assert_eq!(*scheduler.counts(), whole);
     nothing_overlaps(&intervals);
+    cluster.end().await;
+}
+
+/// Such an executor can read neither files nor the environment of its agent.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_executor_of_another_user_joins_a_cluster_that_has_a_secret() {
+    use std::os::unix::fs::PermissionsExt;
+    let root = nix::unistd::geteuid().is_root();
+    let secret = Secret::new(b"only the cluster knows this").unwrap();
+    let cluster = Cluster::with(1, Some(secret.clone())).await;
+    std::fs::set_permissions(cluster.folder.path(), PermissionsExt::from_mode(0o755)).unwrap();
+    let whole = fill(&cluster.path("texts"));
+    let program = cluster.path("executor");
+    std::fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
+    // Only root may become somebody else; for others the secret goes the same way, to a process of their own.
+    let user = root.then(|| "nobody".to_owned());
+    let executor =
+        CommandSpec { value: program.to_string_lossy().into_owned(), user, ..executor() };
+    let plan = plan(&[cluster.path("texts")], 1 << 30, 1 << 20).unwrap();
+    let scheduler =
+        WordCount::new(plan, Setup::new(executor), |happening| eprintln!("{happening:?}"));
+    let options = Options { secret: Some(secret), ..Options::default() };
+    let master = cluster.address();
+    let running = run_scheduler(&master, framework("words"), scheduler, options);
+    let (_, scheduler) = tokio::time::timeout(PATIENCE, running).await.unwrap().unwrap();
+    assert!(scheduler.is_complete(), "{:?}", scheduler.given_up());
+    assert_eq!(*scheduler.counts(), whole);
     cluster.end().await;
 }
 

@@ -9,16 +9,17 @@ mod tests;
 
 use std::collections::BTreeMap;
 use std::os::unix::process::ExitStatusExt;
-use std::path::PathBuf;
 use std::process::ExitStatus;
 use std::time::Duration;
 
 use actix::{Actor, Handler};
-use libactor::{Context, Message, Pid, Received, TellError};
+use libactor::{Context, Message, Pid, Received, Secret, TellError};
 use nix::sys::signal::{self, kill};
 use protocol::ids::ContainerId;
 use protocol::task::Exit;
 use serde::{Deserialize, Serialize};
+use tokio::io::AsyncWriteExt;
+use tokio::process::ChildStdin;
 
 use crate::logic::{OldExecutor, ProcessIdentity, Program, Signal, StartExecutor, StartFailure};
 use crate::sandboxes::Sandboxes;
@@ -67,7 +68,8 @@ pub(crate) struct Launching {
     pub(crate) sandboxes: Sandboxes,
     /// Where executors dial.
     pub(crate) agent_at: String,
-    pub(crate) secret_file: Option<PathBuf>,
+    /// Handed to executors.
+    pub(crate) secret: Option<Secret>,
     pub(crate) boot: String,
     /// Whether this process is the agent alone, so that every stranger among its children is what a dead executor left.
     pub(crate) adopts_orphans: bool,
@@ -109,10 +111,23 @@ impl Processes {
         self.living.insert(container.clone(), Living { process: number, program });
         let started = FromProcesses::Started { container: container.clone(), process };
         tell_surely(ctx, self.listener, started);
+        self.hand_secret(child.stdin.take(), ctx);
         let ended = async move { child.wait().await };
         ctx.run(ended, move |actor, status, ctx| {
             actor.on_process_ended(container, status.ok(), ctx);
         });
+    }
+
+    /// Waits as long as the executor does not read: a pipe may hold less than a secret.
+    fn hand_secret(&self, to: Option<ChildStdin>, ctx: &mut Context<Self>) {
+        if let (Some(mut pipe), Some(secret)) = (to, self.launching.secret.clone()) {
+            let hand = async move { pipe.write_all(secret.reveal()).await };
+            ctx.run(hand, |_, handed, _| {
+                if let Err(error) = handed {
+                    tracing::debug!(%error, "an executor did not read the cluster's secret");
+                }
+            });
+        }
     }
 
     /// An executor that ended well has killed all that was its task's; after any other, what it left is hunted first.

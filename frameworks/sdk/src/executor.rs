@@ -106,13 +106,10 @@ pub enum ExecutorError {
     #[error("run an executor: its agent's address")]
     Agent(#[source] libactor::BadName),
     /// The cluster's secret cannot be read.
-    #[error("run an executor: read the cluster's secret {path}")]
-    Secret {
-        /// Its file.
-        path: PathBuf,
-        /// Why.
-        source: Box<dyn std::error::Error + Send + Sync>,
-    },
+    #[error(
+        "run an executor: read the cluster's secret from standard input, where the agent leaves it"
+    )]
+    Secret(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The node did not start.
     #[error("run an executor: start its node")]
     Node(#[source] libactor::StartError),

@@ -5,7 +5,8 @@ use std::process::Stdio;
 use nix::unistd::User;
 use procfs::process::Process;
 use protocol::executor::{
-    ENV_AGENT, ENV_CONTAINER, ENV_EXECUTOR, ENV_FRAMEWORK, ENV_SANDBOX, ENV_SECRET_FILE, ENV_TOKEN,
+    ENV_AGENT, ENV_CONTAINER, ENV_EXECUTOR, ENV_FRAMEWORK, ENV_SANDBOX, ENV_SECRET_ON_STDIN,
+    ENV_TOKEN,
 };
 use protocol::task::CommandSpec;
 use tokio::process::{Child, Command};
@@ -43,12 +44,16 @@ pub(super) fn launch(
         .env(ENV_CONTAINER, start.container.as_str())
         .env(ENV_TOKEN, &start.token)
         .env(ENV_SANDBOX, &sandbox.path);
-    if let Some(file) = &launching.secret_file {
-        command.env(ENV_SECRET_FILE, file);
-    }
+    let stdin = match &launching.secret {
+        Some(_) => {
+            command.env(ENV_SECRET_ON_STDIN, "1");
+            Stdio::piped()
+        }
+        None => Stdio::null(),
+    };
     command
         .current_dir(&sandbox.path)
-        .stdin(Stdio::null())
+        .stdin(stdin)
         .stdout(sandbox.stdout)
         .stderr(sandbox.stderr)
         .process_group(0)

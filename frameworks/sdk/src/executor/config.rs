@@ -1,10 +1,12 @@
 //! What an agent tells an executor through its environment.
 
+use std::io::{self, Read};
 use std::path::PathBuf;
 
 use libactor::Secret;
 use protocol::executor::{
-    ENV_AGENT, ENV_CONTAINER, ENV_EXECUTOR, ENV_FRAMEWORK, ENV_SANDBOX, ENV_SECRET_FILE, ENV_TOKEN,
+    ENV_AGENT, ENV_CONTAINER, ENV_EXECUTOR, ENV_FRAMEWORK, ENV_SANDBOX, ENV_SECRET_ON_STDIN,
+    ENV_TOKEN, SECRET_BYTES_MAX,
 };
 use protocol::ids::{ContainerId, ExecutorId, FrameworkId};
 
@@ -25,11 +27,10 @@ pub struct ExecutorConfig {
 }
 
 impl ExecutorConfig {
-    /// Reads the environment.
+    /// Reads the environment, and the cluster's secret from standard input: that can be done once in a process.
     pub fn from_environment() -> Result<Self, ExecutorError> {
         let required = |name| optional(name).ok_or(ExecutorError::Environment(name));
-        let secret = optional(ENV_SECRET_FILE).map(|path| read_secret(PathBuf::from(path)));
-        Ok(Self {
+        let config = Self {
             agent: required(ENV_AGENT)?,
             identity: Identity {
                 framework: FrameworkId::new(required(ENV_FRAMEWORK)?),
@@ -38,8 +39,10 @@ impl ExecutorConfig {
                 token: required(ENV_TOKEN)?,
             },
             sandbox: PathBuf::from(required(ENV_SANDBOX)?),
-            secret: secret.transpose()?,
-        })
+            secret: None,
+        };
+        let secret = optional(ENV_SECRET_ON_STDIN).map(|_| read_secret(io::stdin().lock()));
+        Ok(Self { secret: secret.transpose()?, ..config })
     }
 }
 
@@ -48,10 +51,10 @@ fn optional(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
-fn read_secret(path: PathBuf) -> Result<Secret, ExecutorError> {
-    let secret = match std::fs::read(&path) {
-        Ok(bytes) => Secret::new(&bytes).map_err(Into::into),
-        Err(error) => Err(error.into()),
-    };
-    secret.map_err(|source| ExecutorError::Secret { path, source })
+fn read_secret(input: impl Read) -> Result<Secret, ExecutorError> {
+    let mut bytes = Vec::new();
+    match input.take(SECRET_BYTES_MAX).read_to_end(&mut bytes) {
+        Ok(_) => Secret::new(&bytes).map_err(|source| ExecutorError::Secret(source.into())),
+        Err(error) => Err(ExecutorError::Secret(error.into())),
+    }
 }
