@@ -1,6 +1,7 @@
 //! `airside demo`: words are counted on a cluster of this machine, and shown how. The cluster, the wordcount framework and
 //! the batch framework beside it are processes of their own; everything is below one temporary folder.
 
+mod folder;
 mod holdings;
 pub(crate) mod progress;
 
@@ -81,8 +82,7 @@ pub(crate) async fn demo(
     }
     let planned = said_of(&frameworks::plan(&arguments.input, arguments.input_max)?, &arguments);
     let began_at = Instant::now();
-    let folder =
-        tempfile::Builder::new().prefix("airside-demo-").tempdir().map_err(DemoError::Folder)?;
+    let folder = folder::make().await.map_err(DemoError::Folder)?;
     let plan = Plan {
         work_dir: folder.path().to_owned(),
         agents: arguments.agents,

@@ -1,9 +1,14 @@
 //! When a command that would run for ever is to end: Ctrl-C, a polite signal, or the end of the parent.
 
 use std::io::{self, Read};
+use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
+
+/// How long a framework waits for its tasks to end when it is to end itself: more than the grace they have. There may be no
+/// master any more that could say so.
+pub(crate) const TASKS_END_WITHIN: Duration = Duration::from_secs(15);
 
 /// Waits for the first of them. With `end_with_stdin`, the end of stdin counts too: the parent holds the other end and is
 /// gone when it closes.

@@ -10,6 +10,7 @@ use protocol::resources::{Milli, Resources};
 use protocol::task::CommandSpec;
 use sdk::executor::ExecutorError;
 use sdk::{Options, Outcome, RunError, framework, run_executor, start_scheduler};
+use tokio::time::timeout;
 use wordcount::{Counter, Plan, PlanError, Setup, WordCount};
 
 use crate::arguments::{BatchArguments, ClusterArguments, WordcountArguments};
@@ -32,6 +33,11 @@ pub(crate) enum FrameworkError {
     Signals(#[source] io::Error),
     #[error("the framework ended early: {0}")]
     Ended(Outcome),
+    #[error(
+        "the tasks were not seen to end within {} s of being told to; the cluster ends them once the framework was away for its fail-over time-out",
+        ending::TASKS_END_WITHIN.as_secs()
+    )]
+    NotEnded,
     #[error(transparent)]
     Plan(#[from] PlanError),
     #[error("cannot find this program's own file, which executors are started from")]
@@ -85,7 +91,7 @@ pub(crate) async fn batch(
         asked = ending::asked(arguments.end_with_stdin) => {
             asked.map_err(FrameworkError::Signals)?;
             inputs.input(CANCEL.to_vec());
-            ended.await?
+            timeout(ending::TASKS_END_WITHIN, ended).await.map_err(|_| FrameworkError::NotEnded)??
         }
     };
     if let Outcome::Refused(_) | Outcome::FailedOver = outcome {

@@ -26,6 +26,9 @@ const LOOK_EVERY: Duration = Duration::from_millis(10);
 /// How long executors have to end themselves once their agent is gone.
 const EXECUTORS_END_WITHIN: Duration = Duration::from_secs(5);
 
+/// The file in a cluster's folder that is locked as long as the cluster lives.
+pub(crate) const LOCK: &str = "lock";
+
 /// What is started.
 #[derive(Clone, Debug)]
 pub(crate) struct Plan {
@@ -203,7 +206,7 @@ fn address_of(said: &str) -> String {
 /// Makes the folder and takes it for this process alone.
 fn take_folder(work_dir: &Path) -> Result<Flock<File>, LocalError> {
     create_dir(work_dir)?;
-    let path = work_dir.join("lock");
+    let path = work_dir.join(LOCK);
     let failed = |source| FileError::Write { path: path.clone(), source };
     let file = OpenOptions::new()
         .read(true)

@@ -7,12 +7,12 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use protocol::agent::AgentAddress;
-use protocol::framework::Capability;
+use protocol::framework::{Capability, FrameworkInfo};
 use protocol::ids::{ExecutorId, FrameworkId, TaskId};
 use protocol::operator::AgentView;
 use protocol::resources::{Milli, Resources};
 use protocol::task::{CommandSpec, Exit, Run, TaskSpec, TaskState, TaskStatus};
-use sdk::{Options, Outcome, RunError, start_scheduler};
+use sdk::{Options, Outcome, RunError, Running, start_scheduler};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use crate::NOT_RUN;
@@ -43,6 +43,11 @@ pub(crate) enum RunCommandError {
     TooMuch { wanted: String, most: String },
     #[error("the command is empty; give one after `--`, such as `airside run -- echo hi`")]
     EmptyCommand,
+    #[error(
+        "the task was not seen to end within {} s of being told to; the cluster ends it if its master is there",
+        ending::TASKS_END_WITHIN.as_secs()
+    )]
+    NotEnded,
     #[error("the framework ended before its task: {0}")]
     Ended(Outcome),
     #[error("cannot draw a random number for the task's id: {0}")]
@@ -61,14 +66,9 @@ pub(crate) async fn run(
     could_fit(&task.resources, arguments.ports, &agents)?;
     let (say, mut hear) = unbounded_channel();
     let scheduler = OneTask::new(task.clone(), arguments.ports.unwrap_or(0), say);
-    let mut info = sdk::framework(&format!("run {}", task.name));
-    // The task is of no use to anybody once this process is gone.
-    info.failover_timeout = Duration::ZERO;
-    if arguments.ports.is_some() {
-        info.capabilities.retain(|capability| *capability != Capability::StatesDemand);
-    }
     let options = Options { node: Some(client.node()), ..Options::default() };
-    let running = start_scheduler(client.master(), info, scheduler, options).await?;
+    let running =
+        start_scheduler(client.master(), info(&task, &arguments), scheduler, options).await?;
     let inputs = running.inputs();
     let narrate = |text: String| {
         if !arguments.quiet {
@@ -77,6 +77,8 @@ pub(crate) async fn run(
     };
     let end_task = end_task(arguments.timeout);
     tokio::pin!(end_task);
+    let give_up = tokio::time::sleep(Duration::MAX);
+    tokio::pin!(give_up);
     let mut state = Progress::default();
     let end = loop {
         let pause = state.pause();
@@ -92,7 +94,9 @@ pub(crate) async fn run(
                 state.ending = true;
                 narrate(format!("           {why}; ending the task\n"));
                 inputs.input(END_TASK.to_vec());
+                give_up.as_mut().reset(tokio::time::Instant::now() + ending::TASKS_END_WITHIN);
             }
+            () = &mut give_up, if state.ending => return Err(RunCommandError::NotEnded),
             () = tokio::time::sleep(pause) => {
                 if let Some(words) = state.waits(&agents) {
                     narrate(words);
@@ -106,12 +110,42 @@ pub(crate) async fn run(
     let flow = flow::id_of_task(&client, task.task.as_str()).await;
     narrate(narrator.sum(Instant::now(), &task.task, flow));
     let code = exit_code(&status);
-    acknowledged(&mut hear).await;
-    running.ended().await?;
+    wind_down(&client, &mut hear, running).await?;
+    Ok(ExitCode::from(code))
+}
+
+/// The framework of this task alone.
+fn info(task: &TaskSpec, arguments: &RunArguments) -> FrameworkInfo {
+    let mut info = sdk::framework(&format!("run {}", task.name));
+    // The task is of no use to anybody once this process is gone.
+    info.failover_timeout = Duration::ZERO;
+    if arguments.ports.is_some() {
+        info.capabilities.retain(|capability| *capability != Capability::StatesDemand);
+    }
+    info
+}
+
+/// The end is acknowledged, the framework torn down, and every list shows it; unless there is no master any more.
+async fn wind_down(
+    client: &Client,
+    hear: &mut UnboundedReceiver<Said>,
+    running: Running<OneTask>,
+) -> Result<(), RunCommandError> {
+    let all_told = async {
+        acknowledged(hear).await;
+        running.ended().await
+    };
+    match tokio::time::timeout(ending::TASKS_END_WITHIN, all_told).await {
+        Ok(ended) => drop(ended?),
+        Err(_) => {
+            tracing::warn!("the master did not take note of the end");
+            return Ok(());
+        }
+    }
     if let Err(error) = client.settle().await {
         tracing::warn!(%error, "lists may not show yet how the task ended");
     }
-    Ok(ExitCode::from(code))
+    Ok(())
 }
 
 /// Until the framework has ended: then the end of its task is acknowledged.

@@ -38,6 +38,20 @@ fn lp_06_the_master_knows_at_once_that_an_agent_is_gone() {
 }
 
 #[test]
+fn a_run_that_lost_its_master_ends_when_it_is_told_to() {
+    let home = Home::new();
+    let (mut master, at, _agent) = master_and_agent(&home);
+    let of = format!("--master={at}");
+    let mut run = Process::start("run", &mut home.command(&["run", &of, "--", "sleep", "1000"]));
+    run.says("running as process");
+    master.signal(Signal::SIGKILL);
+    master.ended();
+    run.signal(Signal::SIGINT);
+    assert_eq!(run.ended().code(), Some(125), "{:#?}", run.said);
+    run.says("the task was not seen to end within 15 s of being told to");
+}
+
+#[test]
 fn an_agent_that_comes_back_is_the_same_agent() {
     let home = Home::new();
     let (_master, at, mut agent) = master_and_agent(&home);

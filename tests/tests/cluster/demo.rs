@@ -119,16 +119,18 @@ impl Demo {
         let home = Home::new();
         let texts = home.path("texts");
         write_texts(&texts, megabytes);
-        let mut command = home.command(&["demo", "--log=debug", "--agents=2", "--batch-tasks=10"]);
-        for (flag, path) in [
-            ("--input", texts),
-            ("--counts", home.path("counts")),
-            ("--intervals", home.path("intervals")),
-        ] {
-            command.arg(flag).arg(path);
-        }
-        let process = Process::start("demo", &mut command);
+        let process = Self::process(&home);
         Self { home, process, _alone: alone }
+    }
+
+    fn process(home: &Home) -> Process {
+        let mut command = home.command(&["demo", "--log=debug", "--agents=2", "--batch-tasks=10"]);
+        for (flag, name) in
+            [("--input", "texts"), ("--counts", "counts"), ("--intervals", "intervals")]
+        {
+            command.arg(flag).arg(home.path(name));
+        }
+        Process::start("demo", &mut command)
     }
 
     /// Where the demo works.
@@ -237,6 +239,19 @@ fn an_interrupted_demo_leaves_nothing() {
     demo.process.says("airside: interrupted");
     demo.home.is_quiet();
     assert_eq!(demo.folder(), None);
+}
+
+#[test]
+fn what_is_left_of_a_killed_demo_is_removed_by_the_next() {
+    let mut demo = Demo::start(1);
+    demo.runs();
+    demo.process.signal(Signal::SIGKILL);
+    demo.process.ended();
+    demo.home.is_quiet();
+    assert!(demo.folder().is_some(), "nobody was left to remove it");
+    fs::remove_file(demo.home.path("intervals")).unwrap();
+    demo.process = Demo::process(&demo.home);
+    demo.ends_well();
 }
 
 #[test]
