@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use protocol::agent::AgentAddress;
-use protocol::framework::{Capability, FrameworkInfo};
+use protocol::framework::FrameworkInfo;
 use protocol::ids::{ExecutorId, FrameworkId, TaskId};
 use protocol::operator::AgentView;
 use protocol::resources::{Milli, Resources};
@@ -67,8 +67,7 @@ pub(crate) async fn run(
     let (say, mut hear) = unbounded_channel();
     let scheduler = OneTask::new(task.clone(), arguments.ports.unwrap_or(0), say);
     let options = Options { node: Some(client.node()), ..Options::default() };
-    let running =
-        start_scheduler(client.master(), info(&task, &arguments), scheduler, options).await?;
+    let running = start_scheduler(client.master(), info(&task), scheduler, options).await?;
     let inputs = running.inputs();
     let narrate = |text: String| {
         if !arguments.quiet {
@@ -115,13 +114,10 @@ pub(crate) async fn run(
 }
 
 /// The framework of this task alone.
-fn info(task: &TaskSpec, arguments: &RunArguments) -> FrameworkInfo {
+fn info(task: &TaskSpec) -> FrameworkInfo {
     let mut info = sdk::framework(&format!("run {}", task.name));
     // The task is of no use to anybody once this process is gone.
     info.failover_timeout = Duration::ZERO;
-    if arguments.ports.is_some() {
-        info.capabilities.retain(|capability| *capability != Capability::StatesDemand);
-    }
     info
 }
 

@@ -55,4 +55,9 @@ pub enum Constraint {
         /// Its text form.
         value: String,
     },
+    /// It has so many free ports for each task; whichever they are, they are offered beside the rest.
+    Ports {
+        /// For one task.
+        each: u16,
+    },
 }

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use protocol::ids::{FrameworkId, TaskId};
-use protocol::offer::{Demand, Offer};
+use protocol::offer::{Constraint, Demand, Offer};
 use protocol::resources::Resources;
 use protocol::task::{Run, TaskSpec, TaskStatus};
 use sdk::{Calls, Outcome, Scheduler};
@@ -61,11 +61,9 @@ impl OneTask {
 
 impl Scheduler for OneTask {
     fn started(&mut self, calls: &mut Calls, _: std::collections::BTreeMap<String, Vec<u8>>) {
-        // A demand names amounts, not how many ports: then whole agents are offered, and this looks for itself.
-        if self.ports == 0 {
-            let each = self.task.resources.clone();
-            calls.demand(vec![Demand { each, count: 1, constraints: vec![] }]);
-        }
+        let each = self.task.resources.clone();
+        let ports = (self.ports > 0).then_some(Constraint::Ports { each: self.ports });
+        calls.demand(vec![Demand { each, count: 1, constraints: ports.into_iter().collect() }]);
     }
 
     fn subscribed(&mut self, _: &mut Calls, framework: &FrameworkId) {

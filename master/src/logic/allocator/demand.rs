@@ -6,6 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use super::Place;
 
+/// The name of the resource that ports are.
+const PORTS: &str = "ports";
+
 /// A framework's needs.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) enum Needs {
@@ -86,11 +89,20 @@ impl Needs {
             if !need.demand.constraints.iter().all(|constraint| holds(constraint, place)) {
                 continue;
             }
+            let ports = ports_each(&need.demand);
+            let with_ports = left.ranges(PORTS).count().checked_div(ports).unwrap_or(u64::MAX);
             let count = times(&need.demand.each, &left).min(need.outstanding());
+            let count = count.min(u32::try_from(with_ports).unwrap_or(u32::MAX));
             if count == 0 {
                 continue;
             }
-            let all = multiplied(&need.demand.each, count);
+            let mut all = multiplied(&need.demand.each, count);
+            // Certain ports that each task names are no longer free for those that name none.
+            let free = left.ranges(PORTS).minus(&all.ranges(PORTS));
+            let Some(ports) = free.take(ports * u64::from(count)) else { continue };
+            if !ports.is_empty() {
+                all.add(&Resources::none().with_ranges(PORTS, ports));
+            }
             let Some(rest) = left.checked_sub(&all) else { continue };
             left = rest;
             piece.add(&all);
@@ -98,6 +110,15 @@ impl Needs {
         }
         (!piece.is_empty()).then_some((piece, promised))
     }
+}
+
+/// How many ports one task needs beside those it names.
+fn ports_each(demand: &Demand) -> u64 {
+    let each = |constraint: &Constraint| match constraint {
+        Constraint::Ports { each } => u64::from(*each),
+        Constraint::Is { .. } | Constraint::IsNot { .. } => 0,
+    };
+    demand.constraints.iter().map(each).sum()
 }
 
 /// What of `promised` is not covered by what was used, which shrinks by what it covers.
@@ -155,5 +176,7 @@ fn holds(constraint: &Constraint, place: &Place) -> bool {
     match constraint {
         Constraint::Is { attribute, value } => is(attribute, value),
         Constraint::IsNot { attribute, value } => !is(attribute, value),
+        // Not a property of the place but of what is free there.
+        Constraint::Ports { .. } => true,
     }
 }

@@ -6,10 +6,10 @@ use api::v1;
 use protocol::carried::Carried;
 use protocol::framework::{Capability, FrameworkToMaster};
 use protocol::offer::{Constraint, Demand};
-use protocol::resources::{Milli, Resources};
+use protocol::resources::{Milli, Ranges, Resources};
 use protocol::task::{CommandSpec, ExecutorSpec, Run, TaskSpec, TaskState};
 
-use super::scenario::{Scenario, agent_id, agent_pid, scheduler_pid, task};
+use super::scenario::{Scenario, agent_id, agent_info, agent_pid, scheduler_pid, task};
 use crate::config::Config;
 
 fn offered() -> Scenario {
@@ -270,7 +270,7 @@ fn what_could_not_be_delivered_is_taken_back() {
         offer: t.offer_of(1),
         framework: protocol::ids::FrameworkId::new("c-0000"),
         agent: agent_id(1),
-        at: super::scenario::agent_info(1).at,
+        at: agent_info(1).at,
         role: protocol::ids::Role::everybody(),
         resources: Resources::none(),
         attributes: vec![],
@@ -310,6 +310,29 @@ fn a_scheduler_that_states_its_demand_gets_what_fits_and_nothing_else() {
     let there = Constraint::Is { attribute: "hostname".into(), value: "host2".into() };
     t.scheduler_says(1, demand(1, vec![there]));
     t.did(["to scheduler-1: O3 of S1: cpus:1.5;mem:128"]);
+}
+
+#[test]
+fn a_demand_of_so_many_ports_is_offered_whichever_are_free() {
+    let mut t = Scenario::new();
+    let ports = Ranges::new([(31000, 31004), (32000, 32001)]);
+    let resources = Resources::cpus_mem(8.0, 4096.0).with_ranges("ports", ports);
+    let info = protocol::agent::AgentInfo { resources, ..agent_info(1) };
+    t.agent_says(agent_pid(1, 1), protocol::agent::AgentToMaster::Register { nonce: 1, info });
+    t.subscribes_as(1, None, &[Capability::StatesDemand], Vec::new());
+    t.forget_lines();
+    let demand = |each: u16, count: u32| {
+        let constraints = vec![Constraint::Ports { each }];
+        let each = Resources::cpus_mem(1.0, 64.0);
+        FrameworkToMaster::Demand(vec![Demand { each, count, constraints }])
+    };
+    t.scheduler_says(1, demand(8, 1));
+    t.did([]);
+    // Three tasks would fit, but for their ports.
+    t.scheduler_says(1, demand(3, 3));
+    t.did(["to scheduler-1: O1 of S0: cpus:2;mem:128;ports:[31000-31004,32000-32000]"]);
+    t.scheduler_says(1, demand(1, 3));
+    t.did(["to scheduler-1: O2 of S0: cpus:1;mem:64;ports:[32001-32001]"]);
 }
 
 #[test]

@@ -133,3 +133,9 @@ pub(crate) fn place_master_to_framework(message: &MasterToFramework) -> usize {
         MasterToFramework::Error { .. } => 11,
     }
 }
+
+pub(crate) fn demand_of_ports() -> FrameworkToMaster {
+    let each = Resources::cpus_mem(0.5, 64.0);
+    let constraints = vec![Constraint::Ports { each: 3 }];
+    FrameworkToMaster::Demand(vec![Demand { each, count: 1, constraints }])
+}
