@@ -4,47 +4,31 @@ use std::any::{Any, TypeId};
 use std::collections::HashMap;
 use std::marker::PhantomData;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
-use actix::{Actor, Addr, Handler};
-use tokio::sync::{mpsc, oneshot};
+use actix::{Actor, Handler};
+use tokio::sync::oneshot;
 
-use crate::context::{self, Context, Next, Sending};
+use crate::context::Context;
 use crate::control::{DropReason, Failure};
 use crate::error::{AskError, TellError};
 use crate::flow::{self, Head};
 use crate::hash::IdMap;
+use crate::mailbox::{Afar, Content, Event, Letter, Mailbox, Near, Origin, Post, Put, Told};
 use crate::message::{Asked, Down, DownReason, Lane, Message, Principal, Question, Received};
 use crate::pid::Pid;
 use crate::reply::Reply;
 use crate::wire;
 
-/// What reaches an actor beside its mailbox.
-#[derive(Debug)]
-pub(crate) enum Event {
-    /// A timer's time has come, or a future is done.
-    Fire(u64),
-    /// It was cancelled.
-    Forget(u64),
-    Stop,
-}
-
 /// What is known of an actor without its type.
 pub(crate) struct Meta {
     pub(crate) pid: Pid,
     pub(crate) name: Option<String>,
-    pub(crate) events: mpsc::UnboundedSender<Event>,
-    /// Messages that entered the mailbox from its own thread, and from others. The first is written by that thread only.
-    enqueued_here: AtomicU64,
-    enqueued: AtomicU64,
-    /// Messages whose handler returned. Written by the actor's thread only.
-    handled: AtomicU64,
+    mailbox: Arc<dyn Post>,
     pub(crate) stopped: AtomicBool,
-    /// Whether its thread is in one of its handlers now, and how many it has begun: what the watchdog looks at.
+    /// Whether its thread is in one of its turns now: what the watchdog looks at.
     pub(crate) busy: AtomicBool,
-    pub(crate) turns: AtomicU64,
-    /// The thread it lives on; 0 until it runs.
-    pub(crate) thread: AtomicU32,
+    turns: AtomicU64,
     /// The actor's type.
     pub(crate) kind: &'static str,
 }
@@ -54,54 +38,41 @@ impl Meta {
         pid: Pid,
         name: Option<String>,
         kind: &'static str,
-        events: mpsc::UnboundedSender<Event>,
+        mailbox: Arc<dyn Post>,
     ) -> Self {
-        let (enqueued_here, enqueued, handled, stopped) = Default::default();
-        let (busy, turns, thread) = Default::default();
-        Self {
-            pid,
-            name,
-            events,
-            enqueued_here,
-            enqueued,
-            handled,
-            stopped,
-            busy,
-            turns,
-            thread,
-            kind,
-        }
+        let (stopped, busy, turns) = Default::default();
+        Self { pid, name, mailbox, stopped, busy, turns, kind }
     }
 
-    pub(crate) fn handled_one(&self) {
-        self.handled.store(self.handled.load(Relaxed) + 1, Relaxed);
-    }
-
-    /// Another handler begins, or a callback. Called by the actor's thread only.
+    /// Another turn begins, or a callback. Called by the actor's thread only.
     pub(crate) fn turn(&self) {
         self.turns.store(self.turns.load(Relaxed) + 1, Relaxed);
     }
 
-    /// One message more, or less, in the mailbox. A sender on the actor's own thread needs no locked instruction.
-    #[inline]
-    fn enqueue(&self, by: u64) {
-        if self.thread.load(Relaxed) == flow::thread() {
-            self.enqueued_here.store(self.enqueued_here.load(Relaxed).wrapping_add(by), Relaxed);
-        } else {
-            self.enqueued.fetch_add(by, Relaxed);
-        }
+    /// How many turns, callbacks and handlers have begun.
+    pub(crate) fn begun(&self) -> u64 {
+        self.turns.load(Relaxed) + self.mailbox.begun()
+    }
+
+    pub(crate) fn event(&self, event: Event) {
+        self.mailbox.event(event);
+    }
+
+    pub(crate) fn mailbox(&self) -> &Arc<dyn Post> {
+        &self.mailbox
     }
 
     /// Messages that entered the mailbox.
     pub(crate) fn enqueued(&self) -> u64 {
-        self.enqueued_here.load(Relaxed).wrapping_add(self.enqueued.load(Relaxed))
+        self.mailbox.put_so_far()
     }
 
+    /// Messages whose handler returned.
     pub(crate) fn handled(&self) -> u64 {
-        self.handled.load(Relaxed)
+        self.mailbox.handled()
     }
 
-    /// In the mailbox now.
+    /// In the mailbox now, or in the handler.
     pub(crate) fn queued(&self) -> u64 {
         // Read in this order the difference is never too small.
         let handled = self.handled();
@@ -111,36 +82,24 @@ impl Meta {
 
 /// An actor with its type.
 pub(crate) struct ActorCell<A: Actor> {
-    /// The only sender of the mailbox: its bound holds exactly, since actix grants each clone one message more.
-    pub(crate) address: Addr<A>,
+    pub(crate) mailbox: Arc<Mailbox<A>>,
     pub(crate) meta: Arc<Meta>,
 }
 
 impl<A: Actor<Context = Context<A>>> ActorCell<A> {
     /// Puts a message into the mailbox, or gives it back.
     #[inline]
-    pub(crate) fn put<M>(&self, message: M, sending: Next) -> Result<(), (M, TellError)>
+    fn put<C: Content, O: Origin>(
+        &self,
+        head: Head,
+        origin: O,
+        content: C,
+    ) -> Result<(), (C, TellError)>
     where
-        A: Handler<M>,
-        M: actix::Message<Result = ()> + Send + 'static,
+        A: Handler<C::Seen>,
     {
-        self.meta.enqueue(1);
-        context::set_next(sending);
-        match self.address.try_send(message) {
-            Ok(()) => Ok(()),
-            Err(error) => Err(self.not_put(error)),
-        }
-    }
-
-    #[cold]
-    fn not_put<M>(&self, error: actix::prelude::SendError<M>) -> (M, TellError) {
-        // It never was in the mailbox; its credit goes back with what is taken here.
-        context::drop_next();
-        self.meta.enqueue(1_u64.wrapping_neg());
-        match error {
-            actix::prelude::SendError::Full(message) => (message, TellError::Full),
-            actix::prelude::SendError::Closed(message) => (message, TellError::Stopped),
-        }
+        let letter = Letter::new(head, origin, content);
+        self.mailbox.put(letter).map_err(|(letter, error)| (letter.content, error))
     }
 }
 
@@ -171,9 +130,7 @@ impl<A: Actor<Context = Context<A>>> Handle<A> {
         A: Handler<Received<M>>,
     {
         const { assert!(!matches!(M::LANE, Lane::Control), "the control lane is the runtime's") };
-        let next = Next::local(&message);
-        let received = Received { from: self.sender(), principal: Principal::Local, message };
-        self.0.put(received, next).map_err(|(_, error)| error)
+        self.0.put(flow::next_head(0), Near, Told(message)).map_err(|(_, error)| error)
     }
 
     /// Asks and waits for the answer.
@@ -181,16 +138,15 @@ impl<A: Actor<Context = Context<A>>> Handle<A> {
     where
         A: Handler<Asked<Q>>,
     {
-        let next = Next::local(&question);
         let (reply, answer) = Reply::local();
-        let asked = Asked { from: self.sender(), principal: Principal::Local, question, reply };
-        self.0.put(asked, next).map_err(|(_, error)| error)?;
+        let head = flow::next_head(0);
+        self.0.put(head, Near, Put(question, reply)).map_err(|(_, error)| error)?;
         answered(answer, &self.0.meta).await
     }
 
     /// Stops the actor once it has handled what it is at.
     pub fn stop(&self) {
-        let _ = self.0.meta.events.send(Event::Stop);
+        self.0.mailbox.event(Event::Stop);
     }
 
     /// Whether the actor has ended.
@@ -202,17 +158,6 @@ impl<A: Actor<Context = Context<A>>> Handle<A> {
     pub fn queued(&self) -> u64 {
         self.0.meta.queued()
     }
-
-    #[inline]
-    fn sender(&self) -> Option<Pid> {
-        let sender = flow::current_actor();
-        if sender.is_nobody() { None } else { Some(sender.via(self.0.meta.pid.via)) }
-    }
-}
-
-/// The sender of a local message, as a pid.
-fn local_sender(head: &Head, near: &Meta) -> Option<Pid> {
-    if head.sender.is_nobody() { None } else { Some(head.sender.via(near.pid.via)) }
 }
 
 pub(crate) async fn answered<R>(
@@ -275,9 +220,9 @@ impl<A: Actor<Context = Context<A>>> Accepts<A> {
         let decode = |cell: &ActorCell<A>, arrival: Arrival<'_>| {
             let message: M =
                 wire::decode(arrival.payload).map_err(|_| DropReason::UnknownVariant)?;
-            let sending = Sending { credit: arrival.credit, ..Sending::of(&message, arrival.head) };
-            let received = Received { from: arrival.from, principal: arrival.principal, message };
-            cell.put(received, Next::whole(sending)).map_err(|(_, error)| dropped(&error))
+            let Arrival { from, principal, credit, head, .. } = arrival;
+            let origin = Afar { from, principal, _credit: credit };
+            cell.put(head, origin, Told(message)).map_err(|(_, error)| dropped(&error))
         };
         self.remote.push((M::NAME, false, Box::new(decode)));
         let local = |cell: &Arc<ActorCell<A>>| {
@@ -286,14 +231,7 @@ impl<A: Actor<Context = Context<A>>> Accepts<A> {
                 let Some(cell) = cell.upgrade() else {
                     return Err((message, TellError::Stopped));
                 };
-                let sending = Sending::of(&message, head);
-                let received = Received {
-                    from: local_sender(&head, &cell.meta),
-                    principal: Principal::Local,
-                    message,
-                };
-                cell.put(received, Next::whole(sending))
-                    .map_err(|(received, error)| (received.message, error))
+                cell.put(head, Near, Told(message)).map_err(|(told, error)| (told.0, error))
             });
             Box::new(tell) as Box<dyn Any + Send + Sync>
         };
@@ -318,17 +256,16 @@ impl<A: Actor<Context = Context<A>>> Accepts<A> {
                     return Err(DropReason::UnknownVariant);
                 }
             };
-            let sending =
-                Sending { credit: arrival.credit, ..Sending::of(&question, arrival.head) };
-            let reply = Reply::remote(remote);
-            let asked = Asked { from: arrival.from, principal: arrival.principal, question, reply };
-            cell.put(asked, Next::whole(sending)).map_err(|(asked, error)| {
+            let Arrival { from, principal, credit, head, .. } = arrival;
+            let origin = Afar { from, principal, _credit: credit };
+            let question = Put(question, Reply::remote(remote));
+            cell.put(head, origin, question).map_err(|(asked, error)| {
                 let why = if error == TellError::Full {
                     Failure::Full
                 } else {
                     Failure::Down(DownReason::Stopped)
                 };
-                asked.reply.fail(why);
+                asked.1.fail(why);
                 dropped(&error)
             })
         };
@@ -337,14 +274,7 @@ impl<A: Actor<Context = Context<A>>> Accepts<A> {
             let cell = Arc::downgrade(cell);
             let ask: Ask<Q> = Box::new(move |question, head, reply| {
                 let cell = cell.upgrade().ok_or(TellError::Stopped)?;
-                let sending = Sending::of(&question, head);
-                let asked = Asked {
-                    from: local_sender(&head, &cell.meta),
-                    principal: Principal::Local,
-                    question,
-                    reply,
-                };
-                cell.put(asked, Next::whole(sending)).map_err(|(_, error)| error)
+                cell.put(head, Near, Put(question, reply)).map_err(|(_, error)| error)
             });
             Box::new(ask) as Box<dyn Any + Send + Sync>
         };

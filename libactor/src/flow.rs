@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::fmt;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use serde::{Deserialize, Serialize};
 
@@ -97,24 +97,8 @@ thread_local! {
         Cell::new(Current { trace: 0, span: 0, sent: 0, deadline: 0, actor: Life::NOBODY })
     };
     static NUMBERS: Cell<u64> = const { Cell::new(0) };
-    static THREAD: Cell<u32> = const { Cell::new(0) };
     /// When the turn of this thread began or its last message was handled; 0 on threads without actors.
     static STAMP: Cell<u64> = const { Cell::new(0) };
-}
-
-/// A number of this thread, never 0.
-#[inline]
-pub(crate) fn thread() -> u32 {
-    static THREADS: AtomicU32 = AtomicU32::new(1);
-    if THREAD.get() == 0 {
-        THREAD.set(THREADS.fetch_add(1, Relaxed));
-    }
-    THREAD.get()
-}
-
-/// Who is handled on this thread now.
-pub(crate) fn current_actor() -> Life {
-    CURRENT.get().actor
 }
 
 /// The flow of what this thread is handling.

@@ -48,6 +48,7 @@ mod flow;
 mod flow_actor;
 mod hash;
 pub mod http;
+mod mailbox;
 mod message;
 mod metrics;
 mod node;

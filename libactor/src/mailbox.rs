@@ -1,0 +1,337 @@
+//! An actor's mailbox: letters of users and events of the runtime, bounded exactly.
+//!
+//! actix's own mailbox costs two allocations and five locked instructions a message, and its bound is soft. Ours is a
+//! queue under a lock that the actor empties as a whole: a send locks once, an actor locks once a batch, and a task is
+//! woken only if it has gone to sleep. A letter is one allocation: head, message and, if it came from afar, its origin.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Waker;
+
+use actix::dev::MessageResponse;
+use actix::{Actor, Handler};
+
+use crate::conn::Credit;
+use crate::context::Context;
+use crate::error::TellError;
+use crate::flow::{self, Head};
+use crate::message::{Asked, Message, Principal, Question, Received, Reply, Subjects};
+use crate::pid::Pid;
+
+/// Room that an emptied queue keeps.
+const KEPT: usize = 1024;
+
+/// What reaches an actor beside letters.
+#[derive(Debug)]
+pub(crate) enum Event {
+    /// A timer's time has come, or a future is done.
+    Fire(u64),
+    /// It was cancelled.
+    Forget(u64),
+    Stop,
+}
+
+/// A letter as the actor opens it.
+pub(crate) trait Open<A: Actor>: Send {
+    fn open(self: Box<Self>, actor: &mut A, ctx: &mut A::Context);
+}
+
+type Letters<A> = VecDeque<Box<dyn Open<A>>>;
+
+pub(crate) struct Mailbox<A: Actor> {
+    queue: Mutex<Queue<A>>,
+    /// Letters of users that wait at most.
+    most: u64,
+    /// Letters of users whose handling has begun. Written by the actor's thread only.
+    begun: AtomicU64,
+    /// Letters of users whose handler returned. Written by the actor's thread only.
+    handled: AtomicU64,
+}
+
+struct Queue<A: Actor> {
+    letters: Letters<A>,
+    events: VecDeque<Event>,
+    /// Letters of users that ever were put here.
+    put: u64,
+    /// There while the actor sleeps.
+    waker: Option<Waker>,
+    closed: bool,
+}
+
+/// One more of a count that one thread writes.
+fn one_more(count: &AtomicU64) {
+    count.store(count.load(Relaxed) + 1, Relaxed);
+}
+
+impl<A: Actor> Mailbox<A> {
+    /// The mailbox, and the side that empties it.
+    pub(crate) fn new(most: usize) -> (Arc<Self>, Emptier<A>) {
+        let queue = Queue {
+            letters: VecDeque::new(),
+            events: VecDeque::new(),
+            put: 0,
+            waker: None,
+            closed: false,
+        };
+        let (begun, handled) = Default::default();
+        let most = most.max(1) as u64;
+        let mailbox = Arc::new(Self { queue: Mutex::new(queue), most, begun, handled });
+        let (letters, events) = Default::default();
+        (Arc::clone(&mailbox), Emptier { mailbox, letters, events })
+    }
+
+    fn queue(&self) -> MutexGuard<'_, Queue<A>> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A letter of a user, or the letter again and why not.
+    #[inline]
+    pub(crate) fn put<L: Open<A> + 'static>(
+        &self,
+        letter: Box<L>,
+    ) -> Result<(), (Box<L>, TellError)> {
+        let mut queue = self.queue();
+        if queue.closed {
+            return Err((letter, TellError::Stopped));
+        }
+        // It may be read late, and then says too little: the bound holds all the more.
+        if queue.put - self.begun.load(Relaxed) >= self.most {
+            return Err((letter, TellError::Full));
+        }
+        queue.put += 1;
+        queue.letters.push_back(letter);
+        wake(queue);
+        Ok(())
+    }
+
+    /// A letter of the runtime: it does not count, and its sender sees to the bound.
+    pub(crate) fn push(&self, letter: Box<dyn Open<A>>) {
+        let mut queue = self.queue();
+        if !queue.closed {
+            queue.letters.push_back(letter);
+            wake(queue);
+        }
+    }
+
+    pub(crate) fn begin(&self) {
+        one_more(&self.begun);
+    }
+
+    pub(crate) fn handled_one(&self) {
+        one_more(&self.handled);
+    }
+}
+
+#[inline]
+fn wake<A: Actor>(mut queue: MutexGuard<'_, Queue<A>>) {
+    if let Some(waker) = queue.waker.take() {
+        drop(queue);
+        waker.wake();
+    }
+}
+
+/// A mailbox without its type.
+pub(crate) trait Post: Send + Sync {
+    fn event(&self, event: Event);
+    /// Letters of users that ever were put here.
+    fn put_so_far(&self) -> u64;
+    /// And whose handling has begun.
+    fn begun(&self) -> u64;
+    /// And whose handler returned.
+    fn handled(&self) -> u64;
+}
+
+impl<A: Actor> Post for Mailbox<A> {
+    fn event(&self, event: Event) {
+        let mut queue = self.queue();
+        if !queue.closed {
+            queue.events.push_back(event);
+            wake(queue);
+        }
+    }
+
+    fn put_so_far(&self) -> u64 {
+        self.queue().put
+    }
+
+    fn begun(&self) -> u64 {
+        self.begun.load(Relaxed)
+    }
+
+    fn handled(&self) -> u64 {
+        self.handled.load(Relaxed)
+    }
+}
+
+/// The actor's side of a mailbox. When it goes, nothing more is taken, and what waits is dropped.
+pub(crate) struct Emptier<A: Actor> {
+    mailbox: Arc<Mailbox<A>>,
+    pub(crate) letters: Letters<A>,
+    pub(crate) events: VecDeque<Event>,
+}
+
+impl<A: Actor> Emptier<A> {
+    pub(crate) fn mailbox(&self) -> &Arc<Mailbox<A>> {
+        &self.mailbox
+    }
+
+    /// Fetches all there is once the last batch is done; `false` if there is nothing, and the task sleeps.
+    pub(crate) fn fetch(&mut self, waker: &Waker) -> bool {
+        shrink(&mut self.letters);
+        shrink(&mut self.events);
+        let mut queue = self.mailbox.queue();
+        if queue.letters.is_empty() && queue.events.is_empty() {
+            queue.waker = Some(waker.clone());
+            return false;
+        }
+        std::mem::swap(&mut queue.letters, &mut self.letters);
+        std::mem::swap(&mut queue.events, &mut self.events);
+        true
+    }
+}
+
+/// What one burst needed is not kept for ever.
+fn shrink<T>(queue: &mut VecDeque<T>) {
+    if queue.capacity() > 4 * KEPT {
+        queue.shrink_to(KEPT);
+    }
+}
+
+impl<A: Actor> Drop for Emptier<A> {
+    fn drop(&mut self) {
+        let mut queue = self.mailbox.queue();
+        queue.closed = true;
+        let left = (std::mem::take(&mut queue.letters), queue.waker.take());
+        queue.events.clear();
+        // Outside the lock: what letters hold may say goodbye to others.
+        drop(queue);
+        drop(left);
+    }
+}
+
+/// Where a letter comes from.
+pub(crate) trait Origin: Send + 'static {
+    fn from(&self, head: &Head, to: Pid) -> Option<Pid>;
+    fn principal(&self) -> Principal;
+}
+
+/// This process.
+pub(crate) struct Near;
+
+impl Origin for Near {
+    fn from(&self, head: &Head, to: Pid) -> Option<Pid> {
+        if head.sender.is_nobody() { None } else { Some(head.sender.via(to.via)) }
+    }
+
+    fn principal(&self) -> Principal {
+        Principal::Local
+    }
+}
+
+/// A connection.
+pub(crate) struct Afar {
+    pub(crate) from: Option<Pid>,
+    pub(crate) principal: Principal,
+    /// Given back once the letter was handled, or dropped.
+    pub(crate) _credit: Option<Credit>,
+}
+
+impl Origin for Afar {
+    fn from(&self, _: &Head, _: Pid) -> Option<Pid> {
+        self.from
+    }
+
+    fn principal(&self) -> Principal {
+        self.principal
+    }
+}
+
+/// What is in a letter, and the form in which the actor sees it.
+pub(crate) trait Content: Send + 'static {
+    type Seen: actix::Message<Result = ()> + 'static;
+    fn label(&self) -> &'static str;
+    fn subjects(&self) -> Option<Box<Subjects>>;
+    fn show(self, from: Option<Pid>, principal: Principal) -> Self::Seen;
+}
+
+/// The ids a message is about, if there are any.
+fn subjects_of<M: Message>(message: &M) -> Option<Box<Subjects>> {
+    let mut subjects = Subjects::default();
+    message.subjects(&mut subjects);
+    if subjects.is_empty() { None } else { Some(Box::new(subjects)) }
+}
+
+/// A message.
+pub(crate) struct Told<M>(pub(crate) M);
+
+impl<M: Message> Content for Told<M> {
+    type Seen = Received<M>;
+
+    fn label(&self) -> &'static str {
+        self.0.label()
+    }
+
+    fn subjects(&self) -> Option<Box<Subjects>> {
+        subjects_of(&self.0)
+    }
+
+    fn show(self, from: Option<Pid>, principal: Principal) -> Received<M> {
+        Received { from, principal, message: self.0 }
+    }
+}
+
+/// A question.
+pub(crate) struct Put<Q: Question>(pub(crate) Q, pub(crate) Reply<Q::Answer>);
+
+impl<Q: Question> Content for Put<Q> {
+    type Seen = Asked<Q>;
+
+    fn label(&self) -> &'static str {
+        self.0.label()
+    }
+
+    fn subjects(&self) -> Option<Box<Subjects>> {
+        subjects_of(&self.0)
+    }
+
+    fn show(self, from: Option<Pid>, principal: Principal) -> Asked<Q> {
+        Asked { from, principal, question: self.0, reply: self.1 }
+    }
+}
+
+/// A letter of a user.
+pub(crate) struct Letter<C, O = Near> {
+    head: Head,
+    /// When it was sent or arrived.
+    sent: u64,
+    origin: O,
+    pub(crate) content: C,
+}
+
+impl<C: Content, O: Origin> Letter<C, O> {
+    #[inline]
+    pub(crate) fn new(head: Head, origin: O, content: C) -> Box<Self> {
+        Box::new(Self { head, sent: flow::stamp(), origin, content })
+    }
+}
+
+impl<A, C, O> Open<A> for Letter<C, O>
+where
+    A: Actor<Context = Context<A>> + Handler<C::Seen>,
+    C: Content,
+    O: Origin,
+{
+    fn open(self: Box<Self>, actor: &mut A, ctx: &mut Context<A>) {
+        let Self { head, sent, origin, content } = *self;
+        let noted = ctx.records().then(|| (content.label(), content.subjects()));
+        let seen = content.show(origin.from(&head, ctx.pid()), origin.principal());
+        ctx.handling(&head);
+        actor.handle(seen, ctx).handle(ctx, None);
+        ctx.handled();
+        drop(origin);
+        if let Some((label, subjects)) = noted {
+            ctx.record(head, label, subjects, sent);
+        }
+    }
+}
