@@ -2,7 +2,7 @@
 //!
 //! An actix context of our own: its `pack` puts the flow's head into every envelope, so that any send carries it.
 
-use std::cell::RefCell;
+use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::HashMap;
 use std::future::Future;
 use std::pin::Pin;
@@ -11,27 +11,39 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use actix::dev::{
-    AsyncContextParts, ContextParts, Envelope, EnvelopeProxy, MessageResponse, OneshotSender,
-    ToEnvelope,
-};
+use actix::dev::channel::{AddressSender, channel};
+use actix::dev::{Envelope, EnvelopeProxy, MessageResponse, OneshotSender, ToEnvelope};
 use actix::fut::ActorFuture;
 use actix::{Actor, ActorContext, ActorState, Addr, AsyncContext, Handler, SpawnHandle};
 
 use crate::cell::Meta;
 use crate::error::{AskError, TellError};
 use crate::flow::{self, FlowId, Head};
-use crate::mailbox::{Emptier, Event, Mailbox, Open, Post};
+use crate::mailbox::{Event, Mailbox, Open, Post};
 use crate::message::{Down, Message, Question, Subjects};
 use crate::node::Node;
 use crate::pid::{Address, Pid};
 use crate::recorder::{Record, Shard, What};
 
+/// Messages that wait at a bare address before `try_send` says that it is full.
+const BARE_MAILBOX: usize = 16;
+
+/// A future beside an actor.
+pub(crate) type Spawned<A> = (SpawnHandle, Pin<Box<dyn ActorFuture<A, Output = ()>>>);
 type Callback<A> = Box<dyn FnOnce(&mut A, &mut Context<A>)>;
 
 /// The context of an actor of libactor: `type Context = libactor::Context<Self>`.
 pub struct Context<A: Actor<Context = Self>> {
-    parts: ContextParts<A>,
+    state: ActorState,
+    /// Futures that hold the actor up, the newest last.
+    pub(crate) pauses: Vec<Pin<Box<dyn ActorFuture<A, Output = ()>>>>,
+    /// Futures that were spawned and not yet polled, and those that are not to be polled any more.
+    pub(crate) spawned: Vec<Spawned<A>>,
+    pub(crate) cancelled: Vec<SpawnHandle>,
+    last: SpawnHandle,
+    /// For who gives out a bare address: what sends to it, and its mailbox.
+    sender: OnceCell<AddressSender<A>>,
+    pub(crate) bare: Cell<Option<actix::dev::Mailbox<A>>>,
     node: Node,
     meta: Arc<Meta>,
     mailbox: Arc<Mailbox<A>>,
@@ -42,21 +54,56 @@ pub struct Context<A: Actor<Context = Self>> {
 
 impl<A: Actor<Context = Self>> Context<A> {
     pub(crate) fn new(
-        parts: ContextParts<A>,
         node: Node,
         meta: Arc<Meta>,
-        emptier: Emptier<A>,
+        mailbox: Arc<Mailbox<A>>,
         shard: Option<Arc<Shard>>,
     ) -> Self {
-        let mailbox = Arc::clone(emptier.mailbox());
-        let (callbacks, next) = (HashMap::new(), 0);
-        let mut context = Self { parts, node, meta, mailbox, callbacks, next, shard };
-        context.parts.spawn(Pump(emptier));
-        context
+        let (pauses, spawned, cancelled, last) = Default::default();
+        let (sender, bare, callbacks, next) = Default::default();
+        let state = ActorState::Running;
+        Self {
+            state,
+            pauses,
+            spawned,
+            cancelled,
+            last,
+            sender,
+            bare,
+            node,
+            meta,
+            mailbox,
+            callbacks,
+            next,
+            shard,
+        }
     }
 
-    pub(crate) fn meta(&self) -> &Arc<Meta> {
-        &self.meta
+    /// Whether nothing is handled: in a pause, or at the end.
+    #[inline]
+    pub(crate) fn is_held(&self) -> bool {
+        !self.pauses.is_empty() || self.state.stopping()
+    }
+
+    pub(crate) fn set_state(&mut self, state: ActorState) {
+        self.state = state;
+    }
+
+    /// An event, and what is to be done then.
+    pub(crate) fn hear(&mut self, event: Event, actor: &mut A) {
+        match event {
+            Event::Fire(id) => {
+                if let Some((head, callback)) = self.callbacks.remove(&id) {
+                    flow::handling(&head, self.meta.pid.life);
+                    self.meta.turn();
+                    callback(actor, self);
+                }
+            }
+            Event::Forget(id) => {
+                self.callbacks.remove(&id);
+            }
+            Event::Stop => self.stop(),
+        }
     }
 
     /// Whether what it handles is recorded.
@@ -199,7 +246,9 @@ impl<A: Actor<Context = Self>> Context<A> {
 
     /// Stops this actor once the current handler is done.
     pub fn stop(&mut self) {
-        self.parts.stop();
+        if self.state.alive() {
+            self.state = ActorState::Stopping;
+        }
     }
 
     /// Makes what is handled now the root of a new flow.
@@ -254,107 +303,47 @@ impl TimerHandle {
     }
 }
 
-/// Letters after which other tasks of the thread get their turn.
-const LETTERS_A_TURN: usize = 256;
-
-/// Empties the mailbox: letters in their order, and between batches timers, outputs and the order to stop.
-struct Pump<A: Actor>(Emptier<A>);
-
-impl<A: Actor<Context = Context<A>>> ActorFuture<A> for Pump<A> {
-    type Output = ();
-
-    fn poll(
-        mut self: Pin<&mut Self>,
-        actor: &mut A,
-        ctx: &mut Context<A>,
-        task: &mut std::task::Context<'_>,
-    ) -> Poll<()> {
-        let mut opened = 0;
-        loop {
-            while !ctx.parts.waiting() {
-                let Some(letter) = self.0.letters.pop_front() else {
-                    break;
-                };
-                letter.open(actor, ctx);
-                opened += 1;
-            }
-            while !ctx.parts.waiting() {
-                let Some(event) = self.0.events.pop_front() else {
-                    break;
-                };
-                ctx.hear(event, actor);
-            }
-            if ctx.parts.waiting() {
-                return Poll::Pending;
-            }
-            if opened >= LETTERS_A_TURN {
-                task.waker().wake_by_ref();
-                return Poll::Pending;
-            }
-            if !self.0.fetch(task.waker()) {
-                return Poll::Pending;
-            }
-        }
-    }
-}
-
-impl<A: Actor<Context = Self>> Context<A> {
-    fn hear(&mut self, event: Event, actor: &mut A) {
-        match event {
-            Event::Fire(id) => {
-                if let Some((head, callback)) = self.callbacks.remove(&id) {
-                    flow::handling(&head, self.meta.pid.life);
-                    self.meta.turn();
-                    callback(actor, self);
-                }
-            }
-            Event::Forget(id) => {
-                self.callbacks.remove(&id);
-            }
-            Event::Stop => self.parts.stop(),
-        }
-    }
-}
-
 impl<A: Actor<Context = Self>> ActorContext for Context<A> {
     fn stop(&mut self) {
-        self.parts.stop();
+        Self::stop(self);
     }
 
     fn terminate(&mut self) {
-        self.parts.terminate();
+        self.state = ActorState::Stopped;
     }
 
     fn state(&self) -> ActorState {
-        self.parts.state()
+        self.state
     }
 }
 
 impl<A: Actor<Context = Self>> AsyncContext<A> for Context<A> {
     fn spawn<F: ActorFuture<A, Output = ()> + 'static>(&mut self, future: F) -> SpawnHandle {
-        self.parts.spawn(future)
+        self.last = self.last.next();
+        self.spawned.push((self.last, Box::pin(future)));
+        self.last
     }
 
     fn wait<F: ActorFuture<A, Output = ()> + 'static>(&mut self, future: F) {
-        self.parts.wait(future);
+        self.pauses.push(Box::pin(future));
     }
 
     fn waiting(&self) -> bool {
-        self.parts.waiting()
+        self.is_held()
     }
 
     fn cancel_future(&mut self, handle: SpawnHandle) -> bool {
-        self.parts.cancel_future(handle)
+        self.cancelled.push(handle);
+        true
     }
 
     fn address(&self) -> Addr<A> {
-        self.parts.address()
-    }
-}
-
-impl<A: Actor<Context = Self>> AsyncContextParts<A> for Context<A> {
-    fn parts(&mut self) -> &mut ContextParts<A> {
-        &mut self.parts
+        let sender = self.sender.get_or_init(|| {
+            let (sender, receiver) = channel(BARE_MAILBOX);
+            self.bare.set(Some(actix::dev::Mailbox::new(receiver)));
+            sender
+        });
+        Addr::new(sender.clone())
     }
 }
 

@@ -43,6 +43,7 @@ mod config;
 mod conn;
 mod context;
 mod control;
+mod drive;
 mod error;
 mod flow;
 mod flow_actor;

@@ -54,7 +54,7 @@ struct Queue<A: Actor> {
     events: VecDeque<Event>,
     /// Letters of users that ever were put here.
     put: u64,
-    /// There while the actor sleeps.
+    /// There from when the actor has looked until something comes.
     waker: Option<Waker>,
     closed: bool,
 }
@@ -172,17 +172,15 @@ pub(crate) struct Emptier<A: Actor> {
 }
 
 impl<A: Actor> Emptier<A> {
-    pub(crate) fn mailbox(&self) -> &Arc<Mailbox<A>> {
-        &self.mailbox
-    }
-
-    /// Fetches all there is once the last batch is done; `false` if there is nothing, and the task sleeps.
+    /// Fetches all there is once the last batch is done, and whether there was anything. What comes later wakes.
     pub(crate) fn fetch(&mut self, waker: &Waker) -> bool {
         shrink(&mut self.letters);
         shrink(&mut self.events);
         let mut queue = self.mailbox.queue();
-        if queue.letters.is_empty() && queue.events.is_empty() {
+        if !queue.waker.as_ref().is_some_and(|known| known.will_wake(waker)) {
             queue.waker = Some(waker.clone());
+        }
+        if queue.letters.is_empty() && queue.events.is_empty() {
             return false;
         }
         std::mem::swap(&mut queue.letters, &mut self.letters);

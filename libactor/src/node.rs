@@ -14,12 +14,12 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::task::Poll;
 
-use actix::dev::{ContextFut, ContextParts, Mailbox};
 use actix::Actor;
 
 use crate::cell::{Accepts, ActorCell, Entry, Handle, Meta};
 use crate::config::NodeConfig;
 use crate::context::Context;
+use crate::drive::Driven;
 use crate::error::{SpawnError, StartError};
 use crate::flow;
 use crate::hash::IdMap;
@@ -240,29 +240,15 @@ impl Node {
         let post = Arc::clone(&mailbox) as Arc<dyn Post>;
         let (name, kind) = (spawn.name.map(str::to_owned), std::any::type_name::<A>());
         let meta = Arc::new(Meta::new(pid, name, kind, post));
-        let cell = Arc::new(ActorCell { mailbox, meta: Arc::clone(&meta) });
+        let cell = Arc::new(ActorCell { mailbox: Arc::clone(&mailbox), meta: Arc::clone(&meta) });
         self.register(spawn.name, number, spawn.accepts.entry(&cell))?;
         let (node, head) = (self.clone(), flow::next_head(0));
         arbiter.spawn_fn(move || {
             let _turn = flow::enter(&head, meta.pid.life);
-            // For what is sent to a bare address.
-            let bare = Mailbox::default();
-            let mut ctx = Context::new(
-                ContextParts::new(bare.sender_producer()),
-                node.clone(),
-                meta,
-                emptier,
-                shard,
-            );
+            let mut ctx = Context::new(node.clone(), Arc::clone(&meta), mailbox, shard);
             let actor = make(&mut ctx);
-            let meta = Arc::clone(ctx.meta());
-            actix_rt::spawn(Hosted {
-                meta,
-                recorded,
-                node,
-                head: Some(head),
-                future: ContextFut::new(ctx, actor, bare),
-            });
+            let future = Driven::new(ctx, actor, emptier);
+            actix_rt::spawn(Hosted { meta, recorded, node, head: Some(head), future });
         });
         Ok(Handle(cell))
     }
@@ -412,7 +398,7 @@ struct Hosted<A: Actor<Context = Context<A>>> {
     head: Option<flow::Head>,
     /// Whether its turns are stamped.
     recorded: bool,
-    future: ContextFut<A, Context<A>>,
+    future: Driven<A>,
 }
 
 impl<A: Actor<Context = Context<A>>> Future for Hosted<A> {

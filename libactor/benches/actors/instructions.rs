@@ -34,7 +34,9 @@ fn count(case: Case, rounds: u64) -> Result<f64, String> {
         .arg(std::env::current_exe().unwrap())
         .arg(format!("{CASE}{}:{rounds}", word(case)))
         .output()
-        .map_err(|error| format!("valgrind does not run ({error}); install the package valgrind"))?;
+        .map_err(|error| {
+            format!("valgrind does not run ({error}); install the package valgrind")
+        })?;
     let said = String::from_utf8_lossy(&run.stderr);
     let collected = said.lines().find_map(|line| line.split_once("Collected : "));
     collected
