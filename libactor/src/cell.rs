@@ -13,7 +13,6 @@ use crate::context::Context;
 use crate::control::{DropReason, Failure};
 use crate::error::{AskError, TellError};
 use crate::flow::{self, Head};
-use crate::hash::IdMap;
 use crate::mailbox::{Afar, Content, Event, Letter, Mailbox, Near, Origin, Post, Put, Told};
 use crate::message::{Asked, Down, DownReason, Lane, Message, Principal, Question, Received};
 use crate::pid::Pid;
@@ -179,12 +178,18 @@ pub(crate) struct Arrival<'a> {
     pub(crate) payload: &'a [u8],
     pub(crate) from: Option<Pid>,
     pub(crate) principal: Principal,
-    pub(crate) head: Head,
+    pub(crate) head: &'a Head,
     pub(crate) credit: Option<crate::conn::Credit>,
     pub(crate) reply: Option<crate::reply::Remote>,
 }
 
-type Decode<A> = Box<dyn Fn(&ActorCell<A>, Arrival<'_>) -> Result<(), DropReason> + Send + Sync>;
+impl Arrival<'_> {
+    fn origin(&mut self) -> Afar {
+        Afar { from: self.from, principal: self.principal, _credit: self.credit.take() }
+    }
+}
+
+type Decode<A> = Box<dyn Fn(&ActorCell<A>, &mut Arrival<'_>) -> Result<(), DropReason> + Send + Sync>;
 /// How a local actor is told or asked by pid, found by the message's type.
 pub(crate) type Tell<M> = Box<dyn Fn(M, Head) -> Result<(), (M, TellError)> + Send + Sync>;
 pub(crate) type Ask<Q> =
@@ -217,12 +222,11 @@ impl<A: Actor<Context = Context<A>>> Accepts<A> {
     where
         A: Handler<Received<M>>,
     {
-        let decode = |cell: &ActorCell<A>, arrival: Arrival<'_>| {
+        let decode = |cell: &ActorCell<A>, arrival: &mut Arrival<'_>| {
             let message: M =
                 wire::decode(arrival.payload).map_err(|_| DropReason::UnknownVariant)?;
-            let Arrival { from, principal, credit, head, .. } = arrival;
-            let origin = Afar { from, principal, _credit: credit };
-            cell.put(head, origin, Told(message)).map_err(|(_, error)| dropped(&error))
+            let origin = arrival.origin();
+            cell.put(*arrival.head, origin, Told(message)).map_err(|(_, error)| dropped(&error))
         };
         self.remote.push((M::NAME, false, Box::new(decode)));
         let local = |cell: &Arc<ActorCell<A>>| {
@@ -245,8 +249,8 @@ impl<A: Actor<Context = Context<A>>> Accepts<A> {
     where
         A: Handler<Asked<Q>>,
     {
-        let decode = |cell: &ActorCell<A>, arrival: Arrival<'_>| {
-            let Some(remote) = arrival.reply else {
+        let decode = |cell: &ActorCell<A>, arrival: &mut Arrival<'_>| {
+            let Some(remote) = arrival.reply.take() else {
                 return Err(DropReason::NotAccepted);
             };
             let question: Q = match wire::decode(arrival.payload) {
@@ -256,10 +260,9 @@ impl<A: Actor<Context = Context<A>>> Accepts<A> {
                     return Err(DropReason::UnknownVariant);
                 }
             };
-            let Arrival { from, principal, credit, head, .. } = arrival;
-            let origin = Afar { from, principal, _credit: credit };
+            let origin = arrival.origin();
             let question = Put(question, Reply::remote(remote));
-            cell.put(head, origin, question).map_err(|(asked, error)| {
+            cell.put(*arrival.head, origin, question).map_err(|(asked, error)| {
                 let why = if error == TellError::Full {
                     Failure::Full
                 } else {
@@ -301,23 +304,25 @@ impl<A: Actor<Context = Context<A>>> Accepts<A> {
     /// The actor as the node keeps it.
     pub(crate) fn entry(self, cell: &Arc<ActorCell<A>>) -> Entry {
         let local = self.local.into_iter().map(|(id, local)| (id, local(cell))).collect();
-        let remote: IdMap<(u64, bool), Decode<A>> = self
+        // An actor accepts a few types: to look through them is quicker than to hash.
+        let remote: Vec<(u64, bool, Decode<A>)> = self
             .remote
             .into_iter()
-            .map(|(name, ask, decode)| ((wire::tag(name), ask), decode))
+            .map(|(name, ask, decode)| (wire::tag(name), ask, decode))
             .collect();
         let mine = Arc::clone(cell);
-        let arrive = move |tag: u64, arrival: Arrival<'_>| match remote
-            .get(&(tag, arrival.reply.is_some()))
-        {
-            Some(decode) => decode(&mine, arrival),
-            None => {
-                if let Some(remote) = arrival.reply {
-                    remote.fail(Failure::Refused(
-                        "the actor does not accept such questions".to_owned(),
-                    ));
+        let arrive = move |tag: u64, arrival: &mut Arrival<'_>| {
+            let asks = arrival.reply.is_some();
+            match remote.iter().find(|(its, ask, _)| *its == tag && *ask == asks) {
+                Some((_, _, decode)) => decode(&mine, arrival),
+                None => {
+                    if let Some(remote) = &arrival.reply {
+                        remote.fail(Failure::Refused(
+                            "the actor does not accept such questions".to_owned(),
+                        ));
+                    }
+                    Err(DropReason::NotAccepted)
                 }
-                Err(DropReason::NotAccepted)
             }
         };
         Entry { meta: Arc::clone(&cell.meta), local, arrive: Box::new(arrive) }
@@ -336,7 +341,7 @@ fn dropped(error: &TellError) -> DropReason {
     }
 }
 
-type Arrive = Box<dyn Fn(u64, Arrival<'_>) -> Result<(), DropReason> + Send + Sync>;
+type Arrive = Box<dyn Fn(u64, &mut Arrival<'_>) -> Result<(), DropReason> + Send + Sync>;
 
 /// An actor in its node's table.
 pub(crate) struct Entry {
@@ -352,7 +357,7 @@ impl Entry {
     }
 
     /// A message from the wire.
-    pub(crate) fn arrive(&self, tag: u64, arrival: Arrival<'_>) -> Result<(), DropReason> {
+    pub(crate) fn arrive(&self, tag: u64, arrival: &mut Arrival<'_>) -> Result<(), DropReason> {
         (self.arrive)(tag, arrival)
     }
 }

@@ -30,6 +30,51 @@ const MANY_PAIRS: usize = 16_384;
 /// Who sends to whom on a lane: what a window of credit is kept for.
 type Pair = (u64, Life);
 
+/// Messages of each pair that the peer has not yet handled. The last pair is at hand: messages come in runs.
+#[derive(Default)]
+struct Outstanding {
+    last: Option<(Pair, u32)>,
+    others: IdMap<Pair, u32>,
+}
+
+impl Outstanding {
+    /// The count of a pair, at hand from now on.
+    #[inline]
+    fn of(&mut self, pair: Pair) -> &mut u32 {
+        if self.last.is_none_or(|(last, _)| last != pair) {
+            self.fetch(pair);
+        }
+        &mut self.last.get_or_insert((pair, 0)).1
+    }
+
+    fn fetch(&mut self, pair: Pair) {
+        let now = self.others.remove(&pair).unwrap_or(0);
+        if let Some((last, count)) = self.last.replace((pair, now))
+            && count > 0
+        {
+            self.others.insert(last, count);
+        }
+    }
+
+    /// Most pairs talk no more; to forget what they owe gives them credit, no more.
+    fn forget(&mut self, less_than: u32) {
+        self.others.retain(|_, now| *now > less_than);
+    }
+
+    fn give(&mut self, pair: Pair, handled: u32) {
+        if let Some((last, now)) = &mut self.last
+            && *last == pair
+        {
+            *now = now.saturating_sub(handled);
+        } else if let Some(now) = self.others.get_mut(&pair) {
+            *now = now.saturating_sub(handled);
+            if *now == 0 {
+                self.others.remove(&pair);
+            }
+        }
+    }
+}
+
 #[derive(Default)]
 struct LaneBuffer {
     /// Whole frames that the writer has not fetched.
@@ -38,8 +83,7 @@ struct LaneBuffer {
     waiting: usize,
     /// Messages here and with the writer, not yet handed to the kernel.
     messages: u64,
-    /// Messages of each pair that the peer has not yet handled.
-    outstanding: IdMap<Pair, u32>,
+    outstanding: Outstanding,
     /// The newest message in the buffer: matters while the peer's version is unknown.
     newest: u32,
     /// Why nothing more is taken.
@@ -65,6 +109,8 @@ pub(crate) struct Conn {
     pub(crate) handed: [AtomicU64; 2],
     pub(crate) confirmed: [AtomicU64; 2],
     pub(crate) received: [AtomicU64; 2],
+    /// Of what was received, what entered a mailbox. This and `received` are written by the reader only.
+    pub(crate) entered: AtomicU64,
     pub(crate) heard: AtomicU64,
 }
 
@@ -107,6 +153,7 @@ impl Conn {
             handed: Default::default(),
             confirmed: Default::default(),
             received: Default::default(),
+            entered: AtomicU64::new(0),
             heard: AtomicU64::new(flow::now_ms()),
         }
     }
@@ -140,7 +187,7 @@ impl Conn {
         }
         let pair = (message.head.sender.actor, message.to);
         let windowed = message.kind != Kind::Answer && !message.to.is_nobody();
-        if windowed && lane.outstanding.get(&pair).is_some_and(|now| *now >= self.window()) {
+        if windowed && *lane.outstanding.of(pair) >= self.window() {
             return Err(TellError::Full);
         }
         let Outgoing { kind, to, name, head, tag, ask, .. } = *message;
@@ -165,12 +212,10 @@ impl Conn {
         let bytes = writer.finish();
         lane.newest = lane.newest.max(message.since);
         if windowed {
-            if lane.outstanding.len() >= MANY_PAIRS {
-                // Most of them talk no more; to forget what they owe gives them credit, no more.
-                let much = self.window() / 2;
-                lane.outstanding.retain(|_, now| *now > much);
+            if lane.outstanding.others.len() >= MANY_PAIRS {
+                lane.outstanding.forget(self.window() / 2);
             }
-            *lane.outstanding.entry(pair).or_default() += 1;
+            *lane.outstanding.of(pair) += 1;
         }
         self.added(lane, bytes);
         Ok(())
@@ -242,13 +287,7 @@ impl Conn {
 
     /// The peer handled more messages of a pair.
     pub(crate) fn credit(&self, lane: Lane, sender: u64, receiver: Life, handled: u32) {
-        let mut lane = self.lane(lane);
-        if let Some(now) = lane.outstanding.get_mut(&(sender, receiver)) {
-            *now = now.saturating_sub(handled);
-            if *now == 0 {
-                lane.outstanding.remove(&(sender, receiver));
-            }
-        }
+        self.lane(lane).outstanding.give((sender, receiver), handled);
     }
 
     /// Nothing more is taken or read. The tasks of the connection notice and end.
@@ -291,7 +330,7 @@ impl Conn {
             dropped += std::mem::take(&mut lane.messages);
             lane.bytes = Vec::new();
             lane.waiting = 0;
-            lane.outstanding = IdMap::default();
+            lane.outstanding = Outstanding::default();
         }
         dropped
     }

@@ -58,7 +58,6 @@ impl RefusalKind {
 #[derive(Default)]
 pub(crate) struct Counters {
     accepted_remote: AtomicU64,
-    enqueued_from_wire: AtomicU64,
     answers_delivered: AtomicU64,
     dropped: [AtomicU64; DropReason::ALL.len()],
     undelivered: [AtomicU64; DropReason::ALL.len()],
@@ -66,6 +65,7 @@ pub(crate) struct Counters {
     /// Of connections that have ended.
     pub(crate) handed: AtomicU64,
     pub(crate) received: AtomicU64,
+    pub(crate) entered: AtomicU64,
     pub(crate) unconfirmed: AtomicU64,
     pub(crate) opened: AtomicU64,
     pub(crate) lost: AtomicU64,
@@ -81,11 +81,6 @@ impl Counters {
     /// A message was encoded for a peer.
     pub(crate) fn accept(&self) {
         self.accepted_remote.fetch_add(1, Relaxed);
-    }
-
-    /// A message from the wire entered a mailbox.
-    pub(crate) fn enqueued_from_wire(&self) {
-        self.enqueued_from_wire.fetch_add(1, Relaxed);
     }
 
     pub(crate) fn answer_delivered(&self) {
@@ -118,6 +113,8 @@ pub(crate) struct Living {
     pub(crate) lost_in_mailboxes: u64,
     pub(crate) handed: u64,
     pub(crate) received: u64,
+    /// Of what was received, what entered a mailbox.
+    pub(crate) entered: u64,
 }
 
 /// A node's counts at one moment. While messages move, the moment differs a little from field to field.
@@ -173,7 +170,7 @@ impl Metrics {
                 *count += living.lost_in_mailboxes;
             }
         }
-        let from_wire = of(&counters.enqueued_from_wire);
+        let from_wire = of(&counters.entered) + living.entered;
         let enqueued = of(&counters.enqueued) + living.enqueued;
         Self {
             accepted: enqueued.saturating_sub(from_wire) + of(&counters.accepted_remote),

@@ -339,6 +339,7 @@ impl Node {
             living.in_buffers += conn.queued();
             living.handed += conn.handed.iter().map(|count| count.load(Relaxed)).sum::<u64>();
             living.received += conn.received().iter().sum::<u64>();
+            living.entered += conn.entered.load(Relaxed);
         }
         Metrics::new(&self.0.counters, living)
     }

@@ -90,7 +90,7 @@ fn send_remote<R: Message>(remote: &Remote, answer: &R) {
         to: remote.asker,
         name: "",
         head: flow::next_head(0),
-        tag: tag(R::NAME),
+        tag: const { tag(R::NAME) },
         ask: remote.ask,
         since: answer.since(),
         label: answer.label(),

@@ -68,12 +68,81 @@ fn options() -> impl Options {
     bincode::DefaultOptions::new().with_fixint_encoding().reject_trailing_bytes()
 }
 
-/// Reads a whole value; trailing bytes are an error.
+/// What is left of a message. It bounds what is read: a length is held against it before anything is allocated.
+struct Source<'a> {
+    rest: &'a [u8],
+    /// Learns in the end how much was left.
+    left: &'a Cell<usize>,
+}
+
+impl Drop for Source<'_> {
+    fn drop(&mut self) {
+        self.left.set(self.rest.len());
+    }
+}
+
+impl<'a> Source<'a> {
+    #[inline(always)]
+    fn cut(&mut self, length: usize) -> Result<&'a [u8], io::Error> {
+        let (taken, rest) = self.rest.split_at_checked(length).ok_or(io::ErrorKind::UnexpectedEof)?;
+        self.rest = rest;
+        Ok(taken)
+    }
+}
+
+impl io::Read for Source<'_> {
+    #[inline(always)]
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        out.copy_from_slice(self.cut(out.len())?);
+        Ok(out.len())
+    }
+
+    #[inline(always)]
+    fn read_exact(&mut self, out: &mut [u8]) -> io::Result<()> {
+        self.read(out).map(|_| ())
+    }
+}
+
+impl<'a> bincode::BincodeRead<'a> for Source<'a> {
+    #[inline(always)]
+    fn forward_read_str<V: serde::de::Visitor<'a>>(
+        &mut self,
+        length: usize,
+        visitor: V,
+    ) -> bincode::Result<V::Value> {
+        let text = std::str::from_utf8(self.cut(length)?)
+            .map_err(bincode::ErrorKind::InvalidUtf8Encoding)?;
+        visitor.visit_borrowed_str(text)
+    }
+
+    #[inline(always)]
+    fn get_byte_buffer(&mut self, length: usize) -> bincode::Result<Vec<u8>> {
+        Ok(self.cut(length)?.to_vec())
+    }
+
+    #[inline(always)]
+    fn forward_read_bytes<V: serde::de::Visitor<'a>>(
+        &mut self,
+        length: usize,
+        visitor: V,
+    ) -> bincode::Result<V::Value> {
+        visitor.visit_borrowed_bytes(self.cut(length)?)
+    }
+}
+
+/// Reads a whole value; trailing bytes are an error. The codec's own way there copies the value twice more.
+#[inline]
 pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, WireError> {
-    options()
-        .with_limit(bytes.len() as u64)
-        .deserialize(bytes)
-        .map_err(|error| WireError::Decode(error.to_string()))
+    let left = Cell::new(0);
+    let read = {
+        let source = Source { rest: bytes, left: &left };
+        T::deserialize(&mut bincode::Deserializer::with_bincode_read(source, options()))
+    };
+    match read {
+        Ok(value) if left.get() == 0 => Ok(value),
+        Ok(_) => Err(WireError::Decode(format!("{} bytes too many", left.get()))),
+        Err(error) => Err(WireError::Decode(error.to_string())),
+    }
 }
 
 /// Writes a value of at most `limit` bytes.
@@ -113,11 +182,12 @@ pub(crate) fn way_of(life: Life) -> Option<SocketAddr> {
     WAY.get().filter(|(node, _)| *node == life.node).map(|(_, way)| way)
 }
 
-/// Whatever `decode` decodes came from `node`, which third nodes reach by `way`.
+/// Whatever `decode` decodes came from `node`, which third nodes reach by `way`. Not to be nested.
+#[inline]
 pub(crate) fn with_way<R>(node: u64, way: Option<SocketAddr>, decode: impl FnOnce() -> R) -> R {
-    let before = WAY.replace(way.map(|way| (node, way)));
+    WAY.set(way.map(|way| (node, way)));
     let result = decode();
-    WAY.set(before);
+    WAY.set(None);
     result
 }
 
@@ -371,6 +441,7 @@ impl<'a> Header<'a> {
     }
 
     /// Reads a message's header; the payload is what follows it.
+    #[inline]
     pub(crate) fn read(
         message: &'a [u8],
         now: impl FnOnce() -> u64,
@@ -387,8 +458,12 @@ impl<'a> Header<'a> {
         let word = |at: usize| u64::from_le_bytes(std::array::from_fn(|i| fixed[at + i]));
         let name = usize::from(u16::from_le_bytes([fixed[2], fixed[3]]));
         let (name, payload) = rest.split_at_checked(name).ok_or_else(short)?;
-        let name =
-            std::str::from_utf8(name).map_err(|error| WireError::Decode(error.to_string()))?;
+        let name = match name {
+            [] => "",
+            name => {
+                std::str::from_utf8(name).map_err(|error| WireError::Decode(error.to_string()))?
+            }
+        };
         let to = Life { node: word(4), incarnation: word(12), actor: word(20) };
         let head = Head::from_wire(std::array::from_fn(|i| fixed[28 + i]), now);
         let relayed = fixed[FLAGS_AT] & RELAYED != 0;

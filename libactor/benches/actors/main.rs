@@ -47,8 +47,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         if wanted("codec") {
             codec::run(&mut table);
         }
-        if wanted("remote") {
-            remote::run(&mut table).await;
+        if ["oneway", "asks", "bulk"].into_iter().any(wanted) {
+            remote::run(&mut table, wanted).await;
         }
     });
     Ok(())

@@ -273,10 +273,14 @@ impl Raw {
     }
 }
 
-pub async fn run(table: &mut Table) {
+/// The rows of a part, or of all.
+pub async fn run(table: &mut Table, wanted: impl Fn(&str) -> bool) {
     let ours = pair().await;
     let mut theirs = raw().await;
     for (row, window) in [("remote_oneway", u64::MAX), ("remote_oneway_sliding", WINDOW)] {
+        if !wanted("oneway") {
+            continue;
+        }
         let mut sides = (Side::new(), Side::new());
         for _ in 0..ROUNDS {
             sides.0.add(ours.burst(window).await);
@@ -284,8 +288,12 @@ pub async fn run(table: &mut Table) {
         }
         table.rate(row, "1/s", &sides.0, "raw tokio, 64 KiB batches", &sides.1);
     }
-    asks(table, &ours, &mut theirs).await;
-    control_beside_bulk(table, &ours).await;
+    if wanted("asks") {
+        asks(table, &ours, &mut theirs).await;
+    }
+    if wanted("bulk") {
+        control_beside_bulk(table, &ours).await;
+    }
     ours.here.shutdown().await;
     ours.there.shutdown().await;
 }

@@ -11,6 +11,7 @@ use super::{Conn, Credit, Window};
 use crate::cell::Entry;
 use crate::flow;
 use crate::hash::IdMap;
+use crate::mailbox::one_more;
 use crate::message::Lane;
 use crate::node::Node;
 use crate::pid::Life;
@@ -100,7 +101,7 @@ pub(crate) async fn read_loop(
             match assembler.push(&frame, &buffer, limit) {
                 Ok(Some(message)) => {
                     if frame.lane != Lane::Control {
-                        conn.received[frame.lane.index() - 1].fetch_add(1, Relaxed);
+                        one_more(&conn.received[frame.lane.index() - 1]);
                     }
                     if let Err(error) =
                         node.arrived(conn, frame.lane, message.bytes(), &mut windows)

@@ -12,11 +12,16 @@ use crate::wire::MAX_FRAME;
 /// Bytes of a lane that go to the kernel before the other lanes are looked at again.
 const SLICE: usize = MAX_FRAME;
 
+/// Fetches of little after which a large buffer is given up.
+const LITTLE: u32 = 16;
+
 /// What the writer has fetched of one lane.
 #[derive(Default)]
 struct Fetched {
     bytes: Vec<u8>,
     at: usize,
+    /// How often in a row there was little to write.
+    little: u32,
 }
 
 impl Fetched {
@@ -68,10 +73,11 @@ fn fetch(conn: &Conn, lane: Lane, into: &mut Fetched) {
     if !into.is_empty() {
         return;
     }
+    // What one burst needed is not kept for ever; but a stream of bursts keeps it.
+    into.little = if into.bytes.len() > SLICE { 0 } else { into.little.saturating_add(1) };
     into.bytes.clear();
     into.at = 0;
-    // What one burst needed is not kept for ever.
-    if into.bytes.capacity() > 4 * SLICE {
+    if into.little >= LITTLE && into.bytes.capacity() > 4 * SLICE {
         into.bytes.shrink_to(SLICE);
     }
     std::mem::swap(&mut conn.lane(lane).bytes, &mut into.bytes);

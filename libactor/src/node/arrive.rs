@@ -95,9 +95,9 @@ impl Node {
         let whole = sender_or_node(conn, sender);
         let way = self.way_behind(conn, whole);
         let from = if sender.is_nobody() { None } else { Some(sender.via(way)) };
-        let arrival = Arrival { payload, from, principal, head: header.head, credit, reply };
-        wire::with_way(whole.node, way, || entry.arrive(header.tag, arrival))?;
-        self.0.counters.enqueued_from_wire();
+        let mut arrival = Arrival { payload, from, principal, head: &header.head, credit, reply };
+        wire::with_way(whole.node, way, || entry.arrive(header.tag, &mut arrival))?;
+        crate::mailbox::one_more(&conn.entered);
         Ok(())
     }
 

@@ -178,7 +178,7 @@ impl Node {
             to,
             name,
             head,
-            tag: wire::tag(M::NAME),
+            tag: const { wire::tag(M::NAME) },
             ask,
             since: message.since(),
             label: message.label(),
