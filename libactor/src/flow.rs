@@ -36,6 +36,12 @@ pub(crate) struct Head {
     pub(crate) sender: Life,
 }
 
+/// Eight bytes as a number.
+#[inline]
+pub(crate) fn word(bytes: &[u8], at: usize) -> u64 {
+    bytes[at..].first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes))
+}
+
 const DEADLINE_BITS: u32 = 48;
 const DEADLINE_MASK: u64 = (1 << DEADLINE_BITS) - 1;
 
@@ -70,12 +76,13 @@ impl Head {
         out
     }
 
-    pub(crate) fn from_wire(bytes: [u8; 64], now: impl FnOnce() -> u64) -> Self {
-        let word = |at: usize| u64::from_le_bytes(std::array::from_fn(|i| bytes[at + i]));
+    #[inline]
+    pub(crate) fn from_wire(bytes: &[u8; 64], now: impl FnOnce() -> u64) -> Self {
+        let word = |at| word(bytes, at);
         let left = word(32) & DEADLINE_MASK;
         let deadline = if left == 0 { 0 } else { (now() + left) & DEADLINE_MASK };
         Self {
-            trace: u128::from_le_bytes(std::array::from_fn(|i| bytes[i])),
+            trace: u128::from(word(8)) << 64 | u128::from(word(0)),
             span: word(16),
             parent: word(24),
             order: word(32) & !DEADLINE_MASK | deadline,
@@ -251,10 +258,10 @@ mod tests {
         let sender = Life { node: 1, incarnation: 2, actor: 3 };
         let head =
             Head { trace: 7 << 70, span: 5, parent: 4, order: 9 << DEADLINE_BITS | 1_500, sender };
-        let there = Head::from_wire(head.to_wire(|| 1_000), || 20);
+        let there = Head::from_wire(&head.to_wire(|| 1_000), || 20);
         assert_eq!((there.sequence(), there.deadline()), (9, 520));
         assert_eq!(Head { order: head.order, ..there }, head);
-        let late = Head::from_wire(head.to_wire(|| 9_000), || 20);
+        let late = Head::from_wire(&head.to_wire(|| 9_000), || 20);
         assert_eq!(late.deadline(), 21, "a deadline that has passed stays one");
     }
 

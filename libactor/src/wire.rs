@@ -6,12 +6,13 @@ use std::cell::Cell;
 use std::io;
 use std::net::SocketAddr;
 use std::ops::Range;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use bincode::Options;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::flow::Head;
+use crate::flow::{self, Head};
 use crate::message::Lane;
 use crate::pid::Life;
 
@@ -131,7 +132,7 @@ impl<'a> bincode::BincodeRead<'a> for Source<'a> {
 }
 
 /// Reads a whole value; trailing bytes are an error. The codec's own way there copies the value twice more.
-#[inline]
+#[inline(always)]
 pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, WireError> {
     let left = Cell::new(0);
     let read = {
@@ -172,22 +173,46 @@ impl io::Write for Bounded<'_> {
     }
 }
 
+/// The node that a message comes from, and how a third node reaches that.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct From {
+    /// Tells one from another without looking at it.
+    id: u64,
+    node: u64,
+    pub(crate) way: Option<SocketAddr>,
+}
+
+impl From {
+    pub(crate) fn new(node: u64, way: Option<SocketAddr>) -> Self {
+        static IDS: AtomicU64 = AtomicU64::new(1);
+        Self { id: IDS.fetch_add(1, Relaxed), node, way }
+    }
+}
+
 thread_local! {
-    /// While a message is decoded: the node it comes from, and how a third node reaches that.
-    static WAY: Cell<Option<(u64, SocketAddr)>> = const { Cell::new(None) };
+    /// Where what is decoded on this thread came from last, and whether something is being decoded.
+    static FROM: Cell<From> = const { Cell::new(From { id: 0, node: 0, way: None }) };
+    static DECODES: Cell<bool> = const { Cell::new(false) };
 }
 
 /// The way to write into a pid of a node that does not listen.
 pub(crate) fn way_of(life: Life) -> Option<SocketAddr> {
-    WAY.get().filter(|(node, _)| *node == life.node).map(|(_, way)| way)
+    let from = FROM.get();
+    from.way.filter(|_| DECODES.get() && from.node == life.node)
 }
 
-/// Whatever `decode` decodes came from `node`, which third nodes reach by `way`. Not to be nested.
+/// Whatever `decode` decodes came from there. Not to be nested.
 #[inline]
-pub(crate) fn with_way<R>(node: u64, way: Option<SocketAddr>, decode: impl FnOnce() -> R) -> R {
-    WAY.set(way.map(|way| (node, way)));
+pub(crate) fn coming_from<R>(from: &From, decode: impl FnOnce() -> R) -> R {
+    FROM.with(|last| {
+        // Messages come in runs.
+        if last.get().id != from.id {
+            last.set(*from);
+        }
+    });
+    DECODES.set(true);
     let result = decode();
-    WAY.set(None);
+    DECODES.set(false);
     result
 }
 
@@ -455,7 +480,7 @@ impl<'a> Header<'a> {
             4 => Kind::Control,
             unknown => return Err(WireError::UnknownKind(unknown)),
         };
-        let word = |at: usize| u64::from_le_bytes(std::array::from_fn(|i| fixed[at + i]));
+        let word = |at| flow::word(fixed, at);
         let name = usize::from(u16::from_le_bytes([fixed[2], fixed[3]]));
         let (name, payload) = rest.split_at_checked(name).ok_or_else(short)?;
         let name = match name {
@@ -465,7 +490,8 @@ impl<'a> Header<'a> {
             }
         };
         let to = Life { node: word(4), incarnation: word(12), actor: word(20) };
-        let head = Head::from_wire(std::array::from_fn(|i| fixed[28 + i]), now);
+        let (head, _) = fixed[28..].split_first_chunk().expect("a head is within the header");
+        let head = Head::from_wire(head, now);
         let relayed = fixed[FLAGS_AT] & RELAYED != 0;
         Ok((Header { kind, relayed, to, name, head, tag: word(92), ask: word(100) }, payload))
     }
