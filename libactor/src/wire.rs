@@ -84,17 +84,25 @@ impl Drop for Source<'_> {
 
 impl<'a> Source<'a> {
     #[inline(always)]
-    fn cut(&mut self, length: usize) -> Result<&'a [u8], io::Error> {
-        let (taken, rest) = self.rest.split_at_checked(length).ok_or(io::ErrorKind::UnexpectedEof)?;
+    fn cut(&mut self, length: usize) -> Option<&'a [u8]> {
+        let (cut, rest) = self.rest.split_at_checked(length)?;
         self.rest = rest;
-        Ok(taken)
+        Some(cut)
     }
+}
+
+#[cold]
+fn too_short() -> bincode::Error {
+    bincode::ErrorKind::Io(io::ErrorKind::UnexpectedEof.into()).into()
 }
 
 impl io::Read for Source<'_> {
     #[inline(always)]
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
-        out.copy_from_slice(self.cut(out.len())?);
+        let Some(bytes) = self.cut(out.len()) else {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        };
+        out.copy_from_slice(bytes);
         Ok(out.len())
     }
 
@@ -111,14 +119,14 @@ impl<'a> bincode::BincodeRead<'a> for Source<'a> {
         length: usize,
         visitor: V,
     ) -> bincode::Result<V::Value> {
-        let text = std::str::from_utf8(self.cut(length)?)
+        let text = std::str::from_utf8(self.cut(length).ok_or_else(too_short)?)
             .map_err(bincode::ErrorKind::InvalidUtf8Encoding)?;
         visitor.visit_borrowed_str(text)
     }
 
     #[inline(always)]
     fn get_byte_buffer(&mut self, length: usize) -> bincode::Result<Vec<u8>> {
-        Ok(self.cut(length)?.to_vec())
+        Ok(self.cut(length).ok_or_else(too_short)?.to_vec())
     }
 
     #[inline(always)]
@@ -127,7 +135,7 @@ impl<'a> bincode::BincodeRead<'a> for Source<'a> {
         length: usize,
         visitor: V,
     ) -> bincode::Result<V::Value> {
-        visitor.visit_borrowed_bytes(self.cut(length)?)
+        visitor.visit_borrowed_bytes(self.cut(length).ok_or_else(too_short)?)
     }
 }
 
