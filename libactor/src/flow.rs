@@ -135,7 +135,8 @@ pub(crate) fn enter(head: &Head, actor: Life) -> Turn {
 #[inline]
 pub(crate) fn handling(head: &Head, actor: Life) {
     let deadline = head.deadline();
-    CURRENT.set(Current { trace: head.trace, span: head.span, sent: 0, deadline, actor });
+    let now = Current { trace: head.trace, span: head.span, sent: 0, deadline, actor };
+    CURRENT.with(|current| current.set(now));
 }
 
 /// Makes what is handled now the root of a new flow.
@@ -150,7 +151,12 @@ pub(crate) fn begin() -> FlowId {
 /// The head of the next message that this thread sends. `deadline` in [`now_ms`]; 0 inherits.
 #[inline]
 pub(crate) fn next_head(deadline: u64) -> Head {
-    let mut current = CURRENT.get();
+    CURRENT.with(|cell| head_after(cell, deadline))
+}
+
+#[inline]
+fn head_after(cell: &Cell<Current>, deadline: u64) -> Head {
+    let mut current = cell.get();
     let trace = if current.trace == 0 { new_trace() } else { current.trace };
     let deadline = if deadline == 0 { current.deadline } else { deadline };
     let head = Head {
@@ -161,21 +167,23 @@ pub(crate) fn next_head(deadline: u64) -> Head {
         sender: current.actor,
     };
     current.sent += 1;
-    CURRENT.set(current);
+    cell.set(current);
     head
 }
 
 /// A span: unique in the cluster with overwhelming likelihood, and cheap. Each thread counts from a random place.
 #[inline]
 pub(crate) fn number() -> u64 {
-    let mut next = NUMBERS.get();
-    if next == 0 {
-        next = random();
-    }
-    // An odd step visits every number before any repeats.
-    next = next.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    NUMBERS.set(next);
-    next
+    NUMBERS.with(|numbers| {
+        let mut next = numbers.get();
+        if next == 0 {
+            next = random();
+        }
+        // An odd step visits every number before any repeats.
+        next = next.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        numbers.set(next);
+        next
+    })
 }
 
 fn new_trace() -> u128 {
@@ -219,7 +227,7 @@ pub(crate) fn record_stamps() {
 /// Reads the clock for this thread's turn: sends and handlers use this reading until the next.
 pub(crate) fn stamp_now() -> u64 {
     let now = clock().clock.raw();
-    STAMP.set(now);
+    STAMP.with(|stamp| stamp.set(now));
     now
 }
 

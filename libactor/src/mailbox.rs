@@ -323,15 +323,15 @@ where
     O: Origin,
 {
     fn open(self: Box<Self>, actor: &mut A, ctx: &mut Context<A>) {
-        let Self { head, sent, origin, content } = *self;
-        let noted = ctx.records().then(|| (content.label(), content.subjects()));
-        let seen = content.show(origin.from(&head, ctx.pid()), origin.principal());
-        ctx.handling(&head);
-        actor.handle(seen, ctx).handle(ctx, None);
+        let noted = ctx.records().then(|| (self.content.label(), self.content.subjects()));
+        let (from, principal) = (self.origin.from(&self.head, ctx.pid()), self.origin.principal());
+        ctx.handling(&self.head);
+        // Moved out of where the letter lies, and no other way: it is copied once.
+        actor.handle(self.content.show(from, principal), ctx).handle(ctx, None);
         ctx.handled();
-        drop(origin);
+        drop(self.origin);
         if let Some((label, subjects)) = noted {
-            ctx.record(head, label, subjects, sent);
+            ctx.record(self.head, label, subjects, self.sent);
         }
     }
 }

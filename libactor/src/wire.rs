@@ -218,9 +218,9 @@ pub(crate) fn coming_from<R>(from: &From, decode: impl FnOnce() -> R) -> R {
             last.set(*from);
         }
     });
-    DECODES.set(true);
+    DECODES.with(|decodes| decodes.set(true));
     let result = decode();
-    DECODES.set(false);
+    DECODES.with(|decodes| decodes.set(false));
     result
 }
 
