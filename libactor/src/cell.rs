@@ -189,7 +189,8 @@ impl Arrival<'_> {
     }
 }
 
-type Decode<A> = Box<dyn Fn(&ActorCell<A>, &mut Arrival<'_>) -> Result<(), DropReason> + Send + Sync>;
+type Decode<A> =
+    Box<dyn Fn(&ActorCell<A>, &mut Arrival<'_>) -> Result<(), DropReason> + Send + Sync>;
 /// How a local actor is told or asked by pid, found by the message's type.
 pub(crate) type Tell<M> = Box<dyn Fn(M, Head) -> Result<(), (M, TellError)> + Send + Sync>;
 pub(crate) type Ask<Q> =

@@ -22,6 +22,7 @@ use crate::session::Peer;
 use crate::wire::{FLAGS_AT, FRAME_HEADER, FrameWriter, Header, Kind, RELAYED, WireError};
 
 pub(crate) use read::{Windows, read_loop};
+use write::Writing;
 pub(crate) use write::write_loop;
 
 /// Pairs that a lane keeps a window for before those that owe little are forgotten.
@@ -81,6 +82,8 @@ struct LaneBuffer {
     bytes: Vec<u8>,
     /// Bytes here and with the writer.
     waiting: usize,
+    /// Messages of this node that ever were encoded here.
+    accepted: u64,
     /// Messages here and with the writer, not yet handed to the kernel.
     messages: u64,
     outstanding: Outstanding,
@@ -101,6 +104,10 @@ pub(crate) struct Conn {
     pub(crate) way: OnceLock<SocketAddr>,
     lanes: [Mutex<LaneBuffer>; 3],
     wake: Notify,
+    writing: Mutex<Writing>,
+    /// Questions under way in each direction: the only one is written at once, many are written together.
+    pub(crate) asks_out: AtomicU64,
+    pub(crate) asks_in: AtomicU64,
     closed: AtomicBool,
     /// Bytes that the writer has given to the kernel; shows progress.
     written: AtomicU64,
@@ -147,6 +154,9 @@ impl Conn {
             way: OnceLock::new(),
             lanes: Default::default(),
             wake: Notify::new(),
+            writing: Mutex::default(),
+            asks_out: AtomicU64::new(0),
+            asks_in: AtomicU64::new(0),
             closed: AtomicBool::new(false),
             written: AtomicU64::new(0),
             limits,
@@ -217,23 +227,21 @@ impl Conn {
             }
             *lane.outstanding.of(pair) += 1;
         }
-        self.added(lane, bytes);
+        lane.accepted += 1;
+        let alone = match kind {
+            Kind::Ask => self.asks_out.load(Relaxed) == 1,
+            Kind::Answer => self.asks_in.load(Relaxed) == 1,
+            Kind::Tell | Kind::Control => false,
+        };
+        if added(lane, bytes) && !(alone && self.write_at_once()) {
+            self.wake.notify_one();
+        }
         Ok(())
     }
 
     /// The window of credit: this node's until the peer's is known, then the smaller.
     fn window(&self) -> u32 {
         self.peer.get().map_or(self.limits.window, |peer| peer.window)
-    }
-
-    fn added(&self, mut lane: MutexGuard<'_, LaneBuffer>, bytes: usize) {
-        let slept = lane.bytes.len() == bytes;
-        lane.waiting += bytes;
-        lane.messages += 1;
-        drop(lane);
-        if slept {
-            self.wake.notify_one();
-        }
     }
 
     /// Passes on a message of another node, as it came but for the mark that it was relayed.
@@ -256,7 +264,9 @@ impl Conn {
             return Err(TellError::TooLarge { limit: self.limits.message });
         }
         let bytes = writer.finish();
-        self.added(lane, bytes);
+        if added(lane, bytes) {
+            self.wake.notify_one();
+        }
         Ok(())
     }
 
@@ -282,7 +292,9 @@ impl Conn {
             return;
         }
         let bytes = writer.finish();
-        self.added(lane, bytes);
+        if added(lane, bytes) {
+            self.wake.notify_one();
+        }
     }
 
     /// The peer handled more messages of a pair.
@@ -322,6 +334,11 @@ impl Conn {
         [Lane::Normal, Lane::Bulk].into_iter().map(|lane| self.lane(lane).messages).sum()
     }
 
+    /// Messages of users that this node ever encoded here.
+    pub(crate) fn accepted(&self) -> u64 {
+        Lane::ALL.into_iter().map(|lane| self.lane(lane).accepted).sum()
+    }
+
     /// Throws away what users' lanes hold; how many messages.
     pub(crate) fn discard(&self) -> u64 {
         let mut dropped = 0;
@@ -353,6 +370,13 @@ impl Conn {
             self.confirmed[at].fetch_max(count.min(most), Relaxed);
         }
     }
+}
+
+/// Counts what was encoded into a lane; whether nothing else waited there, so that nobody comes for it yet.
+fn added(mut lane: MutexGuard<'_, LaneBuffer>, bytes: usize) -> bool {
+    lane.waiting += bytes;
+    lane.messages += 1;
+    lane.bytes.len() == bytes
 }
 
 /// Messages that end in these whole frames.

@@ -252,9 +252,14 @@ pub(crate) fn nanos() -> u64 {
     nanos_of(clock().clock.raw())
 }
 
+/// A stamp in milliseconds since the process first asked, never 0.
+pub(crate) fn ms_of(stamp: u64) -> u64 {
+    nanos_of(stamp) / 1_000_000 + 1
+}
+
 /// Milliseconds since the process first asked, never 0.
 pub(crate) fn now_ms() -> u64 {
-    nanos() / 1_000_000 + 1
+    ms_of(clock().clock.raw())
 }
 
 #[cfg(test)]

@@ -337,6 +337,7 @@ impl Node {
         for conn in peers.all() {
             living.connections += u64::from(conn.peer.get().is_some());
             living.in_buffers += conn.queued();
+            living.accepted += conn.accepted();
             living.handed += conn.handed.iter().map(|count| count.load(Relaxed)).sum::<u64>();
             living.received += conn.received().iter().sum::<u64>();
             living.entered += conn.entered.load(Relaxed);

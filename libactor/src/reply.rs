@@ -1,6 +1,7 @@
 //! Where an answer goes: to a waiting task of this process, or back over the connection it came by.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 
 use tokio::sync::oneshot;
 
@@ -25,11 +26,11 @@ enum To<R> {
 
 /// An asker on another node.
 pub(crate) struct Remote {
-    pub(crate) node: Node,
-    pub(crate) conn: Arc<Conn>,
-    pub(crate) asker: Life,
-    pub(crate) asked: Life,
-    pub(crate) ask: u64,
+    node: Node,
+    conn: Arc<Conn>,
+    asker: Life,
+    asked: Life,
+    ask: u64,
 }
 
 impl std::fmt::Debug for Remote {
@@ -38,7 +39,18 @@ impl std::fmt::Debug for Remote {
     }
 }
 
+impl Drop for Remote {
+    fn drop(&mut self) {
+        self.conn.asks_in.fetch_sub(1, Relaxed);
+    }
+}
+
 impl Remote {
+    pub(crate) fn new(node: Node, conn: Arc<Conn>, asker: Life, asked: Life, ask: u64) -> Self {
+        conn.asks_in.fetch_add(1, Relaxed);
+        Self { node, conn, asker, asked, ask }
+    }
+
     pub(crate) fn fail(&self, error: Failure) {
         self.conn.control(self.asker, self.ask, &Control::Failed { error });
     }
@@ -97,7 +109,7 @@ fn send_remote<R: Message>(remote: &Remote, answer: &R) {
         value: answer,
     };
     match remote.conn.send(&message) {
-        Ok(()) => remote.node.counters().accept(),
+        Ok(()) => (),
         Err(TellError::Full) => remote.fail(Failure::Full),
         Err(error) => remote.fail(Failure::Refused(error.to_string())),
     }

@@ -186,7 +186,7 @@ impl io::Write for Bounded<'_> {
 pub(crate) struct From {
     /// Tells one from another without looking at it.
     id: u64,
-    node: u64,
+    pub(crate) node: u64,
     pub(crate) way: Option<SocketAddr>,
 }
 

@@ -16,7 +16,7 @@ use crate::mailbox::one_more;
 use crate::message::Lane;
 use crate::node::Node;
 use crate::pid::{Life, Pid};
-use crate::wire::{From, Assembler, MAX_FRAME, WireError, next_frame};
+use crate::wire::{Assembler, From, MAX_FRAME, WireError, next_frame};
 
 /// Frames after which other tasks of the thread get their turn.
 const FRAMES_A_TURN: usize = 64;
@@ -39,6 +39,8 @@ pub(crate) enum ReadEnd {
 pub(crate) struct Windows {
     all: IdMap<(Life, u64, usize), Arc<Window>>,
     last: Option<Last>,
+    /// Where the last answer came from.
+    answerer: Option<From>,
 }
 
 /// What is known of the last pair.
@@ -68,6 +70,18 @@ impl Windows {
             self.last = Some(Last { window, receiver: None, sender, from });
         }
         self.last.as_mut().expect("it was there or was put there")
+    }
+
+    /// Where an answer comes from.
+    pub(crate) fn answerer(
+        &mut self,
+        node: u64,
+        way: impl FnOnce() -> Option<SocketAddr>,
+    ) -> &From {
+        match self.answerer.take().filter(|last| last.node == node) {
+            Some(last) => self.answerer.insert(last),
+            None => self.answerer.insert(From::new(node, way())),
+        }
     }
 
     fn window(
@@ -154,8 +168,7 @@ pub(crate) async fn read_loop(
         match from.read_buf(&mut buffer).await {
             Ok(0) => return ReadEnd::Closed,
             Ok(_) => {
-                flow::stamp_now();
-                conn.heard.store(flow::now_ms(), Relaxed);
+                conn.heard.store(flow::ms_of(flow::stamp_now()), Relaxed);
             }
             Err(error) => return error.into(),
         }

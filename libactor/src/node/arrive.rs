@@ -27,7 +27,8 @@ impl Node {
         message: &[u8],
         windows: &mut Windows,
     ) -> Result<(), WireError> {
-        let (header, payload) = match Header::read(message, flow::now_ms) {
+        let (header, payload) = match Header::read(message, || flow::ms_of(flow::stamp())) {
+            // Its bytes were read just now, and that was stamped.
             Ok(read) => read,
             Err(WireError::UnknownKind(_)) => {
                 if lane != Lane::Control {
@@ -45,9 +46,8 @@ impl Node {
             Kind::Control => self.hear(conn, &header, payload),
             Kind::Answer => {
                 let sender = sender_or_node(conn, header.head.sender);
-                let from = wire::From::new(sender.node, self.way_behind(conn, sender));
-                if wire::coming_from(&from, || self.outcome(header.ask, Outcome::Answer(payload)))
-                {
+                let from = windows.answerer(sender.node, || self.way_behind(conn, sender));
+                if wire::coming_from(from, || self.outcome(header.ask, Outcome::Answer(payload))) {
                     self.0.counters.answer_delivered();
                 } else {
                     self.0.counters.dropped(DropReason::LateAnswer, 1);
@@ -72,17 +72,18 @@ impl Node {
     ) -> Result<(), DropReason> {
         let sender = sender_or_node(conn, header.head.sender);
         let principal = conn.peer.get().map_or(Principal::Anonymous, |peer| peer.principal);
-        let mut arrival =
-            Arrival { payload, from: None, principal, head: &header.head, credit: None, reply: None };
+        let mut arrival = Arrival {
+            payload,
+            from: None,
+            principal,
+            head: &header.head,
+            credit: None,
+            reply: None,
+        };
         let windowed = header.name.is_empty() && header.to.incarnation == self.0.life.incarnation;
         let reply = |asked| {
-            (header.kind == Kind::Ask).then(|| Remote {
-                node: self.clone(),
-                conn: Arc::clone(conn),
-                asker: sender,
-                asked,
-                ask: header.ask,
-            })
+            (header.kind == Kind::Ask)
+                .then(|| Remote::new(self.clone(), Arc::clone(conn), sender, asked, header.ask))
         };
         if windowed {
             let pair = (sender, header.to, lane);
@@ -91,8 +92,7 @@ impl Node {
             arrival.credit = Some(pair.claim());
             arrival.from = pair.sender;
             let from = pair.from;
-            let entry =
-                pair.receiver(|| self.actor(header.to.actor)).ok_or(DropReason::Stale)?;
+            let entry = pair.receiver(|| self.actor(header.to.actor)).ok_or(DropReason::Stale)?;
             arrival.reply = reply(entry.meta.pid.life);
             wire::coming_from(&from, || entry.arrive(header.tag, &mut arrival))?;
         } else {

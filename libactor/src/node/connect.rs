@@ -340,6 +340,7 @@ impl Node {
         if !written {
             let _ = timeout(Duration::from_secs(1), writing).await;
         }
+        conn.let_go();
         self.ended(conn);
     }
 
@@ -376,6 +377,7 @@ impl Node {
             let stood = conn.peer.get().is_some();
             let reason = if stood { DropReason::ConnectionLost } else { DropReason::Unreachable };
             counters.dropped(reason, conn.discard());
+            counters.accepted.fetch_add(conn.accepted(), Relaxed);
             counters
                 .handed
                 .fetch_add(conn.handed.iter().map(|count| count.load(Relaxed)).sum(), Relaxed);

@@ -68,12 +68,14 @@ enum Target {
 /// Forgets an ask whose future is dropped.
 struct Forget {
     node: Node,
+    conn: Arc<Conn>,
     ask: u64,
 }
 
 impl Drop for Forget {
     fn drop(&mut self) {
         lock(&self.node.0.pending).remove(&self.ask);
+        self.conn.asks_out.fetch_sub(1, Relaxed);
     }
 }
 
@@ -184,7 +186,6 @@ impl Node {
             label: message.label(),
             value: message,
         })?;
-        self.0.counters.accept();
         self.record_sent(to, head, message);
         Ok(())
     }
@@ -293,7 +294,7 @@ impl Node {
 
     fn wait_for(
         &self,
-        conn: &Conn,
+        conn: &Arc<Conn>,
         to: Life,
         done: Box<dyn FnOnce(Outcome<'_>) + Send>,
     ) -> Result<Forget, AskError> {
@@ -303,7 +304,8 @@ impl Node {
             return Err(AskError::Full);
         }
         pending.insert(ask, Pending { conn: conn.id, to, done });
-        Ok(Forget { node: self.clone(), ask })
+        conn.asks_out.fetch_add(1, Relaxed);
+        Ok(Forget { node: self.clone(), conn: Arc::clone(conn), ask })
     }
 
     /// The connection may have ended before the ask was in the table.
