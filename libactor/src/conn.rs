@@ -5,6 +5,7 @@
 mod read;
 mod write;
 
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -19,7 +20,9 @@ use crate::hash::IdMap;
 use crate::message::Lane;
 use crate::pid::Life;
 use crate::session::Peer;
-use crate::wire::{FLAGS_AT, FRAME_HEADER, FrameWriter, Header, Kind, RELAYED, WireError};
+use crate::wire::{
+    FLAGS_AT, FRAME_HEADER, FrameWriter, Header, Kind, MAX_FRAME, RELAYED, WireError,
+};
 
 pub(crate) use read::{Windows, read_loop};
 use write::Writing;
@@ -78,8 +81,9 @@ impl Outstanding {
 
 #[derive(Default)]
 struct LaneBuffer {
-    /// Whole frames that the writer has not fetched.
+    /// Whole frames that the writer has not fetched; before them those of long messages, in their order.
     bytes: Vec<u8>,
+    before: VecDeque<Vec<u8>>,
     /// Bytes here and with the writer.
     waiting: usize,
     /// Messages of this node that ever were encoded here.
@@ -145,6 +149,28 @@ pub(crate) struct Outgoing<'a, T> {
     pub(crate) value: &'a T,
 }
 
+impl<T> Outgoing<'_, T> {
+    /// Whose window of credit it takes from.
+    fn pair(&self) -> Option<Pair> {
+        let windowed = self.kind != Kind::Answer && !self.to.is_nobody();
+        windowed.then_some((self.head.sender.actor, self.to))
+    }
+}
+
+impl LaneBuffer {
+    /// Frames that were encoded elsewhere: taken as they are if there are many of them.
+    fn put_long(&mut self, frames: Vec<u8>) {
+        if frames.len() < MAX_FRAME {
+            self.bytes.extend_from_slice(&frames);
+        } else if self.bytes.is_empty() {
+            self.before.push_back(frames);
+        } else {
+            let earlier = std::mem::take(&mut self.bytes);
+            self.before.extend([earlier, frames]);
+        }
+    }
+}
+
 impl Conn {
     pub(crate) fn new(id: u64, dialled: Option<String>, limits: Bounds) -> Self {
         Self {
@@ -188,6 +214,42 @@ impl Conn {
         if message.since > speaks {
             return Err(TellError::TooNew { needs: message.since, speaks });
         }
+        let mut lane = self.open_lane(message)?;
+        let bytes = if message.lane == Lane::Bulk {
+            // Megabytes are encoded beside the lane: the writer, and through it the control lane, must not wait for it.
+            drop(lane);
+            let mut long = Vec::new();
+            let bytes = self.encode(message, &mut long)?;
+            lane = self.open_lane(message)?;
+            lane.put_long(long);
+            bytes
+        } else {
+            self.encode(message, &mut lane.bytes)?
+        };
+        lane.newest = lane.newest.max(message.since);
+        if let Some(pair) = message.pair() {
+            if lane.outstanding.others.len() >= MANY_PAIRS {
+                lane.outstanding.forget(self.window() / 2);
+            }
+            *lane.outstanding.of(pair) += 1;
+        }
+        lane.accepted += 1;
+        let alone = match message.kind {
+            Kind::Ask => self.asks_out.load(Relaxed) == 1,
+            Kind::Answer => self.asks_in.load(Relaxed) == 1,
+            Kind::Tell | Kind::Control => false,
+        };
+        if added(lane, bytes) && !(alone && self.write_at_once()) {
+            self.wake.notify_one();
+        }
+        Ok(())
+    }
+
+    /// A message's lane, if it has room for it.
+    fn open_lane<T>(
+        &self,
+        message: &Outgoing<'_, T>,
+    ) -> Result<MutexGuard<'_, LaneBuffer>, TellError> {
         let mut lane = self.lane(message.lane);
         if let Some(why) = &lane.closed {
             return Err(TellError::Unreachable(why.clone()));
@@ -195,18 +257,26 @@ impl Conn {
         if lane.waiting >= self.limits.buffer {
             return Err(TellError::Full);
         }
-        let pair = (message.head.sender.actor, message.to);
-        let windowed = message.kind != Kind::Answer && !message.to.is_nobody();
-        if windowed && *lane.outstanding.of(pair) >= self.window() {
-            return Err(TellError::Full);
+        match message.pair() {
+            Some(pair) if *lane.outstanding.of(pair) >= self.window() => Err(TellError::Full),
+            Some(_) | None => Ok(lane),
         }
+    }
+
+    /// Appends a message's frames; how many bytes.
+    fn encode<T: Serialize>(
+        &self,
+        message: &Outgoing<'_, T>,
+        out: &mut Vec<u8>,
+    ) -> Result<usize, TellError> {
         let Outgoing { kind, to, name, head, tag, ask, .. } = *message;
         let header = Header { kind, relayed: false, to, name, head, tag, ask }.bytes(flow::now_ms);
-        let mut writer = FrameWriter::new(&mut lane.bytes, message.lane, self.limits.message);
-        let encoded = writer
-            .put(&header)
-            .and_then(|()| writer.put(name.as_bytes()))
-            .and_then(|()| writer.payload(message.value));
+        let mut writer = FrameWriter::new(out, message.lane, self.limits.message);
+        let encoded = writer.put(&header).and_then(|()| writer.put(name.as_bytes()));
+        let encoded = encoded.and_then(|()| match message.lane {
+            Lane::Bulk => writer.long_payload(message.value),
+            Lane::Control | Lane::Normal => writer.payload(message.value),
+        });
         if let Err(error) = encoded {
             writer.undo();
             return Err(match error {
@@ -219,24 +289,7 @@ impl Conn {
                 | WireError::Decode(_) => TellError::Encode(message.label),
             });
         }
-        let bytes = writer.finish();
-        lane.newest = lane.newest.max(message.since);
-        if windowed {
-            if lane.outstanding.others.len() >= MANY_PAIRS {
-                lane.outstanding.forget(self.window() / 2);
-            }
-            *lane.outstanding.of(pair) += 1;
-        }
-        lane.accepted += 1;
-        let alone = match kind {
-            Kind::Ask => self.asks_out.load(Relaxed) == 1,
-            Kind::Answer => self.asks_in.load(Relaxed) == 1,
-            Kind::Tell | Kind::Control => false,
-        };
-        if added(lane, bytes) && !(alone && self.write_at_once()) {
-            self.wake.notify_one();
-        }
-        Ok(())
+        Ok(writer.finish())
     }
 
     /// The window of credit: this node's until the peer's is known, then the smaller.
@@ -346,6 +399,7 @@ impl Conn {
             let mut lane = self.lane(lane);
             dropped += std::mem::take(&mut lane.messages);
             lane.bytes = Vec::new();
+            lane.before.clear();
             lane.waiting = 0;
             lane.outstanding = Outstanding::default();
         }
@@ -376,7 +430,8 @@ impl Conn {
 fn added(mut lane: MutexGuard<'_, LaneBuffer>, bytes: usize) -> bool {
     lane.waiting += bytes;
     lane.messages += 1;
-    lane.bytes.len() == bytes
+    let fetchable: usize = lane.before.iter().map(Vec::len).sum();
+    fetchable + lane.bytes.len() == bytes
 }
 
 /// Messages that end in these whole frames.

@@ -335,3 +335,87 @@ where
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicBool;
+    use std::task::{Wake, Waker};
+
+    use super::*;
+
+    struct Reader(Vec<u32>);
+
+    impl Actor for Reader {
+        type Context = Context<Self>;
+    }
+
+    /// A letter with a number, which says when it is gone.
+    #[derive(Debug)]
+    struct Note(u32, Arc<AtomicU64>);
+
+    impl Drop for Note {
+        fn drop(&mut self) {
+            self.1.fetch_add(1, Relaxed);
+        }
+    }
+
+    impl Open<Reader> for Note {
+        fn open(self: Box<Self>, actor: &mut Reader, _: &mut Context<Reader>) {
+            actor.0.push(self.0);
+        }
+    }
+
+    #[derive(Default)]
+    struct Bell(AtomicBool);
+
+    impl Wake for Bell {
+        fn wake(self: Arc<Self>) {
+            self.0.store(true, Relaxed);
+        }
+    }
+
+    #[test]
+    fn the_bound_is_exact_and_what_is_begun_makes_room() {
+        let gone = Arc::default();
+        let (mailbox, _emptier) = Mailbox::<Reader>::new(2);
+        let put = |number| mailbox.put(Box::new(Note(number, Arc::clone(&gone))));
+        put(1).unwrap();
+        put(2).unwrap();
+        let (refused, why) = put(3).unwrap_err();
+        assert_eq!((refused.0, why), (3, TellError::Full));
+        mailbox.begin();
+        put(3).unwrap();
+        assert_eq!(put(4).unwrap_err().1, TellError::Full);
+        assert_eq!((mailbox.put_so_far(), mailbox.begun(), mailbox.handled()), (3, 1, 0));
+    }
+
+    #[test]
+    fn who_sleeps_is_woken_once_and_fetches_all_in_order() {
+        let gone = Arc::default();
+        let (mailbox, mut emptier) = Mailbox::<Reader>::new(9);
+        let bell = Arc::new(Bell::default());
+        let waker = Waker::from(Arc::clone(&bell));
+        assert!(!emptier.fetch(&waker), "there is nothing");
+        mailbox.put(Box::new(Note(1, Arc::clone(&gone)))).unwrap();
+        assert!(bell.0.swap(false, Relaxed), "woken");
+        mailbox.put(Box::new(Note(2, Arc::clone(&gone)))).unwrap();
+        mailbox.event(Event::Stop);
+        assert!(!bell.0.load(Relaxed), "and not again before it has looked");
+        assert!(emptier.fetch(&waker));
+        assert_eq!((emptier.letters.len(), emptier.events.len()), (2, 1));
+        mailbox.event(Event::Stop);
+        assert!(bell.0.load(Relaxed), "what comes after it has looked wakes it");
+    }
+
+    #[test]
+    fn an_end_drops_what_waits_and_takes_no_more() {
+        let gone: Arc<AtomicU64> = Arc::default();
+        let (mailbox, emptier) = Mailbox::<Reader>::new(9);
+        mailbox.put(Box::new(Note(1, Arc::clone(&gone)))).unwrap();
+        drop(emptier);
+        assert_eq!(gone.load(Relaxed), 1);
+        let note = Box::new(Note(2, Arc::clone(&gone)));
+        assert_eq!(mailbox.put(note).unwrap_err().1, TellError::Stopped);
+        assert_eq!(mailbox.put_so_far(), 1, "what is refused does not count");
+    }
+}

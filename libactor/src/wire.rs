@@ -2,10 +2,11 @@
 //!
 //! `PROTOCOL.md` describes the same byte by byte. Nothing is allocated for a size that was not checked first.
 
+mod frames;
+
 use std::cell::Cell;
 use std::io;
 use std::net::SocketAddr;
-use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use bincode::Options;
@@ -15,6 +16,7 @@ use serde::de::DeserializeOwned;
 use crate::flow::{self, Head};
 use crate::message::Lane;
 use crate::pid::Life;
+pub use frames::{Assembler, Frame, Whole, next_frame};
 
 /// What an actor connection begins with: no HTTP (a letter) and no TLS (0x16) does.
 pub const MAGIC: [u8; 8] = [0xA1, b'i', b'r', b's', b'i', b'd', b'e', 1];
@@ -284,6 +286,18 @@ impl<'a> FrameWriter<'a> {
         self.put(&rest)
     }
 
+    /// A payload that is likely to be long: measured first, and cut while it is written, so that it is copied once.
+    pub(crate) fn long_payload<T: Serialize>(&mut self, value: &T) -> Result<(), WireError> {
+        let failed = |error: bincode::Error| WireError::Decode(error.to_string());
+        let size = options().serialized_size(value).map_err(failed)?;
+        let size = usize::try_from(size).unwrap_or(usize::MAX);
+        if size > self.limit.saturating_sub(self.written) {
+            return Err(WireError::TooLarge { limit: self.limit });
+        }
+        self.out.reserve_exact(size + FRAME_HEADER * (2 + size / (MAX_FRAME - FRAME_HEADER)));
+        options().serialize_into(self, value).map_err(failed)
+    }
+
     fn close_frame(&mut self, last: u8) {
         let first = if self.frame == self.origin { FIRST } else { 0 };
         let length =
@@ -307,6 +321,17 @@ impl<'a> FrameWriter<'a> {
     }
 }
 
+impl io::Write for &mut FrameWriter<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.put(bytes).map_err(io::Error::other)?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 /// One value as the frames of a message without header, appended: what encoding costs, for benches.
 pub fn encode_frames<T: Serialize>(
     out: &mut Vec<u8>,
@@ -320,96 +345,6 @@ pub fn encode_frames<T: Serialize>(
         Err(error) => {
             writer.undo();
             Err(error)
-        }
-    }
-}
-
-/// One frame in a buffer.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Frame {
-    /// Its stream.
-    pub lane: Lane,
-    /// Whether a message begins here.
-    pub first: bool,
-    /// Whether a message ends here.
-    pub last: bool,
-    /// Where its bytes are.
-    pub body: Range<usize>,
-}
-
-/// The frame at the beginning of `buffer`, or `None` while it is not whole.
-pub fn next_frame(buffer: &[u8]) -> Result<Option<Frame>, WireError> {
-    let Some(&[a, b, c, d]) = buffer.first_chunk::<4>() else {
-        return Ok(None);
-    };
-    let length = u32::from_le_bytes([a, b, c, d]);
-    let whole = length as usize + 4;
-    if !(FRAME_HEADER..=MAX_FRAME).contains(&whole) {
-        return Err(WireError::FrameLength(length));
-    }
-    let Some(&[.., lane, flags, _, _]) = buffer.first_chunk::<FRAME_HEADER>() else {
-        return Ok(None);
-    };
-    let Some(named) = Lane::ALL.get(usize::from(lane)).filter(|_| flags & !(FIRST | LAST) == 0)
-    else {
-        return Err(WireError::FrameHeader { lane, flags });
-    };
-    if buffer.len() < whole {
-        return Ok(None);
-    }
-    Ok(Some(Frame {
-        lane: *named,
-        first: flags & FIRST != 0,
-        last: flags & LAST != 0,
-        body: FRAME_HEADER..whole,
-    }))
-}
-
-/// Puts the chunks of each lane together again.
-#[derive(Debug, Default)]
-pub struct Assembler {
-    partial: [Option<Vec<u8>>; 3],
-}
-
-impl Assembler {
-    /// Takes a frame; the whole message if it is the last of one. A message of one frame is not copied.
-    pub fn push<'a>(
-        &'a mut self,
-        frame: &Frame,
-        buffer: &'a [u8],
-        limit: usize,
-    ) -> Result<Option<Whole<'a>>, WireError> {
-        let bytes = &buffer[frame.body.clone()];
-        let slot = &mut self.partial[frame.lane.index()];
-        if frame.first != slot.is_none() {
-            return Err(WireError::ChunkOrder(frame.lane.word()));
-        }
-        if slot.as_ref().map_or(0, Vec::len) + bytes.len() > limit {
-            return Err(WireError::TooLarge { limit });
-        }
-        if frame.first && frame.last {
-            return Ok(Some(Whole::Borrowed(bytes)));
-        }
-        slot.get_or_insert_default().extend_from_slice(bytes);
-        Ok(if frame.last { slot.take().map(Whole::Owned) } else { None })
-    }
-}
-
-/// A whole message.
-#[derive(Debug)]
-pub enum Whole<'a> {
-    /// Still in the read buffer.
-    Borrowed(&'a [u8]),
-    /// Put together from chunks.
-    Owned(Vec<u8>),
-}
-
-impl Whole<'_> {
-    /// Its bytes.
-    pub fn bytes(&self) -> &[u8] {
-        match self {
-            Self::Borrowed(bytes) => bytes,
-            Self::Owned(bytes) => bytes,
         }
     }
 }

@@ -162,7 +162,11 @@ impl Conn {
         if into.little >= LITTLE && into.bytes.capacity() > 4 * SLICE {
             into.bytes.shrink_to(SLICE);
         }
-        std::mem::swap(&mut self.lane(lane).bytes, &mut into.bytes);
+        let mut shared = self.lane(lane);
+        match shared.before.pop_front() {
+            Some(long) => into.bytes = long,
+            None => std::mem::swap(&mut shared.bytes, &mut into.bytes),
+        }
     }
 
     fn writing(&self) -> std::sync::MutexGuard<'_, Writing> {
@@ -188,5 +192,72 @@ pub(crate) async fn write_loop(conn: &Conn, to: OwnedWriteHalf) -> io::Result<()
             return Ok(());
         }
         conn.wake.notified().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::conn::{Bounds, Outgoing};
+    use crate::flow::Head;
+    use crate::message::Blob;
+    use crate::pid::Life;
+    use crate::wire::{self, Assembler, Header, Kind, next_frame};
+
+    fn conn() -> Conn {
+        Conn::new(1, None, Bounds { message: 1 << 20, buffer: 4 << 20, window: 99, version: 1 })
+    }
+
+    fn send(conn: &Conn, lane: Lane, ask: u64, length: usize) {
+        let to = Life { node: 1, incarnation: 1, actor: 1 };
+        let value = &Blob(vec![9; length]);
+        let (kind, name, head, tag, since, label) = (Kind::Tell, "", Head::default(), 0, 1, "x");
+        conn.send(&Outgoing { kind, lane, to, name, head, tag, ask, since, label, value }).unwrap();
+    }
+
+    /// Takes everything, as if a kernel had; the numbers of the whole messages.
+    fn write_out(conn: &Conn) -> Vec<(Lane, u64)> {
+        let mut fetched: [Fetched; 3] = Default::default();
+        let (mut bytes, mut on) = (Vec::new(), Lane::Control);
+        while let Some(lane) = conn.next_slice(&mut fetched, on, &Lane::ALL) {
+            let mine = &mut fetched[lane.index()];
+            assert!(mine.end - mine.at <= SLICE, "others wait for no more than a slice");
+            bytes.extend_from_slice(&mine.bytes[mine.at..mine.end]);
+            (mine.at, on) = (mine.end, lane);
+        }
+        let (mut assembler, mut rest, mut seen) = (Assembler::default(), &bytes[..], Vec::new());
+        while let Some(frame) = next_frame(rest).unwrap() {
+            if let Some(message) = assembler.push(&frame, rest, 1 << 20).unwrap() {
+                let (header, payload) = Header::read(message.bytes(), || 0).unwrap();
+                wire::decode::<Blob>(payload).unwrap();
+                seen.push((frame.lane, header.ask));
+            }
+            rest = &rest[frame.body.end..];
+        }
+        assert!(rest.is_empty());
+        seen
+    }
+
+    #[test]
+    fn long_and_short_messages_of_a_lane_keep_their_order() {
+        let conn = conn();
+        let lengths = [10, 200_000, 20, 65_000, 300_000, 1, 70_000, 64_000, 2];
+        for (number, length) in (0..).zip(lengths) {
+            send(&conn, Lane::Bulk, number, length);
+        }
+        assert_eq!(conn.queued(), 9);
+        let numbers: Vec<u64> = write_out(&conn).into_iter().map(|(_, number)| number).collect();
+        assert_eq!(numbers, (0..9).collect::<Vec<_>>());
+        assert_eq!((conn.queued(), conn.handed[1].load(Relaxed)), (0, 9));
+    }
+
+    #[test]
+    fn lanes_take_turns_and_none_waits_behind_a_long_message() {
+        let conn = conn();
+        send(&conn, Lane::Bulk, 1, 500_000);
+        send(&conn, Lane::Normal, 2, 10);
+        send(&conn, Lane::Bulk, 3, 10);
+        let ends = [(Lane::Normal, 2), (Lane::Bulk, 1), (Lane::Bulk, 3)];
+        assert_eq!(write_out(&conn), ends);
     }
 }

@@ -318,17 +318,25 @@ impl Node {
             tracing::debug!(%error, "socket options");
         }
         let (from, to) = stream.into_split();
-        let writing = conn::write_loop(conn, to);
-        tokio::pin!(writing);
+        // Tasks of their own: what is read does not have to look at them first.
+        let (writer, node, beating) = (Arc::clone(conn), self.clone(), Arc::clone(conn));
+        let mut writing = actix_rt::spawn(async move { conn::write_loop(&writer, to).await });
+        let mut heartbeats = actix_rt::spawn(async move { node.heartbeats(&beating).await });
         let mut written = false;
         let why = tokio::select! {
+            biased;
             end = conn::read_loop(self, conn, from, sofar) => end.to_string(),
             end = &mut writing => {
                 written = true;
-                end.map_or_else(|error| error.to_string(), |()| "closed".to_owned())
+                match end {
+                    Ok(Ok(())) => "closed".to_owned(),
+                    Ok(Err(error)) => error.to_string(),
+                    Err(error) => error.to_string(),
+                }
             }
-            why = self.heartbeats(conn) => why,
+            why = &mut heartbeats => why.unwrap_or_else(|error| error.to_string()),
         };
+        heartbeats.abort();
         if !conn.is_closed() {
             conn.control(
                 Life::NOBODY,
@@ -337,8 +345,8 @@ impl Node {
             );
         }
         conn.close(&why);
-        if !written {
-            let _ = timeout(Duration::from_secs(1), writing).await;
+        if !written && timeout(Duration::from_secs(1), &mut writing).await.is_err() {
+            writing.abort();
         }
         conn.let_go();
         self.ended(conn);

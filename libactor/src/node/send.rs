@@ -70,11 +70,15 @@ struct Forget {
     node: Node,
     conn: Arc<Conn>,
     ask: u64,
+    /// Whether it is still in the table.
+    waits: bool,
 }
 
 impl Drop for Forget {
     fn drop(&mut self) {
-        lock(&self.node.0.pending).remove(&self.ask);
+        if self.waits {
+            lock(&self.node.0.pending).remove(&self.ask);
+        }
         self.conn.asks_out.fetch_sub(1, Relaxed);
     }
 }
@@ -234,12 +238,16 @@ impl Node {
     ) -> Asking<Q::Answer> {
         let asked = self.start_ask(&to.into(), question, deadline);
         Asking(Box::pin(async move {
-            let (answer, stopped, _forget) = asked?;
+            let (answer, stopped, forget) = asked?;
             let answer = match tokio::time::timeout(deadline, answer).await {
                 Err(_) => return Err(AskError::Deadline),
                 Ok(Err(_)) => Err(AskError::NoAnswer),
                 Ok(Ok(answer)) => answer,
             };
+            if let Some(mut forget) = forget {
+                // What brought the outcome took it from the table.
+                forget.waits = false;
+            }
             let gone = stopped.is_some_and(|entry: Arc<Entry>| entry.meta.stopped.load(Relaxed));
             match answer {
                 Err(AskError::NoAnswer) if gone => Err(AskError::Down(DownReason::Stopped)),
@@ -305,7 +313,7 @@ impl Node {
         }
         pending.insert(ask, Pending { conn: conn.id, to, done });
         conn.asks_out.fetch_add(1, Relaxed);
-        Ok(Forget { node: self.clone(), conn: Arc::clone(conn), ask })
+        Ok(Forget { node: self.clone(), conn: Arc::clone(conn), ask, waits: true })
     }
 
     /// The connection may have ended before the ask was in the table.
