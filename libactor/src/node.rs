@@ -407,8 +407,11 @@ impl<A: Actor<Context = Context<A>>> Future for Hosted<A> {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, task: &mut std::task::Context<'_>) -> Poll<()> {
-        let head = self.head.take().unwrap_or_default();
-        let _turn = flow::enter(&head, self.meta.pid.life);
+        let me = self.meta.pid.life;
+        let _turn = match self.head.take() {
+            Some(head) => flow::enter(&head, me),
+            None => flow::enter(&flow::Head::default(), me),
+        };
         if self.recorded {
             flow::stamp_now();
         }

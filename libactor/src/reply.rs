@@ -21,7 +21,8 @@ pub struct Reply<R>(Option<To<R>>);
 #[derive(Debug)]
 enum To<R> {
     Local(oneshot::Sender<Result<R, AskError>>),
-    Remote(Remote),
+    // Boxed, so that a local reply, which moves several times, is small.
+    Remote(Box<Remote>),
 }
 
 /// An asker on another node.
@@ -63,7 +64,7 @@ impl<R> Reply<R> {
     }
 
     pub(crate) fn remote(remote: Remote) -> Self {
-        Self(Some(To::Remote(remote)))
+        Self(Some(To::Remote(Box::new(remote))))
     }
 
     /// For tests of handlers: a reply and what receives it.
