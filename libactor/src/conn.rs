@@ -3,15 +3,17 @@
 //! It exists from the moment somebody dials: what is sent before the handshake is over waits in the buffers.
 
 mod read;
+mod window;
 mod write;
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use serde::Serialize;
 use tokio::sync::Notify;
+use tokio::sync::futures::Notified;
 
 use crate::control::Control;
 use crate::error::TellError;
@@ -25,6 +27,7 @@ use crate::wire::{
 };
 
 pub(crate) use read::{Windows, read_loop};
+pub(crate) use window::Credit;
 use write::Writing;
 pub(crate) use write::write_loop;
 
@@ -109,6 +112,8 @@ pub(crate) struct Conn {
     lanes: [Mutex<LaneBuffer>; 3],
     wake: Notify,
     writing: Mutex<Writing>,
+    /// Rung when a buffer that was full is half empty, or credit came back.
+    room: Notify,
     /// Questions under way in each direction: the only one is written at once, many are written together.
     pub(crate) asks_out: AtomicU64,
     pub(crate) asks_in: AtomicU64,
@@ -181,6 +186,7 @@ impl Conn {
             lanes: Default::default(),
             wake: Notify::new(),
             writing: Mutex::default(),
+            room: Notify::new(),
             asks_out: AtomicU64::new(0),
             asks_in: AtomicU64::new(0),
             closed: AtomicBool::new(false),
@@ -353,6 +359,7 @@ impl Conn {
     /// The peer handled more messages of a pair.
     pub(crate) fn credit(&self, lane: Lane, sender: u64, receiver: Life, handled: u32) {
         self.lane(lane).outstanding.give((sender, receiver), handled);
+        self.room.notify_waiters();
     }
 
     /// Nothing more is taken or read. The tasks of the connection notice and end.
@@ -362,6 +369,24 @@ impl Conn {
         }
         self.closed.store(true, Relaxed);
         self.wake.notify_one();
+        self.room.notify_waiters();
+    }
+
+    /// Comes when it is worth trying again what was refused as `Full`; to be made before it was.
+    pub(crate) fn room(&self) -> Notified<'_> {
+        self.room.notified()
+    }
+
+    /// So many bytes of a lane were given to the kernel.
+    fn drained(&self, lane: Lane, bytes: usize) {
+        let mut lane = self.lane(lane);
+        let before = lane.waiting;
+        lane.waiting = before.saturating_sub(bytes);
+        let half = self.limits.buffer / 2;
+        if before > half && lane.waiting <= half {
+            drop(lane);
+            self.room.notify_waiters();
+        }
     }
 
     /// Why it is closed.
@@ -444,43 +469,4 @@ fn messages_in(mut frames: &[u8]) -> u64 {
         frames = frames.get(whole..).unwrap_or_default();
     }
     count
-}
-
-/// A window of credit, as the receiving side keeps it.
-pub(crate) struct Window {
-    pub(crate) conn: Arc<Conn>,
-    pub(crate) sender: Life,
-    pub(crate) receiver: Life,
-    pub(crate) lane: Lane,
-    pub(crate) batch: u64,
-    pub(crate) handled: AtomicU64,
-}
-
-/// One message's claim on its window; gives it back when it goes.
-pub(crate) struct Credit(pub(crate) Arc<Window>);
-
-impl Drop for Credit {
-    fn drop(&mut self) {
-        if self.0.handled.fetch_add(1, Relaxed) + 1 >= self.0.batch {
-            self.0.give_back();
-        }
-    }
-}
-
-impl Window {
-    fn give_back(&self) {
-        let handled = u32::try_from(self.handled.swap(0, Relaxed)).unwrap_or(u32::MAX);
-        if handled == 0 {
-            return;
-        }
-        let lane = u8::try_from(self.lane.index()).expect("three lanes");
-        let (sender, receiver) = (self.sender, self.receiver);
-        self.conn.control(sender, 0, &Control::Credit { sender, receiver, lane, handled });
-    }
-}
-
-impl Drop for Window {
-    fn drop(&mut self) {
-        self.give_back();
-    }
 }

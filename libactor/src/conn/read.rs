@@ -3,12 +3,13 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::Ordering::Relaxed;
 
 use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt};
 
-use super::{Conn, Credit, Window};
+use super::window::Window;
+use super::{Conn, Credit};
 use crate::cell::Entry;
 use crate::flow;
 use crate::hash::IdMap;
@@ -57,14 +58,14 @@ impl Windows {
     pub(crate) fn pair(
         &mut self,
         conn: &Arc<Conn>,
-        (sender, receiver, lane): (Life, Life, Lane),
+        (sender, receiver, lane): (&Life, &Life, Lane),
         way: impl FnOnce() -> Option<SocketAddr>,
     ) -> &mut Last {
         let known = self.last.as_ref().is_some_and(|Last { window, .. }| {
-            (window.sender, window.receiver, window.lane) == (sender, receiver, lane)
+            window.lane == lane && window.sender == *sender && window.receiver == *receiver
         });
         if !known {
-            let window = Arc::clone(self.window(conn, sender, receiver, lane));
+            let window = Arc::clone(self.window(conn, *sender, *receiver, lane));
             let from = From::new(sender.node, way());
             let sender = (!sender.is_nobody()).then(|| sender.via(from.way));
             self.last = Some(Last { window, receiver: None, sender, from });
@@ -94,18 +95,16 @@ impl Windows {
         if self.all.len() > MANY_WINDOWS {
             self.all.retain(|_, window| Arc::strong_count(window) > 1);
         }
-        self.all.entry((sender, receiver.actor, lane.index())).or_insert_with(|| {
-            let batch = u64::from(conn.window() / 4).max(1);
-            let conn = Arc::clone(conn);
-            Arc::new(Window { conn, sender, receiver, lane, batch, handled: AtomicU64::new(0) })
-        })
+        self.all
+            .entry((sender, receiver.actor, lane.index()))
+            .or_insert_with(|| Arc::new(Window::new(Arc::clone(conn), sender, receiver, lane)))
     }
 }
 
 impl Last {
-    /// The claim of one message.
-    pub(crate) fn claim(&self) -> Credit {
-        Credit(Arc::clone(&self.window))
+    /// The claim of one message, which may be left to one of the next.
+    pub(crate) fn claim(&self) -> Option<Credit> {
+        self.window.claim()
     }
 
     /// The receiver.

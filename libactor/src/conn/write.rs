@@ -118,8 +118,7 @@ impl Conn {
                 }
                 mine.at += written;
                 self.written.fetch_add(written as u64, Relaxed);
-                let mut shared = self.lane(*on);
-                shared.waiting = shared.waiting.saturating_sub(written);
+                self.drained(*on, written);
             }
         }
         if let Some(task) = task {

@@ -70,7 +70,14 @@ impl Node {
         payload: &[u8],
         windows: &mut Windows,
     ) -> Result<(), DropReason> {
-        let sender = sender_or_node(conn, header.head.sender);
+        let peer;
+        // Not copied, which would wait for what was just written.
+        let sender = if header.head.sender.node != 0 {
+            &header.head.sender
+        } else {
+            peer = sender_or_node(conn, Life::NOBODY);
+            &peer
+        };
         let principal = conn.peer.get().map_or(Principal::Anonymous, |peer| peer.principal);
         let mut arrival = Arrival {
             payload,
@@ -83,13 +90,13 @@ impl Node {
         let windowed = header.name.is_empty() && header.to.incarnation == self.0.life.incarnation;
         let reply = |asked| {
             (header.kind == Kind::Ask)
-                .then(|| Remote::new(self.clone(), Arc::clone(conn), sender, asked, header.ask))
+                .then(|| Remote::new(self.clone(), Arc::clone(conn), *sender, asked, header.ask))
         };
         if windowed {
-            let pair = (sender, header.to, lane);
-            let pair = windows.pair(conn, pair, || self.way_behind(conn, sender));
+            let pair = (sender, &header.to, lane);
+            let pair = windows.pair(conn, pair, || self.way_behind(conn, *sender));
             // Claimed first: a message that is dropped gives its credit back too.
-            arrival.credit = Some(pair.claim());
+            arrival.credit = pair.claim();
             arrival.from = pair.sender;
             let from = pair.from;
             let entry = pair.receiver(|| self.actor(header.to.actor)).ok_or(DropReason::Stale)?;
@@ -98,7 +105,7 @@ impl Node {
         } else {
             let named = if header.name.is_empty() { None } else { self.named(header.name) };
             let entry = named.ok_or(DropReason::Stale)?;
-            let from = wire::From::new(sender.node, self.way_behind(conn, sender));
+            let from = wire::From::new(sender.node, self.way_behind(conn, *sender));
             arrival.from = (!sender.is_nobody()).then(|| sender.via(from.way));
             arrival.reply = reply(entry.meta.pid.life);
             wire::coming_from(&from, || entry.arrive(header.tag, &mut arrival))?;

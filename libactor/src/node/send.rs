@@ -22,6 +22,10 @@ use crate::recorder::{Record, What};
 use crate::reply::Reply;
 use crate::wire::{self, Kind};
 
+/// How long a stream waits for room on a connection before it looks by itself, and for a mailbox of this node.
+const ROOM: Duration = Duration::from_millis(20);
+const MAILBOX_ROOM: Duration = Duration::from_millis(1);
+
 /// From which node, to which node and life; and the connection that leads there.
 type Route = ((u64, u64, u64), Arc<Conn>);
 
@@ -217,15 +221,29 @@ impl Node {
     ) -> Result<(), TellError> {
         let to = to.into();
         let mut message = message;
-        let mut wait = Duration::from_micros(100);
         loop {
+            // Made before it is tried: what comes in between is not missed.
+            let conn = self.way_there(&to);
+            let room = conn.as_ref().map(|conn| conn.room());
             match self.try_tell(&to, message) {
                 Ok(()) => return Ok(()),
                 Err(refused) if refused.1 == TellError::Full => message = refused.0,
                 Err(refused) => return Err(refused.1),
             }
-            tokio::time::sleep(wait).await;
-            wait = (wait * 2).min(Duration::from_millis(10));
+            match room {
+                Some(room) => drop(tokio::time::timeout(ROOM, room).await),
+                // A mailbox rings no bell.
+                None => tokio::time::sleep(MAILBOX_ROOM).await,
+            }
+        }
+    }
+
+    /// The connection that leads there, if there is one.
+    fn way_there(&self, to: &Address) -> Option<Arc<Conn>> {
+        match to {
+            Address::Pid(pid) if !self.is_here(pid.life) => self.route(pid).ok(),
+            Address::Name(name) if !self.bears(name) => Some(self.connection(&name.at)),
+            Address::Pid(_) | Address::Name(_) => None,
         }
     }
 
