@@ -91,20 +91,56 @@ impl Head {
     }
 }
 
-/// What a thread is handling.
-#[derive(Clone, Copy, Default)]
-pub(crate) struct Current {
-    trace: u128,
-    span: u64,
-    sent: u64,
-    deadline: u64,
-    pub(crate) actor: Life,
+/// What a thread is handling. Cell by cell: a whole that is copied just after its parts were written waits for them.
+struct Current {
+    trace: Cell<u128>,
+    span: Cell<u64>,
+    sent: Cell<u64>,
+    deadline: Cell<u64>,
+    node: Cell<u64>,
+    incarnation: Cell<u64>,
+    actor: Cell<u64>,
+}
+
+impl Current {
+    const fn new() -> Self {
+        Self {
+            trace: Cell::new(0),
+            span: Cell::new(0),
+            sent: Cell::new(0),
+            deadline: Cell::new(0),
+            node: Cell::new(0),
+            incarnation: Cell::new(0),
+            actor: Cell::new(0),
+        }
+    }
+
+    #[inline(always)]
+    fn set(&self, head: &Head, actor: Life) {
+        self.trace.set(head.trace);
+        self.span.set(head.span);
+        self.sent.set(0);
+        self.deadline.set(head.deadline());
+        self.node.set(actor.node);
+        self.incarnation.set(actor.incarnation);
+        self.actor.set(actor.actor);
+    }
+
+    fn actor(&self) -> Life {
+        let (node, incarnation, actor) =
+            (self.node.get(), self.incarnation.get(), self.actor.get());
+        Life { node, incarnation, actor }
+    }
+
+    /// As a head, of which [`Current::set`] makes the same again but for what was sent.
+    fn as_head(&self) -> Head {
+        let (trace, span, order) = (self.trace.get(), self.span.get(), self.deadline.get());
+        Head { trace, span, parent: 0, order, sender: self.actor() }
+    }
 }
 
 thread_local! {
-    static CURRENT: Cell<Current> = const {
-        Cell::new(Current { trace: 0, span: 0, sent: 0, deadline: 0, actor: Life::NOBODY })
-    };
+    static CURRENT: Current = const { Current::new() };
     static NUMBERS: Cell<u64> = const { Cell::new(0) };
     /// When the turn of this thread began or its last message was handled; 0 on threads without actors.
     static STAMP: Cell<u64> = const { Cell::new(0) };
@@ -112,63 +148,65 @@ thread_local! {
 
 /// The flow of what this thread is handling.
 pub(crate) fn current() -> FlowId {
-    FlowId(CURRENT.get().trace)
+    FlowId(CURRENT.with(|current| current.trace.get()))
 }
 
 /// Ends with the handling: puts back what was before.
-pub(crate) struct Turn(Current);
+pub(crate) struct Turn {
+    before: Head,
+    sent: u64,
+}
 
 impl Drop for Turn {
     fn drop(&mut self) {
-        CURRENT.set(self.0);
+        CURRENT.with(|current| {
+            current.set(&self.before, self.before.sender);
+            current.sent.set(self.sent);
+        });
     }
 }
 
 /// From here until the guard goes, sends belong to `head`'s flow and come from `actor`.
+#[inline]
 pub(crate) fn enter(head: &Head, actor: Life) -> Turn {
-    let now =
-        Current { trace: head.trace, span: head.span, sent: 0, deadline: head.deadline(), actor };
-    Turn(CURRENT.replace(now))
+    CURRENT.with(|current| {
+        let turn = Turn { before: current.as_head(), sent: current.sent.get() };
+        current.set(head, actor);
+        turn
+    })
 }
 
 /// From here until the next message, or the end of the actor's turn: see [`enter`], which puts back what was before.
 #[inline]
 pub(crate) fn handling(head: &Head, actor: Life) {
-    let deadline = head.deadline();
-    let now = Current { trace: head.trace, span: head.span, sent: 0, deadline, actor };
-    CURRENT.with(|current| current.set(now));
+    CURRENT.with(|current| current.set(head, actor));
 }
 
 /// Makes what is handled now the root of a new flow.
 pub(crate) fn begin() -> FlowId {
-    let mut current = CURRENT.get();
-    current.trace = new_trace();
-    current.span = number();
-    CURRENT.set(current);
-    FlowId(current.trace)
+    let trace = new_trace();
+    CURRENT.with(|current| {
+        current.trace.set(trace);
+        current.span.set(number());
+    });
+    FlowId(trace)
 }
 
 /// The head of the next message that this thread sends. `deadline` in [`now_ms`]; 0 inherits.
-#[inline]
+#[inline(always)]
 pub(crate) fn next_head(deadline: u64) -> Head {
-    CURRENT.with(|cell| head_after(cell, deadline))
-}
-
-#[inline]
-fn head_after(cell: &Cell<Current>, deadline: u64) -> Head {
-    let mut current = cell.get();
-    let trace = if current.trace == 0 { new_trace() } else { current.trace };
-    let deadline = if deadline == 0 { current.deadline } else { deadline };
-    let head = Head {
-        trace,
-        span: number(),
-        parent: current.span,
-        order: current.sent.min(0xffff) << DEADLINE_BITS | deadline & DEADLINE_MASK,
-        sender: current.actor,
-    };
-    current.sent += 1;
-    cell.set(current);
-    head
+    CURRENT.with(|current| {
+        let (trace, sent) = (current.trace.get(), current.sent.get());
+        let deadline = if deadline == 0 { current.deadline.get() } else { deadline };
+        current.sent.set(sent + 1);
+        Head {
+            trace: if trace == 0 { new_trace() } else { trace },
+            span: number(),
+            parent: current.span.get(),
+            order: sent.min(0xffff) << DEADLINE_BITS | deadline & DEADLINE_MASK,
+            sender: current.actor(),
+        }
+    })
 }
 
 /// A span: unique in the cluster with overwhelming likelihood, and cheap. Each thread counts from a random place.
