@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
 use actix::{Actor, Handler};
-use tokio::sync::oneshot;
 
 use crate::context::Context;
 use crate::control::{DropReason, Failure};
@@ -140,7 +139,11 @@ impl<A: Actor<Context = Context<A>>> Handle<A> {
         let (reply, answer) = Reply::local();
         let head = flow::next_head(0);
         self.0.put(head, Near, Put(question, reply)).map_err(|(_, error)| error)?;
-        answered(answer, &self.0.meta).await
+        match answer.await {
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(error)) => Err(unanswered(Some(error), &self.0.meta)),
+            Err(_) => Err(unanswered(None, &self.0.meta)),
+        }
     }
 
     /// Stops the actor once it has handled what it is at.
@@ -159,17 +162,12 @@ impl<A: Actor<Context = Context<A>>> Handle<A> {
     }
 }
 
-pub(crate) async fn answered<R>(
-    answer: oneshot::Receiver<Result<R, AskError>>,
-    by: &Meta,
-) -> Result<R, AskError> {
-    match answer.await {
-        Ok(Ok(answer)) => Ok(answer),
-        Ok(Err(AskError::NoAnswer)) | Err(_) if by.stopped.load(Relaxed) => {
-            Err(AskError::Down(DownReason::Stopped))
-        }
-        Ok(Err(error)) => Err(error),
-        Err(_) => Err(AskError::NoAnswer),
+/// Why there is no answer.
+#[cold]
+fn unanswered(error: Option<AskError>, by: &Meta) -> AskError {
+    match error.unwrap_or(AskError::NoAnswer) {
+        AskError::NoAnswer if by.stopped.load(Relaxed) => AskError::Down(DownReason::Stopped),
+        error => error,
     }
 }
 
