@@ -165,10 +165,11 @@ impl<A: Actor<Context = Context<A>>> Handle<A> {
 /// Why there is no answer.
 #[cold]
 fn unanswered(error: Option<AskError>, by: &Meta) -> AskError {
-    match error.unwrap_or(AskError::NoAnswer) {
-        AskError::NoAnswer if by.stopped.load(Relaxed) => AskError::Down(DownReason::Stopped),
-        error => error,
+    let error = error.unwrap_or(AskError::NoAnswer);
+    if error == AskError::NoAnswer && by.stopped.load(Relaxed) {
+        return AskError::Down(DownReason::Stopped);
     }
+    error
 }
 
 /// A message or question that came from the wire.
