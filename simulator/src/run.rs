@@ -49,16 +49,29 @@ pub struct Outcome {
     pub flow: Vec<String>,
 }
 
+/// What of a run is told in its [`Outcome::flow`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Told {
+    /// Nothing, which is fastest.
+    Nothing,
+    /// What led to a violation, if there is one.
+    Violation,
+    /// All that happened.
+    Everything,
+}
+
 /// Runs one seed, with a mistake or without. With `flow`, what led to a violation is told.
 pub fn run(seed: u64, bug: Option<Bug>, flow: bool) -> Outcome {
-    run_with(seed, bug, flow, false)
+    let told = if flow { Told::Violation } else { Told::Nothing };
+    run_with(seed, bug, told, false)
 }
 
 /// The same, and with `drops` tells may find their connection full, as if peers did not read.
-pub fn run_with(seed: u64, bug: Option<Bug>, flow: bool, drops: bool) -> Outcome {
+pub fn run_with(seed: u64, bug: Option<Bug>, told: Told, drops: bool) -> Outcome {
     let mut chance = Chance::new(seed.wrapping_mul(0x2545_f491_4f6c_dd1d));
-    let setup =
-        Setup { seed, rough: true, master: master_config(&mut chance, bug), drops, keep: flow };
+    let master = master_config(&mut chance, bug);
+    let keep = told != Told::Nothing;
+    let setup = Setup { seed, rough: true, master, drops, keep };
     let mut world = World::new(setup);
     populate(&mut world, &mut chance, bug);
     let trouble = Duration::from_secs(chance.between(20, 300));
@@ -68,7 +81,7 @@ pub fn run_with(seed: u64, bug: Option<Bug>, flow: bool, drops: bool) -> Outcome
         come_to_agree(&mut world);
     }
     world.check_messages();
-    outcome(&world, seed)
+    outcome(&world, seed, told)
 }
 
 /// Until all agree and have nothing left to do, then for a while on.
@@ -141,14 +154,13 @@ impl World {
     }
 }
 
-fn outcome(world: &World, seed: u64) -> Outcome {
-    let flow = match &world.violation {
-        Some(violation) if world.transcript.keeps() => {
-            let lines = world.transcript.about(&violation.subjects, 600);
-            lines.into_iter().map(|line| world.shortened(&line.to_string())).collect()
-        }
-        Some(_) | None => Vec::new(),
+fn outcome(world: &World, seed: u64, told: Told) -> Outcome {
+    let lines = match (told, &world.violation) {
+        (Told::Everything, _) => world.transcript.about(&[], usize::MAX),
+        (Told::Violation, Some(violation)) => world.transcript.about(&violation.subjects, 600),
+        (Told::Violation | Told::Nothing, _) => Vec::new(),
     };
+    let flow = lines.into_iter().map(|line| world.shortened(&line.to_string())).collect();
     Outcome {
         seed,
         violation: world.violation.clone(),

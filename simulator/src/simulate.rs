@@ -7,12 +7,13 @@ use std::time::{Duration, Instant};
 
 use crate::bugs::Bug;
 use crate::properties::PROPERTIES;
-use crate::run::{Outcome, run_with};
+use crate::run::{Outcome, Told, run_with};
 
-const USAGE: &str = "usage: simulate [--seeds N] [--from SEED] | --seed S [--bug NAME] | --bugs [NAME...] [--seeds N]
+const USAGE: &str = "usage: simulate [--seeds N] [--from SEED] | --seed S [--bug NAME] [--all] | --bugs [NAME...] [--seeds N]
   --seeds N   runs N seeds (default 1000; 200 with --bugs) and says what they found
   --from S    the first of them (default 1)
   --seed S    repeats one seed byte for byte and prints the flow of what went wrong
+  --all       prints all that happened instead
   --bug NAME  with a deliberate mistake switched on
   --drops     connections may be full for a tell as well
   --bugs      switches on every deliberate mistake, one at a time, and says which were caught";
@@ -26,6 +27,7 @@ struct Wish {
     bug: Option<Bug>,
     bugs: bool,
     drops: bool,
+    all: bool,
     names: Vec<Bug>,
 }
 
@@ -34,7 +36,7 @@ pub fn main(arguments: impl Iterator<Item = String>) -> ExitCode {
     match wish(arguments) {
         Ok(wish) if wish.bugs => hunt(&wish),
         Ok(wish) => match wish.seed {
-            Some(seed) => repeat(seed, wish.bug, wish.drops),
+            Some(seed) => repeat(seed, &wish),
             None => survey(&wish),
         },
         Err(words) => {
@@ -66,6 +68,7 @@ fn wish(mut arguments: impl Iterator<Item = String>) -> Result<Wish, String> {
             }
             "--bugs" => wish.bugs = true,
             "--drops" => wish.drops = true,
+            "--all" => wish.all = true,
             name if wish.bugs && !name.starts_with('-') => wish.names.push(bug_named(name)?),
             other => return Err(format!("what is '{other}'?")),
         }
@@ -116,7 +119,7 @@ fn run_seeds(
                     if seed >= seeds.end {
                         break;
                     }
-                    let outcome = run_with(seed, bug, false, drops);
+                    let outcome = run_with(seed, bug, Told::Nothing, drops);
                     totals.add(&outcome);
                     let done = totals.done.load(Relaxed);
                     if progress && done.is_multiple_of(50) {
@@ -174,8 +177,9 @@ fn print_totals(totals: &Totals, took: Duration) {
     println!("took              {:.1} s", took.as_secs_f64());
 }
 
-fn repeat(seed: u64, bug: Option<Bug>, drops: bool) -> ExitCode {
-    let outcome = run_with(seed, bug, true, drops);
+fn repeat(seed: u64, wish: &Wish) -> ExitCode {
+    let told = if wish.all { Told::Everything } else { Told::Violation };
+    let outcome = run_with(seed, wish.bug, told, wish.drops);
     for line in &outcome.flow {
         println!("{line}");
     }

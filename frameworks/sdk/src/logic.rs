@@ -6,6 +6,7 @@ mod calls;
 mod framework;
 mod offers;
 mod reconcile;
+mod settled;
 mod subscription;
 mod tasks;
 mod view;
@@ -24,6 +25,7 @@ use serde::{Deserialize, Serialize};
 pub use calls::{Calls, NotLaunched};
 pub use framework::{Framework, Scheduler};
 pub use libactor::Pid;
+use settled::Settled;
 pub use subscription::Phase;
 pub use tasks::BookedTask;
 pub use view::{View, ViewedTask};
@@ -45,7 +47,7 @@ pub struct Settings {
     pub refuse_for: Duration,
     /// The most tasks that may be known at once.
     pub tasks_most: usize,
-    /// How many handled updates are remembered, so that a repeat is known for one.
+    /// How many handled updates are remembered, so that a repeat is known for one; and how many ended tasks.
     pub handled_most: usize,
 }
 
@@ -244,8 +246,7 @@ pub struct Driver {
     pub(crate) generation: u64,
     pub(crate) view: View,
     pub(crate) book: BTreeMap<TaskId, BookedTask>,
-    /// Tasks that the master still has and of whose end the scheduler was told: nothing more of them is told.
-    pub(crate) settled: BTreeSet<TaskId>,
+    settled: Settled,
     pub(crate) offers: BTreeMap<OfferId, OpenOffer>,
     pub(crate) handled: BTreeSet<UpdateId>,
     pub(crate) handled_order: VecDeque<UpdateId>,
@@ -295,7 +296,7 @@ impl Driver {
             generation: 0,
             view: View::default(),
             book: BTreeMap::new(),
-            settled: BTreeSet::new(),
+            settled: Settled::default(),
             offers: BTreeMap::new(),
             handled: BTreeSet::new(),
             handled_order: VecDeque::new(),
