@@ -7,7 +7,7 @@ use libactor::Pid;
 use protocol::framework::FrameworkInfo;
 use protocol::ids::{ContainerId, ExecutorId, FrameworkId, TaskId, UpdateId};
 use protocol::resources::Resources;
-use protocol::task::{ExecutorSpec, TaskSpec, TaskState, TaskStatus};
+use protocol::task::{ExecutorSpec, Exit, TaskSpec, TaskState, TaskStatus};
 use serde::{Deserialize, Serialize};
 
 use super::checkpoint::ProcessIdentity;
@@ -115,6 +115,15 @@ pub(super) enum Ending {
     Lost(String),
 }
 
+/// An executor that is no more, as the master is told of it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct EndedExecutor {
+    pub(super) framework: FrameworkId,
+    pub(super) executor: ExecutorId,
+    pub(super) container: ContainerId,
+    pub(super) exit: Option<Exit>,
+}
+
 /// All of it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct State {
@@ -125,6 +134,8 @@ pub(super) struct State {
     /// The executors that take new tasks.
     pub(super) open: BTreeMap<(FrameworkId, ExecutorId), ContainerId>,
     pub(super) pids: BTreeMap<Pid, ContainerId>,
+    /// Executors that ended while no master was there to hear it. The last report to one may still name them.
+    pub(super) untold: Vec<EndedExecutor>,
     /// Of the updates that the agent itself makes.
     last_update: UpdateId,
 }
@@ -138,6 +149,7 @@ impl State {
             executors: BTreeMap::new(),
             open: BTreeMap::new(),
             pids: BTreeMap::new(),
+            untold: Vec::new(),
             last_update: UpdateId { source, sequence: 0 },
         }
     }
