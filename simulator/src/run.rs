@@ -78,16 +78,16 @@ pub fn run_with(seed: u64, bug: Option<Bug>, told: Told, drops: bool) -> Outcome
     world.plan_faults(&mut chance, trouble);
     if world.run_until(trouble) {
         world.heal_all();
-        come_to_agree(&mut world);
+        let deadline = world.queue.now() + AGREE_WITHIN;
+        come_to_agree(&mut world, deadline);
     }
     world.check_messages();
     outcome(&world, seed, told)
 }
 
 /// Until all agree and have nothing left to do, then for a while on.
-fn come_to_agree(world: &mut World) {
-    let deadline = world.queue.now() + AGREE_WITHIN;
-    let mut open = Some("nobody looked".to_owned());
+fn come_to_agree(world: &mut World, deadline: Duration) {
+    let mut open = world.disagreement().or_else(|| world.work_left());
     while let Some(words) = open {
         if world.queue.now() >= deadline {
             return world.violate_agreement(words);
@@ -97,9 +97,18 @@ fn come_to_agree(world: &mut World) {
         }
         open = world.disagreement().or_else(|| world.work_left());
     }
-    if world.run_until(world.queue.now() + REST)
-        && let Some(words) = world.disagreement()
-    {
+    let written = world.registry.clone();
+    if !world.run_until(world.queue.now() + REST) {
+        return;
+    }
+    if world.registry != written {
+        // A time-out of minutes has come to its end: a framework without a scheduler is removed, say. All agree anew.
+        return match world.queue.now() < deadline {
+            true => come_to_agree(world, deadline),
+            false => world.violate_agreement("the registry is written again and again".to_owned()),
+        };
+    }
+    if let Some(words) = world.disagreement() {
         world.violate_agreement(format!("at rest: {words}"));
     }
 }

@@ -35,8 +35,8 @@ pub(crate) type TaskKey = (FrameworkId, TaskId);
 pub(crate) struct Known {
     /// The newest state told.
     pub(crate) state: TaskState,
-    /// Whether this life of the scheduler launched it.
-    pub(crate) launched: bool,
+    /// Whether the scheduler launches it and has not told the master so yet.
+    pub(crate) launching: bool,
 }
 
 /// All of it.

@@ -24,7 +24,6 @@ impl World {
         let key = (process, status.task.clone());
         let name = self.name_of(process).to_owned();
         let before = self.truth.known.get(&key).cloned();
-        let launched = before.as_ref().is_some_and(|known| known.launched);
         match &before {
             Some(known) if known.state.is_end() => {
                 let words = format!(
@@ -42,7 +41,7 @@ impl World {
             }
             Some(_) | None => (),
         }
-        self.truth.known.insert(key, Known { state: status.state, launched });
+        self.truth.known.insert(key, Known { state: status.state, launching: false });
         self.check_end_is_true(status);
     }
 
@@ -71,7 +70,22 @@ impl World {
         }
     }
 
-    /// What a scheduler launches.
+    /// What a scheduler has launched after its end was dealt with is another task from here on, even if the master is lost
+    /// before it is told.
+    pub(crate) fn see_launches(&mut self, life: Life, body: &FrameworkBody) {
+        for (task, booked) in body.framework.driver().book() {
+            if booked.unconfirmed.is_none() || booked.state != TaskState::Staging {
+                continue;
+            }
+            if let Some(known) = self.truth.known.get_mut(&(life.process, task.clone()))
+                && known.state.is_end()
+            {
+                *known = Known { state: TaskState::Staging, launching: true };
+            }
+        }
+    }
+
+    /// What a scheduler tells the master to launch.
     pub(crate) fn check_launches(&mut self, life: Life, message: &FrameworkToMaster) {
         let FrameworkToMaster::Accept { operations, .. } = message else {
             return;
@@ -81,9 +95,9 @@ impl World {
             for spec in tasks {
                 self.truth.checks += 1;
                 let key = (life.process, spec.task.clone());
-                let fresh = Known { state: TaskState::Staging, launched: true };
+                let fresh = Known { state: TaskState::Staging, launching: false };
                 let before = self.truth.known.insert(key, fresh);
-                if let Some(known) = before.filter(|known| !known.state.is_end()) {
+                if let Some(known) = before.filter(|known| !known.state.is_end() && !known.launching) {
                     let words = format!(
                         "{} launches {} again, of which it was last told {:?}",
                         self.name_of(life.process),

@@ -31,6 +31,7 @@ impl World {
         let step = body.framework.step(now, event);
         self.note(life.process, format_args!("{heard:?} -> {:?}", step.effects));
         self.check_told(life, body);
+        self.see_launches(life, body);
         for (n, effect) in step.effects.into_iter().enumerate() {
             if self.dies_now(life, n) {
                 return false;

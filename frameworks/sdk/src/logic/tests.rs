@@ -1,5 +1,6 @@
 //! Decisions of the driver, one step at a time: what the scheduler hears and what the master is told.
 
+mod ends;
 mod scenario;
 
 use std::time::Duration;

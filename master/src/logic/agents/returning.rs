@@ -195,10 +195,17 @@ impl Master {
             self.learn_framework(turn, info);
         }
         self.learn_executors(turn, id, back);
-        for report in &back.tasks {
+        let earlier = |report: &&TaskReport| self.is_report_of_earlier_task(report);
+        let (earlier, tasks): (Vec<_>, Vec<_>) = back.tasks.iter().partition(earlier);
+        for report in earlier {
+            if let Some(news) = &report.unacknowledged {
+                self.acknowledge_again(turn, back.from, news);
+            }
+        }
+        for report in &tasks {
             self.learn_task(turn, id, back.from, report);
         }
-        self.end_what_is_missing(turn, id, back, same_process);
+        self.end_what_is_missing(turn, id, back.from, &tasks, same_process);
         self.drop_missing_executors(turn, id, &back.executors);
         let used = self.used_on(id);
         if let Some(agent) = self.agents.get_mut(id) {
@@ -254,10 +261,11 @@ impl Master {
         &mut self,
         turn: &mut Turn,
         id: &AgentId,
-        back: &Return,
+        from: Pid,
+        reported: &[&TaskReport],
         same_process: bool,
     ) {
-        let has = back.tasks.iter().map(|r| (&r.framework, &r.spec.task)).collect::<BTreeSet<_>>();
+        let has = reported.iter().map(|r| (&r.framework, &r.spec.task)).collect::<BTreeSet<_>>();
         let Some(agent) = self.agents.get(id) else { return };
         let missing: Vec<TaskKey> =
             agent.book.tasks.iter().filter(|(f, t)| !has.contains(&(f, t))).cloned().collect();
@@ -276,7 +284,7 @@ impl Master {
         }
         if !asked.is_empty() {
             let message = MasterToAgent::Reconcile { epoch: self.epoch(), tasks: asked };
-            turn.tell_agent(back.from, message);
+            turn.tell_agent(from, message);
         }
     }
 }
