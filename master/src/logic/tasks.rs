@@ -183,7 +183,9 @@ impl Master {
             return self.acknowledge_again(turn, from, &status);
         }
         if mine {
-            if let (Source::Executor, Some(executor)) = (status.source, &status.executor) {
+            if let (Source::Executor | Source::Agent, Some(executor)) =
+                (status.source, &status.executor)
+            {
                 self.executor_heard(agent, &framework, executor);
             }
             if !latest.is_end() {
@@ -199,6 +201,11 @@ impl Master {
             {
                 turn.what.push(What::TaskStatus(status.clone()));
                 task.unacknowledged = Some(status.clone());
+            }
+            if let (Some(Reason::TaskKilledDuringLaunch), Some(executor)) =
+                (status.reason, &status.executor)
+            {
+                self.executor_unused(turn, agent, &framework, executor);
             }
         }
         let settled = mine && status.update.is_none() && latest.is_end();

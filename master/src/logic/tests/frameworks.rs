@@ -188,3 +188,20 @@ fn a_cluster_full_of_frameworks_takes_no_more() {
     t.subscribes(2);
     t.did(["to scheduler-2: Refused: the cluster has 1 frameworks, as many as it may"]);
 }
+
+#[test]
+fn that_a_framework_is_removed_is_told_to_nobody_before_it_is_written() {
+    let mut t = Scenario::new();
+    t.subscribes(1);
+    t.forget_lines();
+    t.registrar_is_slow = true;
+    t.down(scheduler_pid(1));
+    t.pass(Duration::from_secs(8 * 24 * 3600));
+    t.subscribes_as(2, Some("c-0000"), &[], Vec::new());
+    t.did([]);
+    t.write();
+    t.subscribes_as(2, Some("c-0000"), &[], Vec::new());
+    t.did([
+        "to scheduler-2: Refused: framework c-0000 was removed, and its id is not valid any more",
+    ]);
+}
