@@ -263,6 +263,7 @@ fn add_framework(world: &mut World, chance: &mut Chance, n: u64, bug: Option<Bug
             Some(Bug::Sdk(bug)) => Some(bug),
             Some(Bug::Master(_) | Bug::Agent(_)) | None => None,
         },
+        careless: chance.in_thousand(400),
         make: Box::new(ScriptedMaker {
             first: Scripted::new(chance.split(), may_tear_down),
             lives: 0,

@@ -8,6 +8,8 @@ use std::time::Duration;
 use protocol::ids::{FrameworkId, TaskId};
 use protocol::task::{Exit, TaskState};
 
+use crate::network::Life;
+
 /// Something that must be true and is not.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Violation {
@@ -48,6 +50,8 @@ pub(crate) struct Truth {
     pub(crate) ended: BTreeMap<TaskKey, Exit>,
     /// By scheduler process.
     pub(crate) known: BTreeMap<(u32, TaskId), Known>,
+    /// Tasks that a life of an agent was told to kill, and when.
+    pub(crate) kills: BTreeMap<(Life, TaskKey), Duration>,
     /// How many processes of tasks there ever were.
     pub(crate) tasks_run: u64,
     /// How often any property was looked at.

@@ -1,10 +1,11 @@
 //! What schedulers are told of their tasks, and what they do about it.
 
 use protocol::framework::{FrameworkToMaster, Operation};
+use protocol::ids::UpdateId;
 use protocol::task::{Exit, TaskState, TaskStatus};
-use sdk::logic::Outcome;
+use sdk::logic::{Effect, Outcome};
 
-use super::{LIVES, ONCE, RELAUNCH, STATES, TRUTH};
+use super::{LIVES, ONCE, RELAUNCH, STATES, TRUTH, WRITTEN};
 use crate::network::Life;
 use crate::process::FrameworkBody;
 use crate::truth::Known;
@@ -12,8 +13,31 @@ use crate::world::World;
 
 impl World {
     /// What a scheduler has just been told.
-    pub(crate) fn check_told(&mut self, life: Life, body: &mut FrameworkBody) {
+    pub(crate) fn check_told(
+        &mut self,
+        life: Life,
+        body: &mut FrameworkBody,
+        effects: &[Effect],
+    ) {
+        let last_store = effects.iter().enumerate().rev().find_map(|(at, effect)| match effect {
+            Effect::Store { number, .. } => Some((at, *number)),
+            _ => None,
+        });
+        let acknowledged_at = |update: UpdateId| {
+            effects.iter().position(|effect| match effect {
+                Effect::TellMaster { message: FrameworkToMaster::Acknowledge { update: u, .. }, .. } => {
+                    *u == update
+                }
+                _ => false,
+            })
+        };
         for status in body.framework.take_heard() {
+            // What was dealt with before anything was stored waits for nothing.
+            if let (Some(update), Some((at, number))) = (status.update, last_store)
+                && acknowledged_at(update).is_none_or(|acknowledged| acknowledged > at)
+            {
+                body.stores_for.insert(update, number);
+            }
             self.truth.checks += 1;
             self.check_one_told(life.process, &status);
         }
@@ -67,6 +91,27 @@ impl World {
                 status.task, status.state, status.message
             );
             self.violate(TRUTH, words, vec![status.task.to_string()]);
+        }
+    }
+
+    /// What it stored when it was told is written before the master hears that it was dealt with.
+    pub(crate) fn check_acknowledged(
+        &mut self,
+        life: Life,
+        body: &FrameworkBody,
+        message: &FrameworkToMaster,
+    ) {
+        let FrameworkToMaster::Acknowledge { task, update, .. } = message else {
+            return;
+        };
+        self.truth.checks += 1;
+        let needs = body.stores_for.get(update).copied().unwrap_or(0);
+        if needs > body.stored {
+            let words = format!(
+                "{} acknowledges news of {task} before what it stored for it, number {needs}, is written",
+                self.name_of(life.process)
+            );
+            self.violate(WRITTEN, words, vec![task.to_string()]);
         }
     }
 
