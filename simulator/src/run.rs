@@ -147,8 +147,11 @@ impl World {
         short
     }
 
-    /// What scripted schedulers have not done yet.
+    /// What scripted schedulers have not done yet, and what still runs of those that are gone.
     fn work_left(&self) -> Option<String> {
+        if let Some((_, task)) = self.truth.running.keys().next() {
+            return Some(format!("{task} runs"));
+        }
         for (number, process) in &self.processes {
             if self.is_over(*number) {
                 continue;

@@ -1,9 +1,8 @@
 //! What schedulers are told of their tasks, and what they do about it.
 
 use protocol::framework::{FrameworkToMaster, Operation};
-use protocol::ids::UpdateId;
 use protocol::task::{Exit, TaskState, TaskStatus};
-use sdk::logic::{Effect, Outcome};
+use sdk::logic::Outcome;
 
 use super::{LIVES, ONCE, RELAUNCH, STATES, TRUTH, WRITTEN};
 use crate::network::Life;
@@ -13,29 +12,9 @@ use crate::world::World;
 
 impl World {
     /// What a scheduler has just been told.
-    pub(crate) fn check_told(
-        &mut self,
-        life: Life,
-        body: &mut FrameworkBody,
-        effects: &[Effect],
-    ) {
-        let last_store = effects.iter().enumerate().rev().find_map(|(at, effect)| match effect {
-            Effect::Store { number, .. } => Some((at, *number)),
-            _ => None,
-        });
-        let acknowledged_at = |update: UpdateId| {
-            effects.iter().position(|effect| match effect {
-                Effect::TellMaster { message: FrameworkToMaster::Acknowledge { update: u, .. }, .. } => {
-                    *u == update
-                }
-                _ => false,
-            })
-        };
-        for status in body.framework.take_heard() {
-            // What was dealt with before anything was stored waits for nothing.
-            if let (Some(update), Some((at, number))) = (status.update, last_store)
-                && acknowledged_at(update).is_none_or(|acknowledged| acknowledged > at)
-            {
+    pub(crate) fn check_told(&mut self, life: Life, body: &mut FrameworkBody) {
+        for (status, stored) in body.framework.take_heard() {
+            if let (Some(update), Some(number)) = (status.update, stored) {
                 body.stores_for.insert(update, number);
             }
             self.truth.checks += 1;

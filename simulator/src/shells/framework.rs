@@ -30,7 +30,7 @@ impl World {
         let heard = event.clone();
         let step = body.framework.step(now, event);
         self.note(life.process, format_args!("{heard:?} -> {:?}", step.effects));
-        self.check_told(life, body, &step.effects);
+        self.check_told(life, body);
         self.see_launches(life, body);
         self.use_what_is_gone(life, body, &heard);
         for (n, effect) in step.effects.into_iter().enumerate() {

@@ -94,6 +94,12 @@ impl Master {
                 }
             }
             Answer::Repeat => {
+                // Who speaks lives, whatever became of its pongs.
+                if let Some(Agent { phase: Phase::Active(connection), .. }) =
+                    self.agents.get_mut(id)
+                {
+                    connection.unanswered = 0;
+                }
                 self.tell_registered(turn, id, back.from);
                 let before = self.holders_on(id);
                 self.reconcile_agent(turn, id, &back, true);
