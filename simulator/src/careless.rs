@@ -47,7 +47,11 @@ impl World {
         for spec in &*tasks {
             body.careless.launched.insert(spec.task.clone(), spec.clone());
         }
-        let runs = body.framework.driver().book().filter(|(_, b)| b.state == TaskState::Running);
+        // What a new master has not heard of yet it cannot know to run.
+        let driver = body.framework.driver();
+        let runs = driver.book().filter(|(task, booked)| {
+            booked.state == TaskState::Running && driver.view().tasks.contains_key(*task)
+        });
         let runs: Vec<TaskId> = runs.map(|(task, _)| task.clone()).collect();
         if knows_partitions
             && self.chance.in_thousand(400)

@@ -256,9 +256,15 @@ impl Master {
         let Some(agent) = self.agents.get(id) else { return };
         let booked = agent.book.executors.keys().filter(|(f, e)| !has.contains(&(f, e))).cloned();
         for (framework, executor) in booked.collect::<Vec<_>>() {
-            // A launch of its tasks is on its way, and will start it.
             if !self.has_tasks(id, &framework, &executor) {
                 self.unbook_executor(turn, id, &framework, &executor);
+                continue;
+            }
+            // A launch of its tasks may be on its way, and starts another life of it; else it goes with the last of them.
+            let key = (framework, executor);
+            let entry = self.agents.get_mut(id);
+            if let Some(booked) = entry.and_then(|agent| agent.book.executors.get_mut(&key)) {
+                booked.heard = false;
             }
         }
     }

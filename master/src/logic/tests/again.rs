@@ -79,3 +79,20 @@ fn an_executor_whose_task_was_killed_on_the_way_holds_its_own_until_it_has_ended
     );
     assert_eq!(used(&t), "nothing");
 }
+
+#[test]
+fn an_executor_that_an_agent_is_back_without_goes_with_its_last_task() {
+    let mut t = Scenario::new();
+    t.agent_joins(1);
+    t.subscribes(1);
+    t.launches(1, 1, vec![with_executor("a", 1.0, 0.5)]);
+    let mut runs = status(1, "a", TaskState::Running, Some(1));
+    runs.executor = Some(ExecutorId::new("e"));
+    let message = AgentToMaster::Updated { status: runs, latest: TaskState::Running };
+    t.agent_says(agent_pid(1, 1), message);
+    t.down(agent_pid(1, 1));
+    t.agent_returns(1, 1, Vec::new());
+    assert_eq!(used(&t), "cpus:1.5;mem:160", "a launch may be on its way");
+    t.news(1, "a", TaskState::Dropped, 2);
+    assert_eq!(used(&t), "nothing");
+}
