@@ -121,7 +121,7 @@ impl Agent {
             self.state.pids.remove(&pid);
             turn.push(Effect::Unlink(pid));
         }
-        if !self.state.is_removed(&executor.framework) {
+        if executor.holds && !self.state.is_removed(&executor.framework) {
             self.state.release(&executor.spec.resources);
         }
         turn.push(Effect::Write(Record::ExecutorEnded(container.clone())));

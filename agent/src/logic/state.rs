@@ -74,6 +74,9 @@ pub(super) struct Executor {
     pub(super) phase: Phase,
     /// Its actor, while it is registered and connected.
     pub(super) pid: Option<Pid>,
+    /// Whether this life holds the executor's own resources. The next life takes them over from one that is ending, since to
+    /// the master both are one executor.
+    pub(super) holds: bool,
     /// Why it is to end, once it is.
     pub(super) ending: Option<Ending>,
     /// Its tasks that have not ended, in the order in which they came.
@@ -174,6 +177,23 @@ impl State {
 
     pub(super) fn release(&mut self, resources: &Resources) {
         self.free.add(resources);
+    }
+
+    /// A life of this executor that takes no more tasks and whose resources the next one can take over.
+    pub(super) fn to_take_over(
+        &self,
+        framework: &FrameworkId,
+        spec: &ExecutorSpec,
+    ) -> Option<&ContainerId> {
+        let key = (framework.clone(), spec.executor.clone());
+        let fits = |(container, life): &(&ContainerId, &Executor)| {
+            life.holds
+                && life.framework == *framework
+                && life.spec.executor == spec.executor
+                && life.spec.resources == spec.resources
+                && self.open.get(&key) != Some(*container)
+        };
+        self.executors.iter().find(fits).map(|(container, _)| container)
     }
 
     /// All tasks, also those of removed frameworks.
