@@ -84,6 +84,7 @@ impl World {
             17 => Fault::SetClock(one),
             18 => Fault::TakeOver(framework),
             19 | 20 => Fault::Freeze(agent, chance.millis(2_000, 40_000)),
+            22 => Fault::Usurp,
             21 => Fault::Freeze(framework, chance.millis(10_000, 130_000)),
             _ => Fault::Break(master, agent),
         })

@@ -196,8 +196,8 @@ pub(crate) enum News {
 /// Mistakes that can be switched on by name, so that a simulation can show that it would notice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Bug {
-    /// An update is acknowledged before what the scheduler stored for it is written.
-    AcknowledgesBeforeHandling,
+    /// That an update is dealt with is told before what the scheduler stored for it is written.
+    UpdateToldBeforeStored,
     /// A task whose fate is unknown after a reconnect counts as dropped without asking.
     RelaunchesUnacknowledged,
     /// A missing delta is not noticed.
@@ -209,7 +209,7 @@ pub enum Bug {
 impl Bug {
     /// All of them.
     pub const ALL: [Self; 4] = [
-        Self::AcknowledgesBeforeHandling,
+        Self::UpdateToldBeforeStored,
         Self::RelaunchesUnacknowledged,
         Self::IgnoresDeltaGap,
         Self::FilterDuplicatesOff,
@@ -372,7 +372,7 @@ impl Driver {
     /// To the master that is followed. Waits behind what is being stored; without a master it is lost, and whatever
     /// matters is repeated after the next `Subscribed`.
     pub(crate) fn tell(&mut self, turn: &mut Turn, message: FrameworkToMaster) {
-        if self.stores > self.stored && !self.has(Bug::AcknowledgesBeforeHandling) {
+        if self.stores > self.stored && !self.has(Bug::UpdateToldBeforeStored) {
             self.withheld.push_back((self.stores, message));
         } else if let Phase::Subscribed { master } = self.phase {
             turn.effects.push(Effect::TellMaster { to: Some(master), message });
