@@ -62,6 +62,7 @@ impl World {
             books: Default::default(),
             agents: Default::default(),
             watch: Default::default(),
+            told: Default::default(),
         };
         let life = self.enter_life(number, Body::Master(Box::new(body)));
         self.step(life, Event::Allocator(master::logic::allocator::Event::Started));

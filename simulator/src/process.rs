@@ -19,7 +19,7 @@ use crate::author::{AnyFramework, MakeScheduler};
 use crate::careless::Careless;
 use crate::disk::Pending;
 use crate::network::{Host, Life};
-use crate::properties::Watch;
+use crate::properties::{Told, Watch};
 
 /// One process and all its lives.
 pub(crate) struct Process {
@@ -89,6 +89,8 @@ pub(crate) struct MasterBody {
     /// What the changes say of each agent's state.
     pub(crate) agents: BTreeMap<AgentId, AgentState>,
     pub(crate) watch: Watch,
+    /// What schedulers were told of the tasks there are.
+    pub(crate) told: Told,
 }
 
 /// An agent's process.

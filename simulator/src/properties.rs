@@ -5,8 +5,10 @@ mod agents;
 mod agreement;
 mod patience;
 mod told;
+mod view;
 
 pub(crate) use patience::Watch;
+pub(crate) use view::Told;
 
 use agent::logic::{Effect as AgentEffect, End, Event as AgentEvent, Notice};
 use protocol::agent::{AgentToMaster, MasterToAgent};
@@ -20,7 +22,7 @@ use crate::truth::TaskKey;
 use crate::world::World;
 
 /// Every property by its name, for people.
-pub const PROPERTIES: [&str; 20] = [
+pub const PROPERTIES: [&str; 21] = [
     BOOKS,
     EQUAL_BOOKS,
     FITS,
@@ -41,6 +43,7 @@ pub const PROPERTIES: [&str; 20] = [
     ALONE,
     KILLED,
     GONE,
+    VIEW,
 ];
 
 const BOOKS: &str = "nothing is offered twice, and no more than there is";
@@ -61,6 +64,7 @@ const ORDER: &str = "the news of a task is told in order";
 const ALONE: &str = "nothing of an agent's former life runs when it registers";
 const KILLED: &str = "a task that is to be killed does not start any more";
 const GONE: &str = "an offer that is gone is not used";
+const VIEW: &str = "a scheduler sees what its master has";
 const QUIET: &str = "nothing goes round in circles";
 const AGREEMENT: &str = "after healing all agree within a bounded time";
 

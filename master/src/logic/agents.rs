@@ -310,6 +310,7 @@ impl Master {
         let (pid, sequence) = (connection.pid, connection.sequence);
         turn.tell_agent(pid, MasterToAgent::Ping { epoch, sequence });
         self.ask_for_late_launches(turn, id, pid);
+        self.say_again_to_agent(turn, id, pid);
         turn.start(Timer::Ping { agent: id.clone(), generation }, self.config.ping_every);
     }
 

@@ -12,8 +12,8 @@ use crate::process::{AgentBody, Seat};
 use crate::truth::TaskKey;
 use crate::world::World;
 
-/// How long a launch and the kill that follows it may be on their way from an agent to an executor.
-const KILL_CROSSES: Duration = Duration::from_secs(2);
+/// How long a launch and the kill that follows it may be on their way from an agent to an executor, repeats included.
+const KILL_CROSSES: Duration = Duration::from_secs(9);
 
 impl World {
     /// After a step of an agent: what it heard, and what it is about to do.

@@ -145,7 +145,7 @@ impl World {
         match self.setup.rough && self.chance.in_thousand(150) {
             // The machine is busy, or the program is large.
             true => {
-                let after = self.chance.millis(1_000, 8_000);
+                let after = self.chance.millis(1_000, 20_000);
                 self.queue.after(after, Due::Event(life, first));
             }
             false => self.soon(life, first),

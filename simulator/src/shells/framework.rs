@@ -32,6 +32,7 @@ impl World {
         self.note(life.process, format_args!("{heard:?} -> {:?}", step.effects));
         self.check_told(life, body);
         self.see_launches(life, body);
+        self.check_view(life, body);
         self.use_what_is_gone(life, body, &heard);
         for (n, effect) in step.effects.into_iter().enumerate() {
             if self.dies_now(life, n) {

@@ -79,6 +79,7 @@ impl World {
             }
             Effect::TellFramework { to, message } => {
                 self.check_framework_told(life, &message);
+                body.told.see(to, &message);
                 if self.tell(life, to, Said::MasterToFramework(message)) != Sent::Accepted {
                     self.undelivered(life, effect);
                 }

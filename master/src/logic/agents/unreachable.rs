@@ -55,7 +55,7 @@ impl Master {
             return;
         }
         agent.enter(Phase::Unreachable);
-        let concerned = frameworks_on(agent);
+        let concerned = agent.frameworks_on();
         let tasks: Vec<TaskKey> = agent.book.tasks.iter().cloned().collect();
         turn.agent_state(id, AgentState::Unreachable);
         for (framework, task) in tasks {
@@ -75,7 +75,7 @@ impl Master {
     /// The agent is gone, its tasks with it.
     pub(in crate::logic) fn on_agent_removed(&mut self, turn: &mut Turn, id: &AgentId) {
         let Some(agent) = self.agents.get(id) else { return };
-        let concerned = frameworks_on(agent);
+        let concerned = agent.frameworks_on();
         let tasks: Vec<TaskKey> = agent.book.tasks.iter().cloned().collect();
         let executors: Vec<_> = agent.book.executors.keys().cloned().collect();
         for (framework, task) in tasks {
@@ -108,8 +108,10 @@ impl Master {
     }
 }
 
-/// Those that have something on an agent.
-fn frameworks_on(agent: &Agent) -> BTreeSet<FrameworkId> {
-    let tasks = agent.book.tasks.iter().map(|(framework, _)| framework);
-    tasks.chain(agent.book.executors.keys().map(|(framework, _)| framework)).cloned().collect()
+impl Agent {
+    /// Frameworks that have something on it.
+    pub(in crate::logic) fn frameworks_on(&self) -> BTreeSet<FrameworkId> {
+        let tasks = self.book.tasks.iter().map(|(framework, _)| framework);
+        tasks.chain(self.book.executors.keys().map(|(framework, _)| framework)).cloned().collect()
+    }
 }

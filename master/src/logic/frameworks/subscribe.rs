@@ -189,7 +189,7 @@ impl Master {
         turn.what.push(What::Framework { info, state: FrameworkState::Active });
     }
 
-    fn tell_subscribed(&self, turn: &mut Turn, id: &FrameworkId, to: Pid) {
+    pub(in crate::logic) fn tell_subscribed(&self, turn: &mut Turn, id: &FrameworkId, to: Pid) {
         let known = self.frameworks.get(id);
         let tasks = known.into_iter().flat_map(|f| f.tasks.values());
         let tasks = tasks.filter(|task| !task.told_lost).map(|task| task.report(id));
