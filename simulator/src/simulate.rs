@@ -106,8 +106,7 @@ fn run_seeds(
     progress: bool,
     drops: bool,
 ) -> (Totals, Vec<Outcome>) {
-    let (totals, next, stop) =
-        (Totals::default(), AtomicUsize::new(0), AtomicBool::new(false));
+    let (totals, next, stop) = (Totals::default(), AtomicUsize::new(0), AtomicBool::new(false));
     let wrong = std::sync::Mutex::new(Vec::new());
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let (started, count) = (Instant::now(), seeds.len());

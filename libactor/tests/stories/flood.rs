@@ -140,6 +140,7 @@ async fn a_node_without_file_descriptors_says_so_and_goes_on_once_it_has_some() 
     page.write_all(b"GET /metrics HTTP/1.1\r\n\r\n").await.unwrap();
     let mut metrics = String::new();
     soon("the page", page.read_to_string(&mut metrics)).await.unwrap();
-    let errors = metrics.lines().find_map(|line| line.strip_prefix("libactor_accept_errors_total "));
+    let errors =
+        metrics.lines().find_map(|line| line.strip_prefix("libactor_accept_errors_total "));
     assert!(errors.unwrap().parse::<u64>().unwrap() > 0, "{metrics}");
 }

@@ -98,7 +98,8 @@ impl Master {
         }
     }
 
-    /// With each ping: the kills for which there was no room, and the end of frameworks of which something is left.
+    /// With each ping: the kills for which there was no room, and the end of frameworks of which something is left. What is
+    /// left may have ended before its framework did; then the agent has forgotten it, and is asked.
     pub(super) fn say_again_to_agent(&mut self, turn: &mut Turn, id: &AgentId, pid: Pid) {
         let Some(agent) = self.agents.get(id) else { return };
         let tasks: Vec<TaskKey> = agent.book.tasks.iter().cloned().collect();
@@ -107,13 +108,17 @@ impl Master {
             .filter(|framework| self.frameworks.get(framework).is_some_and(|f| f.is_removed()))
             .collect();
         let epoch = self.epoch();
-        for (framework, task) in tasks {
+        for (framework, task) in tasks.iter().cloned() {
             if let Some(grace) = self.take_owed_kill(&framework, &task) {
                 turn.tell_agent(pid, MasterToAgent::Kill { epoch, framework, task, grace });
             }
         }
         for framework in removed {
+            let left = tasks.iter().filter(|(of, _)| *of == framework).cloned().collect::<Vec<_>>();
             turn.tell_agent(pid, MasterToAgent::ShutdownFramework { epoch, framework });
+            if !left.is_empty() {
+                turn.tell_agent(pid, MasterToAgent::Reconcile { epoch, tasks: left });
+            }
         }
     }
 }

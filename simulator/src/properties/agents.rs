@@ -77,8 +77,9 @@ impl World {
                 self.truth.kills.remove(&(life, key));
             }
             MasterToAgent::Kill { framework, task, .. } if agent.master() == Some(*from) => {
-                let lives =
-                    |(f, t, state): (_, _, TaskState)| (f, t) == (framework, task) && !state.is_end();
+                let lives = |(f, t, state): (_, _, TaskState)| {
+                    (f, t) == (framework, task) && !state.is_end()
+                };
                 if agent.tasks().any(lives) {
                     let key = (framework.clone(), task.clone());
                     self.truth.kills.entry((life, key)).or_insert(self.queue.now());

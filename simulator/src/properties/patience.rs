@@ -102,7 +102,8 @@ impl Watch {
 
     fn remember(&mut self, now: Instant, step: &Step) {
         for effect in &step.effects {
-            if let Effect::TellAgent { to, message: MasterToAgent::Registered { agent, .. } } = effect
+            if let Effect::TellAgent { to, message: MasterToAgent::Registered { agent, .. } } =
+                effect
             {
                 self.pids.insert(*to, agent.clone());
                 self.answered.insert(agent.clone(), now);

@@ -121,7 +121,9 @@ impl World {
                 let key = (life.process, spec.task.clone());
                 let fresh = Known { state: TaskState::Staging, launching: false };
                 let before = self.truth.known.insert(key, fresh);
-                if let Some(known) = before.filter(|known| !known.state.is_end() && !known.launching) {
+                if let Some(known) =
+                    before.filter(|known| !known.state.is_end() && !known.launching)
+                {
                     let words = format!(
                         "{} launches {} again, of which it was last told {:?}",
                         self.name_of(life.process),

@@ -76,7 +76,8 @@ impl World {
         self.truth.checks += 1;
         if let Some(sets) = differs {
             let name = self.name_of(life.process).to_owned();
-            let words = format!("{name} sees {viewed:?} at change {}, which was {sets:?}", view.change);
+            let words =
+                format!("{name} sees {viewed:?} at change {}, which was {sets:?}", view.change);
             self.violate(VIEW, words, vec![name]);
         }
     }

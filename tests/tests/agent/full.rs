@@ -53,7 +53,8 @@ impl Handler<Received<AgentToMaster>> for Master {
 
     fn handle(&mut self, received: Received<AgentToMaster>, ctx: &mut Context<Self>) {
         let from = received.from.unwrap();
-        if let AgentToMaster::Register { .. } | AgentToMaster::Reregister { .. } = received.message {
+        if let AgentToMaster::Register { .. } | AgentToMaster::Reregister { .. } = received.message
+        {
             self.agent = Some(from);
             let registered = MasterToAgent::Registered {
                 epoch: 1,
@@ -90,9 +91,8 @@ async fn an_agent_that_cannot_tell_its_master_registers_again() {
     let (go_on, goes_on) = blocking::channel();
     let accepts = Accepts::new().tells::<AgentToMaster>().tells::<StandStill>();
     let spawn = Spawn { name: Some("master"), mailbox: 1, accepts, pinned: true };
-    let master = node
-        .spawn(spawn, move |_| Master { heard: sender, stands, goes_on, agent: None })
-        .unwrap();
+    let master =
+        node.spawn(spawn, move |_| Master { heard: sender, stands, goes_on, agent: None }).unwrap();
     let at: Name = format!("master@{}", node.address().unwrap()).parse().unwrap();
     let executor = vec![env!("CARGO_BIN_EXE_executor-for-tests").into()];
     let mut config = AgentConfig::new(at, dir.path().join("agent"), executor);

@@ -117,7 +117,12 @@ impl Driver {
             };
             for spec in operations.into_iter().flat_map(|Operation::Launch(tasks)| tasks) {
                 if let Some(entry) = self.book.remove(&spec.task) {
-                    self.drop_task(turn, &spec.task, &entry, "the master was lost before it was told");
+                    self.drop_task(
+                        turn,
+                        &spec.task,
+                        &entry,
+                        "the master was lost before it was told",
+                    );
                 }
             }
         }

@@ -44,7 +44,8 @@ fn an_agent_that_is_back_with_an_earlier_task_of_an_id_has_not_got_the_next_one(
     let earlier = TaskReport { unacknowledged, ..report(1, "a", TaskState::Failed) };
     t.agent_returns(1, 1, vec![earlier]);
     let lines = t.take_lines();
-    let about_a: Vec<_> = lines.iter().filter(|line| line.ends_with(" a") || line.contains(" a ")).collect();
+    let about_a: Vec<_> =
+        lines.iter().filter(|line| line.ends_with(" a") || line.contains(" a ")).collect();
     assert_eq!(about_a, ["to agent-1: Acknowledge a 1", "to agent-1: Reconcile a"]);
     assert_eq!(used(&t), "cpus:1;mem:128");
 }

@@ -57,7 +57,13 @@ fn an_end_that_comes_again_does_not_end_the_next_task_of_its_id() {
     t.lines.clear();
     let again = Some(status("a", TaskState::Finished, 7));
     t.subscribed(2, 2, vec![t.report("a", TaskState::Finished, again)]);
-    t.did(["link 2", "to 2: Acknowledge a 7", "Doubts in 10s", "Reconcile in 300s", "subscribed F"]);
+    t.did([
+        "link 2",
+        "to 2: Acknowledge a 7",
+        "Doubts in 10s",
+        "Reconcile in 300s",
+        "subscribed F",
+    ]);
     assert!(has_a(&t), "the launch is still to be accounted for");
     t.pass(SECOND * 10);
     t.timer_due("Doubts");
