@@ -50,6 +50,8 @@ pub(crate) struct Truth {
     pub(crate) ended: BTreeMap<TaskKey, Exit>,
     /// By scheduler process.
     pub(crate) known: BTreeMap<(u32, TaskId), Known>,
+    /// Which scheduler process launched each task last.
+    pub(crate) launched_by: BTreeMap<TaskKey, u32>,
     /// Tasks that a life of an agent was told to kill, and when.
     pub(crate) kills: BTreeMap<(Life, TaskKey), Duration>,
     /// How many processes of tasks there ever were.

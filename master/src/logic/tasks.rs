@@ -179,7 +179,7 @@ impl Master {
             return self.on_news_for_nobody(turn, from, &status, latest);
         }
         let mine = self.task(&framework, &id).is_some_and(|task| task.agent == *agent);
-        if mine && self.is_of_earlier_task(&framework, &id, status.update) {
+        if self.is_of_earlier_task(&framework, &id, status.update) {
             return self.acknowledge_again(turn, from, &status);
         }
         if mine {

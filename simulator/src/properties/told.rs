@@ -2,12 +2,12 @@
 
 use protocol::framework::{FrameworkToMaster, Operation};
 use protocol::task::{Exit, TaskState, TaskStatus};
-use sdk::logic::Outcome;
+use sdk::logic::{Outcome, Phase};
 
 use super::{LIVES, ONCE, RELAUNCH, STATES, TRUTH, WRITTEN};
 use crate::network::Life;
-use crate::process::FrameworkBody;
-use crate::truth::Known;
+use crate::process::{Body, FrameworkBody};
+use crate::truth::{Known, TaskKey};
 use crate::world::World;
 
 impl World {
@@ -45,12 +45,15 @@ impl World {
             Some(_) | None => (),
         }
         self.truth.known.insert(key, Known { state: status.state, launching: false });
-        self.check_end_is_true(status);
+        self.check_end_is_true(process, status);
     }
 
     /// `Lost` and `Gone` only say that somebody gave up; every other end says that nothing runs.
-    fn check_end_is_true(&mut self, status: &TaskStatus) {
+    fn check_end_is_true(&mut self, process: u32, status: &TaskStatus) {
         let key = (status.framework.clone(), status.task.clone());
+        if self.was_superseded(process, &key) {
+            return;
+        }
         let runs = self.truth.running.get(&key).copied();
         let ended = self.truth.ended.get(&key).copied();
         let lie = match status.state {
@@ -71,6 +74,20 @@ impl World {
             );
             self.violate(TRUTH, words, vec![status.task.to_string()]);
         }
+    }
+
+    /// Another life of the framework's scheduler is with a master and has launched the task anew. What this one is still told,
+    /// before it hears that it is over for it, is of the task before.
+    fn was_superseded(&self, process: u32, key: &TaskKey) -> bool {
+        let launcher = self.truth.launched_by.get(key).filter(|launcher| **launcher != process);
+        launcher.is_some_and(|launcher| match &self.processes[launcher].body {
+            Some(Body::Framework(body)) => {
+                matches!(body.framework.driver().phase(), Phase::Subscribed { .. })
+            }
+            Some(Body::Master(_) | Body::Agent(_) | Body::Executor(_) | Body::Custom(_)) | None => {
+                false
+            }
+        })
     }
 
     /// What it stored when it was told is written before the master hears that it was dealt with.
@@ -114,10 +131,15 @@ impl World {
         let FrameworkToMaster::Accept { operations, .. } = message else {
             return;
         };
+        let framework = self.framework_seat(life.process).and_then(|seat| seat.remembered.clone());
         for operation in operations {
             let Operation::Launch(tasks) = operation;
             for spec in tasks {
                 self.truth.checks += 1;
+                if let Some(framework) = framework.clone() {
+                    let key = (framework, spec.task.clone());
+                    self.truth.launched_by.insert(key, life.process);
+                }
                 let key = (life.process, spec.task.clone());
                 let fresh = Known { state: TaskState::Staging, launching: false };
                 let before = self.truth.known.insert(key, fresh);

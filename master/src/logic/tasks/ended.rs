@@ -69,8 +69,8 @@ impl Ended {
 }
 
 impl Master {
-    /// Whether news of a task is of an earlier one, whose end was dealt with before its id was launched again. Its agent had
-    /// not heard of that.
+    /// Whether news of a task is of one whose end is dealt with; its id may be launched again since. Its agent has not heard
+    /// of that.
     pub(in crate::logic) fn is_of_earlier_task(
         &self,
         framework: &FrameworkId,
@@ -83,7 +83,7 @@ impl Master {
         let of = |heard: Option<&Heard>| heard.map(|heard| heard.has(update));
         let of_this = of(entry.tasks.get(task).map(|task| &task.heard));
         let of_ended = of(entry.ended.by_task.get(task).map(|end| &end.heard));
-        (of_this, of_ended) == (Some(false), Some(true))
+        of_this != Some(true) && of_ended == Some(true)
     }
 
     /// Whether an agent that is back reports an earlier task in place of the one that was launched since.
