@@ -63,10 +63,10 @@ pub enum Told {
 /// Runs one seed, with a mistake or without. With `flow`, what led to a violation is told.
 pub fn run(seed: u64, bug: Option<Bug>, flow: bool) -> Outcome {
     let told = if flow { Told::Violation } else { Told::Nothing };
-    run_with(seed, bug, told, false)
+    run_with(seed, bug, told, true)
 }
 
-/// The same, and with `drops` tells may find their connection full, as if peers did not read.
+/// The same; only with `drops` may tells find their connection full, as if peers did not read.
 pub fn run_with(seed: u64, bug: Option<Bug>, told: Told, drops: bool) -> Outcome {
     let mut chance = Chance::new(seed.wrapping_mul(0x2545_f491_4f6c_dd1d));
     let master = master_config(&mut chance, bug);

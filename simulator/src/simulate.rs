@@ -15,7 +15,7 @@ const USAGE: &str = "usage: simulate [--seeds N] [--from SEED] | --seed S [--bug
   --seed S    repeats one seed byte for byte and prints the flow of what went wrong
   --all       prints all that happened instead
   --bug NAME  with a deliberate mistake switched on
-  --drops     connections may be full for a tell as well
+  --no-drops  connections always have room for a tell
   --bugs      switches on every deliberate mistake, one at a time, and says which were caught";
 
 /// What was asked for.
@@ -26,7 +26,7 @@ struct Wish {
     seed: Option<u64>,
     bug: Option<Bug>,
     bugs: bool,
-    drops: bool,
+    no_drops: bool,
     all: bool,
     names: Vec<Bug>,
 }
@@ -67,7 +67,7 @@ fn wish(mut arguments: impl Iterator<Item = String>) -> Result<Wish, String> {
                 wish.bug = Some(bug_named(&name)?);
             }
             "--bugs" => wish.bugs = true,
-            "--drops" => wish.drops = true,
+            "--no-drops" => wish.no_drops = true,
             "--all" => wish.all = true,
             name if wish.bugs && !name.starts_with('-') => wish.names.push(bug_named(name)?),
             other => return Err(format!("what is '{other}'?")),
@@ -143,7 +143,7 @@ fn survey(wish: &Wish) -> ExitCode {
     let (from, count) = (wish.from.unwrap_or(1), wish.seeds.unwrap_or(1000));
     let started = Instant::now();
     let seeds: Vec<u64> = (from..from.saturating_add(count)).collect();
-    let (totals, wrong) = run_seeds(&seeds, wish.bug, false, true, wish.drops);
+    let (totals, wrong) = run_seeds(&seeds, wish.bug, false, true, !wish.no_drops);
     let took = started.elapsed();
     print_totals(&totals, took);
     if wrong.is_empty() {
@@ -177,7 +177,7 @@ fn print_totals(totals: &Totals, took: Duration) {
 
 fn repeat(seed: u64, wish: &Wish) -> ExitCode {
     let told = if wish.all { Told::Everything } else { Told::Violation };
-    let outcome = run_with(seed, wish.bug, told, wish.drops);
+    let outcome = run_with(seed, wish.bug, told, !wish.no_drops);
     for line in &outcome.flow {
         println!("{line}");
     }
@@ -204,14 +204,14 @@ fn repeat(seed: u64, wish: &Wish) -> ExitCode {
 fn hunt(wish: &Wish) -> ExitCode {
     let (from, count) = (wish.from.unwrap_or(1), wish.seeds.unwrap_or(200));
     let seeds: Vec<u64> = (from..from.saturating_add(count)).collect();
-    let (_, sick) = run_seeds(&seeds, None, false, false, wish.drops);
+    let (_, sick) = run_seeds(&seeds, None, false, false, !wish.no_drops);
     let sick: Vec<u64> = sick.iter().map(|outcome| outcome.seed).collect();
     let sound: Vec<u64> = seeds.iter().copied().filter(|seed| !sick.contains(seed)).collect();
     let bugs = if wish.names.is_empty() { Bug::all() } else { wish.names.clone() };
     println!("{:<44} {:>6}  property", "mistake", "seed");
     let mut caught = 0_u32;
     for bug in &bugs {
-        let (_, wrong) = run_seeds(&sound, Some(*bug), true, false, wish.drops);
+        let (_, wrong) = run_seeds(&sound, Some(*bug), true, false, !wish.no_drops);
         match wrong.first().and_then(|outcome| Some((outcome.seed, outcome.violation.as_ref()?))) {
             Some((seed, violation)) => {
                 caught += 1;
