@@ -179,6 +179,9 @@ impl World {
         let name = format!("{}-again-{}", self.name_of(number), self.processes.len());
         let host = self.add_host();
         let heir = self.add_process(name, host, true, Seat::Framework(Box::new(heir)));
+        let family = self.truth.families.get(&number).copied().unwrap_or(number);
+        self.truth.families.insert(number, family);
+        self.truth.families.insert(heir, family);
         self.start(heir);
     }
 

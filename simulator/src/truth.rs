@@ -50,6 +50,8 @@ pub(crate) struct Truth {
     pub(crate) ended: BTreeMap<TaskKey, Exit>,
     /// By scheduler process.
     pub(crate) known: BTreeMap<(u32, TaskId), Known>,
+    /// Processes that are lives of one scheduler, by the first of them.
+    pub(crate) families: BTreeMap<u32, u32>,
     /// Which scheduler process launched each task last.
     pub(crate) launched_by: BTreeMap<TaskKey, u32>,
     /// Tasks that a life of an agent was told to kill, and when.

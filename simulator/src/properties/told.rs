@@ -170,9 +170,7 @@ impl World {
         let may = match outcome {
             Outcome::Stopped => true,
             Outcome::TornDown => removed,
-            Outcome::FailedOver => {
-                remembered.as_ref().is_some_and(|id| self.has_other_life(life.process, id))
-            }
+            Outcome::FailedOver => self.truth.families.contains_key(&life.process),
             Outcome::Refused(_) => removed,
         };
         if !may {
@@ -180,12 +178,5 @@ impl World {
             let id = remembered.map(|id| id.to_string()).unwrap_or_default();
             self.violate(LIVES, format!("{name} ends: {outcome}"), vec![name, id]);
         }
-    }
-
-    fn has_other_life(&mut self, process: u32, id: &protocol::ids::FrameworkId) -> bool {
-        let numbers: Vec<u32> = self.processes.keys().copied().filter(|n| *n != process).collect();
-        numbers.into_iter().any(|number| {
-            self.framework_seat(number).is_some_and(|seat| seat.remembered.as_ref() == Some(id))
-        })
     }
 }

@@ -27,6 +27,9 @@ struct End {
     heard: Heard,
 }
 
+/// Of so many at most who spoke of tasks of one id.
+const SOURCES_MAX: usize = 16;
+
 /// The newest news of a task that was heard from each who speaks of it: its executor, and its agent.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(in crate::logic) struct Heard(Vec<UpdateId>);
@@ -40,16 +43,26 @@ impl Heard {
         }
     }
 
+    /// With what was heard of the next task of the id.
+    fn and(mut self, next: Self) -> Self {
+        next.0.into_iter().for_each(|update| self.note(Some(update)));
+        let surplus = self.0.len().saturating_sub(SOURCES_MAX);
+        self.0.drain(..surplus);
+        self
+    }
+
     fn has(&self, update: UpdateId) -> bool {
         self.0.iter().any(|at| at.source == update.source && at.sequence >= update.sequence)
     }
 }
 
 impl Ended {
-    /// Remembers an end; of one task only the last.
+    /// Remembers an end; of tasks of one id only the last, with what was heard of any of them.
     pub(in crate::logic) fn remember(&mut self, status: TaskStatus, heard: Heard, most: usize) {
         self.newest += 1;
         let task = status.task.clone();
+        let before = self.by_task.get(&task).map(|before| before.heard.clone());
+        let heard = before.unwrap_or_default().and(heard);
         let end = End { age: self.newest, status, heard };
         if let Some(before) = self.by_task.insert(task.clone(), end) {
             self.by_age.remove(&before.age);

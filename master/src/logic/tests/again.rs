@@ -36,6 +36,22 @@ fn news_of_an_earlier_task_of_an_id_moves_nothing_of_the_next_one() {
 }
 
 #[test]
+fn news_of_the_task_before_the_earlier_one_is_known_as_well() {
+    let mut t = launched_again();
+    t.news(1, "a", TaskState::Failed, 2);
+    t.acknowledges(1, 1, "a", 2);
+    t.agent_joins(2);
+    t.launches(1, 2, vec![task("a", 1.0)]);
+    t.news(2, "a", TaskState::Failed, 1);
+    t.acknowledges(1, 2, "a", 1);
+    t.launches(1, 1, vec![task("a", 1.0)]);
+    t.forget_lines();
+    t.news(1, "a", TaskState::Failed, 2);
+    t.did(["to agent-1: Acknowledge a 2"]);
+    assert_eq!(used(&t), "cpus:1;mem:128");
+}
+
+#[test]
 fn an_agent_that_is_back_with_an_earlier_task_of_an_id_has_not_got_the_next_one() {
     let mut t = launched_again();
     t.down(agent_pid(1, 1));
