@@ -149,8 +149,10 @@ impl World {
 
     /// What scripted schedulers have not done yet, and what still runs of those that are gone.
     fn work_left(&self) -> Option<String> {
-        if let Some((_, task)) = self.truth.running.keys().next() {
-            return Some(format!("{task} runs"));
+        let agents = self.processes.keys().filter_map(|number| self.agent_in(*number));
+        let mut live = agents.flat_map(|agent| agent.tasks()).filter(|(.., state)| !state.is_end());
+        if let Some((_, task, state)) = live.next() {
+            return Some(format!("{task} is {state:?}"));
         }
         for (number, process) in &self.processes {
             if self.is_over(*number) {

@@ -183,8 +183,9 @@ impl Master {
             return self.acknowledge_again(turn, from, &status);
         }
         if mine {
-            if let (Source::Executor | Source::Agent, Some(executor)) =
-                (status.source, &status.executor)
+            let on_the_way = status.reason == Some(Reason::TaskKilledDuringLaunch);
+            if let Some(executor) = &status.executor
+                && (status.source == Source::Executor || on_the_way)
             {
                 self.executor_heard(agent, &framework, executor);
             }
@@ -202,9 +203,7 @@ impl Master {
                 turn.what.push(What::TaskStatus(status.clone()));
                 task.unacknowledged = Some(status.clone());
             }
-            if let (Some(Reason::TaskKilledDuringLaunch), Some(executor)) =
-                (status.reason, &status.executor)
-            {
+            if let (true, Some(executor)) = (on_the_way, &status.executor) {
                 self.executor_unused(turn, agent, &framework, executor);
             }
         }
