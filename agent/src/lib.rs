@@ -11,9 +11,8 @@ mod users;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
-use std::time::Instant;
 
-use libactor::{Accepts, Handle, Node, Spawn};
+use libactor::{Accepts, Clock, Handle, Node, Spawn};
 use protocol::agent::{AgentAddress, AgentInfo, MasterToAgent};
 use protocol::executor::ExecutorToAgent;
 use protocol::operator::{ReadExecutors, ReadSandbox};
@@ -176,7 +175,7 @@ fn spawn(
             checkpointer,
             sandboxes,
             limits: config.sandboxes,
-            began: Instant::now(),
+            clock: Clock::start(),
             counts: metrics::Counts::default(),
             ended,
         }

@@ -2,12 +2,11 @@
 //! nothing; every decision is in [`crate::logic`].
 
 use std::sync::{Arc, OnceLock};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::Duration;
 
 use actix::{Actor, Handler};
-use libactor::{Context, Down, Name, Received};
+use libactor::{Clock, Context, Down, Name, Received};
 use protocol::executor::AgentToExecutor;
-use protocol::time::{Now, WallTime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::Notify;
 
@@ -32,7 +31,7 @@ pub(crate) struct ExecutorActor {
     processes: Processes,
     /// While the tree is being killed: how long until the next look.
     clearing: Option<Duration>,
-    began: Instant,
+    clock: Clock,
     ended: Arc<Ended>,
 }
 
@@ -60,7 +59,7 @@ impl ExecutorActor {
         let Environment { agent, identity, sandbox, path, secret: _ } = environment;
         let processes = Processes::new(sandbox, path, &identity);
         let executor = Executor::new(identity, Config::default(), source);
-        Self { executor, agent, processes, clearing: None, began: Instant::now(), ended }
+        Self { executor, agent, processes, clearing: None, clock: Clock::start(), ended }
     }
 
     fn hear_signal(kind: SignalKind, mut stream: Signal, ctx: &mut Context<Self>) {
@@ -78,20 +77,9 @@ impl ExecutorActor {
         });
     }
 
-    #[expect(clippy::disallowed_methods, reason = "the shell reads the clock for the logic")]
-    fn now(&self) -> Now {
-        let since_1970 =
-            SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        let nanoseconds = |span: Duration| u64::try_from(span.as_nanos()).unwrap_or(u64::MAX);
-        Now {
-            steady: protocol::time::Instant(nanoseconds(self.began.elapsed())),
-            wall: WallTime(nanoseconds(since_1970)),
-        }
-    }
-
     fn advance(&mut self, event: Event, ctx: &mut Context<Self>) {
         tracing::debug!(?event, "event");
-        let now = self.now();
+        let now = self.clock.read().into();
         for effect in self.executor.step(now, event).effects {
             tracing::debug!(?effect, "effect");
             self.perform(effect, ctx);

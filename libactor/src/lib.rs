@@ -39,6 +39,7 @@
 #![warn(missing_docs)]
 
 mod cell;
+mod clock;
 mod config;
 mod conn;
 mod context;
@@ -60,6 +61,7 @@ mod watchdog;
 pub mod wire;
 
 pub use cell::{Accepts, Handle};
+pub use clock::{Clock, Reading};
 pub use config::{Foreign, Limits, NodeConfig, Timing};
 pub use context::{Context, TimerHandle};
 pub use control::DropReason;

@@ -7,14 +7,14 @@ use actix::Actor;
 use coordination::election::{Candidate, Elector};
 use coordination::local::LocalStore;
 use coordination::store::{Store, StoreError};
-use libactor::{Accepts, Context, Handle, Node, Pid, Spawn, SpawnError};
+use libactor::{Accepts, Clock, Context, Handle, Node, Pid, Spawn, SpawnError};
 use protocol::agent::AgentToMaster;
 use protocol::framework::FrameworkToMaster;
 use protocol::ids::{ClusterId, MasterId};
 use protocol::operator::{ClusterView, KillTask, Read};
 
 use crate::actors::allocator::AllocatorActor;
-use crate::actors::master::{Begin, Clock, Ended, MasterActor};
+use crate::actors::master::{Begin, Ended, MasterActor};
 use crate::actors::registrar::Registrar;
 use crate::actors::view::{ReadMetrics, ViewActor};
 use crate::config::{BadConfig, Config};

@@ -48,3 +48,10 @@ pub struct Now {
     /// What people are told.
     pub wall: WallTime,
 }
+
+impl From<libactor::Reading> for Now {
+    fn from(read: libactor::Reading) -> Self {
+        let nanos = |span: Duration| u64::try_from(span.as_nanos()).unwrap_or(u64::MAX);
+        Self { steady: Instant(nanos(read.steady)), wall: WallTime(nanos(read.wall)) }
+    }
+}

@@ -3,16 +3,15 @@
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, OnceLock};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 use actix::{Actor, Handler};
-use libactor::{Asked, Context, Down, Handle, Message, Name, Question, Received};
+use libactor::{Asked, Clock, Context, Down, Handle, Message, Name, Question, Received};
 use protocol::agent::MasterToAgent;
 use protocol::executor::ExecutorToAgent;
 use protocol::operator::{
     ExecutorView, ExecutorsAnswer, ReadExecutors, ReadSandbox, SandboxAnswer,
 };
-use protocol::time::{Now, WallTime};
 use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 
@@ -62,7 +61,7 @@ pub(crate) struct AgentActor {
     pub(crate) checkpointer: Handle<Checkpointer>,
     pub(crate) sandboxes: Sandboxes,
     pub(crate) limits: SandboxLimits,
-    pub(crate) began: Instant,
+    pub(crate) clock: Clock,
     pub(crate) counts: Counts,
     pub(crate) ended: Arc<Ended>,
 }
@@ -77,20 +76,9 @@ impl Actor for AgentActor {
 }
 
 impl AgentActor {
-    #[expect(clippy::disallowed_methods, reason = "the shell reads the clock for the logic")]
-    fn now(&self) -> Now {
-        let since_1970 =
-            SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        let nanoseconds = |span: Duration| u64::try_from(span.as_nanos()).unwrap_or(u64::MAX);
-        Now {
-            steady: protocol::time::Instant(nanoseconds(self.began.elapsed())),
-            wall: WallTime(nanoseconds(since_1970)),
-        }
-    }
-
     fn advance(&mut self, event: Event, ctx: &mut Context<Self>) {
         tracing::debug!(?event, "event");
-        let now = self.now();
+        let now = self.clock.read().into();
         for effect in self.agent.step(now, event).effects {
             tracing::debug!(?effect, "effect");
             self.counts.see(&effect);

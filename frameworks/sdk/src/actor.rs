@@ -2,12 +2,11 @@
 //! [`crate::logic`] and the author's scheduler.
 
 use actix::{Actor, Handler};
-use libactor::{Context, Down, Message, Name, Received, TellError};
+use libactor::{Clock, Context, Down, Message, Name, Received, TellError};
 use protocol::framework::{FrameworkToMaster, MasterToFramework};
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
-use crate::clock::Clock;
 use crate::keeper::{Keep, Keeper};
 use crate::logic::{Effect, Event, Framework, Outcome, Scheduler};
 use crate::state::{StateError, Stored};
@@ -49,7 +48,7 @@ impl<S: Scheduler + Send + Unpin + 'static> FrameworkActor<S> {
             return;
         };
         tracing::debug!(?event, "hears");
-        for effect in framework.step(self.clock.now(), event).effects {
+        for effect in framework.step(self.clock.read().into(), event).effects {
             tracing::debug!(?effect, "does");
             self.perform(effect, ctx);
         }

@@ -15,7 +15,7 @@ use protocol::ids::{AgentId, TaskId};
 use protocol::task::{Run, TaskSpec, TaskState};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::clock::random;
+use crate::chance::random;
 use actor::ExecutorActor;
 pub use actor::{ExecutorEnded, Reporter};
 pub use config::ExecutorConfig;

@@ -52,7 +52,7 @@
 #![warn(missing_docs)]
 
 mod actor;
-mod clock;
+mod chance;
 pub mod executor;
 mod keeper;
 pub mod logic;

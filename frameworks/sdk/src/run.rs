@@ -13,7 +13,7 @@ use protocol::ids::{FrameworkId, Role};
 use tokio::sync::oneshot;
 
 use crate::actor::{Ended, FrameworkActor, Input};
-use crate::clock::random;
+use crate::chance::random;
 use crate::keeper::Keeper;
 use crate::logic::{Driver, Framework, Outcome, Scheduler, Settings};
 use crate::state::StateError;

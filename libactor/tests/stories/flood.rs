@@ -101,31 +101,10 @@ async fn the_watchdog_names_a_slow_handler_and_a_growing_mailbox() {
     drop(closed);
 }
 
-/// Not a test of its own: a process with few file descriptors. Says where it listens, and lives until its input ends.
-#[tokio::test]
-#[ignore = "started by a story as a process of its own"]
-async fn a_process_short_of_files() {
-    use nix::sys::resource::{Resource, setrlimit};
-    use std::io::Write;
-    let foreign = Some(libactor::http::pages("{}".to_owned(), |_, _| None));
-    // Silent connections stay until the story lets them go.
-    let timing = libactor::Timing { handshake: SOON, ..quick() };
-    let node = Node::start(libactor::NodeConfig { foreign, timing, ..listening() }).await.unwrap();
-    Counter::spawn(&node, "counter");
-    let open = std::fs::read_dir("/proc/self/fd").unwrap().count() as u64;
-    setrlimit(Resource::RLIMIT_NOFILE, open + 8, open + 8).unwrap();
-    let mut out = std::io::stdout();
-    writeln!(out, "LISTENS {}", node.address().unwrap()).unwrap();
-    out.flush().unwrap();
-    let reading = tokio::task::spawn_blocking(|| std::io::stdin().lines().next().is_some());
-    let _ = reading.await;
-}
-
 #[tokio::test]
 async fn a_node_without_file_descriptors_says_so_and_goes_on_once_it_has_some() {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    let (_process, counter) =
-        crate::three_nodes::process("flood::a_process_short_of_files", "counter");
+    let (_process, counter) = crate::three_nodes::process(&["counter", "short-of-files"]);
     let early = Node::start(dialling()).await.unwrap();
     assert_eq!(early.ask(&counter, Sum, SOON).await.unwrap().0, 0);
     let mut many = Vec::new();

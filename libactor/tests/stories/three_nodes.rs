@@ -1,25 +1,13 @@
 //! C dials B; B and A listen. A pid of A's is passed through B to C, and used from there.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Instant;
 
 use libactor::{Address, AskError, Down, DownReason, Name, Node, Pid};
 
 use crate::cast::*;
-
-/// Not a test of its own: the process that is killed in the stories. Says where it listens, and lives until then.
-#[tokio::test]
-#[ignore = "started by the stories as a process of its own"]
-async fn a_process_to_kill() {
-    let node = Node::start(listening()).await.unwrap();
-    Counter::spawn(&node, "victim");
-    let mut out = std::io::stdout();
-    writeln!(out, "LISTENS {}", node.address().unwrap()).unwrap();
-    out.flush().unwrap();
-    let reading = tokio::task::spawn_blocking(|| std::io::stdin().lines().next().is_some());
-    let _ = reading.await;
-}
 
 pub struct Killed(Child);
 impl Drop for Killed {
@@ -30,22 +18,29 @@ impl Drop for Killed {
 }
 
 fn killable() -> (Killed, Name) {
-    process("three_nodes::a_process_to_kill", "victim")
+    process(&["victim"])
 }
 
-/// One of the tests that are processes, started; and its actor's name.
-pub fn process(test: &str, actor: &str) -> (Killed, Name) {
-    let mut child = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", test, "--ignored", "--nocapture"])
+/// The example `child` as a process of its own, and the name of its actor, which is its first argument.
+pub fn process(args: &[&str]) -> (Killed, Name) {
+    let tests = std::env::current_exe().unwrap();
+    let built = tests.parent().and_then(Path::parent).unwrap().join("examples/child");
+    let mut child = Command::new(&built)
+        .args(args)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
-        .unwrap();
+        .unwrap_or_else(|error| {
+            panic!(
+                "cannot start {}: {error}; `cargo build -p libactor --examples` makes it",
+                built.display()
+            )
+        });
     let lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
     let mut places =
         lines.filter_map(|line| line.split_once("LISTENS ").map(|(_, at)| at.trim().to_owned()));
     let place = places.next().expect("the process says where it listens");
-    (Killed(child), format!("{actor}@{place}").parse().unwrap())
+    (Killed(child), format!("{}@{place}", args[0]).parse().unwrap())
 }
 
 /// A tells B who it is; C learns it from B.

@@ -3,10 +3,10 @@
 use std::sync::{Arc, OnceLock};
 
 use actix::{Actor, Handler};
-use libactor::{Context, Handle, Message, Received};
+use libactor::{Clock, Context, Handle, Message, Received};
 use serde::{Deserialize, Serialize};
 
-use super::master::{Clock, MasterActor, Proposed};
+use super::master::{MasterActor, Proposed};
 use crate::logic::allocator::{Allocator, BookEntry, Effect, Event};
 
 /// From the master: what it decided, in order.
@@ -35,7 +35,7 @@ impl Actor for AllocatorActor {
 impl AllocatorActor {
     fn advance(&mut self, event: Event, ctx: &mut Context<Self>) {
         tracing::debug!(?event, "event");
-        for effect in self.allocator.step(self.clock.now(), event) {
+        for effect in self.allocator.step(self.clock.read().into(), event) {
             tracing::debug!(?effect, "effect");
             match effect {
                 Effect::Propose(proposals) => {

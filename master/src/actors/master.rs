@@ -3,15 +3,15 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use actix::{Actor, Handler};
-use libactor::{Asked, Context, Down, Handle, Message, Pid, Received, Reply, TellError};
+use libactor::{Asked, Clock, Context, Down, Handle, Message, Pid, Received, Reply, TellError};
 use protocol::agent::{AgentToMaster, MasterToAgent};
 use protocol::change::{Change, What};
 use protocol::framework::{FrameworkToMaster, MasterToFramework};
 use protocol::operator::{KillAnswer, KillTask};
-use protocol::time::{Instant, Now, WallTime};
+use protocol::time::Now;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 
@@ -28,27 +28,6 @@ const ROOM_AGAIN: Duration = Duration::from_millis(2);
 
 /// Messages that may wait for the allocator or the view before more are put together into one.
 const WAITING_MAX: u64 = 1024;
-
-/// Of one process: steady time counts from its start.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Clock(std::time::Instant);
-
-impl Clock {
-    pub(crate) fn start() -> Self {
-        Self(std::time::Instant::now())
-    }
-
-    #[expect(clippy::disallowed_methods, reason = "the shell reads the clock for the logic")]
-    pub(crate) fn now(self) -> Now {
-        let since_1970 =
-            SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        let nanoseconds = |span: Duration| u64::try_from(span.as_nanos()).unwrap_or(u64::MAX);
-        Now {
-            steady: Instant(nanoseconds(self.0.elapsed())),
-            wall: WallTime(nanoseconds(since_1970)),
-        }
-    }
-}
 
 /// From the process that hosts the master: its helpers know it now.
 #[derive(Debug, Serialize, Deserialize)]
@@ -112,7 +91,7 @@ impl Actor for MasterActor {
 impl MasterActor {
     fn advance(&mut self, event: Event, ctx: &mut Context<Self>) {
         tracing::debug!(?event, "event");
-        let now = self.clock.now();
+        let now = Now::from(self.clock.read());
         if let Event::TimerFired(Timer::Leases) = &event {
             for (offer, framework) in self.master.overdue(now.steady) {
                 tracing::warn!(%offer, %framework, "an offer was not answered in time");

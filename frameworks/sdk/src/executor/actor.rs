@@ -2,13 +2,11 @@
 //! [`super::logic`] and the author's executor.
 
 use actix::{Actor, Handler};
-use libactor::{Context, Down, Name, Received};
+use libactor::{Clock, Context, Down, Name, Received};
 use protocol::executor::{AgentToExecutor, ExecutorToAgent};
 use protocol::ids::TaskId;
 use protocol::task::TaskState;
 use tokio::sync::{mpsc, oneshot};
-
-use crate::clock::Clock;
 
 use super::logic::{Effect, Ending, Event, ExecutorDriver, Report};
 use super::{Executor, ExecutorCalls, hand};
@@ -80,7 +78,7 @@ impl<E: Executor + Send + Unpin + 'static> ExecutorActor<E> {
         while let Some(event) = todo.pop() {
             let mut later = Vec::new();
             let mut blocked = false;
-            for effect in self.driver.step(self.clock.now(), event) {
+            for effect in self.driver.step(self.clock.read().into(), event) {
                 tracing::debug!(?effect, "does");
                 match effect {
                     Effect::TellAgent { to: Some(to), message } => {
