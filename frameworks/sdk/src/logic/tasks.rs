@@ -75,6 +75,16 @@ impl Driver {
             viewed.state = status.state;
         }
         if self.settled.contains(&status.task) && !self.has(Bug::FilterDuplicatesOff) {
+            let is_new = status.update.is_none_or(|update| !self.handled.contains(&update));
+            let runs = matches!(
+                status.state,
+                TaskState::Starting | TaskState::Running | TaskState::Killing
+            );
+            if is_new && runs {
+                // It was given up and runs on, as far as this says, and nobody waits for it.
+                let (task, agent) = (status.task.clone(), status.agent.clone());
+                self.tell(turn, FrameworkToMaster::Kill { task, agent, grace: None });
+            }
             return self.acknowledge(turn, &status);
         }
         match status.update {

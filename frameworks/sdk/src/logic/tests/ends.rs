@@ -29,12 +29,12 @@ fn has_a(t: &Scenario) -> bool {
 fn late_news_of_an_ended_task_is_acknowledged_and_not_told() {
     let mut t = ended();
     t.updated(1, status("a", TaskState::Running, 4));
-    t.did(["to 1: Acknowledge a 4"]);
+    t.did(["to 1: Kill a", "to 1: Acknowledge a 4"]);
     t.down(1);
     t.lines.clear();
     t.subscribed(2, 2, vec![]);
     t.updated(2, status("a", TaskState::Running, 3));
-    t.did(["link 2", "Reconcile in 300s", "subscribed F", "to 2: Acknowledge a 3"]);
+    t.did(["link 2", "Reconcile in 300s", "subscribed F", "to 2: Kill a", "to 2: Acknowledge a 3"]);
 }
 
 #[test]
