@@ -4,6 +4,8 @@
 
 #[path = "agent/endings.rs"]
 mod endings;
+#[path = "agent/full.rs"]
+mod full;
 #[path = "agent/running.rs"]
 mod running;
 #[path = "agent/stage.rs"]
