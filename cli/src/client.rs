@@ -5,9 +5,10 @@ use std::time::Duration;
 use libactor::{AskError, Name, Node, NodeConfig, Pid, Question, StartError};
 use master::{MASTER, VIEW};
 use protocol::PROTOCOL_VERSION;
+use protocol::change::Moment;
 use protocol::operator::{
-    AgentView, FrameworkView, KillAnswer, KillTask, Read, ReadAnswer, ReadSandbox, SandboxAnswer,
-    TaskView,
+    AgentView, FrameworkView, KillAnswer, KillTask, List, Read, ReadAnswer, ReadMoment,
+    ReadSandbox, SandboxAnswer, TaskView,
 };
 
 use crate::cluster::{Cluster, FileError, read_secret};
@@ -32,6 +33,10 @@ pub(crate) enum ClientError {
     Name(String),
     #[error("the master answered another question than was asked; are both of one version?")]
     Answer,
+    #[error(
+        "it is done, but the master's lists do not show it yet: they are at change {reached} of {of}; they will soon"
+    )]
+    Behind { of: u64, reached: u64 },
     #[error("{0}")]
     Refused(String),
     #[error("agent {0}, on which the task ran, is not among the agents any more")]
@@ -99,9 +104,8 @@ impl Client {
     pub(crate) async fn agents(&self) -> Result<Vec<AgentView>, ClientError> {
         match self.ask_master(VIEW, Read::Agents).await? {
             ReadAnswer::Agents(agents) => Ok(agents),
-            ReadAnswer::Cluster(_) | ReadAnswer::Frameworks(_) | ReadAnswer::Tasks(_) => {
-                Err(ClientError::Answer)
-            }
+            ReadAnswer::Cluster(_) | ReadAnswer::Frameworks(_) => Err(ClientError::Answer),
+            ReadAnswer::Tasks(_) | ReadAnswer::Behind(_) => Err(ClientError::Answer),
         }
     }
 
@@ -109,9 +113,8 @@ impl Client {
     pub(crate) async fn frameworks(&self) -> Result<Vec<FrameworkView>, ClientError> {
         match self.ask_master(VIEW, Read::Frameworks).await? {
             ReadAnswer::Frameworks(frameworks) => Ok(frameworks),
-            ReadAnswer::Cluster(_) | ReadAnswer::Agents(_) | ReadAnswer::Tasks(_) => {
-                Err(ClientError::Answer)
-            }
+            ReadAnswer::Cluster(_) | ReadAnswer::Agents(_) => Err(ClientError::Answer),
+            ReadAnswer::Tasks(_) | ReadAnswer::Behind(_) => Err(ClientError::Answer),
         }
     }
 
@@ -119,18 +122,38 @@ impl Client {
     pub(crate) async fn tasks(&self) -> Result<Vec<TaskView>, ClientError> {
         match self.ask_master(VIEW, Read::Tasks).await? {
             ReadAnswer::Tasks(tasks) => Ok(tasks),
-            ReadAnswer::Cluster(_) | ReadAnswer::Agents(_) | ReadAnswer::Frameworks(_) => {
+            ReadAnswer::Cluster(_) | ReadAnswer::Agents(_) => Err(ClientError::Answer),
+            ReadAnswer::Frameworks(_) | ReadAnswer::Behind(_) => Err(ClientError::Answer),
+        }
+    }
+
+    /// Waits until every list shows what this client has heard of so far.
+    pub(crate) async fn settle(&self) -> Result<(), ClientError> {
+        let moment = self.ask_master(MASTER, ReadMoment).await?;
+        self.reach(moment).await
+    }
+
+    /// Waits until every list shows what had happened at a moment.
+    async fn reach(&self, moment: Moment) -> Result<(), ClientError> {
+        let list = List::Cluster;
+        match self.ask_master(VIEW, Read::After { moment, list }).await? {
+            ReadAnswer::Cluster(_) => Ok(()),
+            ReadAnswer::Behind(reached) => {
+                Err(ClientError::Behind { of: moment.change, reached: reached.change })
+            }
+            ReadAnswer::Agents(_) | ReadAnswer::Frameworks(_) | ReadAnswer::Tasks(_) => {
                 Err(ClientError::Answer)
             }
         }
     }
 
-    /// Ends a task.
+    /// Ends a task; lists that are asked for afterwards, by whomever, show it.
     pub(crate) async fn kill(&self, task: &TaskView) -> Result<(), ClientError> {
         let framework = task.report.framework.clone();
         let question = KillTask { framework, task: task.report.spec.task.clone() };
         match self.ask_master(MASTER, question).await? {
             KillAnswer::Killing => Ok(()),
+            KillAnswer::KillingAt(moment) => self.reach(moment).await,
             KillAnswer::Refused(why) => Err(ClientError::Refused(why)),
         }
     }

@@ -108,6 +108,9 @@ pub(crate) async fn run(
     let code = exit_code(&status);
     acknowledged(&mut hear).await;
     running.ended().await?;
+    if let Err(error) = client.settle().await {
+        tracing::warn!(%error, "lists may not show yet how the task ended");
+    }
     Ok(ExitCode::from(code))
 }
 

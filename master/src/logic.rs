@@ -21,7 +21,7 @@ use std::time::Duration;
 
 use libactor::{DownReason, Pid, Principal};
 use protocol::agent::{AgentToMaster, MasterToAgent};
-use protocol::change::{AgentState, Change, FrameworkState, What};
+use protocol::change::{AgentState, Change, FrameworkState, Moment, What};
 use protocol::framework::{FrameworkToMaster, MasterToFramework};
 use protocol::ids::{AgentId, FrameworkId, MasterId, OfferId, TaskId};
 use protocol::operator::{KillAnswer, KillTask};
@@ -311,6 +311,12 @@ impl Master {
     /// The number of the newest change.
     pub fn change(&self) -> u64 {
         self.change
+    }
+
+    /// When readers see all that was done so far, in this turn too.
+    fn moment(&self, turn: &Turn) -> Moment {
+        let in_turn = u64::try_from(turn.what.len()).unwrap_or(u64::MAX);
+        Moment { epoch: self.epoch(), change: self.change.saturating_add(in_turn) }
     }
 
     /// The number of this reign.

@@ -11,7 +11,7 @@ use libactor::{Accepts, Clock, Context, Handle, Node, Pid, Spawn, SpawnError};
 use protocol::agent::AgentToMaster;
 use protocol::framework::FrameworkToMaster;
 use protocol::ids::{ClusterId, MasterId};
-use protocol::operator::{ClusterView, KillTask, Read};
+use protocol::operator::{ClusterView, KillTask, Read, ReadMoment};
 
 use crate::actors::allocator::AllocatorActor;
 use crate::actors::master::{Begin, Ended, MasterActor};
@@ -172,7 +172,7 @@ where
     let clock = Clock::start();
     let knows_master = Arc::new(OnceLock::new());
     let view = View::new(cluster.clone(), logic.ended_tasks_max);
-    let view = spawn(node, Some(VIEW), Accepts::new().asks::<Read>(), true, ViewActor { view })?;
+    let view = spawn(node, Some(VIEW), Accepts::new().asks::<Read>(), true, ViewActor::new(view))?;
     let allocator = AllocatorActor {
         allocator: Allocator::new(logic.allocator.clone()),
         clock,
@@ -204,6 +204,7 @@ where
         .tells::<AgentToMaster>()
         .tells::<FrameworkToMaster>()
         .asks::<KillTask>()
+        .asks::<ReadMoment>()
         .links();
     let master = spawn(node, Some(MASTER), accepts, false, actor)?;
     let _ = knows_master.set(master.clone());

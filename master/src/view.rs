@@ -2,17 +2,19 @@
 //! waits in the master's mailbox. Pure: its actor is `actors/view.rs`.
 
 mod metrics;
+mod readers;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use protocol::change::{AgentState, Change, FrameworkState, What};
+use protocol::change::{AgentState, Change, FrameworkState, Moment, What};
 use protocol::framework::FrameworkInfo;
 use protocol::ids::{AgentId, FrameworkId, OfferId, TaskId};
-use protocol::operator::{AgentView, ClusterView, FrameworkView, Read, ReadAnswer, TaskView};
+use protocol::operator::{AgentView, ClusterView, FrameworkView, List, ReadAnswer, TaskView};
 use protocol::resources::Resources;
 use protocol::task::{Run, TaskReport, TaskState, TaskStatus};
 
 use metrics::Totals;
+pub use readers::Readers;
 
 /// Statuses kept of one task: the first and the newest ones.
 const STATUSES_MAX: usize = 16;
@@ -118,19 +120,24 @@ impl View {
         }
     }
 
+    /// How far it is.
+    pub fn moment(&self) -> Moment {
+        Moment { epoch: self.cluster.epoch, change: self.cluster.change }
+    }
+
     /// Answers a question from what was applied so far.
-    pub fn answer(&self, read: &Read) -> ReadAnswer {
-        match read {
-            Read::Cluster => {
+    pub fn answer(&self, list: List) -> ReadAnswer {
+        match list {
+            List::Cluster => {
                 let awaited = |agent: &AgentView| agent.state == AgentState::Recovered;
                 let recovering = self.agents.values().any(awaited);
                 ReadAnswer::Cluster(ClusterView { recovering, ..self.cluster.clone() })
             }
-            Read::Agents => ReadAnswer::Agents(self.agents.values().cloned().collect()),
-            Read::Frameworks => {
+            List::Agents => ReadAnswer::Agents(self.agents.values().cloned().collect()),
+            List::Frameworks => {
                 ReadAnswer::Frameworks(self.frameworks.values().map(Framework::view).collect())
             }
-            Read::Tasks => {
+            List::Tasks => {
                 let tasks = self.frameworks.values().flat_map(|f| f.tasks.values());
                 let view = |task: &Task| TaskView {
                     report: task.report.clone(),

@@ -14,7 +14,7 @@ use protocol::framework::{
     Capability, FrameworkInfo, FrameworkToMaster, MasterToFramework, Operation,
 };
 use protocol::ids::{AgentId, FrameworkId, OfferId, Role, TaskId, UpdateId};
-use protocol::operator::{KillAnswer, KillTask, Read, ReadAnswer};
+use protocol::operator::{KillAnswer, KillTask, List, Read, ReadAnswer, ReadMoment};
 use protocol::resources::Resources;
 use protocol::task::{CommandSpec, Run, Source, TaskReport, TaskSpec, TaskState, TaskStatus};
 use protocol::time::WallTime;
@@ -276,7 +276,9 @@ async fn a_task_goes_from_offer_to_acknowledged_end() {
         assert_eq!(acknowledged.await.sequence, n);
     }
     let view: Name = name.to_string().replace("master@", "view@").parse().unwrap();
-    let answer = scheduler.node.ask(&view, Read::Tasks, PATIENCE).await.unwrap();
+    let moment = scheduler.node.ask(&name, ReadMoment, PATIENCE).await.unwrap();
+    let read = Read::After { moment, list: List::Tasks };
+    let answer = scheduler.node.ask(&view, read, PATIENCE).await.unwrap();
     let ReadAnswer::Tasks(tasks) = answer else { panic!("{answer:?}") };
     assert_eq!(tasks[0].report.state, TaskState::Finished);
     let metrics = running.metrics().await;

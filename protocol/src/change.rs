@@ -18,6 +18,15 @@ pub struct Change {
     pub what: What,
 }
 
+/// A point in the order of changes: what a call did is to be seen by every reader who waits for its moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Moment {
+    /// The reign in which the change has its number.
+    pub epoch: u64,
+    /// The number of the newest change that is to be seen.
+    pub change: u64,
+}
+
 /// `Registering -> Active <-> Disconnected -> Unreachable -> Active | Gone`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum AgentState {

@@ -3,11 +3,12 @@
 use libactor::{Message, Question, Subjects};
 
 use crate::agent::{AgentToMaster, MasterToAgent};
+use crate::change::Moment;
 use crate::executor::{AgentToExecutor, ExecutorToAgent};
 use crate::framework::{FrameworkToMaster, MasterToFramework, Operation};
 use crate::operator::{
-    ExecutorsAnswer, KillAnswer, KillTask, Read, ReadAnswer, ReadExecutors, ReadSandbox,
-    SandboxAnswer,
+    ExecutorsAnswer, KillAnswer, KillTask, Read, ReadAnswer, ReadExecutors, ReadMoment,
+    ReadSandbox, SandboxAnswer,
 };
 use crate::task::{TaskState, TaskStatus};
 
@@ -244,6 +245,7 @@ impl Message for Read {
             Self::Agents => "Agents",
             Self::Frameworks => "Frameworks",
             Self::Tasks => "Tasks",
+            Self::After { .. } => "After",
         }
     }
 }
@@ -254,6 +256,18 @@ impl Message for ReadAnswer {
 
 impl Question for Read {
     type Answer = ReadAnswer;
+}
+
+impl Message for ReadMoment {
+    const NAME: &'static str = "ReadMoment";
+}
+
+impl Message for Moment {
+    const NAME: &'static str = "Moment";
+}
+
+impl Question for ReadMoment {
+    type Answer = Moment;
 }
 
 impl Message for KillTask {

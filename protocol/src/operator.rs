@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::agent::AgentInfo;
-use crate::change::{AgentState, FrameworkState};
+use crate::change::{AgentState, FrameworkState, Moment};
 use crate::framework::FrameworkInfo;
 use crate::ids::{AgentId, ClusterId, ContainerId, ExecutorId, FrameworkId, MasterId, TaskId};
 use crate::resources::Resources;
@@ -20,6 +20,39 @@ pub enum Read {
     Frameworks,
     /// All tasks that the master remembers, ended ones among them.
     Tasks,
+    /// Any of these, once the view has reached a moment. Another reign does not know the moment and answers at once.
+    After {
+        /// Which [`KillAnswer::KillingAt`] or [`ReadMoment`] named.
+        moment: Moment,
+        /// Of what.
+        list: List,
+    },
+}
+
+/// What can be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum List {
+    /// Who leads.
+    Cluster,
+    /// All agents.
+    Agents,
+    /// All frameworks.
+    Frameworks,
+    /// All tasks that the master remembers, ended ones among them.
+    Tasks,
+}
+
+impl Read {
+    /// What is read, and the moment that it waits for.
+    pub fn parts(&self) -> (List, Option<Moment>) {
+        match self {
+            Self::Cluster => (List::Cluster, None),
+            Self::Agents => (List::Agents, None),
+            Self::Frameworks => (List::Frameworks, None),
+            Self::Tasks => (List::Tasks, None),
+            Self::After { moment, list } => (*list, Some(*moment)),
+        }
+    }
 }
 
 /// The answers to [`Read`]; the variant has the question's name.
@@ -33,6 +66,8 @@ pub enum ReadAnswer {
     Frameworks(Vec<FrameworkView>),
     /// All tasks, by framework and id.
     Tasks(Vec<TaskView>),
+    /// The moment was not reached in time, or too many wait; the view is as far as this.
+    Behind(Moment),
 }
 
 /// A cluster and who leads it.
@@ -91,6 +126,11 @@ pub struct TaskView {
     pub statuses: Vec<TaskStatus>,
 }
 
+/// To a master: how far its changes are. Whoever heard of something from the master and then asks this has a moment at which
+/// the view shows it; answered with a [`Moment`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReadMoment;
+
 /// To a master: end a task.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct KillTask {
@@ -103,10 +143,12 @@ pub struct KillTask {
 /// The answer to [`KillTask`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum KillAnswer {
-    /// The agent was told.
+    /// The agent was told; from a master that does not say when.
     Killing,
     /// Nothing was done, and why.
     Refused(String),
+    /// The agent was told, or will be as soon as it is back; the view shows it from this moment on.
+    KillingAt(Moment),
 }
 
 /// To an agent: part of a file in a sandbox.

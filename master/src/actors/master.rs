@@ -8,9 +8,9 @@ use std::time::Duration;
 use actix::{Actor, Handler};
 use libactor::{Asked, Clock, Context, Down, Handle, Message, Pid, Received, Reply, TellError};
 use protocol::agent::{AgentToMaster, MasterToAgent};
-use protocol::change::{Change, What};
+use protocol::change::{Change, Moment, What};
 use protocol::framework::{FrameworkToMaster, MasterToFramework};
-use protocol::operator::{KillAnswer, KillTask};
+use protocol::operator::{KillAnswer, KillTask, ReadMoment};
 use protocol::time::Now;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
@@ -248,6 +248,15 @@ impl Handler<Asked<KillTask>> for MasterActor {
         let asked = self.asked_so_far;
         self.asked.insert(asked, reply);
         self.advance(Event::KillAsked { asked, principal, question }, ctx);
+    }
+}
+
+impl Handler<Asked<ReadMoment>> for MasterActor {
+    type Result = ();
+
+    fn handle(&mut self, asked: Asked<ReadMoment>, _: &mut Context<Self>) {
+        let (epoch, change) = (self.master.epoch(), self.master.change());
+        asked.reply.send(Moment { epoch, change });
     }
 }
 

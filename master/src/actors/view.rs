@@ -1,12 +1,17 @@
 //! The view as an actor: it applies the master's changes and serves all reads, on a thread of its own.
 
+use std::time::Duration;
+
 use actix::{Actor, Handler};
-use libactor::{Asked, Context, Message, Question, Received};
+use libactor::{Asked, Context, Message, Question, Received, Reply};
 use protocol::change::Change;
-use protocol::operator::Read;
+use protocol::operator::{Read, ReadAnswer};
 use serde::{Deserialize, Serialize};
 
-use crate::view::View;
+use crate::view::{Readers, View};
+
+/// While somebody waits for a change. A reader is given up after two of these, before those who ask give up.
+const TICK: Duration = Duration::from_secs(2);
 
 /// From the master: what changed, in order.
 #[derive(Debug, Serialize, Deserialize)]
@@ -37,7 +42,31 @@ impl Question for ReadMetrics {
 }
 
 pub(crate) struct ViewActor {
-    pub(crate) view: View,
+    view: View,
+    readers: Readers<Reply<ReadAnswer>>,
+    ticks: bool,
+}
+
+impl ViewActor {
+    pub(crate) fn new(view: View) -> Self {
+        Self { view, readers: Readers::default(), ticks: false }
+    }
+
+    fn tick_while_any_waits(&mut self, ctx: &mut Context<Self>) {
+        if self.ticks || self.readers.is_empty() {
+            return;
+        }
+        self.ticks = true;
+        ctx.after(TICK, |actor, ctx| {
+            actor.ticks = false;
+            send(actor.readers.on_tick(&actor.view));
+            actor.tick_while_any_waits(ctx);
+        });
+    }
+}
+
+fn send(answers: Vec<(Reply<ReadAnswer>, ReadAnswer)>) {
+    answers.into_iter().for_each(|(reply, answer)| reply.send(answer));
 }
 
 impl Actor for ViewActor {
@@ -51,14 +80,16 @@ impl Handler<Received<Changes>> for ViewActor {
         for change in received.message.0 {
             self.view.apply(change);
         }
+        send(self.readers.on_changes(&self.view));
     }
 }
 
 impl Handler<Asked<Read>> for ViewActor {
     type Result = ();
 
-    fn handle(&mut self, asked: Asked<Read>, _: &mut Context<Self>) {
-        asked.reply.send(self.view.answer(&asked.question));
+    fn handle(&mut self, asked: Asked<Read>, ctx: &mut Context<Self>) {
+        send(self.readers.hear(&self.view, asked.question, asked.reply).into_iter().collect());
+        self.tick_while_any_waits(ctx);
     }
 }
 

@@ -2,6 +2,7 @@
 
 use protocol::ids::{ClusterId, MasterId, Role};
 use protocol::offer::Offer;
+use protocol::operator::Read;
 
 use super::*;
 use crate::logic::tests::scenario::{agent_id, agent_info, framework_info, report, status};
@@ -40,7 +41,7 @@ fn filled() -> View {
 }
 
 fn tasks(view: &View) -> Vec<String> {
-    let ReadAnswer::Tasks(tasks) = view.answer(&Read::Tasks) else { panic!() };
+    let ReadAnswer::Tasks(tasks) = view.answer(List::Tasks) else { panic!() };
     tasks.iter().map(|t| format!("{} {:?}", t.report.spec.task, t.report.state)).collect()
 }
 
@@ -64,7 +65,7 @@ fn lists_show_what_was_told() {
         offered: Resources::cpus_mem(1.0, 1.0),
     };
     tell(&mut view, book);
-    let ReadAnswer::Frameworks(frameworks) = view.answer(&Read::Frameworks) else { panic!() };
+    let ReadAnswer::Frameworks(frameworks) = view.answer(List::Frameworks) else { panic!() };
     assert_eq!(frameworks[0].tasks, 4);
     assert_eq!(frameworks[0].used, Resources::cpus_mem(4.0, 512.0));
     assert_eq!(frameworks[0].offered, Resources::cpus_mem(1.0, 1.0));
@@ -75,7 +76,7 @@ fn lists_show_what_was_told() {
         assert!(text.contains(&format!("\nairside_master_{line}\n")), "{line} in {text}");
     }
     tell(&mut view, What::OfferEnded(OfferId::new("m-O1")));
-    let ReadAnswer::Frameworks(frameworks) = view.answer(&Read::Frameworks) else { panic!() };
+    let ReadAnswer::Frameworks(frameworks) = view.answer(List::Frameworks) else { panic!() };
     assert_eq!(frameworks[0].offered, Resources::none());
 }
 
@@ -104,7 +105,7 @@ fn the_first_and_the_newest_statuses_are_kept() {
         let status = status(1, "a", TaskState::Running, Some(sequence));
         tell(&mut view, What::TaskStatus(status));
     }
-    let ReadAnswer::Tasks(tasks) = view.answer(&Read::Tasks) else { panic!() };
+    let ReadAnswer::Tasks(tasks) = view.answer(List::Tasks) else { panic!() };
     let kept: Vec<_> = tasks[0].statuses.iter().filter_map(|s| Some(s.update?.sequence)).collect();
     assert_eq!((kept.len(), kept[0], kept[15]), (STATUSES_MAX, 1, 99));
 }
@@ -113,7 +114,7 @@ fn the_first_and_the_newest_statuses_are_kept() {
 fn the_cluster_is_recovering_while_an_agent_is_awaited() {
     let mut view = view();
     let recovering = |view: &View| {
-        let ReadAnswer::Cluster(cluster) = view.answer(&Read::Cluster) else { panic!() };
+        let ReadAnswer::Cluster(cluster) = view.answer(List::Cluster) else { panic!() };
         cluster.recovering
     };
     let (agent, info) = (agent_id(1), agent_info(1));
@@ -136,7 +137,62 @@ fn what_is_gone_is_shown_for_a_while() {
         tell(&mut view, What::Framework { info, state: FrameworkState::Active });
         tell(&mut view, What::FrameworkState { framework, state: FrameworkState::Removed });
     }
-    let ReadAnswer::Agents(agents) = view.answer(&Read::Agents) else { panic!() };
-    let ReadAnswer::Frameworks(frameworks) = view.answer(&Read::Frameworks) else { panic!() };
+    let ReadAnswer::Agents(agents) = view.answer(List::Agents) else { panic!() };
+    let ReadAnswer::Frameworks(frameworks) = view.answer(List::Frameworks) else { panic!() };
     assert_eq!((agents.len(), frameworks.len()), (GONE_MAX, REMOVED_MAX));
+}
+
+fn moment(change: u64) -> Moment {
+    Moment { epoch: 3, change }
+}
+
+fn after(moment: Moment) -> Read {
+    Read::After { moment, list: List::Tasks }
+}
+
+#[test]
+fn a_read_after_a_change_waits_until_the_view_shows_it() {
+    let mut view = filled();
+    let mut readers = Readers::default();
+    let reached = view.moment();
+    let (reader, answer) = readers.hear(&view, after(reached), "at once").unwrap();
+    assert_eq!((reader, answer), ("at once", view.answer(List::Tasks)));
+    let next = moment(reached.change + 1);
+    assert!(readers.hear(&view, after(moment(reached.change + 2)), "later").is_none());
+    assert!(readers.hear(&view, after(next), "first").is_none());
+    assert!(readers.hear(&view, after(next), "second").is_none());
+    assert!(readers.on_changes(&view).is_empty());
+    tell(&mut view, What::TaskStatus(status(1, "a", TaskState::Killing, Some(2))));
+    let answered = readers.on_changes(&view);
+    assert_eq!(answered.iter().map(|(reader, _)| *reader).collect::<Vec<_>>(), ["first", "second"]);
+    let ReadAnswer::Tasks(tasks) = &answered[0].1 else { panic!("{answered:?}") };
+    assert_eq!(tasks[0].report.state, TaskState::Killing, "the change that was waited for");
+    assert!(!readers.is_empty());
+}
+
+#[test]
+fn a_moment_of_another_reign_is_not_waited_for() {
+    let view = filled();
+    let mut readers = Readers::default();
+    for epoch in [2, 4] {
+        let moment = Moment { epoch, change: 1_000_000 };
+        assert!(readers.hear(&view, after(moment), ()).is_some(), "epoch {epoch}");
+    }
+    assert!(readers.is_empty());
+}
+
+#[test]
+fn who_waits_in_vain_is_told_how_far_the_view_is_and_only_so_many_wait() {
+    let view = filled();
+    let mut readers = Readers::default();
+    let far = moment(1_000_000);
+    let behind = ReadAnswer::Behind(view.moment());
+    let waiting = (0..1000).filter(|n| readers.hear(&view, after(far), *n).is_none()).count();
+    assert_eq!(waiting, 256);
+    assert_eq!(readers.hear(&view, after(far), 1000), Some((1000, behind.clone())));
+    assert!(readers.on_tick(&view).is_empty(), "they may have come just before");
+    let given_up = readers.on_tick(&view);
+    assert_eq!(given_up.len(), waiting);
+    assert!(given_up.iter().all(|(_, answer)| *answer == behind));
+    assert!(readers.is_empty());
 }

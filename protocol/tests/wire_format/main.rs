@@ -45,5 +45,7 @@ fn every_released_variant_keeps_its_bytes() {
     all += &table(vec![samples::read_sandbox()], |_| 0);
     all += &table(vec![protocol::operator::ReadExecutors], |_| 0);
     all += &table(vec![samples::executors_answer()], |_| 0);
+    all += &table(vec![protocol::operator::ReadMoment], |_| 0);
+    all += &table(vec![samples::moment()], |_| 0);
     insta::assert_snapshot!(all);
 }

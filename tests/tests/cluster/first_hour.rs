@@ -124,6 +124,8 @@ fn a_task_is_ended_by_the_beginning_of_its_id_and_its_log_is_read() {
     let killed = cluster.airside(&["kill", "run-"]);
     assert_eq!(killed.code, Some(0), "{killed:#?}");
     assert!(killed.stdout.starts_with("Ending task run-"), "{killed:#?}");
+    let listed = cluster.airside(&["tasks", "--json"]);
+    assert!(listed.stdout.contains("an operator asked for its end"), "{listed:#?}");
     assert_eq!(run.ended().code(), Some(143), "{:#?}", run.said);
     assert!(follow.ended().success(), "{:#?}", follow.said);
 }

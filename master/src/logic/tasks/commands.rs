@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use libactor::Principal;
 use protocol::agent::MasterToAgent;
+use protocol::change::What;
 use protocol::framework::MasterToFramework;
 use protocol::ids::{AgentId, ExecutorId, FrameworkId, TaskId};
 use protocol::operator::{KillAnswer, KillTask};
@@ -94,10 +95,23 @@ impl Master {
             }
             (Ok(()), Some(_)) => {
                 self.kill(turn, framework, id, None);
-                KillAnswer::Killing
+                self.say_killing(turn, framework, id);
+                KillAnswer::KillingAt(self.moment(turn))
             }
         };
         turn.effects.push(Effect::AnswerKill { asked, answer });
+    }
+
+    /// The task's state is its agent's to tell: readers see that its end was asked for.
+    fn say_killing(&self, turn: &mut Turn, framework: &FrameworkId, id: &TaskId) {
+        let Some(task) = self.task(framework, id) else { return };
+        let message = match task.kill {
+            None => "an operator asked for its end",
+            Some(_) => "an operator asked for its end; its agent hears of it when it is back",
+        };
+        let (at, reason) = (turn.now.wall, Reason::Reconciliation);
+        let status = task.status(framework, at, reason, message.to_owned());
+        turn.what.push(What::TaskStatus(TaskStatus { reason: None, ..status }));
     }
 
     /// Each task that is named is answered, or all that are known. No answer comes while an agent that may have the task

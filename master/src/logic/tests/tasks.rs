@@ -2,10 +2,11 @@
 
 use libactor::Principal;
 use protocol::agent::{AgentToMaster, MasterToAgent};
+use protocol::change::{Moment, What};
 use protocol::framework::{Capability, FrameworkToMaster};
 use protocol::ids::{ExecutorId, FrameworkId, TaskId};
-use protocol::operator::KillTask;
-use protocol::task::TaskState;
+use protocol::operator::{KillAnswer, KillTask};
+use protocol::task::{Source, TaskState};
 use std::time::Duration;
 
 use super::scenario::{Scenario, agent_id, agent_pid, report, scheduler_pid, status, task};
@@ -131,7 +132,9 @@ fn an_operator_kills_a_task_or_hears_why_not() {
         t.step(Event::KillAsked { asked: 7, principal: Principal::Local, question });
         t.take_lines()
     };
-    assert_eq!(ask("a"), ["to agent-1: Kill a", "answer 7: Killing"]);
+    let killing = ask("a");
+    assert_eq!(killing[0], "to agent-1: Kill a");
+    assert!(killing[1].starts_with("answer 7: KillingAt("), "{killing:?}");
     assert_eq!(ask("x"), ["answer 7: Refused(\"framework c-0000 has no task x\")"]);
     t.news(1, "a", TaskState::Killed, 2);
     t.acknowledges(1, 1, "a", 2);
@@ -139,6 +142,26 @@ fn an_operator_kills_a_task_or_hears_why_not() {
     let question = KillTask { framework: FrameworkId::new("c-0000"), task: TaskId::new("a") };
     t.step(Event::KillAsked { asked: 8, principal: Principal::Local, question });
     t.did(["answer 8: Refused(\"framework c-0000 has no task a any more: it ended as Killed\")"]);
+}
+
+#[test]
+fn the_answer_to_a_kill_names_the_change_by_which_readers_see_it() {
+    let mut t = running();
+    let question = KillTask { framework: FrameworkId::new("c-0000"), task: TaskId::new("a") };
+    let asked = Event::KillAsked { asked: 7, principal: Principal::Local, question };
+    let step = t.master.step(t.now, asked.clone());
+    let [change] = &step.changes[..] else { panic!("{:?}", step.changes) };
+    let What::TaskStatus(status) = &change.what else { panic!("{change:?}") };
+    assert_eq!(status.state, TaskState::Running, "its agent says when it is being killed");
+    assert_eq!((status.source, status.update), (Source::Master, None));
+    assert_eq!(status.message, "an operator asked for its end");
+    let at = Moment { epoch: 1, change: change.number };
+    let answer = Effect::AnswerKill { asked: 7, answer: KillAnswer::KillingAt(at) };
+    assert!(step.effects.contains(&answer), "{:?}", step.effects);
+    t.down(agent_pid(1, 1));
+    let step = t.master.step(t.now, asked);
+    let What::TaskStatus(status) = &step.changes[0].what else { panic!("{:?}", step.changes) };
+    assert!(status.message.ends_with("its agent hears of it when it is back"), "{status:?}");
 }
 
 #[test]

@@ -1,12 +1,17 @@
 //! Samples of the operators' questions and their answers.
 
-use protocol::change::{AgentState, FrameworkState};
+use protocol::change::{AgentState, FrameworkState, Moment};
 use protocol::operator::*;
 
 use super::*;
 
+pub(crate) fn moment() -> Moment {
+    Moment { epoch: 2, change: 9 }
+}
+
 pub(crate) fn reads() -> Vec<Read> {
-    vec![Read::Cluster, Read::Agents, Read::Frameworks, Read::Tasks]
+    let after = Read::After { moment: moment(), list: List::Tasks };
+    vec![Read::Cluster, Read::Agents, Read::Frameworks, Read::Tasks, after]
 }
 
 pub(crate) fn place_read(read: &Read) -> usize {
@@ -15,6 +20,7 @@ pub(crate) fn place_read(read: &Read) -> usize {
         Read::Agents => 1,
         Read::Frameworks => 2,
         Read::Tasks => 3,
+        Read::After { .. } => 4,
     }
 }
 
@@ -44,6 +50,7 @@ pub(crate) fn read_answers() -> Vec<ReadAnswer> {
             tasks: 1,
         }]),
         ReadAnswer::Tasks(vec![TaskView { report: report(), statuses: vec![status()] }]),
+        ReadAnswer::Behind(moment()),
     ]
 }
 
@@ -53,6 +60,7 @@ pub(crate) fn place_read_answer(answer: &ReadAnswer) -> usize {
         ReadAnswer::Agents(_) => 1,
         ReadAnswer::Frameworks(_) => 2,
         ReadAnswer::Tasks(_) => 3,
+        ReadAnswer::Behind(_) => 4,
     }
 }
 
@@ -61,13 +69,15 @@ pub(crate) fn kill_task() -> KillTask {
 }
 
 pub(crate) fn kill_answers() -> Vec<KillAnswer> {
-    vec![KillAnswer::Killing, KillAnswer::Refused("r".into())]
+    let at = KillAnswer::KillingAt(moment());
+    vec![KillAnswer::Killing, KillAnswer::Refused("r".into()), at]
 }
 
 pub(crate) fn place_kill_answer(answer: &KillAnswer) -> usize {
     match answer {
         KillAnswer::Killing => 0,
         KillAnswer::Refused(_) => 1,
+        KillAnswer::KillingAt(_) => 2,
     }
 }
 
