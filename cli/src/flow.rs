@@ -2,10 +2,10 @@
 
 pub(crate) mod draw;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use libactor::{FLOW_ACTOR, FlowAnswer, FlowId, FlowQuery, FlowRecord, NodeId, Pid, What};
+use libactor::{FLOW_ACTOR, FlowAnswer, FlowId, FlowQuery, FlowRecord, Lane, NodeId, Pid, What};
 use protocol::change::AgentState;
 use serde::Serialize;
 
@@ -39,6 +39,7 @@ struct RecordJson<'a> {
     about: &'a [String],
     from: &'a str,
     to: &'a str,
+    lane: Option<&'static str>,
     sent_unix_us: u64,
     started_unix_us: u64,
     ended_unix_us: u64,
@@ -123,18 +124,25 @@ fn life(pid: Pid) -> Life {
 struct Names<'a> {
     nodes: BTreeMap<NodeId, &'a str>,
     main: BTreeMap<Life, &'a str>,
+    /// Those that told what they saw.
+    answered: BTreeSet<NodeId>,
     strangers: BTreeMap<NodeId, String>,
 }
 
 impl<'a> Names<'a> {
     /// Names for the pids of the records that are shown.
     fn of(asked: &'a [Asked], shown: &[&FlowRecord]) -> Self {
-        let mut names =
-            Self { nodes: BTreeMap::new(), main: BTreeMap::new(), strangers: BTreeMap::new() };
+        let mut names = Self {
+            nodes: BTreeMap::new(),
+            main: BTreeMap::new(),
+            answered: BTreeSet::new(),
+            strangers: BTreeMap::new(),
+        };
         for node in asked {
             if let Some(pid) = node.named {
                 names.main.insert(life(pid), &node.name);
                 names.nodes.insert(pid.node(), &node.name);
+                names.answered.extend(node.answer.is_ok().then_some(pid.node()));
             }
         }
         // Nodes that nobody can ask are known by whom they talk to: executors talk to agents, schedulers to the master.
@@ -182,7 +190,8 @@ impl<'a> Names<'a> {
             span: record.span,
             parent: record.parent,
             fate: match record.what {
-                What::Sent => Fate::Sent,
+                What::Sent if self.answered.contains(&record.receiver.node()) => Fate::Sent,
+                What::Sent => Fate::SentBeyond,
                 What::Handled => Fate::Handled,
                 What::Dropped => Fate::Dropped,
             },
@@ -190,6 +199,7 @@ impl<'a> Names<'a> {
             subjects: record.subjects.clone(),
             from: record.sender.map_or_else(|| "outside".to_owned(), |pid| self.name(pid)),
             to: self.name(record.receiver),
+            lane: record.lane,
             sent: record.sent,
             started: record.started,
             ended: record.ended,
@@ -215,6 +225,7 @@ fn print_json(asked: &[Asked]) {
             about: &record.subjects,
             from: &seen.from,
             to: &seen.to,
+            lane: record.lane.map(Lane::word),
             sent_unix_us: record.sent,
             started_unix_us: record.started,
             ended_unix_us: record.ended,

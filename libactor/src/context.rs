@@ -20,7 +20,7 @@ use crate::cell::Meta;
 use crate::error::{AskError, TellError};
 use crate::flow::{self, FlowId, Head};
 use crate::mailbox::{Event, Mailbox, Open, Post};
-use crate::message::{Down, Message, Question, Subjects};
+use crate::message::{Down, Lane, Message, Question, Subjects};
 use crate::node::Node;
 use crate::pid::{Address, Pid};
 use crate::recorder::{Record, Shard, What};
@@ -130,6 +130,7 @@ impl<A: Actor<Context = Self>> Context<A> {
         &self,
         head: Head,
         label: &'static str,
+        lane: Option<Lane>,
         subjects: Option<Box<Subjects>>,
         sent: u64,
     ) {
@@ -139,7 +140,7 @@ impl<A: Actor<Context = Self>> Context<A> {
         let started = flow::stamp();
         let ended = flow::stamp_now();
         let (what, receiver) = (What::Handled, self.meta.pid.life);
-        let record = Record { head, what, receiver, label, sent, started, ended };
+        let record = Record { head, what, receiver, label, lane, sent, started, ended };
         match subjects {
             Some(subjects) => self.node.recorder().flow(record, subjects),
             None => shard.push(record),

@@ -16,7 +16,7 @@ use crate::conn::Credit;
 use crate::context::Context;
 use crate::error::TellError;
 use crate::flow::{self, Head};
-use crate::message::{Asked, Message, Principal, Question, Received, Reply, Subjects};
+use crate::message::{Asked, Lane, Message, Principal, Question, Received, Reply, Subjects};
 use crate::pid::Pid;
 
 /// Room that an emptied queue keeps.
@@ -211,6 +211,8 @@ impl<A: Actor> Drop for Emptier<A> {
 
 /// Where a letter comes from.
 pub(crate) trait Origin: Send + 'static {
+    /// Whether it came over a connection, and so on a lane.
+    const AFAR: bool;
     fn from(&self, head: &Head, to: Pid) -> Option<Pid>;
     fn principal(&self) -> Principal;
 }
@@ -219,6 +221,8 @@ pub(crate) trait Origin: Send + 'static {
 pub(crate) struct Near;
 
 impl Origin for Near {
+    const AFAR: bool = false;
+
     fn from(&self, head: &Head, to: Pid) -> Option<Pid> {
         if head.sender.is_nobody() { None } else { Some(head.sender.via(to.via)) }
     }
@@ -237,6 +241,8 @@ pub(crate) struct Afar {
 }
 
 impl Origin for Afar {
+    const AFAR: bool = true;
+
     fn from(&self, _: &Head, _: Pid) -> Option<Pid> {
         self.from
     }
@@ -249,6 +255,7 @@ impl Origin for Afar {
 /// What is in a letter, and the form in which the actor sees it.
 pub(crate) trait Content: Send + 'static {
     type Seen: actix::Message<Result = ()> + 'static;
+    const LANE: Lane;
     fn label(&self) -> &'static str;
     fn subjects(&self) -> Option<Box<Subjects>>;
     fn show(self, from: Option<Pid>, principal: Principal) -> Self::Seen;
@@ -266,6 +273,7 @@ pub(crate) struct Told<M>(pub(crate) M);
 
 impl<M: Message> Content for Told<M> {
     type Seen = Received<M>;
+    const LANE: Lane = M::LANE;
 
     fn label(&self) -> &'static str {
         self.0.label()
@@ -285,6 +293,7 @@ pub(crate) struct Put<Q: Question>(pub(crate) Q, pub(crate) Reply<Q::Answer>);
 
 impl<Q: Question> Content for Put<Q> {
     type Seen = Asked<Q>;
+    const LANE: Lane = Q::LANE;
 
     fn label(&self) -> &'static str {
         self.0.label()
@@ -331,7 +340,8 @@ where
         ctx.handled();
         drop(self.origin);
         if let Some((label, subjects)) = noted {
-            ctx.record(self.head, label, subjects, self.sent);
+            let lane = O::AFAR.then_some(C::LANE);
+            ctx.record(self.head, label, lane, subjects, self.sent);
         }
     }
 }

@@ -7,7 +7,7 @@ use crate::pid::Pid;
 pub use crate::reply::Reply;
 
 /// The three streams of a connection; a heartbeat never waits behind a large state.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Lane {
     /// The runtime's own: heartbeats, links, credit. No message of a user may claim it.
     Control,

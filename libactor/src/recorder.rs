@@ -14,7 +14,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde::{Deserialize, Serialize};
 
 use crate::flow::{self, FlowId, Head};
-use crate::message::Subjects;
+use crate::message::{Lane, Subjects};
 use crate::pid::{Life, NodeId, Pid};
 use crate::ringfile::RingFile;
 
@@ -61,6 +61,8 @@ pub struct FlowRecord {
     pub started: u64,
     /// When its handling ended.
     pub ended: u64,
+    /// The lane on which it travelled; `None` within a node.
+    pub lane: Option<Lane>,
 }
 
 /// A record in memory: no strings of its own.
@@ -70,6 +72,7 @@ pub(crate) struct Record {
     pub(crate) what: What,
     pub(crate) receiver: Life,
     pub(crate) label: &'static str,
+    pub(crate) lane: Option<Lane>,
     /// Stamps of [`flow::stamp`].
     pub(crate) sent: u64,
     pub(crate) started: u64,
@@ -225,7 +228,7 @@ impl Recorder {
 
     fn show(&self, record: &Record, subjects: &[String]) -> FlowRecord {
         let at = |stamp: u64| self.epoch + flow::nanos_of(stamp) / 1000;
-        let Record { head, what, receiver, label, sent, started, ended } = *record;
+        let Record { head, what, receiver, label, lane, sent, started, ended } = *record;
         FlowRecord {
             trace: FlowId(head.trace),
             span: head.span,
@@ -240,6 +243,7 @@ impl Recorder {
             sent: at(sent),
             started: at(started),
             ended: at(ended),
+            lane,
         }
     }
 
@@ -312,6 +316,7 @@ mod tests {
             what: What::Handled,
             receiver: Life::NOBODY,
             label: "x",
+            lane: None,
             sent,
             started: sent,
             ended: sent,

@@ -12,8 +12,8 @@ use crate::wire;
 
 /// A node's ring file in its work directory.
 pub const FILE_NAME: &str = "flow.ring";
-/// First bytes of the file; then the number of the next record (8) and where it goes (8).
-const HEADER: [u8; 8] = *b"AIRFLOW1";
+/// First bytes of the file, with the form of its records: a file of another form is begun anew; then the number of the next record (8) and where it goes (8).
+const HEADER: [u8; 8] = *b"AIRFLOW2";
 const HEADER_BYTES: u64 = 24;
 /// First bytes of each frame; then length (4), CRC32C of number and payload (4), number (8).
 const MARK: [u8; 4] = [0xF1, 0x0A, 0x1A, 0x5E];
@@ -127,6 +127,7 @@ fn frame(bytes: &[u8]) -> Option<(u64, FlowRecord, usize)> {
 mod tests {
     use super::*;
     use crate::flow::FlowId;
+    use crate::message::Lane;
     use crate::pid::{NodeId, Pid};
     use crate::recorder::What;
 
@@ -145,6 +146,7 @@ mod tests {
             sent: 1,
             started: 2,
             ended: 3,
+            lane: Some(Lane::Normal),
         }
     }
 

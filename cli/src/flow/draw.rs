@@ -2,12 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use libactor::Lane;
+
 use crate::output::table;
 
 /// What became of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Fate {
-    /// It was put on its way; nobody that was asked saw it arrive.
+    /// It was put on its way to a node that does not listen, and so cannot be asked what became of it.
+    SentBeyond,
+    /// It was put on its way; its receiver's node, which was asked, did not see it arrive.
     Sent,
     /// It was dropped.
     Dropped,
@@ -25,6 +29,8 @@ pub(crate) struct Seen {
     pub(crate) subjects: Vec<String>,
     pub(crate) from: String,
     pub(crate) to: String,
+    /// `None` within a node.
+    pub(crate) lane: Option<Lane>,
     pub(crate) sent: u64,
     pub(crate) started: u64,
     pub(crate) ended: u64,
@@ -86,18 +92,19 @@ pub(crate) fn draw(all: &BTreeMap<u64, Seen>) -> String {
     };
     push(&mut open, 0, 0);
     while let Some((depth, seen)) = open.pop() {
-        rows.push(row(seen, depth, start));
+        let answered = causes.contains_key(&seen.span);
+        rows.push(row(seen, answered, depth, start));
         if seen.span != 0 {
             push(&mut open, depth + 1, seen.span);
         }
     }
-    table(&["AT ms", "MESSAGE", "FROM -> TO", "ON ITS WAY ms", "HANDLED IN ms"], rows)
+    table(&["AT ms", "MESSAGE", "FROM -> TO", "LANE", "ON ITS WAY ms", "HANDLED IN ms"], rows)
 }
 
 /// Levels that are drawn; what is deeper stands below the last.
 const DEPTH_MAX: usize = 24;
 
-fn row(seen: &Seen, depth: usize, start: u64) -> Vec<String> {
+fn row(seen: &Seen, answered: bool, depth: usize, start: u64) -> Vec<String> {
     let indent = match depth.min(DEPTH_MAX) {
         0 => String::new(),
         depth => format!("{}└ ", "  ".repeat(depth - 1)),
@@ -107,6 +114,9 @@ fn row(seen: &Seen, depth: usize, start: u64) -> Vec<String> {
             ms(seen.started.saturating_sub(seen.sent)),
             ms(seen.ended.saturating_sub(seen.started)),
         ),
+        // What it set off shows that it arrived, but not when.
+        Fate::SentBeyond | Fate::Sent if answered => ("arrived".into(), String::new()),
+        Fate::SentBeyond => ("its node cannot be asked".into(), String::new()),
         Fate::Sent => ("not seen to arrive".into(), String::new()),
         Fate::Dropped => ("DROPPED".into(), String::new()),
     };
@@ -114,6 +124,7 @@ fn row(seen: &Seen, depth: usize, start: u64) -> Vec<String> {
         format!("{:>10}", ms(seen.sent.saturating_sub(start))),
         format!("{indent}{}", seen.label),
         format!("{} -> {}", seen.from, seen.to),
+        seen.lane.map_or_else(|| "-".to_owned(), |lane| lane.word().to_owned()),
         way,
         took,
     ]
@@ -143,6 +154,7 @@ mod tests {
             subjects: vec!["task-1".into()],
             from: way[0].into(),
             to: way[1].into(),
+            lane: Some(Lane::Normal),
             sent: 1_000_000 + times[0],
             started: 1_000_000 + times[1],
             ended: 1_000_000 + times[2],
@@ -158,13 +170,21 @@ mod tests {
         lost.fate = Fate::Dropped;
         let mut sent = seen(2, 1, "Accept", ["scheduler", "master"], [280, 0, 0]);
         sent.fate = Fate::Sent;
+        let mut acknowledged = seen(6, 5, "Acknowledge", ["agent", "executor"], [1600, 0, 0]);
+        acknowledged.fate = Fate::SentBeyond;
+        let mut launch = seen(4, 3, "Launch", ["agent", "executor"], [890, 0, 0]);
+        launch.fate = Fate::SentBeyond;
+        let mut kill = seen(7, 1, "Kill", ["master", "agent"], [1700, 0, 0]);
+        kill.fate = Fate::Sent;
         vec![
             offers,
             deltas,
             sent,
+            launch,
+            acknowledged,
+            kill,
             seen(2, 1, "Accept", ["scheduler", "master"], [310, 400, 460]),
             seen(3, 2, "Launch", ["master", "agent"], [450, 700, 900]),
-            seen(4, 3, "Launch", ["agent", "executor"], [890, 1200, 1400]),
             lost,
         ]
     }
@@ -175,7 +195,7 @@ mod tests {
         assert_eq!(all[&2].fate, Fate::Handled, "the receiver knows more than the sender");
         assert_eq!(all[&2].sent, 1_000_280, "the sender knows better when");
         insta::assert_snapshot!("flow", draw(&about("task-1", &all)));
-        assert_eq!(span_ms(&all), "1.500");
+        assert_eq!(span_ms(&all), "1.700");
     }
 
     #[test]

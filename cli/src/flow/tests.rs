@@ -19,6 +19,7 @@ fn record(span: u64, label: &str, from: Pid, to: Pid, at: u64) -> FlowRecord {
         sent: at,
         started: at + 100,
         ended: at + 150,
+        lane: (from.node() != to.node()).then_some(Lane::Normal),
     }
 }
 
@@ -52,6 +53,10 @@ fn cluster() -> Vec<Asked> {
             vec![
                 record(3, "Launch", master, agent, 1_000_700),
                 record(4, "Updated", executor, agent, 1_002_000),
+                FlowRecord {
+                    what: What::Sent,
+                    ..record(5, "Acknowledge", agent, executor, 1_003_000)
+                },
             ],
             None,
         ),

@@ -55,7 +55,7 @@ impl Node {
             }
             Kind::Tell | Kind::Ask => {
                 if let Err(why) = self.deliver(conn, lane, &header, payload, windows) {
-                    self.drop_arrived(conn, &header, why);
+                    self.drop_arrived(conn, lane, &header, why);
                 }
             }
         }
@@ -125,12 +125,13 @@ impl Node {
     }
 
     /// A message is dropped before it reached an actor: counted, and its sender is told.
-    fn drop_arrived(&self, conn: &Arc<Conn>, header: &Header<'_>, why: DropReason) {
+    fn drop_arrived(&self, conn: &Arc<Conn>, lane: Lane, header: &Header<'_>, why: DropReason) {
         self.0.counters.dropped(why, 1);
         let now = flow::stamp();
         let (head, receiver, label) = (header.head, header.to, why.word());
-        let (what, sent, started, ended) = (What::Dropped, now, now, now);
-        self.0.recorder.chatter(Record { head, what, receiver, label, sent, started, ended });
+        let (what, lane, sent, started, ended) = (What::Dropped, Some(lane), now, now, now);
+        let record = Record { head, what, receiver, label, lane, sent, started, ended };
+        self.0.recorder.chatter(record);
         tracing::debug!(reason = why.word(), to = ?header.to, name = header.name, "a message is dropped");
         let sender = sender_or_node(conn, header.head.sender);
         if header.kind == Kind::Ask {

@@ -207,8 +207,9 @@ impl Node {
         message.subjects(&mut subjects);
         if !subjects.is_empty() {
             let now = flow::stamp();
-            let (label, sent, started, ended) = (message.label(), now, now, now);
-            let record = Record { head, what: What::Sent, receiver, label, sent, started, ended };
+            let (what, label, lane) = (What::Sent, message.label(), Some(M::LANE));
+            let (sent, started, ended) = (now, now, now);
+            let record = Record { head, what, receiver, label, lane, sent, started, ended };
             self.0.recorder.flow(record, Box::new(subjects));
         }
     }

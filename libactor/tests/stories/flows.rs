@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use actix::{Actor, Handler};
 use libactor::{
-    Accepts, Asked, Context, FLOW_ACTOR, FlowId, FlowQuery, Node, NodeConfig, Pid, Received, Spawn,
-    What, ringfile,
+    Accepts, Asked, Context, FLOW_ACTOR, FlowId, FlowQuery, FlowRecord, Lane, Node, NodeConfig,
+    Pid, Received, Spawn, What, ringfile,
 };
 use tokio::sync::mpsc;
 
@@ -99,6 +99,10 @@ async fn a_flow_goes_through_tells_asks_timers_futures_spawns_and_the_wire() {
     assert_eq!(mine[1].sender, answer.records[1].sender);
 
     here.shutdown().await;
+    let lanes = |records: &[FlowRecord]| records.iter().map(|r| r.lane).collect::<Vec<_>>();
+    assert_eq!(lanes(&answer.records), [Some(Lane::Normal); 2], "both came from the other node");
+    assert_eq!(lanes(&mine), [None, Some(Lane::Normal)], "the first was told within the node");
+
     let from_disk = ringfile::read(dir.path()).unwrap();
     assert_eq!(from_disk, mine, "the same, offline");
 }
