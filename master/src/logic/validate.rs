@@ -1,6 +1,8 @@
 //! What may not stand: every refusal is a variant with its words.
 
+use api::v1;
 use protocol::agent::AgentInfo;
+use protocol::carried::Carried;
 use protocol::framework::FrameworkInfo;
 use protocol::ids::{BadId, check_id};
 use protocol::offer::Demand;
@@ -62,6 +64,33 @@ pub enum Refusal {
     /// The executor id is in use on the agent with another description.
     #[error("executor '{0}' runs on the agent with another description")]
     OtherExecutor(String),
+    /// It would run without its files.
+    #[error(
+        "{of} names {uris} URIs to fetch, and fetching comes with a later release; let the command itself fetch them, or \
+         put them where the agents find them"
+    )]
+    Fetch {
+        /// Which command.
+        of: &'static str,
+        /// How many.
+        uris: usize,
+    },
+    /// It would run outside of what it asks for.
+    #[error("{of} asks for {what}, which comes with a later release; leave that out")]
+    Container {
+        /// Which task or executor.
+        of: &'static str,
+        /// What it asks for.
+        what: &'static str,
+    },
+    /// What it carries cannot be read, so that nobody knows what it asks for.
+    #[error("{of}: {why}")]
+    Carried {
+        /// What carries it.
+        of: &'static str,
+        /// Why.
+        why: String,
+    },
 }
 
 fn text(what: &'static str, text: &str, max: usize) -> Result<(), Refusal> {
@@ -148,7 +177,37 @@ fn command(what: &'static str, command: &CommandSpec, config: &Config) -> Result
     let arguments: usize = command.arguments.iter().map(String::len).sum();
     let environment: usize = command.environment.iter().map(|(k, v)| k.len() + v.len()).sum();
     let carried = command.carried.as_bytes().len();
-    at_most(what, command.value.len() + arguments + environment + carried, config.data_bytes_max)
+    at_most(what, command.value.len() + arguments + environment + carried, config.data_bytes_max)?;
+    // Most carry nothing.
+    let info = if carried == 0 { return Ok(()) } else { decode(what, &command.carried)? };
+    match info.uris.len() {
+        0 => Ok(()),
+        uris => Err(Refusal::Fetch { of: what, uris }),
+    }
+}
+
+fn decode<T: prost::Message + Default>(
+    of: &'static str,
+    carried: &Carried<T>,
+) -> Result<T, Refusal> {
+    carried.decode().map_err(|bad| Refusal::Carried { of, why: format!("{bad}") })
+}
+
+/// A task that runs outside of the container it asks for is worse than one that does not run.
+fn container(of: &'static str, info: &v1::TaskInfo) -> Result<(), Refusal> {
+    let Some(container) = &info.container else { return Ok(()) };
+    let has_image = container.docker.is_some()
+        || container.mesos.as_ref().is_some_and(|mesos| mesos.image.is_some());
+    let what = if has_image {
+        "an image"
+    } else if !container.volumes.is_empty() {
+        "volumes"
+    } else if !container.network_infos.is_empty() {
+        "a network of its own"
+    } else {
+        return Ok(());
+    };
+    Err(Refusal::Container { of, what })
 }
 
 fn executor(spec: &ExecutorSpec, config: &Config) -> Result<(), Refusal> {
@@ -167,7 +226,11 @@ pub(super) fn task(
 ) -> Result<Resources, Refusal> {
     check_id(spec.task.as_str()).map_err(|bad| Refusal::Id { of: "task", bad })?;
     text("the task's name", &spec.name, config.text_bytes_max)?;
-    at_most("the task's description", spec.carried.as_bytes().len(), config.data_bytes_max)?;
+    let carried = spec.carried.as_bytes().len();
+    at_most("the task's description", carried, config.data_bytes_max)?;
+    if carried > 0 {
+        container("the task", &decode("the task's description", &spec.carried)?)?;
+    }
     if spec.resources.is_empty() {
         return Err(Refusal::Empty("the task's list of resources"));
     }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use api::v1;
+use protocol::carried::Carried;
 use protocol::framework::{Capability, FrameworkToMaster};
 use protocol::offer::{Constraint, Demand};
 use protocol::resources::{Milli, Resources};
@@ -140,6 +142,39 @@ fn bad_tasks_are_refused_in_words_and_good_ones_beside_them_run() {
         |value: &str| Run::Command(CommandSpec { value: value.into(), ..CommandSpec::default() });
     refused(|t| t.run = command("  "), "the task's command is empty");
     refused(|t| t.run = command(&"x".repeat(2 << 20)), "more than 1048576");
+}
+
+#[test]
+fn tasks_that_would_run_without_their_files_or_outside_their_image_are_refused() {
+    let uri = v1::command_info::Uri { value: "http://h/x.tar".into(), ..Default::default() };
+    let fetches = v1::CommandInfo { uris: vec![uri], ..Default::default() };
+    let command = CommandSpec {
+        value: "run".into(),
+        carried: Carried::new(&fetches),
+        ..CommandSpec::default()
+    };
+    let words = "the task's command names 1 URIs to fetch, and fetching comes with a later release";
+    let run = Run::Command(command.clone());
+    refused(|t| t.run = run, words);
+    let mut with = with_executor("x", 1.0, 1.0);
+    if let Run::Executor { executor, .. } = &mut with.run {
+        executor.command = command;
+    }
+    refused(|t| t.run = with.run, "the executor's command names 1 URIs to fetch");
+
+    let docker = v1::container_info::DockerInfo { image: "nginx".into(), ..Default::default() };
+    let container = v1::ContainerInfo { docker: Some(docker), ..Default::default() };
+    let info = v1::TaskInfo { container: Some(container), ..Default::default() };
+    let words = "the task asks for an image, which comes with a later release";
+    refused(|t| t.carried = Carried::new(&info), words);
+    refused(|t| t.carried = Carried::from_bytes(vec![0xff]), "failed to decode 1 carried bytes");
+
+    let mut t = offered();
+    let labels =
+        v1::TaskInfo { container: Some(v1::ContainerInfo::default()), ..Default::default() };
+    let plain = TaskSpec { carried: Carried::new(&labels), ..task("plain", 1.0) };
+    t.launches(1, 1, vec![plain]);
+    t.did(["to agent-1: Launch plain"]);
 }
 
 /// A peer may write what `Resources` itself would never hold.
