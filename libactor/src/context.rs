@@ -376,7 +376,7 @@ where
         flow::handling(&self.head, ctx.meta.pid.life);
         ctx.meta.turn();
         actor.handle(message, ctx).handle(ctx, self.answer.take());
-        ctx.record(self.head, "bare", None, self.sent);
+        ctx.record(self.head, "bare", None, None, self.sent);
     }
 }
 
