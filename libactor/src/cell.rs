@@ -4,47 +4,29 @@ use std::any::{Any, TypeId};
 use std::collections::HashMap;
 use std::marker::PhantomData;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
-use actix::{Actor, Addr, Handler};
-use tokio::sync::{mpsc, oneshot};
+use actix::{Actor, Handler};
 
-use crate::context::{self, Context, Next, Sending};
+use crate::context::Context;
 use crate::control::{DropReason, Failure};
 use crate::error::{AskError, TellError};
 use crate::flow::{self, Head};
-use crate::hash::IdMap;
+use crate::mailbox::{Afar, Content, Event, Letter, Mailbox, Near, Origin, Post, Put, Told};
 use crate::message::{Asked, Down, DownReason, Lane, Message, Principal, Question, Received};
 use crate::pid::Pid;
 use crate::reply::Reply;
 use crate::wire;
 
-/// What reaches an actor beside its mailbox.
-#[derive(Debug)]
-pub(crate) enum Event {
-    /// A timer's time has come, or a future is done.
-    Fire(u64),
-    /// It was cancelled.
-    Forget(u64),
-    Stop,
-}
-
 /// What is known of an actor without its type.
 pub(crate) struct Meta {
     pub(crate) pid: Pid,
     pub(crate) name: Option<String>,
-    pub(crate) events: mpsc::UnboundedSender<Event>,
-    /// Messages that entered the mailbox from its own thread, and from others. The first is written by that thread only.
-    enqueued_here: AtomicU64,
-    enqueued: AtomicU64,
-    /// Messages whose handler returned. Written by the actor's thread only.
-    handled: AtomicU64,
+    mailbox: Arc<dyn Post>,
     pub(crate) stopped: AtomicBool,
-    /// Whether its thread is in one of its handlers now, and how many it has begun: what the watchdog looks at.
+    /// Whether its thread is in one of its turns now: what the watchdog looks at.
     pub(crate) busy: AtomicBool,
-    pub(crate) turns: AtomicU64,
-    /// The thread it lives on; 0 until it runs.
-    pub(crate) thread: AtomicU32,
+    turns: AtomicU64,
     /// The actor's type.
     pub(crate) kind: &'static str,
 }
@@ -54,54 +36,41 @@ impl Meta {
         pid: Pid,
         name: Option<String>,
         kind: &'static str,
-        events: mpsc::UnboundedSender<Event>,
+        mailbox: Arc<dyn Post>,
     ) -> Self {
-        let (enqueued_here, enqueued, handled, stopped) = Default::default();
-        let (busy, turns, thread) = Default::default();
-        Self {
-            pid,
-            name,
-            events,
-            enqueued_here,
-            enqueued,
-            handled,
-            stopped,
-            busy,
-            turns,
-            thread,
-            kind,
-        }
+        let (stopped, busy, turns) = Default::default();
+        Self { pid, name, mailbox, stopped, busy, turns, kind }
     }
 
-    pub(crate) fn handled_one(&self) {
-        self.handled.store(self.handled.load(Relaxed) + 1, Relaxed);
-    }
-
-    /// Another handler begins, or a callback. Called by the actor's thread only.
+    /// Another turn begins, or a callback. Called by the actor's thread only.
     pub(crate) fn turn(&self) {
         self.turns.store(self.turns.load(Relaxed) + 1, Relaxed);
     }
 
-    /// One message more, or less, in the mailbox. A sender on the actor's own thread needs no locked instruction.
-    #[inline]
-    fn enqueue(&self, by: u64) {
-        if self.thread.load(Relaxed) == flow::thread() {
-            self.enqueued_here.store(self.enqueued_here.load(Relaxed).wrapping_add(by), Relaxed);
-        } else {
-            self.enqueued.fetch_add(by, Relaxed);
-        }
+    /// How many turns, callbacks and handlers have begun.
+    pub(crate) fn begun(&self) -> u64 {
+        self.turns.load(Relaxed) + self.mailbox.begun()
+    }
+
+    pub(crate) fn event(&self, event: Event) {
+        self.mailbox.event(event);
+    }
+
+    pub(crate) fn mailbox(&self) -> &Arc<dyn Post> {
+        &self.mailbox
     }
 
     /// Messages that entered the mailbox.
     pub(crate) fn enqueued(&self) -> u64 {
-        self.enqueued_here.load(Relaxed).wrapping_add(self.enqueued.load(Relaxed))
+        self.mailbox.put_so_far()
     }
 
+    /// Messages whose handler returned.
     pub(crate) fn handled(&self) -> u64 {
-        self.handled.load(Relaxed)
+        self.mailbox.handled()
     }
 
-    /// In the mailbox now.
+    /// In the mailbox now, or in the handler.
     pub(crate) fn queued(&self) -> u64 {
         // Read in this order the difference is never too small.
         let handled = self.handled();
@@ -111,36 +80,24 @@ impl Meta {
 
 /// An actor with its type.
 pub(crate) struct ActorCell<A: Actor> {
-    /// The only sender of the mailbox: its bound holds exactly, since actix grants each clone one message more.
-    pub(crate) address: Addr<A>,
+    pub(crate) mailbox: Arc<Mailbox<A>>,
     pub(crate) meta: Arc<Meta>,
 }
 
 impl<A: Actor<Context = Context<A>>> ActorCell<A> {
     /// Puts a message into the mailbox, or gives it back.
     #[inline]
-    pub(crate) fn put<M>(&self, message: M, sending: Next) -> Result<(), (M, TellError)>
+    fn put<C: Content, O: Origin>(
+        &self,
+        head: Head,
+        origin: O,
+        content: C,
+    ) -> Result<(), (C, TellError)>
     where
-        A: Handler<M>,
-        M: actix::Message<Result = ()> + Send + 'static,
+        A: Handler<C::Seen>,
     {
-        self.meta.enqueue(1);
-        context::set_next(sending);
-        match self.address.try_send(message) {
-            Ok(()) => Ok(()),
-            Err(error) => Err(self.not_put(error)),
-        }
-    }
-
-    #[cold]
-    fn not_put<M>(&self, error: actix::prelude::SendError<M>) -> (M, TellError) {
-        // It never was in the mailbox; its credit goes back with what is taken here.
-        context::drop_next();
-        self.meta.enqueue(1_u64.wrapping_neg());
-        match error {
-            actix::prelude::SendError::Full(message) => (message, TellError::Full),
-            actix::prelude::SendError::Closed(message) => (message, TellError::Stopped),
-        }
+        let letter = Letter::new(head, origin, content);
+        self.mailbox.put(letter).map_err(|(letter, error)| (letter.content, error))
     }
 }
 
@@ -171,9 +128,7 @@ impl<A: Actor<Context = Context<A>>> Handle<A> {
         A: Handler<Received<M>>,
     {
         const { assert!(!matches!(M::LANE, Lane::Control), "the control lane is the runtime's") };
-        let next = Next::local(&message);
-        let received = Received { from: self.sender(), principal: Principal::Local, message };
-        self.0.put(received, next).map_err(|(_, error)| error)
+        self.0.put(flow::next_head(0), Near, Told(message)).map_err(|(_, error)| error)
     }
 
     /// Asks and waits for the answer.
@@ -181,16 +136,19 @@ impl<A: Actor<Context = Context<A>>> Handle<A> {
     where
         A: Handler<Asked<Q>>,
     {
-        let next = Next::local(&question);
         let (reply, answer) = Reply::local();
-        let asked = Asked { from: self.sender(), principal: Principal::Local, question, reply };
-        self.0.put(asked, next).map_err(|(_, error)| error)?;
-        answered(answer, &self.0.meta).await
+        let head = flow::next_head(0);
+        self.0.put(head, Near, Put(question, reply)).map_err(|(_, error)| error)?;
+        match answer.await {
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(error)) => Err(unanswered(Some(error), &self.0.meta)),
+            Err(_) => Err(unanswered(None, &self.0.meta)),
+        }
     }
 
     /// Stops the actor once it has handled what it is at.
     pub fn stop(&self) {
-        let _ = self.0.meta.events.send(Event::Stop);
+        self.0.mailbox.event(Event::Stop);
     }
 
     /// Whether the actor has ended.
@@ -202,31 +160,16 @@ impl<A: Actor<Context = Context<A>>> Handle<A> {
     pub fn queued(&self) -> u64 {
         self.0.meta.queued()
     }
-
-    #[inline]
-    fn sender(&self) -> Option<Pid> {
-        let sender = flow::current_actor();
-        if sender.is_nobody() { None } else { Some(sender.via(self.0.meta.pid.via)) }
-    }
 }
 
-/// The sender of a local message, as a pid.
-fn local_sender(head: &Head, near: &Meta) -> Option<Pid> {
-    if head.sender.is_nobody() { None } else { Some(head.sender.via(near.pid.via)) }
-}
-
-pub(crate) async fn answered<R>(
-    answer: oneshot::Receiver<Result<R, AskError>>,
-    by: &Meta,
-) -> Result<R, AskError> {
-    match answer.await {
-        Ok(Ok(answer)) => Ok(answer),
-        Ok(Err(AskError::NoAnswer)) | Err(_) if by.stopped.load(Relaxed) => {
-            Err(AskError::Down(DownReason::Stopped))
-        }
-        Ok(Err(error)) => Err(error),
-        Err(_) => Err(AskError::NoAnswer),
+/// Why there is no answer.
+#[cold]
+fn unanswered(error: Option<AskError>, by: &Meta) -> AskError {
+    let error = error.unwrap_or(AskError::NoAnswer);
+    if error == AskError::NoAnswer && by.stopped.load(Relaxed) {
+        return AskError::Down(DownReason::Stopped);
     }
+    error
 }
 
 /// A message or question that came from the wire.
@@ -234,12 +177,19 @@ pub(crate) struct Arrival<'a> {
     pub(crate) payload: &'a [u8],
     pub(crate) from: Option<Pid>,
     pub(crate) principal: Principal,
-    pub(crate) head: Head,
+    pub(crate) head: &'a Head,
     pub(crate) credit: Option<crate::conn::Credit>,
     pub(crate) reply: Option<crate::reply::Remote>,
 }
 
-type Decode<A> = Box<dyn Fn(&ActorCell<A>, Arrival<'_>) -> Result<(), DropReason> + Send + Sync>;
+impl Arrival<'_> {
+    fn origin(&mut self) -> Afar {
+        Afar { from: self.from, principal: self.principal, _credit: self.credit.take() }
+    }
+}
+
+type Decode<A> =
+    Box<dyn Fn(&ActorCell<A>, &mut Arrival<'_>) -> Result<(), DropReason> + Send + Sync>;
 /// How a local actor is told or asked by pid, found by the message's type.
 pub(crate) type Tell<M> = Box<dyn Fn(M, Head) -> Result<(), (M, TellError)> + Send + Sync>;
 pub(crate) type Ask<Q> =
@@ -272,13 +222,11 @@ impl<A: Actor<Context = Context<A>>> Accepts<A> {
     where
         A: Handler<Received<M>>,
     {
-        let decode = |cell: &ActorCell<A>, arrival: Arrival<'_>| {
+        let decode = |cell: &ActorCell<A>, arrival: &mut Arrival<'_>| {
             let message: M =
                 wire::decode(arrival.payload).map_err(|_| DropReason::UnknownVariant)?;
-            let (credit, lane) = (arrival.credit, Some(M::LANE));
-            let sending = Sending { credit, lane, ..Sending::of(&message, arrival.head) };
-            let received = Received { from: arrival.from, principal: arrival.principal, message };
-            cell.put(received, Next::whole(sending)).map_err(|(_, error)| dropped(&error))
+            let origin = arrival.origin();
+            cell.put(*arrival.head, origin, Told(message)).map_err(|(_, error)| dropped(&error))
         };
         self.remote.push((M::NAME, false, Box::new(decode)));
         let local = |cell: &Arc<ActorCell<A>>| {
@@ -287,14 +235,7 @@ impl<A: Actor<Context = Context<A>>> Accepts<A> {
                 let Some(cell) = cell.upgrade() else {
                     return Err((message, TellError::Stopped));
                 };
-                let sending = Sending::of(&message, head);
-                let received = Received {
-                    from: local_sender(&head, &cell.meta),
-                    principal: Principal::Local,
-                    message,
-                };
-                cell.put(received, Next::whole(sending))
-                    .map_err(|(received, error)| (received.message, error))
+                cell.put(head, Near, Told(message)).map_err(|(told, error)| (told.0, error))
             });
             Box::new(tell) as Box<dyn Any + Send + Sync>
         };
@@ -308,8 +249,8 @@ impl<A: Actor<Context = Context<A>>> Accepts<A> {
     where
         A: Handler<Asked<Q>>,
     {
-        let decode = |cell: &ActorCell<A>, arrival: Arrival<'_>| {
-            let Some(remote) = arrival.reply else {
+        let decode = |cell: &ActorCell<A>, arrival: &mut Arrival<'_>| {
+            let Some(remote) = arrival.reply.take() else {
                 return Err(DropReason::NotAccepted);
             };
             let question: Q = match wire::decode(arrival.payload) {
@@ -319,17 +260,15 @@ impl<A: Actor<Context = Context<A>>> Accepts<A> {
                     return Err(DropReason::UnknownVariant);
                 }
             };
-            let (credit, lane) = (arrival.credit, Some(Q::LANE));
-            let sending = Sending { credit, lane, ..Sending::of(&question, arrival.head) };
-            let reply = Reply::remote(remote);
-            let asked = Asked { from: arrival.from, principal: arrival.principal, question, reply };
-            cell.put(asked, Next::whole(sending)).map_err(|(asked, error)| {
+            let origin = arrival.origin();
+            let question = Put(question, Reply::remote(remote));
+            cell.put(*arrival.head, origin, question).map_err(|(asked, error)| {
                 let why = if error == TellError::Full {
                     Failure::Full
                 } else {
                     Failure::Down(DownReason::Stopped)
                 };
-                asked.reply.fail(why);
+                asked.1.fail(why);
                 dropped(&error)
             })
         };
@@ -338,14 +277,7 @@ impl<A: Actor<Context = Context<A>>> Accepts<A> {
             let cell = Arc::downgrade(cell);
             let ask: Ask<Q> = Box::new(move |question, head, reply| {
                 let cell = cell.upgrade().ok_or(TellError::Stopped)?;
-                let sending = Sending::of(&question, head);
-                let asked = Asked {
-                    from: local_sender(&head, &cell.meta),
-                    principal: Principal::Local,
-                    question,
-                    reply,
-                };
-                cell.put(asked, Next::whole(sending)).map_err(|(_, error)| error)
+                cell.put(head, Near, Put(question, reply)).map_err(|(_, error)| error)
             });
             Box::new(ask) as Box<dyn Any + Send + Sync>
         };
@@ -372,23 +304,25 @@ impl<A: Actor<Context = Context<A>>> Accepts<A> {
     /// The actor as the node keeps it.
     pub(crate) fn entry(self, cell: &Arc<ActorCell<A>>) -> Entry {
         let local = self.local.into_iter().map(|(id, local)| (id, local(cell))).collect();
-        let remote: IdMap<(u64, bool), Decode<A>> = self
+        // An actor accepts a few types: to look through them is quicker than to hash.
+        let remote: Vec<(u64, bool, Decode<A>)> = self
             .remote
             .into_iter()
-            .map(|(name, ask, decode)| ((wire::tag(name), ask), decode))
+            .map(|(name, ask, decode)| (wire::tag(name), ask, decode))
             .collect();
         let mine = Arc::clone(cell);
-        let arrive = move |tag: u64, arrival: Arrival<'_>| match remote
-            .get(&(tag, arrival.reply.is_some()))
-        {
-            Some(decode) => decode(&mine, arrival),
-            None => {
-                if let Some(remote) = arrival.reply {
-                    remote.fail(Failure::Refused(
-                        "the actor does not accept such questions".to_owned(),
-                    ));
+        let arrive = move |tag: u64, arrival: &mut Arrival<'_>| {
+            let asks = arrival.reply.is_some();
+            match remote.iter().find(|(its, ask, _)| *its == tag && *ask == asks) {
+                Some((_, _, decode)) => decode(&mine, arrival),
+                None => {
+                    if let Some(remote) = &arrival.reply {
+                        remote.fail(Failure::Refused(
+                            "the actor does not accept such questions".to_owned(),
+                        ));
+                    }
+                    Err(DropReason::NotAccepted)
                 }
-                Err(DropReason::NotAccepted)
             }
         };
         Entry { meta: Arc::clone(&cell.meta), local, arrive: Box::new(arrive) }
@@ -407,7 +341,7 @@ fn dropped(error: &TellError) -> DropReason {
     }
 }
 
-type Arrive = Box<dyn Fn(u64, Arrival<'_>) -> Result<(), DropReason> + Send + Sync>;
+type Arrive = Box<dyn Fn(u64, &mut Arrival<'_>) -> Result<(), DropReason> + Send + Sync>;
 
 /// An actor in its node's table.
 pub(crate) struct Entry {
@@ -423,7 +357,7 @@ impl Entry {
     }
 
     /// A message from the wire.
-    pub(crate) fn arrive(&self, tag: u64, arrival: Arrival<'_>) -> Result<(), DropReason> {
+    pub(crate) fn arrive(&self, tag: u64, arrival: &mut Arrival<'_>) -> Result<(), DropReason> {
         (self.arrive)(tag, arrival)
     }
 }

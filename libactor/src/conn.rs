@@ -3,14 +3,17 @@
 //! It exists from the moment somebody dials: what is sent before the handshake is over waits in the buffers.
 
 mod read;
+mod window;
 mod write;
 
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use serde::Serialize;
 use tokio::sync::Notify;
+use tokio::sync::futures::Notified;
 
 use crate::control::Control;
 use crate::error::TellError;
@@ -19,9 +22,13 @@ use crate::hash::IdMap;
 use crate::message::Lane;
 use crate::pid::Life;
 use crate::session::Peer;
-use crate::wire::{FLAGS_AT, FRAME_HEADER, FrameWriter, Header, Kind, RELAYED, WireError};
+use crate::wire::{
+    FLAGS_AT, FRAME_HEADER, FrameWriter, Header, Kind, MAX_FRAME, RELAYED, WireError,
+};
 
 pub(crate) use read::{Windows, read_loop};
+pub(crate) use window::Credit;
+use write::Writing;
 pub(crate) use write::write_loop;
 
 /// Pairs that a lane keeps a window for before those that owe little are forgotten.
@@ -30,16 +37,63 @@ const MANY_PAIRS: usize = 16_384;
 /// Who sends to whom on a lane: what a window of credit is kept for.
 type Pair = (u64, Life);
 
+/// Messages of each pair that the peer has not yet handled. The last pair is at hand: messages come in runs.
+#[derive(Default)]
+struct Outstanding {
+    last: Option<(Pair, u32)>,
+    others: IdMap<Pair, u32>,
+}
+
+impl Outstanding {
+    /// The count of a pair, at hand from now on.
+    #[inline]
+    fn of(&mut self, pair: Pair) -> &mut u32 {
+        if self.last.is_none_or(|(last, _)| last != pair) {
+            self.fetch(pair);
+        }
+        &mut self.last.get_or_insert((pair, 0)).1
+    }
+
+    fn fetch(&mut self, pair: Pair) {
+        let now = self.others.remove(&pair).unwrap_or(0);
+        if let Some((last, count)) = self.last.replace((pair, now))
+            && count > 0
+        {
+            self.others.insert(last, count);
+        }
+    }
+
+    /// Most pairs talk no more; to forget what they owe gives them credit, no more.
+    fn forget(&mut self, less_than: u32) {
+        self.others.retain(|_, now| *now > less_than);
+    }
+
+    fn give(&mut self, pair: Pair, handled: u32) {
+        if let Some((last, now)) = &mut self.last
+            && *last == pair
+        {
+            *now = now.saturating_sub(handled);
+        } else if let Some(now) = self.others.get_mut(&pair) {
+            *now = now.saturating_sub(handled);
+            if *now == 0 {
+                self.others.remove(&pair);
+            }
+        }
+    }
+}
+
 #[derive(Default)]
 struct LaneBuffer {
-    /// Whole frames that the writer has not fetched.
+    /// Whole frames that the writer has not fetched; before them those of long messages, in their order.
     bytes: Vec<u8>,
+    before: VecDeque<Vec<u8>>,
     /// Bytes here and with the writer.
     waiting: usize,
+    /// Messages of this node that ever were encoded here.
+    accepted: u64,
     /// Messages here and with the writer, not yet handed to the kernel.
     messages: u64,
-    /// Messages of each pair that the peer has not yet handled.
-    outstanding: IdMap<Pair, u32>,
+    outstanding: Outstanding,
     /// The newest message in the buffer: matters while the peer's version is unknown.
     newest: u32,
     /// Why nothing more is taken.
@@ -57,6 +111,12 @@ pub(crate) struct Conn {
     pub(crate) way: OnceLock<SocketAddr>,
     lanes: [Mutex<LaneBuffer>; 3],
     wake: Notify,
+    writing: Mutex<Writing>,
+    /// Rung when a buffer that was full is half empty, or credit came back.
+    room: Notify,
+    /// Questions under way in each direction: the only one is written at once, many are written together.
+    pub(crate) asks_out: AtomicU64,
+    pub(crate) asks_in: AtomicU64,
     closed: AtomicBool,
     /// Bytes that the writer has given to the kernel; shows progress.
     written: AtomicU64,
@@ -65,6 +125,8 @@ pub(crate) struct Conn {
     pub(crate) handed: [AtomicU64; 2],
     pub(crate) confirmed: [AtomicU64; 2],
     pub(crate) received: [AtomicU64; 2],
+    /// Of what was received, what entered a mailbox. This and `received` are written by the reader only.
+    pub(crate) entered: AtomicU64,
     pub(crate) heard: AtomicU64,
 }
 
@@ -92,6 +154,28 @@ pub(crate) struct Outgoing<'a, T> {
     pub(crate) value: &'a T,
 }
 
+impl<T> Outgoing<'_, T> {
+    /// Whose window of credit it takes from.
+    fn pair(&self) -> Option<Pair> {
+        let windowed = self.kind != Kind::Answer && !self.to.is_nobody();
+        windowed.then_some((self.head.sender.actor, self.to))
+    }
+}
+
+impl LaneBuffer {
+    /// Frames that were encoded elsewhere: taken as they are if there are many of them.
+    fn put_long(&mut self, frames: Vec<u8>) {
+        if frames.len() < MAX_FRAME {
+            self.bytes.extend_from_slice(&frames);
+        } else if self.bytes.is_empty() {
+            self.before.push_back(frames);
+        } else {
+            let earlier = std::mem::take(&mut self.bytes);
+            self.before.extend([earlier, frames]);
+        }
+    }
+}
+
 impl Conn {
     pub(crate) fn new(id: u64, dialled: Option<String>, limits: Bounds) -> Self {
         Self {
@@ -101,12 +185,17 @@ impl Conn {
             way: OnceLock::new(),
             lanes: Default::default(),
             wake: Notify::new(),
+            writing: Mutex::default(),
+            room: Notify::new(),
+            asks_out: AtomicU64::new(0),
+            asks_in: AtomicU64::new(0),
             closed: AtomicBool::new(false),
             written: AtomicU64::new(0),
             limits,
             handed: Default::default(),
             confirmed: Default::default(),
             received: Default::default(),
+            entered: AtomicU64::new(0),
             heard: AtomicU64::new(flow::now_ms()),
         }
     }
@@ -131,6 +220,42 @@ impl Conn {
         if message.since > speaks {
             return Err(TellError::TooNew { needs: message.since, speaks });
         }
+        let mut lane = self.open_lane(message)?;
+        let bytes = if message.lane == Lane::Bulk {
+            // Megabytes are encoded beside the lane: the writer, and through it the control lane, must not wait for it.
+            drop(lane);
+            let mut long = Vec::new();
+            let bytes = self.encode(message, &mut long)?;
+            lane = self.open_lane(message)?;
+            lane.put_long(long);
+            bytes
+        } else {
+            self.encode(message, &mut lane.bytes)?
+        };
+        lane.newest = lane.newest.max(message.since);
+        if let Some(pair) = message.pair() {
+            if lane.outstanding.others.len() >= MANY_PAIRS {
+                lane.outstanding.forget(self.window() / 2);
+            }
+            *lane.outstanding.of(pair) += 1;
+        }
+        lane.accepted += 1;
+        let alone = match message.kind {
+            Kind::Ask => self.asks_out.load(Relaxed) == 1,
+            Kind::Answer => self.asks_in.load(Relaxed) == 1,
+            Kind::Tell | Kind::Control => false,
+        };
+        if added(lane, bytes) && !(alone && self.write_at_once()) {
+            self.wake.notify_one();
+        }
+        Ok(())
+    }
+
+    /// A message's lane, if it has room for it.
+    fn open_lane<T>(
+        &self,
+        message: &Outgoing<'_, T>,
+    ) -> Result<MutexGuard<'_, LaneBuffer>, TellError> {
         let mut lane = self.lane(message.lane);
         if let Some(why) = &lane.closed {
             return Err(TellError::Unreachable(why.clone()));
@@ -138,18 +263,26 @@ impl Conn {
         if lane.waiting >= self.limits.buffer {
             return Err(TellError::Full);
         }
-        let pair = (message.head.sender.actor, message.to);
-        let windowed = message.kind != Kind::Answer && !message.to.is_nobody();
-        if windowed && lane.outstanding.get(&pair).is_some_and(|now| *now >= self.window()) {
-            return Err(TellError::Full);
+        match message.pair() {
+            Some(pair) if *lane.outstanding.of(pair) >= self.window() => Err(TellError::Full),
+            Some(_) | None => Ok(lane),
         }
+    }
+
+    /// Appends a message's frames; how many bytes.
+    fn encode<T: Serialize>(
+        &self,
+        message: &Outgoing<'_, T>,
+        out: &mut Vec<u8>,
+    ) -> Result<usize, TellError> {
         let Outgoing { kind, to, name, head, tag, ask, .. } = *message;
         let header = Header { kind, relayed: false, to, name, head, tag, ask }.bytes(flow::now_ms);
-        let mut writer = FrameWriter::new(&mut lane.bytes, message.lane, self.limits.message);
-        let encoded = writer
-            .put(&header)
-            .and_then(|()| writer.put(name.as_bytes()))
-            .and_then(|()| writer.payload(message.value));
+        let mut writer = FrameWriter::new(out, message.lane, self.limits.message);
+        let encoded = writer.put(&header).and_then(|()| writer.put(name.as_bytes()));
+        let encoded = encoded.and_then(|()| match message.lane {
+            Lane::Bulk => writer.long_payload(message.value),
+            Lane::Control | Lane::Normal => writer.payload(message.value),
+        });
         if let Err(error) = encoded {
             writer.undo();
             return Err(match error {
@@ -162,33 +295,12 @@ impl Conn {
                 | WireError::Decode(_) => TellError::Encode(message.label),
             });
         }
-        let bytes = writer.finish();
-        lane.newest = lane.newest.max(message.since);
-        if windowed {
-            if lane.outstanding.len() >= MANY_PAIRS {
-                // Most of them talk no more; to forget what they owe gives them credit, no more.
-                let much = self.window() / 2;
-                lane.outstanding.retain(|_, now| *now > much);
-            }
-            *lane.outstanding.entry(pair).or_default() += 1;
-        }
-        self.added(lane, bytes);
-        Ok(())
+        Ok(writer.finish())
     }
 
     /// The window of credit: this node's until the peer's is known, then the smaller.
     fn window(&self) -> u32 {
         self.peer.get().map_or(self.limits.window, |peer| peer.window)
-    }
-
-    fn added(&self, mut lane: MutexGuard<'_, LaneBuffer>, bytes: usize) {
-        let slept = lane.bytes.len() == bytes;
-        lane.waiting += bytes;
-        lane.messages += 1;
-        drop(lane);
-        if slept {
-            self.wake.notify_one();
-        }
     }
 
     /// Passes on a message of another node, as it came but for the mark that it was relayed.
@@ -211,7 +323,9 @@ impl Conn {
             return Err(TellError::TooLarge { limit: self.limits.message });
         }
         let bytes = writer.finish();
-        self.added(lane, bytes);
+        if added(lane, bytes) {
+            self.wake.notify_one();
+        }
         Ok(())
     }
 
@@ -237,18 +351,15 @@ impl Conn {
             return;
         }
         let bytes = writer.finish();
-        self.added(lane, bytes);
+        if added(lane, bytes) {
+            self.wake.notify_one();
+        }
     }
 
     /// The peer handled more messages of a pair.
     pub(crate) fn credit(&self, lane: Lane, sender: u64, receiver: Life, handled: u32) {
-        let mut lane = self.lane(lane);
-        if let Some(now) = lane.outstanding.get_mut(&(sender, receiver)) {
-            *now = now.saturating_sub(handled);
-            if *now == 0 {
-                lane.outstanding.remove(&(sender, receiver));
-            }
-        }
+        self.lane(lane).outstanding.give((sender, receiver), handled);
+        self.room.notify_waiters();
     }
 
     /// Nothing more is taken or read. The tasks of the connection notice and end.
@@ -258,6 +369,24 @@ impl Conn {
         }
         self.closed.store(true, Relaxed);
         self.wake.notify_one();
+        self.room.notify_waiters();
+    }
+
+    /// Comes when it is worth trying again what was refused as `Full`; to be made before it was.
+    pub(crate) fn room(&self) -> Notified<'_> {
+        self.room.notified()
+    }
+
+    /// So many bytes of a lane were given to the kernel.
+    fn drained(&self, lane: Lane, bytes: usize) {
+        let mut lane = self.lane(lane);
+        let before = lane.waiting;
+        lane.waiting = before.saturating_sub(bytes);
+        let half = self.limits.buffer / 2;
+        if before > half && lane.waiting <= half {
+            drop(lane);
+            self.room.notify_waiters();
+        }
     }
 
     /// Why it is closed.
@@ -283,6 +412,11 @@ impl Conn {
         [Lane::Normal, Lane::Bulk].into_iter().map(|lane| self.lane(lane).messages).sum()
     }
 
+    /// Messages of users that this node ever encoded here.
+    pub(crate) fn accepted(&self) -> u64 {
+        Lane::ALL.into_iter().map(|lane| self.lane(lane).accepted).sum()
+    }
+
     /// Throws away what users' lanes hold; how many messages.
     pub(crate) fn discard(&self) -> u64 {
         let mut dropped = 0;
@@ -290,8 +424,9 @@ impl Conn {
             let mut lane = self.lane(lane);
             dropped += std::mem::take(&mut lane.messages);
             lane.bytes = Vec::new();
+            lane.before.clear();
             lane.waiting = 0;
-            lane.outstanding = IdMap::default();
+            lane.outstanding = Outstanding::default();
         }
         dropped
     }
@@ -316,6 +451,14 @@ impl Conn {
     }
 }
 
+/// Counts what was encoded into a lane; whether nothing else waited there, so that nobody comes for it yet.
+fn added(mut lane: MutexGuard<'_, LaneBuffer>, bytes: usize) -> bool {
+    lane.waiting += bytes;
+    lane.messages += 1;
+    let fetchable: usize = lane.before.iter().map(Vec::len).sum();
+    fetchable + lane.bytes.len() == bytes
+}
+
 /// Messages that end in these whole frames.
 fn messages_in(mut frames: &[u8]) -> u64 {
     let mut count = 0;
@@ -326,43 +469,4 @@ fn messages_in(mut frames: &[u8]) -> u64 {
         frames = frames.get(whole..).unwrap_or_default();
     }
     count
-}
-
-/// A window of credit, as the receiving side keeps it.
-pub(crate) struct Window {
-    pub(crate) conn: Arc<Conn>,
-    pub(crate) sender: Life,
-    pub(crate) receiver: Life,
-    pub(crate) lane: Lane,
-    pub(crate) batch: u64,
-    pub(crate) handled: AtomicU64,
-}
-
-/// One message's claim on its window; gives it back when it goes.
-pub(crate) struct Credit(pub(crate) Arc<Window>);
-
-impl Drop for Credit {
-    fn drop(&mut self) {
-        if self.0.handled.fetch_add(1, Relaxed) + 1 >= self.0.batch {
-            self.0.give_back();
-        }
-    }
-}
-
-impl Window {
-    fn give_back(&self) {
-        let handled = u32::try_from(self.handled.swap(0, Relaxed)).unwrap_or(u32::MAX);
-        if handled == 0 {
-            return;
-        }
-        let lane = u8::try_from(self.lane.index()).expect("three lanes");
-        let (sender, receiver) = (self.sender, self.receiver);
-        self.conn.control(sender, 0, &Control::Credit { sender, receiver, lane, handled });
-    }
-}
-
-impl Drop for Window {
-    fn drop(&mut self) {
-        self.give_back();
-    }
 }

@@ -2,40 +2,51 @@
 //!
 //! An actix context of our own: its `pack` puts the flow's head into every envelope, so that any send carries it.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::HashMap;
 use std::future::Future;
-use std::mem::ManuallyDrop;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use actix::dev::{
-    AsyncContextParts, ContextParts, Envelope, EnvelopeProxy, MessageResponse, OneshotSender,
-    ToEnvelope,
-};
+use actix::dev::channel::{AddressSender, channel};
+use actix::dev::{Envelope, EnvelopeProxy, MessageResponse, OneshotSender, ToEnvelope};
 use actix::fut::ActorFuture;
 use actix::{Actor, ActorContext, ActorState, Addr, AsyncContext, Handler, SpawnHandle};
-use tokio::sync::mpsc;
 
-use crate::cell::{Event, Meta};
-use crate::conn::Credit;
+use crate::cell::Meta;
 use crate::error::{AskError, TellError};
 use crate::flow::{self, FlowId, Head};
+use crate::mailbox::{Event, Mailbox, Open, Post};
 use crate::message::{Down, Lane, Message, Question, Subjects};
 use crate::node::Node;
 use crate::pid::{Address, Pid};
 use crate::recorder::{Record, Shard, What};
 
+/// Messages that wait at a bare address before `try_send` says that it is full.
+const BARE_MAILBOX: usize = 16;
+
+/// A future beside an actor.
+pub(crate) type Spawned<A> = (SpawnHandle, Pin<Box<dyn ActorFuture<A, Output = ()>>>);
 type Callback<A> = Box<dyn FnOnce(&mut A, &mut Context<A>)>;
 
 /// The context of an actor of libactor: `type Context = libactor::Context<Self>`.
 pub struct Context<A: Actor<Context = Self>> {
-    parts: ContextParts<A>,
+    state: ActorState,
+    /// Futures that hold the actor up, the newest last.
+    pub(crate) pauses: Vec<Pin<Box<dyn ActorFuture<A, Output = ()>>>>,
+    /// Futures that were spawned and not yet polled, and those that are not to be polled any more.
+    pub(crate) spawned: Vec<Spawned<A>>,
+    pub(crate) cancelled: Vec<SpawnHandle>,
+    last: SpawnHandle,
+    /// For who gives out a bare address: what sends to it, and its mailbox.
+    sender: OnceCell<AddressSender<A>>,
+    pub(crate) bare: Cell<Option<actix::dev::Mailbox<A>>>,
     node: Node,
     meta: Arc<Meta>,
+    mailbox: Arc<Mailbox<A>>,
     callbacks: HashMap<u64, (Head, Callback<A>)>,
     next: u64,
     shard: Option<Arc<Shard>>,
@@ -43,29 +54,94 @@ pub struct Context<A: Actor<Context = Self>> {
 
 impl<A: Actor<Context = Self>> Context<A> {
     pub(crate) fn new(
-        parts: ContextParts<A>,
         node: Node,
         meta: Arc<Meta>,
-        events: mpsc::UnboundedReceiver<Event>,
+        mailbox: Arc<Mailbox<A>>,
         shard: Option<Arc<Shard>>,
     ) -> Self {
-        let mut context = Self { parts, node, meta, callbacks: HashMap::new(), next: 0, shard };
-        context.parts.spawn(Pump(events));
-        context
+        let (pauses, spawned, cancelled, last) = Default::default();
+        let (sender, bare, callbacks, next) = Default::default();
+        let state = ActorState::Running;
+        Self {
+            state,
+            pauses,
+            spawned,
+            cancelled,
+            last,
+            sender,
+            bare,
+            node,
+            meta,
+            mailbox,
+            callbacks,
+            next,
+            shard,
+        }
     }
 
-    pub(crate) fn meta(&self) -> &Arc<Meta> {
-        &self.meta
+    /// Whether nothing is handled: in a pause, or at the end.
+    #[inline]
+    pub(crate) fn is_held(&self) -> bool {
+        !self.pauses.is_empty() || self.state.stopping()
     }
 
-    fn record(&self, sending: &mut Sending, started: u64, ended: u64) {
+    pub(crate) fn set_state(&mut self, state: ActorState) {
+        self.state = state;
+    }
+
+    /// An event, and what is to be done then.
+    pub(crate) fn hear(&mut self, event: Event, actor: &mut A) {
+        match event {
+            Event::Fire(id) => {
+                if let Some((head, callback)) = self.callbacks.remove(&id) {
+                    flow::handling(&head, self.meta.pid.life);
+                    self.meta.turn();
+                    callback(actor, self);
+                }
+            }
+            Event::Forget(id) => {
+                self.callbacks.remove(&id);
+            }
+            Event::Stop => self.stop(),
+        }
+    }
+
+    /// Whether what it handles is recorded.
+    #[inline]
+    pub(crate) fn records(&self) -> bool {
+        self.shard.is_some()
+    }
+
+    /// A letter of a user is handled from here.
+    #[inline]
+    pub(crate) fn handling(&self, head: &Head) {
+        flow::handling(head, self.meta.pid.life);
+        self.mailbox.begin();
+    }
+
+    /// To here.
+    #[inline]
+    pub(crate) fn handled(&self) {
+        self.mailbox.handled_one();
+    }
+
+    /// What was handled just now.
+    pub(crate) fn record(
+        &self,
+        head: Head,
+        label: &'static str,
+        lane: Option<Lane>,
+        subjects: Option<Box<Subjects>>,
+        sent: u64,
+    ) {
         let Some(shard) = &self.shard else {
             return;
         };
-        let Sending { head, label, lane, sent, .. } = *sending;
+        let started = flow::stamp();
+        let ended = flow::stamp_now();
         let (what, receiver) = (What::Handled, self.meta.pid.life);
         let record = Record { head, what, receiver, label, lane, sent, started, ended };
-        match sending.subjects.take() {
+        match subjects {
             Some(subjects) => self.node.recorder().flow(record, subjects),
             None => shard.push(record),
         }
@@ -107,8 +183,8 @@ impl<A: Actor<Context = Self>> Context<A> {
     where
         A: Handler<Down>,
     {
-        let address = self.address();
-        let deliver = move |down| address.do_send(down);
+        let mailbox = Arc::clone(&self.mailbox);
+        let deliver = move |down| mailbox.push(Bare::new(down, None));
         self.node.link(self.meta.pid.life, pid, Box::new(deliver));
     }
 
@@ -159,19 +235,21 @@ impl<A: Actor<Context = Self>> Context<A> {
         let id = self.next;
         let head = flow::next_head(0);
         self.callbacks.insert(id, (head, Box::new(callback)));
-        let (events, me) = (self.meta.events.clone(), self.meta.pid.life);
+        let (mailbox, me) = (Arc::clone(&self.mailbox), self.meta.pid.life);
         let future = InFlow { head, me, stamped: self.shard.is_some(), future: Box::pin(future) };
         let task = actix_rt::spawn(async move {
             *output.borrow_mut() = Some(future.await);
             // A stopped actor no longer listens, and has no use for the output.
-            let _ = events.send(Event::Fire(id));
+            mailbox.event(Event::Fire(id));
         });
-        TimerHandle { events: self.meta.events.clone(), id, task: task.abort_handle() }
+        TimerHandle { mailbox: Arc::clone(self.meta.mailbox()), id, task: task.abort_handle() }
     }
 
     /// Stops this actor once the current handler is done.
     pub fn stop(&mut self) {
-        self.parts.stop();
+        if self.state.alive() {
+            self.state = ActorState::Stopping;
+        }
     }
 
     /// Makes what is handled now the root of a new flow.
@@ -206,203 +284,86 @@ impl<F: Future> Future for InFlow<F> {
 }
 
 /// A timer or a future that runs for an actor. Dropping it changes nothing.
-#[derive(Debug)]
 pub struct TimerHandle {
-    events: mpsc::UnboundedSender<Event>,
+    mailbox: Arc<dyn Post>,
     id: u64,
     task: tokio::task::AbortHandle,
+}
+
+impl std::fmt::Debug for TimerHandle {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "TimerHandle({})", self.id)
+    }
 }
 
 impl TimerHandle {
     /// What it was to do is not done, even if its time has come and it waits to be handled.
     pub fn cancel(self) {
         self.task.abort();
-        let _ = self.events.send(Event::Forget(self.id));
-    }
-}
-
-/// Brings timers, outputs and the order to stop into the actor.
-struct Pump(mpsc::UnboundedReceiver<Event>);
-
-impl<A: Actor<Context = Context<A>>> ActorFuture<A> for Pump {
-    type Output = ();
-
-    fn poll(
-        mut self: Pin<&mut Self>,
-        actor: &mut A,
-        ctx: &mut Context<A>,
-        task: &mut std::task::Context<'_>,
-    ) -> Poll<()> {
-        while !ctx.waiting() {
-            match self.0.poll_recv(task) {
-                Poll::Ready(Some(Event::Fire(id))) => {
-                    if let Some((head, callback)) = ctx.callbacks.remove(&id) {
-                        flow::handling(&head, ctx.meta.pid.life);
-                        ctx.meta.turn();
-                        callback(actor, ctx);
-                    }
-                }
-                Poll::Ready(Some(Event::Forget(id))) => {
-                    ctx.callbacks.remove(&id);
-                }
-                Poll::Ready(Some(Event::Stop)) => ctx.stop(),
-                Poll::Ready(None) | Poll::Pending => break,
-            }
-        }
-        Poll::Pending
+        self.mailbox.event(Event::Forget(self.id));
     }
 }
 
 impl<A: Actor<Context = Self>> ActorContext for Context<A> {
     fn stop(&mut self) {
-        self.parts.stop();
+        Self::stop(self);
     }
 
     fn terminate(&mut self) {
-        self.parts.terminate();
+        self.state = ActorState::Stopped;
     }
 
     fn state(&self) -> ActorState {
-        self.parts.state()
+        self.state
     }
 }
 
 impl<A: Actor<Context = Self>> AsyncContext<A> for Context<A> {
     fn spawn<F: ActorFuture<A, Output = ()> + 'static>(&mut self, future: F) -> SpawnHandle {
-        self.parts.spawn(future)
+        self.last = self.last.next();
+        self.spawned.push((self.last, Box::pin(future)));
+        self.last
     }
 
     fn wait<F: ActorFuture<A, Output = ()> + 'static>(&mut self, future: F) {
-        self.parts.wait(future);
+        self.pauses.push(Box::pin(future));
     }
 
     fn waiting(&self) -> bool {
-        self.parts.waiting()
+        self.is_held()
     }
 
     fn cancel_future(&mut self, handle: SpawnHandle) -> bool {
-        self.parts.cancel_future(handle)
+        self.cancelled.push(handle);
+        true
     }
 
     fn address(&self) -> Addr<A> {
-        self.parts.address()
+        let sender = self.sender.get_or_init(|| {
+            let (sender, receiver) = channel(BARE_MAILBOX);
+            self.bare.set(Some(actix::dev::Mailbox::new(receiver)));
+            sender
+        });
+        Addr::new(sender.clone())
     }
 }
 
-impl<A: Actor<Context = Self>> AsyncContextParts<A> for Context<A> {
-    fn parts(&mut self) -> &mut ContextParts<A> {
-        &mut self.parts
-    }
-}
-
-/// What travels in an envelope beside the message.
-pub(crate) struct Sending {
-    pub(crate) head: Head,
-    pub(crate) label: &'static str,
-    pub(crate) subjects: Option<Box<Subjects>>,
-    pub(crate) credit: Option<Credit>,
-    /// On which it came; `None` from this node.
-    pub(crate) lane: Option<Lane>,
-    /// When it was sent or arrived.
-    pub(crate) sent: u64,
-}
-
-impl Sending {
-    /// For a message of a user, sent from this thread now.
-    pub(crate) fn of<M: Message>(message: &M, head: Head) -> Self {
-        Self {
-            head,
-            label: message.label(),
-            subjects: subjects_of(message),
-            credit: None,
-            lane: None,
-            sent: flow::stamp(),
-        }
-    }
-}
-
-/// What the next envelope of this thread gets.
-#[derive(Default)]
-pub(crate) enum Next {
-    /// A message sent to a bare address: it carries its flow, and counts for nothing.
-    #[default]
-    Bare,
-    /// A message of a user, sent here and now.
-    Local(&'static str, Option<Box<Subjects>>),
-    /// A message of a user that came from elsewhere.
-    Whole,
-}
-
-impl Next {
-    #[inline]
-    pub(crate) fn local<M: Message>(message: &M) -> Self {
-        Self::Local(message.label(), subjects_of(message))
-    }
-
-    pub(crate) fn whole(sending: Sending) -> Self {
-        WHOLE.set(ManuallyDrop::new(Some(sending)));
-        Self::Whole
-    }
-
-    #[inline(always)]
-    fn sending(self) -> (Sending, bool) {
-        let here = |label, subjects| {
-            let (head, sent) = (flow::next_head(0), flow::stamp());
-            Sending { head, label, subjects, credit: None, lane: None, sent }
-        };
-        match self {
-            Self::Bare => (here("bare", None), false),
-            Self::Local(label, subjects) => (here(label, subjects), true),
-            Self::Whole => match take_whole() {
-                Some(sending) => (sending, true),
-                None => (here("bare", None), false),
-            },
-        }
-    }
-}
-
-#[inline]
-fn subjects_of<M: Message>(message: &M) -> Option<Box<Subjects>> {
-    let mut subjects = Subjects::default();
-    message.subjects(&mut subjects);
-    if subjects.is_empty() { None } else { Some(Box::new(subjects)) }
-}
-
-thread_local! {
-    // Without destructors, whose registration each access would look for: they are empty but for a moment in `put`.
-    static NEXT: Cell<ManuallyDrop<Next>> = const { Cell::new(ManuallyDrop::new(Next::Bare)) };
-    static WHOLE: Cell<ManuallyDrop<Option<Sending>>> = const { Cell::new(ManuallyDrop::new(None)) };
-}
-
-/// What the next `pack` of this thread puts into its envelope.
-#[inline]
-pub(crate) fn set_next(next: Next) {
-    NEXT.set(ManuallyDrop::new(next));
-}
-
-#[inline]
-fn take_next() -> Next {
-    ManuallyDrop::into_inner(NEXT.replace(ManuallyDrop::new(Next::Bare)))
-}
-
-fn take_whole() -> Option<Sending> {
-    ManuallyDrop::into_inner(WHOLE.replace(ManuallyDrop::new(None)))
-}
-
-/// Takes it back after a send that did not reach `pack`.
-pub(crate) fn drop_next() {
-    drop((take_next(), take_whole()));
-}
-
-struct Proxy<M: actix::Message> {
-    sending: Sending,
-    /// Whether it counts: messages of users do, an actix message sent to a bare address does not.
-    counted: bool,
+/// A message in a letter of the runtime, or sent to a bare address: it carries its flow, and counts for nothing.
+pub(crate) struct Bare<M: actix::Message> {
+    head: Head,
+    sent: u64,
     message: Option<M>,
     answer: Option<OneshotSender<M::Result>>,
 }
 
-impl<A, M> EnvelopeProxy<A> for Proxy<M>
+impl<M: actix::Message> Bare<M> {
+    pub(crate) fn new(message: M, answer: Option<OneshotSender<M::Result>>) -> Box<Self> {
+        let (head, sent) = (flow::next_head(0), flow::stamp());
+        Box::new(Self { head, sent, message: Some(message), answer })
+    }
+}
+
+impl<A, M> EnvelopeProxy<A> for Bare<M>
 where
     A: Actor<Context = Context<A>> + Handler<M>,
     M: actix::Message + Send + 'static,
@@ -412,18 +373,21 @@ where
         let Some(message) = self.message.take() else {
             return;
         };
-        flow::handling(&self.sending.head, ctx.meta.pid.life);
+        flow::handling(&self.head, ctx.meta.pid.life);
         ctx.meta.turn();
         actor.handle(message, ctx).handle(ctx, self.answer.take());
-        if self.counted {
-            ctx.meta.handled_one();
-        }
-        self.sending.credit = None;
-        if ctx.shard.is_some() {
-            let started = flow::stamp();
-            let ended = flow::stamp_now();
-            ctx.record(&mut self.sending, started, ended);
-        }
+        ctx.record(self.head, "bare", None, None, self.sent);
+    }
+}
+
+impl<A, M> Open<A> for Bare<M>
+where
+    A: Actor<Context = Context<A>> + Handler<M>,
+    M: actix::Message + Send + 'static,
+    M::Result: Send,
+{
+    fn open(mut self: Box<Self>, actor: &mut A, ctx: &mut Context<A>) {
+        self.handle(actor, ctx);
     }
 }
 
@@ -434,7 +398,6 @@ where
     M::Result: Send,
 {
     fn pack(message: M, answer: Option<OneshotSender<M::Result>>) -> Envelope<A> {
-        let (sending, counted) = take_next().sending();
-        Envelope::with_proxy(Box::new(Proxy { sending, counted, message: Some(message), answer }))
+        Envelope::with_proxy(Bare::new(message, answer))
     }
 }

@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::fmt;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use serde::{Deserialize, Serialize};
 
@@ -22,7 +22,9 @@ impl fmt::Display for FlowId {
 }
 
 /// 64 bytes in every envelope. Set by the runtime; there is no API to send without it.
+// Packed to words: an allocation aligned to 16 bytes takes the allocator's slow way.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C, packed(8))]
 pub(crate) struct Head {
     pub(crate) trace: u128,
     /// This message.
@@ -32,6 +34,12 @@ pub(crate) struct Head {
     /// 16 bits: how many messages that handling had sent before; 48 bits: deadline in ms of [`now_ms`], 0 = none.
     pub(crate) order: u64,
     pub(crate) sender: Life,
+}
+
+/// Eight bytes as a number.
+#[inline]
+pub(crate) fn word(bytes: &[u8], at: usize) -> u64 {
+    bytes[at..].first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes))
 }
 
 const DEADLINE_BITS: u32 = 48;
@@ -68,12 +76,13 @@ impl Head {
         out
     }
 
-    pub(crate) fn from_wire(bytes: [u8; 64], now: impl FnOnce() -> u64) -> Self {
-        let word = |at: usize| u64::from_le_bytes(std::array::from_fn(|i| bytes[at + i]));
+    #[inline]
+    pub(crate) fn from_wire(bytes: &[u8; 64], now: impl FnOnce() -> u64) -> Self {
+        let word = |at| word(bytes, at);
         let left = word(32) & DEADLINE_MASK;
         let deadline = if left == 0 { 0 } else { (now() + left) & DEADLINE_MASK };
         Self {
-            trace: u128::from_le_bytes(std::array::from_fn(|i| bytes[i])),
+            trace: u128::from(word(8)) << 64 | u128::from(word(0)),
             span: word(16),
             parent: word(24),
             order: word(32) & !DEADLINE_MASK | deadline,
@@ -82,107 +91,137 @@ impl Head {
     }
 }
 
-/// What a thread is handling.
-#[derive(Clone, Copy, Default)]
-pub(crate) struct Current {
-    trace: u128,
-    span: u64,
-    sent: u64,
-    deadline: u64,
-    pub(crate) actor: Life,
+/// What a thread is handling. Cell by cell: a whole that is copied just after its parts were written waits for them.
+struct Current {
+    trace: Cell<u128>,
+    span: Cell<u64>,
+    sent: Cell<u64>,
+    deadline: Cell<u64>,
+    node: Cell<u64>,
+    incarnation: Cell<u64>,
+    actor: Cell<u64>,
+}
+
+impl Current {
+    const fn new() -> Self {
+        Self {
+            trace: Cell::new(0),
+            span: Cell::new(0),
+            sent: Cell::new(0),
+            deadline: Cell::new(0),
+            node: Cell::new(0),
+            incarnation: Cell::new(0),
+            actor: Cell::new(0),
+        }
+    }
+
+    #[inline(always)]
+    fn set(&self, head: &Head, actor: Life) {
+        self.trace.set(head.trace);
+        self.span.set(head.span);
+        self.sent.set(0);
+        self.deadline.set(head.deadline());
+        self.node.set(actor.node);
+        self.incarnation.set(actor.incarnation);
+        self.actor.set(actor.actor);
+    }
+
+    fn actor(&self) -> Life {
+        let (node, incarnation, actor) =
+            (self.node.get(), self.incarnation.get(), self.actor.get());
+        Life { node, incarnation, actor }
+    }
+
+    /// As a head, of which [`Current::set`] makes the same again but for what was sent.
+    fn as_head(&self) -> Head {
+        let (trace, span, order) = (self.trace.get(), self.span.get(), self.deadline.get());
+        Head { trace, span, parent: 0, order, sender: self.actor() }
+    }
 }
 
 thread_local! {
-    static CURRENT: Cell<Current> = const {
-        Cell::new(Current { trace: 0, span: 0, sent: 0, deadline: 0, actor: Life::NOBODY })
-    };
+    static CURRENT: Current = const { Current::new() };
     static NUMBERS: Cell<u64> = const { Cell::new(0) };
-    static THREAD: Cell<u32> = const { Cell::new(0) };
     /// When the turn of this thread began or its last message was handled; 0 on threads without actors.
     static STAMP: Cell<u64> = const { Cell::new(0) };
 }
 
-/// A number of this thread, never 0.
-#[inline]
-pub(crate) fn thread() -> u32 {
-    static THREADS: AtomicU32 = AtomicU32::new(1);
-    if THREAD.get() == 0 {
-        THREAD.set(THREADS.fetch_add(1, Relaxed));
-    }
-    THREAD.get()
-}
-
-/// Who is handled on this thread now.
-pub(crate) fn current_actor() -> Life {
-    CURRENT.get().actor
-}
-
 /// The flow of what this thread is handling.
 pub(crate) fn current() -> FlowId {
-    FlowId(CURRENT.get().trace)
+    FlowId(CURRENT.with(|current| current.trace.get()))
 }
 
 /// Ends with the handling: puts back what was before.
-pub(crate) struct Turn(Current);
+pub(crate) struct Turn {
+    before: Head,
+    sent: u64,
+}
 
 impl Drop for Turn {
     fn drop(&mut self) {
-        CURRENT.set(self.0);
+        CURRENT.with(|current| {
+            current.set(&self.before, self.before.sender);
+            current.sent.set(self.sent);
+        });
     }
 }
 
 /// From here until the guard goes, sends belong to `head`'s flow and come from `actor`.
+#[inline]
 pub(crate) fn enter(head: &Head, actor: Life) -> Turn {
-    let now =
-        Current { trace: head.trace, span: head.span, sent: 0, deadline: head.deadline(), actor };
-    Turn(CURRENT.replace(now))
+    CURRENT.with(|current| {
+        let turn = Turn { before: current.as_head(), sent: current.sent.get() };
+        current.set(head, actor);
+        turn
+    })
 }
 
 /// From here until the next message, or the end of the actor's turn: see [`enter`], which puts back what was before.
 #[inline]
 pub(crate) fn handling(head: &Head, actor: Life) {
-    let deadline = head.deadline();
-    CURRENT.set(Current { trace: head.trace, span: head.span, sent: 0, deadline, actor });
+    CURRENT.with(|current| current.set(head, actor));
 }
 
 /// Makes what is handled now the root of a new flow.
 pub(crate) fn begin() -> FlowId {
-    let mut current = CURRENT.get();
-    current.trace = new_trace();
-    current.span = number();
-    CURRENT.set(current);
-    FlowId(current.trace)
+    let trace = new_trace();
+    CURRENT.with(|current| {
+        current.trace.set(trace);
+        current.span.set(number());
+    });
+    FlowId(trace)
 }
 
 /// The head of the next message that this thread sends. `deadline` in [`now_ms`]; 0 inherits.
-#[inline]
+#[inline(always)]
 pub(crate) fn next_head(deadline: u64) -> Head {
-    let mut current = CURRENT.get();
-    let trace = if current.trace == 0 { new_trace() } else { current.trace };
-    let deadline = if deadline == 0 { current.deadline } else { deadline };
-    let head = Head {
-        trace,
-        span: number(),
-        parent: current.span,
-        order: current.sent.min(0xffff) << DEADLINE_BITS | deadline & DEADLINE_MASK,
-        sender: current.actor,
-    };
-    current.sent += 1;
-    CURRENT.set(current);
-    head
+    CURRENT.with(|current| {
+        let (trace, sent) = (current.trace.get(), current.sent.get());
+        let deadline = if deadline == 0 { current.deadline.get() } else { deadline };
+        current.sent.set(sent + 1);
+        Head {
+            trace: if trace == 0 { new_trace() } else { trace },
+            span: number(),
+            parent: current.span.get(),
+            order: sent.min(0xffff) << DEADLINE_BITS | deadline & DEADLINE_MASK,
+            sender: current.actor(),
+        }
+    })
 }
 
 /// A span: unique in the cluster with overwhelming likelihood, and cheap. Each thread counts from a random place.
 #[inline]
 pub(crate) fn number() -> u64 {
-    let mut next = NUMBERS.get();
-    if next == 0 {
-        next = random();
-    }
-    // An odd step visits every number before any repeats.
-    next = next.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    NUMBERS.set(next);
-    next
+    NUMBERS.with(|numbers| {
+        let mut next = numbers.get();
+        if next == 0 {
+            next = random();
+        }
+        // An odd step visits every number before any repeats.
+        next = next.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        numbers.set(next);
+        next
+    })
 }
 
 fn new_trace() -> u128 {
@@ -226,7 +265,7 @@ pub(crate) fn record_stamps() {
 /// Reads the clock for this thread's turn: sends and handlers use this reading until the next.
 pub(crate) fn stamp_now() -> u64 {
     let now = clock().clock.raw();
-    STAMP.set(now);
+    STAMP.with(|stamp| stamp.set(now));
     now
 }
 
@@ -251,9 +290,14 @@ pub(crate) fn nanos() -> u64 {
     nanos_of(clock().clock.raw())
 }
 
+/// A stamp in milliseconds since the process first asked, never 0.
+pub(crate) fn ms_of(stamp: u64) -> u64 {
+    nanos_of(stamp) / 1_000_000 + 1
+}
+
 /// Milliseconds since the process first asked, never 0.
 pub(crate) fn now_ms() -> u64 {
-    nanos() / 1_000_000 + 1
+    ms_of(clock().clock.raw())
 }
 
 #[cfg(test)]
@@ -265,10 +309,10 @@ mod tests {
         let sender = Life { node: 1, incarnation: 2, actor: 3 };
         let head =
             Head { trace: 7 << 70, span: 5, parent: 4, order: 9 << DEADLINE_BITS | 1_500, sender };
-        let there = Head::from_wire(head.to_wire(|| 1_000), || 20);
+        let there = Head::from_wire(&head.to_wire(|| 1_000), || 20);
         assert_eq!((there.sequence(), there.deadline()), (9, 520));
         assert_eq!(Head { order: head.order, ..there }, head);
-        let late = Head::from_wire(head.to_wire(|| 9_000), || 20);
+        let late = Head::from_wire(&head.to_wire(|| 9_000), || 20);
         assert_eq!(late.deadline(), 21, "a deadline that has passed stays one");
     }
 
@@ -280,10 +324,10 @@ mod tests {
         let (first, second) = (next_head(0), next_head(0));
         drop(turn);
         assert_eq!(
-            (first.trace, first.parent, first.sequence(), first.sender),
-            (root.trace, root.span, 0, me)
+            ({ first.trace }, first.parent, first.sequence(), first.sender),
+            ({ root.trace }, root.span, 0, me)
         );
         assert_eq!((second.parent, second.sequence()), (root.span, 1));
-        assert_ne!(next_head(0).trace, root.trace);
+        assert_ne!({ next_head(0).trace }, { root.trace });
     }
 }

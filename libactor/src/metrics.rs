@@ -57,15 +57,15 @@ impl RefusalKind {
 /// The counters that belong to no single actor or connection.
 #[derive(Default)]
 pub(crate) struct Counters {
-    accepted_remote: AtomicU64,
-    enqueued_from_wire: AtomicU64,
     answers_delivered: AtomicU64,
     dropped: [AtomicU64; DropReason::ALL.len()],
     undelivered: [AtomicU64; DropReason::ALL.len()],
     refused: [AtomicU64; RefusalKind::ALL.len()],
     /// Of connections that have ended.
+    pub(crate) accepted: AtomicU64,
     pub(crate) handed: AtomicU64,
     pub(crate) received: AtomicU64,
+    pub(crate) entered: AtomicU64,
     pub(crate) unconfirmed: AtomicU64,
     pub(crate) opened: AtomicU64,
     pub(crate) lost: AtomicU64,
@@ -78,16 +78,6 @@ pub(crate) struct Counters {
 }
 
 impl Counters {
-    /// A message was encoded for a peer.
-    pub(crate) fn accept(&self) {
-        self.accepted_remote.fetch_add(1, Relaxed);
-    }
-
-    /// A message from the wire entered a mailbox.
-    pub(crate) fn enqueued_from_wire(&self) {
-        self.enqueued_from_wire.fetch_add(1, Relaxed);
-    }
-
     pub(crate) fn answer_delivered(&self) {
         self.answers_delivered.fetch_add(1, Relaxed);
     }
@@ -116,8 +106,12 @@ pub(crate) struct Living {
     pub(crate) in_mailboxes: u64,
     pub(crate) in_buffers: u64,
     pub(crate) lost_in_mailboxes: u64,
+    /// Encoded for peers.
+    pub(crate) accepted: u64,
     pub(crate) handed: u64,
     pub(crate) received: u64,
+    /// Of what was received, what entered a mailbox.
+    pub(crate) entered: u64,
 }
 
 /// A node's counts at one moment. While messages move, the moment differs a little from field to field.
@@ -173,10 +167,10 @@ impl Metrics {
                 *count += living.lost_in_mailboxes;
             }
         }
-        let from_wire = of(&counters.enqueued_from_wire);
+        let from_wire = of(&counters.entered) + living.entered;
         let enqueued = of(&counters.enqueued) + living.enqueued;
         Self {
-            accepted: enqueued.saturating_sub(from_wire) + of(&counters.accepted_remote),
+            accepted: enqueued.saturating_sub(from_wire) + of(&counters.accepted) + living.accepted,
             received: of(&counters.received) + living.received,
             delivered: of(&counters.handled) + living.handled + of(&counters.answers_delivered),
             handed: of(&counters.handed) + living.handed,

@@ -14,17 +14,16 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::task::Poll;
 
-use actix::dev::channel::channel;
-use actix::dev::{ContextFut, ContextParts, Mailbox};
-use actix::{Actor, Addr};
-use tokio::sync::mpsc;
+use actix::Actor;
 
-use crate::cell::{Accepts, ActorCell, Entry, Event, Handle, Meta};
+use crate::cell::{Accepts, ActorCell, Entry, Handle, Meta};
 use crate::config::NodeConfig;
 use crate::context::Context;
+use crate::drive::Driven;
 use crate::error::{SpawnError, StartError};
 use crate::flow;
 use crate::hash::IdMap;
+use crate::mailbox::{self, Event, Post};
 use crate::metrics::{Counters, Living, Metrics};
 use crate::pid::{Life, MAX_NAME, NodeId, Pid};
 use crate::recorder::Recorder;
@@ -237,37 +236,19 @@ impl Node {
         let recorded = shard.is_some();
         let number = self.0.next_actor.fetch_add(1, Relaxed);
         let pid = Life { actor: number, ..self.0.life }.via(self.0.advertise);
-        let (events, hears) = mpsc::unbounded_channel();
-        let meta = Arc::new(Meta::new(
-            pid,
-            spawn.name.map(str::to_owned),
-            std::any::type_name::<A>(),
-            events,
-        ));
-        let (sender, receiver) = channel::<A>(spawn.mailbox.max(1));
-        let cell = Arc::new(ActorCell { address: Addr::new(sender), meta: Arc::clone(&meta) });
+        let (mailbox, emptier) = mailbox::Mailbox::new(spawn.mailbox);
+        let post = Arc::clone(&mailbox) as Arc<dyn Post>;
+        let (name, kind) = (spawn.name.map(str::to_owned), std::any::type_name::<A>());
+        let meta = Arc::new(Meta::new(pid, name, kind, post));
+        let cell = Arc::new(ActorCell { mailbox: Arc::clone(&mailbox), meta: Arc::clone(&meta) });
         self.register(spawn.name, number, spawn.accepts.entry(&cell))?;
         let (node, head) = (self.clone(), flow::next_head(0));
         arbiter.spawn_fn(move || {
             let _turn = flow::enter(&head, meta.pid.life);
-            meta.thread.store(flow::thread(), Relaxed);
-            let mailbox = Mailbox::new(receiver);
-            let mut ctx = Context::new(
-                ContextParts::new(mailbox.sender_producer()),
-                node.clone(),
-                meta,
-                hears,
-                shard,
-            );
+            let mut ctx = Context::new(node.clone(), Arc::clone(&meta), mailbox, shard);
             let actor = make(&mut ctx);
-            let meta = Arc::clone(ctx.meta());
-            actix_rt::spawn(Hosted {
-                meta,
-                recorded,
-                node,
-                head: Some(head),
-                future: ContextFut::new(ctx, actor, mailbox),
-            });
+            let future = Driven::new(ctx, actor, emptier);
+            actix_rt::spawn(Hosted { meta, recorded, node, head: Some(head), future });
         });
         Ok(Handle(cell))
     }
@@ -356,8 +337,10 @@ impl Node {
         for conn in peers.all() {
             living.connections += u64::from(conn.peer.get().is_some());
             living.in_buffers += conn.queued();
+            living.accepted += conn.accepted();
             living.handed += conn.handed.iter().map(|count| count.load(Relaxed)).sum::<u64>();
             living.received += conn.received().iter().sum::<u64>();
+            living.entered += conn.entered.load(Relaxed);
         }
         Metrics::new(&self.0.counters, living)
     }
@@ -370,7 +353,7 @@ impl Node {
         {
             let actors = self.0.actors.read().unwrap_or_else(PoisonError::into_inner);
             for entry in actors.by_number.values() {
-                let _ = entry.meta.events.send(Event::Stop);
+                entry.meta.event(Event::Stop);
             }
         }
         self.until(|node| {
@@ -417,15 +400,18 @@ struct Hosted<A: Actor<Context = Context<A>>> {
     head: Option<flow::Head>,
     /// Whether its turns are stamped.
     recorded: bool,
-    future: ContextFut<A, Context<A>>,
+    future: Driven<A>,
 }
 
 impl<A: Actor<Context = Context<A>>> Future for Hosted<A> {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, task: &mut std::task::Context<'_>) -> Poll<()> {
-        let head = self.head.take().unwrap_or_default();
-        let _turn = flow::enter(&head, self.meta.pid.life);
+        let me = self.meta.pid.life;
+        let _turn = match self.head.take() {
+            Some(head) => flow::enter(&head, me),
+            None => flow::enter(&flow::Head::default(), me),
+        };
         if self.recorded {
             flow::stamp_now();
         }

@@ -263,12 +263,13 @@ impl Recorder {
             };
             traces.extend(flows.records.iter().filter(about).map(|flow| flow.record.head.trace));
             let of_flow =
-                flows.records.iter().filter(|flow| traces.contains(&flow.record.head.trace));
+                flows.records.iter().filter(|flow| traces.contains(&{ flow.record.head.trace }));
             found.extend(of_flow.map(|flow| self.show(&flow.record, flow.subjects.as_slice())));
         }
         for shard in &self.shards {
             let ring = shard.0.lock().unwrap_or_else(PoisonError::into_inner);
-            let of_flow = ring.records.iter().filter(|record| traces.contains(&record.head.trace));
+            let of_flow =
+                ring.records.iter().filter(|record| traces.contains(&{ record.head.trace }));
             found.extend(of_flow.map(|record| self.show(record, &[])));
         }
         found.sort_by_key(|record| (record.sent, record.started, record.span));

@@ -1,6 +1,7 @@
 //! Where an answer goes: to a waiting task of this process, or back over the connection it came by.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 
 use tokio::sync::oneshot;
 
@@ -20,16 +21,17 @@ pub struct Reply<R>(Option<To<R>>);
 #[derive(Debug)]
 enum To<R> {
     Local(oneshot::Sender<Result<R, AskError>>),
-    Remote(Remote),
+    // Boxed, so that a local reply, which moves several times, is small.
+    Remote(Box<Remote>),
 }
 
 /// An asker on another node.
 pub(crate) struct Remote {
-    pub(crate) node: Node,
-    pub(crate) conn: Arc<Conn>,
-    pub(crate) asker: Life,
-    pub(crate) asked: Life,
-    pub(crate) ask: u64,
+    node: Node,
+    conn: Arc<Conn>,
+    asker: Life,
+    asked: Life,
+    ask: u64,
 }
 
 impl std::fmt::Debug for Remote {
@@ -38,7 +40,18 @@ impl std::fmt::Debug for Remote {
     }
 }
 
+impl Drop for Remote {
+    fn drop(&mut self) {
+        self.conn.asks_in.fetch_sub(1, Relaxed);
+    }
+}
+
 impl Remote {
+    pub(crate) fn new(node: Node, conn: Arc<Conn>, asker: Life, asked: Life, ask: u64) -> Self {
+        conn.asks_in.fetch_add(1, Relaxed);
+        Self { node, conn, asker, asked, ask }
+    }
+
     pub(crate) fn fail(&self, error: Failure) {
         self.conn.control(self.asker, self.ask, &Control::Failed { error });
     }
@@ -51,7 +64,7 @@ impl<R> Reply<R> {
     }
 
     pub(crate) fn remote(remote: Remote) -> Self {
-        Self(Some(To::Remote(remote)))
+        Self(Some(To::Remote(Box::new(remote))))
     }
 
     /// For tests of handlers: a reply and what receives it.
@@ -90,14 +103,14 @@ fn send_remote<R: Message>(remote: &Remote, answer: &R) {
         to: remote.asker,
         name: "",
         head: flow::next_head(0),
-        tag: tag(R::NAME),
+        tag: const { tag(R::NAME) },
         ask: remote.ask,
         since: answer.since(),
         label: answer.label(),
         value: answer,
     };
     match remote.conn.send(&message) {
-        Ok(()) => remote.node.counters().accept(),
+        Ok(()) => (),
         Err(TellError::Full) => remote.fail(Failure::Full),
         Err(error) => remote.fail(Failure::Refused(error.to_string())),
     }

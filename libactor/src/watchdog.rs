@@ -90,7 +90,7 @@ pub(crate) async fn watch(node: Node) {
 
 fn look(node: &Node, meta: &Arc<Meta>, seen: &mut Seen) {
     let patience = node.config().timing.watchdog;
-    let (now, turn) = (flow::nanos(), meta.turns.load(Relaxed));
+    let (now, turn) = (flow::nanos(), meta.begun());
     if turn != seen.turn || !meta.busy.load(Relaxed) {
         (seen.turn, seen.since, seen.named) = (turn, now, false);
     }

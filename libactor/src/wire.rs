@@ -2,18 +2,21 @@
 //!
 //! `PROTOCOL.md` describes the same byte by byte. Nothing is allocated for a size that was not checked first.
 
+mod frames;
+
 use std::cell::Cell;
 use std::io;
 use std::net::SocketAddr;
-use std::ops::Range;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use bincode::Options;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::flow::Head;
+use crate::flow::{self, Head};
 use crate::message::Lane;
 use crate::pid::Life;
+pub use frames::{Assembler, Frame, Whole, next_frame};
 
 /// What an actor connection begins with: no HTTP (a letter) and no TLS (0x16) does.
 pub const MAGIC: [u8; 8] = [0xA1, b'i', b'r', b's', b'i', b'd', b'e', 1];
@@ -68,12 +71,89 @@ fn options() -> impl Options {
     bincode::DefaultOptions::new().with_fixint_encoding().reject_trailing_bytes()
 }
 
-/// Reads a whole value; trailing bytes are an error.
+/// What is left of a message. It bounds what is read: a length is held against it before anything is allocated.
+struct Source<'a> {
+    rest: &'a [u8],
+    /// Learns in the end how much was left.
+    left: &'a Cell<usize>,
+}
+
+impl Drop for Source<'_> {
+    fn drop(&mut self) {
+        self.left.set(self.rest.len());
+    }
+}
+
+impl<'a> Source<'a> {
+    #[inline(always)]
+    fn cut(&mut self, length: usize) -> Option<&'a [u8]> {
+        let (cut, rest) = self.rest.split_at_checked(length)?;
+        self.rest = rest;
+        Some(cut)
+    }
+}
+
+#[cold]
+fn too_short() -> bincode::Error {
+    bincode::ErrorKind::Io(io::ErrorKind::UnexpectedEof.into()).into()
+}
+
+impl io::Read for Source<'_> {
+    #[inline(always)]
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        let Some(bytes) = self.cut(out.len()) else {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        };
+        out.copy_from_slice(bytes);
+        Ok(out.len())
+    }
+
+    #[inline(always)]
+    fn read_exact(&mut self, out: &mut [u8]) -> io::Result<()> {
+        self.read(out).map(|_| ())
+    }
+}
+
+impl<'a> bincode::BincodeRead<'a> for Source<'a> {
+    #[inline(always)]
+    fn forward_read_str<V: serde::de::Visitor<'a>>(
+        &mut self,
+        length: usize,
+        visitor: V,
+    ) -> bincode::Result<V::Value> {
+        let text = std::str::from_utf8(self.cut(length).ok_or_else(too_short)?)
+            .map_err(bincode::ErrorKind::InvalidUtf8Encoding)?;
+        visitor.visit_borrowed_str(text)
+    }
+
+    #[inline(always)]
+    fn get_byte_buffer(&mut self, length: usize) -> bincode::Result<Vec<u8>> {
+        Ok(self.cut(length).ok_or_else(too_short)?.to_vec())
+    }
+
+    #[inline(always)]
+    fn forward_read_bytes<V: serde::de::Visitor<'a>>(
+        &mut self,
+        length: usize,
+        visitor: V,
+    ) -> bincode::Result<V::Value> {
+        visitor.visit_borrowed_bytes(self.cut(length).ok_or_else(too_short)?)
+    }
+}
+
+/// Reads a whole value; trailing bytes are an error. The codec's own way there copies the value twice more.
+#[inline(always)]
 pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, WireError> {
-    options()
-        .with_limit(bytes.len() as u64)
-        .deserialize(bytes)
-        .map_err(|error| WireError::Decode(error.to_string()))
+    let left = Cell::new(0);
+    let read = {
+        let source = Source { rest: bytes, left: &left };
+        T::deserialize(&mut bincode::Deserializer::with_bincode_read(source, options()))
+    };
+    match read {
+        Ok(value) if left.get() == 0 => Ok(value),
+        Ok(_) => Err(WireError::Decode(format!("{} bytes too many", left.get()))),
+        Err(error) => Err(WireError::Decode(error.to_string())),
+    }
 }
 
 /// Writes a value of at most `limit` bytes.
@@ -103,21 +183,46 @@ impl io::Write for Bounded<'_> {
     }
 }
 
+/// The node that a message comes from, and how a third node reaches that.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct From {
+    /// Tells one from another without looking at it.
+    id: u64,
+    pub(crate) node: u64,
+    pub(crate) way: Option<SocketAddr>,
+}
+
+impl From {
+    pub(crate) fn new(node: u64, way: Option<SocketAddr>) -> Self {
+        static IDS: AtomicU64 = AtomicU64::new(1);
+        Self { id: IDS.fetch_add(1, Relaxed), node, way }
+    }
+}
+
 thread_local! {
-    /// While a message is decoded: the node it comes from, and how a third node reaches that.
-    static WAY: Cell<Option<(u64, SocketAddr)>> = const { Cell::new(None) };
+    /// Where what is decoded on this thread came from last, and whether something is being decoded.
+    static FROM: Cell<From> = const { Cell::new(From { id: 0, node: 0, way: None }) };
+    static DECODES: Cell<bool> = const { Cell::new(false) };
 }
 
 /// The way to write into a pid of a node that does not listen.
 pub(crate) fn way_of(life: Life) -> Option<SocketAddr> {
-    WAY.get().filter(|(node, _)| *node == life.node).map(|(_, way)| way)
+    let from = FROM.get();
+    from.way.filter(|_| DECODES.get() && from.node == life.node)
 }
 
-/// Whatever `decode` decodes came from `node`, which third nodes reach by `way`.
-pub(crate) fn with_way<R>(node: u64, way: Option<SocketAddr>, decode: impl FnOnce() -> R) -> R {
-    let before = WAY.replace(way.map(|way| (node, way)));
+/// Whatever `decode` decodes came from there. Not to be nested.
+#[inline]
+pub(crate) fn coming_from<R>(from: &From, decode: impl FnOnce() -> R) -> R {
+    FROM.with(|last| {
+        // Messages come in runs.
+        if last.get().id != from.id {
+            last.set(*from);
+        }
+    });
+    DECODES.with(|decodes| decodes.set(true));
     let result = decode();
-    WAY.set(before);
+    DECODES.with(|decodes| decodes.set(false));
     result
 }
 
@@ -181,6 +286,18 @@ impl<'a> FrameWriter<'a> {
         self.put(&rest)
     }
 
+    /// A payload that is likely to be long: measured first, and cut while it is written, so that it is copied once.
+    pub(crate) fn long_payload<T: Serialize>(&mut self, value: &T) -> Result<(), WireError> {
+        let failed = |error: bincode::Error| WireError::Decode(error.to_string());
+        let size = options().serialized_size(value).map_err(failed)?;
+        let size = usize::try_from(size).unwrap_or(usize::MAX);
+        if size > self.limit.saturating_sub(self.written) {
+            return Err(WireError::TooLarge { limit: self.limit });
+        }
+        self.out.reserve_exact(size + FRAME_HEADER * (2 + size / (MAX_FRAME - FRAME_HEADER)));
+        options().serialize_into(self, value).map_err(failed)
+    }
+
     fn close_frame(&mut self, last: u8) {
         let first = if self.frame == self.origin { FIRST } else { 0 };
         let length =
@@ -204,6 +321,17 @@ impl<'a> FrameWriter<'a> {
     }
 }
 
+impl io::Write for &mut FrameWriter<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.put(bytes).map_err(io::Error::other)?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 /// One value as the frames of a message without header, appended: what encoding costs, for benches.
 pub fn encode_frames<T: Serialize>(
     out: &mut Vec<u8>,
@@ -217,96 +345,6 @@ pub fn encode_frames<T: Serialize>(
         Err(error) => {
             writer.undo();
             Err(error)
-        }
-    }
-}
-
-/// One frame in a buffer.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Frame {
-    /// Its stream.
-    pub lane: Lane,
-    /// Whether a message begins here.
-    pub first: bool,
-    /// Whether a message ends here.
-    pub last: bool,
-    /// Where its bytes are.
-    pub body: Range<usize>,
-}
-
-/// The frame at the beginning of `buffer`, or `None` while it is not whole.
-pub fn next_frame(buffer: &[u8]) -> Result<Option<Frame>, WireError> {
-    let Some(&[a, b, c, d]) = buffer.first_chunk::<4>() else {
-        return Ok(None);
-    };
-    let length = u32::from_le_bytes([a, b, c, d]);
-    let whole = length as usize + 4;
-    if !(FRAME_HEADER..=MAX_FRAME).contains(&whole) {
-        return Err(WireError::FrameLength(length));
-    }
-    let Some(&[.., lane, flags, _, _]) = buffer.first_chunk::<FRAME_HEADER>() else {
-        return Ok(None);
-    };
-    let Some(named) = Lane::ALL.get(usize::from(lane)).filter(|_| flags & !(FIRST | LAST) == 0)
-    else {
-        return Err(WireError::FrameHeader { lane, flags });
-    };
-    if buffer.len() < whole {
-        return Ok(None);
-    }
-    Ok(Some(Frame {
-        lane: *named,
-        first: flags & FIRST != 0,
-        last: flags & LAST != 0,
-        body: FRAME_HEADER..whole,
-    }))
-}
-
-/// Puts the chunks of each lane together again.
-#[derive(Debug, Default)]
-pub struct Assembler {
-    partial: [Option<Vec<u8>>; 3],
-}
-
-impl Assembler {
-    /// Takes a frame; the whole message if it is the last of one. A message of one frame is not copied.
-    pub fn push<'a>(
-        &'a mut self,
-        frame: &Frame,
-        buffer: &'a [u8],
-        limit: usize,
-    ) -> Result<Option<Whole<'a>>, WireError> {
-        let bytes = &buffer[frame.body.clone()];
-        let slot = &mut self.partial[frame.lane.index()];
-        if frame.first != slot.is_none() {
-            return Err(WireError::ChunkOrder(frame.lane.word()));
-        }
-        if slot.as_ref().map_or(0, Vec::len) + bytes.len() > limit {
-            return Err(WireError::TooLarge { limit });
-        }
-        if frame.first && frame.last {
-            return Ok(Some(Whole::Borrowed(bytes)));
-        }
-        slot.get_or_insert_default().extend_from_slice(bytes);
-        Ok(if frame.last { slot.take().map(Whole::Owned) } else { None })
-    }
-}
-
-/// A whole message.
-#[derive(Debug)]
-pub enum Whole<'a> {
-    /// Still in the read buffer.
-    Borrowed(&'a [u8]),
-    /// Put together from chunks.
-    Owned(Vec<u8>),
-}
-
-impl Whole<'_> {
-    /// Its bytes.
-    pub fn bytes(&self) -> &[u8] {
-        match self {
-            Self::Borrowed(bytes) => bytes,
-            Self::Owned(bytes) => bytes,
         }
     }
 }
@@ -371,6 +409,7 @@ impl<'a> Header<'a> {
     }
 
     /// Reads a message's header; the payload is what follows it.
+    #[inline]
     pub(crate) fn read(
         message: &'a [u8],
         now: impl FnOnce() -> u64,
@@ -384,13 +423,18 @@ impl<'a> Header<'a> {
             4 => Kind::Control,
             unknown => return Err(WireError::UnknownKind(unknown)),
         };
-        let word = |at: usize| u64::from_le_bytes(std::array::from_fn(|i| fixed[at + i]));
+        let word = |at| flow::word(fixed, at);
         let name = usize::from(u16::from_le_bytes([fixed[2], fixed[3]]));
         let (name, payload) = rest.split_at_checked(name).ok_or_else(short)?;
-        let name =
-            std::str::from_utf8(name).map_err(|error| WireError::Decode(error.to_string()))?;
+        let name = match name {
+            [] => "",
+            name => {
+                std::str::from_utf8(name).map_err(|error| WireError::Decode(error.to_string()))?
+            }
+        };
         let to = Life { node: word(4), incarnation: word(12), actor: word(20) };
-        let head = Head::from_wire(std::array::from_fn(|i| fixed[28 + i]), now);
+        let (head, _) = fixed[28..].split_first_chunk().expect("a head is within the header");
+        let head = Head::from_wire(head, now);
         let relayed = fixed[FLAGS_AT] & RELAYED != 0;
         Ok((Header { kind, relayed, to, name, head, tag: word(92), ask: word(100) }, payload))
     }

@@ -13,6 +13,7 @@ pub mod launch;
 pub mod offers;
 pub mod registry;
 pub mod tasks;
+mod undelivered;
 pub mod validate;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -157,6 +158,20 @@ pub enum Timer {
     },
     /// The oldest offer's lease ends.
     Leases,
+    /// A scheduler for which there was no room is told the snapshot that it is owed.
+    Snapshot {
+        /// Whose.
+        framework: FrameworkId,
+        /// Of the framework's entry.
+        generation: u64,
+    },
+    /// A scheduler for which there was no room is told that it is over for it.
+    LastWord {
+        /// Which.
+        to: Pid,
+        /// Because the framework is removed, and not because another life has taken over.
+        removed: bool,
+    },
 }
 
 /// What one event led to.
@@ -365,21 +380,6 @@ impl Master {
         }
     }
 
-    /// What did not arrive is taken back where a loss would last; everything else is repeated by whoever needs it.
-    fn on_undelivered(&mut self, turn: &mut Turn, effect: Effect) {
-        if let Effect::TellFramework { message: MasterToFramework::Offers(offers), .. } = &effect {
-            let numbers =
-                offers.iter().filter_map(|offer| self.offer_number(&offer.offer)).collect();
-            self.take_back_undelivered(turn, numbers);
-        } else if let Effect::TellAgent {
-            message: MasterToAgent::Launch { framework, task, .. },
-            ..
-        } = &effect
-        {
-            self.on_launch_undelivered(turn, &framework.framework, &task.task);
-        }
-    }
-
     fn on_timer(&mut self, turn: &mut Turn, timer: Timer) {
         match timer {
             Timer::Ping { agent, generation } => self.on_ping_due(turn, &agent, generation),
@@ -390,6 +390,10 @@ impl Master {
                 self.on_framework_not_back(turn, &framework, generation);
             }
             Timer::Leases => self.on_leases(turn),
+            Timer::Snapshot { framework, generation } => {
+                self.on_snapshot_due(turn, &framework, generation);
+            }
+            Timer::LastWord { to, removed } => self.on_last_word_due(turn, to, removed),
         }
     }
 

@@ -11,15 +11,15 @@ use protocol::task::{Exit, TaskStatus};
 use protocol::time::Now;
 use sdk::logic::{Calls, Driver, Event, Framework, Outcome, Scheduler, Step};
 
-/// What a scheduler was told, in order, since it was last asked.
-pub(crate) type Heard = Rc<RefCell<Vec<TaskStatus>>>;
+/// What a scheduler was told, in order, since it was last asked; with the number of what it stored for it, if it did.
+pub(crate) type Heard = Rc<RefCell<Vec<(TaskStatus, Option<u64>)>>>;
 
 /// A framework of some scheduler.
 pub(crate) trait AnyFramework {
     fn step(&mut self, now: Now, event: Event) -> Step;
     fn driver(&self) -> &Driver;
     fn scheduler(&self) -> &dyn Any;
-    fn take_heard(&mut self) -> Vec<TaskStatus>;
+    fn take_heard(&mut self) -> Vec<(TaskStatus, Option<u64>)>;
 }
 
 /// Makes a scheduler for each life of its process.
@@ -67,7 +67,7 @@ impl<S: Scheduler + 'static> AnyFramework for Run<S> {
         &self.framework.scheduler().inner
     }
 
-    fn take_heard(&mut self) -> Vec<TaskStatus> {
+    fn take_heard(&mut self) -> Vec<(TaskStatus, Option<u64>)> {
         self.heard.take()
     }
 }
@@ -100,8 +100,10 @@ impl<S: Scheduler> Scheduler for Witness<S> {
     }
 
     fn updated(&mut self, calls: &mut Calls, status: &TaskStatus) {
-        self.heard.borrow_mut().push(status.clone());
+        let before = calls.stores();
         self.inner.updated(calls, status);
+        let stored = Some(calls.stores()).filter(|after| *after > before);
+        self.heard.borrow_mut().push((status.clone(), stored));
     }
 
     fn message(&mut self, calls: &mut Calls, agent: &AgentId, executor: &ExecutorId, data: &[u8]) {

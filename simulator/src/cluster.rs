@@ -109,6 +109,7 @@ impl Cluster {
             info: framework_info(&name, capabilities),
             settings: sdk::logic::Settings::default(),
             bug: None,
+            careless: false,
             make: Box::new(Copies(scheduler)),
             remembered: None,
             stored: Default::default(),

@@ -71,7 +71,7 @@ impl World {
         let master = *chance.one_of(&masters)?;
         let hosts: Vec<Host> = self.clocks.keys().copied().collect();
         let (one, other) = (*chance.one_of(&hosts)?, *chance.one_of(&hosts)?);
-        Some(match chance.below(20) {
+        Some(match chance.below(24) {
             0..2 => Fault::Kill(master, false),
             2..4 => Fault::Kill(agent, chance.in_thousand(300)),
             4..6 => Fault::Kill(framework, chance.in_thousand(300)),
@@ -83,6 +83,9 @@ impl World {
             16 => Fault::Usurp,
             17 => Fault::SetClock(one),
             18 => Fault::TakeOver(framework),
+            19 | 20 => Fault::Freeze(agent, chance.millis(2_000, 40_000)),
+            22 => Fault::Usurp,
+            21 => Fault::Freeze(framework, chance.millis(10_000, 130_000)),
             _ => Fault::Break(master, agent),
         })
     }
@@ -176,6 +179,9 @@ impl World {
         let name = format!("{}-again-{}", self.name_of(number), self.processes.len());
         let host = self.add_host();
         let heir = self.add_process(name, host, true, Seat::Framework(Box::new(heir)));
+        let family = self.truth.families.get(&number).copied().unwrap_or(number);
+        self.truth.families.insert(number, family);
+        self.truth.families.insert(heir, family);
         self.start(heir);
     }
 

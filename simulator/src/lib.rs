@@ -7,6 +7,7 @@
 
 mod author;
 pub mod bugs;
+mod careless;
 pub mod chance;
 pub mod clock;
 mod cluster;

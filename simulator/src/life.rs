@@ -61,6 +61,8 @@ impl World {
             change: 0,
             books: Default::default(),
             agents: Default::default(),
+            watch: Default::default(),
+            told: Default::default(),
         };
         let life = self.enter_life(number, Body::Master(Box::new(body)));
         self.step(life, Event::Allocator(master::logic::allocator::Event::Started));
@@ -73,7 +75,7 @@ impl World {
             return;
         };
         let agent = Agent::new((**config).clone(), (**checkpoint).clone(), seed);
-        let body = AgentBody { agent, pending: Pending::default() };
+        let body = AgentBody { agent, pending: Pending::default(), said: Default::default() };
         let life = self.enter_life(number, Body::Agent(Box::new(body)));
         self.step(life, Event::Agent(agent::logic::Event::Started));
     }
@@ -92,7 +94,13 @@ impl World {
         let stored = seat.stored.clone();
         let framework = seat.make.make(driver);
         self.forget_told(number);
-        let body = FrameworkBody { framework, pending: Pending::default() };
+        let body = FrameworkBody {
+            framework,
+            pending: Pending::default(),
+            stored: 0,
+            stores_for: Default::default(),
+            careless: Default::default(),
+        };
         let life = self.enter_life(number, Body::Framework(Box::new(body)));
         self.step(life, Event::Framework(sdk::logic::Event::Started { stored }));
     }

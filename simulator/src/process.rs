@@ -10,14 +10,16 @@ use master::logic::allocator::Allocator;
 use master::logic::registry::RegistryOperation;
 use protocol::change::AgentState;
 use protocol::framework::FrameworkInfo;
-use protocol::ids::{AgentId, ContainerId, FrameworkId, TaskId};
+use protocol::ids::{AgentId, ContainerId, FrameworkId, TaskId, UpdateId};
 use protocol::resources::Resources;
 use sdk::executor::logic::ExecutorDriver;
 use sdk::logic::Settings;
 
 use crate::author::{AnyFramework, MakeScheduler};
+use crate::careless::Careless;
 use crate::disk::Pending;
 use crate::network::{Host, Life};
+use crate::properties::{Told, Watch};
 
 /// One process and all its lives.
 pub(crate) struct Process {
@@ -52,6 +54,8 @@ pub(crate) struct FrameworkSeat {
     pub(crate) info: FrameworkInfo,
     pub(crate) settings: Settings,
     pub(crate) bug: Option<sdk::logic::Bug>,
+    /// Whether it says things that schedulers should not say.
+    pub(crate) careless: bool,
     pub(crate) make: Box<dyn MakeScheduler>,
     pub(crate) remembered: Option<FrameworkId>,
     pub(crate) stored: BTreeMap<String, Vec<u8>>,
@@ -84,12 +88,17 @@ pub(crate) struct MasterBody {
     pub(crate) books: BTreeMap<AgentId, (Resources, Resources)>,
     /// What the changes say of each agent's state.
     pub(crate) agents: BTreeMap<AgentId, AgentState>,
+    pub(crate) watch: Watch,
+    /// What schedulers were told of the tasks there are.
+    pub(crate) told: Told,
 }
 
 /// An agent's process.
 pub(crate) struct AgentBody {
     pub(crate) agent: Agent,
     pub(crate) pending: Pending<Record>,
+    /// The newest news that it told the master, by task and by who made it.
+    pub(crate) said: BTreeMap<(FrameworkId, TaskId, u64), u64>,
 }
 
 /// An executor of a framework's own: the SDK's half, and a simple author's.
@@ -110,6 +119,11 @@ pub(crate) enum StateWrite {
 pub(crate) struct FrameworkBody {
     pub(crate) framework: Box<dyn AnyFramework>,
     pub(crate) pending: Pending<StateWrite>,
+    /// The number of the newest store that is written.
+    pub(crate) stored: u64,
+    /// Updates whose handling stored something, with the number of that store.
+    pub(crate) stores_for: BTreeMap<UpdateId, u64>,
+    pub(crate) careless: Careless,
 }
 
 impl FrameworkSeat {
@@ -119,6 +133,7 @@ impl FrameworkSeat {
             info: self.info.clone(),
             settings: self.settings.clone(),
             bug: self.bug,
+            careless: self.careless,
             make: self.make.again(),
             remembered: self.remembered.clone(),
             stored: self.stored.clone(),

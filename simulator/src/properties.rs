@@ -1,21 +1,28 @@
 //! What must be true, looked at after every step: of the processes that took it, of what they said, and of what really
 //! happened. What must be true once all is healed is in `properties/agreement.rs`.
 
+mod agents;
 mod agreement;
+mod patience;
 mod told;
+mod view;
+
+pub(crate) use patience::Watch;
+pub(crate) use view::Told;
 
 use agent::logic::{Effect as AgentEffect, End, Event as AgentEvent, Notice};
 use protocol::agent::{AgentToMaster, MasterToAgent};
 use protocol::change::{Change, What};
 use protocol::framework::MasterToFramework;
 
+use crate::careless::ON_GONE_OFFER;
 use crate::network::Life;
 use crate::process::{AgentBody, Body, MasterBody, Seat};
 use crate::truth::TaskKey;
 use crate::world::World;
 
 /// Every property by its name, for people.
-pub const PROPERTIES: [&str; 15] = [
+pub const PROPERTIES: [&str; 21] = [
     BOOKS,
     EQUAL_BOOKS,
     FITS,
@@ -31,6 +38,12 @@ pub const PROPERTIES: [&str; 15] = [
     RELAUNCH,
     AGREEMENT,
     QUIET,
+    PATIENCE,
+    ORDER,
+    ALONE,
+    KILLED,
+    GONE,
+    VIEW,
 ];
 
 const BOOKS: &str = "nothing is offered twice, and no more than there is";
@@ -46,6 +59,12 @@ const MESSAGES: &str = "every message is accounted for";
 const CHANGES: &str = "changes are numbered without gaps";
 const LIVES: &str = "nobody is refused who belongs to the cluster";
 const RELAUNCH: &str = "no task is launched again before its end is dealt with";
+const PATIENCE: &str = "nobody is given up before their time";
+const ORDER: &str = "the news of a task is told in order";
+const ALONE: &str = "nothing of an agent's former life runs when it registers";
+const KILLED: &str = "a task that is to be killed does not start any more";
+const GONE: &str = "an offer that is gone is not used";
+const VIEW: &str = "a scheduler sees what its master has";
 const QUIET: &str = "nothing goes round in circles";
 const AGREEMENT: &str = "after healing all agree within a bounded time";
 
@@ -93,6 +112,10 @@ impl World {
     pub(crate) fn check_task_starts(&mut self, key: &TaskKey, number: u64) {
         self.truth.checks += 1;
         self.truth.tasks_run += 1;
+        if key.1.as_str().starts_with(ON_GONE_OFFER) {
+            let words = format!("{} runs, which was launched on an offer that was gone", key.1);
+            self.violate(GONE, words, vec![key.1.to_string()]);
+        }
         if let Some(other) = self.truth.running.insert(key.clone(), number) {
             let words = format!("{} of {} runs as process {other} and as {number}", key.1, key.0);
             self.violate(TWICE, words, vec![key.1.to_string()]);
@@ -152,6 +175,12 @@ impl World {
                 self.violate(LIVES, format!("{name} stops: {end}"), vec![name]);
             }
         }
+    }
+
+    /// A master gave somebody up too early.
+    pub(crate) fn violate_patience(&mut self, life: Life, words: String) {
+        let name = self.name_of(life.process).to_owned();
+        self.violate(PATIENCE, words, vec![name]);
     }
 
     /// The view's numbers, and what it says of each agent's book.

@@ -49,32 +49,45 @@ pub struct Outcome {
     pub flow: Vec<String>,
 }
 
-/// Runs one seed, with a mistake or without. With `flow`, what led to a violation is told.
-pub fn run(seed: u64, bug: Option<Bug>, flow: bool) -> Outcome {
-    run_with(seed, bug, flow, false)
+/// What of a run is told in its [`Outcome::flow`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Told {
+    /// Nothing, which is fastest.
+    Nothing,
+    /// What led to a violation, if there is one.
+    Violation,
+    /// All that happened.
+    Everything,
 }
 
-/// The same, and with `drops` tells may find their connection full, as if peers did not read.
-pub fn run_with(seed: u64, bug: Option<Bug>, flow: bool, drops: bool) -> Outcome {
+/// Runs one seed, with a mistake or without. With `flow`, what led to a violation is told.
+pub fn run(seed: u64, bug: Option<Bug>, flow: bool) -> Outcome {
+    let told = if flow { Told::Violation } else { Told::Nothing };
+    run_with(seed, bug, told, true)
+}
+
+/// The same; only with `drops` may tells find their connection full, as if peers did not read.
+pub fn run_with(seed: u64, bug: Option<Bug>, told: Told, drops: bool) -> Outcome {
     let mut chance = Chance::new(seed.wrapping_mul(0x2545_f491_4f6c_dd1d));
-    let setup =
-        Setup { seed, rough: true, master: master_config(&mut chance, bug), drops, keep: flow };
+    let master = master_config(&mut chance, bug);
+    let keep = told != Told::Nothing;
+    let setup = Setup { seed, rough: true, master, drops, keep };
     let mut world = World::new(setup);
     populate(&mut world, &mut chance, bug);
     let trouble = Duration::from_secs(chance.between(20, 300));
     world.plan_faults(&mut chance, trouble);
     if world.run_until(trouble) {
         world.heal_all();
-        come_to_agree(&mut world);
+        let deadline = world.queue.now() + AGREE_WITHIN;
+        come_to_agree(&mut world, deadline);
     }
     world.check_messages();
-    outcome(&world, seed)
+    outcome(&world, seed, told)
 }
 
 /// Until all agree and have nothing left to do, then for a while on.
-fn come_to_agree(world: &mut World) {
-    let deadline = world.queue.now() + AGREE_WITHIN;
-    let mut open = Some("nobody looked".to_owned());
+fn come_to_agree(world: &mut World, deadline: Duration) {
+    let mut open = world.disagreement().or_else(|| world.work_left());
     while let Some(words) = open {
         if world.queue.now() >= deadline {
             return world.violate_agreement(words);
@@ -84,9 +97,18 @@ fn come_to_agree(world: &mut World) {
         }
         open = world.disagreement().or_else(|| world.work_left());
     }
-    if world.run_until(world.queue.now() + REST)
-        && let Some(words) = world.disagreement()
-    {
+    let written = world.registry.clone();
+    if !world.run_until(world.queue.now() + REST) {
+        return;
+    }
+    if world.registry != written {
+        // A time-out of minutes has come to its end: a framework without a scheduler is removed, say. All agree anew.
+        return match world.queue.now() < deadline {
+            true => come_to_agree(world, deadline),
+            false => world.violate_agreement("the registry is written again and again".to_owned()),
+        };
+    }
+    if let Some(words) = world.disagreement() {
         world.violate_agreement(format!("at rest: {words}"));
     }
 }
@@ -125,8 +147,13 @@ impl World {
         short
     }
 
-    /// What scripted schedulers have not done yet.
+    /// What scripted schedulers have not done yet, and what still runs of those that are gone.
     fn work_left(&self) -> Option<String> {
+        let agents = self.processes.keys().filter_map(|number| self.agent_in(*number));
+        let mut live = agents.flat_map(|agent| agent.tasks()).filter(|(.., state)| !state.is_end());
+        if let Some((_, task, state)) = live.next() {
+            return Some(format!("{task} is {state:?}"));
+        }
         for (number, process) in &self.processes {
             if self.is_over(*number) {
                 continue;
@@ -141,14 +168,13 @@ impl World {
     }
 }
 
-fn outcome(world: &World, seed: u64) -> Outcome {
-    let flow = match &world.violation {
-        Some(violation) if world.transcript.keeps() => {
-            let lines = world.transcript.about(&violation.subjects, 600);
-            lines.into_iter().map(|line| world.shortened(&line.to_string())).collect()
-        }
-        Some(_) | None => Vec::new(),
+fn outcome(world: &World, seed: u64, told: Told) -> Outcome {
+    let lines = match (told, &world.violation) {
+        (Told::Everything, _) => world.transcript.about(&[], usize::MAX),
+        (Told::Violation, Some(violation)) => world.transcript.about(&violation.subjects, 600),
+        (Told::Violation | Told::Nothing, _) => Vec::new(),
     };
+    let flow = lines.into_iter().map(|line| world.shortened(&line.to_string())).collect();
     Outcome {
         seed,
         violation: world.violation.clone(),
@@ -242,6 +268,7 @@ fn add_framework(world: &mut World, chance: &mut Chance, n: u64, bug: Option<Bug
             Some(Bug::Sdk(bug)) => Some(bug),
             Some(Bug::Master(_) | Bug::Agent(_)) | None => None,
         },
+        careless: chance.in_thousand(400),
         make: Box::new(ScriptedMaker {
             first: Scripted::new(chance.split(), may_tear_down),
             lives: 0,

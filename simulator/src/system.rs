@@ -44,6 +44,7 @@ impl World {
             format_args!("starts {} of {} as process {number}", key.1, key.0),
         );
         self.check_task_starts(&key, number);
+        self.check_not_killed(executor, &key);
         // The news that it runs comes before the news of its end.
         let runs = behaviour.runs.max(Duration::from_millis(4));
         self.queue.after(runs, Due::TaskEnds(number));

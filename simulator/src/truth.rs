@@ -8,6 +8,8 @@ use std::time::Duration;
 use protocol::ids::{FrameworkId, TaskId};
 use protocol::task::{Exit, TaskState};
 
+use crate::network::Life;
+
 /// Something that must be true and is not.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Violation {
@@ -35,8 +37,8 @@ pub(crate) type TaskKey = (FrameworkId, TaskId);
 pub(crate) struct Known {
     /// The newest state told.
     pub(crate) state: TaskState,
-    /// Whether this life of the scheduler launched it.
-    pub(crate) launched: bool,
+    /// Whether the scheduler launches it and has not told the master so yet.
+    pub(crate) launching: bool,
 }
 
 /// All of it.
@@ -48,6 +50,12 @@ pub(crate) struct Truth {
     pub(crate) ended: BTreeMap<TaskKey, Exit>,
     /// By scheduler process.
     pub(crate) known: BTreeMap<(u32, TaskId), Known>,
+    /// Processes that are lives of one scheduler, by the first of them.
+    pub(crate) families: BTreeMap<u32, u32>,
+    /// Which scheduler process launched each task last.
+    pub(crate) launched_by: BTreeMap<TaskKey, u32>,
+    /// Tasks that a life of an agent was told to kill, and when.
+    pub(crate) kills: BTreeMap<(Life, TaskKey), Duration>,
     /// How many processes of tasks there ever were.
     pub(crate) tasks_run: u64,
     /// How often any property was looked at.

@@ -6,6 +6,8 @@
 mod disks;
 #[path = "agent/endings.rs"]
 mod endings;
+#[path = "agent/full.rs"]
+mod full;
 #[path = "agent/running.rs"]
 mod running;
 #[path = "agent/stage.rs"]

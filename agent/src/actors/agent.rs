@@ -86,8 +86,7 @@ impl AgentActor {
         }
     }
 
-    /// What cannot be told is not missed: the logic says it again until it is answered, and a lost connection comes as
-    /// `Down`.
+    /// What cannot be told to an executor or to a name is not missed: the logic says it again until it is answered.
     fn perform(&mut self, effect: Effect, ctx: &mut Context<Self>) {
         match effect {
             Effect::ContactMaster(message) => {
@@ -98,6 +97,12 @@ impl AgentActor {
             Effect::TellMaster { to, message } => {
                 if let Err(error) = ctx.tell(to, message) {
                     tracing::debug!(%to, %error, "could not tell the master");
+                    // What the master did not hear it learns by a new registration. It comes after this step.
+                    ctx.unlink(to);
+                    let words = format!("it could not be told: {error}");
+                    ctx.after(Duration::ZERO, move |actor, ctx| {
+                        actor.advance(Event::Down { pid: to, words }, ctx);
+                    });
                 }
             }
             Effect::TellExecutor { to, message } => {

@@ -8,7 +8,7 @@ use protocol::task::{Exit, Reason, TaskState};
 
 use super::checkpoint::{ProcessIdentity, Record};
 use super::notice::Notice;
-use super::state::{Ending, Executor, Phase};
+use super::state::{EndedExecutor, Ending, Executor, Phase};
 use super::updates::News;
 use super::{Agent, Effect, Signal, StartExecutor, StartFailure, Timer, Turn};
 
@@ -121,25 +121,36 @@ impl Agent {
             self.state.pids.remove(&pid);
             turn.push(Effect::Unlink(pid));
         }
-        if !self.state.is_removed(&executor.framework) {
+        if executor.holds && !self.state.is_removed(&executor.framework) {
             self.state.release(&executor.spec.resources);
         }
         turn.push(Effect::Write(Record::ExecutorEnded(container.clone())));
-        // Another life of it has begun: to the master it is one executor, and that lives on.
-        let key = (executor.framework.clone(), executor.spec.executor.clone());
-        if let Some(to) = self.membership.master()
-            && !self.state.open.contains_key(&key)
-        {
-            let message = AgentToMaster::ExecutorEnded {
-                framework: executor.framework.clone(),
-                executor: executor.spec.executor.clone(),
-                container: container.clone(),
-                exit,
-            };
-            turn.push(Effect::TellMaster { to, message });
-        }
+        self.state.untold.push(EndedExecutor {
+            framework: executor.framework.clone(),
+            executor: executor.spec.executor.clone(),
+            container: container.clone(),
+            exit,
+        });
+        self.tell_ended_executors(turn);
         self.state.forget_if_empty(&executor.framework);
         self.leave_if_done(turn);
+    }
+
+    /// Said once there is a master: it may have been told of an executor that ended while it was still answering.
+    pub(super) fn tell_ended_executors(&mut self, turn: &mut Turn) {
+        let Some(to) = self.membership.master() else {
+            return;
+        };
+        for ended in std::mem::take(&mut self.state.untold) {
+            let EndedExecutor { framework, executor, container, exit } = ended;
+            // Another life of it has begun: to the master it is one executor, and that lives on.
+            let key = (framework, executor);
+            if !self.state.open.contains_key(&key) {
+                let (framework, executor) = key;
+                let message = AgentToMaster::ExecutorEnded { framework, executor, container, exit };
+                turn.push(Effect::TellMaster { to, message });
+            }
+        }
     }
 
     /// It takes no new tasks; the next one for this id starts another life.

@@ -93,7 +93,7 @@ impl Agent {
         let mut containers = Vec::new();
         for (container, executor) in &self.state.executors {
             if executor.framework == *framework {
-                freed.push(executor.spec.resources.clone());
+                freed.extend(executor.holds.then(|| executor.spec.resources.clone()));
                 containers.push(container.clone());
             }
         }

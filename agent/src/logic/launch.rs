@@ -79,7 +79,8 @@ impl Agent {
             .get(&key)
             .and_then(|container| self.state.executors.get(container))
             .map(|running| (&running.spec, running.is_for_command()));
-        check_room(task, executor, runs, &self.state, &self.config)
+        let takes_over = self.state.to_take_over(&framework.framework, executor).is_some();
+        check_room(task, executor, runs, takes_over, &self.state, &self.config)
     }
 
     /// Reuses an executor that takes tasks, or has one started.
@@ -96,7 +97,13 @@ impl Agent {
             None => {
                 let container = ContainerId::new(self.chance.token());
                 let executor = self.new_executor(framework, task, spec);
-                self.state.hold(&executor.spec.resources);
+                match self.state.to_take_over(framework, &executor.spec).cloned() {
+                    Some(old) => {
+                        let old = self.state.executors.get_mut(&old).expect("it was just found");
+                        old.holds = false;
+                    }
+                    None => self.state.hold(&executor.spec.resources),
+                }
                 self.state.executors.insert(container.clone(), executor);
                 self.state.open.insert(key, container.clone());
                 turn.push(Effect::Write(Record::ExecutorStarting(container.clone())));
@@ -142,6 +149,7 @@ impl Agent {
             token: self.chance.token(),
             phase: Phase::Recording,
             pid: None,
+            holds: true,
             ending: None,
             tasks: Vec::new(),
             heard: BTreeMap::new(),

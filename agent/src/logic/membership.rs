@@ -287,6 +287,7 @@ impl Agent {
             self.membership.enter(Phase::Registered { master, heard_at, silent_after });
         turn.start(Timer::MasterSilent { generation }, silent_after);
         self.send_waiting_updates(turn);
+        self.tell_ended_executors(turn);
         for command in held {
             self.on_command(turn, master, command);
         }

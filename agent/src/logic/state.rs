@@ -7,7 +7,7 @@ use libactor::Pid;
 use protocol::framework::FrameworkInfo;
 use protocol::ids::{ContainerId, ExecutorId, FrameworkId, TaskId, UpdateId};
 use protocol::resources::Resources;
-use protocol::task::{ExecutorSpec, TaskSpec, TaskState, TaskStatus};
+use protocol::task::{ExecutorSpec, Exit, TaskSpec, TaskState, TaskStatus};
 use serde::{Deserialize, Serialize};
 
 use super::checkpoint::ProcessIdentity;
@@ -74,6 +74,9 @@ pub(super) struct Executor {
     pub(super) phase: Phase,
     /// Its actor, while it is registered and connected.
     pub(super) pid: Option<Pid>,
+    /// Whether this life holds the executor's own resources. The next life takes them over from one that is ending, since to
+    /// the master both are one executor.
+    pub(super) holds: bool,
     /// Why it is to end, once it is.
     pub(super) ending: Option<Ending>,
     /// Its tasks that have not ended, in the order in which they came.
@@ -115,6 +118,15 @@ pub(super) enum Ending {
     Lost(String),
 }
 
+/// An executor that is no more, as the master is told of it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct EndedExecutor {
+    pub(super) framework: FrameworkId,
+    pub(super) executor: ExecutorId,
+    pub(super) container: ContainerId,
+    pub(super) exit: Option<Exit>,
+}
+
 /// All of it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct State {
@@ -125,6 +137,8 @@ pub(super) struct State {
     /// The executors that take new tasks.
     pub(super) open: BTreeMap<(FrameworkId, ExecutorId), ContainerId>,
     pub(super) pids: BTreeMap<Pid, ContainerId>,
+    /// Executors that ended while no master was there to hear it. The last report to one may still name them.
+    pub(super) untold: Vec<EndedExecutor>,
     /// Of the updates that the agent itself makes.
     last_update: UpdateId,
 }
@@ -138,6 +152,7 @@ impl State {
             executors: BTreeMap::new(),
             open: BTreeMap::new(),
             pids: BTreeMap::new(),
+            untold: Vec::new(),
             last_update: UpdateId { source, sequence: 0 },
         }
     }
@@ -162,6 +177,23 @@ impl State {
 
     pub(super) fn release(&mut self, resources: &Resources) {
         self.free.add(resources);
+    }
+
+    /// A life of this executor that takes no more tasks and whose resources the next one can take over.
+    pub(super) fn to_take_over(
+        &self,
+        framework: &FrameworkId,
+        spec: &ExecutorSpec,
+    ) -> Option<&ContainerId> {
+        let key = (framework.clone(), spec.executor.clone());
+        let fits = |(container, life): &(&ContainerId, &Executor)| {
+            life.holds
+                && life.framework == *framework
+                && life.spec.executor == spec.executor
+                && life.spec.resources == spec.resources
+                && self.open.get(&key) != Some(*container)
+        };
+        self.executors.iter().find(fits).map(|(container, _)| container)
     }
 
     /// All tasks, also those of removed frameworks.

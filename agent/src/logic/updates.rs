@@ -60,7 +60,9 @@ impl Agent {
         task: &TaskId,
         news: News,
     ) {
-        let executor = self.state.task(framework, task).map(|entry| entry.executor.clone());
+        // A task that was refused never had one, and there will be no word of its end.
+        let taken = self.state.task(framework, task).filter(|entry| entry.container.is_some());
+        let executor = taken.map(|entry| entry.executor.clone());
         let status = TaskStatus {
             framework: framework.clone(),
             task: task.clone(),

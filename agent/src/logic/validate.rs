@@ -106,11 +106,13 @@ pub(super) fn check_words(task: &TaskSpec, config: &Config) -> Result<(), Refusa
     }
 }
 
-/// Checks the task against what is here. `command` says whether its executor is of the agent's making.
+/// Checks the task against what is here. `runs` is its executor, if that takes tasks, and whether it is of the
+/// agent's making; `takes_over` says that there is room for a new one where one is ending.
 pub(super) fn check_room(
     task: &TaskSpec,
     executor: &ExecutorSpec,
     runs: Option<(&ExecutorSpec, bool)>,
+    takes_over: bool,
     state: &State,
     config: &Config,
 ) -> Result<(), Refusal> {
@@ -128,6 +130,7 @@ pub(super) fn check_room(
         None if state.executors.len() >= config.executors_max => {
             return Err(Refusal::TooManyExecutors(state.executors.len()));
         }
+        None if takes_over => task.resources.clone(),
         None => task.resources.plus(&executor.resources),
     };
     let total = &config.info.resources;

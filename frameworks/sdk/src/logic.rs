@@ -6,6 +6,7 @@ mod calls;
 mod framework;
 mod offers;
 mod reconcile;
+mod settled;
 mod subscription;
 mod tasks;
 mod view;
@@ -24,6 +25,7 @@ use serde::{Deserialize, Serialize};
 pub use calls::{Calls, NotLaunched};
 pub use framework::{Framework, Scheduler};
 pub use libactor::Pid;
+use settled::Settled;
 pub use subscription::Phase;
 pub use tasks::BookedTask;
 pub use view::{View, ViewedTask};
@@ -45,7 +47,7 @@ pub struct Settings {
     pub refuse_for: Duration,
     /// The most tasks that may be known at once.
     pub tasks_most: usize,
-    /// How many handled updates are remembered, so that a repeat is known for one.
+    /// How many handled updates are remembered, so that a repeat is known for one; and how many ended tasks.
     pub handled_most: usize,
 }
 
@@ -194,8 +196,8 @@ pub(crate) enum News {
 /// Mistakes that can be switched on by name, so that a simulation can show that it would notice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Bug {
-    /// An update is acknowledged before what the scheduler stored for it is written.
-    AcknowledgesBeforeHandling,
+    /// That an update is dealt with is told before what the scheduler stored for it is written.
+    UpdateToldBeforeStored,
     /// A task whose fate is unknown after a reconnect counts as dropped without asking.
     RelaunchesUnacknowledged,
     /// A missing delta is not noticed.
@@ -207,7 +209,7 @@ pub enum Bug {
 impl Bug {
     /// All of them.
     pub const ALL: [Self; 4] = [
-        Self::AcknowledgesBeforeHandling,
+        Self::UpdateToldBeforeStored,
         Self::RelaunchesUnacknowledged,
         Self::IgnoresDeltaGap,
         Self::FilterDuplicatesOff,
@@ -244,8 +246,7 @@ pub struct Driver {
     pub(crate) generation: u64,
     pub(crate) view: View,
     pub(crate) book: BTreeMap<TaskId, BookedTask>,
-    /// Tasks that the master still has and of whose end the scheduler was told: nothing more of them is told.
-    pub(crate) settled: BTreeSet<TaskId>,
+    settled: Settled,
     pub(crate) offers: BTreeMap<OfferId, OpenOffer>,
     pub(crate) handled: BTreeSet<UpdateId>,
     pub(crate) handled_order: VecDeque<UpdateId>,
@@ -295,7 +296,7 @@ impl Driver {
             generation: 0,
             view: View::default(),
             book: BTreeMap::new(),
-            settled: BTreeSet::new(),
+            settled: Settled::default(),
             offers: BTreeMap::new(),
             handled: BTreeSet::new(),
             handled_order: VecDeque::new(),
@@ -371,7 +372,7 @@ impl Driver {
     /// To the master that is followed. Waits behind what is being stored; without a master it is lost, and whatever
     /// matters is repeated after the next `Subscribed`.
     pub(crate) fn tell(&mut self, turn: &mut Turn, message: FrameworkToMaster) {
-        if self.stores > self.stored && !self.has(Bug::AcknowledgesBeforeHandling) {
+        if self.stores > self.stored && !self.has(Bug::UpdateToldBeforeStored) {
             self.withheld.push_back((self.stores, message));
         } else if let Phase::Subscribed { master } = self.phase {
             turn.effects.push(Effect::TellMaster { to: Some(master), message });

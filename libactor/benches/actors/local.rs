@@ -138,6 +138,57 @@ async fn bare_tells(bare: &Addr<Bare>) -> f64 {
     begun.elapsed().as_nanos() as f64 / TELLS as f64
 }
 
+async fn asks(handle: &Handle<Counter>) -> f64 {
+    let begun = Instant::now();
+    for _ in 0..ASKS {
+        handle.ask(Count).await.unwrap();
+    }
+    begun.elapsed().as_nanos() as f64 / ASKS as f64
+}
+
+async fn bare_asks(bare: &Addr<Bare>) -> f64 {
+    let begun = Instant::now();
+    for _ in 0..ASKS {
+        bare.send(Count).await.unwrap();
+    }
+    begun.elapsed().as_nanos() as f64 / ASKS as f64
+}
+
+/// One side of a row, to be run alone.
+#[derive(Clone, Copy)]
+pub enum Case {
+    Tell,
+    BareTell,
+    Ask,
+    BareAsk,
+}
+
+/// Messages of one round.
+pub fn messages_of(case: Case) -> u64 {
+    match case {
+        Case::Tell | Case::BareTell => TELLS,
+        Case::Ask | Case::BareAsk => ASKS,
+    }
+}
+
+/// Rounds of one case only, from where the rows are measured too.
+pub async fn rounds_of(case: Case, rounds: u64) {
+    let (node, counter) = node(false).await;
+    on_thread(&node, move || async move {
+        let bare = Bare::default().start();
+        for _ in 0..rounds {
+            match case {
+                Case::Tell => tells(&counter).await,
+                Case::BareTell => bare_tells(&bare).await,
+                Case::Ask => asks(&counter).await,
+                Case::BareAsk => bare_asks(&bare).await,
+            };
+        }
+    })
+    .await;
+    node.shutdown().await;
+}
+
 async fn node(record: bool) -> (Node, Handle<Counter>) {
     let node =
         Node::start(NodeConfig { threads: 1, record, ..NodeConfig::default() }).await.unwrap();
@@ -154,16 +205,8 @@ pub async fn run(table: &mut Table) {
         for _ in 0..ROUNDS {
             sides.0.add(tells(&mine).await);
             sides.1.add(bare_tells(&bare).await);
-            let begun = Instant::now();
-            for _ in 0..ASKS {
-                mine.ask(Count).await.unwrap();
-            }
-            sides.2.add(begun.elapsed().as_nanos() as f64 / ASKS as f64);
-            let begun = Instant::now();
-            for _ in 0..ASKS {
-                bare.send(Count).await.unwrap();
-            }
-            sides.3.add(begun.elapsed().as_nanos() as f64 / ASKS as f64);
+            sides.2.add(asks(&mine).await);
+            sides.3.add(bare_asks(&bare).await);
         }
         sides
     })

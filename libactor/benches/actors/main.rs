@@ -5,6 +5,7 @@
 #![allow(unreachable_pub, reason = "one binary; its files share freely")]
 
 mod codec;
+mod instructions;
 mod local;
 mod remote;
 mod table;
@@ -24,6 +25,11 @@ fn main() -> Result<(), Box<dyn Error>> {
         arguments.iter().filter(|argument| !argument.starts_with("--")).collect();
     let wanted = |part: &str| only.is_empty() || only.iter().any(|name| *name == part);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let case = arguments.iter().find_map(|argument| argument.strip_prefix(instructions::CASE));
+    if let Some(case) = case {
+        runtime.block_on(instructions::run_case(case));
+        return Ok(());
+    }
     let mut table = Table::new(json);
     runtime.block_on(async {
         if wanted("idle") {
@@ -32,14 +38,17 @@ fn main() -> Result<(), Box<dyn Error>> {
         if wanted("local") {
             local::run(&mut table).await;
         }
+        if wanted("instructions") {
+            instructions::run(&mut table);
+        }
         if wanted("fanin") {
             local::fan_in(&mut table).await;
         }
         if wanted("codec") {
             codec::run(&mut table);
         }
-        if wanted("remote") {
-            remote::run(&mut table).await;
+        if ["oneway", "asks", "bulk"].into_iter().any(wanted) {
+            remote::run(&mut table, wanted).await;
         }
     });
     Ok(())

@@ -1,20 +1,23 @@
 //! The reader of a connection: decodes from its buffer and delivers. It never waits for an actor.
 
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::Ordering::Relaxed;
 
 use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt};
 
-use super::{Conn, Credit, Window};
+use super::window::Window;
+use super::{Conn, Credit};
 use crate::cell::Entry;
 use crate::flow;
 use crate::hash::IdMap;
+use crate::mailbox::one_more;
 use crate::message::Lane;
 use crate::node::Node;
-use crate::pid::Life;
-use crate::wire::{Assembler, MAX_FRAME, WireError, next_frame};
+use crate::pid::{Life, Pid};
+use crate::wire::{Assembler, From, MAX_FRAME, WireError, next_frame};
 
 /// Frames after which other tasks of the thread get their turn.
 const FRAMES_A_TURN: usize = 64;
@@ -36,41 +39,80 @@ pub(crate) enum ReadEnd {
 #[derive(Default)]
 pub(crate) struct Windows {
     all: IdMap<(Life, u64, usize), Arc<Window>>,
-    last: Option<(Arc<Window>, Option<Arc<Entry>>)>,
+    last: Option<Last>,
+    /// Where the last answer came from.
+    answerer: Option<From>,
+}
+
+/// What is known of the last pair.
+pub(crate) struct Last {
+    window: Arc<Window>,
+    receiver: Option<Arc<Entry>>,
+    /// The sender as its receiver sees it, and the node it is on.
+    pub(crate) sender: Option<Pid>,
+    pub(crate) from: From,
 }
 
 impl Windows {
-    /// The claim of one message.
-    pub(crate) fn claim(
+    /// The pair of a message.
+    pub(crate) fn pair(
+        &mut self,
+        conn: &Arc<Conn>,
+        (sender, receiver, lane): (&Life, &Life, Lane),
+        way: impl FnOnce() -> Option<SocketAddr>,
+    ) -> &mut Last {
+        let known = self.last.as_ref().is_some_and(|Last { window, .. }| {
+            window.lane == lane && window.sender == *sender && window.receiver == *receiver
+        });
+        if !known {
+            let window = Arc::clone(self.window(conn, *sender, *receiver, lane));
+            let from = From::new(sender.node, way());
+            let sender = (!sender.is_nobody()).then(|| sender.via(from.way));
+            self.last = Some(Last { window, receiver: None, sender, from });
+        }
+        self.last.as_mut().expect("it was there or was put there")
+    }
+
+    /// Where an answer comes from.
+    pub(crate) fn answerer(
+        &mut self,
+        node: u64,
+        way: impl FnOnce() -> Option<SocketAddr>,
+    ) -> &From {
+        match self.answerer.take().filter(|last| last.node == node) {
+            Some(last) => self.answerer.insert(last),
+            None => self.answerer.insert(From::new(node, way())),
+        }
+    }
+
+    fn window(
         &mut self,
         conn: &Arc<Conn>,
         sender: Life,
         receiver: Life,
         lane: Lane,
-    ) -> Credit {
-        if let Some((last, _)) = &self.last
-            && (last.sender, last.receiver, last.lane) == (sender, receiver, lane)
-        {
-            return Credit(Arc::clone(last));
-        }
+    ) -> &Arc<Window> {
         if self.all.len() > MANY_WINDOWS {
             self.all.retain(|_, window| Arc::strong_count(window) > 1);
         }
-        let window = self.all.entry((sender, receiver.actor, lane.index())).or_insert_with(|| {
-            let batch = u64::from(conn.window() / 4).max(1);
-            let conn = Arc::clone(conn);
-            Arc::new(Window { conn, sender, receiver, lane, batch, handled: AtomicU64::new(0) })
-        });
-        self.last = Some((Arc::clone(window), None));
-        Credit(Arc::clone(window))
+        self.all
+            .entry((sender, receiver.actor, lane.index()))
+            .or_insert_with(|| Arc::new(Window::new(Arc::clone(conn), sender, receiver, lane)))
+    }
+}
+
+impl Last {
+    /// The claim of one message, which may be left to one of the next.
+    pub(crate) fn claim(&self) -> Option<Credit> {
+        self.window.claim()
     }
 
-    /// The receiver of the message that was claimed last.
+    /// The receiver.
     pub(crate) fn receiver(
         &mut self,
         find: impl FnOnce() -> Option<Arc<Entry>>,
     ) -> Option<&Arc<Entry>> {
-        let (_, entry) = self.last.as_mut()?;
+        let entry = &mut self.receiver;
         if entry.as_ref().is_none_or(|entry| entry.meta.stopped.load(Relaxed)) {
             *entry = find();
         }
@@ -100,7 +142,7 @@ pub(crate) async fn read_loop(
             match assembler.push(&frame, &buffer, limit) {
                 Ok(Some(message)) => {
                     if frame.lane != Lane::Control {
-                        conn.received[frame.lane.index() - 1].fetch_add(1, Relaxed);
+                        one_more(&conn.received[frame.lane.index() - 1]);
                     }
                     if let Err(error) =
                         node.arrived(conn, frame.lane, message.bytes(), &mut windows)
@@ -125,8 +167,7 @@ pub(crate) async fn read_loop(
         match from.read_buf(&mut buffer).await {
             Ok(0) => return ReadEnd::Closed,
             Ok(_) => {
-                flow::stamp_now();
-                conn.heard.store(flow::now_ms(), Relaxed);
+                conn.heard.store(flow::ms_of(flow::stamp_now()), Relaxed);
             }
             Err(error) => return error.into(),
         }

@@ -1,9 +1,17 @@
 //! The writer of a connection: fetches what senders encoded and gives it to the kernel, lanes interleaved.
+//!
+//! Whoever holds [`Writing`] writes: mostly the connection's task, but one who waits for an answer writes its question
+//! itself if nothing is under way. A write never waits here: only the task does.
 
+use std::future::poll_fn;
 use std::io;
+use std::pin::Pin;
+use std::sync::PoisonError;
 use std::sync::atomic::Ordering::Relaxed;
+use std::task::{Context, Poll, ready};
 
-use tokio::io::{AsyncWrite, AsyncWriteExt};
+use tokio::io::AsyncWrite;
+use tokio::net::tcp::OwnedWriteHalf;
 
 use super::{Conn, messages_in};
 use crate::message::Lane;
@@ -11,12 +19,20 @@ use crate::wire::MAX_FRAME;
 
 /// Bytes of a lane that go to the kernel before the other lanes are looked at again.
 const SLICE: usize = MAX_FRAME;
+/// Slices after which other tasks of the thread get their turn.
+const SLICES_A_TURN: usize = 16;
+/// Fetches of little after which a large buffer is given up.
+const LITTLE: u32 = 16;
 
 /// What the writer has fetched of one lane.
 #[derive(Default)]
 struct Fetched {
     bytes: Vec<u8>,
     at: usize,
+    /// Where the slice ends that is being written.
+    end: usize,
+    /// How often in a row there was little to write.
+    little: u32,
 }
 
 impl Fetched {
@@ -42,67 +58,205 @@ impl Fetched {
     }
 }
 
+/// What is being written, and to where while there is a socket.
+pub(super) struct Writing {
+    fetched: [Fetched; 3],
+    /// The lane whose slice is being written, or was last.
+    on: Lane,
+    to: Option<OwnedWriteHalf>,
+}
+
+impl Default for Writing {
+    fn default() -> Self {
+        Self { fetched: Default::default(), on: Lane::Control, to: None }
+    }
+}
+
+impl Conn {
+    /// Writes what was just encoded, if nothing else is under way and the kernel takes it. Otherwise the task has to.
+    pub(super) fn write_at_once(&self) -> bool {
+        let Ok(mut writing) = self.writing.try_lock() else {
+            return false;
+        };
+        let idle = writing.to.is_some() && writing.fetched.iter().all(Fetched::is_empty);
+        idle && matches!(self.write(&mut writing, &Lane::ALL, None), Poll::Ready(Ok(())))
+    }
+
+    /// Writes slices of these lanes until nothing is left. One that has begun is brought to its end first, whichever
+    /// its lane. Pending if the kernel takes no more, or others want their turn: the task, if it is one, is woken then.
+    fn write(
+        &self,
+        writing: &mut Writing,
+        lanes: &[Lane],
+        mut task: Option<&mut Context<'_>>,
+    ) -> Poll<io::Result<()>> {
+        let Writing { fetched, on, to } = writing;
+        let Some(to) = to else {
+            return Poll::Ready(Ok(()));
+        };
+        for _ in 0..SLICES_A_TURN {
+            if fetched[on.index()].at == fetched[on.index()].end {
+                match self.next_slice(fetched, *on, lanes) {
+                    Some(lane) => *on = lane,
+                    None => return Poll::Ready(Ok(())),
+                }
+            }
+            let mine = &mut fetched[on.index()];
+            while mine.at < mine.end {
+                let bytes = &mine.bytes[mine.at..mine.end];
+                let written = match &mut task {
+                    Some(task) => ready!(Pin::new(&mut *to).poll_write(task, bytes))?,
+                    None => match to.try_write(bytes) {
+                        Err(full) if full.kind() == io::ErrorKind::WouldBlock => {
+                            return Poll::Pending;
+                        }
+                        written => written?,
+                    },
+                };
+                if written == 0 {
+                    return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+                }
+                mine.at += written;
+                self.written.fetch_add(written as u64, Relaxed);
+                self.drained(*on, written);
+            }
+        }
+        if let Some(task) = task {
+            task.waker().wake_by_ref();
+        }
+        Poll::Pending
+    }
+
+    /// Begins the next slice: of the control lane if it has something, of the others in turn. What is handed to the
+    /// kernel counts as such before the call: it may go through even if the call fails.
+    fn next_slice(&self, fetched: &mut [Fetched; 3], last: Lane, lanes: &[Lane]) -> Option<Lane> {
+        let turn = match last {
+            Lane::Normal => [Lane::Control, Lane::Bulk, Lane::Normal],
+            Lane::Control | Lane::Bulk => Lane::ALL,
+        };
+        let lane = turn.into_iter().filter(|lane| lanes.contains(lane)).find(|lane| {
+            let mine = &mut fetched[lane.index()];
+            if mine.is_empty() {
+                self.fetch(*lane, mine);
+            }
+            !mine.is_empty()
+        })?;
+        let mine = &mut fetched[lane.index()];
+        let slice = mine.slice();
+        let messages = messages_in(slice);
+        mine.end = mine.at + slice.len();
+        if lane != Lane::Control {
+            self.handed[lane.index() - 1].fetch_add(messages, Relaxed);
+        }
+        let mut shared = self.lane(lane);
+        shared.messages = shared.messages.saturating_sub(messages);
+        Some(lane)
+    }
+
+    fn fetch(&self, lane: Lane, into: &mut Fetched) {
+        // What one burst needed is not kept for ever; but a stream of bursts keeps it.
+        into.little = if into.bytes.len() > SLICE { 0 } else { into.little.saturating_add(1) };
+        into.bytes.clear();
+        (into.at, into.end) = (0, 0);
+        if into.little >= LITTLE && into.bytes.capacity() > 4 * SLICE {
+            into.bytes.shrink_to(SLICE);
+        }
+        let mut shared = self.lane(lane);
+        match shared.before.pop_front() {
+            Some(long) => into.bytes = long,
+            None => std::mem::swap(&mut shared.bytes, &mut into.bytes),
+        }
+    }
+
+    fn writing(&self) -> std::sync::MutexGuard<'_, Writing> {
+        self.writing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The socket goes: nothing more is written.
+    pub(crate) fn let_go(&self) {
+        self.writing().to = None;
+    }
+}
+
 /// Runs until the connection is closed; then tries to get the control lane (a goodbye) out.
-pub(crate) async fn write_loop(conn: &Conn, mut to: impl AsyncWrite + Unpin) -> io::Result<()> {
-    let mut fetched: [Fetched; 3] = Default::default();
+pub(crate) async fn write_loop(conn: &Conn, to: OwnedWriteHalf) -> io::Result<()> {
+    conn.writing().to = Some(to);
     loop {
         let closing = conn.is_closed();
-        for lane in Lane::ALL {
-            fetch(conn, lane, &mut fetched[lane.index()]);
-        }
+        let lanes: &[Lane] = if closing { &[Lane::Control] } else { &Lane::ALL };
+        poll_fn(|task| conn.write(&mut conn.writing(), lanes, Some(task))).await?;
         if closing {
-            write_lane(conn, Lane::Control, &mut fetched, &mut to).await?;
-            return to.shutdown().await;
+            // The peer reads the end.
+            conn.let_go();
+            return Ok(());
         }
-        if fetched.iter().all(Fetched::is_empty) {
-            conn.wake.notified().await;
-            continue;
-        }
-        for lane in Lane::ALL {
-            write_lane(conn, lane, &mut fetched, &mut to).await?;
-        }
+        conn.wake.notified().await;
     }
 }
 
-fn fetch(conn: &Conn, lane: Lane, into: &mut Fetched) {
-    if !into.is_empty() {
-        return;
-    }
-    into.bytes.clear();
-    into.at = 0;
-    // What one burst needed is not kept for ever.
-    if into.bytes.capacity() > 4 * SLICE {
-        into.bytes.shrink_to(SLICE);
-    }
-    std::mem::swap(&mut conn.lane(lane).bytes, &mut into.bytes);
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::conn::{Bounds, Outgoing};
+    use crate::flow::Head;
+    use crate::message::Blob;
+    use crate::pid::Life;
+    use crate::wire::{self, Assembler, Header, Kind, next_frame};
 
-/// One slice of a lane. What is handed to the kernel counts as such before the call: it may go through even if the
-/// call fails.
-async fn write_lane(
-    conn: &Conn,
-    lane: Lane,
-    fetched: &mut [Fetched; 3],
-    to: &mut (impl AsyncWrite + Unpin),
-) -> io::Result<()> {
-    let mine = &mut fetched[lane.index()];
-    if mine.is_empty() {
-        return Ok(());
+    fn conn() -> Conn {
+        Conn::new(1, None, Bounds { message: 1 << 20, buffer: 4 << 20, window: 99, version: 1 })
     }
-    let slice = mine.slice();
-    let length = slice.len();
-    let messages = messages_in(slice);
-    if lane != Lane::Control {
-        conn.handed[lane.index() - 1].fetch_add(messages, Relaxed);
+
+    fn send(conn: &Conn, lane: Lane, ask: u64, length: usize) {
+        let to = Life { node: 1, incarnation: 1, actor: 1 };
+        let value = &Blob(vec![9; length]);
+        let (kind, name, head, tag, since, label) = (Kind::Tell, "", Head::default(), 0, 1, "x");
+        conn.send(&Outgoing { kind, lane, to, name, head, tag, ask, since, label, value }).unwrap();
     }
-    {
-        let mut shared = conn.lane(lane);
-        shared.messages = shared.messages.saturating_sub(messages);
+
+    /// Takes everything, as if a kernel had; the numbers of the whole messages.
+    fn write_out(conn: &Conn) -> Vec<(Lane, u64)> {
+        let mut fetched: [Fetched; 3] = Default::default();
+        let (mut bytes, mut on) = (Vec::new(), Lane::Control);
+        while let Some(lane) = conn.next_slice(&mut fetched, on, &Lane::ALL) {
+            let mine = &mut fetched[lane.index()];
+            assert!(mine.end - mine.at <= SLICE, "others wait for no more than a slice");
+            bytes.extend_from_slice(&mine.bytes[mine.at..mine.end]);
+            (mine.at, on) = (mine.end, lane);
+        }
+        let (mut assembler, mut rest, mut seen) = (Assembler::default(), &bytes[..], Vec::new());
+        while let Some(frame) = next_frame(rest).unwrap() {
+            if let Some(message) = assembler.push(&frame, rest, 1 << 20).unwrap() {
+                let (header, payload) = Header::read(message.bytes(), || 0).unwrap();
+                wire::decode::<Blob>(payload).unwrap();
+                seen.push((frame.lane, header.ask));
+            }
+            rest = &rest[frame.body.end..];
+        }
+        assert!(rest.is_empty());
+        seen
     }
-    let written = to.write_all(slice).await;
-    mine.at += length;
-    conn.written.fetch_add(length as u64, Relaxed);
-    let mut shared = conn.lane(lane);
-    shared.waiting = shared.waiting.saturating_sub(length);
-    written
+
+    #[test]
+    fn long_and_short_messages_of_a_lane_keep_their_order() {
+        let conn = conn();
+        let lengths = [10, 200_000, 20, 65_000, 300_000, 1, 70_000, 64_000, 2];
+        for (number, length) in (0..).zip(lengths) {
+            send(&conn, Lane::Bulk, number, length);
+        }
+        assert_eq!(conn.queued(), 9);
+        let numbers: Vec<u64> = write_out(&conn).into_iter().map(|(_, number)| number).collect();
+        assert_eq!(numbers, (0..9).collect::<Vec<_>>());
+        assert_eq!((conn.queued(), conn.handed[1].load(Relaxed)), (0, 9));
+    }
+
+    #[test]
+    fn lanes_take_turns_and_none_waits_behind_a_long_message() {
+        let conn = conn();
+        send(&conn, Lane::Bulk, 1, 500_000);
+        send(&conn, Lane::Normal, 2, 10);
+        send(&conn, Lane::Bulk, 3, 10);
+        let ends = [(Lane::Normal, 2), (Lane::Bulk, 1), (Lane::Bulk, 3)];
+        assert_eq!(write_out(&conn), ends);
+    }
 }

@@ -11,6 +11,7 @@ use crate::conn::{Conn, Windows};
 use crate::control::{Control, DropReason, Failure};
 use crate::error::{AskError, TellError};
 use crate::flow;
+use crate::mailbox::one_more;
 use crate::message::{DownReason, Lane, Principal};
 use crate::pid::Life;
 use crate::recorder::{Record, What};
@@ -26,7 +27,8 @@ impl Node {
         message: &[u8],
         windows: &mut Windows,
     ) -> Result<(), WireError> {
-        let (header, payload) = match Header::read(message, flow::now_ms) {
+        let (header, payload) = match Header::read(message, || flow::ms_of(flow::stamp())) {
+            // Its bytes were read just now, and that was stamped.
             Ok(read) => read,
             Err(WireError::UnknownKind(_)) => {
                 if lane != Lane::Control {
@@ -44,10 +46,8 @@ impl Node {
             Kind::Control => self.hear(conn, &header, payload),
             Kind::Answer => {
                 let sender = sender_or_node(conn, header.head.sender);
-                let way = self.way_behind(conn, sender);
-                if wire::with_way(sender.node, way, || {
-                    self.outcome(header.ask, Outcome::Answer(payload))
-                }) {
+                let from = windows.answerer(sender.node, || self.way_behind(conn, sender));
+                if wire::coming_from(from, || self.outcome(header.ask, Outcome::Answer(payload))) {
                     self.0.counters.answer_delivered();
                 } else {
                     self.0.counters.dropped(DropReason::LateAnswer, 1);
@@ -70,34 +70,47 @@ impl Node {
         payload: &[u8],
         windows: &mut Windows,
     ) -> Result<(), DropReason> {
-        let sender = header.head.sender;
-        let windowed = header.name.is_empty() && header.to.incarnation == self.0.life.incarnation;
-        // Claimed first: a message that is dropped gives its credit back too.
-        let credit =
-            windowed.then(|| windows.claim(conn, sender_or_node(conn, sender), header.to, lane));
-        let named = if header.name.is_empty() { None } else { self.named(header.name) };
-        let entry = match &named {
-            Some(entry) => entry,
-            None if windowed => {
-                windows.receiver(|| self.actor(header.to.actor)).ok_or(DropReason::Stale)?
-            }
-            None => return Err(DropReason::Stale),
+        let peer;
+        // Not copied, which would wait for what was just written.
+        let sender = if header.head.sender.node != 0 {
+            &header.head.sender
+        } else {
+            peer = sender_or_node(conn, Life::NOBODY);
+            &peer
         };
-        let asked = entry.meta.pid.life;
-        let reply = (header.kind == Kind::Ask).then(|| Remote {
-            node: self.clone(),
-            conn: Arc::clone(conn),
-            asker: sender_or_node(conn, sender),
-            asked,
-            ask: header.ask,
-        });
         let principal = conn.peer.get().map_or(Principal::Anonymous, |peer| peer.principal);
-        let whole = sender_or_node(conn, sender);
-        let way = self.way_behind(conn, whole);
-        let from = if sender.is_nobody() { None } else { Some(sender.via(way)) };
-        let arrival = Arrival { payload, from, principal, head: header.head, credit, reply };
-        wire::with_way(whole.node, way, || entry.arrive(header.tag, arrival))?;
-        self.0.counters.enqueued_from_wire();
+        let mut arrival = Arrival {
+            payload,
+            from: None,
+            principal,
+            head: &header.head,
+            credit: None,
+            reply: None,
+        };
+        let windowed = header.name.is_empty() && header.to.incarnation == self.0.life.incarnation;
+        let reply = |asked| {
+            (header.kind == Kind::Ask)
+                .then(|| Remote::new(self.clone(), Arc::clone(conn), *sender, asked, header.ask))
+        };
+        if windowed {
+            let pair = (sender, &header.to, lane);
+            let pair = windows.pair(conn, pair, || self.way_behind(conn, *sender));
+            // Claimed first: a message that is dropped gives its credit back too.
+            arrival.credit = pair.claim();
+            arrival.from = pair.sender;
+            let from = pair.from;
+            let entry = pair.receiver(|| self.actor(header.to.actor)).ok_or(DropReason::Stale)?;
+            arrival.reply = reply(entry.meta.pid.life);
+            wire::coming_from(&from, || entry.arrive(header.tag, &mut arrival))?;
+        } else {
+            let named = if header.name.is_empty() { None } else { self.named(header.name) };
+            let entry = named.ok_or(DropReason::Stale)?;
+            let from = wire::From::new(sender.node, self.way_behind(conn, *sender));
+            arrival.from = (!sender.is_nobody()).then(|| sender.via(from.way));
+            arrival.reply = reply(entry.meta.pid.life);
+            wire::coming_from(&from, || entry.arrive(header.tag, &mut arrival))?;
+        }
+        one_more(&conn.entered);
         Ok(())
     }
 

@@ -318,17 +318,25 @@ impl Node {
             tracing::debug!(%error, "socket options");
         }
         let (from, to) = stream.into_split();
-        let writing = conn::write_loop(conn, to);
-        tokio::pin!(writing);
+        // Tasks of their own: what is read does not have to look at them first.
+        let (writer, node, beating) = (Arc::clone(conn), self.clone(), Arc::clone(conn));
+        let mut writing = actix_rt::spawn(async move { conn::write_loop(&writer, to).await });
+        let mut heartbeats = actix_rt::spawn(async move { node.heartbeats(&beating).await });
         let mut written = false;
         let why = tokio::select! {
+            biased;
             end = conn::read_loop(self, conn, from, sofar) => end.to_string(),
             end = &mut writing => {
                 written = true;
-                end.map_or_else(|error| error.to_string(), |()| "closed".to_owned())
+                match end {
+                    Ok(Ok(())) => "closed".to_owned(),
+                    Ok(Err(error)) => error.to_string(),
+                    Err(error) => error.to_string(),
+                }
             }
-            why = self.heartbeats(conn) => why,
+            why = &mut heartbeats => why.unwrap_or_else(|error| error.to_string()),
         };
+        heartbeats.abort();
         if !conn.is_closed() {
             conn.control(
                 Life::NOBODY,
@@ -337,9 +345,10 @@ impl Node {
             );
         }
         conn.close(&why);
-        if !written {
-            let _ = timeout(Duration::from_secs(1), writing).await;
+        if !written && timeout(Duration::from_secs(1), &mut writing).await.is_err() {
+            writing.abort();
         }
+        conn.let_go();
         self.ended(conn);
     }
 
@@ -376,10 +385,12 @@ impl Node {
             let stood = conn.peer.get().is_some();
             let reason = if stood { DropReason::ConnectionLost } else { DropReason::Unreachable };
             counters.dropped(reason, conn.discard());
+            counters.accepted.fetch_add(conn.accepted(), Relaxed);
             counters
                 .handed
                 .fetch_add(conn.handed.iter().map(|count| count.load(Relaxed)).sum(), Relaxed);
             counters.received.fetch_add(conn.received().iter().sum(), Relaxed);
+            counters.entered.fetch_add(conn.entered.load(Relaxed), Relaxed);
             counters.unconfirmed.fetch_add(conn.unconfirmed(), Relaxed);
             counters.lost.fetch_add(u64::from(stood), Relaxed);
             partners

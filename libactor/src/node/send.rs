@@ -22,6 +22,10 @@ use crate::recorder::{Record, What};
 use crate::reply::Reply;
 use crate::wire::{self, Kind};
 
+/// How long a stream waits for room on a connection before it looks by itself, and for a mailbox of this node.
+const ROOM: Duration = Duration::from_millis(20);
+const MAILBOX_ROOM: Duration = Duration::from_millis(1);
+
 /// From which node, to which node and life; and the connection that leads there.
 type Route = ((u64, u64, u64), Arc<Conn>);
 
@@ -68,12 +72,18 @@ enum Target {
 /// Forgets an ask whose future is dropped.
 struct Forget {
     node: Node,
+    conn: Arc<Conn>,
     ask: u64,
+    /// Whether it is still in the table.
+    waits: bool,
 }
 
 impl Drop for Forget {
     fn drop(&mut self) {
-        lock(&self.node.0.pending).remove(&self.ask);
+        if self.waits {
+            lock(&self.node.0.pending).remove(&self.ask);
+        }
+        self.conn.asks_out.fetch_sub(1, Relaxed);
     }
 }
 
@@ -178,13 +188,12 @@ impl Node {
             to,
             name,
             head,
-            tag: wire::tag(M::NAME),
+            tag: const { wire::tag(M::NAME) },
             ask,
             since: message.since(),
             label: message.label(),
             value: message,
         })?;
-        self.0.counters.accept();
         self.record_sent(to, head, message);
         Ok(())
     }
@@ -213,15 +222,29 @@ impl Node {
     ) -> Result<(), TellError> {
         let to = to.into();
         let mut message = message;
-        let mut wait = Duration::from_micros(100);
         loop {
+            // Made before it is tried: what comes in between is not missed.
+            let conn = self.way_there(&to);
+            let room = conn.as_ref().map(|conn| conn.room());
             match self.try_tell(&to, message) {
                 Ok(()) => return Ok(()),
                 Err(refused) if refused.1 == TellError::Full => message = refused.0,
                 Err(refused) => return Err(refused.1),
             }
-            tokio::time::sleep(wait).await;
-            wait = (wait * 2).min(Duration::from_millis(10));
+            match room {
+                Some(room) => drop(tokio::time::timeout(ROOM, room).await),
+                // A mailbox rings no bell.
+                None => tokio::time::sleep(MAILBOX_ROOM).await,
+            }
+        }
+    }
+
+    /// The connection that leads there, if there is one.
+    fn way_there(&self, to: &Address) -> Option<Arc<Conn>> {
+        match to {
+            Address::Pid(pid) if !self.is_here(pid.life) => self.route(pid).ok(),
+            Address::Name(name) if !self.bears(name) => Some(self.connection(&name.at)),
+            Address::Pid(_) | Address::Name(_) => None,
         }
     }
 
@@ -234,12 +257,16 @@ impl Node {
     ) -> Asking<Q::Answer> {
         let asked = self.start_ask(&to.into(), question, deadline);
         Asking(Box::pin(async move {
-            let (answer, stopped, _forget) = asked?;
+            let (answer, stopped, forget) = asked?;
             let answer = match tokio::time::timeout(deadline, answer).await {
                 Err(_) => return Err(AskError::Deadline),
                 Ok(Err(_)) => Err(AskError::NoAnswer),
                 Ok(Ok(answer)) => answer,
             };
+            if let Some(mut forget) = forget {
+                // What brought the outcome took it from the table.
+                forget.waits = false;
+            }
             let gone = stopped.is_some_and(|entry: Arc<Entry>| entry.meta.stopped.load(Relaxed));
             match answer {
                 Err(AskError::NoAnswer) if gone => Err(AskError::Down(DownReason::Stopped)),
@@ -294,7 +321,7 @@ impl Node {
 
     fn wait_for(
         &self,
-        conn: &Conn,
+        conn: &Arc<Conn>,
         to: Life,
         done: Box<dyn FnOnce(Outcome<'_>) + Send>,
     ) -> Result<Forget, AskError> {
@@ -304,7 +331,8 @@ impl Node {
             return Err(AskError::Full);
         }
         pending.insert(ask, Pending { conn: conn.id, to, done });
-        Ok(Forget { node: self.clone(), ask })
+        conn.asks_out.fetch_add(1, Relaxed);
+        Ok(Forget { node: self.clone(), conn: Arc::clone(conn), ask, waits: true })
     }
 
     /// The connection may have ended before the ask was in the table.

@@ -28,6 +28,8 @@ async fn what_two_nodes_sent_is_what_became_of_it() {
     assert_eq!(here.ask(pid, Sum, SOON).await.unwrap().0, 1500);
     until("the drop is booked", || there.metrics().dropped_for(DropReason::Stale) == 1).await;
     until("the answer is booked", || here.metrics().delivered == 1).await;
+    // It was on its way before the handler that gave it had returned.
+    until("the question is handled", || there.metrics().queued == 0).await;
     let (here, there) = (here.metrics(), there.metrics());
     at_rest(&here);
     at_rest(&there);

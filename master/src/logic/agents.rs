@@ -28,6 +28,8 @@ pub(super) struct Agent {
     pub(super) generation: u64,
     /// Who last spoke for it. Another process of the same agent has none of its tasks.
     last: Option<Pid>,
+    /// It has spoken since it was first greeted, so it has its id on disk. Of earlier reigns that is not known.
+    confirmed: bool,
     pub(super) book: Book,
 }
 
@@ -88,7 +90,7 @@ impl Agent {
 
     fn of(info: AgentInfo, phase: Phase) -> Self {
         let book = Book::of(info.resources.clone());
-        Self { info, phase, generation: 0, last: None, book }
+        Self { info, phase, generation: 0, last: None, confirmed: true, book }
     }
 
     pub(super) fn is_active(&self) -> bool {
@@ -149,6 +151,9 @@ impl Master {
         principal: Principal,
         message: AgentToMaster,
     ) {
+        if let Some(agent) = self.agent_of(from).and_then(|id| self.agents.get_mut(&id)) {
+            agent.confirmed |= !matches!(message, AgentToMaster::Register { .. });
+        }
         match message {
             AgentToMaster::Register { nonce, info } => {
                 self.on_register(turn, from, principal, nonce, info);
@@ -220,6 +225,7 @@ impl Master {
         if let Err(refusal) = validate::agent(&info, &self.config) {
             return self.refuse_agent(turn, from, refusal.to_string());
         }
+        self.give_up_ids_never_noted(turn, &info);
         if !self.make_room_for_agent(turn) {
             let reason =
                 format!("the cluster has {} agents, as many as it may", self.config.agents_max);
@@ -243,7 +249,8 @@ impl Master {
     /// Greeted only now: a master that restarts must still know every agent it has greeted.
     pub(super) fn on_agent_admitted(&mut self, turn: &mut Turn, id: &AgentId, nonce: u64) {
         let Some(Joining { from, info, .. }) = self.joining.remove(&nonce) else { return };
-        self.agents.insert(id.clone(), Agent::of(info, Phase::Disconnected));
+        let agent = Agent { confirmed: false, ..Agent::of(info, Phase::Disconnected) };
+        self.agents.insert(id.clone(), agent);
         self.agent_nonces.insert(nonce, id.clone());
         self.connect(turn, id, from);
         self.open_book(turn, id);
@@ -310,6 +317,7 @@ impl Master {
         let (pid, sequence) = (connection.pid, connection.sequence);
         turn.tell_agent(pid, MasterToAgent::Ping { epoch, sequence });
         self.ask_for_late_launches(turn, id, pid);
+        self.say_again_to_agent(turn, id, pid);
         turn.start(Timer::Ping { agent: id.clone(), generation }, self.config.ping_every);
     }
 

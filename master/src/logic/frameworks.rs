@@ -34,6 +34,8 @@ pub(super) struct Framework {
     nonce: u64,
     superseded: VecDeque<u64>,
     suppressed: bool,
+    /// Something could not be told to its scheduler: it is told all once there is room.
+    pub(super) owed_snapshot: bool,
     demand: Vec<Demand>,
     /// Open offers, by number.
     pub(super) offers: BTreeSet<u64>,
@@ -74,6 +76,7 @@ impl Framework {
             nonce,
             superseded: VecDeque::new(),
             suppressed: false,
+            owed_snapshot: false,
             demand: Vec::new(),
             offers: BTreeSet::new(),
             tasks: BTreeMap::new(),
@@ -104,6 +107,7 @@ impl Framework {
     }
 
     fn enter(&mut self, phase: Phase) -> u64 {
+        self.owed_snapshot = false;
         self.phase = phase;
         self.generation += 1;
         self.generation

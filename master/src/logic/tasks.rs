@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use super::book::executor_of;
 use super::bugs::Bug;
 use super::{Master, Turn, validate};
-pub(super) use ended::Ended;
+pub(super) use ended::{Ended, Heard};
 
 /// A task that is not ended and acknowledged.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -36,6 +36,7 @@ pub(super) struct Task {
     pub(super) launched_at: Instant,
     /// It is to be ended, with this grace, and its agent was out of reach when that was said.
     kill: Option<Option<Duration>>,
+    heard: Heard,
     /// Its framework knows no partitions and was told that it is lost: nothing more is told, and it is ended when its agent
     /// is back.
     pub(super) told_lost: bool,
@@ -52,6 +53,7 @@ impl Task {
             unacknowledged: None,
             launched_at: now,
             kill: None,
+            heard: Heard::default(),
             told_lost: false,
         }
     }
@@ -177,20 +179,32 @@ impl Master {
             return self.on_news_for_nobody(turn, from, &status, latest);
         }
         let mine = self.task(&framework, &id).is_some_and(|task| task.agent == *agent);
+        if self.is_of_earlier_task(&framework, &id, status.update) {
+            return self.acknowledge_again(turn, from, &status);
+        }
         if mine {
-            if let (Source::Executor, Some(executor)) = (status.source, &status.executor) {
+            let on_the_way = status.reason == Some(Reason::TaskKilledDuringLaunch);
+            if let Some(executor) = &status.executor
+                && (status.source == Source::Executor || on_the_way)
+            {
                 self.executor_heard(agent, &framework, executor);
             }
             if !latest.is_end() {
                 self.executor_lives(agent, &framework, &id);
             }
             self.set_state(turn, &framework, &id, latest);
+            if let Some(task) = self.task_mut(&framework, &id) {
+                task.heard.note(status.update);
+            }
             if let Some(task) = self.task_mut(&framework, &id)
                 && status.update.is_some()
                 && task.unacknowledged.as_ref() != Some(&status)
             {
                 turn.what.push(What::TaskStatus(status.clone()));
                 task.unacknowledged = Some(status.clone());
+            }
+            if let (true, Some(executor)) = (on_the_way, &status.executor) {
+                self.executor_unused(turn, agent, &framework, executor);
             }
         }
         let settled = mine && status.update.is_none() && latest.is_end();
@@ -221,10 +235,7 @@ impl Master {
         latest: TaskState,
     ) {
         let (framework, task) = (&status.framework, &status.task);
-        if let Some(update) = status.update {
-            let (epoch, framework, task) = (self.epoch(), framework.clone(), task.clone());
-            turn.tell_agent(from, MasterToAgent::Acknowledge { epoch, framework, task, update });
-        }
+        self.acknowledge_again(turn, from, status);
         self.set_state(turn, framework, task, latest);
         if latest.is_end() {
             self.forget(turn, framework, task);
@@ -300,7 +311,7 @@ impl Master {
             }
             Some(_) | None => end,
         };
-        entry.ended.remember(end, ended_max);
+        entry.ended.remember(end, task.heard, ended_max);
         if let Some(agent) = self.agents.get_mut(&task.agent) {
             agent.book.tasks.remove(&(framework.clone(), id.clone()));
         }
@@ -376,7 +387,10 @@ impl Master {
         }
         let Some(entry) = self.frameworks.get_mut(framework) else { return };
         let Some(role) = entry.info.roles.first().cloned() else { return };
+        let mut heard = Heard::default();
+        heard.note(report.unacknowledged.as_ref().and_then(|news| news.update));
         let task = Task {
+            heard,
             spec: report.spec.clone(),
             agent: agent.clone(),
             executor: report.executor.clone(),
@@ -404,6 +418,7 @@ impl Master {
         let Some(task) = entry.tasks.get_mut(id) else { return };
         let was_told_lost = task.told_lost;
         task.unacknowledged.clone_from(&report.unacknowledged);
+        task.heard.note(report.unacknowledged.as_ref().and_then(|news| news.update));
         let kill = task.kill.take().or_else(|| was_told_lost.then_some(None));
         if let Some(grace) = kill.filter(|_| !task.state.is_end()) {
             let (framework, task) = (framework.clone(), id.clone());

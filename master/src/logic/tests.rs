@@ -1,5 +1,6 @@
 //! Decisions of the master, told as stories. The vocabulary is in `tests/scenario.rs`.
 
+mod again;
 mod agents;
 mod bugs;
 mod frameworks;

@@ -8,7 +8,7 @@ use protocol::task::TaskState;
 use sdk::logic::Phase;
 
 use super::AGREEMENT;
-use crate::process::{Body, MasterBody, Seat};
+use crate::process::{Body, MasterBody, Process, Seat};
 use crate::world::{World, pid_of};
 
 /// Deltas tell which tasks there are and where; their states are told by updates.
@@ -19,6 +19,11 @@ type Tasks = BTreeMap<(FrameworkId, TaskId), (AgentId, TaskState)>;
 impl World {
     /// The first thing on which they do not agree, in words.
     pub(crate) fn disagreement(&self) -> Option<String> {
+        let now = self.queue.now();
+        let frozen = |process: &&Process| process.is_up() && process.frozen > Some(now);
+        if let Some(process) = self.processes.values().find(frozen) {
+            return Some(format!("{} stands still", process.name));
+        }
         let Some(Body::Master(body)) = &self.processes[&self.leader].body else {
             return Some("the master is not up".to_owned());
         };

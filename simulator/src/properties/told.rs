@@ -2,18 +2,21 @@
 
 use protocol::framework::{FrameworkToMaster, Operation};
 use protocol::task::{Exit, TaskState, TaskStatus};
-use sdk::logic::Outcome;
+use sdk::logic::{Outcome, Phase};
 
-use super::{LIVES, ONCE, RELAUNCH, STATES, TRUTH};
+use super::{LIVES, ONCE, RELAUNCH, STATES, TRUTH, WRITTEN};
 use crate::network::Life;
-use crate::process::FrameworkBody;
-use crate::truth::Known;
+use crate::process::{Body, FrameworkBody};
+use crate::truth::{Known, TaskKey};
 use crate::world::World;
 
 impl World {
     /// What a scheduler has just been told.
     pub(crate) fn check_told(&mut self, life: Life, body: &mut FrameworkBody) {
-        for status in body.framework.take_heard() {
+        for (status, stored) in body.framework.take_heard() {
+            if let (Some(update), Some(number)) = (status.update, stored) {
+                body.stores_for.insert(update, number);
+            }
             self.truth.checks += 1;
             self.check_one_told(life.process, &status);
         }
@@ -24,7 +27,6 @@ impl World {
         let key = (process, status.task.clone());
         let name = self.name_of(process).to_owned();
         let before = self.truth.known.get(&key).cloned();
-        let launched = before.as_ref().is_some_and(|known| known.launched);
         match &before {
             Some(known) if known.state.is_end() => {
                 let words = format!(
@@ -42,13 +44,16 @@ impl World {
             }
             Some(_) | None => (),
         }
-        self.truth.known.insert(key, Known { state: status.state, launched });
-        self.check_end_is_true(status);
+        self.truth.known.insert(key, Known { state: status.state, launching: false });
+        self.check_end_is_true(process, status);
     }
 
     /// `Lost` and `Gone` only say that somebody gave up; every other end says that nothing runs.
-    fn check_end_is_true(&mut self, status: &TaskStatus) {
+    fn check_end_is_true(&mut self, process: u32, status: &TaskStatus) {
         let key = (status.framework.clone(), status.task.clone());
+        if self.was_superseded(process, &key) {
+            return;
+        }
         let runs = self.truth.running.get(&key).copied();
         let ended = self.truth.ended.get(&key).copied();
         let lie = match status.state {
@@ -71,19 +76,76 @@ impl World {
         }
     }
 
-    /// What a scheduler launches.
+    /// Another life of the framework's scheduler is with a master and has launched the task anew. What this one is still told,
+    /// before it hears that it is over for it, is of the task before.
+    fn was_superseded(&self, process: u32, key: &TaskKey) -> bool {
+        let launcher = self.truth.launched_by.get(key).filter(|launcher| **launcher != process);
+        launcher.is_some_and(|launcher| match &self.processes[launcher].body {
+            Some(Body::Framework(body)) => {
+                matches!(body.framework.driver().phase(), Phase::Subscribed { .. })
+            }
+            Some(Body::Master(_) | Body::Agent(_) | Body::Executor(_) | Body::Custom(_)) | None => {
+                false
+            }
+        })
+    }
+
+    /// What it stored when it was told is written before the master hears that it was dealt with.
+    pub(crate) fn check_acknowledged(
+        &mut self,
+        life: Life,
+        body: &FrameworkBody,
+        message: &FrameworkToMaster,
+    ) {
+        let FrameworkToMaster::Acknowledge { task, update, .. } = message else {
+            return;
+        };
+        self.truth.checks += 1;
+        let needs = body.stores_for.get(update).copied().unwrap_or(0);
+        if needs > body.stored {
+            let words = format!(
+                "{} acknowledges news of {task} before what it stored for it, number {needs}, is written",
+                self.name_of(life.process)
+            );
+            self.violate(WRITTEN, words, vec![task.to_string()]);
+        }
+    }
+
+    /// What a scheduler has launched after its end was dealt with is another task from here on, even if the master is lost
+    /// before it is told.
+    pub(crate) fn see_launches(&mut self, life: Life, body: &FrameworkBody) {
+        for (task, booked) in body.framework.driver().book() {
+            if booked.unconfirmed.is_none() || booked.state != TaskState::Staging {
+                continue;
+            }
+            if let Some(known) = self.truth.known.get_mut(&(life.process, task.clone()))
+                && known.state.is_end()
+            {
+                *known = Known { state: TaskState::Staging, launching: true };
+            }
+        }
+    }
+
+    /// What a scheduler tells the master to launch.
     pub(crate) fn check_launches(&mut self, life: Life, message: &FrameworkToMaster) {
         let FrameworkToMaster::Accept { operations, .. } = message else {
             return;
         };
+        let framework = self.framework_seat(life.process).and_then(|seat| seat.remembered.clone());
         for operation in operations {
             let Operation::Launch(tasks) = operation;
             for spec in tasks {
                 self.truth.checks += 1;
+                if let Some(framework) = framework.clone() {
+                    let key = (framework, spec.task.clone());
+                    self.truth.launched_by.insert(key, life.process);
+                }
                 let key = (life.process, spec.task.clone());
-                let fresh = Known { state: TaskState::Staging, launched: true };
+                let fresh = Known { state: TaskState::Staging, launching: false };
                 let before = self.truth.known.insert(key, fresh);
-                if let Some(known) = before.filter(|known| !known.state.is_end()) {
+                if let Some(known) =
+                    before.filter(|known| !known.state.is_end() && !known.launching)
+                {
                     let words = format!(
                         "{} launches {} again, of which it was last told {:?}",
                         self.name_of(life.process),
@@ -108,9 +170,7 @@ impl World {
         let may = match outcome {
             Outcome::Stopped => true,
             Outcome::TornDown => removed,
-            Outcome::FailedOver => {
-                remembered.as_ref().is_some_and(|id| self.has_other_life(life.process, id))
-            }
+            Outcome::FailedOver => self.truth.families.contains_key(&life.process),
             Outcome::Refused(_) => removed,
         };
         if !may {
@@ -118,12 +178,5 @@ impl World {
             let id = remembered.map(|id| id.to_string()).unwrap_or_default();
             self.violate(LIVES, format!("{name} ends: {outcome}"), vec![name, id]);
         }
-    }
-
-    fn has_other_life(&mut self, process: u32, id: &protocol::ids::FrameworkId) -> bool {
-        let numbers: Vec<u32> = self.processes.keys().copied().filter(|n| *n != process).collect();
-        numbers.into_iter().any(|number| {
-            self.framework_seat(number).is_some_and(|seat| seat.remembered.as_ref() == Some(id))
-        })
     }
 }

@@ -6,7 +6,7 @@ use protocol::task::Exit;
 use crate::network::{Life, Sent};
 use crate::process::{AgentBody, Body, CustomBody, Seat};
 use crate::said::{Event, Said};
-use crate::world::World;
+use crate::world::{Due, World};
 
 impl World {
     /// Whether the process goes on.
@@ -28,6 +28,7 @@ impl World {
         let step = body.agent.step(now, event);
         self.note(life.process, format_args!("{heard:?} -> {:?}", step.effects));
         self.check_epoch_obeyed(life, before, &heard, &step.effects);
+        self.check_agent_step(life, body, &heard, &step.effects);
         for (n, effect) in step.effects.into_iter().enumerate() {
             if self.dies_now(life, n) || !self.perform_for_agent(life, body, effect) {
                 return false;
@@ -141,7 +142,14 @@ impl World {
             Some(Body::Custom(_)) => Event::Custom(sdk::executor::logic::Event::Started),
             Some(_) | None => Event::Executor(executor::logic::Event::Started),
         };
-        self.soon(life, first);
+        match self.setup.rough && self.chance.in_thousand(150) {
+            // The machine is busy, or the program is large.
+            true => {
+                let after = self.chance.millis(1_000, 20_000);
+                self.queue.after(after, Due::Event(life, first));
+            }
+            false => self.soon(life, first),
+        }
         let process = agent::logic::ProcessIdentity {
             process: number,
             started: u64::try_from(self.queue.now().as_millis()).unwrap_or(u64::MAX),

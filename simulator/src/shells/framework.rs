@@ -31,13 +31,18 @@ impl World {
         let step = body.framework.step(now, event);
         self.note(life.process, format_args!("{heard:?} -> {:?}", step.effects));
         self.check_told(life, body);
+        self.see_launches(life, body);
+        self.check_view(life, body);
+        self.use_what_is_gone(life, body, &heard);
         for (n, effect) in step.effects.into_iter().enumerate() {
             if self.dies_now(life, n) {
                 return false;
             }
             match effect {
-                Effect::TellMaster { to, message } => {
+                Effect::TellMaster { to, mut message } => {
                     self.check_launches(life, &message);
+                    self.check_acknowledged(life, body, &message);
+                    self.launch_again(life, body, &mut message);
                     let said = Said::FrameworkToMaster(message);
                     let sent = match to {
                         Some(pid) => self.tell(life, pid, said),
@@ -74,6 +79,9 @@ impl World {
         let write = body.pending.done()?;
         if let Some(seat) = self.framework_seat(life.process) {
             seat.apply(&write);
+        }
+        if let StateWrite::Store { number, .. } = &write {
+            body.stored = *number;
         }
         Some(match write {
             StateWrite::Remember(framework) => FrameworkEvent::Remembered(framework),

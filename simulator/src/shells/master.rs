@@ -38,6 +38,10 @@ impl World {
         let step = body.master.step(now, event);
         self.note(life.process, format_args!("{heard:?} -> {:?}", step.effects));
         self.check_changes(life, body, &step.changes);
+        self.truth.checks += 1;
+        if let Some(words) = body.watch.see(&self.setup.master, now.steady, &heard, &step) {
+            self.violate_patience(life, words);
+        }
         for (n, effect) in step.effects.into_iter().enumerate() {
             if self.dies_now(life, n) || !self.perform_for_master(life, body, effect) {
                 return false;
@@ -75,6 +79,7 @@ impl World {
             }
             Effect::TellFramework { to, message } => {
                 self.check_framework_told(life, &message);
+                body.told.see(to, &message);
                 if self.tell(life, to, Said::MasterToFramework(message)) != Sent::Accepted {
                     self.undelivered(life, effect);
                 }

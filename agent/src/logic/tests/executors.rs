@@ -248,3 +248,24 @@ fn messages_pass_both_ways_while_they_can() {
     }
     t.did(["to master: FromExecutor"]);
 }
+
+#[test]
+fn an_executor_that_ends_while_its_agent_registers_again_is_told_of_then() {
+    let mut t = Scenario::registered();
+    t.launch(custom_task("a", "E"));
+    t.executor_registers(0);
+    t.executor_says(0, "a", TaskState::Finished);
+    t.acknowledge();
+    t.lose_master();
+    t.pass(Duration::from_secs(1));
+    t.forget_done();
+    // The report that names the executor is on its way.
+    t.executor_exits(0, Exit::Code(0));
+    t.did(["unlink 100", "write ExecutorEnded"]);
+    t.register_with(2, 2);
+    assert_eq!(t.done.last().map(String::as_str), Some("to master: ExecutorEnded"), "{:?}", t.done);
+    t.forget_done();
+    t.lose_master();
+    t.register_with(3, 3);
+    assert!(!t.done.contains(&"to master: ExecutorEnded".to_owned()), "it is said once");
+}

@@ -177,3 +177,19 @@ fn a_task_may_follow_itself_while_the_old_executor_still_ends() {
     t.executor_registers(1);
     assert_eq!(t.agent.executors().count(), 1);
 }
+
+#[test]
+fn the_next_life_of_an_executor_takes_over_what_the_ending_one_holds() {
+    let mut t = Scenario::registered();
+    t.launch(custom_task("a", "E"));
+    t.executor_registers(0);
+    let with_one = t.agent.used();
+    t.step(Event::Down { pid: executor(0), words: "lost".into() });
+    t.launch(custom_task("b", "E"));
+    let task = custom_task("b", "E").resources;
+    assert_eq!(t.agent.used(), with_one.plus(&task), "one executor and two tasks");
+    t.executor_exits(0, Exit::Signal(9));
+    assert_eq!(t.agent.used(), with_one, "the new executor and its task");
+    t.executor_exits(1, Exit::Signal(9));
+    assert!(t.agent.used().is_empty());
+}

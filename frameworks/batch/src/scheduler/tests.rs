@@ -163,7 +163,7 @@ fn all_jobs_run_to_the_end() {
     t.did(["launch a.1,b.1", "wants 1"]);
     t.updated("a.1", TaskState::Running, None);
     t.updated("a.1", TaskState::Finished, None);
-    t.offer("S2", 2.0);
+    t.offer("S1", 2.0);
     t.did(["launch c.1", "wants 0"]);
     t.updated("b.1", TaskState::Finished, None);
     t.updated("c.1", TaskState::Finished, None);

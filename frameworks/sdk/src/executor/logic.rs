@@ -336,12 +336,11 @@ impl ExecutorDriver {
                     update: Some(update),
                     carried: Default::default(),
                 };
-                let waiting = self.updates.entry(task).or_default();
-                waiting.push_back(status.clone());
-                if waiting.len() == 1 {
-                    self.tell(effects, ExecutorToAgent::Updated(status));
-                    self.watch_updates(effects);
-                }
+                // Said at once, since what a task held is free as soon as its agent hears of its end: nobody may be there
+                // to acknowledge what came before.
+                self.updates.entry(task).or_default().push_back(status.clone());
+                self.tell(effects, ExecutorToAgent::Updated(status));
+                self.watch_updates(effects);
             }
             Report::Message(data) => self.tell(effects, ExecutorToAgent::ToScheduler(data)),
             Report::Stop => self.on_shutdown(effects),
@@ -352,13 +351,12 @@ impl ExecutorDriver {
         let Some(waiting) = self.updates.get_mut(&task) else {
             return;
         };
-        if waiting.front().and_then(|status| status.update) != Some(update) {
+        let Some(at) = waiting.iter().position(|status| status.update == Some(update)) else {
             return; // A repeat.
-        }
-        waiting.pop_front();
-        match waiting.front().cloned() {
-            Some(next) => self.tell(effects, ExecutorToAgent::Updated(next)),
-            None => drop(self.updates.remove(&task)),
+        };
+        waiting.drain(..=at);
+        if waiting.is_empty() {
+            self.updates.remove(&task);
         }
         self.repeat = None;
         self.watch_updates(effects);
@@ -381,9 +379,8 @@ impl ExecutorDriver {
             Some((generation, after)) if generation == due => (after * 2).min(REPEAT_MOST),
             Some(_) | None => return,
         };
-        let first: Vec<TaskStatus> =
-            self.updates.values().filter_map(|waiting| waiting.front().cloned()).collect();
-        for status in first {
+        let all: Vec<TaskStatus> = self.updates.values().flatten().cloned().collect();
+        for status in all {
             self.tell(effects, ExecutorToAgent::Updated(status));
         }
         self.start_updates(effects, after);

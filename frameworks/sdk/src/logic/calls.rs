@@ -119,6 +119,12 @@ impl Calls<'_> {
         self.write(vec![(key.into(), Some(value))]);
     }
 
+    /// How often anything was stored or removed so far; for tests.
+    #[doc(hidden)]
+    pub fn stores(&self) -> u64 {
+        self.driver.stores
+    }
+
     /// Removes what was stored.
     pub fn unstore(&mut self, key: impl Into<String>) {
         self.write(vec![(key.into(), None)]);

@@ -131,7 +131,7 @@ impl<S: Scheduler> Framework<S> {
             News::Rescinded(offers) => scheduler.rescinded(calls, &offers),
             News::Updated(status) => {
                 scheduler.updated(calls, &status);
-                self.driver.acknowledge(turn, &status);
+                self.driver.on_dealt_with(turn, &status);
             }
             News::Message { agent, executor, data } => {
                 scheduler.message(calls, &agent, &executor, &data);

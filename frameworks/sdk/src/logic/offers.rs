@@ -79,6 +79,7 @@ impl Driver {
         open.left = left;
         let agent = open.offer.agent.clone();
         open.launches.push(task);
+        self.settled.remove(&id);
         self.book.insert(id, BookedTask::new(agent, Some(turn.now.steady)));
         Ok(())
     }

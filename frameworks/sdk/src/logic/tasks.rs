@@ -14,7 +14,7 @@ use super::{Bug, Driver, News, Turn};
 /// A task that was launched and has not ended, as far as the scheduler was told.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BookedTask {
-    /// Where it was launched.
+    /// Where it was launched, or where the master has it.
     pub agent: AgentId,
     /// The newest state that the scheduler was told.
     pub state: TaskState,
@@ -43,8 +43,6 @@ impl Driver {
 
     pub(super) fn on_snapshot(&mut self, turn: &mut Turn, snapshot: Snapshot) {
         self.view = View::of(snapshot.change, &snapshot.tasks);
-        let view = &self.view.tasks;
-        self.settled.retain(|task| view.contains_key(task));
         self.doubt_all_but_viewed(turn);
         for report in snapshot.tasks {
             self.on_report(turn, report);
@@ -62,7 +60,8 @@ impl Driver {
             return self.on_updated(turn, status);
         }
         let told = self.book.get(&report.spec.task).map(|task| task.state);
-        self.confirm(&report.spec.task);
+        self.confirm(&report);
+        self.kill_if_given_up(turn, &report);
         if told == Some(report.state) || report.state.is_end() {
             return;
         }
@@ -76,6 +75,16 @@ impl Driver {
             viewed.state = status.state;
         }
         if self.settled.contains(&status.task) && !self.has(Bug::FilterDuplicatesOff) {
+            let is_new = status.update.is_none_or(|update| !self.handled.contains(&update));
+            let runs = matches!(
+                status.state,
+                TaskState::Starting | TaskState::Running | TaskState::Killing
+            );
+            if is_new && runs {
+                // It was given up and runs on, as far as this says, and nobody waits for it.
+                let (task, agent) = (status.task.clone(), status.agent.clone());
+                self.tell(turn, FrameworkToMaster::Kill { task, agent, grace: None });
+            }
             return self.acknowledge(turn, &status);
         }
         match status.update {
@@ -94,11 +103,15 @@ impl Driver {
             let entry = self.book.entry(status.task.clone());
             entry.or_insert_with(|| BookedTask::new(agent, None));
         }
-        self.confirm(&status.task);
         let Some(task) = self.book.get_mut(&status.task) else {
             // News without an agent cannot be acknowledged, and of an unknown task means nothing.
             return;
         };
+        if status.agent.as_ref() != Some(&task.agent) {
+            // Late news of an earlier task of this id, which ran elsewhere.
+            return self.acknowledge(turn, &status);
+        }
+        (task.unconfirmed, task.doubt) = (None, false);
         if task.state.can_become(status.state) {
             task.state = status.state;
             turn.news.push_back(News::Updated(Box::new(status)));
@@ -137,26 +150,36 @@ impl Driver {
             task.state = new;
             turn.news.push_back(News::Updated(Box::new(status.clone())));
         }
+        if answer && let Some(agent) = status.agent {
+            task.agent = agent;
+        }
         if new.is_end() {
             self.book.remove(&status.task);
-            if in_snapshot {
-                self.settled.insert(status.task);
-            }
+            self.settle(&status.task);
         }
     }
 
-    /// The scheduler has dealt with the news.
-    pub(crate) fn acknowledge(&mut self, turn: &mut Turn, status: &TaskStatus) {
+    /// Nothing more of it is told.
+    fn settle(&mut self, task: &TaskId) {
+        self.settled.insert(task.clone(), self.settings.handled_most);
+    }
+
+    /// The scheduler has dealt with the news. A repeat does not come here: it may be of an earlier task of its id, of which
+    /// the book has the next one.
+    pub(crate) fn on_dealt_with(&mut self, turn: &mut Turn, status: &TaskStatus) {
+        let ended = self.book.get(&status.task).is_some_and(|task| task.state.is_end());
+        if status.update.is_some() && ended {
+            self.book.remove(&status.task);
+            self.settle(&status.task);
+        }
+        self.acknowledge(turn, status);
+    }
+
+    fn acknowledge(&mut self, turn: &mut Turn, status: &TaskStatus) {
         let (Some(update), Some(agent)) = (status.update, status.agent.clone()) else {
             return;
         };
         let task = status.task.clone();
-        if status.state.is_end() {
-            self.book.remove(&task);
-            if self.view.tasks.contains_key(&task) {
-                self.settled.insert(task.clone());
-            }
-        }
         self.tell(turn, FrameworkToMaster::Acknowledge { agent, task, update });
     }
 
@@ -172,10 +195,19 @@ impl Driver {
         }
     }
 
-    /// The master has the task: its launch arrived.
-    pub(super) fn confirm(&mut self, task: &TaskId) {
-        if let Some(task) = self.book.get_mut(task) {
+    /// The master has the task, and there: its launch arrived.
+    pub(super) fn confirm(&mut self, report: &TaskReport) {
+        if let Some(task) = self.book.get_mut(&report.spec.task) {
+            task.agent.clone_from(&report.agent);
             (task.unconfirmed, task.doubt) = (None, false);
+        }
+    }
+
+    /// A task that was given up, and of which the scheduler was told so, is back and runs: nobody waits for it any more.
+    pub(super) fn kill_if_given_up(&mut self, turn: &mut Turn, report: &TaskReport) {
+        let (task, agent) = (&report.spec.task, Some(report.agent.clone()));
+        if self.settled.contains(task) && !report.state.is_end() {
+            self.tell(turn, FrameworkToMaster::Kill { task: task.clone(), agent, grace: None });
         }
     }
 
@@ -207,6 +239,7 @@ impl Driver {
         let Some(framework) = self.framework.clone() else {
             return;
         };
+        self.settle(task);
         turn.news.push_back(News::Updated(Box::new(TaskStatus {
             framework,
             task: task.clone(),

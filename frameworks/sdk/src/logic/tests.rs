@@ -1,5 +1,6 @@
 //! Decisions of the driver, one step at a time: what the scheduler hears and what the master is told.
 
+mod ends;
 mod scenario;
 
 use std::time::Duration;
@@ -385,7 +386,7 @@ mod bugs {
         t.deltas(1, vec![forgotten(3, "a")]);
         t.did(["Doubts in 1s"]);
 
-        let mut t = Scenario::running("a").with_bug(Bug::AcknowledgesBeforeHandling);
+        let mut t = Scenario::running("a").with_bug(Bug::UpdateToldBeforeStored);
         t.store_on_update();
         t.updated(1, status("a", TaskState::Finished, 7));
         t.did(["store 1", "updated a Finished", "to 1: Acknowledge a 7"]);

@@ -48,9 +48,9 @@ impl Driver {
         self.view.change = change.number;
         match change.what {
             What::Task(report) if self.is_ours(&report.framework) => {
-                let task = report.spec.task.clone();
-                self.confirm(&task);
-                self.view.tasks.insert(task, ViewedTask::of(&report));
+                self.confirm(&report);
+                self.view.tasks.insert(report.spec.task.clone(), ViewedTask::of(&report));
+                self.kill_if_given_up(turn, &report);
             }
             What::TaskStatus(status) if self.is_ours(&status.framework) => {
                 if let Some(task) = self.view.tasks.get_mut(&status.task) {
@@ -59,7 +59,6 @@ impl Driver {
             }
             What::TaskForgotten { framework, task, state: _ } if self.is_ours(&framework) => {
                 self.view.tasks.remove(&task);
-                self.settled.remove(&task);
                 self.doubt_forgotten(turn, &task);
             }
             What::Task(_) | What::TaskStatus(_) | What::TaskForgotten { .. } => (),

@@ -94,6 +94,12 @@ impl Master {
                 }
             }
             Answer::Repeat => {
+                // Who speaks lives, whatever became of its pongs.
+                if let Some(Agent { phase: Phase::Active(connection), .. }) =
+                    self.agents.get_mut(id)
+                {
+                    connection.unanswered = 0;
+                }
                 self.tell_registered(turn, id, back.from);
                 let before = self.holders_on(id);
                 self.reconcile_agent(turn, id, &back, true);
@@ -195,10 +201,17 @@ impl Master {
             self.learn_framework(turn, info);
         }
         self.learn_executors(turn, id, back);
-        for report in &back.tasks {
+        let earlier = |report: &&TaskReport| self.is_report_of_earlier_task(report);
+        let (earlier, tasks): (Vec<_>, Vec<_>) = back.tasks.iter().partition(earlier);
+        for report in earlier {
+            if let Some(news) = &report.unacknowledged {
+                self.acknowledge_again(turn, back.from, news);
+            }
+        }
+        for report in &tasks {
             self.learn_task(turn, id, back.from, report);
         }
-        self.end_what_is_missing(turn, id, back, same_process);
+        self.end_what_is_missing(turn, id, back.from, &tasks, same_process);
         self.drop_missing_executors(turn, id, &back.executors);
         let used = self.used_on(id);
         if let Some(agent) = self.agents.get_mut(id) {
@@ -243,9 +256,15 @@ impl Master {
         let Some(agent) = self.agents.get(id) else { return };
         let booked = agent.book.executors.keys().filter(|(f, e)| !has.contains(&(f, e))).cloned();
         for (framework, executor) in booked.collect::<Vec<_>>() {
-            // A launch of its tasks is on its way, and will start it.
             if !self.has_tasks(id, &framework, &executor) {
                 self.unbook_executor(turn, id, &framework, &executor);
+                continue;
+            }
+            // A launch of its tasks may be on its way, and starts another life of it; else it goes with the last of them.
+            let key = (framework, executor);
+            let entry = self.agents.get_mut(id);
+            if let Some(booked) = entry.and_then(|agent| agent.book.executors.get_mut(&key)) {
+                booked.heard = false;
             }
         }
     }
@@ -254,10 +273,11 @@ impl Master {
         &mut self,
         turn: &mut Turn,
         id: &AgentId,
-        back: &Return,
+        from: Pid,
+        reported: &[&TaskReport],
         same_process: bool,
     ) {
-        let has = back.tasks.iter().map(|r| (&r.framework, &r.spec.task)).collect::<BTreeSet<_>>();
+        let has = reported.iter().map(|r| (&r.framework, &r.spec.task)).collect::<BTreeSet<_>>();
         let Some(agent) = self.agents.get(id) else { return };
         let missing: Vec<TaskKey> =
             agent.book.tasks.iter().filter(|(f, t)| !has.contains(&(f, t))).cloned().collect();
@@ -276,7 +296,7 @@ impl Master {
         }
         if !asked.is_empty() {
             let message = MasterToAgent::Reconcile { epoch: self.epoch(), tasks: asked };
-            turn.tell_agent(back.from, message);
+            turn.tell_agent(from, message);
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Agents that are given up: not back in time, silent, or gone for good.
 
+use protocol::agent::AgentInfo;
 use protocol::change::AgentState;
 use protocol::framework::MasterToFramework;
 use protocol::ids::{AgentId, FrameworkId};
@@ -55,7 +56,7 @@ impl Master {
             return;
         }
         agent.enter(Phase::Unreachable);
-        let concerned = frameworks_on(agent);
+        let concerned = agent.frameworks_on();
         let tasks: Vec<TaskKey> = agent.book.tasks.iter().cloned().collect();
         turn.agent_state(id, AgentState::Unreachable);
         for (framework, task) in tasks {
@@ -75,7 +76,7 @@ impl Master {
     /// The agent is gone, its tasks with it.
     pub(in crate::logic) fn on_agent_removed(&mut self, turn: &mut Turn, id: &AgentId) {
         let Some(agent) = self.agents.get(id) else { return };
-        let concerned = frameworks_on(agent);
+        let concerned = agent.frameworks_on();
         let tasks: Vec<TaskKey> = agent.book.tasks.iter().cloned().collect();
         let executors: Vec<_> = agent.book.executors.keys().cloned().collect();
         for (framework, task) in tasks {
@@ -89,6 +90,20 @@ impl Master {
         self.agents.remove(id);
         self.agent_nonces.retain(|_, agent| agent != id);
         turn.agent_state(id, AgentState::Gone);
+    }
+
+    /// A process that was greeted, said nothing more and is lost: it died before it had noted its id. That its successor at
+    /// the same address has none is the proof; nothing of it will ever come back, and it obeyed no command.
+    pub(super) fn give_up_ids_never_noted(&mut self, turn: &mut Turn, successor: &AgentInfo) {
+        let at = &successor.at.listens;
+        let lost = self.agents.iter_mut().filter(|(_, agent)| {
+            let away = matches!(agent.phase, Phase::Disconnected | Phase::Unreachable);
+            !agent.confirmed && away && agent.info.at.listens == *at
+        });
+        for (id, agent) in lost {
+            agent.enter(Phase::Leaving);
+            turn.write(RegistryOperation::RemoveAgent { agent: id.clone() });
+        }
     }
 
     /// Whether one more agent may join. When the cluster is full, the one that has been unreachable longest goes.
@@ -108,8 +123,10 @@ impl Master {
     }
 }
 
-/// Those that have something on an agent.
-fn frameworks_on(agent: &Agent) -> BTreeSet<FrameworkId> {
-    let tasks = agent.book.tasks.iter().map(|(framework, _)| framework);
-    tasks.chain(agent.book.executors.keys().map(|(framework, _)| framework)).cloned().collect()
+impl Agent {
+    /// Frameworks that have something on it.
+    pub(in crate::logic) fn frameworks_on(&self) -> BTreeSet<FrameworkId> {
+        let tasks = self.book.tasks.iter().map(|(framework, _)| framework);
+        tasks.chain(self.book.executors.keys().map(|(framework, _)| framework)).cloned().collect()
+    }
 }

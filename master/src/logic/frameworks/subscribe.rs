@@ -54,7 +54,9 @@ impl Master {
                 };
                 turn.tell_framework(wish.from, MasterToFramework::Refused { reason });
             }
-            Some(Framework { phase: Phase::Leaving { .. } | Phase::Removed, .. }) => {
+            // That it is gone is told once it is written; the scheduler asks again.
+            Some(Framework { phase: Phase::Leaving { .. }, .. }) => (),
+            Some(Framework { phase: Phase::Removed, .. }) => {
                 let reason =
                     format!("framework {id} was removed, and its id is not valid any more");
                 turn.tell_framework(wish.from, MasterToFramework::Refused { reason });
@@ -124,7 +126,8 @@ impl Master {
         framework.info = info;
         let Some(wish) = self.subscribing.remove(&id) else { return };
         match framework.phase {
-            Phase::Leaving { .. } | Phase::Removed => {
+            Phase::Leaving { .. } => (),
+            Phase::Removed => {
                 let reason =
                     format!("framework {id} was removed, and its id is not valid any more");
                 turn.tell_framework(wish.from, MasterToFramework::Refused { reason });
@@ -186,7 +189,7 @@ impl Master {
         turn.what.push(What::Framework { info, state: FrameworkState::Active });
     }
 
-    fn tell_subscribed(&self, turn: &mut Turn, id: &FrameworkId, to: Pid) {
+    pub(in crate::logic) fn tell_subscribed(&self, turn: &mut Turn, id: &FrameworkId, to: Pid) {
         let known = self.frameworks.get(id);
         let tasks = known.into_iter().flat_map(|f| f.tasks.values());
         let tasks = tasks.filter(|task| !task.told_lost).map(|task| task.report(id));

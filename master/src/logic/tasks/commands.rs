@@ -52,6 +52,27 @@ impl Master {
         }
     }
 
+    /// There was no room for a kill.
+    pub(in crate::logic) fn owe_kill(
+        &mut self,
+        framework: &FrameworkId,
+        id: &TaskId,
+        grace: Option<Duration>,
+    ) {
+        if let Some(task) = self.task_mut(framework, id).filter(|task| !task.state.is_end()) {
+            task.kill = Some(grace);
+        }
+    }
+
+    /// The grace of a kill that its agent has not been told of, if there is one.
+    pub(in crate::logic) fn take_owed_kill(
+        &mut self,
+        framework: &FrameworkId,
+        id: &TaskId,
+    ) -> Option<Option<Duration>> {
+        self.task_mut(framework, id).filter(|task| !task.state.is_end())?.kill.take()
+    }
+
     pub(in crate::logic) fn on_kill_asked(
         &mut self,
         turn: &mut Turn,

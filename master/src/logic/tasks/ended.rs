@@ -2,25 +2,70 @@
 
 use std::collections::BTreeMap;
 
-use protocol::ids::TaskId;
-use protocol::task::TaskStatus;
+use libactor::Pid;
+use protocol::agent::MasterToAgent;
+use protocol::ids::{FrameworkId, TaskId, UpdateId};
+use protocol::task::{TaskReport, TaskStatus};
 use serde::{Deserialize, Serialize};
+
+use super::Task;
+use crate::logic::{Master, Turn};
 
 /// Ends, by task and by age.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(in crate::logic) struct Ended {
     newest: u64,
-    by_task: BTreeMap<TaskId, (u64, TaskStatus)>,
+    by_task: BTreeMap<TaskId, End>,
     by_age: BTreeMap<u64, TaskId>,
 }
 
+/// The end of one task.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct End {
+    age: u64,
+    status: TaskStatus,
+    heard: Heard,
+}
+
+/// Of so many at most who spoke of tasks of one id.
+const SOURCES_MAX: usize = 16;
+
+/// The newest news of a task that was heard from each who speaks of it: its executor, and its agent.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(in crate::logic) struct Heard(Vec<UpdateId>);
+
+impl Heard {
+    pub(in crate::logic) fn note(&mut self, update: Option<UpdateId>) {
+        let Some(update) = update else { return };
+        match self.0.iter_mut().find(|heard| heard.source == update.source) {
+            Some(heard) => heard.sequence = heard.sequence.max(update.sequence),
+            None => self.0.push(update),
+        }
+    }
+
+    /// With what was heard of the next task of the id.
+    fn and(mut self, next: Self) -> Self {
+        next.0.into_iter().for_each(|update| self.note(Some(update)));
+        let surplus = self.0.len().saturating_sub(SOURCES_MAX);
+        self.0.drain(..surplus);
+        self
+    }
+
+    fn has(&self, update: UpdateId) -> bool {
+        self.0.iter().any(|at| at.source == update.source && at.sequence >= update.sequence)
+    }
+}
+
 impl Ended {
-    /// Remembers an end; of one task only the last.
-    pub(in crate::logic) fn remember(&mut self, end: TaskStatus, most: usize) {
+    /// Remembers an end; of tasks of one id only the last, with what was heard of any of them.
+    pub(in crate::logic) fn remember(&mut self, status: TaskStatus, heard: Heard, most: usize) {
         self.newest += 1;
-        let task = end.task.clone();
-        if let Some((before, _)) = self.by_task.insert(task.clone(), (self.newest, end)) {
-            self.by_age.remove(&before);
+        let task = status.task.clone();
+        let before = self.by_task.get(&task).map(|before| before.heard.clone());
+        let heard = before.unwrap_or_default().and(heard);
+        let end = End { age: self.newest, status, heard };
+        if let Some(before) = self.by_task.insert(task.clone(), end) {
+            self.by_age.remove(&before.age);
         }
         self.by_age.insert(self.newest, task);
         while self.by_age.len() > most {
@@ -32,6 +77,42 @@ impl Ended {
 
     /// How a task ended.
     pub(in crate::logic) fn end_of(&self, task: &TaskId) -> Option<&TaskStatus> {
-        self.by_task.get(task).map(|(_, end)| end)
+        self.by_task.get(task).map(|end| &end.status)
+    }
+}
+
+impl Master {
+    /// Whether news of a task is of one whose end is dealt with; its id may be launched again since. Its agent has not heard
+    /// of that.
+    pub(in crate::logic) fn is_of_earlier_task(
+        &self,
+        framework: &FrameworkId,
+        task: &TaskId,
+        update: Option<UpdateId>,
+    ) -> bool {
+        let (Some(entry), Some(update)) = (self.frameworks.get(framework), update) else {
+            return false;
+        };
+        let of = |heard: Option<&Heard>| heard.map(|heard| heard.has(update));
+        let of_this = of(entry.tasks.get(task).map(|task| &task.heard));
+        let of_ended = of(entry.ended.by_task.get(task).map(|end| &end.heard));
+        of_this != Some(true) && of_ended == Some(true)
+    }
+
+    /// Whether an agent that is back reports an earlier task in place of the one that was launched since.
+    pub(in crate::logic) fn is_report_of_earlier_task(&self, report: &TaskReport) -> bool {
+        let (framework, task) = (&report.framework, &report.spec.task);
+        let update = report.unacknowledged.as_ref().and_then(|news| news.update);
+        self.task(framework, task).is_some_and(Task::is_staging)
+            && self.is_of_earlier_task(framework, task, update)
+    }
+
+    /// It was dealt with, and must not come again.
+    pub(in crate::logic) fn acknowledge_again(&self, turn: &mut Turn, to: Pid, news: &TaskStatus) {
+        if let Some(update) = news.update {
+            let (epoch, framework, task) =
+                (self.epoch(), news.framework.clone(), news.task.clone());
+            turn.tell_agent(to, MasterToAgent::Acknowledge { epoch, framework, task, update });
+        }
     }
 }

@@ -24,6 +24,25 @@ impl Master {
         }
     }
 
+    /// A task was killed before its executor had it. With its last task such an executor ends, and holds what it holds until
+    /// it has.
+    pub(in crate::logic) fn executor_unused(
+        &mut self,
+        turn: &Turn,
+        agent: &AgentId,
+        framework: &FrameworkId,
+        executor: &ExecutorId,
+    ) {
+        if self.has_tasks(agent, framework, executor) {
+            return;
+        }
+        let key = (framework.clone(), executor.clone());
+        let entry = self.agents.get_mut(agent);
+        if let Some(booked) = entry.and_then(|agent| agent.book.executors.get_mut(&key)) {
+            booked.ending = Some(turn.now.steady);
+        }
+    }
+
     /// What an executor held is free again, once its tasks are known to have ended; a removed framework's tasks end with
     /// their executor.
     pub(in crate::logic) fn on_executor_ended(

@@ -247,3 +247,24 @@ fn a_down_of_a_stranger_means_nothing() {
     t.step(Event::Down { pid: agent_pid(9, 1), reason: libactor::DownReason::Stopped });
     t.did([]);
 }
+
+#[test]
+fn an_agent_that_died_before_it_noted_its_id_is_gone_when_its_successor_comes() {
+    let mut t = Scenario::new();
+    t.agent_joins(1);
+    t.subscribes(1);
+    t.launches(1, 1, vec![task("a", 1.0)]);
+    t.down(agent_pid(1, 1));
+    t.forget_lines();
+    let register = AgentToMaster::Register { nonce: 77, info: agent_info(1) };
+    t.agent_says(agent_pid(1, 2), register);
+    assert!(!t.written.agents.contains_key(&agent_id(1)));
+    let lines = t.take_lines();
+    assert!(lines.iter().any(|line| line.contains("a Gone")), "{lines:?}");
+    // One that has spoken may come back with all it has.
+    t.agent_says(agent_pid(1, 2), AgentToMaster::Pong { sequence: 1 });
+    t.down(agent_pid(1, 2));
+    let register = AgentToMaster::Register { nonce: 78, info: agent_info(1) };
+    t.agent_says(agent_pid(1, 3), register);
+    assert!(t.written.agents.contains_key(&agent_id(2)));
+}

@@ -16,7 +16,7 @@ mod switched_on {
 
     use crate::config::Config;
     use crate::logic::bugs::{Bug, Bugs};
-    use crate::logic::tests::scenario::{Scenario, agent_pid, task};
+    use crate::logic::tests::scenario::{Scenario, agent_id, agent_pid, task};
 
     fn with(bug: Bug) -> Scenario {
         let mut config = Config { bugs: Bugs::only([bug]), ..Config::default() };
@@ -77,5 +77,58 @@ mod switched_on {
         t.forget_lines();
         t.accepts(1, vec![offer], vec![task("a", 1.0)], Duration::ZERO);
         assert_eq!(t.take_lines()[0], "to agent-1: Launch a");
+    }
+
+    #[test]
+    fn after_a_fail_over_the_old_scheduler_is_told() {
+        let mut t = with(Bug::FailoverKeepsOldPid);
+        t.subscribes_as(2, Some("c-0000"), &[], Vec::new());
+        let lines = t.take_lines();
+        let offered = |line: &&String| line.contains(" of S0: ");
+        let offered: Vec<_> = lines.iter().filter(offered).collect();
+        assert_eq!(offered, ["to scheduler-1: O2 of S0: cpus:4;mem:4096"]);
+    }
+
+    #[test]
+    fn the_timer_of_an_earlier_loss_gives_up_an_agent_that_is_back() {
+        let mut t = with(Bug::LostTimerGeneration);
+        t.down(agent_pid(1, 1));
+        t.pass(Duration::from_secs(590));
+        t.agent_returns(1, 1, Vec::new());
+        t.pass(Duration::from_secs(14));
+        assert!(t.written.agents[&agent_id(1)].unreachable.is_some());
+    }
+
+    #[test]
+    fn a_proposal_for_an_earlier_generation_is_offered() {
+        let mut t = with(Bug::StaleProposalAccepted);
+        t.allocator_is_slow = true;
+        t.agent_joins(2);
+        t.down(agent_pid(2, 1));
+        t.agent_returns(2, 1, Vec::new());
+        assert_eq!(t.proposals.len(), 2, "one for each generation");
+        t.forget_lines();
+        t.proposals.pop_back();
+        t.propose();
+        t.did(["to scheduler-1: O2 of S1: cpus:4;mem:4096"]);
+    }
+
+    #[test]
+    fn an_acknowledgement_stays_with_the_master() {
+        let mut t = with(Bug::AckNotForwarded);
+        t.launches(1, 1, vec![task("a", 1.0)]);
+        t.news(1, "a", TaskState::Running, 1);
+        t.forget_lines();
+        t.acknowledges(1, 1, "a", 1);
+        t.did([]);
+    }
+
+    #[test]
+    fn the_offers_of_a_silent_agent_stay_open() {
+        let mut t = with(Bug::UnreachableKeepsOffers);
+        t.pass(Duration::from_secs(100));
+        assert!(t.written.agents[&agent_id(1)].unreachable.is_some());
+        assert!(t.take_lines().iter().all(|line| !line.contains("Rescinded")));
+        assert!(t.master.check().is_err());
     }
 }

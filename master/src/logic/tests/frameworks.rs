@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use protocol::framework::{Capability, FrameworkToMaster};
+use protocol::framework::{Capability, FrameworkToMaster, MasterToFramework};
 use protocol::ids::ExecutorId;
 use protocol::task::TaskState;
 
 use super::scenario::{Scenario, agent_pid, framework_info, report, scheduler_pid, task};
 use crate::config::Config;
+use crate::logic::{Effect, Event};
 
 #[test]
 fn a_framework_is_written_then_told_and_repeats_are_harmless() {
@@ -187,4 +188,74 @@ fn a_cluster_full_of_frameworks_takes_no_more() {
     t.forget_lines();
     t.subscribes(2);
     t.did(["to scheduler-2: Refused: the cluster has 1 frameworks, as many as it may"]);
+}
+
+#[test]
+fn that_a_framework_is_removed_is_told_to_nobody_before_it_is_written() {
+    let mut t = Scenario::new();
+    t.subscribes(1);
+    t.forget_lines();
+    t.registrar_is_slow = true;
+    t.down(scheduler_pid(1));
+    t.pass(Duration::from_secs(8 * 24 * 3600));
+    t.subscribes_as(2, Some("c-0000"), &[], Vec::new());
+    t.did([]);
+    t.write();
+    t.subscribes_as(2, Some("c-0000"), &[], Vec::new());
+    t.did([
+        "to scheduler-2: Refused: framework c-0000 was removed, and its id is not valid any more",
+    ]);
+}
+
+#[test]
+fn what_is_left_of_a_removed_framework_is_asked_about_with_each_ping() {
+    let mut t = Scenario::new();
+    t.agent_joins(1);
+    t.subscribes(1);
+    t.launches(1, 1, vec![task("a", 1.0)]);
+    t.news(1, "a", TaskState::Running, 1);
+    t.scheduler_says(1, FrameworkToMaster::Teardown);
+    t.forget_lines();
+    t.pass(Config::default().ping_every);
+    t.did([
+        "to agent-1: Ping 1",
+        "to agent-1: ShutdownFramework c-0000",
+        "to agent-1: Reconcile a",
+    ]);
+    t.news(1, "a", TaskState::Dropped, 2);
+    t.did(["to agent-1: Acknowledge a 2"]);
+    t.pass(Config::default().ping_every);
+    t.did(["to agent-1: Ping 2"]);
+}
+
+fn undelivered(t: &mut Scenario, message: MasterToFramework) {
+    let effect = Effect::TellFramework { to: scheduler_pid(1), message };
+    t.step(Event::Undelivered(Box::new(effect)));
+}
+
+#[test]
+fn a_scheduler_that_missed_something_is_told_all_once_there_is_room() {
+    let mut t = Scenario::new();
+    t.agent_joins(1);
+    t.subscribes(1);
+    t.launches(1, 1, vec![task("a", 1.0)]);
+    t.forget_lines();
+    undelivered(&mut t, MasterToFramework::Deltas(Vec::new()));
+    undelivered(&mut t, MasterToFramework::Deltas(Vec::new()));
+    t.did([]);
+    t.pass(Duration::from_secs(1));
+    t.did(["to scheduler-1: Subscribed(c-0000) [a Staging]"]);
+    t.pass(Duration::from_secs(1));
+    t.did([]);
+}
+
+#[test]
+fn the_last_word_to_a_scheduler_is_repeated_until_there_is_room() {
+    let mut t = Scenario::new();
+    t.subscribes(1);
+    t.subscribes_as(2, Some("c-0000"), &[], Vec::new());
+    t.forget_lines();
+    undelivered(&mut t, MasterToFramework::FailedOver);
+    t.pass(Duration::from_secs(1));
+    t.did(["to scheduler-1: FailedOver"]);
 }

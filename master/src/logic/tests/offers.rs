@@ -203,7 +203,7 @@ fn resources_that_are_negative_zero_or_out_of_order_are_refused() {
     refused(|t| t.resources = raw(&[("cpus", 1), ("cpus", 1)]), "not in their normal form");
 }
 
-fn with_executor(id: &str, cpus: f64, executor_cpus: f64) -> TaskSpec {
+pub(super) fn with_executor(id: &str, cpus: f64, executor_cpus: f64) -> TaskSpec {
     let executor = ExecutorSpec {
         executor: protocol::ids::ExecutorId::new("e"),
         name: "e".into(),
@@ -405,7 +405,13 @@ fn an_executor_that_is_being_shut_down_takes_no_tasks_until_it_has_ended() {
 fn an_executor_whose_only_task_the_agent_refused_holds_nothing() {
     let mut t = offered();
     t.launches(1, 1, vec![with_executor("a", 1.0, 1.0)]);
-    t.agent_says(agent_pid(1, 1), says("a", TaskState::Error, 1, protocol::task::Source::Agent));
+    let mut refused = super::scenario::status(1, "a", TaskState::Error, Some(1));
+    (refused.source, refused.executor) = (protocol::task::Source::Agent, None);
+    let latest = refused.state;
+    t.agent_says(
+        agent_pid(1, 1),
+        protocol::agent::AgentToMaster::Updated { status: refused, latest },
+    );
     assert_eq!(held(&mut t), Resources::none());
 }
 

@@ -1,7 +1,7 @@
 //! Tasks: news, acknowledgements, kills, reconciliation; and that none runs twice at once.
 
 use libactor::Principal;
-use protocol::agent::AgentToMaster;
+use protocol::agent::{AgentToMaster, MasterToAgent};
 use protocol::change::{Moment, What};
 use protocol::framework::{Capability, FrameworkToMaster};
 use protocol::ids::{ExecutorId, FrameworkId, TaskId};
@@ -36,8 +36,6 @@ fn news_goes_to_the_scheduler_until_it_is_acknowledged_and_the_end_frees_the_res
     t.acknowledges(1, 1, "a", 2);
     t.did(["to agent-1: Acknowledge a 2"]);
     t.news(1, "a", TaskState::Finished, 2); // the acknowledgement was lost on the way
-    t.did(["to scheduler-1: a Finished"]);
-    t.acknowledges(1, 1, "a", 2);
     t.did(["to agent-1: Acknowledge a 2"]);
 }
 
@@ -234,8 +232,7 @@ fn a_launch_that_could_not_be_sent_is_dropped() {
     let framework = super::scenario::framework_info("web", &[]);
     let framework =
         protocol::framework::FrameworkInfo { framework: FrameworkId::new("c-0000"), ..framework };
-    let message =
-        protocol::agent::MasterToAgent::Launch { epoch: 1, framework, task: task("a", 1.0) };
+    let message = MasterToAgent::Launch { epoch: 1, framework, task: task("a", 1.0) };
     let effect = Effect::TellAgent { to: agent_pid(1, 1), message };
     t.step(Event::Undelivered(Box::new(effect)));
     t.did([
@@ -278,4 +275,23 @@ fn news_for_a_lost_scheduler_waits_at_the_agent_and_in_the_snapshot() {
     t.news(1, "a", TaskState::Finished, 2);
     t.acknowledges(2, 1, "a", 2);
     t.did(["to scheduler-2: a Finished", "to agent-1: Acknowledge a 2"]);
+}
+
+#[test]
+fn a_kill_for_which_there_was_no_room_is_said_again_with_the_next_ping() {
+    let mut t = running();
+    let message = MasterToAgent::Kill {
+        epoch: 1,
+        framework: FrameworkId::new("c-0000"),
+        task: TaskId::new("a"),
+        grace: None,
+    };
+    let effect = Effect::TellAgent { to: agent_pid(1, 1), message };
+    t.step(Event::Undelivered(Box::new(effect)));
+    t.did([]);
+    t.pass(Config::default().ping_every);
+    let lines = t.take_lines();
+    assert!(lines.contains(&"to agent-1: Kill a".to_owned()), "{lines:?}");
+    t.pass(Config::default().ping_every);
+    assert!(!t.take_lines().contains(&"to agent-1: Kill a".to_owned()), "once");
 }

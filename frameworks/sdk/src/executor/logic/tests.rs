@@ -146,15 +146,17 @@ fn a_launch_reaches_the_author_once() {
 }
 
 #[test]
-fn updates_go_one_by_one_and_again_until_acknowledged() {
+fn updates_go_at_once_and_again_until_acknowledged() {
     let mut t = Scenario::running();
     t.report("a", TaskState::Running);
     t.report("a", TaskState::Finished);
-    t.did(["to pid: a Running 1", "Updates in 500ms"]);
+    t.did(["to pid: a Running 1", "Updates in 500ms", "to pid: a Finished 2"]);
     t.timer_due();
-    t.did(["to pid: a Running 1", "Updates in 1s"]);
+    t.did(["to pid: a Running 1", "to pid: a Finished 2", "Updates in 1s"]);
     t.acknowledge("a", 1);
-    t.did(["to pid: a Finished 2", "Updates in 500ms"]);
+    t.did(["Updates in 500ms"]);
+    t.timer_due();
+    t.did(["to pid: a Finished 2", "Updates in 1s"]);
     t.acknowledge("a", 1);
     t.did([]);
     t.acknowledge("a", 2);

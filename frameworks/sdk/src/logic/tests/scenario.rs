@@ -97,6 +97,7 @@ impl Scheduler for Notes {
                 calls.want(&Resources::cpus_mem(1.0, 0.0), count.parse().unwrap());
             }
             ["kill", task, "when", "launched"] => self.kills = Some(TaskId::new(task)),
+            ["store"] => calls.store("key", Vec::new()),
             ["hold"] => self.holds = true,
             ["tear", "down"] => calls.tear_down(),
             other => panic!("{other:?}"),

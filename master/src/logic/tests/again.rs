@@ -1,0 +1,115 @@
+//! What is used a second time: the ids of tasks, and the room of executors. What comes late is of the first.
+
+use protocol::agent::AgentToMaster;
+use protocol::framework::FrameworkToMaster;
+use protocol::ids::{ContainerId, ExecutorId, FrameworkId};
+use protocol::task::{Reason, Source, TaskReport, TaskState};
+
+use super::offers::with_executor;
+use super::scenario::{Scenario, agent_pid, report, status, task};
+
+/// Task `a` ran on agent 1, its end is dealt with, and it is launched there again.
+fn launched_again() -> Scenario {
+    let mut t = Scenario::new();
+    t.agent_joins(1);
+    t.subscribes(1);
+    t.launches(1, 1, vec![task("a", 1.0)]);
+    t.news(1, "a", TaskState::Failed, 1);
+    t.acknowledges(1, 1, "a", 1);
+    t.launches(1, 1, vec![task("a", 1.0)]);
+    t.forget_lines();
+    t
+}
+
+fn used(t: &Scenario) -> String {
+    t.master.used_on(&super::scenario::agent_id(1)).to_string()
+}
+
+#[test]
+fn news_of_an_earlier_task_of_an_id_moves_nothing_of_the_next_one() {
+    let mut t = launched_again();
+    t.news(1, "a", TaskState::Failed, 1); // said again before the acknowledgement came
+    t.did(["to agent-1: Acknowledge a 1"]);
+    assert_eq!(used(&t), "cpus:1;mem:128");
+    t.news(1, "a", TaskState::Running, 2);
+    t.did(["to scheduler-1: a Running"]);
+}
+
+#[test]
+fn news_of_the_task_before_the_earlier_one_is_known_as_well() {
+    let mut t = launched_again();
+    t.news(1, "a", TaskState::Failed, 2);
+    t.acknowledges(1, 1, "a", 2);
+    t.agent_joins(2);
+    t.launches(1, 2, vec![task("a", 1.0)]);
+    t.news(2, "a", TaskState::Failed, 1);
+    t.acknowledges(1, 2, "a", 1);
+    t.launches(1, 1, vec![task("a", 1.0)]);
+    t.forget_lines();
+    t.news(1, "a", TaskState::Failed, 2);
+    t.did(["to agent-1: Acknowledge a 2"]);
+    assert_eq!(used(&t), "cpus:1;mem:128");
+}
+
+#[test]
+fn an_agent_that_is_back_with_an_earlier_task_of_an_id_has_not_got_the_next_one() {
+    let mut t = launched_again();
+    t.down(agent_pid(1, 1));
+    t.forget_lines();
+    let unacknowledged = Some(status(1, "a", TaskState::Failed, Some(1)));
+    let earlier = TaskReport { unacknowledged, ..report(1, "a", TaskState::Failed) };
+    t.agent_returns(1, 1, vec![earlier]);
+    let lines = t.take_lines();
+    let about_a: Vec<_> =
+        lines.iter().filter(|line| line.ends_with(" a") || line.contains(" a ")).collect();
+    assert_eq!(about_a, ["to agent-1: Acknowledge a 1", "to agent-1: Reconcile a"]);
+    assert_eq!(used(&t), "cpus:1;mem:128");
+}
+
+/// An executor is paid for until it has ended, though its only task never reached it.
+#[test]
+fn an_executor_whose_task_was_killed_on_the_way_holds_its_own_until_it_has_ended() {
+    let mut t = Scenario::new();
+    t.agent_joins(1);
+    t.subscribes(1);
+    t.launches(1, 1, vec![with_executor("a", 1.0, 0.5)]);
+    let mut killed = status(1, "a", TaskState::Killed, Some(1));
+    killed.source = Source::Agent;
+    killed.reason = Some(Reason::TaskKilledDuringLaunch);
+    killed.executor = Some(ExecutorId::new("e"));
+    let message = AgentToMaster::Updated { status: killed, latest: TaskState::Killed };
+    t.agent_says(agent_pid(1, 1), message);
+    assert_eq!(used(&t), "cpus:0.5;mem:32");
+    t.forget_lines();
+    t.scheduler_says(1, FrameworkToMaster::Revive);
+    t.launches(1, 1, vec![with_executor("b", 1.0, 0.5)]);
+    let lines = t.take_lines();
+    assert!(lines.iter().any(|line| line.contains("b Dropped, ExecutorTerminated")), "{lines:?}");
+    t.agent_says(
+        agent_pid(1, 1),
+        AgentToMaster::ExecutorEnded {
+            framework: FrameworkId::new("c-0000"),
+            executor: ExecutorId::new("e"),
+            container: ContainerId::new("x"),
+            exit: None,
+        },
+    );
+    assert_eq!(used(&t), "nothing");
+}
+
+#[test]
+fn an_executor_that_an_agent_is_back_without_goes_with_its_last_task() {
+    let mut t = Scenario::new();
+    t.agent_joins(1);
+    t.subscribes(1);
+    t.launches(1, 1, vec![with_executor("a", 1.0, 0.5)]);
+    let mut runs = status(1, "a", TaskState::Running, Some(1));
+    runs.executor = Some(ExecutorId::new("e"));
+    let message = AgentToMaster::Updated { status: runs, latest: TaskState::Running };
+    t.agent_says(agent_pid(1, 1), message);
+    t.down(agent_pid(1, 1));
+    t.agent_returns(1, 1, Vec::new());
+    assert_eq!(used(&t), "cpus:1.5;mem:160", "a launch may be on its way");
+    t.news(1, "a", TaskState::Dropped, 2);
+    assert_eq!(used(&t), "nothing");
+}

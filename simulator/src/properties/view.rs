@@ -1,0 +1,84 @@
+//! A scheduler's view is its master's book, as that was when the newest change in the view was made.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use libactor::Pid;
+use protocol::change::What;
+use protocol::framework::MasterToFramework;
+use protocol::ids::TaskId;
+use sdk::logic::Phase;
+
+use super::VIEW;
+use crate::network::Life;
+use crate::process::{Body, FrameworkBody};
+use crate::world::{World, pid_of};
+
+/// What one master has told each scheduler of the tasks there are, whether it arrived or not.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Told(BTreeMap<Pid, Tasks>);
+
+#[derive(Clone, Debug, Default)]
+struct Tasks {
+    now: BTreeSet<TaskId>,
+    /// By number of change. A snapshot may say it again, and otherwise: it leaves out what was told to be lost.
+    at: BTreeMap<u64, Vec<BTreeSet<TaskId>>>,
+}
+
+/// Older changes than these are not looked at any more.
+const CHANGES_MAX: usize = 256;
+
+impl Told {
+    pub(crate) fn see(&mut self, to: Pid, message: &MasterToFramework) {
+        if let MasterToFramework::Subscribed { tasks, change, .. } = message {
+            let known = self.0.entry(to).or_default();
+            known.now = tasks.iter().map(|report| report.spec.task.clone()).collect();
+            known.remember(*change);
+        } else if let MasterToFramework::Deltas(changes) = message {
+            let known = self.0.entry(to).or_default();
+            for change in changes {
+                if let What::Task(report) = &change.what {
+                    known.now.insert(report.spec.task.clone());
+                } else if let What::TaskForgotten { task, .. } = &change.what {
+                    known.now.remove(task);
+                }
+                known.remember(change.number);
+            }
+        }
+    }
+}
+
+impl Tasks {
+    fn remember(&mut self, change: u64) {
+        self.at.entry(change).or_default().push(self.now.clone());
+        if self.at.len() > CHANGES_MAX {
+            self.at.pop_first();
+        }
+    }
+}
+
+impl World {
+    /// After a step of a scheduler's driver.
+    pub(crate) fn check_view(&mut self, life: Life, body: &FrameworkBody) {
+        let driver = body.framework.driver();
+        let Phase::Subscribed { master } = driver.phase() else {
+            return;
+        };
+        let of = self.life_of(*master);
+        let process = &self.processes[&of.process];
+        let Some(Body::Master(leader)) = process.body.as_ref().filter(|_| process.life == of.life)
+        else {
+            return;
+        };
+        let view = driver.view();
+        let at = leader.told.0.get(&pid_of(life)).and_then(|told| told.at.get(&view.change));
+        let viewed: BTreeSet<TaskId> = view.tasks.keys().cloned().collect();
+        let differs = at.filter(|sets| !sets.contains(&viewed)).cloned();
+        self.truth.checks += 1;
+        if let Some(sets) = differs {
+            let name = self.name_of(life.process).to_owned();
+            let words =
+                format!("{name} sees {viewed:?} at change {}, which was {sets:?}", view.change);
+            self.violate(VIEW, words, vec![name]);
+        }
+    }
+}
