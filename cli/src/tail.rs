@@ -20,7 +20,7 @@ pub(crate) struct Tail {
 pub(crate) enum Part {
     /// The next bytes.
     Bytes(Vec<u8>),
-    /// Nothing for now; the file may grow.
+    /// Nothing yet; the file may grow.
     Nothing,
     /// Nothing, and nothing will come.
     End,

@@ -7,10 +7,11 @@ use actix::{Actor, Handler};
 use agent::AgentConfig;
 use libactor::{Accepts, Context, Message, Name, Node, NodeConfig, Received, Spawn};
 use protocol::agent::{AgentToMaster, MasterToAgent};
-use protocol::ids::{AgentId, ClusterId, MasterId};
 use protocol::operator::ReadExecutors;
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
+
+use crate::stage::registered;
 
 /// Longer than anything here takes on a busy machine.
 const SOON: Duration = Duration::from_secs(30);
@@ -56,15 +57,7 @@ impl Handler<Received<AgentToMaster>> for Master {
         if let AgentToMaster::Register { .. } | AgentToMaster::Reregister { .. } = received.message
         {
             self.agent = Some(from);
-            let registered = MasterToAgent::Registered {
-                epoch: 1,
-                agent: AgentId::new("S1"),
-                cluster: ClusterId::new("C"),
-                master: MasterId::new("M"),
-                ping_every: Duration::from_secs(100),
-                silent_after: Duration::from_secs(1000),
-            };
-            ctx.tell(from, registered).unwrap();
+            ctx.tell(from, registered()).unwrap();
         }
         let _ = self.heard.send(received.message);
     }

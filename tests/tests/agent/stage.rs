@@ -48,6 +48,18 @@ impl Handler<Received<Say>> for Master {
     }
 }
 
+/// What a master says to an agent that it takes; one that pings so seldom that no test sees it.
+pub(crate) fn registered() -> MasterToAgent {
+    MasterToAgent::Registered {
+        epoch: 1,
+        agent: AgentId::new("S1"),
+        cluster: ClusterId::new("C"),
+        master: MasterId::new("M"),
+        ping_every: Duration::from_secs(100),
+        silent_after: Duration::from_secs(1000),
+    }
+}
+
 impl Handler<Received<AgentToMaster>> for Master {
     type Result = ();
 
@@ -56,15 +68,7 @@ impl Handler<Received<AgentToMaster>> for Master {
         match &received.message {
             AgentToMaster::Register { .. } | AgentToMaster::Reregister { .. } => {
                 self.agent = Some(from);
-                let registered = MasterToAgent::Registered {
-                    epoch: 1,
-                    agent: AgentId::new("S1"),
-                    cluster: ClusterId::new("C"),
-                    master: MasterId::new("M"),
-                    ping_every: Duration::from_secs(100),
-                    silent_after: Duration::from_secs(1000),
-                };
-                ctx.tell(from, registered).unwrap();
+                ctx.tell(from, registered()).unwrap();
             }
             AgentToMaster::Updated { status, .. } => {
                 let acknowledge = MasterToAgent::Acknowledge {
