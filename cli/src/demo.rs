@@ -7,6 +7,7 @@ pub(crate) mod progress;
 
 use std::ffi::OsString;
 use std::io;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -40,8 +41,8 @@ const LOOK_WITHIN: Duration = Duration::from_secs(2);
 const FRAMEWORK_ENDS_WITHIN: Duration = Duration::from_secs(5);
 /// Words that are shown.
 const TOP_WORDS: usize = 10;
-/// What each shell task beside does.
-const SHELL_TASK: &str = "sleep 0.1; echo \"$AIRSIDE_TASK_NAME has run\"";
+/// The file in the demo's folder in which each task of both frameworks notes when it was at work.
+const INTERVALS: &str = "intervals";
 
 /// A demo that did not end well.
 #[derive(Debug, thiserror::Error)]
@@ -127,9 +128,11 @@ async fn show(
     began_at: Instant,
 ) -> Result<String, DemoError> {
     let counts = local.work_dir().join("counts");
+    let intervals = arguments.intervals.clone().unwrap_or(local.work_dir().join(INTERVALS));
     let client = local.client().await?;
-    let mut wordcount = local.beside(wordcount(arguments, local, &counts), environment)?;
-    let mut batch = local.beside(batch(arguments, local), environment)?;
+    let recipe = wordcount(arguments, local, &counts, &intervals);
+    let mut wordcount = local.beside(recipe, environment)?;
+    let mut batch = local.beside(batch(arguments, local, &intervals), environment)?;
     let mut watched = Watched { began_at, holdings: Holdings::default(), ended_task: None };
     let ended = timeout(OVER_WITHIN, watched.until_both_end(&client, &mut wordcount, &mut batch));
     let ended = ended.await.unwrap_or_else(|_| Err(DemoError::Late(wordcount.said())));
@@ -236,19 +239,19 @@ fn cluster_flags(local: &Local) -> [OsString; 2] {
     ]
 }
 
-fn wordcount(arguments: &DemoArguments, local: &Local, counts: &Path) -> Recipe {
+fn wordcount(arguments: &DemoArguments, local: &Local, counts: &Path, intervals: &Path) -> Recipe {
     let mut words = vec![OsString::from("wordcount-scheduler")];
     words.extend(cluster_flags(local));
     words.extend(arguments.input.iter().map(|path| flag("--input=", path)));
     words.push(format!("--input-max={}", arguments.input_max).into());
     words.push(flag("--state-dir=", &local.work_dir().join("wordcount")));
     words.push(flag("--counts=", counts));
-    words.extend(arguments.intervals.iter().map(|path| flag("--intervals=", path)));
+    words.push(flag("--intervals=", intervals));
     words.push(format!("--log={}", arguments.log).into());
     Recipe { name: "wordcount".into(), arguments: words, port: None, forever: false }
 }
 
-fn batch(arguments: &DemoArguments, local: &Local) -> Recipe {
+fn batch(arguments: &DemoArguments, local: &Local, intervals: &Path) -> Recipe {
     let mut words = vec![OsString::from("batch")];
     words.extend(cluster_flags(local));
     words.push(format!("--repeat={}", arguments.batch_tasks).into());
@@ -257,8 +260,25 @@ fn batch(arguments: &DemoArguments, local: &Local) -> Recipe {
     words.push("--progress".into());
     words.push("--mem=16MB".into());
     words.push("--cpus=0.05".into());
-    words.push(SHELL_TASK.into());
+    words.push(shell_task(intervals));
     Recipe { name: "batch".into(), arguments: words, port: None, forever: false }
+}
+
+/// What each shell task beside does. It notes when it was at work as wordcount's tasks do; the shell finds the boot clock, in
+/// hundredths of a second, in `/proc/uptime`.
+fn shell_task(intervals: &Path) -> OsString {
+    let quoted = intervals.as_os_str().as_bytes().split(|byte| *byte == b'\'');
+    let mut line = br#"note() {
+  read -r up idle < /proc/uptime
+  echo "$1 ${AIRSIDE_TASK_ID%.*} ${AIRSIDE_TASK_ID##*.} ${up%.*}${up#*.}0000000 $$" >> '"#
+        .to_vec();
+    line.extend(quoted.collect::<Vec<_>>().join(&br"'\''"[..]));
+    line.extend_from_slice(
+        br#"'
+}
+note start && sleep 0.1 && echo "$AIRSIDE_TASK_NAME has run" && note end"#,
+    );
+    OsString::from_vec(line)
 }
 
 /// What will be counted, and what not.
@@ -298,7 +318,27 @@ fn top(counted: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use wordcount::{at_once, read_intervals};
+
     use super::*;
+
+    #[test]
+    fn a_shell_task_notes_its_interval_as_tasks_of_wordcount_do() {
+        let dir = tempfile::tempdir().unwrap();
+        let intervals = dir.path().join("it's here");
+        for attempt in 1..=2 {
+            let mut shell = std::process::Command::new("sh");
+            shell.arg("-c").arg(shell_task(&intervals));
+            shell.env("AIRSIDE_TASK_ID", format!("job-1.{attempt}"));
+            shell.env("AIRSIDE_TASK_NAME", "job-1");
+            assert_eq!(shell.output().unwrap().stdout, b"job-1 has run\n");
+        }
+        let all = read_intervals(&std::fs::read_to_string(&intervals).unwrap()).unwrap();
+        let named: Vec<_> =
+            all.iter().map(|i| (i.job.as_str(), i.attempt, i.ended, i.last > i.first)).collect();
+        assert_eq!(named, [("job-1", 1, true, true), ("job-1", 2, true, true)]);
+        assert_eq!(at_once(&all), None);
+    }
 
     #[test]
     fn the_most_frequent_words_come_first_and_all_are_summed() {

@@ -1,6 +1,6 @@
 //! What every listening process has in common: its log, its node, its one line on stdout when it is ready, its end.
 
-use std::io;
+use std::io::{self, IsTerminal};
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -57,7 +57,9 @@ pub(crate) enum ServeError {
 pub(crate) fn log_to_stderr(filter: &str) -> Result<(), ServeError> {
     let filter = EnvFilter::try_new(filter)
         .map_err(|source| ServeError::Log { filter: filter.into(), source })?;
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).init();
+    // Colours are for terminals: in a file, they are in the way of whoever searches it.
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
+    log.with_ansi(io::stderr().is_terminal()).init();
     Ok(())
 }
 

@@ -143,7 +143,7 @@ pub(crate) struct DemoArguments {
     /// End when stdin does
     #[arg(long, hide = true)]
     pub(crate) end_with_stdin: bool,
-    /// Each task adds (task, attempt, start, end on the boot clock) to this file
+    /// Each task adds (task, attempt, start, end on the boot clock) to this file, else to one that is gone with the demo
     #[arg(long, value_name = "FILE", hide = true)]
     pub(crate) intervals: Option<PathBuf>,
 }

@@ -1,4 +1,6 @@
-//! The demo, and what dies during it: the counts are right, no task runs twice at once, nothing is left.
+//! The demo: the counts are right, no task runs twice at once, nothing is left. What dies during it is in [`deaths`].
+
+mod deaths;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -6,7 +8,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use nix::sys::signal::Signal;
-use tests::cluster::{Home, Outcome, Process, eventually, signal_process};
+use tests::cluster::{Home, Outcome, Process, eventually};
+use wordcount::{Interval, at_once, read_intervals};
 
 /// Texts to count, written for one story.
 fn write_texts(folder: &Path, megabytes: usize) {
@@ -58,48 +61,11 @@ fn counted_by_airside(file: &Path) -> BTreeMap<String, u64> {
     text.lines().map(read).collect()
 }
 
-/// The first and the last sign of one attempt, on the boot clock.
-#[derive(Clone, Debug)]
-struct Interval {
-    job: String,
-    attempt: String,
-    first: u64,
-    last: u64,
-}
+/// The shell tasks beside, whose jobs are named `job-1` and so on.
+const BATCH_TASKS: usize = 10;
 
-/// Lines are `start|alive|end job attempt nanoseconds`; a killed attempt has no end.
-fn intervals(file: &Path) -> Vec<Interval> {
-    let text = fs::read_to_string(file).unwrap();
-    let mut all: Vec<Interval> = Vec::new();
-    for line in text.lines() {
-        let words: Vec<&str> = line.split(' ').collect();
-        let [sign, job, attempt, at] = words[..] else { panic!("{line}") };
-        let at: u64 = at.parse().unwrap();
-        // The same attempt may start in two places, if there is a fault: these are two intervals.
-        let same = |known: &&mut Interval| known.job == job && known.attempt == attempt;
-        match all.iter_mut().rev().find(same).filter(|_| sign != "start") {
-            Some(known) => known.last = at,
-            None => {
-                all.push(Interval { job: job.into(), attempt: attempt.into(), first: at, last: at })
-            }
-        }
-    }
-    all
-}
-
-/// No attempt of a job begins before the one before gave its last sign.
-#[track_caller]
-fn none_overlap(intervals: &[Interval]) {
-    let mut by_job: BTreeMap<&str, Vec<&Interval>> = BTreeMap::new();
-    for interval in intervals {
-        by_job.entry(&interval.job).or_default().push(interval);
-    }
-    for attempts in by_job.values_mut() {
-        attempts.sort_by_key(|attempt| attempt.first);
-        for two in attempts.windows(2) {
-            assert!(two[0].last <= two[1].first, "two attempts at once: {two:#?}");
-        }
-    }
+fn is_of_wordcount(interval: &Interval) -> bool {
+    !interval.job.starts_with("job-")
 }
 
 /// A demo fills a machine; two of them only make each other slow.
@@ -124,7 +90,8 @@ impl Demo {
     }
 
     fn process(home: &Home) -> Process {
-        let mut command = home.command(&["demo", "--log=debug", "--agents=2", "--batch-tasks=10"]);
+        let tasks = format!("--batch-tasks={BATCH_TASKS}");
+        let mut command = home.command(&["demo", "--log=debug", "--agents=2", &tasks]);
         for (flag, name) in
             [("--input", "texts"), ("--counts", "counts"), ("--intervals", "intervals")]
         {
@@ -148,17 +115,15 @@ impl Demo {
         eventually("a task runs", || fs::read_to_string(&file).is_ok_and(|text| !text.is_empty()));
     }
 
-    /// Kills the first process that is `airside <command>`.
-    fn kill(&self, command: &str) {
-        let victims = self.home.processes_of(command);
-        let victim = *victims.first().unwrap_or_else(|| panic!("no {command} to kill"));
-        signal_process(victim, Signal::SIGKILL);
-        eventually("it is dead", || !self.home.processes_of(command).contains(&victim));
+    /// When each try of each task was at work so far.
+    fn intervals(&self) -> Vec<Interval> {
+        let text = fs::read_to_string(self.home.path("intervals")).unwrap_or_default();
+        read_intervals(&text).unwrap()
     }
 
-    /// Waits for the end, and checks everything that is true of every demo.
+    /// Waits for the end, and checks everything that is true of every demo; when each try was at work.
     #[track_caller]
-    fn ends_well(mut self) {
+    fn ends_well(mut self) -> Vec<Interval> {
         let status = self.process.ended();
         assert!(status.success(), "{status}: {:#?}", self.process.said);
         let (ours, theirs) = (
@@ -166,25 +131,17 @@ impl Demo {
             counted_otherwise(&self.home.path("texts")),
         );
         assert_eq!(ours, theirs);
-        let intervals = intervals(&self.home.path("intervals"));
-        assert!(!intervals.is_empty());
-        none_overlap(&intervals);
+        let intervals = self.intervals();
+        assert_eq!(at_once(&intervals), None, "two tries of one task at once");
+        for job in (1..=BATCH_TASKS).map(|n| format!("job-{n}")) {
+            let ended = intervals.iter().any(|interval| interval.job == job && interval.ended);
+            assert!(ended, "{job} of batch noted no interval: {intervals:#?}");
+        }
+        assert!(intervals.iter().any(is_of_wordcount), "{intervals:#?}");
         self.home.is_quiet();
         assert_eq!(self.folder(), None, "the demo's folder is gone");
+        intervals
     }
-}
-
-#[test]
-#[should_panic = "two attempts at once"]
-fn attempts_at_once_are_noticed() {
-    let interval = |attempt: &str, first, last| Interval {
-        job: "job".into(),
-        attempt: attempt.into(),
-        first,
-        last,
-    };
-    none_overlap(&[interval("1", 10, 30), interval("3", 40, 50)]);
-    none_overlap(&[interval("1", 10, 30), interval("2", 29, 50)]);
 }
 
 #[test]
@@ -195,38 +152,6 @@ fn the_demo_counts_as_others_do_and_shows_what_it_did() {
     for words in ["the most frequent:", "Who held how much", "Flow of task", "Accept", "Launch"] {
         assert!(said.contains(words), "'{words}' is missing in {said}");
     }
-    demo.ends_well();
-}
-
-#[test]
-fn the_demo_survives_the_death_of_an_agent() {
-    let mut demo = Demo::start(8);
-    demo.runs();
-    demo.kill("agent");
-    demo.ends_well();
-}
-
-#[test]
-fn the_demo_survives_the_death_of_an_executor() {
-    let mut demo = Demo::start(8);
-    demo.runs();
-    demo.kill("wordcount-executor");
-    demo.ends_well();
-}
-
-#[test]
-fn the_demo_survives_the_death_of_the_framework() {
-    let mut demo = Demo::start(8);
-    demo.runs();
-    demo.kill("wordcount-scheduler");
-    demo.ends_well();
-}
-
-#[test]
-fn the_demo_survives_the_death_of_the_master() {
-    let mut demo = Demo::start(8);
-    demo.runs();
-    demo.kill("master");
     demo.ends_well();
 }
 

@@ -1,5 +1,6 @@
-//! When each try of each job was at work, on the boot clock, which all processes of a machine share. One line each for its
-//! start, for signs of life and for its end, appended at once; so that it can be proven that no job ran twice at a time.
+//! When each try of each job was at work and in which process, on the boot clock, which all processes of a machine share.
+//! One line each for its start, for signs of life and for its end, appended at once; so that it can be proven that no job ran
+//! twice at a time. Tasks of other frameworks may note theirs in the same file, in the same words.
 
 use std::fmt;
 use std::fs::OpenOptions;
@@ -39,7 +40,8 @@ pub(crate) fn note(path: Option<&Path>, job: &str, attempt: u32, sign: Sign) -> 
     let nanos = i128::from(now.tv_sec()) * 1_000_000_000 + i128::from(now.tv_nsec());
     let mut file = OpenOptions::new().create(true).append(true).open(path)?;
     // One write, so that lines of several processes do not mix.
-    file.write_all(format!("{} {job} {attempt} {nanos}\n", sign.word()).as_bytes())
+    let process = std::process::id();
+    file.write_all(format!("{} {job} {attempt} {nanos} {process}\n", sign.word()).as_bytes())
 }
 
 /// When one try was at work, as far as it is known.
@@ -55,6 +57,8 @@ pub struct Interval {
     pub last: u64,
     /// Whether the last sign is its end; else it was killed some time after.
     pub ended: bool,
+    /// The process that was at work on it.
+    pub process: u32,
 }
 
 impl fmt::Display for Interval {
@@ -65,14 +69,17 @@ impl fmt::Display for Interval {
 
 /// A file of intervals that cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("read intervals: line '{0}' is not `start|alive|end <job> <attempt> <nanoseconds>`")]
+#[error(
+    "read intervals: line '{0}' is not `start|alive|end <job> <attempt> <nanoseconds> <process>`"
+)]
 pub struct BadInterval(String);
 
 /// All tries that a file has signs of, in order of their start.
 pub fn read_intervals(text: &str) -> Result<Vec<Interval>, BadInterval> {
     let mut all: Vec<Interval> = Vec::new();
     for line in text.lines() {
-        let (sign, job, attempt, at) = parse(line).ok_or_else(|| BadInterval(line.to_owned()))?;
+        let (sign, job, attempt, at, process) =
+            parse(line).ok_or_else(|| BadInterval(line.to_owned()))?;
         let same = |known: &&mut Interval| known.job == job && known.attempt == attempt;
         match all.iter_mut().rev().find(same).filter(|_| sign != Sign::Start) {
             Some(known) => {
@@ -81,7 +88,7 @@ pub fn read_intervals(text: &str) -> Result<Vec<Interval>, BadInterval> {
             }
             None => {
                 let (job, ended) = (job.to_owned(), sign == Sign::End);
-                all.push(Interval { job, attempt, first: at, last: at, ended });
+                all.push(Interval { job, attempt, first: at, last: at, ended, process });
             }
         }
     }
@@ -89,14 +96,24 @@ pub fn read_intervals(text: &str) -> Result<Vec<Interval>, BadInterval> {
     Ok(all)
 }
 
-fn parse(line: &str) -> Option<(Sign, &str, u32, u64)> {
+/// Two tries of one job that were at work at once, if there are such. What shares only its last and first moment was not: a
+/// clock may be coarse.
+pub fn at_once(intervals: &[Interval]) -> Option<[&Interval; 2]> {
+    let mut in_order: Vec<&Interval> = intervals.iter().collect();
+    in_order.sort_by_key(|interval| (&interval.job, interval.first));
+    let mut pairs = in_order.windows(2).map(|two| [two[0], two[1]]);
+    pairs.find(|[one, next]| one.job == next.job && one.last > next.first)
+}
+
+fn parse(line: &str) -> Option<(Sign, &str, u32, u64, u32)> {
     let mut words = line.split(' ');
     let sign = words.next()?;
     let sign = [Sign::Start, Sign::Alive, Sign::End].into_iter().find(|s| s.word() == sign)?;
     let job = words.next()?;
     let attempt = u32::from_str(words.next()?).ok()?;
     let at = u64::from_str(words.next()?).ok()?;
-    words.next().is_none().then_some((sign, job, attempt, at))
+    let process = u32::from_str(words.next()?).ok()?;
+    words.next().is_none().then_some((sign, job, attempt, at, process))
 }
 
 #[cfg(test)]
@@ -120,12 +137,26 @@ mod tests {
         let ended: Vec<_> =
             all.iter().map(|i| (i.job.as_str(), i.first < i.last, i.ended)).collect();
         assert_eq!(ended, [("a", true, false), ("b", true, true)]);
+        assert!(all.iter().all(|interval| interval.process == std::process::id()));
     }
 
     #[test]
     fn a_try_that_starts_twice_is_two_intervals() {
-        let all = read_intervals("start a 1 10\nstart a 1 12\nend a 1 20\n").unwrap();
+        let text = "start a 1 10 7\nstart a 1 12 8\nend a 1 20 8\n";
+        let all = read_intervals(text).unwrap();
         assert_eq!(all.len(), 2);
         assert!(read_intervals("start a 1\n").is_err());
+    }
+
+    #[test]
+    fn tries_of_one_job_at_once_are_found() {
+        let found = |text: &str| {
+            let all = read_intervals(text).unwrap();
+            at_once(&all).map(|two| two.map(|interval| interval.attempt))
+        };
+        let one = "start a 1 10 7\nalive a 1 30 7\n";
+        assert_eq!(found(&format!("{one}start a 2 30 8\nstart b 1 20 9\n")), None);
+        assert_eq!(found(&format!("{one}start a 2 29 8\n")), Some([1, 2]));
+        assert_eq!(found(&format!("{one}start b 1 1 8\nstart a 1 15 8\n")), Some([1, 1]));
     }
 }

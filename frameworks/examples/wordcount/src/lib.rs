@@ -16,7 +16,7 @@ mod scheduler;
 mod words;
 
 pub use executor::Counter;
-pub use intervals::{Interval, Sign, read_intervals};
+pub use intervals::{Interval, Sign, at_once, read_intervals};
 pub use plan::{Job, Part, Plan, PlanError, plan};
 pub use scheduler::{Happening, Setup, WordCount};
 pub use words::{Counts, count};
