@@ -41,3 +41,11 @@ fn beyond_this_machine_without_a_secret_is_warned_of_at_each_start() {
     let mut node = Process::start("node", &mut home.command(&["node", "--ip", "0.0.0.0"]));
     node.says("listening beyond this machine without a secret");
 }
+
+#[test]
+fn logs_that_no_terminal_shows_are_plain_text() {
+    let home = Home::new();
+    let mut node = Process::start("node", &mut home.command(&["node", "--ip", "0.0.0.0"]));
+    let line = node.says("without a secret");
+    assert!(!line.contains('\x1b'), "{line:?}");
+}
