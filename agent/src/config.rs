@@ -35,6 +35,8 @@ pub struct AgentConfig {
     /// Whether this process is the agent alone: then it adopts and kills what dead executors leave behind, even what
     /// cleared its environment. Not for tests, whose process has other children.
     pub adopts_orphans: bool,
+    /// How many files executors and tasks may open, if this process may open more than they are to.
+    pub open_files: Option<u64>,
     /// Applied to the settings of the decisions, for tests and for those who know.
     pub adjust: Option<fn(&mut logic::Config)>,
 }
@@ -53,6 +55,7 @@ impl AgentConfig {
             share: None,
             sandboxes: SandboxLimits::default(),
             adopts_orphans: false,
+            open_files: None,
             adjust: None,
         }
     }

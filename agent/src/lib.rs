@@ -5,6 +5,7 @@ mod checkpoint;
 mod config;
 pub mod detect;
 pub mod logic;
+pub mod look;
 mod metrics;
 mod sandboxes;
 mod users;
@@ -98,6 +99,7 @@ pub fn start(node: &Node, config: AgentConfig) -> Result<Running, StartError> {
         secret: config.secret.clone(),
         boot,
         adopts_orphans: config.adopts_orphans,
+        open_files: config.open_files,
     };
     let agent = new_agent(settings, checkpoint)?;
     let ended = Arc::new(Ended::default());

@@ -10,6 +10,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, fchown};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use nix::errno::Errno;
 use nix::unistd::User;
 use protocol::ids::{ContainerId, ExecutorId, FrameworkId, check_id};
 use protocol::operator::{ReadSandbox, SandboxAnswer};
@@ -67,10 +68,12 @@ impl Sandboxes {
         owner: Option<&User>,
     ) -> Result<Sandbox, StartFailure> {
         let failed = |what: &Path, error: io::Error| {
-            StartFailure::Sandbox(format!(
-                "cannot make {}: {error}; make room on the agent's disk or fix the rights of its --work_dir",
-                what.display()
-            ))
+            let advice = if no_descriptors(&error) {
+                MORE_DESCRIPTORS
+            } else {
+                "; make room on the agent's disk or fix the rights of its --work_dir"
+            };
+            StartFailure::Sandbox(format!("cannot make {}: {error}{advice}", what.display()))
         };
         if let Some(parent) = path.parent() {
             std::fs::create_dir_all(parent).map_err(|error| failed(parent, error))?;
@@ -194,6 +197,16 @@ fn folders(path: &Path) -> impl Iterator<Item = PathBuf> {
         .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
         .map(|entry| entry.path())
 }
+
+/// Whether the agent, or its machine, has too many files open.
+pub(crate) fn no_descriptors(error: &io::Error) -> bool {
+    let known = error.raw_os_error().map(Errno::from_raw);
+    matches!(known, Some(Errno::EMFILE | Errno::ENFILE))
+}
+
+/// What to do about it.
+pub(crate) const MORE_DESCRIPTORS: &str =
+    "; the agent has no file descriptors left: raise its limit (`ulimit -n`), or ask less of it";
 
 fn give(file: &File, owner: Option<&User>) -> io::Result<()> {
     match owner {

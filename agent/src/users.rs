@@ -6,6 +6,7 @@ use std::path::Path;
 use nix::unistd::{User, geteuid};
 
 use crate::logic::StartFailure;
+use crate::sandboxes::{MORE_DESCRIPTORS, no_descriptors};
 
 /// The user to become; `None` if that is the agent's own.
 pub(crate) fn resolve(name: Option<&str>) -> Result<Option<User>, StartFailure> {
@@ -15,7 +16,11 @@ pub(crate) fn resolve(name: Option<&str>) -> Result<Option<User>, StartFailure> 
     let known = match User::from_name(name) {
         Ok(known) => known,
         Err(error) => {
-            return Err(StartFailure::User(format!("looking up user '{name}' failed: {error}")));
+            // Not the task's fault, so not said as if it were.
+            let error = std::io::Error::from(error);
+            let advice = if no_descriptors(&error) { MORE_DESCRIPTORS } else { "" };
+            let words = format!("cannot look up user '{name}': {error}{advice}");
+            return Err(StartFailure::Program(words));
         }
     };
     let Some(user) = known else {

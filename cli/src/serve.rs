@@ -10,6 +10,7 @@ use agent::logic::End;
 use libactor::http::{self, Figures};
 use libactor::{Foreign, Node, NodeConfig, StartError};
 use master::MasterConfig;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use protocol::PROTOCOL_VERSION;
 use tracing_subscriber::EnvFilter;
 
@@ -137,8 +138,31 @@ fn say_ready(node: &Node, actor: &str) {
     }
 }
 
+/// Takes what the system allows: each connection is an open file. Returns what was allowed before, for the programs that this
+/// process starts, if it is less.
+fn open_more_files() -> Option<u64> {
+    let (soft, hard) = match getrlimit(Resource::RLIMIT_NOFILE) {
+        Ok(limits) => limits,
+        Err(error) => {
+            tracing::warn!(%error, "cannot read how many files this process may open");
+            return None;
+        }
+    };
+    if soft == hard {
+        return None;
+    }
+    match setrlimit(Resource::RLIMIT_NOFILE, hard, hard) {
+        Ok(()) => Some(soft),
+        Err(error) => {
+            tracing::warn!(%error, soft, hard, "cannot open more files than at the start");
+            None
+        }
+    }
+}
+
 /// `airside master`.
 pub(crate) async fn master(arguments: MasterArguments) -> Result<(), ServeError> {
+    open_more_files();
     let listen = &arguments.listen;
     let mut config = config(listen, arguments.port, Some(&arguments.work_dir))?;
     let figures = Figures::default();
@@ -166,6 +190,7 @@ pub(crate) async fn master(arguments: MasterArguments) -> Result<(), ServeError>
 
 /// `airside agent`.
 pub(crate) async fn agent(arguments: AgentArguments) -> Result<(), ServeError> {
+    let open_files = open_more_files();
     let listen = &arguments.listen;
     let mut config = config(listen, arguments.port, Some(&arguments.work_dir))?;
     let secret = config.secret.clone();
@@ -182,6 +207,7 @@ pub(crate) async fn agent(arguments: AgentArguments) -> Result<(), ServeError> {
         attributes: arguments.attributes,
         hostname: arguments.hostname,
         adopts_orphans: true,
+        open_files,
         ..AgentConfig::new(master, arguments.work_dir, executor)
     };
     let running = Arc::new(agent::start(&node, settings)?);

@@ -56,7 +56,7 @@ impl ExecutorActor {
         ended: Arc<Ended>,
         _ctx: &mut Context<Self>,
     ) -> Self {
-        let Environment { agent, identity, sandbox, path, secret: _ } = environment;
+        let Environment { agent, identity, sandbox, path, secret: _, open_files: _ } = environment;
         let processes = Processes::new(sandbox, path, &identity);
         let executor = Executor::new(identity, Config::default(), source);
         Self { executor, agent, processes, clearing: None, clock: Clock::start(), ended }

@@ -6,8 +6,8 @@ use std::path::PathBuf;
 
 use libactor::{Name, Secret};
 use protocol::executor::{
-    ENV_AGENT, ENV_CONTAINER, ENV_EXECUTOR, ENV_FRAMEWORK, ENV_SANDBOX, ENV_SECRET_ON_STDIN,
-    ENV_TOKEN, SECRET_BYTES_MAX,
+    ENV_AGENT, ENV_CONTAINER, ENV_EXECUTOR, ENV_FRAMEWORK, ENV_OPEN_FILES, ENV_SANDBOX,
+    ENV_SECRET_ON_STDIN, ENV_TOKEN, SECRET_BYTES_MAX,
 };
 
 use crate::logic::Identity;
@@ -46,6 +46,8 @@ pub(crate) struct Environment {
     pub(crate) secret: Option<Secret>,
     /// Handed down to the task.
     pub(crate) path: OsString,
+    /// Of this process and its task; `None`: as many as the agent.
+    pub(crate) open_files: Option<u64>,
 }
 
 impl Environment {
@@ -72,7 +74,11 @@ impl Environment {
             "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin".into()
         });
         let agent = format!("{AGENT_ACTOR}@{agent}").parse().map_err(bad)?;
-        Ok(Self { agent, identity, sandbox, secret, path })
+        let open_files = match std::env::var_os(ENV_OPEN_FILES) {
+            None => None,
+            Some(_) => Some(id(ENV_OPEN_FILES)?),
+        };
+        Ok(Self { agent, identity, sandbox, secret, path, open_files })
     }
 }
 

@@ -5,15 +5,16 @@
 //! child and is killed before the task is said to have ended. It knows nothing of agents but the protocol.
 
 mod actor;
-mod become_user;
 mod environment;
 pub mod logic;
 mod process;
+mod second_start;
 
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use libactor::{Accepts, Limits, Node, NodeConfig, Spawn, StartError};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use protocol::executor::AgentToExecutor;
 use tokio::sync::Notify;
 
@@ -49,8 +50,8 @@ pub enum MainError {
 
 /// The whole process: returns when the task is over and acknowledged, or the agent is lost.
 pub fn main() -> ExitCode {
-    if become_user::is_wanted() {
-        return become_user::main();
+    if let Some(file) = second_start::wanted() {
+        return second_start::main(&file);
     }
     match run() {
         Ok(code) => code,
@@ -74,8 +75,18 @@ pub(crate) fn complain(words: &str) {
     let _ = writeln!(std::io::stderr(), "airside executor: {words}");
 }
 
+/// For this process and all below it. An agent may open more than its tasks are to.
+pub(crate) fn set_open_files(files: u64) {
+    let set = getrlimit(Resource::RLIMIT_NOFILE)
+        .and_then(|(_, hard)| setrlimit(Resource::RLIMIT_NOFILE, files.min(hard), hard));
+    if let Err(error) = set {
+        complain(&format!("allow {files} open files: {error}"));
+    }
+}
+
 fn run() -> Result<ExitCode, MainError> {
     let environment = Environment::read()?;
+    environment.open_files.into_iter().for_each(set_open_files);
     nix::sys::prctl::set_child_subreaper(true).map_err(MainError::Reaper)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

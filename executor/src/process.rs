@@ -1,24 +1,26 @@
 //! The task's processes: started as its user in its sandbox, signalled as a tree, reaped. The executor is a child
 //! subreaper, so every process below it is its own or becomes so when its parent ends.
 
-mod tree;
+pub(crate) mod tree;
 
-use std::ffi::OsString;
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
 use std::io::ErrorKind;
+use std::os::unix::ffi::OsStringExt;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use nix::errno::Errno;
 use nix::sys::signal::Signal;
 use nix::sys::statvfs::statvfs;
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{Pid, User, geteuid};
-use protocol::executor::{ENV_CONTAINER, ENV_EXECUTOR, ENV_FRAMEWORK, ENV_SANDBOX};
-use protocol::task::{CommandSpec, Exit};
+use protocol::executor::{ENV_CONTAINER, ENV_EXECUTOR, ENV_FRAMEWORK, ENV_SANDBOX, StartProgram};
+use protocol::task::Exit;
 
-use crate::become_user;
 use crate::logic::{Identity, Spawn, SpawnFailure};
+use crate::second_start;
 
 /// The processes below this executor.
 pub(crate) struct Processes {
@@ -44,25 +46,27 @@ impl Processes {
     /// Starts the task's process; its output goes where the executor's goes, which is the sandbox.
     pub(crate) fn spawn(&mut self, spawn: Spawn) -> Result<u32, SpawnFailure> {
         let user = who(&spawn.user)?;
-        let (program, mut command) = command_of(&spawn.command);
-        command.env_clear().env("PATH", &self.path).env("PWD", &self.sandbox);
-        if let Some(user) = &user {
-            command.env("HOME", &user.dir).env("USER", &user.name).env("LOGNAME", &user.name);
-        }
-        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
-        command.envs(spawn.environment);
-        command.envs(spawn.command.environment);
-        if let Some(user) = user.as_ref().filter(|user| user.uid != geteuid()) {
-            if !geteuid().is_root() {
+        let start = self.program(&spawn, user.as_ref());
+        let program = start.program.clone();
+        let (mut command, _file) = match user.as_ref().filter(|user| user.uid != geteuid()) {
+            Some(user) if !geteuid().is_root() => {
                 return Err(SpawnFailure::MayNotBecome(user.name.clone()));
             }
-            if become_user::needs_groups(user) {
-                become_user::wrap(&mut command, user)
-                    .map_err(|cause| SpawnFailure::Other { program: program.clone(), cause })?;
-            } else {
-                command.gid(user.gid.as_raw()).uid(user.uid.as_raw());
+            Some(user) if second_start::needs_groups(user) => {
+                let wrapped = second_start::wrapped(&start);
+                let (command, file) = wrapped.map_err(|error| SpawnFailure::Other {
+                    program: program.clone(),
+                    cause: error.to_string(),
+                })?;
+                (command, Some(file))
             }
-        }
+            Some(user) => {
+                let mut command = second_start::command(&start);
+                command.gid(user.gid.as_raw()).uid(user.uid.as_raw());
+                (command, None)
+            }
+            None => (second_start::command(&start), None),
+        };
         command.current_dir(&self.sandbox).stdin(Stdio::null()).process_group(0);
         let name = user.map_or_else(|| geteuid().to_string(), |user| user.name);
         let spawned = with_huge_pages(|| command.spawn());
@@ -70,6 +74,31 @@ impl Processes {
         let process = child.id();
         self.main = i32::try_from(process).ok().map(Pid::from_raw);
         Ok(process)
+    }
+
+    /// What the task says comes last.
+    fn program(&self, spawn: &Spawn, user: Option<&User>) -> StartProgram {
+        let mut environment: BTreeMap<OsString, OsString> = BTreeMap::new();
+        let mut set = |name: &str, value: &OsStr| {
+            environment.insert(name.into(), value.into());
+        };
+        set("PATH", &self.path);
+        set("PWD", self.sandbox.as_os_str());
+        if let Some(user) = user {
+            set("HOME", user.dir.as_os_str());
+            set("USER", user.name.as_ref());
+            set("LOGNAME", user.name.as_ref());
+        }
+        self.environment.iter().for_each(|(name, value)| set(name, value.as_ref()));
+        let said = spawn.environment.iter().chain(&spawn.command.environment);
+        said.for_each(|(name, value)| set(name, value.as_ref()));
+        let bytes = |os: OsString| os.into_vec();
+        let environment = environment.into_iter().map(|(name, value)| (bytes(name), bytes(value)));
+        StartProgram {
+            environment: environment.collect(),
+            user: user.map(|user| user.name.clone()),
+            ..StartProgram::of(&spawn.command)
+        }
     }
 
     /// An error of `spawn` may come from the folder, the user or the program; they are told apart by looking.
@@ -133,7 +162,7 @@ impl Processes {
 
 /// The agent keeps huge pages from executors, which are many and small. What is started from here inherits that as it is
 /// at that moment, and a task is to have them.
-fn with_huge_pages<T>(start: impl FnOnce() -> T) -> T {
+pub(crate) fn with_huge_pages<T>(start: impl FnOnce() -> T) -> T {
     // Where the kernel knows nothing of this, there is nothing to undo.
     let without = nix::sys::prctl::get_thp_disable().unwrap_or(false);
     if without {
@@ -155,18 +184,4 @@ fn who(user: &str) -> Result<Option<User>, SpawnFailure> {
         Ok(Some(user)) => Ok(Some(user)),
         Ok(None) | Err(_) => Err(SpawnFailure::UnknownUser(user.to_owned())),
     }
-}
-
-/// The program's name, for people, and the command without its surroundings.
-fn command_of(spec: &CommandSpec) -> (String, Command) {
-    if spec.shell {
-        let mut command = Command::new("/bin/sh");
-        command.arg("-c").arg(&spec.value).args(spec.arguments.iter().skip(1));
-        return ("/bin/sh".to_owned(), command);
-    }
-    let mut command = Command::new(&spec.value);
-    if let Some((name, rest)) = spec.arguments.split_first() {
-        command.arg0(name).args(rest);
-    }
-    (spec.value.clone(), command)
 }

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use libactor::wire::{self, WireError};
 use serde::{Deserialize, Serialize};
 
 use crate::framework::FrameworkInfo;
 use crate::ids::{AgentId, ContainerId, ExecutorId, FrameworkId, TaskId, UpdateId};
-use crate::task::{TaskSpec, TaskStatus};
+use crate::task::{CommandSpec, TaskSpec, TaskStatus};
 
 /// `host:port` of the agent's node.
 pub const ENV_AGENT: &str = "AIRSIDE_AGENT";
@@ -25,6 +26,64 @@ pub const ENV_SANDBOX: &str = "AIRSIDE_SANDBOX";
 pub const ENV_SECRET_ON_STDIN: &str = "AIRSIDE_SECRET_ON_STDIN";
 /// No secret is longer.
 pub const SECRET_BYTES_MAX: u64 = 64 * 1024;
+
+/// How many files the executor and its tasks may open, if that is not what its agent may: programs that still use `select`
+/// break where they may open more than they were made for.
+pub const ENV_OPEN_FILES: &str = "AIRSIDE_EXECUTOR_OPEN_FILES";
+/// The number of an open file with a [`StartProgram`]; its presence makes the executor's program do that and nothing else.
+pub const ENV_STARTS: &str = "AIRSIDE_EXECUTOR_STARTS";
+
+/// What the executor's program does on the way to another program: the agent's, to keep the processes of a framework's own
+/// executor together; the executor's, to become a user with all its groups. It comes in an open file and not in the
+/// environment, because whoever reads it still has the rights of root and must not heed a word of what is for the program.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StartProgram {
+    /// A path, or a name that is looked up in the environment's `PATH`.
+    pub program: String,
+    /// From the zeroth on.
+    pub arguments: Vec<String>,
+    /// All of it.
+    pub environment: Vec<(OsBytes, OsBytes)>,
+    /// Who it runs as; `None`: as its starter.
+    pub user: Option<String>,
+    /// How many files it may open; `None`: as many as its starter.
+    pub open_files: Option<u64>,
+    /// Whether the starter stays as its parent, ends when it does and as it did, and leaves nothing of it alive; else it
+    /// becomes the program.
+    pub stays: bool,
+}
+
+/// What the system takes for a name or a value; usually text.
+pub type OsBytes = Vec<u8>;
+
+/// A larger one is no [`StartProgram`]: the system takes no such environment.
+pub const START_PROGRAM_BYTES_MAX: usize = 16 << 20;
+
+impl StartProgram {
+    /// The program and arguments of a command; its environment and its user are for the caller to say.
+    pub fn of(command: &CommandSpec) -> Self {
+        let (program, arguments) = if command.shell {
+            let shell = ["/bin/sh", "-c", &command.value].map(str::to_owned).into_iter();
+            let rest = command.arguments.iter().skip(1).cloned();
+            ("/bin/sh".to_owned(), shell.chain(rest).collect())
+        } else if command.arguments.is_empty() {
+            (command.value.clone(), vec![command.value.clone()])
+        } else {
+            (command.value.clone(), command.arguments.clone())
+        };
+        Self { program, arguments, ..Self::default() }
+    }
+
+    /// As the file holds it.
+    pub fn to_bytes(&self) -> Result<Vec<u8>, WireError> {
+        wire::encode(self, START_PROGRAM_BYTES_MAX)
+    }
+
+    /// What the file holds.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, WireError> {
+        wire::decode(bytes)
+    }
+}
 
 /// From an executor to its agent.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -2,12 +2,18 @@
 // A story fails where it stands, and names only what it looks at.
 #![allow(clippy::unwrap_used, clippy::wildcard_enum_match_arm)]
 
+#[path = "agent/descriptors.rs"]
+mod descriptors;
 #[path = "agent/disks.rs"]
 mod disks;
 #[path = "agent/endings.rs"]
 mod endings;
 #[path = "agent/full.rs"]
 mod full;
+#[path = "agent/own_executors.rs"]
+mod own_executors;
+#[path = "agent/rights.rs"]
+mod rights;
 #[path = "agent/running.rs"]
 mod running;
 #[path = "agent/stage.rs"]

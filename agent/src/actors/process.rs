@@ -15,6 +15,7 @@ use std::time::Duration;
 use actix::{Actor, Handler};
 use libactor::{Context, Message, Pid, Received, Secret, TellError};
 use nix::sys::signal::{self, kill};
+use protocol::executor::ENV_CONTAINER;
 use protocol::ids::ContainerId;
 use protocol::task::Exit;
 use serde::{Deserialize, Serialize};
@@ -22,6 +23,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::process::ChildStdin;
 
 use crate::logic::{OldExecutor, ProcessIdentity, Program, Signal, StartExecutor, StartFailure};
+use crate::look::look;
 use crate::sandboxes::Sandboxes;
 use hunt::Hunt;
 
@@ -71,8 +73,11 @@ pub(crate) struct Launching {
     /// Handed to executors.
     pub(crate) secret: Option<Secret>,
     pub(crate) boot: String,
-    /// Whether this process is the agent alone, so that every stranger among its children is what a dead executor left.
+    /// Whether this process is the agent alone: every executor adopts what its processes leave, or has a parent that does, so
+    /// that every stranger among this process's children is what a killed one left.
     pub(crate) adopts_orphans: bool,
+    /// How many files executors may open; `None`: as many as this process.
+    pub(crate) open_files: Option<u64>,
 }
 
 /// An executor that runs or is being buried.
@@ -167,20 +172,14 @@ impl Processes {
         done: impl FnOnce(&mut Self, &mut Context<Self>) + 'static,
         ctx: &mut Context<Self>,
     ) {
-        let orphans = self.launching.adopts_orphans && self.all_are_command_executors();
+        let orphans = self.launching.adopts_orphans;
         let known = self.living.values().map(|living| living.process).collect();
-        if hunt.kill_what_lives(orphans.then_some(&known)) {
+        if hunt.kill_what_lives(&look(ENV_CONTAINER), orphans.then_some(&known)) {
             let next = (wait * 2).min(LOOK_AGAIN_MAX);
             ctx.after(wait, move |actor, ctx| actor.hunt(hunt, next, done, ctx));
         } else {
             done(self, ctx);
         }
-    }
-
-    /// Only then is every stranger among this process's children known to be nobody's: command executors adopt what
-    /// their tasks leave, a framework's own executor may not.
-    fn all_are_command_executors(&self) -> bool {
-        self.living.values().all(|living| living.program == Program::CommandExecutor)
     }
 
     fn signal(&self, container: &ContainerId, signal: Signal) {

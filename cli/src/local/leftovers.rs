@@ -2,12 +2,13 @@
 //! their agent; whoever started the agents waits for that, and ends what does not.
 
 use std::collections::BTreeMap;
-use std::ffi::OsStr;
 use std::path::Path;
 use std::time::Duration;
 
+use agent::look::{Look, look};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use procfs::process::Process;
 use protocol::executor::ENV_SANDBOX;
 use tokio::time::{Instant, interval};
 
@@ -21,12 +22,12 @@ pub(crate) async fn end(work_dir: &Path, grace: Duration) -> BTreeMap<i32, Strin
     let mut killed = BTreeMap::new();
     loop {
         looks.tick().await;
-        let alive = below(work_dir);
-        if alive.is_empty() || Instant::now() > give_up_at + grace {
+        let alive = below(look(ENV_SANDBOX), work_dir);
+        if alive.as_ref().is_some_and(BTreeMap::is_empty) || Instant::now() > give_up_at + grace {
             return killed;
         }
         if Instant::now() > give_up_at {
-            for (process, command) in alive {
+            for (process, command) in alive.into_iter().flatten() {
                 // It may have ended since it was seen.
                 let _ = kill(Pid::from_raw(process), Signal::SIGKILL);
                 killed.insert(process, command);
@@ -35,20 +36,21 @@ pub(crate) async fn end(work_dir: &Path, grace: Duration) -> BTreeMap<i32, Strin
     }
 }
 
-/// Processes whose environment names a sandbox below `work_dir`, with their command.
-fn below(work_dir: &Path) -> BTreeMap<i32, String> {
-    let Ok(processes) = procfs::process::all_processes() else { return BTreeMap::new() };
+/// Processes whose environment names a sandbox below `work_dir`, with their command. `None`: not all can be seen.
+fn below(look: Look, work_dir: &Path) -> Option<BTreeMap<i32, String>> {
+    if look.blind.is_some() {
+        return None;
+    }
     let mut found = BTreeMap::new();
-    for process in processes.flatten() {
-        let sandbox =
-            process.environ().ok().and_then(|mut all| all.remove(OsStr::new(ENV_SANDBOX)));
-        let is_ours = sandbox.is_some_and(|sandbox| Path::new(&sandbox).starts_with(work_dir));
+    for seen in look.seen {
+        let is_ours = seen.mark.is_some_and(|sandbox| Path::new(&sandbox).starts_with(work_dir));
         // A process that has ended and waits to be reaped has no environment any more, so it is not found here.
         if is_ours {
-            found.insert(process.pid, process.cmdline().unwrap_or_default().join(" "));
+            let command = Process::new(seen.process).and_then(|process| process.cmdline());
+            found.insert(seen.process, command.unwrap_or_default().join(" "));
         }
     }
-    found
+    Some(found)
 }
 
 #[cfg(test)]
@@ -68,5 +70,12 @@ mod tests {
         assert_eq!(killed, BTreeMap::from([(process, "sleep 1000".to_owned())]));
         assert!(!child.wait().await.unwrap().success());
         assert!(end(dir.path(), Duration::from_millis(50)).await.is_empty());
+    }
+
+    #[test]
+    fn what_cannot_be_seen_is_not_taken_for_ended() {
+        let blind = Look { blind: Some("Too many open files".into()), ..Look::default() };
+        assert_eq!(below(blind, Path::new("/w")), None);
+        assert_eq!(below(Look::default(), Path::new("/w")), Some(BTreeMap::new()));
     }
 }

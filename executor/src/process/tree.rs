@@ -7,7 +7,7 @@ use nix::unistd::Pid;
 
 /// Signals every descendant. Children first seen come first, so that a parent cannot replace what was just signalled
 /// without being signalled itself in the same pass.
-pub(super) fn signal_all(signal: Signal) {
+pub(crate) fn signal_all(signal: Signal) {
     for pid in descendants(std::process::id()) {
         // It may have ended by now; nothing else can go wrong for a descendant.
         if let Ok(pid) = i32::try_from(pid) {

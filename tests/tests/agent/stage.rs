@@ -2,6 +2,7 @@
 //! its own.
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Duration;
 
 use actix::{Actor, Handler};
@@ -15,6 +16,7 @@ use protocol::operator::{ReadSandbox, SandboxAnswer};
 use protocol::resources::Resources;
 use protocol::task::*;
 use serde::{Deserialize, Serialize};
+use tests::cluster::{Process, airside};
 use tokio::sync::mpsc;
 
 /// Longer than anything here takes on a busy machine.
@@ -89,13 +91,19 @@ impl Handler<Received<AgentToMaster>> for Master {
     }
 }
 
+/// The agent of a story: on a node of the story's own process, or as a program.
+enum Agent {
+    Here(Node, Running),
+    Program(Box<Process>, Name),
+}
+
 /// A master, an agent, and what the master heard.
 pub(crate) struct Stage {
     pub(crate) dir: tempfile::TempDir,
     master_node: Node,
     master: Handle<Master>,
     heard: mpsc::UnboundedReceiver<AgentToMaster>,
-    agent: Option<(Node, Running)>,
+    agent: Option<Agent>,
     /// Everything heard so far, for a failing story.
     log: Vec<String>,
 }
@@ -105,8 +113,23 @@ impl Stage {
         Self::prepared(|_| ()).await
     }
 
+    /// The agent is `airside agent`, started by a shell after this line of its.
+    pub(crate) async fn with_program(line: &str) -> Self {
+        let mut stage = Self::without_agent(|_| ()).await;
+        stage.start_program(line);
+        stage.hears("Register").await;
+        stage
+    }
+
     /// Something happens to the folder before anything is in it.
     pub(crate) async fn prepared(prepare: impl FnOnce(&Path)) -> Self {
+        let mut stage = Self::without_agent(prepare).await;
+        stage.start_agent().await;
+        stage.hears("Register").await;
+        stage
+    }
+
+    async fn without_agent(prepare: impl FnOnce(&Path)) -> Self {
         let dir = tempfile::tempdir().unwrap();
         prepare(dir.path());
         // Tasks of other users have to get in.
@@ -117,10 +140,7 @@ impl Stage {
         let accepts = Accepts::new().tells::<AgentToMaster>().tells::<Say>();
         let spawn = Spawn::named("master").accepts(accepts);
         let master = master_node.spawn(spawn, |_| Master { heard: sender, agent: None }).unwrap();
-        let mut stage = Self { dir, master_node, master, heard, agent: None, log: Vec::new() };
-        stage.start_agent().await;
-        stage.hears("Register").await;
-        stage
+        Self { dir, master_node, master, heard, agent: None, log: Vec::new() }
     }
 
     pub(crate) fn agent_config(&self) -> AgentConfig {
@@ -135,26 +155,66 @@ impl Stage {
     pub(crate) async fn start_agent(&mut self) {
         let node = Node::start(NodeConfig::loopback()).await.unwrap();
         let running = agent::start(&node, self.agent_config()).unwrap();
-        self.agent = Some((node, running));
+        self.agent = Some(Agent::Here(node, running));
+    }
+
+    fn start_program(&mut self, line: &str) {
+        let mut command = Command::new("sh");
+        command.arg("-c").arg(format!("{line}; exec \"$0\" \"$@\"")).arg(airside());
+        command.arg("agent").arg(format!("--master={}", self.master_node.address().unwrap()));
+        command.arg("--work-dir").arg(self.dir.path().join("agent"));
+        command.args(["--port=0", "--resources=cpus:100;mem:10000;disk:10000"]);
+        let mut process = Process::start("agent", &mut command);
+        let name = process.says("agent@").parse().unwrap();
+        self.agent = Some(Agent::Program(Box::new(process), name));
+    }
+
+    /// The process of an agent that is a program.
+    pub(crate) fn program(&mut self) -> &mut Process {
+        match &mut self.agent {
+            Some(Agent::Program(process, _)) => process,
+            Some(Agent::Here(..)) | None => panic!("the agent is no program"),
+        }
+    }
+
+    /// The name of its actor.
+    pub(crate) fn name(&self) -> Name {
+        match self.agent.as_ref().unwrap() {
+            Agent::Here(node, _) => format!("agent@{}", node.address().unwrap()).parse().unwrap(),
+            Agent::Program(_, name) => name.clone(),
+        }
     }
 
     /// The agent's process is gone, as after a `kill -9`: nothing of it says goodbye to its executors.
     pub(crate) async fn lose_agent(&mut self) {
-        let (node, _) = self.agent.take().unwrap();
-        node.shutdown().await;
+        match self.agent.take().unwrap() {
+            Agent::Here(node, _) => node.shutdown().await,
+            Agent::Program(process, _) => drop(process),
+        }
     }
 
     /// The agent ends in an orderly way; why it says it did.
     pub(crate) async fn agent_leaves(&mut self) -> String {
-        let (node, running) = self.agent.take().unwrap();
-        running.leave();
-        let end = tokio::time::timeout(SOON, running.ended()).await.unwrap();
-        node.shutdown().await;
-        end.to_string()
+        match self.agent.take().unwrap() {
+            Agent::Here(node, running) => {
+                running.leave();
+                let end = tokio::time::timeout(SOON, running.ended()).await.unwrap();
+                node.shutdown().await;
+                end.to_string()
+            }
+            Agent::Program(mut process, _) => {
+                process.signal(nix::sys::signal::Signal::SIGTERM);
+                let ended = tokio::task::spawn_blocking(move || process.ended());
+                ended.await.unwrap().to_string()
+            }
+        }
     }
 
     pub(crate) fn agent(&self) -> &Running {
-        &self.agent.as_ref().unwrap().1
+        match &self.agent {
+            Some(Agent::Here(_, running)) => running,
+            Some(Agent::Program(..)) | None => panic!("the agent is not here"),
+        }
     }
 
     pub(crate) fn say(&self, message: MasterToAgent) {
@@ -172,6 +232,28 @@ impl Stage {
     }
 
     pub(crate) fn launch_command(&self, task: &str, command: CommandSpec) {
+        self.launch_run(task, Run::Command(command));
+    }
+
+    /// Launches a task by an executor of the framework's own, whose id is the task's and whose program is `line`.
+    pub(crate) fn launch_by(&self, task: &str, line: &str, user: Option<String>) {
+        let command =
+            CommandSpec { value: line.into(), shell: true, user, ..CommandSpec::default() };
+        self.launch_executor(task, command);
+    }
+
+    pub(crate) fn launch_executor(&self, task: &str, command: CommandSpec) {
+        let executor = ExecutorSpec {
+            executor: ExecutorId::new(task),
+            name: task.into(),
+            command,
+            resources: Resources::none(),
+            shutdown_grace: None,
+        };
+        self.launch_run(task, Run::Executor { executor, data: Vec::new() });
+    }
+
+    fn launch_run(&self, task: &str, run: Run) {
         let framework = FrameworkInfo {
             framework: FrameworkId::new("F"),
             name: "stories".into(),
@@ -186,7 +268,7 @@ impl Stage {
             task: TaskId::new(task),
             name: task.into(),
             resources: Resources::cpus_mem(0.1, 1.0),
-            run: Run::Command(command),
+            run,
             kill_grace: Some(Duration::from_millis(500)),
             carried: Carried::default(),
         };
@@ -244,7 +326,7 @@ impl Stage {
             offset: 0,
             length: 10_000,
         };
-        self.master_node.ask(self.agent().pid(), question, SOON).await.unwrap()
+        self.master_node.ask(&self.name(), question, SOON).await.unwrap()
     }
 
     pub(crate) async fn output(&self, task: &str) -> String {
@@ -257,7 +339,7 @@ impl Stage {
     /// The executor's process.
     pub(crate) async fn executor(&self, task: &str) -> u32 {
         let question = protocol::operator::ReadExecutors;
-        let answer = self.master_node.ask(self.agent().pid(), question, SOON).await.unwrap();
+        let answer = self.master_node.ask(&self.name(), question, SOON).await.unwrap();
         answer.executors.iter().find(|view| view.executor.as_str() == task).unwrap().process
     }
 
@@ -340,7 +422,9 @@ pub(crate) fn kill_9(process: u32) {
     signal(process, nix::sys::signal::Signal::SIGKILL);
 }
 
-fn signal(process: u32, signal: nix::sys::signal::Signal) {
+pub(crate) fn signal(process: u32, signal: nix::sys::signal::Signal) {
+    // Zero would be all of the story's own group.
+    assert!(process > 0, "no process");
     let process = nix::unistd::Pid::from_raw(i32::try_from(process).unwrap());
     nix::sys::signal::kill(process, signal).unwrap();
 }

@@ -5,6 +5,7 @@
 mod bad_input;
 mod deaths;
 mod demo;
+mod descriptors;
 mod first_hour;
 mod nodes;
 mod tasks;

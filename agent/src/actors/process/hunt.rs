@@ -7,11 +7,10 @@ use std::ffi::OsStr;
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitPidFlag, waitpid};
 use nix::unistd::Pid;
-use procfs::process::{Process, Stat, all_processes};
-use protocol::executor::ENV_CONTAINER;
 use protocol::ids::ContainerId;
 
 use crate::logic::ProcessIdentity;
+use crate::look::{Look, Seen};
 
 /// A process: its number, and when it started.
 type Target = (i32, u64);
@@ -21,6 +20,8 @@ type Target = (i32, u64);
 pub(super) struct Hunt {
     container: ContainerId,
     targets: BTreeSet<Target>,
+    /// Whether it was said that not all can be seen.
+    said_blind: bool,
 }
 
 impl Hunt {
@@ -28,60 +29,61 @@ impl Hunt {
     pub(super) fn for_container(container: ContainerId, process: Option<ProcessIdentity>) -> Self {
         let target = process
             .and_then(|process| Some((i32::try_from(process.process).ok()?, process.started)));
-        Self { container, targets: target.into_iter().collect() }
+        Self { container, targets: target.into_iter().collect(), said_blind: false }
     }
 
-    /// Kills what lives of it; whether anything did. With `known`, the children of this process that are executors, every
-    /// other child of it counts as well.
-    pub(super) fn kill_what_lives(&mut self, known: Option<&BTreeSet<i32>>) -> bool {
-        // What cannot be seen cannot be hunted; that the list of processes is unreadable was said when this began.
-        let all: Vec<(Process, Stat)> = all_processes()
-            .into_iter()
-            .flatten()
-            .filter_map(|process| process.and_then(|p| p.stat().map(|stat| (p, stat))).ok())
-            .collect();
-        self.find(&all, known);
-        let mut lives = false;
-        for (_, stat) in &all {
-            if self.targets.contains(&(stat.pid, stat.starttime)) {
-                let pid = Pid::from_raw(stat.pid);
-                if is_dead(stat) {
-                    if known.is_some_and(|known| !known.contains(&stat.pid)) {
-                        // Adopted by this process, so nobody else buries it.
-                        let _ = waitpid(pid, Some(WaitPidFlag::WNOHANG));
-                    }
-                } else {
-                    lives = true;
-                    let _ = kill(pid, Signal::SIGKILL);
-                }
+    /// Kills what lives of it; whether anything did, or may. With `known`, the children of this process that are
+    /// executors, every other child of it counts as well.
+    pub(super) fn kill_what_lives(&mut self, look: &Look, known: Option<&BTreeSet<i32>>) -> bool {
+        self.find(&look.seen, known);
+        let mut lives = self.is_blind(look);
+        for seen in look.seen.iter().filter(|seen| self.targets.contains(&target(seen))) {
+            let pid = Pid::from_raw(seen.process);
+            if !seen.dead {
+                lives = true;
+                let _ = kill(pid, Signal::SIGKILL);
+            } else if known.is_some_and(|known| !known.contains(&seen.process)) {
+                // Adopted by this process, so nobody else buries it.
+                let _ = waitpid(pid, Some(WaitPidFlag::WNOHANG));
             }
         }
         lives
     }
 
-    fn find(&mut self, all: &[(Process, Stat)], known: Option<&BTreeSet<i32>>) {
+    /// What cannot be seen may live: it is looked for until it can, however long that takes.
+    fn is_blind(&mut self, look: &Look) -> bool {
+        let Some(why) = &look.blind else {
+            return false;
+        };
+        if !std::mem::replace(&mut self.said_blind, true) {
+            tracing::warn!(container = %self.container, %why, "cannot see whether anything of an executor lives; looking again until it can be seen");
+        }
+        true
+    }
+
+    fn find(&mut self, all: &[Seen], known: Option<&BTreeSet<i32>>) {
         let me = i32::try_from(std::process::id()).unwrap_or_default();
         let mut below: BTreeMap<i32, Vec<Target>> = BTreeMap::new();
-        for (process, stat) in all {
-            let target = (stat.pid, stat.starttime);
-            below.entry(stat.ppid).or_default().push(target);
-            if stat.pid == me {
+        for seen in all {
+            below.entry(seen.parent).or_default().push(target(seen));
+            if seen.process == me {
                 continue;
             }
-            let stranger = stat.ppid == me && known.is_some_and(|known| !known.contains(&stat.pid));
-            match container_of(process) {
-                Some(container) if container == self.container.as_str() => {
-                    self.targets.insert(target);
+            let stranger =
+                seen.parent == me && known.is_some_and(|known| !known.contains(&seen.process));
+            match &seen.mark {
+                Some(container) if container == OsStr::new(self.container.as_str()) => {
+                    self.targets.insert(target(seen));
                 }
                 None if stranger => {
-                    self.targets.insert(target);
+                    self.targets.insert(target(seen));
                 }
                 Some(_) | None => {}
             }
         }
         // Below what lives only: the number of a dead target may be another process's by now.
-        let living = all.iter().map(|(_, stat)| (stat.pid, stat.starttime));
-        let mut next: Vec<Target> = living.filter(|target| self.targets.contains(target)).collect();
+        let mut next: Vec<Target> =
+            all.iter().map(target).filter(|target| self.targets.contains(target)).collect();
         while let Some((pid, _)) = next.pop() {
             for child in below.remove(&pid).unwrap_or_default() {
                 if self.targets.insert(child) {
@@ -92,12 +94,19 @@ impl Hunt {
     }
 }
 
-fn container_of(process: &Process) -> Option<String> {
-    let mut environment = process.environ().ok()?;
-    environment.remove(OsStr::new(ENV_CONTAINER))?.into_string().ok()
+fn target(seen: &Seen) -> Target {
+    (seen.process, seen.started)
 }
 
-/// Ended, and not yet buried by its parent.
-fn is_dead(stat: &Stat) -> bool {
-    matches!(stat.state, 'Z' | 'X' | 'x')
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_counts_as_dead_while_not_all_can_be_seen() {
+        let mut hunt = Hunt::for_container(ContainerId::new("c"), None);
+        let blind = Look { blind: Some("Too many open files".into()), ..Look::default() };
+        assert!(hunt.kill_what_lives(&blind, None));
+        assert!(!hunt.kill_what_lives(&Look::default(), None));
+    }
 }

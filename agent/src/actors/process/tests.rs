@@ -53,6 +53,7 @@ impl Stage {
             secret: None,
             boot: crate::detect::boot_id().unwrap(),
             adopts_orphans: false,
+            open_files: None,
         };
         let accepts = Accepts::new().tells::<ToProcesses>();
         let spawn = Spawn { accepts, pinned: true, ..Spawn::default() };
@@ -244,7 +245,7 @@ async fn old_executors_are_known_by_more_than_their_number() {
         .starttime;
     let mut marked = std::process::Command::new("sleep")
         .arg("1000")
-        .env(protocol::executor::ENV_CONTAINER, container().as_str())
+        .env(ENV_CONTAINER, container().as_str())
         .process_group(0)
         .spawn()
         .unwrap();
