@@ -326,7 +326,7 @@ impl Stage {
             offset: 0,
             length: 10_000,
         };
-        self.master_node.ask(&self.name(), question, SOON).await.unwrap()
+        self.master_node.ask(self.name(), question, SOON).await.unwrap()
     }
 
     pub(crate) async fn output(&self, task: &str) -> String {
@@ -339,7 +339,7 @@ impl Stage {
     /// The executor's process.
     pub(crate) async fn executor(&self, task: &str) -> u32 {
         let question = protocol::operator::ReadExecutors;
-        let answer = self.master_node.ask(&self.name(), question, SOON).await.unwrap();
+        let answer = self.master_node.ask(self.name(), question, SOON).await.unwrap();
         answer.executors.iter().find(|view| view.executor.as_str() == task).unwrap().process
     }
 
