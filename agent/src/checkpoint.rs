@@ -93,6 +93,8 @@ struct Stored {
     started: u64,
     #[prost(string, tag = "8")]
     boot: String,
+    #[prost(uint64, tag = "9")]
+    nonce: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, prost::Enumeration)]
@@ -104,6 +106,7 @@ enum Kind {
     ExecutorStarting = 3,
     ExecutorStarted = 4,
     ExecutorEnded = 5,
+    Registering = 6,
 }
 
 impl Stored {
@@ -130,6 +133,7 @@ impl Stored {
             Record::ExecutorEnded(container) => {
                 Self { container: container.to_string(), ..kind(Kind::ExecutorEnded) }
             }
+            Record::Registering { nonce } => Self { nonce: *nonce, ..kind(Kind::Registering) },
         }
     }
 
@@ -150,6 +154,7 @@ impl Stored {
                 Record::ExecutorStarted { container, process }
             }
             Kind::ExecutorEnded => Record::ExecutorEnded(container),
+            Kind::Registering => Record::Registering { nonce: self.nonce },
         })
     }
 }

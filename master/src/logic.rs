@@ -13,7 +13,7 @@ pub mod launch;
 pub mod offers;
 pub mod registry;
 pub mod tasks;
-mod undelivered;
+mod untold;
 pub mod validate;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -35,6 +35,7 @@ use bugs::Bug;
 use frameworks::{Framework, Subscription};
 use offers::Offers;
 use registry::{Registry, RegistryOperation};
+pub use untold::Untold;
 
 /// Everything that can happen to a master.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -79,8 +80,9 @@ pub enum Event {
         /// Why.
         reason: DownReason,
     },
-    /// This effect, a tell, could not be performed: its receiver is full or out of reach. It certainly did not arrive.
-    Undelivered(Box<Effect>),
+    /// An effect, a tell, could not be performed: its receiver is full or out of reach. It certainly did not arrive. See
+    /// [`Effect::untold`].
+    Untold(Untold),
     /// See [`Effect::StartTimer`].
     TimerFired(Timer),
 }
@@ -302,7 +304,7 @@ impl Master {
             Event::Proposed(proposals) => self.on_proposed(&mut turn, proposals),
             Event::Written(operation) => self.on_written(&mut turn, operation),
             Event::Down { pid, reason } => self.on_down(&mut turn, pid, &reason),
-            Event::Undelivered(effect) => self.on_undelivered(&mut turn, *effect),
+            Event::Untold(untold) => self.on_untold(&mut turn, untold),
             Event::TimerFired(timer) => self.on_timer(&mut turn, timer),
         }
         self.finish(turn)

@@ -331,6 +331,7 @@ async fn a_second_master_on_one_registry_says_so_and_a_later_one_remembers_all()
         executors: Vec::new(),
         frameworks: Vec::new(),
         epoch: 1,
+        cluster: running.cluster().cluster.clone(),
     };
     again.say(back);
     assert_eq!(again.hears(registered).await, (agent_id, 2));

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::framework::FrameworkInfo;
 use crate::ids::{
-    AgentId, ClusterId, ContainerId, ExecutorId, FrameworkId, MasterId, TaskId, UpdateId,
+    AgentId, ClusterId, ContainerId, ExecutorId, FrameworkId, MasterId, Role, TaskId, UpdateId,
 };
 use crate::resources::{Attribute, Resources};
 use crate::task::{ExecutorSpec, Exit, TaskReport, TaskSpec, TaskStatus};
@@ -45,6 +45,8 @@ pub struct ExecutorReport {
     pub spec: ExecutorSpec,
     /// This life of it.
     pub container: ContainerId,
+    /// Under which it holds its resources.
+    pub role: Role,
 }
 
 /// From an agent to the master.
@@ -72,6 +74,8 @@ pub enum AgentToMaster {
         frameworks: Vec<FrameworkInfo>,
         /// The highest epoch it has seen.
         epoch: u64,
+        /// The cluster that gave it its id: only of that one does the epoch say anything.
+        cluster: ClusterId,
     },
     /// Answer to `Ping`.
     Pong {
@@ -140,6 +144,8 @@ pub enum MasterToAgent {
         epoch: u64,
         /// In words.
         reason: String,
+        /// The cluster that the master leads. An agent of another one has counted other epochs.
+        cluster: ClusterId,
     },
     /// Are you there?
     Ping {
@@ -156,6 +162,8 @@ pub enum MasterToAgent {
         framework: FrameworkInfo,
         /// What to run.
         task: TaskSpec,
+        /// Under which its resources were offered; the agent keeps it for a later master.
+        role: Role,
     },
     /// End this task.
     Kill {

@@ -6,7 +6,7 @@ use api::v1;
 use serde::{Deserialize, Serialize};
 
 use crate::carried::Carried;
-use crate::ids::{AgentId, ExecutorId, FrameworkId, TaskId, UpdateId};
+use crate::ids::{AgentId, ExecutorId, FrameworkId, Role, TaskId, UpdateId};
 use crate::resources::Resources;
 use crate::time::WallTime;
 
@@ -263,6 +263,8 @@ pub struct TaskReport {
     pub state: TaskState,
     /// The newest status that its framework has not acknowledged, if any.
     pub unacknowledged: Option<TaskStatus>,
+    /// Under which its resources were offered.
+    pub role: Role,
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ fn records() -> Vec<Record> {
         Record::ExecutorStarted { container: ContainerId::new("c1"), process },
         Record::ExecutorStarting(ContainerId::new("c2")),
         Record::ExecutorEnded(ContainerId::new("c2")),
+        Record::Registering { nonce: u64::MAX },
     ]
 }
 

@@ -51,6 +51,12 @@ pub enum Record {
     },
     /// Nothing of the executor runs any more.
     ExecutorEnded(ContainerId),
+    /// The agent is about to say for the first time that it wants to join. A life that dies before it has noted the
+    /// answer leaves this to the next, which the master then knows for the same agent.
+    Registering {
+        /// Names the attempt.
+        nonce: u64,
+    },
 }
 
 impl Record {
@@ -58,7 +64,7 @@ impl Record {
     /// the kernel has the record.
     pub fn must_be_synced(&self) -> bool {
         match self {
-            Self::Joined { .. } | Self::Left => true,
+            Self::Joined { .. } | Self::Left | Self::Registering { .. } => true,
             Self::ExecutorStarting(_) | Self::ExecutorStarted { .. } => false,
             Self::ExecutorEnded(_) => false,
         }
@@ -72,6 +78,8 @@ pub struct Checkpoint {
     pub member: Option<(AgentId, ClusterId)>,
     /// The highest epoch seen.
     pub epoch: u64,
+    /// Names the attempt to join that is under way, if one is.
+    pub nonce: Option<u64>,
     /// Executors that are not known to have ended.
     pub executors: BTreeMap<ContainerId, Option<ProcessIdentity>>,
 }
@@ -83,10 +91,12 @@ impl Checkpoint {
             Record::Joined { agent, cluster, epoch } => {
                 self.member = Some((agent, cluster));
                 self.epoch = self.epoch.max(epoch);
+                self.nonce = None;
             }
             Record::Left => {
                 self.member = None;
                 self.epoch = 0;
+                self.nonce = None;
             }
             Record::ExecutorStarting(container) => {
                 self.executors.insert(container, None);
@@ -97,6 +107,7 @@ impl Checkpoint {
             Record::ExecutorEnded(container) => {
                 self.executors.remove(&container);
             }
+            Record::Registering { nonce } => self.nonce = Some(nonce),
         }
     }
 
@@ -113,6 +124,7 @@ impl Checkpoint {
                 Record::ExecutorStarted { container: container.clone(), process: process.clone() }
             }
         });
-        joined.chain(executors).collect()
+        let registering = self.nonce.map(|nonce| Record::Registering { nonce });
+        joined.chain(registering).chain(executors).collect()
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use protocol::executor::AgentToExecutor;
-use protocol::ids::{ContainerId, ExecutorId, FrameworkId, TaskId};
+use protocol::ids::{ContainerId, ExecutorId, FrameworkId, Role, TaskId};
 use protocol::task::{Reason, TaskState};
 
 use super::config::Bug;
@@ -34,10 +34,14 @@ impl Agent {
         if !told && self.config.has(Bug::KillForgottenDuringLaunch) {
             return;
         }
-        entry.kill = Some(grace);
+        let repeat = entry.kill.replace(grace) == Some(grace);
         let Some(container) = container else {
             return;
         };
+        // The master repeats itself until it hears of the end; to the executor the agent does that.
+        if told && repeat {
+            return;
+        }
         if told {
             let pid = self.state.executors.get(&container).and_then(|executor| executor.pid);
             if let Some(pid) = pid {
@@ -131,7 +135,7 @@ impl Agent {
         let entry = self.state.frameworks.entry(framework.clone());
         let entry = entry.or_insert_with(|| super::updates::unknown_framework(framework));
         let executor = ExecutorId::new(task.as_str());
-        entry.tasks.insert(task.clone(), Task::new(None, executor));
+        entry.tasks.insert(task.clone(), Task::new(None, Role::everybody(), executor));
         let words = "the agent does not know this task".to_owned();
         self.report(
             turn,

@@ -2,7 +2,7 @@
 
 use protocol::executor::AgentToExecutor;
 use protocol::framework::FrameworkInfo;
-use protocol::ids::ContainerId;
+use protocol::ids::{ContainerId, Role};
 use protocol::task::{ExecutorSpec, Run, TaskSpec};
 
 use super::checkpoint::Record;
@@ -16,7 +16,13 @@ use std::collections::BTreeMap;
 impl Agent {
     /// A task that is here already is a repeat: its updates say how it is. If it has ended, its end is acknowledged and the
     /// word of that was lost: the master gives an id out again only then.
-    pub(super) fn on_launch(&mut self, turn: &mut Turn, framework: FrameworkInfo, task: TaskSpec) {
+    pub(super) fn on_launch(
+        &mut self,
+        turn: &mut Turn,
+        framework: FrameworkInfo,
+        task: TaskSpec,
+        role: Role,
+    ) {
         let id = framework.framework.clone();
         match self.state.task(&id, &task.task).map(|known| known.state.is_end()) {
             Some(false) => return,
@@ -42,7 +48,7 @@ impl Agent {
             entry.info = framework;
         }
         let name = task.task.clone();
-        entry.tasks.insert(name.clone(), Task::new(Some(task), executor.executor.clone()));
+        entry.tasks.insert(name.clone(), Task::new(Some(task), role, executor.executor.clone()));
         match verdict {
             Ok(()) => self.give_to_executor(turn, &id, &name, executor),
             Err(refusal) => {
@@ -133,8 +139,8 @@ impl Agent {
         spec: ExecutorSpec,
     ) -> Executor {
         let entry = &self.state.frameworks[framework];
-        let run = &entry.tasks[task].spec.as_ref().expect("it has just come").run;
-        let (program, user) = match run {
+        let task = &entry.tasks[task];
+        let (program, user) = match &task.spec.as_ref().expect("it has just come").run {
             Run::Command(command) => (Program::CommandExecutor, command.user.clone()),
             Run::Executor { executor, .. } => {
                 (Program::Custom(executor.command.clone()), executor.command.user.clone())
@@ -144,6 +150,7 @@ impl Agent {
         Executor {
             framework: framework.clone(),
             spec,
+            role: task.role.clone(),
             program,
             user,
             token: self.chance.token(),

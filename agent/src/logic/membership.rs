@@ -1,23 +1,25 @@
 //! Joining the master and staying joined: former executors first, then registration by name until answered, written down
-//! before it counts, pings, silence, loss, and leaving.
+//! before it counts, pings, silence and loss. First words are in `membership/contact.rs`, last ones in
+//! `membership/leaving.rs`.
+
+mod contact;
+mod leaving;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use libactor::Pid;
-use protocol::agent::{AgentToMaster, ExecutorReport, MasterToAgent};
+use protocol::agent::{AgentToMaster, MasterToAgent};
 use protocol::ids::{AgentId, ClusterId, ContainerId};
-use protocol::task::TaskReport;
 use protocol::time::Instant;
 use serde::{Deserialize, Serialize};
+
+pub(super) use contact::backoff;
 
 use super::checkpoint::{Checkpoint, OldExecutor, ProcessIdentity, Record};
 use super::config::Bug;
 use super::notice::{End, Notice};
 use super::{Agent, Effect, Timer, Turn};
-
-/// After this many unanswered attempts, and again after each further so many, the operator is told.
-const ATTEMPTS_SAID: u32 = 5;
 
 /// `Clearing -> Contacting -> Joining -> Registered -> Contacting`, and from each `-> Leaving`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -44,23 +46,32 @@ struct Joining {
     silent_after: Duration,
 }
 
+impl Joining {
+    fn is_before(&self, later: &Self) -> bool {
+        self.cluster == later.cluster && self.epoch < later.epoch
+    }
+}
+
 /// Who the agent is, and to whom.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Membership {
     member: Option<(AgentId, ClusterId)>,
     /// The highest written down.
     epoch: u64,
-    /// Of this life; makes repeats of a first contact harmless.
+    /// Makes repeats of a first contact harmless, of this life and of the next.
     nonce: u64,
+    /// Nothing is said under it before.
+    nonce_is_written: bool,
     phase: Phase,
     generation: u64,
 }
 
 impl Membership {
     pub(super) fn new(checkpoint: Checkpoint, nonce: u64) -> Self {
-        let Checkpoint { member, epoch, executors } = checkpoint;
+        let Checkpoint { member, epoch, nonce: written, executors } = checkpoint;
         let phase = Phase::Clearing { left: executors };
-        Self { member, epoch, nonce, phase, generation: 0 }
+        let (nonce, nonce_is_written) = (written.unwrap_or(nonce), written.is_some());
+        Self { member, epoch, nonce, nonce_is_written, phase, generation: 0 }
     }
 
     pub(super) fn agent(&self) -> Option<&AgentId> {
@@ -82,6 +93,11 @@ impl Membership {
 
     pub(super) fn is_leaving(&self) -> bool {
         matches!(self.phase, Phase::Leaving { .. })
+    }
+
+    fn is_before(&self, later: &Joining) -> bool {
+        let of_cluster = self.member.as_ref().is_some_and(|(_, mine)| *mine == later.cluster);
+        of_cluster && self.epoch < later.epoch
     }
 
     fn enter(&mut self, phase: Phase) -> u64 {
@@ -125,83 +141,10 @@ impl Agent {
         }
     }
 
-    /// The first attempt comes after a share of `within` that chance chooses: a master that returns is not to be met by
-    /// all agents at once.
-    fn contact_from_now_on(&mut self, turn: &mut Turn, within: Duration) {
-        let generation = self.membership.enter(Phase::Contacting { attempts: 0 });
-        if within.is_zero() {
-            self.on_contact_due(turn, generation);
-        } else {
-            let after = share(within, self.chance.draw());
-            turn.start(Timer::Contact { generation }, after);
-        }
-    }
-
-    pub(super) fn on_contact_due(&mut self, turn: &mut Turn, generation: u64) {
-        let current = generation == self.membership.generation;
-        let Phase::Contacting { attempts } = &mut self.membership.phase else {
-            return;
-        };
-        if !current {
-            return;
-        }
-        let before = *attempts;
-        *attempts += 1;
-        if before > 0 && before.is_multiple_of(ATTEMPTS_SAID) {
-            turn.note(Notice::MasterSilent { attempts: before });
-        }
-        turn.push(Effect::ContactMaster(self.contact()));
-        let after = backoff(
-            self.config.contact_backoff_min,
-            self.config.contact_backoff_max,
-            before,
-            self.chance.draw(),
-        );
-        turn.start(Timer::Contact { generation }, after);
-    }
-
-    fn contact(&self) -> AgentToMaster {
-        let info = self.config.info.clone();
-        let Some(agent) = self.membership.agent() else {
-            return AgentToMaster::Register { nonce: self.membership.nonce, info };
-        };
-        AgentToMaster::Reregister {
-            agent: agent.clone(),
-            info,
-            tasks: self.task_reports(agent),
-            executors: self
-                .state
-                .executors
-                .iter()
-                .map(|(container, executor)| ExecutorReport {
-                    framework: executor.framework.clone(),
-                    spec: executor.spec.clone(),
-                    container: container.clone(),
-                })
-                .collect(),
-            frameworks: self.state.live_frameworks().cloned().collect(),
-            epoch: self.membership.epoch,
-        }
-    }
-
-    fn task_reports(&self, agent: &AgentId) -> Vec<TaskReport> {
-        let reported = |(framework, _, task): (&_, &_, &super::state::Task)| {
-            let spec = task.spec.clone()?;
-            Some(TaskReport {
-                framework: Clone::clone(framework),
-                spec,
-                agent: agent.clone(),
-                executor: task.executor.clone(),
-                state: task.state,
-                unacknowledged: task.updates.back().cloned(),
-            })
-        };
-        self.state.tasks().filter_map(reported).collect()
-    }
-
     pub(super) fn on_master_said(&mut self, turn: &mut Turn, from: Pid, message: MasterToAgent) {
         let epoch = message.epoch();
-        if epoch < self.membership.epoch && !self.config.has(Bug::EpochNotChecked) {
+        let deposed = epoch < self.membership.epoch && !self.is_of_other_cluster(&message);
+        if deposed && !self.config.has(Bug::EpochNotChecked) {
             let seen = self.membership.epoch;
             turn.note(Notice::EpochRefused { epoch, seen });
             let message = AgentToMaster::EpochRefused { epoch, seen };
@@ -225,28 +168,57 @@ impl Agent {
         }
     }
 
+    /// Another cluster has counted other reigns, so that its epochs say nothing here.
+    fn is_of_other_cluster(&self, message: &MasterToAgent) -> bool {
+        let theirs = match message {
+            MasterToAgent::Registered { cluster, .. } | MasterToAgent::Refused { cluster, .. } => {
+                cluster
+            }
+            // Said to members only.
+            MasterToAgent::Ping { .. }
+            | MasterToAgent::Launch { .. }
+            | MasterToAgent::Kill { .. }
+            | MasterToAgent::Acknowledge { .. }
+            | MasterToAgent::ToExecutor { .. }
+            | MasterToAgent::ShutdownExecutor { .. }
+            | MasterToAgent::ShutdownFramework { .. }
+            | MasterToAgent::Reconcile { .. } => return false,
+        };
+        self.membership.member.as_ref().is_some_and(|(_, mine)| mine != theirs)
+    }
+
+    /// Whoever answers first is joined. From then on only that master is heard; another one of the same cluster and of a
+    /// later reign only shows that the agent asked too early.
     fn on_registered(&mut self, turn: &mut Turn, joining: Joining) {
+        let is_later = self.membership.is_before(&joining);
         match &mut self.membership.phase {
             Phase::Clearing { .. } | Phase::Leaving { .. } => return,
+            Phase::Contacting { .. } => {
+                if let Some((_, mine)) = &self.membership.member
+                    && *mine != joining.cluster
+                {
+                    let (mine, theirs) = (mine.clone(), joining.cluster);
+                    return turn.push(Effect::Stop(End::OtherCluster { mine, theirs }));
+                }
+            }
             // The answer to a repeat; the first answer counts.
-            Phase::Joining { joining: first, .. } if *first == joining => return,
-            Phase::Registered { master, heard_at, silent_after }
-                if *master == joining.master && self.membership.epoch == joining.epoch =>
-            {
+            Phase::Joining { joining: first, .. } if first.master == joining.master => return,
+            Phase::Joining { joining: first, .. } if first.is_before(&joining) => {
+                turn.push(Effect::Unlink(first.master));
+            }
+            Phase::Registered { master, heard_at, silent_after } if *master == joining.master => {
                 *heard_at = turn.now.steady;
                 *silent_after = joining.silent_after;
                 return;
             }
-            Phase::Registered { master, .. } => turn.push(Effect::Unlink(*master)),
-            Phase::Joining { joining: first, .. } => turn.push(Effect::Unlink(first.master)),
-            Phase::Contacting { .. } => {}
-        }
-        if let Some((_, mine)) = &self.membership.member
-            && *mine != joining.cluster
-        {
-            let (mine, theirs) = (mine.clone(), joining.cluster);
-            turn.push(Effect::Stop(End::OtherCluster { mine, theirs }));
-            return;
+            Phase::Registered { master, .. } if is_later => {
+                turn.push(Effect::Unlink(*master));
+                let words = format!("a master of the later epoch {} answered", joining.epoch);
+                return self.on_master_lost(turn, words);
+            }
+            Phase::Joining { .. } | Phase::Registered { .. } => {
+                return turn.note(Notice::NotTheMaster(joining.master));
+            }
         }
         turn.push(Effect::Link(joining.master));
         let remembered = joining.epoch == self.membership.epoch
@@ -302,13 +274,19 @@ impl Agent {
                     turn.push(Effect::Stop(End::Left));
                 }
             }
+            Record::Registering { nonce } => {
+                self.membership.nonce_is_written |= nonce == self.membership.nonce;
+                self.on_contact_due(turn, self.membership.generation);
+            }
             Record::ExecutorStarted { .. } | Record::ExecutorEnded(_) => {}
         }
     }
 
     pub(super) fn on_write_failed(&mut self, turn: &mut Turn, record: Record, words: String) {
         match record {
-            Record::Joined { .. } => turn.push(Effect::Stop(End::CannotRemember(words))),
+            Record::Joined { .. } | Record::Registering { .. } => {
+                turn.push(Effect::Stop(End::CannotRemember(words)));
+            }
             Record::Left => turn.push(Effect::Stop(End::Left)),
             Record::ExecutorStarting(container) => {
                 self.on_executor_not_recorded(turn, &container, words);
@@ -364,7 +342,9 @@ impl Agent {
                 let message = AgentToMaster::Pong { sequence };
                 turn.push(Effect::TellMaster { to: from, message });
             }
-            MasterToAgent::Launch { framework, task, .. } => self.on_launch(turn, framework, task),
+            MasterToAgent::Launch { framework, task, role, .. } => {
+                self.on_launch(turn, framework, task, role);
+            }
             MasterToAgent::Kill { framework, task, grace, .. } => {
                 self.on_kill(turn, &framework, &task, grace);
             }
@@ -427,63 +407,4 @@ impl Agent {
         self.drop_unknown_tasks();
         self.contact_from_now_on(turn, self.config.contact_backoff_min);
     }
-
-    pub(super) fn on_leave(&mut self, turn: &mut Turn) {
-        if self.membership.is_leaving() {
-            return;
-        }
-        let master = self.membership.master();
-        self.membership.enter(Phase::Leaving { master, waits_for_acks: true });
-        self.shut_all_down(turn);
-        self.leave_if_done(turn);
-    }
-
-    /// With its last executor the agent waits a moment for the acknowledgements of its tasks' ends, then goes.
-    pub(super) fn leave_if_done(&mut self, turn: &mut Turn) {
-        let nothing_left = self.state.tasks().next().is_none();
-        let Phase::Leaving { master, waits_for_acks } = &mut self.membership.phase else {
-            return;
-        };
-        if !self.state.executors.is_empty() {
-            return;
-        }
-        if nothing_left || master.is_none() {
-            self.leave_now(turn);
-        } else if *waits_for_acks {
-            *waits_for_acks = false;
-            turn.start(Timer::LeaveAnyway, self.config.leave_within);
-        }
-    }
-
-    pub(super) fn on_leave_anyway(&mut self, turn: &mut Turn) {
-        if self.membership.is_leaving() && self.state.executors.is_empty() {
-            self.leave_now(turn);
-        }
-    }
-
-    /// Told first, then forgotten: an agent that dies between the two comes back under its id and is refused in words.
-    fn leave_now(&mut self, turn: &mut Turn) {
-        let Phase::Leaving { master, .. } = &mut self.membership.phase else {
-            return;
-        };
-        match master.take() {
-            Some(to) => {
-                turn.push(Effect::TellMaster { to, message: AgentToMaster::Unregister });
-                turn.push(Effect::Write(Record::Left));
-            }
-            // Nobody was told that this agent goes for good, so it keeps its id.
-            None => turn.push(Effect::Stop(End::Left)),
-        }
-    }
-}
-
-/// `min` doubled with each attempt up to `max`, of which chance takes up to a half.
-pub(super) fn backoff(min: Duration, max: Duration, attempt: u32, chance: u64) -> Duration {
-    let whole = min.saturating_mul(1 << attempt.min(16)).min(max);
-    whole / 2 + share(whole / 2, chance)
-}
-
-/// A part of `whole` between nothing and all.
-fn share(whole: Duration, chance: u64) -> Duration {
-    whole.mul_f64((chance >> 11) as f64 / (1_u64 << 53) as f64)
 }

@@ -36,8 +36,8 @@ pub enum Notice {
         /// The highest seen.
         seen: u64,
     },
-    /// A command came from somebody who is not the master.
-    #[error("ignored a command from {0}, which is not the master this agent is registered with")]
+    /// Somebody who is not the master speaks like one.
+    #[error("ignored what {0} said, which is not the master this agent is registered with")]
     NotTheMaster(Pid),
     /// Too much came while the registration was being written.
     #[error(

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use libactor::Pid;
 use protocol::framework::FrameworkInfo;
-use protocol::ids::{ContainerId, ExecutorId, FrameworkId, TaskId, UpdateId};
+use protocol::ids::{ContainerId, ExecutorId, FrameworkId, Role, TaskId, UpdateId};
 use protocol::resources::Resources;
 use protocol::task::{ExecutorSpec, Exit, TaskSpec, TaskState, TaskStatus};
 use serde::{Deserialize, Serialize};
@@ -27,6 +27,8 @@ pub(super) struct Framework {
 pub(super) struct Task {
     /// `None` for a task that the master asked about and that is not known here.
     pub(super) spec: Option<TaskSpec>,
+    /// Under which the master booked it.
+    pub(super) role: Role,
     pub(super) executor: ExecutorId,
     /// The life of the executor that has it; `None` if it was refused.
     pub(super) container: Option<ContainerId>,
@@ -46,9 +48,10 @@ pub(super) struct Task {
 }
 
 impl Task {
-    pub(super) fn new(spec: Option<TaskSpec>, executor: ExecutorId) -> Self {
+    pub(super) fn new(spec: Option<TaskSpec>, role: Role, executor: ExecutorId) -> Self {
         Self {
             spec,
+            role,
             executor,
             container: None,
             state: TaskState::Staging,
@@ -67,6 +70,8 @@ impl Task {
 pub(super) struct Executor {
     pub(super) framework: FrameworkId,
     pub(super) spec: ExecutorSpec,
+    /// That of the task it was started for.
+    pub(super) role: Role,
     pub(super) program: Program,
     /// Owns the sandbox.
     pub(super) user: Option<String>,

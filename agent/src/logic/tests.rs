@@ -74,7 +74,11 @@ pub(super) struct Scenario {
     /// The newest update sent to the master.
     pub(super) sent: Option<TaskStatus>,
     pub(super) reregistered: Option<AgentToMaster>,
+    /// Under which it last said that it wants to join.
+    pub(super) nonce: Option<u64>,
     executor_sequence: u64,
+    /// Under which tasks are launched.
+    pub(super) role: Role,
 }
 
 impl Scenario {
@@ -99,7 +103,9 @@ impl Scenario {
             held: Vec::new(),
             sent: None,
             reregistered: None,
+            nonce: None,
             executor_sequence: 0,
+            role: Role::everybody(),
         }
     }
 
@@ -140,6 +146,9 @@ impl Scenario {
                 return None;
             }
             Effect::ContactMaster(message) => {
+                if let AgentToMaster::Register { nonce, .. } = &message {
+                    self.nonce = Some(*nonce);
+                }
                 self.reregistered = Some(message.clone());
                 format!("contact: {}", variant(&message))
             }
@@ -242,12 +251,16 @@ impl Scenario {
     }
 
     pub(super) fn register_with(&mut self, from: u64, epoch: u64) {
+        self.register_by(from, epoch, "C");
+    }
+
+    pub(super) fn register_by(&mut self, from: u64, epoch: u64, cluster: &str) {
         self.hear(
             from,
             MasterToAgent::Registered {
                 epoch,
                 agent: AgentId::new("S1"),
-                cluster: ClusterId::new("C"),
+                cluster: ClusterId::new(cluster),
                 master: MasterId::new("M"),
                 ping_every: Duration::from_secs(1),
                 silent_after: Duration::from_secs(5),
@@ -255,12 +268,18 @@ impl Scenario {
         );
     }
 
+    pub(super) fn refuse(&mut self, from: u64, epoch: u64, cluster: &str, reason: &str) {
+        let (reason, cluster) = (reason.to_owned(), ClusterId::new(cluster));
+        self.hear(from, MasterToAgent::Refused { epoch, reason, cluster });
+    }
+
     pub(super) fn lose_master(&mut self) {
         self.step(Event::Down { pid: master(1), words: "the connection was lost".into() });
     }
 
     pub(super) fn launch(&mut self, task: TaskSpec) {
-        self.hear(1, MasterToAgent::Launch { epoch: 1, framework: framework(), task });
+        let (framework, role) = (framework(), self.role.clone());
+        self.hear(1, MasterToAgent::Launch { epoch: 1, framework, task, role });
     }
 
     pub(super) fn kill(&mut self, task: &str) {

@@ -82,6 +82,7 @@ pub(crate) fn task() -> TaskView {
             executor: ExecutorId::new("count-1"),
             state: TaskState::Failed,
             unacknowledged: None,
+            role: Role::everybody(),
         },
         statuses: vec![status(TaskState::Failed, 1_700_000_000_000)],
     }

@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use actix::{Actor, Handler};
 use libactor::{Asked, Clock, Context, Down, Handle, Message, Pid, Received, Reply, TellError};
-use protocol::agent::{AgentToMaster, MasterToAgent};
+use protocol::agent::AgentToMaster;
 use protocol::change::{Change, Moment, What};
-use protocol::framework::{FrameworkToMaster, MasterToFramework};
+use protocol::framework::FrameworkToMaster;
 use protocol::operator::{KillAnswer, KillTask, ReadMoment};
 use protocol::time::Now;
 use serde::{Deserialize, Serialize};
@@ -20,7 +20,7 @@ use super::registrar::{Registrar, Write};
 use super::view::{Changes, ViewActor};
 use crate::logic::allocator::{BookEntry, Proposal};
 use crate::logic::registry::RegistryOperation;
-use crate::logic::{Effect, Event, Master, Timer};
+use crate::logic::{Effect, Event, Master, Timer, Untold};
 use crate::start::End;
 
 /// Between two tries of what a local actor had no room for.
@@ -107,9 +107,10 @@ impl MasterActor {
     }
 
     fn perform(&mut self, effect: Effect, ctx: &mut Context<Self>) {
+        let untold = effect.untold();
         match effect {
-            Effect::TellAgent { to, message } => self.tell_agent(to, message, ctx),
-            Effect::TellFramework { to, message } => self.tell_framework(to, message, ctx),
+            Effect::TellAgent { to, message } => self.tell(to, message, untold, ctx),
+            Effect::TellFramework { to, message } => self.tell(to, message, untold, ctx),
             Effect::AnswerKill { asked, answer } => {
                 if let Some(reply) = self.asked.remove(&asked) {
                     reply.send(answer);
@@ -126,34 +127,21 @@ impl MasterActor {
         }
     }
 
-    /// A launch that was not sent is known not to run; of everything else a loss is repeated or noticed.
-    fn tell_agent(&mut self, to: Pid, message: MasterToAgent, ctx: &mut Context<Self>) {
-        let kept = matches!(message, MasterToAgent::Launch { .. }).then(|| message.clone());
+    /// What could not be told comes back when this step's effects are performed.
+    fn tell<M: Message>(
+        &mut self,
+        to: Pid,
+        message: M,
+        untold: Option<Untold>,
+        ctx: &mut Context<Self>,
+    ) {
         if let Err(error) = ctx.tell(to, message) {
-            tracing::debug!(%to, %error, "could not tell an agent");
-            if let Some(message) = kept {
-                let effect = Effect::TellAgent { to, message };
-                self.undelivered(effect, ctx);
+            tracing::debug!(%to, %error, message = M::NAME, "could not tell");
+            if let Some(untold) = untold {
+                let event = Event::Untold(untold);
+                ctx.run(std::future::ready(()), |actor, (), ctx| actor.advance(event, ctx));
             }
         }
-    }
-
-    /// Offers that were not sent are taken back at once.
-    fn tell_framework(&mut self, to: Pid, message: MasterToFramework, ctx: &mut Context<Self>) {
-        let kept = matches!(message, MasterToFramework::Offers(_)).then(|| message.clone());
-        if let Err(error) = ctx.tell(to, message) {
-            tracing::debug!(%to, %error, "could not tell a scheduler");
-            if let Some(message) = kept {
-                let effect = Effect::TellFramework { to, message };
-                self.undelivered(effect, ctx);
-            }
-        }
-    }
-
-    /// Comes back when this step's effects are performed.
-    fn undelivered(&mut self, effect: Effect, ctx: &mut Context<Self>) {
-        let event = Event::Undelivered(Box::new(effect));
-        ctx.run(std::future::ready(()), |actor, (), ctx| actor.advance(event, ctx));
     }
 
     /// In order: while one waits for room, the next waits behind it. There are few, and each is answered.

@@ -4,6 +4,8 @@
 mod returning;
 mod unreachable;
 
+use std::collections::BTreeSet;
+
 use libactor::{DownReason, Pid, Principal};
 use protocol::agent::{AgentInfo, AgentToMaster, MasterToAgent};
 use protocol::change::{AgentState, What};
@@ -16,7 +18,7 @@ use super::authorize::{Action, authorize};
 use super::book::Book;
 use super::bugs::Bug;
 use super::registry::{AgentEntry, RegistryOperation};
-use super::{Effect, Master, Peer, Timer, Turn, validate};
+use super::{Effect, Master, Peer, TaskKey, Timer, Turn, validate};
 use returning::Return;
 
 /// An agent that the registry holds.
@@ -28,9 +30,11 @@ pub(super) struct Agent {
     pub(super) generation: u64,
     /// Who last spoke for it. Another process of the same agent has none of its tasks.
     last: Option<Pid>,
-    /// It has spoken since it was first greeted, so it has its id on disk. Of earlier reigns that is not known.
-    confirmed: bool,
     pub(super) book: Book,
+    /// Tasks that it runs and must not, since their ids run elsewhere: killed until their end is heard of.
+    pub(super) strays: BTreeSet<TaskKey>,
+    /// Frameworks whose end there was no room to tell.
+    pub(super) owed_shutdowns: BTreeSet<FrameworkId>,
 }
 
 /// `Recovered -> Returning -> Active <-> Disconnected -> Marking -> Unreachable -> Returning`; `Leaving -> gone`.
@@ -90,7 +94,8 @@ impl Agent {
 
     fn of(info: AgentInfo, phase: Phase) -> Self {
         let book = Book::of(info.resources.clone());
-        Self { info, phase, generation: 0, last: None, confirmed: true, book }
+        let (strays, owed_shutdowns) = Default::default();
+        Self { info, phase, generation: 0, last: None, book, strays, owed_shutdowns }
     }
 
     pub(super) fn is_active(&self) -> bool {
@@ -151,15 +156,20 @@ impl Master {
         principal: Principal,
         message: AgentToMaster,
     ) {
-        if let Some(agent) = self.agent_of(from).and_then(|id| self.agents.get_mut(&id)) {
-            agent.confirmed |= !matches!(message, AgentToMaster::Register { .. });
-        }
         match message {
             AgentToMaster::Register { nonce, info } => {
                 self.on_register(turn, from, principal, nonce, info);
             }
-            AgentToMaster::Reregister { agent, info, tasks, executors, frameworks, epoch } => {
-                let back = Return { from, info, tasks, executors, frameworks, epoch };
+            AgentToMaster::Reregister {
+                agent,
+                info,
+                tasks,
+                executors,
+                frameworks,
+                epoch,
+                cluster,
+            } => {
+                let back = Return { from, info, tasks, executors, frameworks, epoch, cluster };
                 self.on_reregister(turn, principal, &agent, back);
             }
             AgentToMaster::Pong { sequence } => self.on_pong(turn, from, sequence),
@@ -179,7 +189,8 @@ impl Master {
                 }
             }
             AgentToMaster::EpochRefused { epoch, seen } => {
-                if seen > self.epoch() {
+                // Of this master's own agents only: others may have counted the reigns of another cluster.
+                if seen > self.epoch() && self.agent_of(from).is_some() {
                     let reason = format!(
                         "an agent that saw epoch {seen} refused a command of epoch {epoch}"
                     );
@@ -199,7 +210,8 @@ impl Master {
     }
 
     fn refuse_agent(&self, turn: &mut Turn, to: Pid, reason: String) {
-        turn.tell_agent(to, MasterToAgent::Refused { epoch: self.epoch(), reason });
+        let (epoch, cluster) = (self.epoch(), self.registry.cluster.clone());
+        turn.tell_agent(to, MasterToAgent::Refused { epoch, reason, cluster });
     }
 
     /// An agent repeats `Register` until it is answered, so a repeat is normal; its nonce tells.
@@ -212,7 +224,9 @@ impl Master {
         info: AgentInfo,
     ) {
         if let Some(agent) = self.agent_nonces.get(&nonce).cloned() {
-            return self.on_reregister(turn, principal, &agent, Return::of_nothing(from, info));
+            let cluster = self.registry.cluster.clone();
+            let back = Return::of_nothing(from, info, cluster);
+            return self.on_reregister(turn, principal, &agent, back);
         }
         if let Some(joining) = self.joining.get_mut(&nonce) {
             joining.from = from;
@@ -225,7 +239,6 @@ impl Master {
         if let Err(refusal) = validate::agent(&info, &self.config) {
             return self.refuse_agent(turn, from, refusal.to_string());
         }
-        self.give_up_ids_never_noted(turn, &info);
         if !self.make_room_for_agent(turn) {
             let reason =
                 format!("the cluster has {} agents, as many as it may", self.config.agents_max);
@@ -249,8 +262,7 @@ impl Master {
     /// Greeted only now: a master that restarts must still know every agent it has greeted.
     pub(super) fn on_agent_admitted(&mut self, turn: &mut Turn, id: &AgentId, nonce: u64) {
         let Some(Joining { from, info, .. }) = self.joining.remove(&nonce) else { return };
-        let agent = Agent { confirmed: false, ..Agent::of(info, Phase::Disconnected) };
-        self.agents.insert(id.clone(), agent);
+        self.agents.insert(id.clone(), Agent::of(info, Phase::Disconnected));
         self.agent_nonces.insert(nonce, id.clone());
         self.connect(turn, id, from);
         self.open_book(turn, id);

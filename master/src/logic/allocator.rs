@@ -68,6 +68,8 @@ pub struct Allocator {
     later: BTreeSet<AgentId>,
     /// Somebody new is hungry: a run looks at all that is free.
     everywhere: bool,
+    /// The next sweep looks at all that is free: what was returned may be needed elsewhere.
+    everywhere_later: bool,
     run_is_due: bool,
     /// The agent last served by a run that looked everywhere; the next begins behind it.
     served: Option<AgentId>,
@@ -129,6 +131,7 @@ impl Allocator {
             changed: BTreeSet::new(),
             later: BTreeSet::new(),
             everywhere: false,
+            everywhere_later: false,
             run_is_due: false,
             served: None,
         }
@@ -151,6 +154,7 @@ impl Allocator {
             }
             Event::Sweep => {
                 self.changed.append(&mut self.later);
+                self.everywhere |= std::mem::take(&mut self.everywhere_later);
                 self.changed.append(&mut self.refusals.expire(now.steady));
                 effects.push(Effect::SweepAfter(self.config.sweep_every));
             }
@@ -202,13 +206,7 @@ impl Allocator {
                 self.change_client(&framework, |client| client.suppressed = true);
             }
             BookEntry::Returned(proposals) => {
-                for Proposal { number, agent, framework, .. } in proposals {
-                    self.end(now, &[number], Resources::none(), Duration::ZERO);
-                    let again = self.sorter.is_hungry(&framework);
-                    if again && self.changed.remove(&agent) {
-                        self.later.insert(agent);
-                    }
-                }
+                proposals.iter().for_each(|proposal| self.on_returned(now, proposal));
             }
             BookEntry::Ended { proposals, used, refuse_for } => {
                 self.end(now, &proposals, used, refuse_for);
@@ -309,6 +307,22 @@ impl Allocator {
             if self.sorter.set_hungry(role, framework, hungry) && hungry {
                 self.everywhere = true;
             }
+        }
+    }
+
+    /// The master and this book do not agree yet. Whoever is still hungry would be proposed the same again at once, and so
+    /// on until they do: its next chance is the next sweep.
+    fn on_returned(&mut self, now: Instant, proposal: &Proposal) {
+        let Proposal { number, agent, framework, .. } = proposal;
+        // Unknown when the agent has been away since.
+        if !self.open.contains_key(number) {
+            return;
+        }
+        let looked_everywhere = std::mem::take(&mut self.everywhere);
+        self.end(now, &[*number], Resources::none(), Duration::ZERO);
+        self.everywhere_later |= std::mem::replace(&mut self.everywhere, looked_everywhere);
+        if self.sorter.is_hungry(framework) && self.changed.remove(agent) {
+            self.later.insert(agent.clone());
         }
     }
 

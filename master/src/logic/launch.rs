@@ -181,7 +181,8 @@ impl Master {
         turn.what.push(What::Task(task.report(framework)));
         entry.tasks.insert(spec.task.clone(), task);
         let framework = entry.info.clone();
-        turn.tell_agent(pid, MasterToAgent::Launch { epoch, framework, task: spec });
+        let role = pool.role.clone();
+        turn.tell_agent(pid, MasterToAgent::Launch { epoch, framework, task: spec, role });
     }
 
     /// Whom to tell and what the task needs; or what becomes of it instead, and why.
@@ -254,7 +255,7 @@ impl Master {
     }
 
     /// The launch could certainly not be sent.
-    pub(super) fn on_launch_undelivered(
+    pub(super) fn on_launch_untold(
         &mut self,
         turn: &mut Turn,
         framework: &FrameworkId,

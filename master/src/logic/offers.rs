@@ -225,7 +225,7 @@ impl Master {
     }
 
     /// The scheduler never heard of these.
-    pub(super) fn take_back_undelivered(&mut self, turn: &mut Turn, numbers: BTreeSet<u64>) {
+    pub(super) fn take_back_untold(&mut self, turn: &mut Turn, numbers: BTreeSet<u64>) {
         self.end_offers(turn, &numbers, UNDELIVERED_REFUSED_FOR);
     }
 

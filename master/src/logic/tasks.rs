@@ -34,8 +34,8 @@ pub(super) struct Task {
     /// The newest news that its framework has not acknowledged.
     unacknowledged: Option<TaskStatus>,
     pub(super) launched_at: Instant,
-    /// It is to be ended, with this grace, and its agent was out of reach when that was said.
-    kill: Option<Option<Duration>>,
+    /// It is to be ended, with this grace. Said to its agent until it has.
+    pub(super) kill: Option<Option<Duration>>,
     heard: Heard,
     /// Its framework knows no partitions and was told that it is lost: nothing more is told, and it is ended when its agent
     /// is back.
@@ -71,6 +71,7 @@ impl Task {
             executor: self.executor.clone(),
             state: self.state,
             unacknowledged: self.unacknowledged.clone(),
+            role: self.role.clone(),
         }
     }
 
@@ -174,6 +175,11 @@ impl Master {
         latest: TaskState,
     ) {
         let (framework, id) = (status.framework.clone(), status.task.clone());
+        if latest.is_end()
+            && let Some(agent) = self.agents.get_mut(agent)
+        {
+            agent.strays.remove(&(framework.clone(), id.clone()));
+        }
         let removed = self.frameworks.get(&framework).is_none_or(|known| known.is_removed());
         if removed || self.task(&framework, &id).is_some_and(|task| task.told_lost) {
             return self.on_news_for_nobody(turn, from, &status, latest);
@@ -379,6 +385,9 @@ impl Master {
         if elsewhere || validate::resources("a task", &report.spec.resources).is_err() {
             // The id runs somewhere else already, and may not run twice.
             let (framework, task) = (framework.clone(), id.clone());
+            if let Some(agent) = self.agents.get_mut(agent) {
+                agent.strays.insert((framework.clone(), task.clone()));
+            }
             return turn
                 .tell_agent(from, MasterToAgent::Kill { epoch, framework, task, grace: None });
         }
@@ -386,7 +395,6 @@ impl Master {
             return self.learn_state(turn, from, report);
         }
         let Some(entry) = self.frameworks.get_mut(framework) else { return };
-        let Some(role) = entry.info.roles.first().cloned() else { return };
         let mut heard = Heard::default();
         heard.note(report.unacknowledged.as_ref().and_then(|news| news.update));
         let task = Task {
@@ -394,7 +402,7 @@ impl Master {
             spec: report.spec.clone(),
             agent: agent.clone(),
             executor: report.executor.clone(),
-            role,
+            role: report.role.clone(),
             state: report.state,
             unacknowledged: report.unacknowledged.clone(),
             launched_at: turn.now.steady,
@@ -419,8 +427,10 @@ impl Master {
         let was_told_lost = task.told_lost;
         task.unacknowledged.clone_from(&report.unacknowledged);
         task.heard.note(report.unacknowledged.as_ref().and_then(|news| news.update));
-        let kill = task.kill.take().or_else(|| was_told_lost.then_some(None));
-        if let Some(grace) = kill.filter(|_| !task.state.is_end()) {
+        if was_told_lost && task.kill.is_none() {
+            task.kill = Some(None);
+        }
+        if let Some(grace) = task.kill.filter(|_| !task.state.is_end()) {
             let (framework, task) = (framework.clone(), id.clone());
             turn.tell_agent(from, MasterToAgent::Kill { epoch, framework, task, grace });
         }

@@ -136,6 +136,7 @@ pub(crate) fn report() -> TaskReport {
         executor: executor(),
         state: TaskState::Running,
         unacknowledged: Some(status()),
+        role: Role::everybody(),
     }
 }
 
@@ -157,6 +158,7 @@ pub(crate) fn agent_to_master() -> Vec<AgentToMaster> {
         framework: framework(),
         spec: executor_spec(),
         container: container(),
+        role: Role::everybody(),
     }];
     vec![
         AgentToMaster::Register { nonce: 1, info: info() },
@@ -167,6 +169,7 @@ pub(crate) fn agent_to_master() -> Vec<AgentToMaster> {
             executors,
             frameworks: vec![framework_info()],
             epoch: 2,
+            cluster: ClusterId::new("c"),
         },
         AgentToMaster::Pong { sequence: 3 },
         AgentToMaster::Updated { status: status(), latest: TaskState::Finished },
@@ -207,9 +210,14 @@ pub(crate) fn master_to_agent() -> Vec<MasterToAgent> {
             ping_every: Duration::from_secs(15),
             silent_after: Duration::from_secs(75),
         },
-        MasterToAgent::Refused { epoch, reason: "r".into() },
+        MasterToAgent::Refused { epoch, reason: "r".into(), cluster: ClusterId::new("c") },
         MasterToAgent::Ping { epoch, sequence: 1 },
-        MasterToAgent::Launch { epoch, framework: framework_info(), task: spec() },
+        MasterToAgent::Launch {
+            epoch,
+            framework: framework_info(),
+            task: spec(),
+            role: Role::everybody(),
+        },
         MasterToAgent::Kill {
             epoch,
             framework: framework.clone(),

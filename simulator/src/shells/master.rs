@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use master::logic::allocator::{Effect as AllocatorEffect, Event as AllocatorEvent};
-use master::logic::{Effect, Event as MasterEvent};
+use master::logic::{Effect, Event as MasterEvent, Untold};
 
 use crate::network::{Life, Sent};
 use crate::process::MasterBody;
@@ -70,18 +70,19 @@ impl World {
 
     /// Whether the process goes on.
     fn perform_for_master(&mut self, life: Life, body: &mut MasterBody, effect: Effect) -> bool {
-        match effect.clone() {
+        let untold = effect.untold();
+        match effect {
             Effect::TellAgent { to, message } => {
                 self.check_agent_told(life, &message);
                 if self.tell(life, to, Said::MasterToAgent(message)) != Sent::Accepted {
-                    self.undelivered(life, effect);
+                    self.untold(life, untold);
                 }
             }
             Effect::TellFramework { to, message } => {
                 self.check_framework_told(life, &message);
                 body.told.see(to, &message);
                 if self.tell(life, to, Said::MasterToFramework(message)) != Sent::Accepted {
-                    self.undelivered(life, effect);
+                    self.untold(life, untold);
                 }
             }
             Effect::AnswerKill { .. } => (),
@@ -136,8 +137,10 @@ impl World {
         }
     }
 
-    fn undelivered(&mut self, life: Life, effect: Effect) {
-        self.soon(life, Event::Master(MasterEvent::Undelivered(Box::new(effect))));
+    fn untold(&mut self, life: Life, untold: Option<Untold>) {
+        if let Some(untold) = untold {
+            self.soon(life, Event::Master(MasterEvent::Untold(untold)));
+        }
     }
 
     /// When the next message between actors of one process arrives: after the last one.

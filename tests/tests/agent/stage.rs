@@ -272,7 +272,7 @@ impl Stage {
             kill_grace: Some(Duration::from_millis(500)),
             carried: Carried::default(),
         };
-        self.say(MasterToAgent::Launch { epoch: 1, framework, task });
+        self.say(MasterToAgent::Launch { epoch: 1, framework, task, role: Role::everybody() });
     }
 
     pub(crate) fn kill(&self, task: &str) {

@@ -10,11 +10,16 @@ fn known(epoch: u64) -> Checkpoint {
     }
 }
 
+fn of_other_cluster(epoch: u64) -> Checkpoint {
+    let member = Some((AgentId::new("S1"), ClusterId::new("other")));
+    Checkpoint { member, ..known(epoch) }
+}
+
 #[test]
 fn a_new_agent_counts_as_a_member_only_once_that_is_written_down() {
     let mut t = Scenario::new(|_| (), Checkpoint::default());
     t.step(Event::Started);
-    t.did(["contact: Register"]);
+    t.did(["write Registering", "contact: Register"]);
     t.hold = true;
     t.register_with(1, 1);
     t.did(["link 1", "write Joined"]);
@@ -24,6 +29,34 @@ fn a_new_agent_counts_as_a_member_only_once_that_is_written_down() {
     t.release();
     t.did(["write ExecutorStarting", "start executor early", "write ExecutorStarted"]);
     assert_eq!(t.agent.id().map(AgentId::as_str), Some("S1"));
+}
+
+/// Its master may admit it and be heard by nobody: the next life is to be known for the same agent.
+#[test]
+fn the_name_of_an_attempt_to_join_is_written_down_before_it_is_said() {
+    let mut t = Scenario::new(|_| (), Checkpoint::default());
+    t.hold = true;
+    t.step(Event::Started);
+    t.did(["write Registering"]);
+    t.pass(Duration::from_secs(10));
+    t.did([]);
+    t.release();
+    t.did(["contact: Register"]);
+    let nonce = t.nonce;
+    assert!(nonce.is_some());
+    let mut next = Scenario::new(|_| (), Checkpoint { nonce, ..Checkpoint::default() });
+    next.step(Event::Started);
+    next.did(["contact: Register"]);
+    assert_eq!(next.nonce, nonce);
+
+    let mut t = Scenario::new(|_| (), Checkpoint::default());
+    t.hold = true;
+    t.step(Event::Started);
+    t.forget_done();
+    t.fail_held();
+    t.did([
+        "stop: the agent cannot write its checkpoint: disk full; make room in its --work_dir or choose another one",
+    ]);
 }
 
 #[test]
@@ -83,7 +116,8 @@ fn a_deposed_master_is_refused_whatever_it_says() {
 #[test]
 fn a_stranger_of_the_same_epoch_is_not_obeyed() {
     let mut t = Scenario::registered();
-    t.hear(9, MasterToAgent::Launch { epoch: 1, framework: framework(), task: command_task("t") });
+    let (framework, task, role) = (framework(), command_task("t"), Role::everybody());
+    t.hear(9, MasterToAgent::Launch { epoch: 1, framework, task, role });
     t.did([]);
 }
 
@@ -92,22 +126,76 @@ fn a_refused_agent_ends_with_the_words() {
     let mut t = Scenario::new(|_| (), known(1));
     t.step(Event::Started);
     t.forget_done();
-    t.hear(1, MasterToAgent::Refused { epoch: 1, reason: "it was removed".into() });
+    t.refuse(1, 1, "C", "it was removed");
     t.did(["stop: the master refused this agent: it was removed"]);
 }
 
 #[test]
-fn an_agent_of_another_cluster_does_not_mix_them() {
-    let mut t = Scenario::new(
-        |_| (),
-        Checkpoint { member: Some((AgentId::new("S1"), ClusterId::new("other"))), ..known(1) },
-    );
+fn an_agent_of_another_cluster_does_not_mix_them_whatever_epochs_they_count() {
+    for epoch in [1, 2, 9] {
+        let mut t = Scenario::new(|_| (), of_other_cluster(epoch));
+        t.step(Event::Started);
+        t.forget_done();
+        t.register_with(1, 2);
+        t.did([
+            "stop: this agent belongs to cluster other, but the master leads cluster C; give the agent another --work_dir to join that one",
+        ]);
+        let mut t = Scenario::new(|_| (), of_other_cluster(epoch));
+        t.step(Event::Started);
+        t.forget_done();
+        t.refuse(1, 2, "C", "you belong elsewhere");
+        t.did(["stop: the master refused this agent: you belong elsewhere"]);
+    }
+}
+
+#[test]
+fn a_refusal_of_a_former_reign_of_the_same_cluster_is_not_heard() {
+    let mut t = Scenario::new(|_| (), known(4));
     t.step(Event::Started);
     t.forget_done();
-    t.register_with(1, 1);
-    t.did([
-        "stop: this agent belongs to cluster other, but the master leads cluster C; give the agent another --work_dir to join that one",
-    ]);
+    t.refuse(1, 3, "C", "it was removed");
+    t.did(["to master: EpochRefused"]);
+}
+
+#[test]
+fn a_registered_agent_is_not_taken_over_by_whoever_says_registered() {
+    let mut t = Scenario::registered();
+    t.with_running("t");
+    // Of the same reign there is one master.
+    t.register_with(9, 1);
+    t.did([]);
+    // Another cluster's, whatever it counts.
+    t.register_by(9, 7, "other");
+    t.refuse(9, 7, "other", "go away");
+    t.did([]);
+    assert_eq!((t.agent.master(), t.agent.epoch()), (Some(master(1)), 1));
+    // A later reign is believed when it answers by the name.
+    t.register_with(9, 2);
+    t.did(["unlink 1"]);
+    assert_eq!(t.agent.master(), None);
+    t.pass(Duration::from_millis(250));
+    t.did(["contact: Reregister"]);
+    t.register_with(9, 2);
+    t.did(["link 1", "write Joined"]);
+    assert_eq!((t.agent.master(), t.agent.epoch()), (Some(master(9)), 2));
+    assert_eq!(t.agent.tasks().count(), 1);
+}
+
+#[test]
+fn while_a_registration_is_written_only_a_later_reign_replaces_it() {
+    let mut t = Scenario::new(|_| (), Checkpoint::default());
+    t.step(Event::Started);
+    t.hold = true;
+    t.register_with(1, 2);
+    t.forget_done();
+    t.register_with(9, 2);
+    t.register_with(9, 1);
+    t.register_by(9, 7, "other");
+    t.did([]);
+    t.register_with(9, 3);
+    t.did(["unlink 1", "link 1", "write Joined"]);
+    t.release();
+    assert_eq!((t.agent.master(), t.agent.epoch()), (Some(master(9)), 3));
 }
 
 #[test]
@@ -128,6 +216,7 @@ fn pings_are_answered_and_keep_the_registration() {
 #[test]
 fn a_lost_master_is_contacted_again_within_the_first_gap_and_tasks_run_on() {
     let mut t = Scenario::registered();
+    t.role = "batch".parse().unwrap();
     t.with_running("t");
     t.lose_master();
     t.did([]);
@@ -138,6 +227,8 @@ fn a_lost_master_is_contacted_again_within_the_first_gap_and_tasks_run_on() {
         panic!("{:?}", t.reregistered)
     };
     assert_eq!((tasks.len(), executors.len(), frameworks.len()), (1, 1, 1));
+    // A later master books them as they were launched.
+    assert_eq!((&tasks[0].role, &executors[0].role), (&t.role, &t.role));
     assert_eq!(tasks[0].state, TaskState::Running);
     t.register_with(2, 2);
     t.did(["link 1", "write Joined"]);
@@ -208,5 +299,12 @@ fn a_checkpoint_survives_as_its_fewest_records() {
     assert_eq!(again, checkpoint);
     again.apply(Record::ExecutorEnded(ContainerId::new("c1")));
     again.apply(Record::Left);
-    assert_eq!((again.member, again.epoch, again.executors.len()), (None, 0, 1));
+    assert_eq!((&again.member, again.epoch, again.executors.len()), (&None, 0, 1));
+    again.apply(Record::Registering { nonce: 4 });
+    let mut same = Checkpoint::default();
+    again.records().into_iter().for_each(|record| same.apply(record));
+    assert_eq!(same, again);
+    let (agent, cluster) = (AgentId::new("S2"), ClusterId::new("C"));
+    same.apply(Record::Joined { agent, cluster, epoch: 1 });
+    assert_eq!(same.nonce, None);
 }

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use libactor::{Pid, Principal};
 use protocol::agent::{AgentInfo, ExecutorReport, MasterToAgent};
 use protocol::framework::FrameworkInfo;
-use protocol::ids::AgentId;
+use protocol::ids::{AgentId, ClusterId};
 use protocol::task::{Reason, Run, TaskReport, TaskState};
 use serde::{Deserialize, Serialize};
 
@@ -25,11 +25,12 @@ pub(in crate::logic) struct Return {
     pub(in crate::logic) executors: Vec<ExecutorReport>,
     pub(in crate::logic) frameworks: Vec<FrameworkInfo>,
     pub(in crate::logic) epoch: u64,
+    pub(in crate::logic) cluster: ClusterId,
 }
 
 impl Return {
     /// Of an agent that was admitted and never heard of it.
-    pub(super) fn of_nothing(from: Pid, info: AgentInfo) -> Self {
+    pub(super) fn of_nothing(from: Pid, info: AgentInfo, cluster: ClusterId) -> Self {
         Self {
             from,
             info,
@@ -37,6 +38,7 @@ impl Return {
             executors: Vec::new(),
             frameworks: Vec::new(),
             epoch: 0,
+            cluster,
         }
     }
 }
@@ -61,19 +63,27 @@ impl Master {
         id: &AgentId,
         back: Return,
     ) {
+        if let Err(refused) = authorize(principal, Action::JoinAsAgent, id.as_str()) {
+            return self.refuse_agent(turn, back.from, refused.to_string());
+        }
+        // Before the epoch: another cluster counts its own, and says nothing of this master's reign.
+        if back.cluster != self.registry.cluster {
+            let (theirs, ours) = (&back.cluster, &self.registry.cluster);
+            let reason = format!(
+                "agent {id} belongs to cluster {theirs}, but this master leads cluster {ours}: give the agent another --work_dir to join this one, or that cluster's --master"
+            );
+            return self.refuse_agent(turn, back.from, reason);
+        }
         if back.epoch > self.epoch() {
             let reason = format!("agent {id} has seen epoch {}", back.epoch);
             return turn.effects.push(Effect::StepDown { reason });
-        }
-        if let Err(refused) = authorize(principal, Action::JoinAsAgent, id.as_str()) {
-            return self.refuse_agent(turn, back.from, refused.to_string());
         }
         if let Err(refusal) = validate::agent(&back.info, &self.config) {
             return self.refuse_agent(turn, back.from, refusal.to_string());
         }
         let Some(agent) = self.agents.get(id) else {
             let reason = format!(
-                "agent {id} is not known to cluster {}: it was removed, or its work directory is another cluster's",
+                "agent {id} is not known to cluster {} any more: it was removed, so give it another --work_dir to join anew",
                 self.registry.cluster
             );
             return self.refuse_agent(turn, back.from, reason);
@@ -197,6 +207,9 @@ impl Master {
         same_process: bool,
     ) {
         let frameworks = back.frameworks.iter().map(|f| &f.framework).collect::<BTreeSet<_>>();
+        if let Some(agent) = self.agents.get_mut(id) {
+            agent.strays.clear();
+        }
         for info in &back.frameworks {
             self.learn_framework(turn, info);
         }
@@ -232,15 +245,14 @@ impl Master {
             back.tasks.iter().filter(|report| matches!(report.spec.run, Run::Command(_)));
         let of_commands = of_commands.map(|report| (&report.framework, &report.executor));
         let of_commands = of_commands.collect::<BTreeSet<_>>();
-        for ExecutorReport { framework, spec, container: _ } in &back.executors {
+        for ExecutorReport { framework, spec, container: _, role } in &back.executors {
             if of_commands.contains(&(framework, &spec.executor))
                 || validate::resources("an executor", &spec.resources).is_err()
             {
                 continue;
             }
-            let known = self.frameworks.get(framework);
-            if let Some(role) = known.and_then(|f| f.info.roles.first().cloned()) {
-                self.book_executor(turn, id, framework, spec, &role);
+            if self.frameworks.contains_key(framework) {
+                self.book_executor(turn, id, framework, spec, role);
                 self.executor_heard(id, framework, &spec.executor);
             }
         }

@@ -1,6 +1,5 @@
 //! Agents that are given up: not back in time, silent, or gone for good.
 
-use protocol::agent::AgentInfo;
 use protocol::change::AgentState;
 use protocol::framework::MasterToFramework;
 use protocol::ids::{AgentId, FrameworkId};
@@ -90,20 +89,6 @@ impl Master {
         self.agents.remove(id);
         self.agent_nonces.retain(|_, agent| agent != id);
         turn.agent_state(id, AgentState::Gone);
-    }
-
-    /// A process that was greeted, said nothing more and is lost: it died before it had noted its id. That its successor at
-    /// the same address has none is the proof; nothing of it will ever come back, and it obeyed no command.
-    pub(super) fn give_up_ids_never_noted(&mut self, turn: &mut Turn, successor: &AgentInfo) {
-        let at = &successor.at.listens;
-        let lost = self.agents.iter_mut().filter(|(_, agent)| {
-            let away = matches!(agent.phase, Phase::Disconnected | Phase::Unreachable);
-            !agent.confirmed && away && agent.info.at.listens == *at
-        });
-        for (id, agent) in lost {
-            agent.enter(Phase::Leaving);
-            turn.write(RegistryOperation::RemoveAgent { agent: id.clone() });
-        }
     }
 
     /// Whether one more agent may join. When the cluster is full, the one that has been unreachable longest goes.

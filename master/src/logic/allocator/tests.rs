@@ -174,6 +174,23 @@ fn a_returned_proposal_does_not_bounce() {
     assert_eq!(after(&mut allocator, 1, Event::Sweep).len(), 1);
 }
 
+/// The same, of a framework that states its demand: the whole cluster is looked at for it, and must not be at once.
+#[test]
+fn a_returned_proposal_for_a_stated_demand_does_not_bounce() {
+    let mut allocator = Allocator::new(AllocatorConfig::default());
+    let wants = vec![demand(1.0, 2, Vec::new())];
+    let entries = vec![framework("f", &["*"], Some(wants)), agent(0, 4.0), agent(1, 4.0)];
+    let mut proposals = enter(&mut allocator, 0, entries);
+    let mut rounds = 0;
+    while !proposals.is_empty() && rounds < 10 {
+        rounds += 1;
+        proposals = enter(&mut allocator, 0, vec![BookEntry::Returned(proposals)]);
+    }
+    assert_eq!(rounds, 1);
+    // It is not forgotten: at the sweep it is looked for wherever there is room.
+    assert_eq!(told(&after(&mut allocator, 1, Event::Sweep)), ["a1 to f: cpus:2;mem:200"]);
+}
+
 #[test]
 fn many_entries_lead_to_one_run() {
     let mut allocator = Allocator::new(AllocatorConfig::default());

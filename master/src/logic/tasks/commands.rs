@@ -33,7 +33,7 @@ impl Master {
         }
     }
 
-    /// Now, or when its agent is back.
+    /// Now or when its agent is back, and again with each ping until the task has ended.
     fn kill(
         &mut self,
         turn: &mut Turn,
@@ -42,35 +42,13 @@ impl Master {
         grace: Option<Duration>,
     ) {
         let epoch = self.epoch();
-        let Some(agent) = self.task(framework, id).map(|task| task.agent.clone()) else { return };
-        let pid = self.agents.get(&agent).and_then(|agent| agent.pid());
-        if let Some(pid) = pid {
+        let Some(task) = self.task_mut(framework, id) else { return };
+        task.kill = Some(grace);
+        let agent = task.agent.clone();
+        if let Some(pid) = self.agents.get(&agent).and_then(|agent| agent.pid()) {
             let (framework, task) = (framework.clone(), id.clone());
             turn.tell_agent(pid, MasterToAgent::Kill { epoch, framework, task, grace });
-        } else if let Some(task) = self.task_mut(framework, id) {
-            task.kill = Some(grace);
         }
-    }
-
-    /// There was no room for a kill.
-    pub(in crate::logic) fn owe_kill(
-        &mut self,
-        framework: &FrameworkId,
-        id: &TaskId,
-        grace: Option<Duration>,
-    ) {
-        if let Some(task) = self.task_mut(framework, id).filter(|task| !task.state.is_end()) {
-            task.kill = Some(grace);
-        }
-    }
-
-    /// The grace of a kill that its agent has not been told of, if there is one.
-    pub(in crate::logic) fn take_owed_kill(
-        &mut self,
-        framework: &FrameworkId,
-        id: &TaskId,
-    ) -> Option<Option<Duration>> {
-        self.task_mut(framework, id).filter(|task| !task.state.is_end())?.kill.take()
     }
 
     pub(in crate::logic) fn on_kill_asked(
@@ -105,9 +83,9 @@ impl Master {
     /// The task's state is its agent's to tell: readers see that its end was asked for.
     fn say_killing(&self, turn: &mut Turn, framework: &FrameworkId, id: &TaskId) {
         let Some(task) = self.task(framework, id) else { return };
-        let message = match task.kill {
-            None => "an operator asked for its end",
-            Some(_) => "an operator asked for its end; its agent hears of it when it is back",
+        let message = match self.agents.get(&task.agent).and_then(|agent| agent.pid()) {
+            Some(_) => "an operator asked for its end",
+            None => "an operator asked for its end; its agent hears of it when it is back",
         };
         let (at, reason) = (turn.now.wall, Reason::Reconciliation);
         let status = task.status(framework, at, reason, message.to_owned());

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use protocol::agent::{AgentInfo, AgentToMaster};
+use protocol::ids::ClusterId;
 use protocol::resources::Resources;
 use protocol::task::TaskState;
 
@@ -39,7 +40,7 @@ fn an_agent_of_nonsense_is_refused_in_words() {
     t.did(["to agent-1: Refused: the agent's list of resources is empty"]);
     t.agent_returns(7, 1, Vec::new());
     t.did([
-        "to agent-7: Refused: agent c-S6 is not known to cluster c: it was removed, or its work directory is another cluster's",
+        "to agent-7: Refused: agent c-S6 is not known to cluster c any more: it was removed, so give it another --work_dir to join anew",
     ]);
 }
 
@@ -196,6 +197,50 @@ fn a_master_that_hears_of_a_later_reign_steps_down() {
 }
 
 #[test]
+fn an_agent_of_another_cluster_is_refused_in_words_and_deposes_nobody() {
+    let mut t = Scenario::new();
+    t.agent_joins(1);
+    t.forget_lines();
+    for epoch in [1, 9] {
+        let message = AgentToMaster::Reregister {
+            agent: agent_id(1),
+            info: agent_info(2),
+            tasks: Vec::new(),
+            executors: Vec::new(),
+            frameworks: Vec::new(),
+            epoch,
+            cluster: ClusterId::new("other"),
+        };
+        t.agent_says(agent_pid(2, 1), message);
+        t.did([
+            "to agent-2: Refused: agent c-S0 belongs to cluster other, but this master leads cluster c: give the agent another --work_dir to join this one, or that cluster's --master",
+        ]);
+        // Whoever is no agent of this cluster counts other reigns.
+        t.agent_says(agent_pid(2, 1), AgentToMaster::EpochRefused { epoch: 1, seen: 9 });
+        t.did([]);
+    }
+}
+
+#[test]
+fn an_agent_of_this_cluster_that_saw_a_later_reign_deposes_its_master() {
+    let mut t = Scenario::new();
+    t.agent_joins(1);
+    t.down(agent_pid(1, 1));
+    t.forget_lines();
+    let message = AgentToMaster::Reregister {
+        agent: agent_id(1),
+        info: agent_info(1),
+        tasks: Vec::new(),
+        executors: Vec::new(),
+        frameworks: Vec::new(),
+        epoch: 2,
+        cluster: ClusterId::new("c"),
+    };
+    t.agent_says(agent_pid(1, 1), message);
+    t.did(["step down: agent c-S0 has seen epoch 2"]);
+}
+
+#[test]
 fn an_agent_that_leaves_takes_its_tasks_along() {
     let mut t = Scenario::new();
     t.agent_joins(1);
@@ -249,22 +294,23 @@ fn a_down_of_a_stranger_means_nothing() {
 }
 
 #[test]
-fn an_agent_that_died_before_it_noted_its_id_is_gone_when_its_successor_comes() {
+fn an_agent_that_died_before_it_noted_its_id_is_given_it_again() {
     let mut t = Scenario::new();
     t.agent_joins(1);
     t.subscribes(1);
     t.launches(1, 1, vec![task("a", 1.0)]);
     t.down(agent_pid(1, 1));
     t.forget_lines();
-    let register = AgentToMaster::Register { nonce: 77, info: agent_info(1) };
-    t.agent_says(agent_pid(1, 2), register);
-    assert!(!t.written.agents.contains_key(&agent_id(1)));
-    let lines = t.take_lines();
-    assert!(lines.iter().any(|line| line.contains("a Gone")), "{lines:?}");
-    // One that has spoken may come back with all it has.
-    t.agent_says(agent_pid(1, 2), AgentToMaster::Pong { sequence: 1 });
+    let register = |nonce| AgentToMaster::Register { nonce, info: agent_info(1) };
+    t.agent_says(agent_pid(1, 2), register(1));
+    t.did([
+        "to agent-1 (life 2): Registered(c-S0) in epoch 1",
+        "to scheduler-1: a Dropped, AgentRestarted: agent c-S0 came back without it",
+        "to scheduler-1: O2 of S0: cpus:4;mem:4096",
+    ]);
+    // Another agent at the same address is another agent, and proves nothing of the first one.
     t.down(agent_pid(1, 2));
-    let register = AgentToMaster::Register { nonce: 78, info: agent_info(1) };
-    t.agent_says(agent_pid(1, 3), register);
+    t.agent_says(agent_pid(1, 3), register(78));
+    assert!(t.written.agents.contains_key(&agent_id(1)));
     assert!(t.written.agents.contains_key(&agent_id(2)));
 }

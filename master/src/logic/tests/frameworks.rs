@@ -230,7 +230,7 @@ fn what_is_left_of_a_removed_framework_is_asked_about_with_each_ping() {
 
 fn undelivered(t: &mut Scenario, message: MasterToFramework) {
     let effect = Effect::TellFramework { to: scheduler_pid(1), message };
-    t.step(Event::Undelivered(Box::new(effect)));
+    t.step(Event::Untold(effect.untold().expect("something is owed")));
 }
 
 #[test]

@@ -278,7 +278,7 @@ fn what_could_not_be_delivered_is_taken_back() {
     };
     let message = protocol::framework::MasterToFramework::Offers(vec![offer]);
     let effect = crate::logic::Effect::TellFramework { to: scheduler_pid(1), message };
-    t.step(crate::logic::Event::Undelivered(Box::new(effect)));
+    t.step(crate::logic::Event::Untold(effect.untold().unwrap()));
     t.did([]);
     t.pass(Duration::from_secs(1));
     t.did(["to scheduler-1: O2 of S0: cpus:4;mem:4096"]);

@@ -1,10 +1,12 @@
 //! A master that was killed and started again.
 
+use protocol::agent::ExecutorReport;
 use protocol::framework::{Capability, FrameworkToMaster};
-use protocol::ids::TaskId;
-use protocol::task::TaskState;
+use protocol::ids::{ContainerId, ExecutorId, FrameworkId, Role, TaskId};
+use protocol::task::{Run, TaskState};
 
-use super::scenario::{Scenario, agent_id, report, task};
+use super::offers::with_executor;
+use super::scenario::{Scenario, agent_id, framework_info, report, task};
 use crate::config::Config;
 
 fn before() -> Scenario {
@@ -26,6 +28,32 @@ fn a_new_master_learns_the_tasks_from_the_agents_in_a_later_epoch() {
     t.launches(1, 1, vec![task("a", 1.0)]);
     let told = t.take_lines();
     assert!(told[0].contains("a Running, Reconciliation"), "{told:?}");
+}
+
+/// Shares are counted by role, and a framework may act for several.
+#[test]
+fn what_an_agent_is_back_with_is_booked_under_the_roles_it_was_launched_under() {
+    let mut t = before().restart("n");
+    let batch: Role = "batch".parse().unwrap();
+    let mut own = report(1, "b", TaskState::Running);
+    own.spec = with_executor("b", 0.5, 0.25);
+    own.executor = ExecutorId::new("e");
+    own.role = batch.clone();
+    let Run::Executor { executor: spec, .. } = own.spec.run.clone() else { panic!() };
+    let executor = ExecutorReport {
+        framework: FrameworkId::new("c-0000"),
+        spec,
+        container: ContainerId::new("x"),
+        role: batch.clone(),
+    };
+    let mut info = framework_info("web", &[Capability::PartitionAware]);
+    info.framework = FrameworkId::new("c-0000");
+    info.roles.push(batch.clone());
+    let tasks = vec![report(1, "a", TaskState::Running), own];
+    t.agent_returns_with(1, 1, tasks, vec![executor], vec![info]);
+    let held: Vec<_> = t.master.holders_on(&agent_id(1));
+    let held: Vec<_> = held.iter().map(|(_, role, all)| format!("{role} {all}")).collect();
+    assert_eq!(held, ["* cpus:1;mem:128", "batch cpus:0.75;mem:160"]);
 }
 
 #[test]

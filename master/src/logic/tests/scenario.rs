@@ -277,6 +277,7 @@ impl Scenario {
             executors,
             frameworks,
             epoch: self.master.epoch(),
+            cluster: ClusterId::new("c"),
         };
         self.agent_says(agent_pid(n, life), message);
     }
@@ -418,5 +419,6 @@ pub(crate) fn report(n: u64, id: &str, state: TaskState) -> TaskReport {
         executor: protocol::ids::ExecutorId::new(id),
         state,
         unacknowledged: None,
+        role: Role::everybody(),
     }
 }

@@ -4,7 +4,7 @@ use libactor::Principal;
 use protocol::agent::{AgentToMaster, MasterToAgent};
 use protocol::change::{Moment, What};
 use protocol::framework::{Capability, FrameworkToMaster};
-use protocol::ids::{ExecutorId, FrameworkId, TaskId};
+use protocol::ids::{ExecutorId, FrameworkId, Role, TaskId};
 use protocol::operator::{KillAnswer, KillTask};
 use protocol::task::{Source, TaskState};
 use std::time::Duration;
@@ -232,9 +232,14 @@ fn a_launch_that_could_not_be_sent_is_dropped() {
     let framework = super::scenario::framework_info("web", &[]);
     let framework =
         protocol::framework::FrameworkInfo { framework: FrameworkId::new("c-0000"), ..framework };
-    let message = MasterToAgent::Launch { epoch: 1, framework, task: task("a", 1.0) };
+    let message = MasterToAgent::Launch {
+        epoch: 1,
+        framework,
+        task: task("a", 1.0),
+        role: Role::everybody(),
+    };
     let effect = Effect::TellAgent { to: agent_pid(1, 1), message };
-    t.step(Event::Undelivered(Box::new(effect)));
+    t.step(Event::Untold(effect.untold().unwrap()));
     t.did([
         "to scheduler-1: a Dropped, AgentDisconnected: the agent did not take the launch",
         "to scheduler-1: O2 of S0: cpus:4;mem:4096",
@@ -277,21 +282,56 @@ fn news_for_a_lost_scheduler_waits_at_the_agent_and_in_the_snapshot() {
     t.did(["to scheduler-2: a Finished", "to agent-1: Acknowledge a 2"]);
 }
 
+/// A kill may be lost as a counted drop, of which nobody hears: only the task's end shows that it arrived.
 #[test]
-fn a_kill_for_which_there_was_no_room_is_said_again_with_the_next_ping() {
+fn a_kill_is_said_with_each_ping_until_the_task_has_ended() {
     let mut t = running();
-    let message = MasterToAgent::Kill {
-        epoch: 1,
-        framework: FrameworkId::new("c-0000"),
-        task: TaskId::new("a"),
-        grace: None,
-    };
+    t.step(Event::KillAsked {
+        asked: 1,
+        principal: Principal::Cluster,
+        question: KillTask { framework: FrameworkId::new("c-0000"), task: TaskId::new("a") },
+    });
+    for _ in 0..3 {
+        let lines = t.take_lines();
+        assert!(lines.contains(&"to agent-1: Kill a".to_owned()), "{lines:?}");
+        t.pass(Config::default().ping_every);
+        t.agent_says(agent_pid(1, 1), AgentToMaster::Pong { sequence: 1 });
+    }
+    t.news(1, "a", TaskState::Killed, 2);
+    t.forget_lines();
+    t.pass(Config::default().ping_every);
+    t.did(["to agent-1: Ping 4", "to agent-2: Ping 4"]);
+}
+
+#[test]
+fn a_task_that_must_not_run_here_is_killed_until_its_end_is_heard() {
+    let mut t = running();
+    t.agent_joins(2);
+    t.forget_lines();
+    t.agent_returns(2, 1, vec![report(2, "a", TaskState::Running)]);
+    t.did(["to agent-2: Registered(c-S1) in epoch 1", "to agent-2: Kill a"]);
+    for _ in 0..2 {
+        t.pass(Config::default().ping_every);
+        let lines = t.take_lines();
+        assert!(lines.contains(&"to agent-2: Kill a".to_owned()), "{lines:?}");
+        // The one that may run does.
+        assert!(!lines.contains(&"to agent-1: Kill a".to_owned()), "{lines:?}");
+    }
+    t.news(2, "a", TaskState::Killed, 2);
+    t.forget_lines();
+    t.pass(Config::default().ping_every);
+    assert!(!t.take_lines().iter().any(|line| line.contains("Kill a")));
+}
+
+#[test]
+fn the_end_of_a_framework_for_which_there_was_no_room_is_told_with_the_next_ping() {
+    let mut t = Scenario::new();
+    t.agent_joins(1);
+    t.forget_lines();
+    let framework = FrameworkId::new("c-0099");
+    let message = MasterToAgent::ShutdownFramework { epoch: 1, framework };
     let effect = Effect::TellAgent { to: agent_pid(1, 1), message };
-    t.step(Event::Undelivered(Box::new(effect)));
-    t.did([]);
+    t.step(Event::Untold(effect.untold().unwrap()));
     t.pass(Config::default().ping_every);
-    let lines = t.take_lines();
-    assert!(lines.contains(&"to agent-1: Kill a".to_owned()), "{lines:?}");
-    t.pass(Config::default().ping_every);
-    assert!(!t.take_lines().contains(&"to agent-1: Kill a".to_owned()), "once");
+    t.did(["to agent-1: Ping 1", "to agent-1: ShutdownFramework c-0099"]);
 }
