@@ -197,10 +197,7 @@ impl Scripted {
                 }
             }
             4 | 5 => {
-                let one = self
-                    .chance
-                    .one_of(&live)
-                    .and_then(|task| calls.view().tasks.get(task).cloned());
+                let one = self.chance.one_of(&live).and_then(|task| calls.task(task).cloned());
                 if let Some(viewed) = one {
                     calls.message(&viewed.agent, &viewed.executor, b"hello".to_vec());
                 }
@@ -210,10 +207,7 @@ impl Scripted {
                 calls.after(self.chance.millis(500, 20_000), 2);
             }
             7 => {
-                let one = self
-                    .chance
-                    .one_of(&live)
-                    .and_then(|task| calls.view().tasks.get(task).cloned());
+                let one = self.chance.one_of(&live).and_then(|task| calls.task(task).cloned());
                 if let Some(viewed) = one {
                     calls.shutdown_executor(&viewed.agent, &viewed.executor);
                 }
@@ -263,7 +257,7 @@ impl Scheduler for Scripted {
 
     /// Tasks of earlier lives are taken over, unless something else does their work already.
     fn subscribed(&mut self, calls: &mut Calls, _: &FrameworkId) {
-        let live = calls.view().tasks.iter().filter(|(_, viewed)| !viewed.state.is_end());
+        let live = calls.tasks().filter(|(_, viewed)| !viewed.state.is_end());
         let tasks: Vec<TaskId> = live.map(|(task, _)| task.clone()).collect();
         for task in tasks {
             let Some(item) = self.item_of(&task) else {

@@ -251,8 +251,7 @@ impl Scheduler for Batch {
 
     fn subscribed(&mut self, calls: &mut Calls, framework: &FrameworkId) {
         self.tell(&Happening::Subscribed(framework.clone()));
-        let running: Vec<_> =
-            calls.view().tasks.iter().map(|(id, t)| (id.clone(), t.agent.clone())).collect();
+        let running: Vec<_> = calls.tasks().map(|(id, t)| (id.clone(), t.agent.clone())).collect();
         for (task, agent) in running {
             self.adopt(&task, &agent);
         }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use sdk::logic::{Driver, Effect, Event, Framework};
 use sdk::protocol::agent::AgentAddress;
 use sdk::protocol::framework::{FrameworkToMaster, MasterToFramework, Operation};
-use sdk::protocol::ids::{MasterId, UpdateId};
+use sdk::protocol::ids::{MasterId, Role, UpdateId};
 use sdk::protocol::task::{Source, TaskReport};
 use sdk::protocol::time::Now;
 
@@ -250,6 +250,7 @@ fn a_batch_that_is_started_again_goes_on_where_it_was() {
         executor: ExecutorId::new("c.1"),
         state: TaskState::Running,
         unacknowledged: None,
+        role: Role::everybody(),
     };
     let mut t = Scenario::again(&["a", "b", "c"], Limits::default(), t.stored, vec![running]);
     t.did(["Subscribe wants 2", "wants 1"]);

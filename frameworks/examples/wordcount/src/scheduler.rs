@@ -313,7 +313,7 @@ impl Scheduler for WordCount {
 
     fn subscribed(&mut self, calls: &mut Calls, framework: &FrameworkId) {
         self.tell(&Happening::Subscribed(framework.clone()));
-        let tasks: Vec<TaskId> = calls.view().tasks.keys().cloned().collect();
+        let tasks: Vec<TaskId> = calls.tasks().map(|(task, _)| task.clone()).collect();
         for task in tasks {
             self.adopt(&task);
         }

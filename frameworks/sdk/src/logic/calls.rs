@@ -9,7 +9,7 @@ use protocol::resources::Resources;
 use protocol::task::TaskSpec;
 use protocol::time::Now;
 
-use super::{Driver, Effect, Timer, Turn, View};
+use super::{Driver, Effect, Timer, Turn, ViewedTask};
 
 /// The most different needs that one framework states.
 const DEMANDS_MOST: usize = 64;
@@ -48,9 +48,16 @@ impl Calls<'_> {
         self.driver.framework.as_ref()
     }
 
-    /// All tasks that are not ended and acknowledged, as the master has them.
-    pub fn view(&self) -> &View {
-        &self.driver.view
+    /// All tasks that have not ended as far as the scheduler was told, as the master has them. One that was given up for
+    /// lost and turned up again is not among them: it is being killed, and nothing more is told of it.
+    pub fn tasks(&self) -> impl Iterator<Item = (&TaskId, &ViewedTask)> {
+        let settled = &self.driver.settled;
+        self.driver.view.tasks.iter().filter(|(task, _)| !settled.contains(task))
+    }
+
+    /// One of [`Calls::tasks`].
+    pub fn task(&self, task: &TaskId) -> Option<&ViewedTask> {
+        self.driver.view.tasks.get(task).filter(|_| !self.driver.settled.contains(task))
     }
 
     /// Whether a task of this id was launched and has not ended.

@@ -3,7 +3,7 @@
 use sdk::logic::{Driver, Effect, Event, Framework, Pid};
 use sdk::protocol::agent::AgentAddress;
 use sdk::protocol::framework::{FrameworkToMaster, MasterToFramework, Operation};
-use sdk::protocol::ids::{MasterId, UpdateId};
+use sdk::protocol::ids::{MasterId, Role, UpdateId};
 use sdk::protocol::task::{Run, Source, TaskReport};
 use sdk::protocol::time::Now;
 
@@ -228,6 +228,7 @@ fn a_scheduler_that_was_killed_goes_on() {
         executor: ExecutorId::new(EXECUTOR),
         state: TaskState::Running,
         unacknowledged: None,
+        role: Role::everybody(),
     };
     let mut t = Scenario::again(3, t.stored, vec![running]);
     assert_eq!(t.times_counted(), 1);

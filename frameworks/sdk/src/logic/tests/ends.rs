@@ -50,6 +50,21 @@ fn a_task_that_was_lost_and_comes_back_running_is_killed_and_not_told_of() {
     t.did(["to 1: Acknowledge a 8"]);
 }
 
+/// Whoever takes over the tasks that it sees would wait for the end of this one for ever.
+#[test]
+fn a_task_that_was_lost_and_is_in_the_next_snapshot_is_not_there_to_be_taken_over() {
+    let mut t = Scenario::running("a");
+    let mut lost = status("a", TaskState::Lost, 0);
+    lost.reason = Some(Reason::AgentRemoved);
+    t.updated(1, lost);
+    t.down(1);
+    t.lines.clear();
+    let runs = |t: &Scenario, task| t.report(task, TaskState::Running, None);
+    t.subscribed(2, 2, vec![runs(&t, "a"), runs(&t, "b")]);
+    assert_eq!(t.seen(), ["b"]);
+    assert!(t.lines.contains(&"to 2: Kill a".to_owned()), "{:?}", t.lines);
+}
+
 #[test]
 fn an_end_that_comes_again_does_not_end_the_next_task_of_its_id() {
     let mut t = launched_again();

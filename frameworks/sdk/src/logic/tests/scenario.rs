@@ -31,6 +31,8 @@ pub(super) struct Notes {
     kills: Option<TaskId>,
     stores: bool,
     stops: bool,
+    /// The tasks that it saw when it subscribed last.
+    seen: Vec<TaskId>,
 }
 
 impl Notes {
@@ -44,7 +46,8 @@ impl Scheduler for Notes {
         self.note("started".into());
     }
 
-    fn subscribed(&mut self, _: &mut Calls, framework: &FrameworkId) {
+    fn subscribed(&mut self, calls: &mut Calls, framework: &FrameworkId) {
+        self.seen = calls.tasks().map(|(task, _)| task.clone()).collect();
         self.note(format!("subscribed {framework}"));
     }
 
@@ -267,6 +270,10 @@ impl Scenario {
         &self.framework.scheduler.refusals
     }
 
+    pub(super) fn seen(&self) -> Vec<&str> {
+        self.framework.scheduler.seen.iter().map(TaskId::as_str).collect()
+    }
+
     pub(super) fn report(
         &self,
         task: &str,
@@ -324,6 +331,7 @@ fn report(task: &str, state: TaskState) -> TaskReport {
         executor: ExecutorId::new(task),
         state,
         unacknowledged: None,
+        role: Role::everybody(),
     }
 }
 
