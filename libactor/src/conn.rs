@@ -20,13 +20,14 @@ use crate::error::TellError;
 use crate::flow::{self, Head};
 use crate::hash::IdMap;
 use crate::message::Lane;
+use crate::metrics::CutKind;
 use crate::pid::Life;
 use crate::session::Peer;
 use crate::wire::{
     FLAGS_AT, FRAME_HEADER, FrameWriter, Header, Kind, MAX_FRAME, RELAYED, WireError,
 };
 
-pub(crate) use read::{Windows, read_loop};
+pub(crate) use read::{ReadEnd, Windows, read_loop};
 pub(crate) use window::Credit;
 use write::Writing;
 pub(crate) use write::write_loop;
@@ -118,6 +119,8 @@ pub(crate) struct Conn {
     pub(crate) asks_out: AtomicU64,
     pub(crate) asks_in: AtomicU64,
     closed: AtomicBool,
+    /// What the peer did that ended it, if that is why.
+    pub(crate) cut_for: OnceLock<CutKind>,
     /// Bytes that the writer has given to the kernel; shows progress.
     written: AtomicU64,
     limits: Bounds,
@@ -190,6 +193,7 @@ impl Conn {
             asks_out: AtomicU64::new(0),
             asks_in: AtomicU64::new(0),
             closed: AtomicBool::new(false),
+            cut_for: OnceLock::new(),
             written: AtomicU64::new(0),
             limits,
             handed: Default::default(),
@@ -338,7 +342,7 @@ impl Conn {
         }
         if lane.waiting >= self.limits.buffer.saturating_mul(16) {
             drop(lane);
-            self.close("the peer does not read: its control lane is full");
+            self.cut(CutKind::Full, "the peer does not read: its control lane is full");
             return;
         }
         let head = Head { sender: Life { actor: 0, ..Life::NOBODY }, ..Head::default() };
@@ -370,6 +374,12 @@ impl Conn {
         self.closed.store(true, Relaxed);
         self.wake.notify_one();
         self.room.notify_waiters();
+    }
+
+    /// Closed for what the peer did.
+    pub(crate) fn cut(&self, kind: CutKind, why: &str) {
+        let _ = self.cut_for.set(kind);
+        self.close(why);
     }
 
     /// Comes when it is worth trying again what was refused as `Full`; to be made before it was.

@@ -73,7 +73,7 @@ pub use flow_actor::{FLOW_ACTOR, FlowAnswer, FlowQuery};
 pub use message::{
     Asked, Blob, Down, DownReason, Lane, Message, Principal, Question, Received, Reply, Subjects,
 };
-pub use metrics::{Metrics, RefusalKind};
+pub use metrics::{CutKind, Metrics, RefusalKind};
 pub use node::{Asking, MAILBOX, Node, Spawn};
 pub use pid::{Address, BadName, Name, NodeId, Pid};
 pub use recorder::{FlowRecord, What};

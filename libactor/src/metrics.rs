@@ -54,6 +54,31 @@ impl RefusalKind {
     }
 }
 
+/// Why this node ended a connection that stood, for what its peer did: the label of the metric.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CutKind {
+    /// Frames or messages that break the protocol.
+    Protocol,
+    /// Nothing came from it, not even a heartbeat.
+    Silent,
+    /// It did not read, or an actor of it took nothing: it stayed full.
+    Full,
+}
+
+impl CutKind {
+    /// All of them, in the order of the metric's samples.
+    pub const ALL: [Self; 3] = [Self::Protocol, Self::Silent, Self::Full];
+
+    /// Its word in metrics.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Protocol => "protocol",
+            Self::Silent => "silent",
+            Self::Full => "full",
+        }
+    }
+}
+
 /// The counters that belong to no single actor or connection.
 #[derive(Default)]
 pub(crate) struct Counters {
@@ -61,6 +86,7 @@ pub(crate) struct Counters {
     dropped: [AtomicU64; DropReason::ALL.len()],
     undelivered: [AtomicU64; DropReason::ALL.len()],
     refused: [AtomicU64; RefusalKind::ALL.len()],
+    cut: [AtomicU64; CutKind::ALL.len()],
     /// Of connections that have ended.
     pub(crate) accepted: AtomicU64,
     pub(crate) handed: AtomicU64,
@@ -93,6 +119,10 @@ impl Counters {
 
     pub(crate) fn refused(&self, kind: RefusalKind) {
         self.refused[kind as usize].fetch_add(1, Relaxed);
+    }
+
+    pub(crate) fn cut(&self, kind: CutKind) {
+        self.cut[kind as usize].fetch_add(1, Relaxed);
     }
 }
 
@@ -135,6 +165,8 @@ pub struct Metrics {
     pub queued: u64,
     /// Connections refused, by reason.
     pub refused: Vec<(RefusalKind, u64)>,
+    /// Connections that stood and that this node ended for what the peer did, by reason.
+    pub cut: Vec<(CutKind, u64)>,
     /// Actors alive.
     pub actors: u64,
     /// Connections that stand.
@@ -183,6 +215,11 @@ impl Metrics {
                 .zip(&counters.refused)
                 .map(|(kind, count)| (*kind, of(count)))
                 .collect(),
+            cut: CutKind::ALL
+                .iter()
+                .zip(&counters.cut)
+                .map(|(kind, count)| (*kind, of(count)))
+                .collect(),
             actors: living.actors,
             connections: living.connections,
             opened: of(&counters.opened),
@@ -206,6 +243,11 @@ impl Metrics {
     /// Refused for one reason.
     pub fn refused_for(&self, kind: RefusalKind) -> u64 {
         self.refused.iter().find(|(why, _)| *why == kind).map_or(0, |(_, count)| *count)
+    }
+
+    /// Cut for one reason.
+    pub fn cut_for(&self, kind: CutKind) -> u64 {
+        self.cut.iter().find(|(why, _)| *why == kind).map_or(0, |(_, count)| *count)
     }
 
     /// What went in and what became of it; equal at rest.
@@ -248,6 +290,8 @@ impl Metrics {
             words(&self.undelivered),
         );
         family(&mut out, "connections_refused_total", "Refused or not made.", refused);
+        let cut = self.cut.iter().map(|(kind, count)| (kind.word(), *count));
+        family(&mut out, "connections_cut_total", "Ended for what the peer did.", cut);
         out
     }
 }

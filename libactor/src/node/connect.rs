@@ -15,12 +15,12 @@ use tokio::time::{sleep, timeout};
 
 use super::links::lost;
 use super::{Node, lock};
-use crate::conn::{self, Bounds, Conn};
+use crate::conn::{self, Bounds, Conn, ReadEnd};
 use crate::control::{Control, DropReason};
 use crate::error::{AskError, StartError};
 use crate::flow;
 use crate::message::DownReason;
-use crate::metrics::RefusalKind;
+use crate::metrics::{CutKind, RefusalKind};
 use crate::pid::Life;
 use crate::session::{self, Greeting, Hello, Peer, Proof, Refusal, Verdict};
 use crate::wire::{self, MAGIC, MAX_HELLO};
@@ -325,7 +325,12 @@ impl Node {
         let mut written = false;
         let why = tokio::select! {
             biased;
-            end = conn::read_loop(self, conn, from, sofar) => end.to_string(),
+            end = conn::read_loop(self, conn, from, sofar) => {
+                if let ReadEnd::Protocol(_) = end {
+                    let _ = conn.cut_for.set(CutKind::Protocol);
+                }
+                end.to_string()
+            }
             end = &mut writing => {
                 written = true;
                 match end {
@@ -352,7 +357,7 @@ impl Node {
         self.ended(conn);
     }
 
-    /// Says what was received, and watches the peer. Returns why the connection has to go.
+    /// Says what was received, and watches the peer. Returns why the connection has to go, once it is booked what for.
     async fn heartbeats(&self, conn: &Conn) -> String {
         let timing = self.0.config.timing;
         let silence = u64::try_from(timing.silence.as_millis()).unwrap_or(u64::MAX);
@@ -363,6 +368,7 @@ impl Node {
             conn.control(Life::NOBODY, 0, &Control::Heartbeat { received: conn.received() });
             let now = flow::now_ms();
             if now.saturating_sub(conn.heard.load(Relaxed)) > silence {
+                let _ = conn.cut_for.set(CutKind::Silent);
                 return format!("the peer has been silent for {:?}", timing.silence);
             }
             let (full, sofar) = conn.fullness();
@@ -370,6 +376,7 @@ impl Node {
                 (written, full_since) = (sofar, None);
             }
             if full && now.saturating_sub(*full_since.get_or_insert(now)) > patience {
+                let _ = conn.cut_for.set(CutKind::Full);
                 return format!("the peer has not read for {:?}", timing.full);
             }
         }
@@ -395,6 +402,10 @@ impl Node {
             counters.lost.fetch_add(u64::from(stood), Relaxed);
             partners
         };
+        if let Some(kind) = conn.cut_for.get() {
+            counters.cut(*kind);
+            tracing::warn!(peer = %conn.peer_name(), reason = kind.word(), why, "a peer is cut");
+        }
         if let Some(peer) = conn.peer.get() {
             tracing::info!(peer = %conn.peer_name(), why, "disconnected");
             for partner in partners {

@@ -199,37 +199,3 @@ async fn broken_frames_end_their_connection_only() {
     until("all are gone", || node.metrics().lost == 4).await;
     is_up(&node).await;
 }
-
-#[tokio::test]
-async fn a_peer_that_never_reads_costs_an_error_and_is_cut() {
-    let mut config = dialling();
-    config.timing.full = std::time::Duration::from_millis(300);
-    config.limits.window = u32::MAX;
-    let here = Node::start(config).await.unwrap();
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let at: libactor::Name = format!("x@{}", listener.local_addr().unwrap()).parse().unwrap();
-    here.tell(&at, Number(0)).unwrap();
-    let (mut stream, _) = listener.accept().await.unwrap();
-    shake_hands_as_listener(&mut stream).await;
-    // Heartbeats keep it from being taken for dead; it just does not read.
-    let blob = libactor::Blob(vec![1; 100_000]);
-    let mut sent = 0;
-    let error = loop {
-        match here.tell(&at, Bytes(blob.clone())) {
-            Ok(()) => sent += 1,
-            Err(error) => break error,
-        }
-        assert!(sent < 1000, "100 MB and no error");
-    };
-    assert_eq!(error, libactor::TellError::Full);
-    let cut = || {
-        // It stays full: what little the kernel still takes is sent again.
-        let _ = here.tell(&at, Bytes(blob.clone()));
-        here.metrics().lost == 1
-    };
-    until("it is cut", cut).await;
-    until("all is booked", || here.metrics().queued == 0).await;
-    let now = here.metrics();
-    assert_eq!(now.balance().0, now.balance().1, "{now:?}");
-    assert!(now.unconfirmed > 0 && now.dropped_all() > 0, "{now:?}");
-}

@@ -13,6 +13,8 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot};
 
 pub const SOON: Duration = Duration::from_secs(20);
+/// Bytes in one message of those who send too much.
+pub const PIECE: usize = 100_000;
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Number(pub u64);

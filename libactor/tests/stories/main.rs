@@ -8,5 +8,6 @@ mod cast;
 mod flood;
 mod flows;
 mod pages;
+mod slow_peers;
 mod three_nodes;
 mod two_nodes;

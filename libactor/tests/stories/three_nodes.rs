@@ -10,6 +10,11 @@ use libactor::{Address, AskError, Down, DownReason, Name, Node, Pid};
 use crate::cast::*;
 
 pub struct Killed(Child);
+impl Killed {
+    pub fn id(&self) -> u32 {
+        self.0.id()
+    }
+}
 impl Drop for Killed {
     fn drop(&mut self) {
         let _ = self.0.kill();
@@ -23,6 +28,12 @@ fn killable() -> (Killed, Name) {
 
 /// The example `child` as a process of its own, and the name of its actor, which is its first argument.
 pub fn process(args: &[&str]) -> (Killed, Name) {
+    let (process, name, _) = process_and_lines(args);
+    (process, name)
+}
+
+/// And what it says once it listens.
+pub fn process_and_lines(args: &[&str]) -> (Killed, Name, impl Iterator<Item = String> + use<>) {
     let tests = std::env::current_exe().unwrap();
     let built = tests.parent().and_then(Path::parent).unwrap().join("examples/child");
     let mut child = Command::new(&built)
@@ -36,11 +47,11 @@ pub fn process(args: &[&str]) -> (Killed, Name) {
                 built.display()
             )
         });
-    let lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
-    let mut places =
-        lines.filter_map(|line| line.split_once("LISTENS ").map(|(_, at)| at.trim().to_owned()));
-    let place = places.next().expect("the process says where it listens");
-    (Killed(child), format!("{}@{place}", args[0]).parse().unwrap())
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
+    let place = lines
+        .find_map(|line| line.split_once("LISTENS ").map(|(_, at)| at.trim().to_owned()))
+        .expect("the process says where it listens");
+    (Killed(child), format!("{}@{place}", args[0]).parse().unwrap(), lines)
 }
 
 /// A tells B who it is; C learns it from B.
@@ -125,4 +136,14 @@ async fn a_node_that_returns_is_another_life() {
     assert_ne!((old.node(), old.incarnation()), (new.node(), new.incarnation()));
     assert!(here.ask(old, Sum, SOON).await.is_err());
     assert_eq!(here.ask(new, Sum, SOON).await.unwrap().0, 0);
+}
+
+/// A page of a node.
+pub async fn page(at: &str, path: &str) -> String {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let mut stream = tokio::net::TcpStream::connect(at).await.unwrap();
+    stream.write_all(format!("GET {path} HTTP/1.1\r\n\r\n").as_bytes()).await.unwrap();
+    let mut page = String::new();
+    soon("the page", stream.read_to_string(&mut page)).await.unwrap();
+    page
 }
