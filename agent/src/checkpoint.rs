@@ -72,6 +72,16 @@ pub enum CheckpointError {
         /// How.
         why: &'static str,
     },
+    /// A newer version of the agent wrote it. Nothing of it is guessed at or lost.
+    #[error(
+        "the checkpoint {path} was written by a newer version of the agent: what stands at byte {at} is unknown to this one; start that version again, or move the file away and the agent starts as a new one"
+    )]
+    Newer {
+        /// Which.
+        path: PathBuf,
+        /// Where the first thing unknown is.
+        at: usize,
+    },
 }
 
 /// The form of a [`Record`] on disk. Fields are only ever added.
@@ -168,6 +178,11 @@ pub(crate) struct CheckpointFile {
     appended: usize,
     /// Bytes known to be whole; what a failed write left behind them is cut off.
     length: u64,
+    /// Whether there is something to cut off.
+    torn: bool,
+    directory: File,
+    /// Whether a crash may still bring the file's former self back, which lacks what is appended from now on.
+    replaced: bool,
     _lock: Flock<File>,
 }
 
@@ -191,39 +206,85 @@ impl CheckpointFile {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Checkpoint::default(),
             Err(source) => return Err(CheckpointError::Read { path, source }),
         };
-        let (file, length) = write_anew(&path, &state).map_err(unwritable)?;
-        let opened = Self { path, file, state: state.clone(), appended: 0, length, _lock: lock };
-        Ok((state, opened))
+        let directory = File::open(work_dir).map_err(unwritable)?;
+        let (file, length) = write_beside(&path, &state).map_err(unwritable)?;
+        let (torn, replaced) = (false, false);
+        let mut opened =
+            Self { path, file, state, appended: 0, length, torn, directory, replaced, _lock: lock };
+        opened.put_in_place().map_err(unwritable)?;
+        opened.sync_directory(File::sync_all).map_err(unwritable)?;
+        Ok((opened.state.clone(), opened))
     }
 
     /// Appends one record, and waits for the disk where that matters.
     pub(crate) fn write(&mut self, record: &Record) -> io::Result<()> {
-        let written = self.append(record);
-        if written.is_err() {
-            // A record cut short would hide all that follow.
-            self.file.set_len(self.length)?;
-        }
-        written?;
+        self.append(record, File::sync_all)?;
         self.state.apply(record.clone());
         self.appended += 1;
         if self.appended >= APPENDED_MAX {
             self.appended = 0;
-            match write_beside(&self.path, &self.state) {
-                Ok(beside) => (self.file, self.length) = put_in_place(&self.path, beside)?,
+            if let Err(error) = self.shorten() {
                 // The long form says the same.
-                Err(error) => tracing::warn!(%error, "the checkpoint cannot be shortened"),
+                tracing::warn!(%error, "the checkpoint cannot be shortened");
             }
         }
         Ok(())
     }
 
-    fn append(&mut self, record: &Record) -> io::Result<()> {
-        let framed = frame(record);
-        self.file.write_all(&framed)?;
-        if record.must_be_synced() {
-            self.file.sync_data()?;
+    fn append(
+        &mut self,
+        record: &Record,
+        sync: impl FnOnce(&File) -> io::Result<()>,
+    ) -> io::Result<()> {
+        if self.torn {
+            self.cut()?;
         }
-        self.length += framed.len() as u64;
+        let framed = frame(record);
+        let written = self.file.write_all(&framed).and_then(|()| {
+            if record.must_be_synced() {
+                self.sync_directory(sync)?;
+                self.file.sync_data()?;
+            }
+            Ok(())
+        });
+        match written {
+            Ok(()) => self.length += framed.len() as u64,
+            Err(error) => {
+                self.torn = true;
+                // Tried again before the next record.
+                let _ = self.cut();
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
+    /// A record cut short would hide all that follow.
+    fn cut(&mut self) -> io::Result<()> {
+        self.file.set_len(self.length)?;
+        self.torn = false;
+        Ok(())
+    }
+
+    /// The open file becomes the new one at once with its name: what can fail after that loses nothing.
+    fn shorten(&mut self) -> io::Result<()> {
+        let (file, length) = write_beside(&self.path, &self.state)?;
+        self.put_in_place()?;
+        (self.file, self.length) = (file, length);
+        Ok(())
+    }
+
+    fn put_in_place(&mut self) -> io::Result<()> {
+        std::fs::rename(beside(&self.path), &self.path)?;
+        self.replaced = true;
+        Ok(())
+    }
+
+    fn sync_directory(&mut self, sync: impl FnOnce(&File) -> io::Result<()>) -> io::Result<()> {
+        if self.replaced {
+            sync(&self.directory)?;
+            self.replaced = false;
+        }
         Ok(())
     }
 }
@@ -243,8 +304,14 @@ fn read_all(path: &Path, bytes: &[u8]) -> Result<Checkpoint, CheckpointError> {
     let mut state = Checkpoint::default();
     let Some(mut rest) = bytes.strip_prefix(MAGIC.as_slice()) else {
         // A crash right after the file was made.
-        let torn = MAGIC.starts_with(bytes);
-        return if torn { Ok(state) } else { Err(damaged(0, "it is not an agent's checkpoint")) };
+        if MAGIC.starts_with(bytes) {
+            return Ok(state);
+        }
+        let version = MAGIC.len() - 1;
+        return Err(match bytes.starts_with(&MAGIC[..version]) {
+            true => CheckpointError::Newer { path: path.to_owned(), at: version },
+            false => damaged(0, "it is not an agent's checkpoint"),
+        });
     };
     while let Some((head, after)) = rest.split_first_chunk::<8>() {
         let at = bytes.len() - rest.len();
@@ -257,43 +324,47 @@ fn read_all(path: &Path, bytes: &[u8]) -> Result<Checkpoint, CheckpointError> {
         let Some((record, next)) = after.split_at_checked(length) else {
             break;
         };
-        let whole = crc32c::crc32c(record) == sum;
-        match Stored::decode(record).ok().filter(|_| whole).and_then(Stored::record) {
+        // A disk that lost power may leave zeroes behind what it had.
+        if rest.iter().all(|byte| *byte == 0) {
+            break;
+        }
+        if crc32c::crc32c(record) != sum {
+            // The last record of all may be torn inside; one that is followed by others may not.
+            if next.is_empty() {
+                break;
+            }
+            return Err(damaged(at, "a record's checksum is wrong"));
+        }
+        let stored = Stored::decode(record).map_err(|_| damaged(at, "a record makes no sense"))?;
+        match stored.record() {
             Some(record) => state.apply(record),
-            // The last record of all may be torn inside, and a disk that lost power may leave zeroes behind what it had;
-            // a record that is followed by others may not be torn.
-            None if next.is_empty() || rest.iter().all(|byte| *byte == 0) => break,
-            None => return Err(damaged(at, "a record's checksum is wrong")),
+            None => return Err(CheckpointError::Newer { path: path.to_owned(), at }),
         }
         rest = next;
     }
     Ok(state)
 }
 
-fn write_anew(path: &Path, state: &Checkpoint) -> io::Result<(File, u64)> {
-    put_in_place(path, write_beside(path, state)?)
+fn beside(path: &Path) -> PathBuf {
+    path.with_extension("new")
 }
 
-/// Beside the old file first, so that a crash leaves one of the two whole.
-fn write_beside(path: &Path, state: &Checkpoint) -> io::Result<(PathBuf, u64)> {
-    let beside = path.with_extension("new");
+/// Beside the old file first, so that a crash leaves one of the two whole. What is open stays so when it gets the name.
+fn write_beside(path: &Path, state: &Checkpoint) -> io::Result<(File, u64)> {
+    let beside = beside(path);
     let mut bytes = MAGIC.to_vec();
     state.records().iter().for_each(|record| bytes.extend(frame(record)));
-    let mut file = OpenOptions::new().create(true).write(true).truncate(true).open(&beside)?;
+    // What a former try left may not be added to.
+    match std::fs::remove_file(&beside) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        Ok(()) | Err(_) => {}
+    }
+    let mut file = OpenOptions::new().create_new(true).append(true).open(&beside)?;
     // Not every disk can promise room; then a record that finds none ends the agent.
     let _ = fallocate(&file, FallocateFlags::FALLOC_FL_KEEP_SIZE, 0, KEPT_BYTES);
     file.write_all(&bytes)?;
     file.sync_all()?;
-    Ok((beside, bytes.len() as u64))
-}
-
-fn put_in_place(path: &Path, (beside, length): (PathBuf, u64)) -> io::Result<(File, u64)> {
-    std::fs::rename(&beside, path)?;
-    if let Some(dir) = path.parent() {
-        File::open(dir)?.sync_all()?;
-    }
-    let file = OpenOptions::new().append(true).open(path)?;
-    Ok((file, length))
+    Ok((file, bytes.len() as u64))
 }
 
 #[cfg(test)]

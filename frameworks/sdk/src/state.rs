@@ -1,9 +1,10 @@
 //! The one file of a scheduler's state directory: the framework's id and what the scheduler stores. Checksummed records,
-//! appended and synced; a torn tail is a write that was never confirmed, and is cut. Opening writes the file anew.
+//! appended and synced; a torn tail is a write that was never confirmed, and is cut. Opening writes the file anew, and so
+//! does much that was replaced or removed.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use protocol::ids::FrameworkId;
@@ -17,6 +18,8 @@ const MAGIC: &[u8; 8] = b"airsdk\0\x01";
 const BYTES_MAX: u64 = 256 << 20;
 /// The most bytes of one record.
 const RECORD_MAX: usize = 16 << 20;
+/// From this size on the file is written anew whenever it has doubled since the last time.
+const COMPACT_FROM: u64 = 4 << 20;
 /// Length and CRC32C before each record.
 const HEAD: usize = 8;
 
@@ -92,10 +95,17 @@ enum Record {
 #[derive(Debug)]
 pub struct StateFile {
     path: PathBuf,
-    directory: PathBuf,
+    /// The folder, and the lock on it.
+    directory: File,
     file: File,
+    /// Bytes known to be whole.
     length: u64,
-    _lock: File,
+    /// Whether a failed write left something behind them.
+    torn: bool,
+    /// Whether a crash may still bring the file's former self back, which lacks what is appended from now on.
+    replaced: bool,
+    /// The size at which it is written anew.
+    compact_at: u64,
 }
 
 impl StateFile {
@@ -103,8 +113,8 @@ impl StateFile {
     pub fn open(directory: &Path) -> Result<(Self, Stored), StateError> {
         let unusable = |source| StateError::Directory { path: directory.to_owned(), source };
         fs::create_dir_all(directory).map_err(unusable)?;
-        let lock = File::open(directory).map_err(unusable)?;
-        lock.try_lock().map_err(|error| match error {
+        let opened = File::open(directory).map_err(unusable)?;
+        opened.try_lock().map_err(|error| match error {
             fs::TryLockError::WouldBlock => StateError::InUse(directory.to_owned()),
             fs::TryLockError::Error(source) => unusable(source),
         })?;
@@ -114,9 +124,13 @@ impl StateFile {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Stored::default(),
             Err(source) => return Err(StateError::Read { path, source }),
         };
-        let (file, length) = write_anew(directory, &path, &stored)?;
-        let directory = directory.to_owned();
-        Ok((Self { path, directory, file, length, _lock: lock }, stored))
+        let failed = |source| StateError::Write { path: path.clone(), source };
+        let (file, length) = write_anew(&path, &stored)?;
+        opened.sync_all().map_err(failed)?;
+        let compact_at = next_size(length);
+        let (torn, replaced) = (false, false);
+        let state = Self { path, directory: opened, file, length, torn, replaced, compact_at };
+        Ok((state, stored))
     }
 
     /// Writes the framework's id; when this returns it survives the machine.
@@ -133,26 +147,101 @@ impl StateFile {
 
     /// Nothing was ever written.
     pub fn forget(&mut self) -> Result<(), StateError> {
-        (self.file, self.length) = write_anew(&self.directory, &self.path, &Stored::default())?;
-        Ok(())
+        self.write_anew(&Stored::default())?;
+        self.sync_directory(File::sync_all)
     }
 
     fn append(&mut self, records: &[Record]) -> Result<(), StateError> {
-        let path = || self.path.clone();
+        self.append_with(records, File::sync_all)
+    }
+
+    fn append_with(
+        &mut self,
+        records: &[Record],
+        sync_directory: impl FnOnce(&File) -> io::Result<()>,
+    ) -> Result<(), StateError> {
+        let too_large = StateError::TooLarge { path: self.path.clone() };
         let mut bytes = Vec::new();
         for record in records {
-            frame(&mut bytes, record).ok_or_else(|| StateError::TooLarge { path: path() })?;
+            if frame(&mut bytes, record).is_none() {
+                return Err(too_large);
+            }
         }
-        let length = self.length + bytes.len() as u64;
-        if length > BYTES_MAX {
-            return Err(StateError::TooLarge { path: path() });
+        let more = bytes.len() as u64;
+        if self.length + more > self.compact_at.min(BYTES_MAX) {
+            self.compact();
         }
-        let failed = |source| StateError::Write { path: path(), source };
-        self.file.write_all(&bytes).map_err(failed)?;
-        self.file.sync_data().map_err(failed)?;
-        self.length = length;
+        if self.length + more > BYTES_MAX {
+            return Err(too_large);
+        }
+        if self.torn {
+            self.cut()?;
+        }
+        let path = self.path.clone();
+        let failed = |source| StateError::Write { path, source };
+        let written = self.file.write_all(&bytes).and_then(|()| self.file.sync_data());
+        let written = written.map_err(failed).and_then(|()| self.sync_directory(sync_directory));
+        match written {
+            Ok(()) => {
+                self.length += more;
+                Ok(())
+            }
+            Err(error) => {
+                self.torn = true;
+                // Tried again before the next record.
+                let _ = self.cut();
+                Err(error)
+            }
+        }
+    }
+
+    /// What a failed write left would hide all that follows.
+    fn cut(&mut self) -> Result<(), StateError> {
+        let cut = self.file.set_len(self.length);
+        let cut = cut.and_then(|()| self.file.seek(SeekFrom::Start(self.length)));
+        cut.map_err(|source| StateError::Write { path: self.path.clone(), source })?;
+        self.torn = false;
         Ok(())
     }
+
+    /// What was replaced or removed since the last time goes. If that fails the long form says the same; it is tried again
+    /// when it has doubled.
+    fn compact(&mut self) {
+        self.compact_at = next_size(self.length);
+        let read_again = || {
+            let whole = usize::try_from(self.length).unwrap_or(usize::MAX);
+            let path = self.path.clone();
+            let bytes = fs::read(&path).map_err(|source| StateError::Read { path, source })?;
+            read(&self.path, &bytes[..whole.min(bytes.len())])
+        };
+        if let Err(error) = read_again().and_then(|stored| self.write_anew(&stored)) {
+            tracing::warn!(%error, "the scheduler's state cannot be shortened");
+        }
+    }
+
+    /// The open file becomes the new one at once with its name: what can fail after that loses nothing.
+    fn write_anew(&mut self, stored: &Stored) -> Result<(), StateError> {
+        (self.file, self.length) = write_anew(&self.path, stored)?;
+        (self.torn, self.replaced) = (false, true);
+        self.compact_at = next_size(self.length);
+        Ok(())
+    }
+
+    fn sync_directory(
+        &mut self,
+        sync: impl FnOnce(&File) -> io::Result<()>,
+    ) -> Result<(), StateError> {
+        if self.replaced {
+            let path = || self.path.clone();
+            sync(&self.directory).map_err(|source| StateError::Write { path: path(), source })?;
+            self.replaced = false;
+        }
+        Ok(())
+    }
+}
+
+fn next_size(length: u64) -> u64 {
+    (2 * length).max(COMPACT_FROM)
 }
 
 fn frame(bytes: &mut Vec<u8>, record: &Record) -> Option<()> {
@@ -199,8 +288,8 @@ fn read(path: &Path, bytes: &[u8]) -> Result<Stored, StateError> {
     Ok(stored)
 }
 
-/// The file with just what is stored now, in place of the old one at once or not at all.
-fn write_anew(directory: &Path, path: &Path, stored: &Stored) -> Result<(File, u64), StateError> {
+/// The file with just what is stored now, in place of the old one at once or not at all. The folder is still to be synced.
+fn write_anew(path: &Path, stored: &Stored) -> Result<(File, u64), StateError> {
     let failed = |source| StateError::Write { path: path.to_owned(), source };
     let mut bytes = MAGIC.to_vec();
     let framework = stored.framework.iter().map(|id| Record::Framework(id.clone()));
@@ -209,96 +298,14 @@ fn write_anew(directory: &Path, path: &Path, stored: &Stored) -> Result<(File, u
     for record in framework.chain(entries) {
         frame(&mut bytes, &record).ok_or(StateError::TooLarge { path: path.to_owned() })?;
     }
-    let fresh = directory.join(format!("{FILE}.new"));
+    let fresh = path.with_extension("state.new");
     let mut file =
         OpenOptions::new().create(true).write(true).truncate(true).open(&fresh).map_err(failed)?;
     file.write_all(&bytes).map_err(failed)?;
     file.sync_all().map_err(failed)?;
     fs::rename(&fresh, path).map_err(failed)?;
-    File::open(directory).and_then(|directory| directory.sync_all()).map_err(failed)?;
     Ok((file, bytes.len() as u64))
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn entry(key: &str, value: &[u8]) -> Vec<(String, Option<Vec<u8>>)> {
-        vec![(key.to_owned(), Some(value.to_vec()))]
-    }
-
-    /// A file with an id and two entries, of which one was replaced and one removed.
-    fn filled(directory: &Path) -> Vec<u8> {
-        let (mut file, stored) = StateFile::open(directory).unwrap();
-        assert_eq!(stored, Stored::default());
-        file.remember(&FrameworkId::new("F1")).unwrap();
-        file.store(entry("a", b"old")).unwrap();
-        file.store(entry("b", b"gone")).unwrap();
-        file.store(entry("a", b"new")).unwrap();
-        file.store(vec![("b".to_owned(), None)]).unwrap();
-        fs::read(directory.join(FILE)).unwrap()
-    }
-
-    #[test]
-    fn what_was_written_is_there_again() {
-        let directory = tempfile::tempdir().unwrap();
-        filled(directory.path());
-        for _ in 0..2 {
-            let (_, stored) = StateFile::open(directory.path()).unwrap();
-            assert_eq!(stored.framework, Some(FrameworkId::new("F1")));
-            assert_eq!(stored.entries, BTreeMap::from([("a".to_owned(), b"new".to_vec())]));
-        }
-        let (mut file, _) = StateFile::open(directory.path()).unwrap();
-        file.forget().unwrap();
-        drop(file);
-        assert_eq!(StateFile::open(directory.path()).unwrap().1, Stored::default());
-    }
-
-    #[test]
-    fn any_torn_tail_is_cut_and_nothing_before_it_is_lost() {
-        let directory = tempfile::tempdir().unwrap();
-        let whole = filled(directory.path());
-        let path = directory.path().join(FILE);
-        let mut seen = Vec::new();
-        for cut in MAGIC.len()..whole.len() {
-            let stored = read(&path, &whole[..cut]).unwrap();
-            let known = (stored.framework.is_some(), stored.entries.get("a").cloned());
-            if seen.last() != Some(&known) {
-                seen.push(known);
-            }
-        }
-        let (old, new) = (Some(b"old".to_vec()), Some(b"new".to_vec()));
-        assert_eq!(seen, [(false, None), (true, None), (true, old), (true, new)]);
-    }
-
-    #[test]
-    fn damage_before_the_tail_is_said_and_not_guessed_around() {
-        let directory = tempfile::tempdir().unwrap();
-        let mut bytes = filled(directory.path());
-        bytes[MAGIC.len() + HEAD + 6] ^= 1;
-        fs::write(directory.path().join(FILE), &bytes).unwrap();
-        let error = StateFile::open(directory.path()).unwrap_err();
-        assert!(matches!(error, StateError::Damaged { at: 8, .. }), "{error}");
-        fs::write(directory.path().join(FILE), b"something else").unwrap();
-        assert!(matches!(
-            StateFile::open(directory.path()).unwrap_err(),
-            StateError::Damaged { at: 0, .. }
-        ));
-    }
-
-    #[test]
-    fn two_schedulers_do_not_share_a_directory() {
-        let directory = tempfile::tempdir().unwrap();
-        let _first = StateFile::open(directory.path()).unwrap();
-        let second = StateFile::open(directory.path()).unwrap_err();
-        assert!(matches!(second, StateError::InUse(_)), "{second}");
-    }
-
-    #[test]
-    fn an_entry_larger_than_a_record_is_refused() {
-        let directory = tempfile::tempdir().unwrap();
-        let (mut file, _) = StateFile::open(directory.path()).unwrap();
-        let error = file.store(entry("a", &vec![0; RECORD_MAX + 1])).unwrap_err();
-        assert!(matches!(error, StateError::TooLarge { .. }), "{error}");
-    }
-}
+mod tests;
