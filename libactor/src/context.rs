@@ -131,7 +131,7 @@ impl<A: Actor<Context = Self>> Context<A> {
         head: Head,
         label: &'static str,
         lane: Option<Lane>,
-        subjects: Option<Box<Subjects>>,
+        subjects: Option<Arc<Subjects>>,
         sent: u64,
     ) {
         let Some(shard) = &self.shard else {

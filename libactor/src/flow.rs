@@ -15,6 +15,23 @@ use crate::pid::Life;
 )]
 pub struct FlowId(pub u128);
 
+impl FlowId {
+    /// Hexadecimal digits of an id.
+    const DIGITS: usize = 32;
+
+    /// The first and the last id that begin with `prefix`, as people see ids; `None` if none does.
+    pub fn begun_by(prefix: &str) -> Option<(Self, Self)> {
+        let digits = prefix.len();
+        if digits == 0 || digits > Self::DIGITS || !prefix.bytes().all(|b| b.is_ascii_hexdigit()) {
+            return None;
+        }
+        let rest = u32::try_from(4 * (Self::DIGITS - digits)).ok()?;
+        let first = u128::from_str_radix(prefix, 16).ok()?.checked_shl(rest)?;
+        let last = first | 1u128.checked_shl(rest)?.wrapping_sub(1);
+        Some((Self(first), Self(last)))
+    }
+}
+
 impl fmt::Display for FlowId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:032x}", self.0)
@@ -314,6 +331,17 @@ mod tests {
         assert_eq!(Head { order: head.order, ..there }, head);
         let late = Head::from_wire(&head.to_wire(|| 9_000), || 20);
         assert_eq!(late.deadline(), 21, "a deadline that has passed stays one");
+    }
+
+    #[test]
+    fn the_beginning_of_an_id_is_a_range_of_ids() {
+        let id = FlowId(0xabc << 116 | 5);
+        let (first, last) = FlowId::begun_by(&id.to_string()[..3]).unwrap();
+        assert_eq!((first.0, last.0), (0xabc << 116, (0xabd << 116) - 1));
+        assert_eq!(FlowId::begun_by(&id.to_string()), Some((id, id)));
+        for bad in ["", "xyz", "+1", &"0".repeat(33)] {
+            assert_eq!(FlowId::begun_by(bad), None, "{bad}");
+        }
     }
 
     #[test]

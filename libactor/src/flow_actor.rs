@@ -1,5 +1,9 @@
 //! The actor named `flow` on each node: answers what its recorder saw.
 
+use std::collections::BTreeSet;
+use std::error::Error;
+use std::path::Path;
+
 use actix::{Actor, Handler};
 use serde::{Deserialize, Serialize};
 
@@ -9,7 +13,8 @@ use crate::error::SpawnError;
 use crate::flow::FlowId;
 use crate::message::{Asked, Message, Question};
 use crate::node::{Node, Spawn};
-use crate::recorder::FlowRecord;
+use crate::recorder::{FlowRecord, Recorder};
+use crate::ringfile::{Found, ReadError, Recording, Wanted};
 
 /// The name of the actor on each node that answers [`FlowQuery`].
 pub const FLOW_ACTOR: &str = "flow";
@@ -52,10 +57,123 @@ impl Message for FlowAnswer {
     const NAME: &'static str = "libactor.FlowAnswer";
 }
 
-struct FlowActor;
+/// Which flow? As [`FlowQuery`], and what memory has forgotten is looked for in the node's ring file.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FlowSearch {
+    /// An id that a message of the flow is about.
+    pub subject: Option<String>,
+    /// Or the flow itself.
+    pub trace: Option<FlowId>,
+    /// The newest so many records.
+    pub limit: u32,
+}
+
+impl Message for FlowSearch {
+    const NAME: &'static str = "libactor.FlowSearch";
+}
+
+impl Question for FlowSearch {
+    type Answer = FlowFound;
+}
+
+/// What a node's memory and its ring file have.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FlowFound {
+    /// The records of both, and how it stands with memory.
+    pub answer: FlowAnswer,
+    /// The time of the oldest record in the file, if that was looked into: it has no more than memory else.
+    pub file_since: Option<u64>,
+    /// Why the file could not be looked into.
+    pub complaint: Option<String>,
+}
+
+impl Message for FlowFound {
+    const NAME: &'static str = "libactor.FlowFound";
+}
+
+/// Which flows have ids from `first` to `last`? See [`FlowId::begun_by`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FlowIds {
+    /// The first that is meant.
+    pub first: FlowId,
+    /// The last that is meant.
+    pub last: FlowId,
+}
+
+impl Message for FlowIds {
+    const NAME: &'static str = "libactor.FlowIds";
+}
+
+impl Question for FlowIds {
+    type Answer = FlowIdsFound;
+}
+
+/// Those that memory or the ring file know, of many only some.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FlowIdsFound {
+    /// In order.
+    pub ids: Vec<FlowId>,
+}
+
+impl Message for FlowIdsFound {
+    const NAME: &'static str = "libactor.FlowIdsFound";
+}
+
+/// The file is read by so many threads at once at most; who asks then is answered from memory.
+const READERS_MAX: usize = 4;
+/// Ids in one answer at most.
+const IDS_MOST: usize = 1000;
+
+#[derive(Default)]
+struct FlowActor {
+    readers: usize,
+}
 
 impl Actor for FlowActor {
     type Context = Context<Self>;
+}
+
+impl FlowActor {
+    /// Has a thread of its own look into the file, if the file may have what memory has not, and goes on with what is there.
+    fn with_file<T: Default + Send + 'static>(
+        &mut self,
+        ctx: &mut Context<Self>,
+        look: impl FnOnce(&Recording) -> Result<T, ReadError> + Send + 'static,
+        go_on: impl FnOnce(&Recorder, T, Option<String>) + 'static,
+    ) {
+        let Some(path) = ctx.node().recorder().file_beyond_memory().map(Path::to_owned) else {
+            return go_on(ctx.node().recorder(), T::default(), None);
+        };
+        if self.readers == READERS_MAX {
+            let busy = format!("its file is being read by {READERS_MAX} others; ask again");
+            return go_on(ctx.node().recorder(), T::default(), Some(busy));
+        }
+        self.readers += 1;
+        let work =
+            tokio::task::spawn_blocking(move || Recording::open(&path).and_then(|r| look(&r)));
+        ctx.run(work, move |actor, looked, ctx| {
+            actor.readers -= 1;
+            let (found, complaint) = match looked {
+                Ok(Ok(found)) => (found, None),
+                Ok(Err(error)) => {
+                    let cause = error.source().map(|cause| format!(": {cause}"));
+                    (T::default(), Some(format!("{error}{}", cause.unwrap_or_default())))
+                }
+                Err(error) => (T::default(), Some(error.to_string())),
+            };
+            go_on(ctx.node().recorder(), found, complaint);
+        });
+    }
+}
+
+fn answer(recorder: &Recorder, records: Vec<FlowRecord>) -> FlowAnswer {
+    let (flows_since, chatter_since) = recorder.reaches_back();
+    FlowAnswer { records, flows_since, chatter_since, lost: recorder.lost() }
+}
+
+fn wanted(subject: Option<&String>, trace: Option<FlowId>, limit: u32) -> Wanted {
+    let limit = usize::try_from(limit.min(MOST)).unwrap_or(usize::MAX);
+    Wanted { subject: subject.cloned(), flows: trace.into_iter().collect(), limit }
 }
 
 impl Handler<Asked<FlowQuery>> for FlowActor {
@@ -63,15 +181,56 @@ impl Handler<Asked<FlowQuery>> for FlowActor {
 
     fn handle(&mut self, asked: Asked<FlowQuery>, ctx: &mut Context<Self>) {
         let FlowQuery { subject, trace, limit } = &asked.question;
-        let limit = usize::try_from((*limit).min(MOST)).unwrap_or(usize::MAX);
         let recorder = ctx.node().recorder();
-        let records = recorder.find(subject.as_deref(), *trace, limit);
-        let (flows_since, chatter_since) = recorder.reaches_back();
-        asked.reply.send(FlowAnswer { records, flows_since, chatter_since, lost: recorder.lost() });
+        let found = recorder.find(&wanted(subject.as_ref(), *trace, *limit));
+        asked.reply.send(answer(recorder, found.records));
     }
 }
 
+impl Handler<Asked<FlowSearch>> for FlowActor {
+    type Result = ();
+
+    fn handle(&mut self, asked: Asked<FlowSearch>, ctx: &mut Context<Self>) {
+        let FlowSearch { subject, trace, limit } = &asked.question;
+        let mut wanted = wanted(subject.as_ref(), *trace, *limit);
+        let in_file = wanted.clone();
+        let reply = asked.reply;
+        let look = move |file: &Recording| file.find(&in_file);
+        self.with_file(ctx, look, move |recorder, file: Found, complaint| {
+            wanted.flows.extend(file.flows);
+            let memory = recorder.find(&wanted);
+            let records = merge(file.records, memory.records, wanted.limit);
+            let answer = answer(recorder, records);
+            reply.send(FlowFound { answer, file_since: file.since, complaint });
+        });
+    }
+}
+
+impl Handler<Asked<FlowIds>> for FlowActor {
+    type Result = ();
+
+    fn handle(&mut self, asked: Asked<FlowIds>, ctx: &mut Context<Self>) {
+        let FlowIds { first, last } = asked.question;
+        let reply = asked.reply;
+        let look = move |file: &Recording| file.flows(first, last, IDS_MOST);
+        self.with_file(ctx, look, move |recorder, mut ids: BTreeSet<FlowId>, _| {
+            ids.extend(recorder.ids(first, last, IDS_MOST));
+            reply.send(FlowIdsFound { ids: ids.into_iter().take(IDS_MOST).collect() });
+        });
+    }
+}
+
+/// What memory has, and what only the file has; by time, the newest `limit`.
+fn merge(file: Vec<FlowRecord>, memory: Vec<FlowRecord>, limit: usize) -> Vec<FlowRecord> {
+    let key = |record: &FlowRecord| (record.node, record.span, record.what);
+    let known: BTreeSet<_> = memory.iter().map(key).collect();
+    let mut all: Vec<_> = file.into_iter().filter(|r| !known.contains(&key(r))).collect();
+    all.extend(memory);
+    all.sort_by_key(|record| (record.sent, record.started, record.span));
+    all.split_off(all.len().saturating_sub(limit))
+}
+
 pub(crate) fn spawn(node: &Node) -> Result<(), SpawnError> {
-    let accepts = Accepts::new().asks::<FlowQuery>();
-    node.spawn(Spawn::named(FLOW_ACTOR).accepts(accepts), |_| FlowActor).map(drop)
+    let accepts = Accepts::new().asks::<FlowQuery>().asks::<FlowSearch>().asks::<FlowIds>();
+    node.spawn(Spawn::named(FLOW_ACTOR).accepts(accepts), |_| FlowActor::default()).map(drop)
 }

@@ -69,7 +69,9 @@ pub use context::{Context, TimerHandle};
 pub use control::DropReason;
 pub use error::{AskError, SpawnError, StartError, TellError};
 pub use flow::FlowId;
-pub use flow_actor::{FLOW_ACTOR, FlowAnswer, FlowQuery};
+pub use flow_actor::{
+    FLOW_ACTOR, FlowAnswer, FlowFound, FlowIds, FlowIdsFound, FlowQuery, FlowSearch,
+};
 pub use message::{
     Asked, Blob, Down, DownReason, Lane, Message, Principal, Question, Received, Reply, Subjects,
 };

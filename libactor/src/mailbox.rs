@@ -257,15 +257,15 @@ pub(crate) trait Content: Send + 'static {
     type Seen: actix::Message<Result = ()> + 'static;
     const LANE: Lane;
     fn label(&self) -> &'static str;
-    fn subjects(&self) -> Option<Box<Subjects>>;
+    fn subjects(&self) -> Option<Arc<Subjects>>;
     fn show(self, from: Option<Pid>, principal: Principal) -> Self::Seen;
 }
 
 /// The ids a message is about, if there are any.
-fn subjects_of<M: Message>(message: &M) -> Option<Box<Subjects>> {
+fn subjects_of<M: Message>(message: &M) -> Option<Arc<Subjects>> {
     let mut subjects = Subjects::default();
     message.subjects(&mut subjects);
-    if subjects.is_empty() { None } else { Some(Box::new(subjects)) }
+    if subjects.is_empty() { None } else { Some(Arc::new(subjects)) }
 }
 
 /// A message.
@@ -279,7 +279,7 @@ impl<M: Message> Content for Told<M> {
         self.0.label()
     }
 
-    fn subjects(&self) -> Option<Box<Subjects>> {
+    fn subjects(&self) -> Option<Arc<Subjects>> {
         subjects_of(&self.0)
     }
 
@@ -299,7 +299,7 @@ impl<Q: Question> Content for Put<Q> {
         self.0.label()
     }
 
-    fn subjects(&self) -> Option<Box<Subjects>> {
+    fn subjects(&self) -> Option<Arc<Subjects>> {
         subjects_of(&self.0)
     }
 

@@ -5,9 +5,10 @@
 
 use std::collections::{BTreeSet, VecDeque};
 use std::mem::size_of;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::mpsc::{SyncSender, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -16,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use crate::flow::{self, FlowId, Head};
 use crate::message::{Lane, Subjects};
 use crate::pid::{Life, NodeId, Pid};
-use crate::ringfile::RingFile;
+use crate::ringfile::{Found, RingFile, Wanted};
 
 /// Records that wait for the file's thread at most; what exceeds them is counted as lost.
 const WAITING: usize = 8192;
@@ -79,12 +80,52 @@ pub(crate) struct Record {
     pub(crate) ended: u64,
 }
 
+/// Turns records in memory into those that others read.
+#[derive(Clone, Copy)]
+struct Showing {
+    node: u64,
+    /// Microseconds since 1970 when the process's clock stood at 0.
+    epoch: u64,
+}
+
+impl Showing {
+    fn at(self, stamp: u64) -> u64 {
+        self.epoch + flow::nanos_of(stamp) / 1000
+    }
+
+    fn show(self, record: &Record, subjects: &[String]) -> FlowRecord {
+        let Record { head, what, receiver, label, lane, sent, started, ended } = *record;
+        FlowRecord {
+            trace: FlowId(head.trace),
+            span: head.span,
+            parent: head.parent,
+            sequence: head.sequence(),
+            what,
+            label: label.to_owned(),
+            subjects: subjects.to_vec(),
+            sender: (!head.sender.is_nobody()).then(|| head.sender.via(None)),
+            receiver: receiver.via(None),
+            node: NodeId(self.node),
+            sent: self.at(sent),
+            started: self.at(started),
+            ended: self.at(ended),
+            lane,
+        }
+    }
+}
+
+/// A message with subjects, which all who have it share.
+#[derive(Clone)]
 struct Flow {
     record: Record,
-    subjects: Box<Subjects>,
+    subjects: Arc<Subjects>,
 }
 
 impl Flow {
+    fn trace(&self) -> FlowId {
+        FlowId(self.record.head.trace)
+    }
+
     fn bytes(&self) -> usize {
         let text = |subject: &String| subject.capacity() + size_of::<String>();
         size_of::<Self>() + self.subjects.as_slice().iter().map(text).sum::<usize>()
@@ -105,7 +146,7 @@ struct Chatter {
 
 impl Shard {
     pub(crate) fn push(&self, record: Record) {
-        let mut ring = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut ring = lock(&self.0);
         if ring.records.len() < ring.most {
             ring.records.push(record);
         } else if let next = ring.next
@@ -123,17 +164,23 @@ struct Flows {
     bytes: usize,
 }
 
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// The recorder of a node.
 pub(crate) struct Recorder {
-    node: u64,
+    showing: Showing,
     on: bool,
     shards: Vec<Arc<Shard>>,
     flows: Mutex<Flows>,
     flow_bytes: usize,
-    file: Mutex<Option<(SyncSender<FlowRecord>, JoinHandle<()>)>>,
+    writer: Mutex<Option<(SyncSender<Flow>, JoinHandle<()>)>>,
+    /// Where it writes.
+    file: OnceLock<PathBuf>,
+    /// Whether there were flows that memory has not, of this life or one before.
+    forgot: AtomicBool,
     lost: AtomicU64,
-    /// Microseconds since 1970 when the process's clock stood at 0.
-    epoch: u64,
 }
 
 impl Recorder {
@@ -145,43 +192,52 @@ impl Recorder {
         let most = chatter / threads.max(1) / size_of::<Record>();
         let shard = |_| Arc::new(Shard(Mutex::new(Chatter { most, ..Chatter::default() })));
         let shards = (0..threads.max(1)).map(shard).collect();
-        let (file, lost) = Default::default();
+        let (writer, file, forgot, lost) = Default::default();
         Self {
-            node,
+            showing: Showing { node, epoch: epoch() },
             on,
             shards,
             flows: Mutex::default(),
             flow_bytes: flows,
+            writer,
             file,
+            forgot,
             lost,
-            epoch: epoch(),
         }
     }
 
     /// From here on flows go to the file too.
     pub(crate) fn write_to(&self, mut file: RingFile) -> std::io::Result<()> {
-        let (send, records) = sync_channel::<FlowRecord>(WAITING);
+        let (send, flows) = sync_channel::<Flow>(WAITING);
+        let showing = self.showing;
+        self.forgot.store(file.is_older(), Relaxed);
+        self.file.get_or_init(|| file.path().to_owned());
         let writer = std::thread::Builder::new().name("recorder".to_owned()).spawn(move || {
-            for record in records {
-                if let Err(error) = file.append(&record) {
+            for Flow { record, subjects } in flows {
+                if let Err(error) = file.append(&showing.show(&record, subjects.as_slice())) {
                     tracing::warn!(%error, path = %file.path().display(), "the recording is not written any more");
                     return;
                 }
             }
         })?;
-        *self.file.lock().unwrap_or_else(PoisonError::into_inner) = Some((send, writer));
+        *lock(&self.writer) = Some((send, writer));
         Ok(())
     }
 
     /// All that was recorded is in the file when this returns.
     pub(crate) fn close(&self) {
-        let file = self.file.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some((records, writer)) = file {
-            drop(records);
+        let writer = lock(&self.writer).take();
+        if let Some((flows, writer)) = writer {
+            drop(flows);
             if writer.join().is_err() {
                 tracing::error!("the recorder's thread has panicked");
             }
         }
+    }
+
+    /// The file, if it may have what memory has not.
+    pub(crate) fn file_beyond_memory(&self) -> Option<&Path> {
+        self.file.get().filter(|_| self.forgot.load(Relaxed)).map(PathBuf::as_path)
     }
 
     /// The ring for the chatter of thread `number`; none if nothing is recorded.
@@ -199,23 +255,24 @@ impl Recorder {
     }
 
     /// A message with subjects.
-    pub(crate) fn flow(&self, record: Record, subjects: Box<Subjects>) {
+    pub(crate) fn flow(&self, record: Record, subjects: Arc<Subjects>) {
         if !self.on {
             return;
         }
-        if let Some((file, _)) = &*self.file.lock().unwrap_or_else(PoisonError::into_inner)
-            && file.try_send(self.show(&record, subjects.as_slice())).is_err()
+        let flow = Flow { record, subjects };
+        if let Some((writer, _)) = &*lock(&self.writer)
+            && writer.try_send(flow.clone()).is_err()
         {
             self.lost.fetch_add(1, Relaxed);
         }
-        let flow = Flow { record, subjects };
-        let mut flows = self.flows.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut flows = lock(&self.flows);
         flows.bytes += flow.bytes();
         flows.records.push_back(flow);
         while flows.bytes > self.flow_bytes
             && let Some(oldest) = flows.records.pop_front()
         {
             flows.bytes -= oldest.bytes();
+            self.forgot.store(true, Relaxed);
         }
     }
 
@@ -226,68 +283,58 @@ impl Recorder {
         }
     }
 
-    fn show(&self, record: &Record, subjects: &[String]) -> FlowRecord {
-        let at = |stamp: u64| self.epoch + flow::nanos_of(stamp) / 1000;
-        let Record { head, what, receiver, label, lane, sent, started, ended } = *record;
-        FlowRecord {
-            trace: FlowId(head.trace),
-            span: head.span,
-            parent: head.parent,
-            sequence: head.sequence(),
-            what,
-            label: label.to_owned(),
-            subjects: subjects.to_vec(),
-            sender: (!head.sender.is_nobody()).then(|| head.sender.via(None)),
-            receiver: receiver.via(None),
-            node: NodeId(self.node),
-            sent: at(sent),
-            started: at(started),
-            ended: at(ended),
-            lane,
-        }
-    }
-
-    /// All records of the flows that `trace` or `subject` name, by time; the newest `limit` of them.
-    pub(crate) fn find(
-        &self,
-        subject: Option<&str>,
-        trace: Option<FlowId>,
-        limit: usize,
-    ) -> Vec<FlowRecord> {
-        let mut traces: BTreeSet<u128> = trace.iter().map(|trace| trace.0).collect();
-        let mut found = Vec::new();
+    /// What memory has of what is wanted, by time.
+    pub(crate) fn find(&self, wanted: &Wanted) -> Found {
+        let mut traces = wanted.flows.clone();
+        let mut found: Vec<(Record, Option<Arc<Subjects>>)> = Vec::new();
         {
-            let flows = self.flows.lock().unwrap_or_else(PoisonError::into_inner);
+            // Actors wait for this lock: what others read is made of it afterwards.
+            let flows = lock(&self.flows);
             let about = |flow: &&Flow| {
-                subject.is_some_and(|id| flow.subjects.as_slice().iter().any(|its| its == id))
+                let subjects = flow.subjects.as_slice();
+                wanted.subject.as_ref().is_some_and(|id| subjects.contains(id))
             };
-            traces.extend(flows.records.iter().filter(about).map(|flow| flow.record.head.trace));
-            let of_flow =
-                flows.records.iter().filter(|flow| traces.contains(&{ flow.record.head.trace }));
-            found.extend(of_flow.map(|flow| self.show(&flow.record, flow.subjects.as_slice())));
+            traces.extend(flows.records.iter().filter(about).map(Flow::trace));
+            let of_flow = flows.records.iter().filter(|flow| traces.contains(&flow.trace()));
+            found.extend(of_flow.map(|flow| (flow.record, Some(Arc::clone(&flow.subjects)))));
         }
         for shard in &self.shards {
-            let ring = shard.0.lock().unwrap_or_else(PoisonError::into_inner);
-            let of_flow =
-                ring.records.iter().filter(|record| traces.contains(&{ record.head.trace }));
-            found.extend(of_flow.map(|record| self.show(record, &[])));
+            let ring = lock(&shard.0);
+            let of_flow = ring.records.iter();
+            let of_flow = of_flow.filter(|record| traces.contains(&FlowId(record.head.trace)));
+            found.extend(of_flow.map(|record| (*record, None)));
         }
-        found.sort_by_key(|record| (record.sent, record.started, record.span));
-        found.split_off(found.len().saturating_sub(limit))
+        found.sort_by_key(|(record, _)| (record.sent, record.started, { record.head.span }));
+        let newest = found.split_off(found.len().saturating_sub(wanted.limit));
+        let show = |(record, subjects): &(Record, Option<Arc<Subjects>>)| {
+            let subjects = subjects.as_deref().map_or(&[][..], Subjects::as_slice);
+            self.showing.show(record, subjects)
+        };
+        Found { records: newest.iter().map(show).collect(), flows: traces, since: None }
+    }
+
+    /// The ids of flows in memory from `first` to `last`, no more than `most`.
+    pub(crate) fn ids(&self, first: FlowId, last: FlowId, most: usize) -> BTreeSet<FlowId> {
+        let mut found = BTreeSet::new();
+        let mut see = |record: &Record| {
+            let trace = FlowId(record.head.trace);
+            if (first..=last).contains(&trace) && found.len() < most {
+                found.insert(trace);
+            }
+        };
+        lock(&self.flows).records.iter().for_each(|flow| see(&flow.record));
+        for shard in &self.shards {
+            lock(&shard.0).records.iter().for_each(&mut see);
+        }
+        found
     }
 
     /// The time of the oldest record of flows, and of chatter: how far back this node can see.
     pub(crate) fn reaches_back(&self) -> (Option<u64>, Option<u64>) {
-        let at = |record: &Record| self.epoch + flow::nanos_of(record.sent) / 1000;
-        let flows = self
-            .flows
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .records
-            .front()
-            .map(|f| at(&f.record));
+        let at = |record: &Record| self.showing.at(record.sent);
+        let flows = lock(&self.flows).records.front().map(|flow| at(&flow.record));
         let oldest = |shard: &Arc<Shard>| {
-            let ring = shard.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let ring = lock(&shard.0);
             ring.records.get(ring.next).map(at)
         };
         // What every thread still has: the youngest of the oldest of those that have forgotten something.
@@ -323,10 +370,10 @@ mod tests {
         }
     }
 
-    fn about(id: &str) -> Box<Subjects> {
+    fn about(id: &str) -> Arc<Subjects> {
         let mut subjects = Subjects::default();
         subjects.add(id);
-        Box::new(subjects)
+        Arc::new(subjects)
     }
 
     #[test]
@@ -335,11 +382,19 @@ mod tests {
         recorder.flow(record(1, 10), about("task-1"));
         recorder.flow(record(2, 20), about("task-2"));
         recorder.shard(1).unwrap().push(record(1, 30_000));
-        let spans = |records: Vec<FlowRecord>| records.iter().map(|r| r.span).collect::<Vec<_>>();
-        assert_eq!(spans(recorder.find(Some("task-1"), None, 10)), [10, 30_000]);
-        assert_eq!(spans(recorder.find(None, Some(FlowId(2)), 10)), [20]);
-        assert_eq!(spans(recorder.find(Some("task-1"), None, 1)), [30_000], "the newest");
-        assert!(recorder.find(Some("task-3"), None, 10).is_empty());
+        let spans = |subject: Option<&str>, flow: Option<u128>, limit| {
+            let subject = subject.map(str::to_owned);
+            let flows = flow.into_iter().map(FlowId).collect();
+            let found = recorder.find(&Wanted { subject, flows, limit });
+            found.records.iter().map(|r| r.span).collect::<Vec<_>>()
+        };
+        assert_eq!(spans(Some("task-1"), None, 10), [10, 30_000]);
+        assert_eq!(spans(None, Some(2), 10), [20]);
+        assert_eq!(spans(Some("task-1"), None, 1), [30_000], "the newest");
+        assert!(spans(Some("task-3"), None, 10).is_empty());
+        let ids = |first, last| recorder.ids(FlowId(first), FlowId(last), 10);
+        assert_eq!(ids(1, 9), [FlowId(1), FlowId(2)].into());
+        assert_eq!(ids(2, 2), [FlowId(2)].into());
     }
 
     #[test]

@@ -1,12 +1,15 @@
 //! The ring file: framed, checksummed records of flows, overwritten from the front once the file has its size.
 //!
-//! Readable while it is written and after a crash: a reader looks for frames whose checksum holds.
+//! Readable while it is written and after a crash: a reader looks for frames whose checksum holds. It reads piece by piece,
+//! and decodes only what it was asked for.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
+use crate::flow::FlowId;
 use crate::recorder::FlowRecord;
 use crate::wire;
 
@@ -44,6 +47,11 @@ impl RingFile {
 
     pub(crate) fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Whether it has records of an earlier life of the node.
+    pub(crate) fn is_older(&self) -> bool {
+        self.number > 0
     }
 
     /// One record. A record too large for the file is left out.
@@ -86,41 +94,229 @@ fn read_header(file: &File) -> Option<(u64, u64)> {
     header.starts_with(&HEADER).then(|| (word(&header[8..]), word(&header[16..])))
 }
 
-/// Reads a ring file: all records that are whole, the oldest first. `path` is the file or the work directory.
-pub fn read(path: &Path) -> io::Result<Vec<FlowRecord>> {
-    let path = if path.is_dir() { path.join(FILE_NAME) } else { path.to_owned() };
-    let mut bytes = Vec::new();
-    File::open(&path)?.read_to_end(&mut bytes)?;
-    if !bytes.starts_with(&HEADER) {
-        return Err(io::Error::new(
-            io::ErrorKind::InvalidData,
-            format!("{} is not a recording", path.display()),
-        ));
-    }
-    let mut found = Vec::new();
-    let mut at = 24;
-    while at + FRAME_BYTES <= bytes.len() {
-        match frame(&bytes[at..]) {
-            Some((number, record, length)) => {
-                found.push((number, record));
-                at += length;
-            }
-            // Inside a record that was partly overwritten.
-            None => at += 1,
-        }
-    }
-    found.sort_by_key(|(number, _)| *number);
-    Ok(found.into_iter().map(|(_, record)| record).collect())
+/// Bytes read at a time.
+const PIECE: usize = 1 << 20;
+/// Ids of flows that one question may lead to.
+const FLOWS_MAX: usize = 10_000;
+
+/// A file that cannot be read as a recording.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// It cannot be opened or read.
+    #[error("cannot read {path}")]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// It is something else.
+    #[error(
+        "{0} is not a recording of flows; a node writes one to {FILE_NAME} in its work directory"
+    )]
+    NotOne(PathBuf),
+    /// Written by another version.
+    #[error("{path} is a recording in form {form}, and this version reads {}", form_of(&HEADER))]
+    OtherForm {
+        /// The file.
+        path: PathBuf,
+        /// What the file says of itself.
+        form: String,
+    },
 }
 
-fn frame(bytes: &[u8]) -> Option<(u64, FlowRecord, usize)> {
-    let header = bytes.strip_prefix(&MARK)?;
-    let length = usize::try_from(word(&header[..4])).ok().filter(|length| *length <= MAX_RECORD)?;
-    let payload = bytes.get(FRAME_BYTES..FRAME_BYTES + length)?;
-    let number = word(&header[8..16]);
-    let whole = u64::from(checksum(number, payload)) == word(&header[4..8]);
-    let record = whole.then(|| wire::decode(payload).ok()).flatten()?;
-    Some((number, record, FRAME_BYTES + length))
+/// What of a recording is wanted.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Wanted {
+    /// All of the flows in which a message was about this.
+    pub subject: Option<String>,
+    /// And these.
+    pub flows: BTreeSet<FlowId>,
+    /// The newest so many records.
+    pub limit: usize,
+}
+
+/// What was wanted and is there.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Found {
+    /// The oldest first.
+    pub records: Vec<FlowRecord>,
+    /// The flows they are of.
+    pub flows: BTreeSet<FlowId>,
+    /// The time of the oldest record of the file, whatever it is of; microseconds since 1970.
+    pub since: Option<u64>,
+}
+
+/// A ring file to be read: that of a node that runs or of one that is dead.
+#[derive(Debug)]
+pub struct Recording {
+    file: File,
+    path: PathBuf,
+}
+
+impl Recording {
+    /// Opens a file; `path` is the file or the work directory.
+    pub fn open(path: &Path) -> Result<Self, ReadError> {
+        let path = if path.is_dir() { path.join(FILE_NAME) } else { path.to_owned() };
+        let failed = |source| ReadError::Io { path: path.clone(), source };
+        let file = File::open(&path).map_err(failed)?;
+        let mut begin = [0; HEADER.len()];
+        match file.read_exact_at(&mut begin, 0) {
+            Ok(()) if begin == HEADER => Ok(Self { file, path }),
+            Ok(()) if begin.starts_with(&HEADER[..7]) => {
+                Err(ReadError::OtherForm { path, form: form_of(&begin) })
+            }
+            Err(error) if error.kind() != io::ErrorKind::UnexpectedEof => Err(failed(error)),
+            Ok(()) | Err(_) => Err(ReadError::NotOne(path)),
+        }
+    }
+
+    /// What is wanted of it.
+    pub fn find(&self, wanted: &Wanted) -> Result<Found, ReadError> {
+        let mut found = Found { flows: wanted.flows.clone(), ..Found::default() };
+        if let Some(subject) = &wanted.subject {
+            self.each(|_, payload| {
+                // Most are not, and need not be decoded.
+                let may_be = holds(payload, subject.as_bytes()) && found.flows.len() < FLOWS_MAX;
+                let record = may_be.then(|| decode(payload)).flatten();
+                let about = record.filter(|record| record.subjects.contains(subject));
+                found.flows.extend(about.map(|record| record.trace));
+            })?;
+        }
+        let (mut records, mut oldest) = (BTreeMap::new(), (u64::MAX, None));
+        self.each(|number, payload| {
+            if number < oldest.0 {
+                oldest = (number, decode(payload).map(|record| record.sent));
+            }
+            if trace_of(payload).is_some_and(|trace| found.flows.contains(&trace)) {
+                records.extend(decode(payload).map(|record| (number, record)));
+                if records.len() > wanted.limit {
+                    records.pop_first();
+                }
+            }
+        })?;
+        found.records = records.into_values().collect();
+        found.since = oldest.1;
+        Ok(found)
+    }
+
+    /// The ids of flows from `first` to `last`, no more than `most`.
+    pub fn flows(
+        &self,
+        first: FlowId,
+        last: FlowId,
+        most: usize,
+    ) -> Result<BTreeSet<FlowId>, ReadError> {
+        let mut found = BTreeSet::new();
+        self.each(|_, payload| {
+            let trace = trace_of(payload).filter(|trace| (first..=last).contains(trace));
+            found.extend(trace.filter(|_| found.len() < most));
+        })?;
+        Ok(found)
+    }
+
+    /// Shows all whole records, in no order.
+    fn each(&self, mut see: impl FnMut(u64, &[u8])) -> Result<(), ReadError> {
+        let mut piece = Vec::new();
+        let mut at = HEADER_BYTES;
+        loop {
+            let left = piece.len();
+            piece.resize(left + PIECE, 0);
+            let read = self.file.read_at(&mut piece[left..], at);
+            let read = read.map_err(|source| ReadError::Io { path: self.path.clone(), source })?;
+            piece.truncate(left + read);
+            at += read as u64;
+            let seen = frames(&piece, read == 0, &mut see);
+            piece.drain(..seen);
+            if read == 0 {
+                return Ok(());
+            }
+        }
+    }
+}
+
+/// Shows the whole records of a piece of the file. How many of its bytes are done with.
+fn frames(piece: &[u8], is_last: bool, see: &mut impl FnMut(u64, &[u8])) -> usize {
+    let mut at = 0;
+    while let Some(ahead) = piece[at..].iter().position(|byte| *byte == MARK[0]) {
+        at += ahead;
+        match frame(&piece[at..]) {
+            Frame::Whole { number, payload, length } => {
+                see(number, payload);
+                at += length;
+            }
+            // The next piece may have the rest of it.
+            Frame::Cut if !is_last => return at,
+            // Inside a record that was partly overwritten or never written whole.
+            Frame::Cut | Frame::None => at += 1,
+        }
+    }
+    piece.len()
+}
+
+enum Frame<'a> {
+    Whole { number: u64, payload: &'a [u8], length: usize },
+    Cut,
+    None,
+}
+
+fn frame(bytes: &[u8]) -> Frame<'_> {
+    let (begin, rest) = bytes.split_at(bytes.len().min(MARK.len()));
+    if !MARK.starts_with(begin) {
+        return Frame::None;
+    }
+    let Some(header) = rest.get(..FRAME_BYTES - MARK.len()) else {
+        return Frame::Cut;
+    };
+    let length = number(&header[..4]);
+    if length > MAX_RECORD {
+        return Frame::None;
+    }
+    let Some(payload) = bytes.get(FRAME_BYTES..FRAME_BYTES + length) else {
+        return Frame::Cut;
+    };
+    let record = word(&header[8..16]);
+    if u64::from(checksum(record, payload)) != word(&header[4..8]) {
+        return Frame::None;
+    }
+    Frame::Whole { number: record, payload, length: FRAME_BYTES + length }
+}
+
+fn number(bytes: &[u8]) -> usize {
+    usize::try_from(word(bytes)).unwrap_or(usize::MAX)
+}
+
+fn decode(payload: &[u8]) -> Option<FlowRecord> {
+    wire::decode(payload).ok()
+}
+
+/// A record begins with its flow.
+fn trace_of(payload: &[u8]) -> Option<FlowId> {
+    payload.first_chunk().map(|bytes| FlowId(u128::from_le_bytes(*bytes)))
+}
+
+fn holds(bytes: &[u8], part: &[u8]) -> bool {
+    let Some(first) = part.first() else { return true };
+    let mut rest = bytes;
+    while let Some(at) = rest.iter().position(|byte| byte == first) {
+        if rest[at..].starts_with(part) {
+            return true;
+        }
+        rest = &rest[at + 1..];
+    }
+    false
+}
+
+fn form_of(header: &[u8]) -> String {
+    String::from_utf8_lossy(header).into_owned()
+}
+
+/// Reads a ring file: all records that are whole, the oldest first. `path` is the file or the work directory.
+pub fn read(path: &Path) -> Result<Vec<FlowRecord>, ReadError> {
+    let mut all = BTreeMap::new();
+    Recording::open(path)?
+        .each(|number, payload| all.extend(decode(payload).map(|record| (number, record))))?;
+    Ok(all.into_values().collect())
 }
 
 #[cfg(test)]
@@ -180,6 +376,53 @@ mod tests {
         bytes.extend_from_slice(&[0; 30]);
         std::fs::write(&path, bytes).unwrap();
         assert_eq!(read(&path).unwrap(), [record(0)]);
-        assert_eq!(read(&dir.path().join("none")).unwrap_err().kind(), io::ErrorKind::NotFound);
+    }
+
+    #[test]
+    fn records_are_found_by_what_they_are_about_by_flow_and_by_the_beginning_of_its_id() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut file = RingFile::open(dir.path(), 4 << 20).unwrap();
+        let of = |trace: u128, span| FlowRecord { trace: FlowId(trace), ..record(span) };
+        // More than one piece of the file, so that some records lie across two.
+        for span in 1..=9000 {
+            let subjects = vec![format!("task-{}", span % 3000)];
+            file.append(&FlowRecord { subjects, ..of(u128::from(span % 3000), span) }).unwrap();
+        }
+        file.append(&FlowRecord { subjects: vec![], ..of(7, 9001) }).unwrap();
+        assert!(std::fs::metadata(file.path()).unwrap().len() > 2 * PIECE as u64 / 2);
+        let recording = Recording::open(dir.path()).unwrap();
+        let spans = |wanted: Wanted| {
+            let found = recording.find(&wanted).unwrap();
+            assert_eq!(found.since, Some(1));
+            found.records.iter().map(|record| record.span).collect::<Vec<_>>()
+        };
+        let subject = Some("task-7".to_owned());
+        let all = Wanted { subject, limit: 10, ..Wanted::default() };
+        assert_eq!(spans(all.clone()), [7, 3007, 6007, 9001], "the whole flow");
+        assert_eq!(spans(Wanted { limit: 2, ..all }), [6007, 9001], "the newest");
+        let flows = [FlowId(8), FlowId(9)].into();
+        assert_eq!(spans(Wanted { flows, limit: 9, ..Wanted::default() }).len(), 6);
+        let range = recording.flows(FlowId(2990), FlowId(5000), 100).unwrap();
+        assert_eq!(range, (2990..3000).map(FlowId).collect());
+        assert_eq!(recording.flows(FlowId(0), FlowId(5000), 100).unwrap().len(), 100);
+    }
+
+    #[test]
+    fn what_is_no_recording_is_refused_in_words() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("file");
+        let words = |bytes: &[u8]| {
+            std::fs::write(&path, bytes).unwrap();
+            read(&path).unwrap_err().to_string().replace(&path.display().to_string(), "FILE")
+        };
+        let not_one = "FILE is not a recording of flows; a node writes one to flow.ring in its work directory";
+        assert_eq!(words(b"some text"), not_one);
+        assert_eq!(words(b""), not_one);
+        assert_eq!(
+            words(b"AIRFLOW1 and so on"),
+            "FILE is a recording in form AIRFLOW1, and this version reads AIRFLOW2"
+        );
+        let none = read(&dir.path().join("none")).unwrap_err();
+        assert!(matches!(none, ReadError::Io { .. }), "{none}");
     }
 }

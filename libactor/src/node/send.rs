@@ -210,7 +210,7 @@ impl Node {
             let (what, label, lane) = (What::Sent, message.label(), Some(M::LANE));
             let (sent, started, ended) = (now, now, now);
             let record = Record { head, what, receiver, label, lane, sent, started, ended };
-            self.0.recorder.flow(record, Box::new(subjects));
+            self.0.recorder.flow(record, Arc::new(subjects));
         }
     }
 

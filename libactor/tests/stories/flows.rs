@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use actix::{Actor, Handler};
 use libactor::{
-    Accepts, Asked, Context, FLOW_ACTOR, FlowId, FlowQuery, FlowRecord, Lane, Node, NodeConfig,
-    Pid, Received, Spawn, What, ringfile,
+    Accepts, Asked, Context, FLOW_ACTOR, FlowId, FlowIds, FlowQuery, FlowRecord, FlowSearch, Lane,
+    Limits, Node, NodeConfig, Pid, Received, Spawn, What, ringfile,
 };
 use tokio::sync::mpsc;
 
@@ -105,6 +105,62 @@ async fn a_flow_goes_through_tells_asks_timers_futures_spawns_and_the_wire() {
 
     let from_disk = ringfile::read(dir.path()).unwrap();
     assert_eq!(from_disk, mine, "the same, offline");
+}
+
+/// What a node finds by an id, in its memory alone and with its file: how many records, and of which flow.
+async fn found(node: &Node, number: u64) -> (usize, usize, Option<FlowId>) {
+    let actor = node.local(FLOW_ACTOR).unwrap();
+    let subject = Some(format!("task-{number}"));
+    let query = FlowQuery { subject: subject.clone(), trace: None, limit: 100 };
+    let memory = node.ask(actor, query, SOON).await.unwrap();
+    let search = FlowSearch { subject, trace: None, limit: 100 };
+    let both = node.ask(actor, search, SOON).await.unwrap();
+    assert_eq!(both.complaint, None);
+    let flow = both.answer.records.first().map(|record| record.trace);
+    (memory.records.len(), both.answer.records.len(), flow)
+}
+
+#[tokio::test]
+async fn what_memory_has_forgotten_is_found_in_the_file_also_that_of_an_earlier_life() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = || NodeConfig {
+        work_dir: Some(dir.path().to_owned()),
+        limits: Limits { flow_ring: 4 << 10, ..Limits::default() },
+        ..NodeConfig::default()
+    };
+    let node = Node::start(config()).await.unwrap();
+    let (counter, mut hears) = Counter::heard_by(&node, "counter");
+    for number in 1_000_000..1_000_500 {
+        counter.tell(Number(number)).unwrap();
+        soon("a number", hears.recv()).await.unwrap();
+    }
+    let mut last = found(&node, 1_000_499).await;
+    while last.0 == 0 {
+        // It is recorded when its handler has ended.
+        last = found(&node, 1_000_499).await;
+    }
+    assert_eq!((last.0, last.1), (1, 1), "once, though both have it");
+    // Written by a thread of its own.
+    let mut first = found(&node, 1_000_001).await;
+    while first.1 == 0 {
+        first = found(&node, 1_000_001).await;
+    }
+    assert_eq!((first.0, first.1), (0, 1));
+    let flow = first.2.unwrap();
+    let search = FlowSearch { subject: None, trace: Some(flow), limit: 100 };
+    let actor = node.local(FLOW_ACTOR).unwrap();
+    let by_flow = node.ask(actor, search, SOON).await.unwrap();
+    assert_eq!(by_flow.answer.records[0].subjects, ["task-1000001"]);
+    assert!(by_flow.file_since.unwrap() < by_flow.answer.flows_since.unwrap());
+    let (first, last) = FlowId::begun_by(&flow.to_string()[..31]).unwrap();
+    let ids = node.ask(actor, FlowIds { first, last }, SOON).await.unwrap().ids;
+    assert!(ids.contains(&flow), "{ids:?}");
+    node.shutdown().await;
+
+    let again = Node::start(config()).await.unwrap();
+    let (memory, both, same) = found(&again, 1_000_001).await;
+    assert_eq!((memory, both, same), (0, 1, Some(flow)), "of the earlier life");
+    again.shutdown().await;
 }
 
 #[tokio::test]
