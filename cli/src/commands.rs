@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use libactor::ringfile::ReadError;
 use protocol::operator::TaskView;
 
 use crate::arguments::{KillArguments, ListArguments, LogsArguments};
@@ -30,6 +31,12 @@ pub(crate) enum CommandError {
         "'{0}' is no flow's id: expected up to 32 hexadecimal digits, as `airside flow --task` prints them"
     )]
     Trace(String),
+    #[error("no flow begins with '{0}', as far as the nodes that can be asked remember")]
+    NoFlow(String),
+    #[error(transparent)]
+    Recording(ReadError),
+    #[error("nothing in this recording is about an id that begins with '{0}'")]
+    NotRecorded(String),
 }
 
 async fn client(

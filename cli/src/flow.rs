@@ -1,32 +1,22 @@
-//! `airside flow`: asks the recorder of each node what it saw, and draws it.
+//! `airside flow`: asks the recorder of each node what it saw, or reads the recording of one, and draws it.
 
 pub(crate) mod draw;
+mod names;
+mod sources;
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use libactor::{FLOW_ACTOR, FlowAnswer, FlowId, FlowQuery, FlowRecord, Lane, NodeId, Pid, What};
-use protocol::change::AgentState;
+use libactor::{FLOW_ACTOR, FlowFound, FlowId, FlowQuery, FlowRecord, Lane};
 use serde::Serialize;
 
 use crate::arguments::FlowArguments;
 use crate::client::{Client, ClientError};
 use crate::cluster::Cluster;
-use crate::commands::{CommandError, task};
+use crate::commands::{self, CommandError};
 use crate::environment::Environment;
 use crate::output;
-use draw::{Fate, Seen};
-
-/// Records that one node is asked for at most.
-const RECORDS_MAX: u32 = 5000;
-
-/// A node that was asked, by the name that people see.
-struct Asked {
-    name: String,
-    /// The pids of it that have names of their own.
-    named: Option<Pid>,
-    answer: Result<FlowAnswer, ClientError>,
-}
+use names::Names;
+use sources::{Asked, ask_all};
 
 /// A record in JSON.
 #[derive(Serialize)]
@@ -50,20 +40,26 @@ pub(crate) async fn flow(
     arguments: FlowArguments,
     environment: &Environment,
 ) -> Result<(), CommandError> {
-    let client = Client::start(Cluster::find(&arguments.cluster, environment)).await?;
-    let (query, what) = match (&arguments.task, &arguments.trace) {
-        (Some(prefix), _) => {
-            let id = task(&client, prefix).await?.report.spec.task.to_string();
-            (FlowQuery { subject: Some(id.clone()), ..query() }, Some(id))
+    let (task, trace) = (arguments.task.as_deref(), arguments.trace.as_deref());
+    let (asked, what) = match &arguments.recording {
+        Some(path) => {
+            let (found, what) = sources::of_recording(path, task, trace)?;
+            (vec![found], what)
         }
-        (None, trace) => {
-            let trace = trace.as_deref().unwrap_or_default();
-            let number = u128::from_str_radix(trace, 16)
-                .map_err(|_| CommandError::Trace(trace.to_owned()))?;
-            (FlowQuery { trace: Some(FlowId(number)), ..query() }, None)
+        None => {
+            let client = Client::start(Cluster::find(&arguments.cluster, environment)).await?;
+            match (task, trace) {
+                (Some(prefix), _) => {
+                    let id = commands::task(&client, prefix).await?.report.spec.task.to_string();
+                    (ask_all(&client, Some(&id), None).await?, Some(id))
+                }
+                (None, trace) => {
+                    let flow = sources::flow_of(&client, trace.unwrap_or_default()).await?;
+                    (ask_all(&client, None, Some(flow)).await?, None)
+                }
+            }
         }
     };
-    let asked = ask_all(&client, &query).await?;
     if arguments.json {
         print_json(&asked);
     } else {
@@ -72,14 +68,9 @@ pub(crate) async fn flow(
     Ok(())
 }
 
-fn query() -> FlowQuery {
-    FlowQuery { limit: RECORDS_MAX, ..FlowQuery::default() }
-}
-
 /// The flow of one task, drawn.
 pub(crate) async fn of_task(client: &Client, task: &str) -> Result<String, ClientError> {
-    let query = FlowQuery { subject: Some(task.to_owned()), ..query() };
-    let asked = ask_all(client, &query).await?;
+    let asked = ask_all(client, Some(task), None).await?;
     Ok(drawing(&asked, Some(task), wall_time()))
 }
 
@@ -90,125 +81,13 @@ pub(crate) async fn id_of_task(client: &Client, task: &str) -> Option<FlowId> {
     answer.records.last().map(|record| record.trace)
 }
 
-/// Asks the master's node, and those of all agents that can be reached.
-async fn ask_all(client: &Client, query: &FlowQuery) -> Result<Vec<Asked>, ClientError> {
-    let mut nodes = vec![(master::MASTER, "master".to_owned(), client.master().to_owned())];
-    for agent in client.agents().await? {
-        if agent.state == AgentState::Active {
-            let at = agent.info.at.listens;
-            nodes.push((agent::ACTOR, format!("agent {at}"), at));
-        }
-    }
-    let mut all = Vec::new();
-    for (actor, name, at) in nodes {
-        let answer = client.ask(&format!("{FLOW_ACTOR}@{at}"), query.clone()).await;
-        let named = client.resolve(&format!("{actor}@{at}")).await.ok();
-        all.push(Asked { name, named, answer });
-    }
-    Ok(all)
-}
-
 #[expect(clippy::disallowed_methods, reason = "read here once, and handed on")]
 fn wall_time() -> SystemTime {
     SystemTime::now()
 }
 
-/// A pid without the way to it, which differs with who says it: node, incarnation, actor.
-type Life = (NodeId, u64, u64);
-
-fn life(pid: Pid) -> Life {
-    (pid.node(), pid.incarnation(), pid.actor())
-}
-
-/// What people call each pid that occurs.
-struct Names<'a> {
-    nodes: BTreeMap<NodeId, &'a str>,
-    main: BTreeMap<Life, &'a str>,
-    /// Those that told what they saw.
-    answered: BTreeSet<NodeId>,
-    strangers: BTreeMap<NodeId, String>,
-}
-
-impl<'a> Names<'a> {
-    /// Names for the pids of the records that are shown.
-    fn of(asked: &'a [Asked], shown: &[&FlowRecord]) -> Self {
-        let mut names = Self {
-            nodes: BTreeMap::new(),
-            main: BTreeMap::new(),
-            answered: BTreeSet::new(),
-            strangers: BTreeMap::new(),
-        };
-        for node in asked {
-            if let Some(pid) = node.named {
-                names.main.insert(life(pid), &node.name);
-                names.nodes.insert(pid.node(), &node.name);
-                names.answered.extend(node.answer.is_ok().then_some(pid.node()));
-            }
-        }
-        // Nodes that nobody can ask are known by whom they talk to: executors talk to agents, schedulers to the master.
-        for record in shown {
-            let Some(sender) = record.sender else { continue };
-            for (stranger, other) in [(sender, record.receiver), (record.receiver, sender)] {
-                let known = names.nodes.contains_key(&stranger.node());
-                if let (false, Some(other)) = (known, names.nodes.get(&other.node())) {
-                    let kind = if other.starts_with("agent") { "executor" } else { "scheduler" };
-                    names.strangers.entry(stranger.node()).or_insert_with(|| kind.to_owned());
-                }
-            }
-        }
-        names.number_strangers();
-        names
-    }
-
-    /// Several schedulers or executors are told apart by a number.
-    fn number_strangers(&mut self) {
-        for kind in ["executor", "scheduler"] {
-            let several = self.strangers.values().filter(|name| *name == kind).count() > 1;
-            let alike = self.strangers.values_mut().filter(|name| *name == kind);
-            for (n, name) in alike.enumerate().filter(|_| several) {
-                *name = format!("{kind} {}", n + 1);
-            }
-        }
-    }
-
-    fn name(&self, pid: Pid) -> String {
-        if let Some(name) = self.main.get(&life(pid)) {
-            return (*name).to_owned();
-        }
-        let node = self.nodes.get(&pid.node()).map(|name| (*name).to_owned());
-        match node {
-            Some(node) => format!("{node} #{}", pid.actor()),
-            None => {
-                let stranger = self.strangers.get(&pid.node());
-                stranger.cloned().unwrap_or_else(|| "elsewhere".to_owned())
-            }
-        }
-    }
-
-    fn seen(&self, record: &FlowRecord) -> Seen {
-        Seen {
-            span: record.span,
-            parent: record.parent,
-            fate: match record.what {
-                What::Sent if self.answered.contains(&record.receiver.node()) => Fate::Sent,
-                What::Sent => Fate::SentBeyond,
-                What::Handled => Fate::Handled,
-                What::Dropped => Fate::Dropped,
-            },
-            label: record.label.clone(),
-            subjects: record.subjects.clone(),
-            from: record.sender.map_or_else(|| "outside".to_owned(), |pid| self.name(pid)),
-            to: self.name(record.receiver),
-            lane: record.lane,
-            sent: record.sent,
-            started: record.started,
-            ended: record.ended,
-        }
-    }
-}
-
 fn records(asked: &[Asked]) -> impl Iterator<Item = &FlowRecord> {
-    asked.iter().filter_map(|node| node.answer.as_ref().ok()).flat_map(|answer| &answer.records)
+    asked.iter().flat_map(Asked::records)
 }
 
 fn print_json(asked: &[Asked]) {
@@ -263,15 +142,28 @@ fn horizon(asked: &[Asked], now: SystemTime) -> String {
 }
 
 fn sees(node: &Asked, now: Duration) -> String {
-    match &node.answer {
-        Ok(FlowAnswer { flows_since: Some(since), lost, .. }) => {
-            let back = now.saturating_sub(Duration::from_micros(*since));
-            let lost = if *lost > 0 { format!(" ({lost} records lost)") } else { String::new() };
-            format!("{} s{lost}", back.as_secs())
+    let found = match &node.answer {
+        Ok(found) => found,
+        Err(error) => return format!("could not be asked ({error})"),
+    };
+    let ago =
+        |since: u64| format!("{} s", now.saturating_sub(Duration::from_micros(since)).as_secs());
+    let FlowFound { answer, file_since, complaint } = found;
+    let mut text = match (answer.flows_since, file_since) {
+        (Some(memory), Some(file)) if *file < memory => {
+            format!("{}, {} of it in memory", ago(*file), ago(memory))
         }
-        Ok(FlowAnswer { flows_since: None, .. }) => "nothing recorded".into(),
-        Err(error) => format!("could not be asked ({error})"),
+        (Some(memory), _) => ago(memory),
+        (None, Some(file)) => format!("{}, none of it in memory", ago(*file)),
+        (None, None) => "nothing recorded".into(),
+    };
+    if answer.lost > 0 {
+        text += &format!(" ({} records lost)", answer.lost);
     }
+    if let Some(complaint) = complaint {
+        text += &format!(" ({complaint})");
+    }
+    text
 }
 
 #[cfg(test)]

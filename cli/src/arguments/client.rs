@@ -96,11 +96,14 @@ pub(crate) struct FlowArguments {
     #[command(flatten)]
     pub(crate) cluster: ClusterArguments,
     /// The flow of a task: its id, or the beginning of it
-    #[arg(long, value_name = "TASK", required_unless_present = "trace")]
+    #[arg(long, value_name = "TASK", required_unless_present_any = ["trace", "recording"])]
     pub(crate) task: Option<String>,
-    /// A flow by its own id
+    /// A flow by its own id, or the beginning of it
     #[arg(long, value_name = "FLOW", conflicts_with = "task")]
     pub(crate) trace: Option<String>,
+    /// Read what one node recorded, which may be dead, instead of asking the cluster: `flow.ring` in its work dir
+    #[arg(long, value_name = "PATH")]
+    pub(crate) recording: Option<PathBuf>,
     /// Print JSON, one record a line, instead of a drawing
     #[arg(long)]
     pub(crate) json: bool,

@@ -1,6 +1,6 @@
 //! How pids get the names that people see, and what is said of nodes that saw little or could not be asked.
 
-use libactor::AskError;
+use libactor::{AskError, FlowAnswer, Pid, What};
 
 use super::*;
 
@@ -25,7 +25,8 @@ fn record(span: u64, label: &str, from: Pid, to: Pid, at: u64) -> FlowRecord {
 
 fn asked(name: &str, named: Pid, records: Vec<FlowRecord>, flows_since: Option<u64>) -> Asked {
     let answer = FlowAnswer { records, flows_since, chatter_since: None, lost: 0 };
-    Asked { name: name.into(), named: Some(named), answer: Ok(answer) }
+    let found = FlowFound { answer, ..FlowFound::default() };
+    Asked { name: name.into(), named: Some(named), answer: Ok(found) }
 }
 
 fn cluster() -> Vec<Asked> {
@@ -55,6 +56,7 @@ fn cluster() -> Vec<Asked> {
                 record(4, "Updated", executor, agent, 1_002_000),
                 FlowRecord {
                     what: What::Sent,
+                    node: agent.node(),
                     ..record(5, "Acknowledge", agent, executor, 1_003_000)
                 },
             ],
@@ -83,4 +85,18 @@ fn several_executors_are_told_apart() {
     assert_eq!(names.name(Pid::invented(8, 1)), "executor 1");
     assert_eq!(names.name(Pid::invented(9, 1)), "executor 2");
     assert_eq!(names.name(Pid::invented(10, 1)), "elsewhere");
+}
+
+#[test]
+fn how_far_back_a_node_sees_in_its_memory_and_its_file() {
+    let with = |flows_since, file_since, complaint: Option<&str>| {
+        let answer = FlowAnswer { flows_since, ..FlowAnswer::default() };
+        let answer = Ok(FlowFound { answer, file_since, complaint: complaint.map(str::to_owned) });
+        sees(&Asked { name: "master".into(), named: None, answer }, Duration::from_secs(100))
+    };
+    let second = |n: u64| Some(n * 1_000_000);
+    assert_eq!(with(second(40), None, None), "60 s");
+    assert_eq!(with(second(40), second(10), None), "90 s, 60 s of it in memory");
+    assert_eq!(with(None, second(10), None), "90 s, none of it in memory");
+    assert_eq!(with(second(40), None, Some("it is busy")), "60 s (it is busy)");
 }

@@ -44,17 +44,22 @@ impl<S: Scheduler + Send + Unpin + 'static> FrameworkActor<S> {
     }
 
     fn advance(&mut self, event: Event, ctx: &mut Context<Self>) {
-        let Some(framework) = &mut self.framework else {
-            return;
-        };
-        tracing::debug!(?event, "hears");
-        for effect in framework.step(self.clock.read().into(), event).effects {
-            tracing::debug!(?effect, "does");
-            self.perform(effect, ctx);
+        let mut todo = vec![event];
+        while let Some(event) = todo.pop() {
+            let Some(framework) = &mut self.framework else {
+                return;
+            };
+            tracing::debug!(?event, "hears");
+            for effect in framework.step(self.clock.read().into(), event).effects {
+                tracing::debug!(?effect, "does");
+                todo.extend(self.perform(effect, ctx));
+            }
         }
     }
 
-    fn perform(&mut self, effect: Effect, ctx: &mut Context<Self>) {
+    /// What has happened by that already. Where nothing is kept, it counts as kept at once: an offer that comes meanwhile
+    /// would be answered in another flow than its own.
+    fn perform(&mut self, effect: Effect, ctx: &mut Context<Self>) -> Option<Event> {
         match effect {
             Effect::TellMaster { to: Some(to), message } => {
                 let sent = ctx.tell(to, message);
@@ -67,11 +72,11 @@ impl<S: Scheduler + Send + Unpin + 'static> FrameworkActor<S> {
             Effect::Unlink(pid) => ctx.unlink(pid),
             Effect::Remember(framework) => {
                 let written = self.keeper.keep(Keep::Remember(framework.clone()));
-                self.then(written, Event::Remembered(framework), ctx);
+                return self.then(written, Event::Remembered(framework), ctx);
             }
             Effect::Store { number, entries } => {
                 let written = self.keeper.keep(Keep::Store(entries));
-                self.then(written, Event::Stored(number), ctx);
+                return self.then(written, Event::Stored(number), ctx);
             }
             Effect::Forget => drop(self.keeper.keep(Keep::Forget)),
             Effect::StartTimer { timer, after } => {
@@ -79,6 +84,7 @@ impl<S: Scheduler + Send + Unpin + 'static> FrameworkActor<S> {
             }
             Effect::End(outcome) => self.end(outcome, ctx),
         }
+        None
     }
 
     /// Repeated by its timer until it is answered, so a failure is only worth a note.
@@ -102,11 +108,15 @@ impl<S: Scheduler + Send + Unpin + 'static> FrameworkActor<S> {
         written: impl Future<Output = Result<(), StateError>> + 'static,
         event: Event,
         ctx: &mut Context<Self>,
-    ) {
+    ) -> Option<Event> {
+        if self.keeper.keeps_nothing() {
+            return Some(event);
+        }
         ctx.run(written, move |actor, written, ctx| match written {
             Ok(()) => actor.advance(event, ctx),
             Err(error) => actor.finish(Err(error), ctx),
         });
+        None
     }
 
     fn end(&mut self, outcome: Outcome, ctx: &mut Context<Self>) {

@@ -53,6 +53,11 @@ impl Keeper {
         Ok((Self(Some(jobs)), stored))
     }
 
+    /// Whether there is no directory.
+    pub(crate) fn keeps_nothing(&self) -> bool {
+        self.0.is_none()
+    }
+
     /// Resolves when it is written.
     pub(crate) fn keep(&self, keep: Keep) -> impl Future<Output = Result<(), StateError>> + use<> {
         let (done, waits) = oneshot::channel();

@@ -7,5 +7,6 @@ mod deaths;
 mod demo;
 mod descriptors;
 mod first_hour;
+mod flows;
 mod nodes;
 mod tasks;

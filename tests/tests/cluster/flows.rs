@@ -1,0 +1,86 @@
+//! What nodes recorded, asked for after they have died.
+
+use std::fs;
+
+use nix::sys::signal::Signal;
+use tests::cluster::{Home, Process, TestCluster, eventually, signal_process};
+
+/// The id of the flow that `airside run` names at its end.
+fn flow_named_in(said: &str) -> String {
+    let (_, id) = said.split_once("in all; flow ").unwrap_or_else(|| panic!("no flow in {said}"));
+    id.split(';').next().unwrap().to_owned()
+}
+
+#[test]
+fn the_recording_of_a_killed_node_shows_what_it_did() {
+    let home = Home::new();
+    let work_dir = |name: &str| format!("--work-dir={}", home.path(name).display());
+    let mut master =
+        Process::start("master", &mut home.command(&["master", "--port=0", &work_dir("m")]));
+    let at = master.says("master@").trim_start_matches("master@").to_owned();
+    let of = format!("--master={at}");
+    let mut agent =
+        Process::start("agent", &mut home.command(&["agent", "--port=0", &of, &work_dir("a")]));
+    agent.says("agent@");
+    let ran = home.airside(&["run", &of, "--", "true"]);
+    assert_eq!(ran.code, Some(0), "{ran:#?}");
+    let recording = format!("--recording={}", home.path("a").display());
+    let flow = |what: &str| home.airside(&["flow", &recording, what]);
+    // Written by a thread of its own, a moment after it happened.
+    eventually("all is in the file", || flow("--task=run-").stdout.contains("Acknowledge"));
+    agent.signal(Signal::SIGKILL);
+    agent.ended();
+    let shown = flow("--task=run-");
+    for message in ["Launch", "Updated: running", "Updated: finished", "Acknowledge"] {
+        assert!(shown.stdout.contains(message), "'{message}' is missing in {shown:#?}");
+    }
+    let (_, id) = shown.stdout.split_once("Flow id ").unwrap();
+    let id = &id[..32];
+    let same = flow(&format!("--trace={}", &id[..31]));
+    assert!(same.stdout.contains("Launch"), "{same:#?}");
+
+    // A crash may have torn the last record; those before it are whole.
+    let ring = home.path("a").join("flow.ring");
+    let bytes = fs::read(&ring).unwrap();
+    fs::write(&ring, &bytes[..bytes.len() - 7]).unwrap();
+    assert!(flow("--task=run-").stdout.contains("Launch"));
+    let none = flow("--task=walk-");
+    let words = "airside: nothing in this recording is about an id that begins with 'walk-'\n";
+    assert_eq!((none.code, none.stderr.as_str()), (Some(1), words));
+    fs::write(&ring, "a text").unwrap();
+    let refused = flow("--task=run-");
+    let words = format!(
+        "airside: {} is not a recording of flows; a node writes one to flow.ring in its work directory\n",
+        ring.display()
+    );
+    assert_eq!((refused.code, refused.stderr), (Some(1), words));
+}
+
+#[test]
+fn a_flow_is_found_by_the_beginning_of_its_id_though_its_master_was_killed() {
+    let cluster = TestCluster::up(1);
+    let ran = cluster.airside(&["run", "--", "true"]);
+    assert_eq!(ran.code, Some(0), "{ran:#?}");
+    let id = flow_named_in(&ran.stderr);
+    let master = cluster.home.processes_of("master")[0];
+    signal_process(master, Signal::SIGKILL);
+    eventually("another process is the master", || {
+        cluster.home.processes_of("master").first().is_some_and(|process| *process != master)
+    });
+    // Only the master has seen that its offer was accepted, and its memory is gone.
+    let trace = format!("--trace={}", &id[..31]);
+    let mut flow = cluster.airside(&["flow", &trace]);
+    eventually("the master is back", || {
+        flow = cluster.airside(&["flow", &trace]);
+        flow.code == Some(0)
+    });
+    assert!(flow.stdout.contains("Accept"), "{flow:#?}");
+    assert!(flow.stdout.contains(&format!("Flow id {id}\n")), "{flow:#?}");
+
+    let none = cluster.airside(&["flow", "--trace", "ffffffffffffffffffffffff"]);
+    let words = "airside: no flow begins with 'ffffffffffffffffffffffff', as far as the nodes that can be asked remember\n";
+    assert_eq!((none.code, none.stderr.as_str()), (Some(1), words));
+    let several = cluster.airside(&["flow", "--trace", &id[..16]]);
+    let words = format!("flows begin with '{}': ", &id[..16]);
+    assert!(several.code == Some(1) && several.stderr.contains(&words), "{several:#?}");
+}
