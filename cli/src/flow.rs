@@ -16,7 +16,7 @@ use crate::commands::{self, CommandError};
 use crate::environment::Environment;
 use crate::output;
 use names::Names;
-use sources::{Asked, ask_all};
+use sources::{Asked, RECORDS_MAX, ask_all};
 
 /// A record in JSON.
 #[derive(Serialize)]
@@ -74,11 +74,12 @@ pub(crate) async fn of_task(client: &Client, task: &str) -> Result<String, Clien
     Ok(drawing(&asked, Some(task), wall_time()))
 }
 
-/// The id of the flow that a task belongs to, if the master's node saw it.
+/// The id of the flow in which a task was launched, if the master's node saw it.
 pub(crate) async fn id_of_task(client: &Client, task: &str) -> Option<FlowId> {
-    let query = FlowQuery { subject: Some(task.to_owned()), limit: 1, ..FlowQuery::default() };
+    let query = FlowQuery { subject: Some(task.to_owned()), trace: None, limit: RECORDS_MAX };
     let answer = client.ask(&format!("{FLOW_ACTOR}@{}", client.master()), query).await.ok()?;
-    answer.records.last().map(|record| record.trace)
+    let about = |record: &&FlowRecord| record.subjects.iter().any(|subject| subject == task);
+    answer.records.iter().find(about).map(|record| record.trace)
 }
 
 #[expect(clippy::disallowed_methods, reason = "read here once, and handed on")]

@@ -14,7 +14,7 @@ use crate::commands::{CommandError, TASKS};
 use crate::prefix;
 
 /// Records that one node is asked for at most.
-const RECORDS_MAX: u32 = 5000;
+pub(super) const RECORDS_MAX: u32 = 5000;
 /// What flows are called in errors about their ids.
 const FLOWS: (&str, &str) = ("flow", "flows");
 
