@@ -2,6 +2,7 @@
 //!
 //! It exists from the moment somebody dials: what is sent before the handshake is over waits in the buffers.
 
+mod outstanding;
 mod read;
 mod window;
 mod write;
@@ -18,7 +19,6 @@ use tokio::sync::futures::Notified;
 use crate::control::Control;
 use crate::error::TellError;
 use crate::flow::{self, Head};
-use crate::hash::IdMap;
 use crate::message::Lane;
 use crate::metrics::CutKind;
 use crate::pid::Life;
@@ -27,61 +27,11 @@ use crate::wire::{
     FLAGS_AT, FRAME_HEADER, FrameWriter, Header, Kind, MAX_FRAME, RELAYED, WireError,
 };
 
+use outstanding::{Outstanding, Pair};
 pub(crate) use read::{ReadEnd, Windows, read_loop};
 pub(crate) use window::Credit;
 use write::Writing;
 pub(crate) use write::write_loop;
-
-/// Pairs that a lane keeps a window for before those that owe little are forgotten.
-const MANY_PAIRS: usize = 16_384;
-
-/// Who sends to whom on a lane: what a window of credit is kept for.
-type Pair = (u64, Life);
-
-/// Messages of each pair that the peer has not yet handled. The last pair is at hand: messages come in runs.
-#[derive(Default)]
-struct Outstanding {
-    last: Option<(Pair, u32)>,
-    others: IdMap<Pair, u32>,
-}
-
-impl Outstanding {
-    /// The count of a pair, at hand from now on.
-    #[inline]
-    fn of(&mut self, pair: Pair) -> &mut u32 {
-        if self.last.is_none_or(|(last, _)| last != pair) {
-            self.fetch(pair);
-        }
-        &mut self.last.get_or_insert((pair, 0)).1
-    }
-
-    fn fetch(&mut self, pair: Pair) {
-        let now = self.others.remove(&pair).unwrap_or(0);
-        if let Some((last, count)) = self.last.replace((pair, now))
-            && count > 0
-        {
-            self.others.insert(last, count);
-        }
-    }
-
-    /// Most pairs talk no more; to forget what they owe gives them credit, no more.
-    fn forget(&mut self, less_than: u32) {
-        self.others.retain(|_, now| *now > less_than);
-    }
-
-    fn give(&mut self, pair: Pair, handled: u32) {
-        if let Some((last, now)) = &mut self.last
-            && *last == pair
-        {
-            *now = now.saturating_sub(handled);
-        } else if let Some(now) = self.others.get_mut(&pair) {
-            *now = now.saturating_sub(handled);
-            if *now == 0 {
-                self.others.remove(&pair);
-            }
-        }
-    }
-}
 
 #[derive(Default)]
 struct LaneBuffer {
@@ -238,10 +188,7 @@ impl Conn {
         };
         lane.newest = lane.newest.max(message.since);
         if let Some(pair) = message.pair() {
-            if lane.outstanding.others.len() >= MANY_PAIRS {
-                lane.outstanding.forget(self.window() / 2);
-            }
-            *lane.outstanding.of(pair) += 1;
+            lane.outstanding.one_more(pair, self.window());
         }
         lane.accepted += 1;
         let alone = match message.kind {
@@ -268,7 +215,13 @@ impl Conn {
             return Err(TellError::Full);
         }
         match message.pair() {
-            Some(pair) if *lane.outstanding.of(pair) >= self.window() => Err(TellError::Full),
+            Some(pair) if *lane.outstanding.of(pair) >= self.window() => {
+                // Behind a relay it is not the peer that takes nothing.
+                if self.peer.get().is_some_and(|peer| peer.node == message.to.node) {
+                    lane.outstanding.refused(pair, flow::now_ms());
+                }
+                Err(TellError::Full)
+            }
             Some(_) | None => Ok(lane),
         }
     }
@@ -410,6 +363,13 @@ impl Conn {
             .into_iter()
             .any(|lane| self.lane(lane).waiting >= self.limits.buffer);
         (full, self.written.load(Relaxed))
+    }
+
+    /// An actor of the peer that has given no credit back since before then, though a sender was refused for want of it.
+    pub(crate) fn stuck_since(&self, before: u64) -> Option<Life> {
+        [Lane::Normal, Lane::Bulk]
+            .into_iter()
+            .find_map(|lane| self.lane(lane).outstanding.full_since(before))
     }
 
     /// The newest message buffered so far.

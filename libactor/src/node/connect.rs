@@ -379,6 +379,10 @@ impl Node {
                 let _ = conn.cut_for.set(CutKind::Full);
                 return format!("the peer has not read for {:?}", timing.full);
             }
+            if let Some(Life { actor, .. }) = conn.stuck_since(now.saturating_sub(patience)) {
+                let _ = conn.cut_for.set(CutKind::Full);
+                return format!("the peer's actor {actor} has taken nothing for {:?}", timing.full);
+            }
         }
     }
 

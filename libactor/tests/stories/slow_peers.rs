@@ -1,6 +1,10 @@
 //! Peers that take nothing: they cost their senders an error, not their memory, and are cut.
 
-use libactor::Limits;
+use std::time::Duration;
+
+use libactor::{
+    Accepts, CutKind, Down, DownReason, Limits, Node, NodeConfig, Pid, Spawn, TellError,
+};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::bad_peers::shake_hands_as_listener;
@@ -57,4 +61,70 @@ async fn a_peer_that_never_reads_costs_its_sender_an_error_and_not_its_memory_an
     ] {
         assert!(metrics.lines().any(|its| its == line), "{line} in {metrics}");
     }
+}
+
+/// Dials, and loses patience soon.
+fn impatient() -> NodeConfig {
+    let mut config = dialling();
+    config.timing.full = Duration::from_millis(300);
+    config.limits.window = 8;
+    config
+}
+
+/// An actor that is stuck with its first message until the gate opens.
+fn stuck(node: &Node) -> (Pid, std::sync::mpsc::Sender<()>) {
+    let (closed, gate) = std::sync::mpsc::channel();
+    let spawn =
+        Spawn { pinned: true, ..Spawn::named("stuck").accepts(Accepts::new().tells::<Number>()) };
+    (node.spawn(spawn, move |_| Stuck(gate)).unwrap().pid(), closed)
+}
+
+fn fill(from: &Node, to: Pid) {
+    for number in 0..8 {
+        from.tell(to, Number(number)).unwrap();
+    }
+    assert_eq!(from.tell(to, Number(8)), Err(TellError::Full), "the window is used up");
+}
+
+#[tokio::test]
+async fn a_peer_one_of_whose_actors_takes_nothing_is_cut_and_comes_back() {
+    let there = Node::start(listening()).await.unwrap();
+    let here = Node::start(impatient()).await.unwrap();
+    let (_, closed) = stuck(&there);
+    Counter::spawn(&there, "beside");
+    let pid = here.resolve(&name("stuck", &there), SOON).await.unwrap();
+    let (_watcher, mut downs) = watch(&here, pid).await;
+    fill(&here, pid);
+    let down = soon("it is cut", downs.recv()).await.unwrap();
+    assert_eq!(down, Down { pid, reason: DownReason::ConnectionLost });
+    let now = here.metrics();
+    assert_eq!((now.cut_for(CutKind::Full), now.lost), (1, 1));
+    assert_eq!(here.ask(name("beside", &there), Sum, SOON).await.unwrap().0, 0, "it comes back");
+    assert_eq!(here.metrics().opened, 2);
+    drop(closed);
+}
+
+#[tokio::test]
+async fn behind_a_relay_an_actor_that_takes_nothing_costs_nobody_the_connection() {
+    let relay = Node::start(listening()).await.unwrap();
+    let behind = Node::start(dialling()).await.unwrap();
+    let beside = Node::start(listening()).await.unwrap();
+    let here = Node::start(impatient()).await.unwrap();
+    Counter::spawn(&relay, "middle");
+    let middle = name("middle", &relay);
+    let ((pid, first), (_, second)) = (stuck(&behind), stuck(&beside));
+    behind.tell(&middle, Know(pid)).unwrap();
+    behind.ask(&middle, Sum, SOON).await.unwrap();
+    let far = here.ask(&middle, Whom, SOON).await.unwrap().0.unwrap();
+    let near = here.resolve(&name("stuck", &beside), SOON).await.unwrap();
+    let (_watcher, mut downs) = watch(&here, far).await;
+    fill(&here, far);
+    // Whoever is reached directly is cut after the same time, which has then passed for the one behind the relay.
+    fill(&here, near);
+    until("the near one is cut", || here.metrics().lost == 1).await;
+    assert_eq!(here.tell(far, Number(9)), Err(TellError::Full));
+    assert_eq!(here.ask(&middle, Sum, SOON).await.unwrap().0, 0);
+    assert_eq!((here.metrics().lost, here.metrics().opened), (1, 2));
+    assert!(downs.try_recv().is_err(), "and its links stand");
+    drop((first, second));
 }
