@@ -54,6 +54,8 @@ struct LaneBuffer {
 /// A connection, or the attempt at one.
 pub(crate) struct Conn {
     pub(crate) id: u64,
+    /// This node's runtime: who makes the statements that go out here.
+    me: Life,
     /// What was dialled; `None` if the peer dialled.
     pub(crate) dialled: Option<String>,
     /// Known once the handshake is over.
@@ -130,9 +132,10 @@ impl LaneBuffer {
 }
 
 impl Conn {
-    pub(crate) fn new(id: u64, dialled: Option<String>, limits: Bounds) -> Self {
+    pub(crate) fn new(id: u64, me: Life, dialled: Option<String>, limits: Bounds) -> Self {
         Self {
             id,
+            me,
             dialled,
             peer: OnceLock::new(),
             way: OnceLock::new(),
@@ -160,6 +163,16 @@ impl Conn {
 
     pub(crate) fn is_closed(&self) -> bool {
         self.closed.load(Relaxed)
+    }
+
+    /// The peer's runtime; nobody while it is not known.
+    #[inline]
+    pub(crate) fn node(&self) -> Life {
+        self.peer.get().map_or(Life::NOBODY, |peer| Life {
+            node: peer.node,
+            incarnation: peer.incarnation,
+            actor: 0,
+        })
     }
 
     /// What people call the other side.
@@ -249,6 +262,7 @@ impl Conn {
                 | WireError::ChunkOrder(_)
                 | WireError::ShortMessage(_)
                 | WireError::UnknownKind(_)
+                | WireError::WrongLane { .. }
                 | WireError::Decode(_) => TellError::Encode(message.label),
             });
         }
@@ -266,7 +280,10 @@ impl Conn {
         if let Some(why) = &lane.closed {
             return Err(TellError::Unreachable(why.clone()));
         }
-        if lane.waiting >= self.limits.buffer {
+        if on == Lane::Control {
+            // What runtimes say to one another is not lost while the connection lives.
+            lane = self.room_for_control(lane)?;
+        } else if lane.waiting >= self.limits.buffer {
             return Err(TellError::Full);
         }
         let (before, rest) = message.split_at(FLAGS_AT);
@@ -289,16 +306,14 @@ impl Conn {
     /// A statement of the runtime for node `to`. Its lane has room for what the bounded tables of the node can cause;
     /// a peer that lets it grow beyond that is cut.
     pub(crate) fn control(&self, to: Life, ask: u64, what: &Control) {
-        let mut lane = self.lane(Lane::Control);
+        let lane = self.lane(Lane::Control);
         if lane.closed.is_some() {
             return;
         }
-        if lane.waiting >= self.limits.buffer.saturating_mul(16) {
-            drop(lane);
-            self.cut(CutKind::Full, "the peer does not read: its control lane is full");
+        let Ok(mut lane) = self.room_for_control(lane) else {
             return;
-        }
-        let head = Head { sender: Life { actor: 0, ..Life::NOBODY }, ..Head::default() };
+        };
+        let head = Head { sender: self.me, ..Head::default() };
         let header =
             Header { kind: Kind::Control, relayed: false, to, name: "", head, tag: 0, ask };
         let mut writer = FrameWriter::new(&mut lane.bytes, Lane::Control, self.limits.message);
@@ -311,6 +326,20 @@ impl Conn {
         if added(lane, bytes) {
             self.wake.notify_one();
         }
+    }
+
+    /// The control lane, unless there is too much in it: then the peer is cut.
+    fn room_for_control<'a>(
+        &self,
+        lane: MutexGuard<'a, LaneBuffer>,
+    ) -> Result<MutexGuard<'a, LaneBuffer>, TellError> {
+        if lane.waiting < self.limits.buffer.saturating_mul(16) {
+            return Ok(lane);
+        }
+        drop(lane);
+        let why = "the peer does not read: its control lane is full";
+        self.cut(CutKind::Full, why);
+        Err(TellError::Unreachable(why.to_owned()))
     }
 
     /// The peer handled more messages of a pair.

@@ -70,11 +70,15 @@ pub enum DropReason {
     RelayFull,
     /// An answer to an ask that nobody waits for any more.
     LateAnswer,
+    /// Its peer had no right to it: another node's sender, or an answer to what was asked of another node.
+    Stranger,
+    /// Longer than the next connection on its way takes.
+    TooLarge,
 }
 
 impl DropReason {
     /// All of them, in the order of the metric's samples.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 12] = [
         Self::MailboxFull,
         Self::Stale,
         Self::Stopped,
@@ -85,6 +89,8 @@ impl DropReason {
         Self::TooNew,
         Self::RelayFull,
         Self::LateAnswer,
+        Self::Stranger,
+        Self::TooLarge,
     ];
 
     /// Its word in metrics.
@@ -100,6 +106,8 @@ impl DropReason {
             Self::TooNew => "too_new",
             Self::RelayFull => "relay_full",
             Self::LateAnswer => "late_answer",
+            Self::Stranger => "stranger",
+            Self::TooLarge => "too_large",
         }
     }
 }

@@ -96,6 +96,7 @@ pub(crate) struct Counters {
     pub(crate) opened: AtomicU64,
     pub(crate) lost: AtomicU64,
     pub(crate) accept_errors: AtomicU64,
+    pub(crate) statements_refused: AtomicU64,
     pub(crate) slow_handlers: AtomicU64,
     pub(crate) growing_mailboxes: AtomicU64,
     /// Of actors that have ended and are forgotten.
@@ -177,6 +178,8 @@ pub struct Metrics {
     pub lost: u64,
     /// Times that the kernel gave no connection, for want of file descriptors above all.
     pub accept_errors: u64,
+    /// What peers' runtimes said and had no right to say.
+    pub statements_refused: u64,
     /// Handlers that ran too long.
     pub slow_handlers: u64,
     /// Mailboxes that only grew.
@@ -225,6 +228,7 @@ impl Metrics {
             opened: of(&counters.opened),
             lost: of(&counters.lost),
             accept_errors: of(&counters.accept_errors),
+            statements_refused: of(&counters.statements_refused),
             slow_handlers: of(&counters.slow_handlers),
             growing_mailboxes: of(&counters.growing_mailboxes),
         }
@@ -273,6 +277,11 @@ impl Metrics {
             ("connections_opened_total", "Connections that ever stood.", self.opened),
             ("connections_lost_total", "Connections that ended.", self.lost),
             ("accept_errors_total", "Times the kernel gave no connection.", self.accept_errors),
+            (
+                "statements_refused_total",
+                "Said by a peer's runtime without a right to it.",
+                self.statements_refused,
+            ),
             ("slow_handlers_total", "Handlers that ran too long.", self.slow_handlers),
             ("growing_mailboxes_total", "Mailboxes that only grew.", self.growing_mailboxes),
         ] {

@@ -3,6 +3,7 @@
 mod arrive;
 mod connect;
 mod links;
+mod origin;
 mod peers;
 mod send;
 mod threads;

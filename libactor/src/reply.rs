@@ -97,12 +97,17 @@ impl<R: Message> Reply<R> {
 }
 
 fn send_remote<R: Message>(remote: &Remote, answer: &R) {
+    let mut head = flow::next_head(0);
+    if head.sender.node != remote.asked.node {
+        // From outside any actor; it is still its node that answers.
+        head.sender = Life { actor: 0, ..remote.asked };
+    }
     let message = Outgoing {
         kind: Kind::Answer,
         lane: R::LANE,
         to: remote.asker,
         name: "",
-        head: flow::next_head(0),
+        head,
         tag: const { tag(R::NAME) },
         ask: remote.ask,
         since: answer.since(),

@@ -61,6 +61,14 @@ pub enum WireError {
     /// A message of a kind that this version does not know.
     #[error("a message of unknown kind {0}")]
     UnknownKind(u8),
+    /// A statement of a runtime on a lane of users, or the other way round.
+    #[error("a message of kind {kind:?} on the {lane} lane")]
+    WrongLane {
+        /// What came.
+        kind: Kind,
+        /// Where it came.
+        lane: &'static str,
+    },
     /// The payload is not of the type it claims.
     #[error("decode: {0}")]
     Decode(String),

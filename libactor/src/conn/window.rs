@@ -78,7 +78,7 @@ mod tests {
     /// What a window of this size has given back after so many messages that were handled at once.
     fn given_back(window: u32, messages: u32) -> u64 {
         let bounds = Bounds { message: 1 << 20, buffer: 1 << 20, window, version: 1 };
-        let conn = Arc::new(Conn::new(1, None, bounds));
+        let conn = Arc::new(Conn::new(1, Life::NOBODY, None, bounds));
         let life = Life { node: 1, incarnation: 1, actor: 1 };
         let window = Arc::new(Window::new(conn, life, life, Lane::Normal));
         for _ in 0..messages {

@@ -200,11 +200,17 @@ mod tests {
     use crate::conn::{Bounds, Outgoing};
     use crate::flow::Head;
     use crate::message::Blob;
+    use crate::metrics::CutKind;
     use crate::pid::Life;
     use crate::wire::{self, Assembler, Header, Kind, next_frame};
 
     fn conn() -> Conn {
-        Conn::new(1, None, Bounds { message: 1 << 20, buffer: 4 << 20, window: 99, version: 1 })
+        Conn::new(
+            1,
+            Life::NOBODY,
+            None,
+            Bounds { message: 1 << 20, buffer: 4 << 20, window: 99, version: 1 },
+        )
     }
 
     fn send(conn: &Conn, lane: Lane, ask: u64, length: usize) {
@@ -248,6 +254,19 @@ mod tests {
         let numbers: Vec<u64> = write_out(&conn).into_iter().map(|(_, number)| number).collect();
         assert_eq!(numbers, (0..9).collect::<Vec<_>>());
         assert_eq!((conn.queued(), conn.handed[1].load(Relaxed)), (0, 9));
+    }
+
+    #[test]
+    fn what_runtimes_say_is_passed_on_beyond_a_full_buffer_until_the_peer_is_cut() {
+        let bounds = Bounds { message: 1 << 20, buffer: 1000, window: 99, version: 1 };
+        let conn = Conn::new(1, Life::NOBODY, None, bounds);
+        let refused = (1..1000).find(|_| conn.relay(Lane::Control, &[0; 200]).is_err());
+        assert_eq!(
+            refused,
+            Some(16_000 / 208 + 2),
+            "sixteen buffers, and the one that passes the line"
+        );
+        assert_eq!(conn.cut_for.get(), Some(&CutKind::Full));
     }
 
     #[test]

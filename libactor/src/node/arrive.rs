@@ -2,10 +2,11 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 
 use super::peers::Way;
 use super::send::Outcome;
-use super::{Node, lock};
+use super::{Node, lock, origin};
 use crate::cell::Arrival;
 use crate::conn::{Conn, Windows};
 use crate::control::{Control, DropReason, Failure};
@@ -36,21 +37,32 @@ impl Node {
                 }
                 return Ok(());
             }
-            Err(error) => return Err(error),
+            Err(error) => return Err(self.broken(lane, error)),
+        };
+        if (header.kind == Kind::Control) != (lane == Lane::Control) {
+            let error = WireError::WrongLane { kind: header.kind, lane: lane.word() };
+            return Err(self.broken(lane, error));
+        }
+        let Some(origin) = origin::of(conn, self.0.life, &header) else {
+            self.refuse_stranger(conn, &header);
+            return Ok(());
         };
         if header.to.node != 0 && header.to.node != self.0.life.node {
             self.relay(conn, lane, &header, message);
             return Ok(());
         }
         match header.kind {
-            Kind::Control => self.hear(conn, &header, payload),
+            Kind::Control => self.hear(conn, origin, &header, payload),
             Kind::Answer => {
                 let sender = sender_or_node(conn, header.head.sender);
                 let from = windows.answerer(sender.node, || self.way_behind(conn, sender));
-                if wire::coming_from(from, || self.outcome(header.ask, Outcome::Answer(payload))) {
-                    self.0.counters.answer_delivered();
-                } else {
-                    self.0.counters.dropped(DropReason::LateAnswer, 1);
+                let by = (&**conn, origin);
+                let heard = wire::coming_from(from, || {
+                    self.outcome(by, header.ask, Outcome::Answer(payload))
+                });
+                match heard {
+                    Ok(()) => self.0.counters.answer_delivered(),
+                    Err(why) => self.0.counters.dropped(why, 1),
                 }
             }
             Kind::Tell | Kind::Ask => {
@@ -60,6 +72,35 @@ impl Node {
             }
         }
         Ok(())
+    }
+
+    /// A message that ends its connection: it was received, so it is accounted for.
+    fn broken(&self, lane: Lane, error: WireError) -> WireError {
+        if lane != Lane::Control {
+            self.0.counters.dropped(DropReason::UnknownVariant, 1);
+        }
+        error
+    }
+
+    /// What a peer brought without a right to it goes no further, and the peer is told.
+    fn refuse_stranger(&self, conn: &Conn, header: &Header<'_>) {
+        let (peer, sender, receiver) = (conn.node(), header.head.sender, header.to);
+        tracing::warn!(peer = %conn.peer_name(), ?sender, kind = ?header.kind, "not the peer's to send: refused");
+        let why = DropReason::Stranger;
+        match header.kind {
+            Kind::Control => {
+                self.0.counters.statements_refused.fetch_add(1, Relaxed);
+                return;
+            }
+            Kind::Ask => {
+                let error = Failure::Refused("the sender is not of the peer's node".to_owned());
+                conn.control(peer, header.ask, &Control::Failed { error });
+            }
+            Kind::Tell | Kind::Answer => {
+                conn.control(peer, 0, &Control::Undelivered { sender, receiver, why });
+            }
+        }
+        self.0.counters.dropped(why, 1);
     }
 
     fn deliver(
@@ -149,48 +190,48 @@ impl Node {
     /// For another node: passed on if this one has a connection to it and it has not been passed on before.
     fn relay(&self, from: &Arc<Conn>, lane: Lane, header: &Header<'_>, message: &[u8]) {
         let way = if header.relayed { Way::None } else { lock(&self.0.peers).way_to(header.to) };
-        let why = match way {
+        let route = || Failure::Unreachable("no route from the relay".to_owned());
+        let (why, error, to) = match way {
             Way::Here(to) => {
                 lock(&self.0.peers).relayed(from.id, to.id);
                 match to.relay(lane, message) {
                     Ok(()) => return,
-                    Err(TellError::Full) => DropReason::RelayFull,
-                    Err(_) => DropReason::Unreachable,
+                    Err(TellError::Full) => (DropReason::RelayFull, Failure::Full, Some(to)),
+                    Err(error @ TellError::TooLarge { .. }) => {
+                        (DropReason::TooLarge, Failure::Refused(error.to_string()), Some(to))
+                    }
+                    Err(_) => (DropReason::Unreachable, route(), None),
                 }
             }
-            Way::OtherLife => DropReason::Stale,
-            Way::None => DropReason::Unreachable,
+            Way::OtherLife => (DropReason::Stale, route(), None),
+            Way::None => (DropReason::Unreachable, route(), None),
         };
         if header.kind != Kind::Control {
             self.0.counters.dropped(why, 1);
         }
-        let sender = sender_or_node(from, header.head.sender);
-        let route = || "no route from the relay".to_owned();
+        let (sender, receiver) = (sender_or_node(from, header.head.sender), header.to);
         match header.kind {
-            Kind::Ask => {
-                let error = if why == DropReason::RelayFull {
-                    Failure::Full
-                } else {
-                    Failure::Unreachable(route())
-                };
-                from.control(sender, header.ask, &Control::Failed { error });
+            Kind::Ask => from.control(sender, header.ask, &Control::Failed { error }),
+            Kind::Tell => from.control(sender, 0, &Control::Undelivered { sender, receiver, why }),
+            Kind::Answer => {
+                from.control(sender, 0, &Control::Undelivered { sender, receiver, why });
+                // Who asked is still there: it would wait until its deadline.
+                if let Some(to) = to {
+                    to.control(receiver, header.ask, &Control::Failed { error });
+                }
             }
-            Kind::Tell => {
-                from.control(sender, 0, &Control::Undelivered { sender, receiver: header.to, why })
-            }
-            Kind::Answer => (),
             Kind::Control => {
                 let payload = message.get(wire::MESSAGE_HEADER..).unwrap_or_default();
                 if let Ok(Control::Link { watcher, target }) = wire::decode(payload) {
-                    let reason = DownReason::Unreachable(route());
+                    let reason = DownReason::Unreachable("no route from the relay".to_owned());
                     from.control(watcher, 0, &Control::Down { watcher, target, reason });
                 }
             }
         }
     }
 
-    /// The other runtime says something.
-    fn hear(&self, conn: &Arc<Conn>, header: &Header<'_>, payload: &[u8]) {
+    /// The other runtime says something, or one behind it does.
+    fn hear(&self, conn: &Arc<Conn>, origin: Life, header: &Header<'_>, payload: &[u8]) {
         let Ok(said) = wire::decode::<Control>(payload) else {
             tracing::debug!(
                 peer = conn.peer_name(),
@@ -198,6 +239,10 @@ impl Node {
             );
             return;
         };
+        if !origin::may_say(conn.node(), origin, &said) {
+            return self.refuse_stranger(conn, header);
+        }
+        let by = (&**conn, origin);
         match said {
             Control::Heartbeat { received } => conn.confirm(received),
             Control::Goodbye { why, received } => {
@@ -206,7 +251,11 @@ impl Node {
             }
             Control::Link { watcher, target } => self.watched(conn, watcher, target),
             Control::Unlink { watcher, target } => self.unwatched(watcher, target),
-            Control::Down { watcher, target, reason } => self.down(watcher, target, reason),
+            Control::Down { watcher, target, reason } => {
+                if !self.hear_down(by, watcher, target, reason) {
+                    self.refuse_stranger(conn, header);
+                }
+            }
             Control::Credit { sender, receiver, lane, handled } => {
                 if let Some(lane) = Lane::ALL.get(usize::from(lane)) {
                     conn.credit(*lane, sender.actor, receiver, handled);
@@ -222,14 +271,14 @@ impl Node {
                 );
             }
             Control::Failed { error } => {
-                self.outcome(header.ask, Outcome::Failed(error.into()));
+                self.hear_outcome(by, header, Outcome::Failed(error.into()));
             }
             Control::Resolve { name } => {
                 let actor = self.local(&name).map(|pid| pid.life);
                 conn.control(Life::NOBODY, header.ask, &Control::Resolved { actor });
             }
             Control::Resolved { actor } => {
-                self.outcome(header.ask, Outcome::Resolved(actor));
+                self.hear_outcome(by, header, Outcome::Resolved(actor));
             }
             Control::PeerLost { node, incarnation } => {
                 self.links_behind(conn, node, incarnation);
@@ -240,6 +289,13 @@ impl Node {
             }
         }
     }
+
+    fn hear_outcome(&self, by: (&Conn, Life), header: &Header<'_>, outcome: Outcome<'_>) {
+        // That nobody waits any more is no news: it was given up, or has failed already.
+        if self.outcome(by, header.ask, outcome) == Err(DropReason::Stranger) {
+            self.refuse_stranger(by.0, header);
+        }
+    }
 }
 
 /// The sender of a message, or the runtime of the node whose connection brought it.
@@ -247,9 +303,5 @@ fn sender_or_node(conn: &Conn, sender: Life) -> Life {
     if sender.node != 0 {
         return sender;
     }
-    conn.peer.get().map_or(Life::NOBODY, |peer| Life {
-        node: peer.node,
-        incarnation: peer.incarnation,
-        actor: 0,
-    })
+    conn.node()
 }

@@ -92,7 +92,7 @@ impl Node {
 
     fn new_conn(&self, dialled: Option<String>) -> Arc<Conn> {
         let id = self.0.next_conn.fetch_add(1, Relaxed);
-        Arc::new(Conn::new(id, dialled, self.bounds()))
+        Arc::new(Conn::new(id, self.0.life, dialled, self.bounds()))
     }
 
     /// The connection to a place: the one that stands or is being made, or a new attempt.

@@ -37,6 +37,11 @@ impl Links {
         held
     }
 
+    /// The connection through which a link goes, if there is that link and it goes through one.
+    fn through(&self, watcher: Life, target: Life) -> Option<Option<u64>> {
+        Some(self.held.get(&watcher)?.get(&target)?.conn)
+    }
+
     fn take_where(&mut self, lost: impl Fn(&Life, &Held) -> bool) -> Vec<Held> {
         let mut taken = Vec::new();
         self.held.retain(|_, links| {
@@ -118,6 +123,27 @@ impl Node {
         if let Some(held) = held {
             tell(held, reason);
         }
+    }
+
+    /// A peer says that `target` has ended. Whether it may: it is the one through which this link goes, and speaks for
+    /// the target's node or says that there is no way beyond itself.
+    pub(super) fn hear_down(
+        &self,
+        (conn, origin): (&Conn, Life),
+        watcher: Life,
+        target: Life,
+        reason: DownReason,
+    ) -> bool {
+        let Some(through) = lock(&self.0.links).through(watcher, target) else {
+            // Unlinked, or heard already.
+            return true;
+        };
+        let may = (origin == conn.node() || origin == Life { actor: 0, ..target })
+            && through.is_some_and(|through| self.is_way(through, conn));
+        if may {
+            self.down(watcher, target, reason);
+        }
+        may
     }
 
     /// A peer's actor watches one of ours.

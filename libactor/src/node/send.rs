@@ -1,6 +1,7 @@
 //! Sending from this node: to its own actors without bytes, to others over a connection.
 
 use std::cell::RefCell;
+use std::collections::hash_map::Entry;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -11,9 +12,9 @@ use tokio::sync::oneshot;
 
 use super::peers::Way;
 use super::{Node, lock};
-use crate::cell::{self, Entry};
+use crate::cell::{self, Entry as ActorEntry};
 use crate::conn::{Conn, Outgoing};
-use crate::control::Control;
+use crate::control::{Control, DropReason};
 use crate::error::{AskError, TellError};
 use crate::flow::{self, Head};
 use crate::message::{DownReason, Lane, Message, Question, Subjects};
@@ -65,7 +66,7 @@ impl<R> Future for Asking<R> {
 
 /// Where an address leads.
 enum Target {
-    Here(Arc<Entry>),
+    Here(Arc<ActorEntry>),
     There(Arc<Conn>, Life, String),
 }
 
@@ -178,8 +179,8 @@ impl Node {
         mut head: Head,
         message: &M,
     ) -> Result<(), TellError> {
-        if head.sender.is_nobody() {
-            // From outside any actor; answers and refusals still find the node.
+        if head.sender.node != self.0.life.node {
+            // From outside any actor of this node; answers and refusals still find the node.
             head.sender = self.0.life;
         }
         conn.send(&Outgoing {
@@ -267,7 +268,8 @@ impl Node {
                 // What brought the outcome took it from the table.
                 forget.waits = false;
             }
-            let gone = stopped.is_some_and(|entry: Arc<Entry>| entry.meta.stopped.load(Relaxed));
+            let gone =
+                stopped.is_some_and(|entry: Arc<ActorEntry>| entry.meta.stopped.load(Relaxed));
             match answer {
                 Err(AskError::NoAnswer) if gone => Err(AskError::Down(DownReason::Stopped)),
                 other => other,
@@ -285,7 +287,7 @@ impl Node {
         question: Q,
         deadline: Duration,
     ) -> Result<
-        (oneshot::Receiver<Result<Q::Answer, AskError>>, Option<Arc<Entry>>, Option<Forget>),
+        (oneshot::Receiver<Result<Q::Answer, AskError>>, Option<Arc<ActorEntry>>, Option<Forget>),
         AskError,
     > {
         const { assert!(!matches!(Q::LANE, Lane::Control), "the control lane is the runtime's") };
@@ -343,7 +345,10 @@ impl Node {
             } else {
                 AskError::Unreachable(why)
             };
-            self.outcome(ask, Outcome::Failed(error));
+            let pending = lock(&self.0.pending).remove(&ask);
+            if let Some(pending) = pending {
+                (pending.done)(Outcome::Failed(error));
+            }
         }
     }
 
@@ -376,13 +381,39 @@ impl Node {
         Ok(life.via(self.way_behind(&conn, life)))
     }
 
-    /// An ask is over. Whether anybody still waited for it.
-    pub(super) fn outcome(&self, ask: u64, outcome: Outcome<'_>) -> bool {
-        let pending = lock(&self.0.pending).remove(&ask);
-        pending.is_some_and(|pending| {
-            (pending.done)(outcome);
-            true
-        })
+    /// A peer says how an ask is over, if anybody still waits for it and it was asked.
+    pub(super) fn outcome(
+        &self,
+        (conn, origin): (&Conn, Life),
+        ask: u64,
+        outcome: Outcome<'_>,
+    ) -> Result<(), DropReason> {
+        let pending = {
+            let mut pending = lock(&self.0.pending);
+            let Entry::Occupied(entry) = pending.entry(ask) else {
+                return Err(DropReason::LateAnswer);
+            };
+            let Pending { conn: through, to, .. } = *entry.get();
+            let peer = conn.node();
+            let asked = if to.node == 0 { peer } else { Life { actor: 0, ..to } };
+            // Of a failure a relay speaks too: there is no way beyond it.
+            let may = origin == asked || origin == peer && matches!(outcome, Outcome::Failed(_));
+            if !may || !self.is_way(through, conn) {
+                return Err(DropReason::Stranger);
+            }
+            entry.remove()
+        };
+        (pending.done)(outcome);
+        Ok(())
+    }
+
+    /// Whether what went out over one connection may come back over the other: they are the same, or lead to the same
+    /// node. Two nodes may have dialled each other.
+    pub(super) fn is_way(&self, through: u64, conn: &Conn) -> bool {
+        through == conn.id
+            || lock(&self.0.peers)
+                .by_id(through)
+                .is_some_and(|through| through.node() == conn.node())
     }
 
     /// Fails all asks that went through a connection and to whom `whom` holds.

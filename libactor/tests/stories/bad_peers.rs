@@ -10,28 +10,28 @@ use tokio::net::TcpStream;
 
 use crate::cast::*;
 
-async fn node() -> Node {
+pub async fn node() -> Node {
     let node = Node::start(listening()).await.unwrap();
     Counter::spawn(&node, "counter");
     node
 }
 
 /// It still serves others.
-async fn is_up(node: &Node) {
+pub async fn is_up(node: &Node) {
     let other = Node::start(NodeConfig { secret: node.config().secret.clone(), ..dialling() })
         .await
         .unwrap();
     assert_eq!(other.ask(name("counter", node), Sum, SOON).await.unwrap().0, 0);
 }
 
-fn framed<T: Serialize>(value: &T) -> Vec<u8> {
+pub fn framed<T: Serialize>(value: &T) -> Vec<u8> {
     let bytes = wire::encode(value, 1024).unwrap();
     let mut out = u16::try_from(bytes.len()).unwrap().to_le_bytes().to_vec();
     out.extend(bytes);
     out
 }
 
-async fn hear<T: DeserializeOwned>(stream: &mut TcpStream) -> T {
+pub async fn hear<T: DeserializeOwned>(stream: &mut TcpStream) -> T {
     let length = stream.read_u16_le().await.unwrap();
     let mut bytes = vec![0; usize::from(length)];
     stream.read_exact(&mut bytes).await.unwrap();
@@ -44,7 +44,8 @@ async fn hear_magic(stream: &mut TcpStream) {
     assert_eq!(magic, MAGIC);
 }
 
-fn hello() -> Hello {
+/// What a peer that the stories play says of itself: node 77 in its life 78.
+pub fn hello() -> Hello {
     Hello {
         oldest: 1,
         newest: 1,
@@ -62,12 +63,16 @@ async fn dial(node: &Node) -> TcpStream {
 }
 
 /// A connection that is through the handshake, by hand.
-async fn shake_hands(node: &Node) -> TcpStream {
+pub async fn shake_hands(node: &Node) -> TcpStream {
+    shake_hands_as(node, &hello()).await
+}
+
+pub async fn shake_hands_as(node: &Node, hello: &Hello) -> TcpStream {
     let mut stream = dial(node).await;
-    stream.write_all(&[&MAGIC[..], &framed(&hello())].concat()).await.unwrap();
+    stream.write_all(&[&MAGIC[..], &framed(hello)].concat()).await.unwrap();
     hear_magic(&mut stream).await;
     let greeting: Greeting = hear(&mut stream).await;
-    let (proof, peer) = session::dialler_hears(&hello(), None, greeting);
+    let (proof, peer) = session::dialler_hears(hello, None, greeting);
     peer.unwrap();
     stream.write_all(&framed(&proof.unwrap())).await.unwrap();
     assert_eq!(hear::<Verdict>(&mut stream).await, Verdict::Welcome);
@@ -90,7 +95,7 @@ async fn refused(node: &Node, kind: RefusalKind) {
 }
 
 /// What it is told before the connection ends.
-async fn last_words(stream: &mut TcpStream) -> String {
+pub async fn last_words(stream: &mut TcpStream) -> String {
     let mut bytes = Vec::new();
     // A reset instead of an orderly end is an end too.
     let _ = soon("the connection ends", stream.read_to_end(&mut bytes)).await;

@@ -86,6 +86,16 @@ impl Question for Ignored {
     type Answer = Number;
 }
 
+/// Answered with a piece on the bulk lane.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Much;
+impl Message for Much {
+    const NAME: &'static str = "story.Much";
+}
+impl Question for Much {
+    type Answer = Bytes;
+}
+
 /// A message that version 2 brought.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Modern;
@@ -148,6 +158,12 @@ impl Handler<Asked<Sum>> for Counter {
         asked.reply.send(Number(self.count));
     }
 }
+impl Handler<Asked<Much>> for Counter {
+    type Result = ();
+    fn handle(&mut self, asked: Asked<Much>, _: &mut Context<Self>) {
+        asked.reply.send(Bytes(Blob(vec![1; PIECE])));
+    }
+}
 impl Handler<Asked<Forever>> for Counter {
     type Result = ();
     fn handle(&mut self, asked: Asked<Forever>, _: &mut Context<Self>) {
@@ -169,6 +185,7 @@ impl Counter {
             .asks::<Whom>()
             .asks::<Sum>()
             .asks::<Forever>()
+            .asks::<Much>()
             .asks::<Ignored>()
     }
 
