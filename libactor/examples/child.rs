@@ -14,11 +14,11 @@ use std::time::Duration;
 
 use nix::sys::resource::{Resource, setrlimit};
 
-use cast::{Bytes, Counter, Number, PIECE, SOON, listening, quick, until};
+use cast::{Bytes, Counter, Know, Number, PIECE, SOON, listening, quick, until};
 use libactor::{Blob, Limits, Name, Node, NodeConfig, Pid, TellError, Timing};
 
 /// After the actor's name: with `short-of-files`, only eight more files can be opened once it listens; with `floods`
-/// and a place, it sends there as much as is taken.
+/// and a place, it sends there as much as is taken; with `introduces-itself` and a name, it tells that one its pid.
 #[tokio::main]
 async fn main() {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -29,14 +29,16 @@ async fn main() {
     let timing = Timing { handshake: SOON, full: Duration::from_millis(300), ..quick() };
     let limits = Limits { window: u32::MAX, ..Limits::default() };
     let node = Node::start(NodeConfig { foreign, timing, limits, ..listening() }).await.unwrap();
-    Counter::spawn(&node, name);
+    let pid = Counter::spawn(&node, name).pid();
     if rest == ["short-of-files"] {
         let open = std::fs::read_dir("/proc/self/fd").unwrap().count() as u64;
         setrlimit(Resource::RLIMIT_NOFILE, open + 8, open + 8).unwrap();
     }
     say(&format!("LISTENS {}", node.address().unwrap()));
-    if let ["floods", place] = rest[..] {
-        flood(&node, place).await;
+    match rest[..] {
+        ["floods", place] => flood(&node, place).await,
+        ["introduces-itself", to] => node.tell(to.parse::<Name>().unwrap(), Know(pid)).unwrap(),
+        _ => (),
     }
     let reading = tokio::task::spawn_blocking(|| std::io::stdin().lines().next().is_some());
     let _ = reading.await;

@@ -79,6 +79,8 @@ pub struct Limits {
     pub connections: usize,
     /// Asks of this node that wait for an answer.
     pub asks: usize,
+    /// Links that actors behind one connection have on actors of this node.
+    pub links: usize,
     /// The kernel's send and receive buffer of a connection: what a heartbeat may have to wait behind.
     pub socket_buffer: usize,
     /// Bytes in memory of messages that have no subjects.
@@ -97,6 +99,7 @@ impl Default for Limits {
             window: 4096,
             connections: 65_536,
             asks: 1 << 20,
+            links: 1 << 16,
             socket_buffer: 128 << 10,
             chatter_ring: 8 << 20,
             flow_ring: 24 << 20,

@@ -97,6 +97,7 @@ pub(crate) struct Counters {
     pub(crate) lost: AtomicU64,
     pub(crate) accept_errors: AtomicU64,
     pub(crate) statements_refused: AtomicU64,
+    pub(crate) links_refused: AtomicU64,
     pub(crate) slow_handlers: AtomicU64,
     pub(crate) growing_mailboxes: AtomicU64,
     /// Of actors that have ended and are forgotten.
@@ -180,6 +181,8 @@ pub struct Metrics {
     pub accept_errors: u64,
     /// What peers' runtimes said and had no right to say.
     pub statements_refused: u64,
+    /// Links of peers for which there was no room.
+    pub links_refused: u64,
     /// Handlers that ran too long.
     pub slow_handlers: u64,
     /// Mailboxes that only grew.
@@ -229,6 +232,7 @@ impl Metrics {
             lost: of(&counters.lost),
             accept_errors: of(&counters.accept_errors),
             statements_refused: of(&counters.statements_refused),
+            links_refused: of(&counters.links_refused),
             slow_handlers: of(&counters.slow_handlers),
             growing_mailboxes: of(&counters.growing_mailboxes),
         }
@@ -282,6 +286,7 @@ impl Metrics {
                 "Said by a peer's runtime without a right to it.",
                 self.statements_refused,
             ),
+            ("links_refused_total", "Links of peers without room.", self.links_refused),
             ("slow_handlers_total", "Handlers that ran too long.", self.slow_handlers),
             ("growing_mailboxes_total", "Mailboxes that only grew.", self.growing_mailboxes),
         ] {

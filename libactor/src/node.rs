@@ -7,6 +7,7 @@ mod origin;
 mod peers;
 mod send;
 mod threads;
+mod watchers;
 
 use std::collections::HashMap;
 use std::net::SocketAddr;

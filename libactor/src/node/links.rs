@@ -1,8 +1,10 @@
 //! Links: who hears of whose end, exactly once, whichever way the news comes first.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 
+use super::watchers::{HERE, Watchers};
 use super::{Node, lock};
 use crate::conn::Conn;
 use crate::control::Control;
@@ -23,8 +25,7 @@ struct Held {
 pub(super) struct Links {
     /// By watcher, then by the one it watches.
     held: HashMap<Life, HashMap<Life, Held>>,
-    /// Who watches an actor of this node, and through which connection (0: locally).
-    watchers: HashMap<Life, HashSet<(Life, u64)>>,
+    watchers: Watchers,
 }
 
 impl Links {
@@ -50,15 +51,6 @@ impl Links {
         });
         taken
     }
-
-    fn unwatch(&mut self, watcher: Life, target: Life) {
-        if let Some(watchers) = self.watchers.get_mut(&target) {
-            watchers.retain(|(who, _)| *who != watcher);
-            if watchers.is_empty() {
-                self.watchers.remove(&target);
-            }
-        }
-    }
 }
 
 fn tell(held: Held, reason: DownReason) {
@@ -79,7 +71,7 @@ impl Node {
             }
             of_watcher.insert(target, Held { pid, conn, deliver });
             if route.as_ref().is_ok_and(Option::is_none) {
-                links.watchers.entry(target).or_default().insert((watcher, 0));
+                links.watchers.insert(target, (watcher, HERE), usize::MAX);
             }
         }
         match route {
@@ -99,7 +91,7 @@ impl Node {
     pub(crate) fn unlink(&self, watcher: Life, target: Life) {
         let held = {
             let mut links = lock(&self.0.links);
-            links.unwatch(watcher, target);
+            links.watchers.remove(target, watcher);
             links.take(watcher, target)
         };
         self.unlink_remote(watcher, target, held);
@@ -117,7 +109,7 @@ impl Node {
     pub(super) fn down(&self, watcher: Life, target: Life, reason: DownReason) {
         let held = {
             let mut links = lock(&self.0.links);
-            links.unwatch(watcher, target);
+            links.watchers.remove(target, watcher);
             links.take(watcher, target)
         };
         if let Some(held) = held {
@@ -152,28 +144,32 @@ impl Node {
         if !self.is_here(target) {
             return gone(DownReason::NoSuchActor);
         }
-        lock(&self.0.links).watchers.entry(target).or_default().insert((watcher, conn.id));
+        let most = self.0.config.limits.links;
+        if !lock(&self.0.links).watchers.insert(target, (watcher, conn.id), most) {
+            if self.0.counters.links_refused.fetch_add(1, Relaxed).is_power_of_two() {
+                tracing::warn!(peer = %conn.peer_name(), most, "no more links over one connection");
+            }
+            let why = format!("its node takes no more than {most} links over one connection");
+            return gone(DownReason::Unreachable(why));
+        }
         if !self.lives(target) {
-            lock(&self.0.links).unwatch(watcher, target);
+            lock(&self.0.links).watchers.remove(target, watcher);
             gone(DownReason::NoSuchActor);
         }
     }
 
     pub(super) fn unwatched(&self, watcher: Life, target: Life) {
-        lock(&self.0.links).unwatch(watcher, target);
+        lock(&self.0.links).watchers.remove(target, watcher);
     }
 
     /// An actor of this node has ended: its watchers hear of it, its own links go.
     pub(super) fn links_of_ended(&self, ended: Life) {
         let (watchers, held) = {
             let mut links = lock(&self.0.links);
-            (
-                links.watchers.remove(&ended).unwrap_or_default(),
-                links.held.remove(&ended).unwrap_or_default(),
-            )
+            (links.watchers.take(ended), links.held.remove(&ended).unwrap_or_default())
         };
         for (watcher, through) in watchers {
-            if through == 0 {
+            if through == HERE {
                 self.down(watcher, ended, DownReason::Stopped);
             } else if let Some(conn) = lock(&self.0.peers).by_id(through) {
                 conn.control(
@@ -184,7 +180,7 @@ impl Node {
             }
         }
         for (target, held) in held {
-            lock(&self.0.links).unwatch(ended, target);
+            lock(&self.0.links).watchers.remove(target, ended);
             self.unlink_remote(ended, target, Some(held));
         }
     }
@@ -193,10 +189,7 @@ impl Node {
     pub(super) fn links_of_lost(&self, conn: &Conn, why: &str) {
         let taken = {
             let mut links = lock(&self.0.links);
-            links.watchers.retain(|_, watchers| {
-                watchers.retain(|(_, through)| *through != conn.id);
-                !watchers.is_empty()
-            });
+            links.watchers.lose(conn.id, |_| true);
             links.take_where(|_, held| held.conn == Some(conn.id))
         };
         for held in taken {
@@ -209,10 +202,7 @@ impl Node {
         let behind = |life: &Life| life.node == node && life.incarnation == incarnation;
         let taken = {
             let mut links = lock(&self.0.links);
-            links.watchers.retain(|_, watchers| {
-                watchers.retain(|(watcher, through)| *through != conn.id || !behind(watcher));
-                !watchers.is_empty()
-            });
+            links.watchers.lose(conn.id, |watcher| behind(&watcher));
             links.take_where(|target, held| held.conn == Some(conn.id) && behind(target))
         };
         for held in taken {

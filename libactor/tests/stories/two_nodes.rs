@@ -166,6 +166,74 @@ async fn the_runtime_says_who_a_connection_authenticated_as() {
 }
 
 #[tokio::test]
+async fn links_beyond_what_a_connection_may_have_are_down_at_once_and_counted() {
+    let mut config = listening();
+    config.limits.links = 3;
+    let there = Node::start(config).await.unwrap();
+    let here = Node::start(dialling()).await.unwrap();
+    let handle = Counter::spawn(&there, "counter");
+    let pid = here.resolve(&name("counter", &there), SOON).await.unwrap();
+    let mut watching = Vec::new();
+    for _ in 0..3 {
+        watching.push(watch(&here, pid).await);
+    }
+    let (_refused, mut downs) = watch(&here, pid).await;
+    let down = soon("no room", downs.recv()).await.unwrap();
+    assert!(
+        matches!(&down.reason, DownReason::Unreachable(why) if why.contains("no more than 3 links")),
+        "{down:?}"
+    );
+    assert_eq!(there.metrics().links_refused, 1);
+    // One that unlinks makes room for another.
+    let (first, mut its_downs) = watching.remove(0);
+    first.stop();
+    assert!(soon("it is gone", its_downs.recv()).await.is_none());
+    watching.push(watch(&here, pid).await);
+    here.ask(pid, Sum, SOON).await.unwrap();
+    handle.stop();
+    for (_watcher, downs) in &mut watching {
+        assert_eq!(soon("down", downs.recv()).await.unwrap().reason, DownReason::Stopped);
+    }
+    assert_eq!(there.metrics().links_refused, 1);
+}
+
+/// Passes one connection on, until it is aborted.
+async fn pass_on(
+    from: &tokio::net::TcpListener,
+    to: std::net::SocketAddr,
+) -> tokio::task::JoinHandle<()> {
+    let (mut near, _) = soon("somebody dials", from.accept()).await.unwrap();
+    let mut far = tokio::net::TcpStream::connect(to).await.unwrap();
+    tokio::spawn(async move {
+        let _ = tokio::io::copy_bidirectional(&mut near, &mut far).await;
+    })
+}
+
+#[tokio::test]
+async fn lp_06_a_link_breaks_with_its_connection_and_linking_again_dials_again() {
+    let cable = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let advertise = Some(cable.local_addr().unwrap());
+    let there = Node::start(NodeConfig { advertise, ..listening() }).await.unwrap();
+    let here = Node::start(dialling()).await.unwrap();
+    let handle = Counter::spawn(&there, "counter");
+    let (pid, port) = (handle.pid(), there.address().unwrap());
+    let (_first, mut downs) = watch(&here, pid).await;
+    let first = pass_on(&cable, port).await;
+    here.ask(pid, Sum, SOON).await.unwrap();
+    first.abort();
+    let lost = libactor::Down { pid, reason: DownReason::ConnectionLost };
+    assert_eq!(soon("the cable is cut", downs.recv()).await, Some(lost));
+    let (_second, mut again) = watch(&here, pid).await;
+    let _cable = pass_on(&cable, port).await;
+    here.ask(pid, Sum, SOON).await.unwrap();
+    assert_eq!((here.metrics().opened, here.metrics().lost), (2, 1));
+    handle.stop();
+    let stopped = libactor::Down { pid, reason: DownReason::Stopped };
+    assert_eq!(soon("the actor stops", again.recv()).await, Some(stopped));
+    assert!(downs.try_recv().is_err(), "the first link had its one Down");
+}
+
+#[tokio::test]
 async fn a_link_to_one_that_is_dead_gives_its_down_too() {
     let there = Node::start(listening()).await.unwrap();
     let here = Node::start(dialling()).await.unwrap();
