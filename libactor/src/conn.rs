@@ -28,7 +28,7 @@ use crate::wire::{
 };
 
 use outstanding::{Outstanding, Pair};
-pub(crate) use read::{ReadEnd, Windows, read_loop};
+pub(crate) use read::{Windows, read_loop};
 pub(crate) use window::Credit;
 use write::Writing;
 pub(crate) use write::write_loop;

@@ -59,6 +59,8 @@ impl RefusalKind {
 pub enum CutKind {
     /// Frames or messages that break the protocol.
     Protocol,
+    /// It left in the middle of a frame.
+    Truncated,
     /// Nothing came from it, not even a heartbeat.
     Silent,
     /// It did not read, or an actor of it took nothing: it stayed full.
@@ -67,12 +69,13 @@ pub enum CutKind {
 
 impl CutKind {
     /// All of them, in the order of the metric's samples.
-    pub const ALL: [Self; 3] = [Self::Protocol, Self::Silent, Self::Full];
+    pub const ALL: [Self; 4] = [Self::Protocol, Self::Truncated, Self::Silent, Self::Full];
 
     /// Its word in metrics.
     pub const fn word(self) -> &'static str {
         match self {
             Self::Protocol => "protocol",
+            Self::Truncated => "truncated",
             Self::Silent => "silent",
             Self::Full => "full",
         }

@@ -2,6 +2,7 @@
 
 mod arrive;
 mod connect;
+mod greet;
 mod links;
 mod origin;
 mod peers;

@@ -15,6 +15,7 @@ use crate::flow;
 use crate::hash::IdMap;
 use crate::mailbox::one_more;
 use crate::message::Lane;
+use crate::metrics::CutKind;
 use crate::node::Node;
 use crate::pid::{Life, Pid};
 use crate::wire::{Assembler, From, MAX_FRAME, WireError, next_frame};
@@ -29,10 +30,23 @@ const MANY_WINDOWS: usize = 16_384;
 pub(crate) enum ReadEnd {
     #[error("the peer closed the connection")]
     Closed,
+    #[error("the peer left in the middle of a frame")]
+    Truncated,
     #[error("{0}")]
     Io(#[from] io::Error),
     #[error("the peer broke the protocol: {0}")]
     Protocol(#[from] WireError),
+}
+
+impl ReadEnd {
+    /// What the peer did wrong, if it did.
+    pub(crate) fn blames(&self) -> Option<CutKind> {
+        match self {
+            Self::Closed | Self::Io(_) => None,
+            Self::Truncated => Some(CutKind::Truncated),
+            Self::Protocol(_) => Some(CutKind::Protocol),
+        }
+    }
 }
 
 /// Windows of credit of the pairs that send over a connection. The last pair is at hand: messages come in runs.
@@ -165,7 +179,8 @@ pub(crate) async fn read_loop(
         }
         buffer.reserve(MAX_FRAME);
         match from.read_buf(&mut buffer).await {
-            Ok(0) => return ReadEnd::Closed,
+            Ok(0) if buffer.is_empty() => return ReadEnd::Closed,
+            Ok(0) => return ReadEnd::Truncated,
             Ok(_) => {
                 conn.heard.store(flow::ms_of(flow::stamp_now()), Relaxed);
             }

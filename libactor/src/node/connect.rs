@@ -7,57 +7,21 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use bytes::BytesMut;
-use serde::Serialize;
-use serde::de::DeserializeOwned;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{sleep, timeout};
 
+use super::greet::{self, NoConnection};
 use super::links::lost;
 use super::{Node, lock};
-use crate::conn::{self, Bounds, Conn, ReadEnd};
+use crate::conn::{self, Bounds, Conn};
 use crate::control::{Control, DropReason};
 use crate::error::{AskError, StartError};
 use crate::flow;
 use crate::message::DownReason;
 use crate::metrics::{CutKind, RefusalKind};
 use crate::pid::Life;
-use crate::session::{self, Greeting, Hello, Peer, Proof, Refusal, Verdict};
-use crate::wire::{self, MAGIC, MAX_HELLO};
-
-/// Why a connection did not come to be.
-#[derive(Debug, thiserror::Error)]
-enum NoConnection {
-    #[error("look up {0}: {1}")]
-    LookUp(String, io::Error),
-    #[error("connect: {0}")]
-    Connect(io::Error),
-    #[error("{0}")]
-    Refused(#[from] Refusal),
-    #[error("the connection ended during the handshake: {0}")]
-    Io(#[from] io::Error),
-    #[error("no handshake within {0:?}")]
-    Silent(Duration),
-    #[error("draw random bytes: {0}")]
-    Random(getrandom::Error),
-}
-
-impl NoConnection {
-    fn kind(&self) -> RefusalKind {
-        match self {
-            Self::LookUp(..) | Self::Connect(_) | Self::Random(_) => RefusalKind::Dial,
-            Self::Silent(_) => RefusalKind::Silent,
-            Self::Io(_) => RefusalKind::Garbled,
-            Self::Refused(Refusal::Version { .. }) => RefusalKind::Version,
-            Self::Refused(Refusal::SecretMissing(_) | Refusal::SecretWrong(_)) => {
-                RefusalKind::Secret
-            }
-            Self::Refused(Refusal::ByPeer(_)) => RefusalKind::ByPeer,
-            Self::Refused(Refusal::NotOurs) => RefusalKind::NotOurs,
-            Self::Refused(Refusal::Garbled(_)) => RefusalKind::Garbled,
-        }
-    }
-}
+use crate::session::Peer;
 
 /// Takes the port now, so that who starts the node learns at once whether it is free.
 pub(super) fn bind(address: SocketAddr) -> Result<(std::net::TcpListener, SocketAddr), StartError> {
@@ -154,64 +118,6 @@ impl Node {
         Ok((stream, BytesMut::new()))
     }
 
-    fn hello(&self) -> Result<Hello, NoConnection> {
-        let config = &self.0.config;
-        let mut nonce = [0; 32];
-        getrandom::fill(&mut nonce).map_err(NoConnection::Random)?;
-        Ok(Hello {
-            oldest: config.oldest_version,
-            newest: config.version,
-            node: self.0.life.node,
-            incarnation: self.0.life.incarnation,
-            advertise: self.0.advertise,
-            secret: config.secret.is_some(),
-            window: config.limits.window,
-            nonce,
-        })
-    }
-
-    async fn greet_as_dialler(&self, stream: &mut TcpStream) -> Result<Peer, NoConnection> {
-        let mine = self.hello()?;
-        let mut first = MAGIC.to_vec();
-        first.extend(framed(&mine)?);
-        stream.write_all(&first).await?;
-        hear_magic(stream).await?;
-        let greeting: Greeting = hear(stream).await?;
-        let (proof, peer) = session::dialler_hears(&mine, self.0.config.secret.as_ref(), greeting);
-        if let Some(proof) = proof {
-            stream.write_all(&framed(&proof)?).await?;
-        }
-        let peer = peer?;
-        match hear(stream).await? {
-            Verdict::Welcome => Ok(peer),
-            Verdict::Refused(why) => Err(Refusal::ByPeer(why).into()),
-        }
-    }
-
-    async fn greet_as_listener(&self, stream: &mut TcpStream) -> Result<Peer, NoConnection> {
-        let mine = self.hello()?;
-        let secret = self.0.config.secret.as_ref();
-        if let Err(error) = hear_magic(stream).await {
-            // In words, for whoever speaks something like our protocol.
-            let mut words = MAGIC.to_vec();
-            words.extend(framed(&Greeting::Refused(error.to_string()))?);
-            stream.write_all(&words).await?;
-            return Err(error);
-        }
-        let theirs: Hello = hear(stream).await?;
-        let (greeting, sofar) = session::listener_greets(&mine, secret, &theirs);
-        let mut first = MAGIC.to_vec();
-        first.extend(framed(&greeting)?);
-        stream.write_all(&first).await?;
-        sofar?;
-        let proof: Proof = hear(stream).await?;
-        let (verdict, peer) = session::listener_judges(&mine, secret, &theirs, proof);
-        if let Some(verdict) = verdict {
-            stream.write_all(&framed(&verdict)?).await?;
-        }
-        Ok(peer?)
-    }
-
     /// The peer is known: from now on it is found by its node.
     fn settled(&self, conn: &Conn, peer: Peer) {
         let node = peer.node;
@@ -267,32 +173,27 @@ impl Node {
 
     /// Looks at the first byte: ours, or somebody else's.
     async fn look(self, mut stream: TcpStream, from: SocketAddr) {
-        let limit = self.0.config.timing.handshake;
-        if lock(&self.0.peers).count() >= self.0.config.limits.connections {
-            self.refuse(from, RefusalKind::TooMany, "too many connections");
-            return;
+        let config = &self.0.config;
+        let (limit, most) = (config.timing.handshake, config.limits.connections);
+        if lock(&self.0.peers).count() >= most {
+            return self.turn_away(stream, from, &NoConnection::TooMany(most)).await;
         }
         let mut first = [0];
         match timeout(limit, stream.peek(&mut first)).await {
-            Err(_) => self.refuse(from, RefusalKind::Silent, "it says nothing"),
+            Err(_) => self.turn_away(stream, from, &NoConnection::Silent(limit)).await,
             Ok(Err(_) | Ok(0)) => self.refuse(from, RefusalKind::Silent, "it left without a word"),
-            Ok(Ok(_)) if first[0] >= 0x80 => {
-                match timeout(limit, self.greet_as_listener(&mut stream)).await {
-                    Err(_) => self.refuse(from, RefusalKind::Silent, "no handshake in time"),
-                    Ok(Err(error)) => {
-                        self.refuse(from, error.kind(), &error.to_string());
-                        // So that the words arrive: the peer reads them, then closes.
-                        let _ = stream.shutdown().await;
-                        let _ = timeout(Duration::from_secs(1), stream.read(&mut [0; 256])).await;
-                    }
-                    Ok(Ok(peer)) => {
-                        let conn = self.new_conn(None);
-                        lock(&self.0.peers).insert(&conn);
-                        self.settled(&conn, peer);
-                        self.lead(&conn, stream, BytesMut::new()).await;
-                    }
+            Ok(Ok(_)) if first[0] >= 0x80 => match self.greet_as_listener(&mut stream).await {
+                Err(error) => {
+                    self.refuse(from, error.kind(), &error.to_string());
+                    greet::let_read(stream).await;
                 }
-            }
+                Ok(peer) => {
+                    let conn = self.new_conn(None);
+                    lock(&self.0.peers).insert(&conn);
+                    self.settled(&conn, peer);
+                    self.lead(&conn, stream, BytesMut::new()).await;
+                }
+            },
             Ok(Ok(_)) => match &self.0.config.foreign {
                 Some(foreign) => foreign(self.clone(), stream, from),
                 None => {
@@ -304,6 +205,13 @@ impl Node {
                 }
             },
         }
+    }
+
+    /// No handshake with this one, and why: counted, and told in the words of the handshake.
+    async fn turn_away(&self, mut stream: TcpStream, from: SocketAddr, why: &NoConnection) {
+        self.refuse(from, why.kind(), &why.to_string());
+        greet::say_refused(&mut stream, why).await;
+        greet::let_read(stream).await;
     }
 
     pub(crate) fn refuse(&self, from: SocketAddr, kind: RefusalKind, why: &str) {
@@ -326,8 +234,8 @@ impl Node {
         let why = tokio::select! {
             biased;
             end = conn::read_loop(self, conn, from, sofar) => {
-                if let ReadEnd::Protocol(_) = end {
-                    let _ = conn.cut_for.set(CutKind::Protocol);
+                if let Some(kind) = end.blames() {
+                    let _ = conn.cut_for.set(kind);
                 }
                 end.to_string()
             }
@@ -445,29 +353,4 @@ fn tune(stream: &TcpStream, buffer: usize) -> io::Result<()> {
     let socket = socket2::SockRef::from(stream);
     socket.set_send_buffer_size(buffer)?;
     socket.set_recv_buffer_size(buffer)
-}
-
-/// A handshake's message: two bytes of length, then the value.
-fn framed<T: Serialize>(value: &T) -> Result<Vec<u8>, Refusal> {
-    let bytes = wire::encode(value, MAX_HELLO)?;
-    let length = u16::try_from(bytes.len()).expect("a hello is at most 1 KiB");
-    let mut out = length.to_le_bytes().to_vec();
-    out.extend(bytes);
-    Ok(out)
-}
-
-async fn hear<T: DeserializeOwned>(stream: &mut TcpStream) -> Result<T, NoConnection> {
-    let length = usize::from(stream.read_u16_le().await?);
-    if length > MAX_HELLO {
-        return Err(Refusal::Garbled(wire::WireError::TooLarge { limit: MAX_HELLO }).into());
-    }
-    let mut bytes = vec![0; length];
-    stream.read_exact(&mut bytes).await?;
-    Ok(wire::decode(&bytes).map_err(Refusal::Garbled)?)
-}
-
-async fn hear_magic(stream: &mut TcpStream) -> Result<(), NoConnection> {
-    let mut magic = [0; MAGIC.len()];
-    stream.read_exact(&mut magic).await?;
-    if magic == MAGIC { Ok(()) } else { Err(Refusal::NotOurs.into()) }
 }

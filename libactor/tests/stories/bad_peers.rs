@@ -2,7 +2,7 @@
 
 use libactor::session::{self, Greeting, Hello, Proof, Verdict};
 use libactor::wire::{self, MAGIC};
-use libactor::{AskError, Metrics, Node, NodeConfig, RefusalKind, Secret};
+use libactor::{AskError, CutKind, Metrics, Node, NodeConfig, RefusalKind, Secret};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -131,8 +131,10 @@ async fn a_peer_that_never_speaks_is_let_go() {
     let mut silent = dial(&node).await;
     let mut halfway = dial(&node).await;
     halfway.write_all(&MAGIC[..5]).await.unwrap();
-    last_words(&mut silent).await;
-    last_words(&mut halfway).await;
+    for stream in [&mut silent, &mut halfway] {
+        let said = last_words(stream).await;
+        assert!(said.contains("no handshake within 500ms"), "{said}");
+    }
     until("both are counted", || node.metrics().refused_for(RefusalKind::Silent) == 2).await;
     is_up(&node).await;
 }
@@ -140,12 +142,20 @@ async fn a_peer_that_never_speaks_is_let_go() {
 #[tokio::test]
 async fn a_hello_that_is_too_long_or_garbled_is_refused() {
     let node = node().await;
-    for bytes in [&[0xff_u8, 0xff][..], &[4, 0, 1, 2, 3, 4]] {
+    let bad: [(&[u8], &str); 2] =
+        [(&[0xff, 0xff], "more than 1024 bytes"), (&[4, 0, 1, 2, 3, 4], "cannot be read")];
+    for (bytes, words) in bad {
         let mut stream = dial(&node).await;
         stream.write_all(&[&MAGIC[..], bytes].concat()).await.unwrap();
-        last_words(&mut stream).await;
+        let said = last_words(&mut stream).await;
+        assert!(said.contains(words), "{said}");
     }
-    until("both are counted", || node.metrics().refused_for(RefusalKind::Garbled) == 2).await;
+    // And one whose hello is well, but not its proof.
+    let mut stream = dial(&node).await;
+    stream.write_all(&[&MAGIC[..], &framed(&hello()), &[1, 0, 9]].concat()).await.unwrap();
+    let said = last_words(&mut stream).await;
+    assert!(said.contains("cannot be read"), "{said}");
+    until("all are counted", || node.metrics().refused_for(RefusalKind::Garbled) == 3).await;
     is_up(&node).await;
 }
 
@@ -202,5 +212,61 @@ async fn broken_frames_end_their_connection_only() {
     stream.write_all(&[200, 0, 0, 0, 1, 3, 0, 0, 1]).await.unwrap();
     drop(stream);
     until("all are gone", || node.metrics().lost == 4).await;
+    let now = node.metrics();
+    assert_eq!((now.cut_for(CutKind::Protocol), now.cut_for(CutKind::Truncated)), (3, 1));
+    let (went_in, came_out) = now.balance();
+    assert_eq!(went_in, came_out, "what broke its connection is accounted for");
     is_up(&node).await;
+}
+
+#[tokio::test]
+async fn a_peer_that_falls_silent_is_cut_in_words() {
+    let mut config = listening();
+    config.timing.silence = std::time::Duration::from_millis(300);
+    let node = Node::start(config).await.unwrap();
+    Counter::spawn(&node, "counter");
+    let mut stream = shake_hands(&node).await;
+    let said = last_words(&mut stream).await;
+    assert!(said.contains("the peer has been silent for 300ms"), "{said}");
+    until("it is counted", || node.metrics().cut_for(CutKind::Silent) == 1).await;
+    is_up(&node).await;
+}
+
+#[tokio::test]
+async fn one_connection_too_many_is_turned_away_in_words() {
+    let mut config = listening();
+    config.limits.connections = 1;
+    let node = Node::start(config).await.unwrap();
+    Counter::spawn(&node, "counter");
+    let first = Node::start(dialling()).await.unwrap();
+    assert_eq!(first.ask(name("counter", &node), Sum, SOON).await.unwrap().0, 0);
+    let second = Node::start(dialling()).await.unwrap();
+    let asked = second.ask(name("counter", &node), Sum, SOON).await.unwrap_err();
+    let words = "more than 1 connections";
+    assert!(matches!(&asked, AskError::Unreachable(why) if why.contains(words)), "{asked}");
+    until("it is counted", || node.metrics().refused_for(RefusalKind::TooMany) == 1).await;
+    assert_eq!(first.ask(name("counter", &node), Sum, SOON).await.unwrap().0, 0);
+    first.shutdown().await;
+    until("there is room again", || node.metrics().connections == 0).await;
+    is_up(&node).await;
+}
+
+#[tokio::test]
+async fn who_dials_something_else_is_told_what_it_met() {
+    let here = Node::start(dialling()).await.unwrap();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let at: libactor::Name = format!("x@{}", listener.local_addr().unwrap()).parse().unwrap();
+    let met: [(&[u8], &str, RefusalKind); 3] = [
+        (b"HTTP/1.1 400 Bad Request\r\n\r\n", "not those of an actor", RefusalKind::NotOurs),
+        (&[&MAGIC[..], &[0xff, 0xff]].concat(), "more than 1024 bytes", RefusalKind::Garbled),
+        (&[], "no handshake within 500ms", RefusalKind::Silent),
+    ];
+    for (bytes, words, kind) in met {
+        let asking = tokio::spawn(here.ask(&at, Sum, SOON));
+        let (mut stream, _) = soon("it dials", listener.accept()).await.unwrap();
+        stream.write_all(bytes).await.unwrap();
+        let asked = soon("it is told", asking).await.unwrap().unwrap_err();
+        assert!(matches!(&asked, AskError::Unreachable(why) if why.contains(words)), "{asked}");
+        assert_eq!(here.metrics().refused_for(kind), 1);
+    }
 }
