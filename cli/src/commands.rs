@@ -33,6 +33,8 @@ pub(crate) enum CommandError {
     Trace(String),
     #[error("no flow begins with '{0}', as far as the nodes that can be asked remember")]
     NoFlow(String),
+    #[error("no node keeps payloads now")]
+    NoPayloads,
     #[error(transparent)]
     Recording(ReadError),
     #[error("nothing in this recording is about an id that begins with '{0}'")]

@@ -2,6 +2,7 @@
 
 pub(crate) mod draw;
 mod names;
+pub(crate) mod payloads;
 mod sources;
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -40,6 +41,10 @@ pub(crate) async fn flow(
     arguments: FlowArguments,
     environment: &Environment,
 ) -> Result<(), CommandError> {
+    if let Some(filter) = &arguments.payloads {
+        let client = Client::start(Cluster::find(&arguments.cluster, environment)).await?;
+        return payloads::follow(&client, &arguments, filter).await;
+    }
     let (task, trace) = (arguments.task.as_deref(), arguments.trace.as_deref());
     let (asked, what) = match &arguments.recording {
         Some(path) => {

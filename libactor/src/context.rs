@@ -125,6 +125,13 @@ impl<A: Actor<Context = Self>> Context<A> {
         self.mailbox.handled_one();
     }
 
+    /// What came from another node and is about to be handled.
+    pub(crate) fn arrived(&self, head: Head, label: &'static str, lane: Lane, sent: u64) -> Record {
+        let (what, receiver, lane, now) =
+            (What::Handled, self.meta.pid.life, Some(lane), flow::stamp());
+        Record { head, what, receiver, label, lane, sent, started: now, ended: now }
+    }
+
     /// What was handled just now.
     pub(crate) fn record(
         &self,

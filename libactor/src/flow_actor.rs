@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::error::Error;
 use std::path::Path;
+use std::time::Duration;
 
 use actix::{Actor, Handler};
 use serde::{Deserialize, Serialize};
@@ -13,6 +14,7 @@ use crate::error::SpawnError;
 use crate::flow::FlowId;
 use crate::message::{Asked, Message, Question};
 use crate::node::{Node, Spawn};
+use crate::recorder::payloads::{FlowPayload, PayloadFilter, Payloads, PayloadsOver};
 use crate::recorder::{FlowRecord, Recorder};
 use crate::ringfile::{Found, ReadError, Recording, Wanted};
 
@@ -119,6 +121,68 @@ impl Message for FlowIdsFound {
     const NAME: &'static str = "libactor.FlowIdsFound";
 }
 
+/// To have what messages say kept, and to fetch it. One may ask at a time.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum PayloadQuestion {
+    /// Keep what fits from now on.
+    Start {
+        /// Which messages.
+        filter: PayloadFilter,
+        /// For so long at most; a node has a limit of its own.
+        time: Duration,
+        /// So much at most; a node has a limit of its own.
+        bytes: u32,
+    },
+    /// What was kept since the last time.
+    Fetch {
+        /// As the answer to `Start` said.
+        session: u64,
+    },
+    /// Keep no more, and forget what was not fetched.
+    Stop {
+        /// As the answer to `Start` said.
+        session: u64,
+    },
+}
+
+/// The answer to [`PayloadQuestion`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum PayloadAnswer {
+    /// It begins now.
+    Started {
+        /// Says whose it is in the questions that follow.
+        session: u64,
+    },
+    /// What was kept.
+    Payloads {
+        /// In the order in which they came.
+        payloads: Vec<FlowPayload>,
+        /// Why no more will be kept.
+        over: Option<PayloadsOver>,
+    },
+    /// No such session, or it has ended.
+    Ended,
+    /// Somebody else has asked before.
+    Busy {
+        /// For so long still.
+        left: Duration,
+    },
+    /// This node records nothing.
+    Off,
+}
+
+impl Message for PayloadQuestion {
+    const NAME: &'static str = "libactor.PayloadQuestion";
+}
+
+impl Message for PayloadAnswer {
+    const NAME: &'static str = "libactor.PayloadAnswer";
+}
+
+impl Question for PayloadQuestion {
+    type Answer = PayloadAnswer;
+}
+
 /// The file is read by so many threads at once at most; who asks then is answered from memory.
 const READERS_MAX: usize = 4;
 /// Ids in one answer at most.
@@ -220,6 +284,41 @@ impl Handler<Asked<FlowIds>> for FlowActor {
     }
 }
 
+impl Handler<Asked<PayloadQuestion>> for FlowActor {
+    type Result = ();
+
+    fn handle(&mut self, asked: Asked<PayloadQuestion>, ctx: &mut Context<Self>) {
+        let recorder = ctx.node().recorder();
+        let payloads = recorder.payloads();
+        let answer = match asked.question {
+            PayloadQuestion::Start { .. } if !recorder.is_on() => PayloadAnswer::Off,
+            PayloadQuestion::Start { filter, time, bytes } => {
+                match payloads.start(filter, time, bytes) {
+                    Ok(session) => {
+                        let [over, forgotten] = Payloads::ends_after(time);
+                        // Also when no message comes that would notice.
+                        ctx.after(over, |_, ctx| ctx.node().recorder().payloads().look());
+                        ctx.after(forgotten, move |_, ctx| {
+                            ctx.node().recorder().payloads().stop(session);
+                        });
+                        PayloadAnswer::Started { session }
+                    }
+                    Err(left) => PayloadAnswer::Busy { left },
+                }
+            }
+            PayloadQuestion::Fetch { session } => match payloads.fetch(session) {
+                Some((payloads, over)) => PayloadAnswer::Payloads { payloads, over },
+                None => PayloadAnswer::Ended,
+            },
+            PayloadQuestion::Stop { session } => {
+                payloads.stop(session);
+                PayloadAnswer::Ended
+            }
+        };
+        asked.reply.send(answer);
+    }
+}
+
 /// What memory has, and what only the file has; by time, the newest `limit`.
 fn merge(file: Vec<FlowRecord>, memory: Vec<FlowRecord>, limit: usize) -> Vec<FlowRecord> {
     let key = |record: &FlowRecord| (record.node, record.span, record.what);
@@ -232,5 +331,6 @@ fn merge(file: Vec<FlowRecord>, memory: Vec<FlowRecord>, limit: usize) -> Vec<Fl
 
 pub(crate) fn spawn(node: &Node) -> Result<(), SpawnError> {
     let accepts = Accepts::new().asks::<FlowQuery>().asks::<FlowSearch>().asks::<FlowIds>();
+    let accepts = accepts.asks::<PayloadQuestion>();
     node.spawn(Spawn::named(FLOW_ACTOR).accepts(accepts), |_| FlowActor::default()).map(drop)
 }

@@ -70,7 +70,8 @@ pub use control::DropReason;
 pub use error::{AskError, SpawnError, StartError, TellError};
 pub use flow::FlowId;
 pub use flow_actor::{
-    FLOW_ACTOR, FlowAnswer, FlowFound, FlowIds, FlowIdsFound, FlowQuery, FlowSearch,
+    FLOW_ACTOR, FlowAnswer, FlowFound, FlowIds, FlowIdsFound, FlowQuery, FlowSearch, PayloadAnswer,
+    PayloadQuestion,
 };
 pub use message::{
     Asked, Blob, Down, DownReason, Lane, Message, Principal, Question, Received, Reply, Subjects,
@@ -78,6 +79,9 @@ pub use message::{
 pub use metrics::{CutKind, Metrics, RefusalKind};
 pub use node::{Asking, MAILBOX, Node, Spawn};
 pub use pid::{Address, BadName, Name, NodeId, Pid};
+pub use recorder::payloads::{
+    FlowPayload, PAYLOADS_BYTES_MAX, PAYLOADS_TIME_MAX, PayloadFilter, PayloadsOver,
+};
 pub use recorder::{FlowRecord, What};
 pub use session::Secret;
 pub use watchdog::{Fault, Suspect};

@@ -18,6 +18,7 @@ use crate::error::TellError;
 use crate::flow::{self, Head};
 use crate::message::{Asked, Lane, Message, Principal, Question, Received, Reply, Subjects};
 use crate::pid::Pid;
+use crate::recorder::{Record, Recorder};
 
 /// Room that an emptied queue keeps.
 const KEPT: usize = 1024;
@@ -258,6 +259,7 @@ pub(crate) trait Content: Send + 'static {
     const LANE: Lane;
     fn label(&self) -> &'static str;
     fn subjects(&self) -> Option<Arc<Subjects>>;
+    fn keep(&self, recorder: &Recorder, record: &Record, subjects: &[String]);
     fn show(self, from: Option<Pid>, principal: Principal) -> Self::Seen;
 }
 
@@ -283,6 +285,10 @@ impl<M: Message> Content for Told<M> {
         subjects_of(&self.0)
     }
 
+    fn keep(&self, recorder: &Recorder, record: &Record, subjects: &[String]) {
+        recorder.keep_payload(record, subjects, &self.0);
+    }
+
     fn show(self, from: Option<Pid>, principal: Principal) -> Received<M> {
         Received { from, principal, message: self.0 }
     }
@@ -301,6 +307,10 @@ impl<Q: Question> Content for Put<Q> {
 
     fn subjects(&self) -> Option<Arc<Subjects>> {
         subjects_of(&self.0)
+    }
+
+    fn keep(&self, recorder: &Recorder, record: &Record, subjects: &[String]) {
+        recorder.keep_payload(record, subjects, &self.0);
     }
 
     fn show(self, from: Option<Pid>, principal: Principal) -> Asked<Q> {
@@ -333,6 +343,14 @@ where
 {
     fn open(self: Box<Self>, actor: &mut A, ctx: &mut Context<A>) {
         let noted = ctx.records().then(|| (self.content.label(), self.content.subjects()));
+        if O::AFAR
+            && let Some((label, subjects)) = &noted
+            && ctx.node().recorder().payloads().are_kept()
+        {
+            let subjects = subjects.as_deref().map_or(&[][..], Subjects::as_slice);
+            let record = ctx.arrived(self.head, label, C::LANE, self.sent);
+            self.content.keep(ctx.node().recorder(), &record, subjects);
+        }
         let (from, principal) = (self.origin.from(&self.head, ctx.pid()), self.origin.principal());
         ctx.handling(&self.head);
         // Moved out of where the letter lies, and no other way: it is copied once.

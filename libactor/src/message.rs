@@ -84,6 +84,14 @@ pub trait Message: Serialize + DeserializeOwned + Send + 'static {
 
     /// The ids this message is about.
     fn subjects(&self, _out: &mut Subjects) {}
+
+    /// The same without what only its receiver may know, if it has any of that: a recording of payloads keeps this instead.
+    fn without_secrets(&self) -> Option<Self>
+    where
+        Self: Sized,
+    {
+        None
+    }
 }
 
 /// A message that expects one answer.

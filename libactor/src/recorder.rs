@@ -3,6 +3,8 @@
 //! Messages without subjects are chatter and go to a ring of the thread; those with subjects belong to flows of tasks
 //! and offers, go to the node's ring, and to the ring file if there is one.
 
+pub(crate) mod payloads;
+
 use std::collections::{BTreeSet, VecDeque};
 use std::mem::size_of;
 use std::path::{Path, PathBuf};
@@ -15,9 +17,10 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde::{Deserialize, Serialize};
 
 use crate::flow::{self, FlowId, Head};
-use crate::message::{Lane, Subjects};
+use crate::message::{Lane, Message, Subjects};
 use crate::pid::{Life, NodeId, Pid};
 use crate::ringfile::{Found, RingFile, Wanted};
+use payloads::Payloads;
 
 /// Records that wait for the file's thread at most; what exceeds them is counted as lost.
 const WAITING: usize = 8192;
@@ -181,6 +184,7 @@ pub(crate) struct Recorder {
     /// Whether there were flows that memory has not, of this life or one before.
     forgot: AtomicBool,
     lost: AtomicU64,
+    payloads: Payloads,
 }
 
 impl Recorder {
@@ -192,7 +196,7 @@ impl Recorder {
         let most = chatter / threads.max(1) / size_of::<Record>();
         let shard = |_| Arc::new(Shard(Mutex::new(Chatter { most, ..Chatter::default() })));
         let shards = (0..threads.max(1)).map(shard).collect();
-        let (writer, file, forgot, lost) = Default::default();
+        let (writer, file, forgot, lost, payloads) = Default::default();
         Self {
             showing: Showing { node, epoch: epoch() },
             on,
@@ -203,6 +207,7 @@ impl Recorder {
             file,
             forgot,
             lost,
+            payloads,
         }
     }
 
@@ -247,6 +252,21 @@ impl Recorder {
 
     pub(crate) fn is_on(&self) -> bool {
         self.on
+    }
+
+    pub(crate) fn payloads(&self) -> &Payloads {
+        &self.payloads
+    }
+
+    /// What a message says, if somebody asked for it.
+    pub(crate) fn keep_payload<M: Message>(
+        &self,
+        record: &Record,
+        subjects: &[String],
+        message: &M,
+    ) {
+        let show = |record: &Record| self.showing.show(record, &[]);
+        self.payloads.keep(record, subjects, message, show);
     }
 
     /// Records that the file's thread was too slow for.
@@ -353,10 +373,10 @@ fn epoch() -> u64 {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
-    fn record(trace: u128, sent: u64) -> Record {
+    pub(crate) fn record(trace: u128, sent: u64) -> Record {
         let head = Head { trace, span: sent, ..Head::default() };
         Record {
             head,

@@ -27,6 +27,7 @@ mod messages;
 pub mod offer;
 pub mod operator;
 pub mod resources;
+mod secrets;
 pub mod task;
 pub mod time;
 

@@ -10,6 +10,7 @@ use crate::operator::{
     ExecutorsAnswer, KillAnswer, KillTask, Read, ReadAnswer, ReadExecutors, ReadMoment,
     ReadSandbox, SandboxAnswer,
 };
+use crate::secrets;
 use crate::task::{TaskState, TaskStatus};
 
 fn status_subjects(status: &TaskStatus, out: &mut Subjects) {
@@ -39,6 +40,10 @@ fn updated_to(state: TaskState) -> &'static str {
 
 impl Message for AgentToMaster {
     const NAME: &'static str = "AgentToMaster";
+
+    fn without_secrets(&self) -> Option<Self> {
+        secrets::of_agent_to_master(self)
+    }
 
     fn label(&self) -> &'static str {
         match self {
@@ -72,6 +77,10 @@ impl Message for AgentToMaster {
 
 impl Message for MasterToAgent {
     const NAME: &'static str = "MasterToAgent";
+
+    fn without_secrets(&self) -> Option<Self> {
+        secrets::of_master_to_agent(self)
+    }
 
     fn label(&self) -> &'static str {
         match self {
@@ -112,6 +121,10 @@ impl Message for MasterToAgent {
 
 impl Message for FrameworkToMaster {
     const NAME: &'static str = "FrameworkToMaster";
+
+    fn without_secrets(&self) -> Option<Self> {
+        secrets::of_framework_to_master(self)
+    }
 
     fn label(&self) -> &'static str {
         match self {
@@ -154,6 +167,10 @@ impl Message for FrameworkToMaster {
 impl Message for MasterToFramework {
     const NAME: &'static str = "MasterToFramework";
 
+    fn without_secrets(&self) -> Option<Self> {
+        secrets::of_master_to_framework(self)
+    }
+
     fn label(&self) -> &'static str {
         match self {
             Self::Subscribed { .. } => "Subscribed",
@@ -193,6 +210,10 @@ impl Message for MasterToFramework {
 impl Message for ExecutorToAgent {
     const NAME: &'static str = "ExecutorToAgent";
 
+    fn without_secrets(&self) -> Option<Self> {
+        secrets::of_executor_to_agent(self)
+    }
+
     fn label(&self) -> &'static str {
         match self {
             Self::Register { .. } => "Register",
@@ -215,6 +236,10 @@ impl Message for ExecutorToAgent {
 
 impl Message for AgentToExecutor {
     const NAME: &'static str = "AgentToExecutor";
+
+    fn without_secrets(&self) -> Option<Self> {
+        secrets::of_agent_to_executor(self)
+    }
 
     fn label(&self) -> &'static str {
         match self {

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
+use libactor::PayloadFilter;
 
 use crate::units;
 
@@ -96,7 +97,7 @@ pub(crate) struct FlowArguments {
     #[command(flatten)]
     pub(crate) cluster: ClusterArguments,
     /// The flow of a task: its id, or the beginning of it
-    #[arg(long, value_name = "TASK", required_unless_present_any = ["trace", "recording"])]
+    #[arg(long, value_name = "TASK", required_unless_present_any = ["trace", "recording", "payloads"])]
     pub(crate) task: Option<String>,
     /// A flow by its own id, or the beginning of it
     #[arg(long, value_name = "FLOW", conflicts_with = "task")]
@@ -104,6 +105,15 @@ pub(crate) struct FlowArguments {
     /// Read what one node recorded, which may be dead, instead of asking the cluster: `flow.ring` in its work dir
     #[arg(long, value_name = "PATH")]
     pub(crate) recording: Option<PathBuf>,
+    /// Print what messages say, as they come, instead: `message=Launch`, `about=ID`, or both with a comma between
+    #[arg(long, value_name = "FILTER", value_parser = crate::flow::payloads::filter, conflicts_with_all = ["task", "trace", "recording"])]
+    pub(crate) payloads: Option<PayloadFilter>,
+    /// With --payloads: for so long, 10 minutes at most
+    #[arg(long, default_value = "30s", value_name = "TIME", value_parser = units::duration)]
+    pub(crate) time: Duration,
+    /// With --payloads: so much from each node at most, up to 16
+    #[arg(long, default_value_t = 1, value_name = "COUNT", value_parser = clap::value_parser!(u64).range(1..=16))]
+    pub(crate) megabytes: u64,
     /// Print JSON, one record a line, instead of a drawing
     #[arg(long)]
     pub(crate) json: bool,

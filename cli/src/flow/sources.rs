@@ -33,14 +33,14 @@ impl Asked {
 }
 
 /// A node that can be asked: the actor that has its name, its name, and where it listens.
-struct At {
-    actor: &'static str,
-    name: String,
-    at: String,
+pub(super) struct At {
+    pub(super) actor: &'static str,
+    pub(super) name: String,
+    pub(super) at: String,
 }
 
 /// The master's node, and those of all agents that can be reached.
-async fn nodes(client: &Client) -> Result<Vec<At>, ClientError> {
+pub(super) async fn nodes(client: &Client) -> Result<Vec<At>, ClientError> {
     let at = client.master().to_owned();
     let mut nodes = vec![At { actor: master::MASTER, name: "master".into(), at }];
     for agent in client.agents().await? {

@@ -206,11 +206,18 @@ impl Node {
         }
         let mut subjects = Subjects::default();
         message.subjects(&mut subjects);
+        let keeps = self.0.recorder.payloads().are_kept();
+        if subjects.is_empty() && !keeps {
+            return;
+        }
+        let now = flow::stamp();
+        let (what, label, lane) = (What::Sent, message.label(), Some(M::LANE));
+        let (sent, started, ended) = (now, now, now);
+        let record = Record { head, what, receiver, label, lane, sent, started, ended };
+        if keeps {
+            self.0.recorder.keep_payload(&record, subjects.as_slice(), message);
+        }
         if !subjects.is_empty() {
-            let now = flow::stamp();
-            let (what, label, lane) = (What::Sent, message.label(), Some(M::LANE));
-            let (sent, started, ended) = (now, now, now);
-            let record = Record { head, what, receiver, label, lane, sent, started, ended };
             self.0.recorder.flow(record, Arc::new(subjects));
         }
     }

@@ -50,3 +50,24 @@ fn every_released_variant_keeps_its_bytes() {
     all += &table(vec![samples::demand_of_ports()], |_| 0);
     insta::assert_snapshot!(all);
 }
+
+/// What a recording of payloads may show of each message.
+fn shown<M: Message + std::fmt::Debug>(samples: Vec<M>) -> String {
+    let public = |sample: M| sample.without_secrets().unwrap_or(sample);
+    samples.into_iter().map(|sample| format!("{:?}\n", public(sample))).collect()
+}
+
+#[test]
+fn no_token_and_no_environment_is_in_what_a_recording_keeps() {
+    let all = shown(samples::agent_to_master())
+        + &shown(samples::master_to_agent())
+        + &shown(samples::framework_to_master())
+        + &shown(samples::master_to_framework())
+        + &shown(samples::executor_to_agent())
+        + &shown(samples::agent_to_executor());
+    for secret in ["\"V\"", "token: \"s\""] {
+        let line = all.lines().find(|line| line.contains(secret));
+        assert_eq!(line, None, "{secret}");
+    }
+    assert!(all.contains("(\"K\", \"(hidden)\")") && all.contains("token: \"(hidden)\""));
+}

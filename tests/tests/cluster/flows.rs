@@ -85,3 +85,26 @@ fn a_flow_is_found_by_the_beginning_of_its_id_though_its_master_was_killed() {
     let words = "airside: no flow begins with 'ffffffffffffffffffffffff', as far as the nodes that can be asked remember\n";
     assert_eq!((none.code, none.stderr.as_str()), (Some(1), words));
 }
+
+#[test]
+fn what_messages_say_is_shown_on_request_without_secrets() {
+    let cluster = TestCluster::up(1);
+    let arguments = ["flow", "--payloads", "message=Launch", "--time", "5mins"];
+    let mut follow = Process::start("flow", &mut cluster.home.command(&arguments));
+    follow.says("2 nodes keep what such messages say");
+    let ran = cluster.airside(&["run", "--env", "PASSWORD=a-secret", "--", "true"]);
+    assert_eq!(ran.code, Some(0), "{ran:#?}");
+    follow.says("master -> agent ");
+    let said = follow.says("(\"PASSWORD\", \"(hidden)\")");
+    assert!(said.trim_start().starts_with("Launch { epoch: 1, "), "{said}");
+    let second = cluster.airside(&arguments);
+    assert_eq!(second.code, Some(1), "one at a time: {second:#?}");
+    assert!(second.stderr.contains("does so for somebody else, for "), "{second:#?}");
+    assert!(second.stderr.ends_with("airside: no node keeps payloads now\n"), "{second:#?}");
+    follow.signal(Signal::SIGINT);
+    assert!(follow.ended().success(), "{:#?}", follow.said);
+    let said = follow.said.join("\n");
+    assert!(!said.contains("a-secret") && !said.contains("Accept"), "{said}");
+    let short = cluster.airside(&["flow", "--payloads", "about=nothing", "--time", "100ms"]);
+    assert_eq!((short.code, short.stdout.as_str()), (Some(0), ""), "it ends by itself: {short:#?}");
+}
