@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use libactor::{Name, Secret, SpawnError};
+use libactor::{Name, SpawnError};
 use protocol::resources::Resources;
 
 use crate::checkpoint::CheckpointError;
@@ -20,8 +20,6 @@ pub struct AgentConfig {
     pub work_dir: PathBuf,
     /// The program and first arguments of the command executor: this very binary and `executor`.
     pub executor: Vec<OsString>,
-    /// The cluster's secret, handed to executors; it must be the one that the node was started with.
-    pub secret: Option<Secret>,
     /// What the operator names of the resources; the rest is detected.
     pub resources: Option<String>,
     /// What the operator says of the machine, such as `rack:r1;ssd:true`.
@@ -48,7 +46,6 @@ impl AgentConfig {
             master,
             work_dir,
             executor,
-            secret: None,
             resources: None,
             attributes: None,
             hostname: None,

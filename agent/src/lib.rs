@@ -96,7 +96,6 @@ pub fn start(node: &Node, config: AgentConfig) -> Result<Running, StartError> {
         executor: config.executor.clone(),
         sandboxes: Sandboxes::below(&work_dir),
         agent_at: dialled(node, listens).to_string(),
-        secret: config.secret.clone(),
         boot,
         adopts_orphans: config.adopts_orphans,
         open_files: config.open_files,
@@ -142,6 +141,7 @@ fn spawn(
     let accepts = Accepts::new()
         .tells::<MasterToAgent>()
         .tells::<ExecutorToAgent>()
+        .from_lent()
         .asks::<ReadSandbox>()
         .asks::<ReadExecutors>()
         .links();

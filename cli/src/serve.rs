@@ -193,7 +193,6 @@ pub(crate) async fn agent(arguments: AgentArguments) -> Result<(), ServeError> {
     let open_files = open_more_files();
     let listen = &arguments.listen;
     let mut config = config(listen, arguments.port, Some(&arguments.work_dir))?;
-    let secret = config.secret.clone();
     let figures = Figures::default();
     config.foreign = Some(with_figures(arguments.hostname.as_deref(), &figures));
     let node = start(config, listen.or_any_port).await?;
@@ -202,7 +201,6 @@ pub(crate) async fn agent(arguments: AgentArguments) -> Result<(), ServeError> {
     let program = std::env::current_exe().map_err(ServeError::Program)?;
     let executor = vec![program.into_os_string(), "executor".into()];
     let settings = AgentConfig {
-        secret,
         resources: arguments.resources,
         attributes: arguments.attributes,
         hostname: arguments.hostname,

@@ -30,7 +30,7 @@ pub enum BadEnvironment {
         value: OsString,
     },
     /// The secret cannot be read.
-    #[error("read the cluster's secret from standard input, where the agent leaves it")]
+    #[error("read the executor's secret from standard input, where the agent leaves it")]
     Secret(#[source] io::Error),
     /// The secret is none.
     #[error(transparent)]

@@ -196,10 +196,19 @@ pub(crate) type Ask<Q> =
     Box<dyn Fn(Q, Head, Reply<<Q as Question>::Answer>) -> Result<(), TellError> + Send + Sync>;
 type Local<A> = Box<dyn FnOnce(&Arc<ActorCell<A>>) -> Box<dyn Any + Send + Sync> + Send>;
 
+/// A type that may come from the wire.
+struct Remote<A: Actor> {
+    name: &'static str,
+    /// Whether as a question.
+    asks: bool,
+    /// Whether also from nodes with a lent secret.
+    lent: bool,
+    decode: Decode<A>,
+}
+
 /// What others may send to an actor by its pid or name, this node or another. Only these types are decoded.
 pub struct Accepts<A: Actor> {
-    /// By name, and whether as a question.
-    remote: Vec<(&'static str, bool, Decode<A>)>,
+    remote: Vec<Remote<A>>,
     local: Vec<(TypeId, Local<A>)>,
     of: PhantomData<fn(A)>,
 }
@@ -228,7 +237,8 @@ impl<A: Actor<Context = Context<A>>> Accepts<A> {
             let origin = arrival.origin();
             cell.put(*arrival.head, origin, Told(message)).map_err(|(_, error)| dropped(&error))
         };
-        self.remote.push((M::NAME, false, Box::new(decode)));
+        let decode = Box::new(decode);
+        self.remote.push(Remote { name: M::NAME, asks: false, lent: false, decode });
         let local = |cell: &Arc<ActorCell<A>>| {
             let cell = Arc::downgrade(cell);
             let tell: Tell<M> = Box::new(move |message, head| {
@@ -272,7 +282,8 @@ impl<A: Actor<Context = Context<A>>> Accepts<A> {
                 dropped(&error)
             })
         };
-        self.remote.push((Q::NAME, true, Box::new(decode)));
+        let decode = Box::new(decode);
+        self.remote.push(Remote { name: Q::NAME, asks: true, lent: false, decode });
         let local = |cell: &Arc<ActorCell<A>>| {
             let cell = Arc::downgrade(cell);
             let ask: Ask<Q> = Box::new(move |question, head, reply| {
@@ -282,6 +293,15 @@ impl<A: Actor<Context = Context<A>>> Accepts<A> {
             Box::new(ask) as Box<dyn Any + Send + Sync>
         };
         self.local.push((TypeId::of::<Ask<Q>>(), Box::new(local)));
+        self
+    }
+
+    /// The type named last may also come from a node to which this one lent a secret; no other may.
+    #[must_use]
+    pub fn from_lent(mut self) -> Self {
+        if let Some(last) = self.remote.last_mut() {
+            last.lent = true;
+        }
         self
     }
 
@@ -296,7 +316,8 @@ impl<A: Actor<Context = Context<A>>> Accepts<A> {
 
     /// Two types of one name, if there are.
     pub(crate) fn twice(&self) -> Option<&'static str> {
-        let mut names: Vec<_> = self.remote.iter().map(|(name, ask, _)| (*name, *ask)).collect();
+        let mut names: Vec<_> =
+            self.remote.iter().map(|remote| (remote.name, remote.asks)).collect();
         names.sort_unstable();
         names.windows(2).find(|pair| pair[0] == pair[1]).map(|pair| pair[0].0)
     }
@@ -305,16 +326,17 @@ impl<A: Actor<Context = Context<A>>> Accepts<A> {
     pub(crate) fn entry(self, cell: &Arc<ActorCell<A>>) -> Entry {
         let local = self.local.into_iter().map(|(id, local)| (id, local(cell))).collect();
         // An actor accepts a few types: to look through them is quicker than to hash.
-        let remote: Vec<(u64, bool, Decode<A>)> = self
-            .remote
-            .into_iter()
-            .map(|(name, ask, decode)| (wire::tag(name), ask, decode))
-            .collect();
+        let remote: Vec<(u64, Remote<A>)> =
+            self.remote.into_iter().map(|remote| (wire::tag(remote.name), remote)).collect();
         let mine = Arc::clone(cell);
         let arrive = move |tag: u64, arrival: &mut Arrival<'_>| {
             let asks = arrival.reply.is_some();
-            match remote.iter().find(|(its, ask, _)| *its == tag && *ask == asks) {
-                Some((_, _, decode)) => decode(&mine, arrival),
+            let lent = arrival.principal == Principal::Lent;
+            let right = |its: &u64, remote: &Remote<A>| {
+                *its == tag && remote.asks == asks && (remote.lent || !lent)
+            };
+            match remote.iter().find(|(its, remote)| right(its, remote)) {
+                Some((_, remote)) => (remote.decode)(&mine, arrival),
                 None => {
                     if let Some(remote) = &arrival.reply {
                         remote.fail(Failure::Refused(

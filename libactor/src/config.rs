@@ -21,7 +21,8 @@ pub struct NodeConfig {
     pub listen: Option<SocketAddr>,
     /// What others are told to dial, if it differs from `listen`. A port of 0 means the real one.
     pub advertise: Option<SocketAddr>,
-    /// The cluster's secret. Nodes with and without one refuse each other.
+    /// The cluster's secret, or one that the only node which it is to reach lent it. Nodes with and without one refuse each
+    /// other.
     pub secret: Option<Secret>,
     /// Where the ring file of the recorder goes; `None` keeps recordings in memory only.
     pub work_dir: Option<PathBuf>,

@@ -58,6 +58,7 @@ mod pid;
 mod recorder;
 mod reply;
 pub mod ringfile;
+mod secret;
 pub mod session;
 mod watchdog;
 pub mod wire;

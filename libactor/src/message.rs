@@ -109,6 +109,9 @@ pub enum Principal {
     Cluster,
     /// A node on a cluster without a secret.
     Anonymous,
+    /// A node that proved to know a secret which this one lent it. It speaks for its own actors alone, and reaches only
+    /// those of this node that said so ([`crate::Accepts::from_lent`]).
+    Lent,
 }
 
 /// A message, as it reaches an actor.

@@ -3,6 +3,7 @@
 mod arrive;
 mod connect;
 mod greet;
+mod lent;
 mod links;
 mod origin;
 mod peers;
@@ -31,6 +32,7 @@ use crate::metrics::{Counters, Living, Metrics};
 use crate::pid::{Life, MAX_NAME, NodeId, Pid};
 use crate::recorder::Recorder;
 use crate::ringfile::RingFile;
+use crate::secret::{Lender, Secret};
 use crate::watchdog::{Suspect, Suspects};
 use links::Links;
 use peers::Peers;
@@ -86,6 +88,8 @@ impl std::fmt::Debug for Node {
 struct Inner {
     /// Actor 0 of this node: its runtime.
     life: Life,
+    /// Of the secrets that it lends.
+    lender: Lender,
     config: NodeConfig,
     /// Where it listens.
     address: Option<SocketAddr>,
@@ -123,7 +127,10 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Node {
     /// Starts a node: its threads, and its listener if it has one.
     pub async fn start(config: NodeConfig) -> Result<Self, StartError> {
-        let life = Life { node: flow::random(), incarnation: flow::random(), actor: 0 };
+        let lender = Lender::new().map_err(|error| StartError::Random(error.to_string()))?;
+        let lent_to = config.secret.as_ref().and_then(Secret::lent_to);
+        let node = lent_to.unwrap_or_else(flow::random);
+        let life = Life { node, incarnation: flow::random(), actor: 0 };
         let listener = config.listen.map(connect::bind).transpose()?;
         let address = listener.as_ref().map(|(_, address)| *address);
         let advertise = match (config.advertise, address) {
@@ -137,6 +144,7 @@ impl Node {
         let recorder = record(life.node, &config, threads.count())?;
         let node = Self(Arc::new(Inner {
             life,
+            lender,
             config,
             address,
             advertise,

@@ -14,39 +14,8 @@ use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 
 use crate::message::Principal;
+pub use crate::secret::{Secret, ShortSecret};
 use crate::wire::{self, MAX_HELLO, WireError};
-
-/// The cluster's secret: who knows it belongs to the cluster.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret(Vec<u8>);
-
-/// A secret that is no secret.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("read the cluster's secret: it has {0} bytes, at least 16 are needed")]
-pub struct ShortSecret(usize);
-
-impl Secret {
-    /// White space around it, such as a file's last newline, does not count.
-    pub fn new(bytes: &[u8]) -> Result<Self, ShortSecret> {
-        let trimmed = bytes.trim_ascii();
-        if trimmed.len() < 16 {
-            Err(ShortSecret(trimmed.len()))
-        } else {
-            Ok(Self(trimmed.to_vec()))
-        }
-    }
-
-    /// The secret itself, to hand it to a process that is to belong to the cluster.
-    pub fn reveal(&self) -> &[u8] {
-        &self.0
-    }
-}
-
-impl std::fmt::Debug for Secret {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Secret(..)")
-    }
-}
 
 /// What each side says first.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -67,6 +36,8 @@ pub struct Hello {
     pub window: u32,
     /// Fresh random bytes for the peer's proof.
     pub nonce: [u8; 32],
+    /// Whether its secret is one that the peer lent to this node, by its number.
+    pub lent: bool,
 }
 
 /// The listener's first word.
@@ -145,7 +116,8 @@ const DIALLER: &str = "the dialling side";
 const LISTENER: &str = "the listening side";
 
 fn prove(secret: &Secret, role: &str, dialler: &Hello, listener: &Hello) -> Hmac<Sha256> {
-    let mut mac = Hmac::<Sha256>::new_from_slice(&secret.0).expect("HMAC takes keys of any length");
+    let mut mac =
+        Hmac::<Sha256>::new_from_slice(secret.reveal()).expect("HMAC takes keys of any length");
     mac.update(role.as_bytes());
     for hello in [dialler, listener] {
         let bytes = wire::encode(hello, MAX_HELLO).expect("a hello is small");
@@ -202,7 +174,8 @@ fn peer(mine: &Hello, hello: &Hello, version: u32, principal: Principal) -> Peer
     Peer {
         node: hello.node,
         incarnation: hello.incarnation,
-        advertise: hello.advertise,
+        // Nobody else is to be led to it, nor to whom it names.
+        advertise: hello.advertise.filter(|_| principal != Principal::Lent),
         version,
         window,
         principal,
@@ -253,7 +226,11 @@ pub fn listener_judges(
         Proof::Refused(why) => return (None, Err(Refusal::ByPeer(why))),
     };
     let settled = settle(mine, theirs, DIALLER, LISTENER).and_then(|version| {
-        Ok(peer(mine, theirs, version, check(secret, proof, DIALLER, theirs, mine)?))
+        let principal = match check(secret, proof, DIALLER, theirs, mine)? {
+            Principal::Cluster if theirs.lent => Principal::Lent,
+            principal => principal,
+        };
+        Ok(peer(mine, theirs, version, principal))
     });
     let verdict = match &settled {
         Ok(_) => Verdict::Welcome,
@@ -265,6 +242,7 @@ pub fn listener_judges(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::secret::Lender;
 
     fn hello(node: u64, secret: Option<&Secret>) -> Hello {
         let nonce = [u8::try_from(node).unwrap(); 32];
@@ -277,6 +255,7 @@ mod tests {
             secret: secret.is_some(),
             window: 4096,
             nonce,
+            lent: secret.is_some_and(|secret| secret.lent_to().is_some()),
         }
     }
 
@@ -357,7 +336,21 @@ mod tests {
     }
 
     #[test]
-    fn short_secrets_are_refused() {
-        assert_eq!(Secret::new(b" short \n"), Err(ShortSecret(5)));
+    fn a_lent_secret_is_its_nodes_with_its_lender() {
+        let (lender, other) = (Lender::new().unwrap(), Lender::new().unwrap());
+        let lent = lender.lend(1);
+        let [dialled, listened] = shake(Some(&lent), Some(&lender.lend(1)), |_| ());
+        assert_eq!(dialled.unwrap().principal, Principal::Cluster);
+        assert_eq!(listened.unwrap().principal, Principal::Lent);
+        // With another node, or under another number.
+        for theirs in [other.lend(1), lender.lend(3)] {
+            for side in shake(Some(&lent), Some(&theirs), |_| ()) {
+                assert!(side.unwrap_err().to_string().contains("another cluster secret"));
+            }
+        }
+        // A place that it names is not believed.
+        let advertise = |hello: &mut Hello| hello.advertise = Some(([10, 0, 0, 1], 5050).into());
+        let [_, listened] = shake(Some(&lent), Some(&lender.lend(1)), advertise);
+        assert_eq!(listened.unwrap().advertise, None);
     }
 }

@@ -21,8 +21,8 @@ pub const ENV_CONTAINER: &str = "AIRSIDE_CONTAINER_ID";
 pub const ENV_TOKEN: &str = "AIRSIDE_EXECUTOR_TOKEN";
 /// Its sandbox, also its working directory.
 pub const ENV_SANDBOX: &str = "AIRSIDE_SANDBOX";
-/// Set when the cluster has a secret: it is to be read from standard input, to its end. So it works for every user, can be
-/// read once, and stands in no command line, environment or file.
+/// Set when the cluster has a secret: the executor's own, lent by its agent, is to be read from standard input, to its end. So
+/// it works for every user, can be read once, and stands in no command line, environment or file.
 pub const ENV_SECRET_ON_STDIN: &str = "AIRSIDE_SECRET_ON_STDIN";
 /// No secret is longer.
 pub const SECRET_BYTES_MAX: u64 = 64 * 1024;

@@ -61,9 +61,7 @@ impl Cluster {
         let work_dir = self.folder.path().join(format!("agent-{n}"));
         let executor = vec![env!("CARGO_BIN_EXE_executor-for-tests").into()];
         let resources = Some("cpus:2;mem:1024;disk:1024".to_owned());
-        let secret = self.secret.clone();
-        let config =
-            AgentConfig { resources, secret, ..AgentConfig::new(name, work_dir, executor) };
+        let config = AgentConfig { resources, ..AgentConfig::new(name, work_dir, executor) };
         agent::start(&node, config).unwrap();
         node
     }

@@ -70,8 +70,6 @@ pub(crate) struct Launching {
     pub(crate) sandboxes: Sandboxes,
     /// Where executors dial.
     pub(crate) agent_at: String,
-    /// Handed to executors.
-    pub(crate) secret: Option<Secret>,
     pub(crate) boot: String,
     /// Whether this process is the agent alone: every executor adopts what its processes leave, or has a parent that does, so
     /// that every stranger among this process's children is what a killed one left.
@@ -105,7 +103,10 @@ impl Processes {
     fn start(&mut self, start: StartExecutor, ctx: &mut Context<Self>) {
         let container = start.container.clone();
         let program = start.program.clone();
-        let (mut child, process) = match launch::launch(&self.launching, &start) {
+        // Its own: it reaches this agent and nobody else, and cannot speak for another executor.
+        let secret = ctx.node().lend_secret();
+        let lends = secret.is_some();
+        let (mut child, process) = match launch::launch(&self.launching, &start, lends) {
             Ok(launched) => launched,
             Err(why) => {
                 tell_surely(ctx, self.listener, FromProcesses::NotStarted { container, why });
@@ -116,7 +117,7 @@ impl Processes {
         self.living.insert(container.clone(), Living { process: number, program });
         let started = FromProcesses::Started { container: container.clone(), process };
         tell_surely(ctx, self.listener, started);
-        self.hand_secret(child.stdin.take(), ctx);
+        Self::hand_secret(child.stdin.take(), secret, ctx);
         let ended = async move { child.wait().await };
         ctx.run(ended, move |actor, status, ctx| {
             actor.on_process_ended(container, status.ok(), ctx);
@@ -124,12 +125,12 @@ impl Processes {
     }
 
     /// Waits as long as the executor does not read: a pipe may hold less than a secret.
-    fn hand_secret(&self, to: Option<ChildStdin>, ctx: &mut Context<Self>) {
-        if let (Some(mut pipe), Some(secret)) = (to, self.launching.secret.clone()) {
+    fn hand_secret(to: Option<ChildStdin>, secret: Option<Secret>, ctx: &mut Context<Self>) {
+        if let (Some(mut pipe), Some(secret)) = (to, secret) {
             let hand = async move { pipe.write_all(secret.reveal()).await };
             ctx.run(hand, |_, handed, _| {
                 if let Err(error) = handed {
-                    tracing::debug!(%error, "an executor did not read the cluster's secret");
+                    tracing::debug!(%error, "an executor did not read its secret");
                 }
             });
         }

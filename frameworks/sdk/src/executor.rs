@@ -105,10 +105,8 @@ pub enum ExecutorError {
     /// The agent's address cannot be read.
     #[error("run an executor: its agent's address")]
     Agent(#[source] libactor::BadName),
-    /// The cluster's secret cannot be read.
-    #[error(
-        "run an executor: read the cluster's secret from standard input, where the agent leaves it"
-    )]
+    /// The secret that its agent lent it cannot be read.
+    #[error("run an executor: read its secret from standard input, where the agent leaves it")]
     Secret(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The node did not start.
     #[error("run an executor: start its node")]

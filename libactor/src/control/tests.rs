@@ -28,6 +28,7 @@ fn hello() -> Hello {
         secret: true,
         window: 4096,
         nonce: [0xcc; 32],
+        lent: false,
     }
 }
 
@@ -175,6 +176,7 @@ mod mirror {
         pub(super) secret: bool,
         pub(super) window: u32,
         pub(super) nonce: [u8; 32],
+        pub(super) lent: bool,
     }
 }
 
@@ -217,6 +219,7 @@ fn another_codec_reads_the_same_bytes() {
         secret: true,
         window,
         nonce,
+        lent: false,
     };
     assert_eq!(greeted, wanted);
 }

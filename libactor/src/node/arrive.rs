@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use super::peers::Way;
 use super::send::Outcome;
-use super::{Node, lock, origin};
+use super::{Node, lent, lock, origin};
 use crate::cell::Arrival;
 use crate::conn::{Conn, Windows};
 use crate::control::{Control, DropReason, Failure};
@@ -189,7 +189,8 @@ impl Node {
 
     /// For another node: passed on if this one has a connection to it and it has not been passed on before.
     fn relay(&self, from: &Arc<Conn>, lane: Lane, header: &Header<'_>, message: &[u8]) {
-        let way = if header.relayed { Way::None } else { lock(&self.0.peers).way_to(header.to) };
+        let passes = !header.relayed && lent::may_be_relayed(from);
+        let way = if passes { lock(&self.0.peers).way_to(header.to) } else { Way::None };
         let route = || Failure::Unreachable("no route from the relay".to_owned());
         let (why, error, to) = match way {
             Way::Here(to) => {

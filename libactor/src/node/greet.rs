@@ -65,6 +65,7 @@ impl Node {
             secret: config.secret.is_some(),
             window: config.limits.window,
             nonce,
+            lent: config.secret.as_ref().is_some_and(|secret| secret.lent_to().is_some()),
         })
     }
 
@@ -98,7 +99,6 @@ impl Node {
         let until = Instant::now() + limit;
         let late = |_| NoConnection::Silent(limit);
         let mine = self.hello()?;
-        let secret = self.0.config.secret.as_ref();
         let heard = timeout_at(until, hear_hello(stream)).await.map_err(late).flatten();
         let theirs = match heard {
             Ok(theirs) => theirs,
@@ -107,6 +107,8 @@ impl Node {
                 return Err(error);
             }
         };
+        let lent = theirs.lent.then(|| self.0.lender.lend(theirs.node));
+        let secret = self.0.config.secret.as_ref().map(|own| lent.as_ref().unwrap_or(own));
         let (greeting, sofar) = session::listener_greets(&mine, secret, &theirs);
         stream.write_all(&[&MAGIC[..], &framed(&greeting)?].concat()).await?;
         sofar?;

@@ -189,6 +189,7 @@ fn fuzz_handshakes_and_statements() {
         secret: true,
         window: 9,
         nonce: [5; 32],
+        lent: false,
     };
     let good = encode(&Greeting::Hello(hello, Some([6; 32])), MAX_HELLO).unwrap();
     let mut accepted = 0;

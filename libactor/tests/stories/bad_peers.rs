@@ -55,6 +55,7 @@ pub fn hello() -> Hello {
         secret: false,
         window: u32::MAX,
         nonce: [7; 32],
+        lent: false,
     }
 }
 

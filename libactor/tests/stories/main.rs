@@ -7,6 +7,7 @@ mod bad_peers;
 mod cast;
 mod flood;
 mod flows;
+mod lent;
 mod liars;
 mod pages;
 mod slow_peers;

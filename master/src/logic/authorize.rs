@@ -38,6 +38,8 @@ pub struct Unauthorized {
 pub fn authorize(principal: Principal, action: Action, object: &str) -> Result<(), Unauthorized> {
     let allowed = match principal {
         Principal::Local | Principal::Cluster | Principal::Anonymous => true,
+        // Its secret is for its lender, which is an agent.
+        Principal::Lent => false,
     };
     let refusal = || Unauthorized { principal, action, object: object.to_owned() };
     allowed.then_some(()).ok_or_else(refusal)

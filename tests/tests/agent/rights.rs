@@ -2,6 +2,8 @@
 
 use std::process::Command;
 
+use libactor::{AskError, Node, NodeConfig, Secret};
+use protocol::operator::ReadExecutors;
 use protocol::task::*;
 
 use crate::stage::*;
@@ -104,5 +106,27 @@ async fn an_agent_opens_more_files_than_it_lets_its_tasks() {
     for of in ["task", "executor"] {
         assert_eq!(stage.output(of).await, format!("300\n{}\n", numbers[1]), "{of}");
     }
+    stage.end().await;
+}
+
+#[tokio::test]
+async fn what_an_executor_is_told_reaches_its_agent_and_there_what_is_for_executors() {
+    let cluster = Secret::new(b"the secret of all this cluster").unwrap();
+    let mut stage = Stage::with_secret(cluster.clone()).await;
+    // One that behaves still works.
+    stage.launch("well", "true");
+    stage.hears_state("well", TaskState::Finished).await;
+    stage.launch_by("spy", "cat > told; echo $$ > ready; exec sleep 1000", None);
+    stage.number("spy", "ready").await;
+    let told = Secret::new(&stage.file("spy", "told")).unwrap();
+    assert_ne!(told, cluster);
+    let node =
+        Node::start(NodeConfig { secret: Some(told), ..NodeConfig::default() }).await.unwrap();
+    let soon = std::time::Duration::from_secs(30);
+    let master = node.resolve(&stage.master_name(), soon).await.unwrap_err().to_string();
+    assert!(master.contains("another cluster secret"), "{master}");
+    let others = node.ask(stage.name(), ReadExecutors, soon).await;
+    assert!(matches!(&others, Err(AskError::Refused(_))), "{others:?}");
+    node.shutdown().await;
     stage.end().await;
 }

@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use actix::{Actor, Handler};
 use agent::{AgentConfig, Running};
-use libactor::{Accepts, Context, Handle, Message, Name, Node, NodeConfig, Pid, Received, Spawn};
+use libactor::{
+    Accepts, Context, Handle, Message, Name, Node, NodeConfig, Pid, Received, Secret, Spawn,
+};
 use protocol::agent::{AgentToMaster, MasterToAgent};
 use protocol::carried::Carried;
 use protocol::framework::FrameworkInfo;
@@ -115,7 +117,7 @@ impl Stage {
 
     /// The agent is `airside agent`, started by a shell after this line of its.
     pub(crate) async fn with_program(line: &str) -> Self {
-        let mut stage = Self::without_agent(|_| ()).await;
+        let mut stage = Self::without_agent(|_| (), None).await;
         stage.start_program(line);
         stage.hears("Register").await;
         stage
@@ -123,19 +125,28 @@ impl Stage {
 
     /// Something happens to the folder before anything is in it.
     pub(crate) async fn prepared(prepare: impl FnOnce(&Path)) -> Self {
-        let mut stage = Self::without_agent(prepare).await;
+        let mut stage = Self::without_agent(prepare, None).await;
         stage.start_agent().await;
         stage.hears("Register").await;
         stage
     }
 
-    async fn without_agent(prepare: impl FnOnce(&Path)) -> Self {
+    /// A cluster with a secret.
+    pub(crate) async fn with_secret(secret: Secret) -> Self {
+        let mut stage = Self::without_agent(|_| (), Some(secret)).await;
+        stage.start_agent().await;
+        stage.hears("Register").await;
+        stage
+    }
+
+    async fn without_agent(prepare: impl FnOnce(&Path), secret: Option<Secret>) -> Self {
         let dir = tempfile::tempdir().unwrap();
         prepare(dir.path());
         // Tasks of other users have to get in.
         use std::os::unix::fs::PermissionsExt;
         std::fs::set_permissions(dir.path(), PermissionsExt::from_mode(0o755)).unwrap();
-        let master_node = Node::start(NodeConfig::loopback()).await.unwrap();
+        let config = NodeConfig { secret, ..NodeConfig::loopback() };
+        let master_node = Node::start(config).await.unwrap();
         let (sender, heard) = mpsc::unbounded_channel();
         let accepts = Accepts::new().tells::<AgentToMaster>().tells::<Say>();
         let spawn = Spawn::named("master").accepts(accepts);
@@ -144,8 +155,7 @@ impl Stage {
     }
 
     pub(crate) fn agent_config(&self) -> AgentConfig {
-        let at = self.master_node.address().unwrap();
-        let master: Name = format!("master@{at}").parse().unwrap();
+        let master = self.master_name();
         let executor = vec![env!("CARGO_BIN_EXE_executor-for-tests").into()];
         let mut config = AgentConfig::new(master, self.dir.path().join("agent"), executor);
         config.resources = Some("cpus:100;mem:10000;disk:10000".into());
@@ -153,7 +163,8 @@ impl Stage {
     }
 
     pub(crate) async fn start_agent(&mut self) {
-        let node = Node::start(NodeConfig::loopback()).await.unwrap();
+        let secret = self.master_node.config().secret.clone();
+        let node = Node::start(NodeConfig { secret, ..NodeConfig::loopback() }).await.unwrap();
         let running = agent::start(&node, self.agent_config()).unwrap();
         self.agent = Some(Agent::Here(node, running));
     }
@@ -175,6 +186,10 @@ impl Stage {
             Some(Agent::Program(process, _)) => process,
             Some(Agent::Here(..)) | None => panic!("the agent is no program"),
         }
+    }
+
+    pub(crate) fn master_name(&self) -> Name {
+        format!("master@{}", self.master_node.address().unwrap()).parse().unwrap()
     }
 
     /// The name of its actor.
@@ -341,6 +356,13 @@ impl Stage {
         let question = protocol::operator::ReadExecutors;
         let answer = self.master_node.ask(self.name(), question, SOON).await.unwrap();
         answer.executors.iter().find(|view| view.executor.as_str() == task).unwrap().process
+    }
+
+    /// What a task wrote into a file of its sandbox.
+    pub(crate) fn file(&self, task: &str, file: &str) -> Vec<u8> {
+        let folder = self.dir.path().join("agent/sandboxes/F").join(task);
+        let container = folder.read_dir().unwrap().next().unwrap().unwrap().path();
+        std::fs::read(container.join(file)).unwrap()
     }
 
     /// The number that a task writes into a file of its sandbox.

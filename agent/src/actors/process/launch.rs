@@ -38,6 +38,7 @@ type Surrounding<'a> = (&'static str, &'a OsStr);
 pub(super) fn launch(
     launching: &Launching,
     start: &StartExecutor,
+    lends: bool,
 ) -> Result<(Child, ProcessIdentity), StartFailure> {
     let owner = users::resolve(start.user.as_deref())?;
     let path = launching.sandboxes.path(
@@ -54,14 +55,14 @@ pub(super) fn launch(
         (ENV_TOKEN, start.token.as_ref()),
         (ENV_SANDBOX, sandbox.path.as_os_str()),
     ];
-    if launching.secret.is_some() {
+    if lends {
         surroundings.push((ENV_SECRET_ON_STDIN, OsStr::new("1")));
     }
     let (mut command, _file) = match &start.program {
         Program::CommandExecutor => (command_executor(launching, &surroundings)?, None),
         Program::Custom(spec) => custom(launching, start, spec, owner.as_ref(), &surroundings)?,
     };
-    let stdin = if launching.secret.is_some() { Stdio::piped() } else { Stdio::null() };
+    let stdin = if lends { Stdio::piped() } else { Stdio::null() };
     command
         .current_dir(&sandbox.path)
         .stdin(stdin)

@@ -50,7 +50,6 @@ impl Stage {
             executor: vec!["/bin/sh".into(), "-c".into(), "exit 7".into()],
             sandboxes: Sandboxes::below(dir.path()),
             agent_at: "127.0.0.1:1".into(),
-            secret: None,
             boot: crate::detect::boot_id().unwrap(),
             adopts_orphans: false,
             open_files: None,

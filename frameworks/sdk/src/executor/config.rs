@@ -22,12 +22,12 @@ pub struct ExecutorConfig {
     pub identity: Identity,
     /// Its working directory.
     pub sandbox: PathBuf,
-    /// The cluster's secret, if it has one.
+    /// The secret that its agent lent it, if the cluster has one.
     pub secret: Option<Secret>,
 }
 
 impl ExecutorConfig {
-    /// Reads the environment, and the cluster's secret from standard input: that can be done once in a process.
+    /// Reads the environment, and the executor's secret from standard input: that can be done once in a process.
     pub fn from_environment() -> Result<Self, ExecutorError> {
         let required = |name| optional(name).ok_or(ExecutorError::Environment(name));
         let config = Self {

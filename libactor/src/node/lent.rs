@@ -1,0 +1,21 @@
+//! Nodes with a lent secret: they reach their lender and nobody else. That they speak for nobody else holds for every peer
+//! that listens nowhere, as which they are taken ([`crate::session`]).
+
+use super::Node;
+use crate::conn::Conn;
+use crate::flow;
+use crate::message::Principal;
+use crate::session::Secret;
+
+impl Node {
+    /// A secret for one new node, which will have the number that is in it. `None`: this node has none itself, so anybody may
+    /// reach it.
+    pub fn lend_secret(&self) -> Option<Secret> {
+        self.0.config.secret.as_ref().map(|_| self.0.lender.lend(flow::random()))
+    }
+}
+
+/// Others would take what is relayed for the lender's own, or for what it let pass.
+pub(super) fn may_be_relayed(from: &Conn) -> bool {
+    from.peer.get().is_some_and(|peer| peer.principal != Principal::Lent)
+}

@@ -1,0 +1,81 @@
+//! A node with a lent secret: it reaches its lender, there what is open to it, and nobody else.
+
+use libactor::{
+    Accepts, AskError, Context, DropReason, FLOW_ACTOR, FlowQuery, Node, NodeConfig, Principal,
+    Received, Secret, Spawn,
+};
+use tokio::sync::mpsc;
+
+use crate::cast::*;
+
+/// Open to borrowers for numbers, not for bytes.
+struct Gate(mpsc::UnboundedSender<(Principal, u64)>);
+
+impl actix::Actor for Gate {
+    type Context = Context<Self>;
+}
+
+impl actix::Handler<Received<Number>> for Gate {
+    type Result = ();
+    fn handle(&mut self, received: Received<Number>, _: &mut Context<Self>) {
+        let _ = self.0.send((received.principal, received.message.0));
+    }
+}
+
+impl actix::Handler<Received<Bytes>> for Gate {
+    type Result = ();
+    fn handle(&mut self, received: Received<Bytes>, _: &mut Context<Self>) {
+        panic!("{:?} is not open to borrowers", received.message);
+    }
+}
+
+async fn with(secret: &Secret, config: NodeConfig) -> Node {
+    Node::start(NodeConfig { secret: Some(secret.clone()), ..config }).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_borrower_reaches_what_is_open_to_it_on_its_lender_and_nothing_else() {
+    let cluster = Secret::new(b"0123456789abcdef").unwrap();
+    let lender = with(&cluster, listening()).await;
+    let third = with(&cluster, listening()).await;
+    Counter::spawn(&third, "counter");
+    let (send, mut hears) = mpsc::unbounded_channel();
+    let accepts = Accepts::new().tells::<Number>().from_lent().tells::<Bytes>();
+    lender.spawn(Spawn::named("gate").accepts(accepts), |_| Gate(send)).unwrap();
+    // One behind the lender, which relays to it for those who are of the cluster.
+    let hidden = with(&cluster, dialling()).await;
+    let (middle, member) = (name("middle", &lender), with(&cluster, dialling()).await);
+    Counter::spawn(&lender, "middle");
+    let of_hidden = Counter::spawn(&hidden, "hidden").pid();
+    hidden.tell(&middle, Know(of_hidden)).unwrap();
+    hidden.ask(&middle, Sum, SOON).await.unwrap();
+    let behind = member.ask(&middle, Whom, SOON).await.unwrap().0.unwrap();
+    assert_eq!(member.ask(behind, Sum, SOON).await.unwrap().0, 0);
+
+    let lent = lender.lend_secret().unwrap();
+    let borrower = with(&lent, dialling()).await;
+    borrower.tell(name("gate", &lender), Number(7)).unwrap();
+    assert_eq!(soon("a number", hears.recv()).await, Some((Principal::Lent, 7)));
+    // Another type, and a question of the runtime's own actor.
+    borrower.tell(name("gate", &lender), Bytes(libactor::Blob(vec![1]))).unwrap();
+    until("it is dropped", || lender.metrics().dropped_for(DropReason::NotAccepted) == 1).await;
+    let asked = borrower.ask(name(FLOW_ACTOR, &lender), FlowQuery::default(), SOON).await;
+    assert!(matches!(&asked, Err(AskError::Refused(why)) if why.contains("accept")), "{asked:?}");
+    // Through the lender to a third node.
+    let asked = borrower.ask(behind, Sum, SOON).await;
+    assert!(
+        matches!(&asked, Err(AskError::Unreachable(why)) if why.contains("no route")),
+        "{asked:?}"
+    );
+    // And directly.
+    let asked = borrower.ask(name("counter", &third), Sum, SOON).await.unwrap_err().to_string();
+    assert!(asked.contains("another cluster secret"), "{asked}");
+    // Those who are of the cluster still may.
+    member.tell(name("gate", &lender), Number(8)).unwrap();
+    assert_eq!(soon("a number", hears.recv()).await, Some((Principal::Cluster, 8)));
+}
+
+#[tokio::test]
+async fn a_node_without_a_secret_has_none_to_lend() {
+    assert_eq!(Node::start(listening()).await.unwrap().lend_secret(), None);
+}
