@@ -226,10 +226,9 @@ pub fn listener_judges(
         Proof::Refused(why) => return (None, Err(Refusal::ByPeer(why))),
     };
     let settled = settle(mine, theirs, DIALLER, LISTENER).and_then(|version| {
-        let principal = match check(secret, proof, DIALLER, theirs, mine)? {
-            Principal::Cluster if theirs.lent => Principal::Lent,
-            principal => principal,
-        };
+        let proven = check(secret, proof, DIALLER, theirs, mine)?;
+        let lent = theirs.lent && proven == Principal::Cluster;
+        let principal = if lent { Principal::Lent } else { proven };
         Ok(peer(mine, theirs, version, principal))
     });
     let verdict = match &settled {

@@ -15,7 +15,6 @@ const PATIENCE: Duration = Duration::from_secs(90);
 
 struct Cluster {
     folder: tempfile::TempDir,
-    secret: Option<Secret>,
     master: Node,
     reign: Option<master::Running>,
     agents: Vec<Node>,
@@ -47,7 +46,7 @@ impl Cluster {
         let listen = || NodeConfig { secret: secret.clone(), ..NodeConfig::loopback() };
         let (master, reign) = start_master(folder.path(), listen()).await;
         let (reign, nodes) = (Some(reign), vec![]);
-        let mut cluster = Self { folder, secret: secret.clone(), master, reign, agents: nodes };
+        let mut cluster = Self { folder, master, reign, agents: nodes };
         for n in 0..agents {
             let node = cluster.start_agent(n, listen()).await;
             cluster.agents.push(node);
