@@ -13,6 +13,7 @@ pub mod launch;
 pub mod offers;
 pub mod registry;
 pub mod tasks;
+mod unmet;
 mod untold;
 pub mod validate;
 
@@ -174,6 +175,8 @@ pub enum Timer {
         /// Because the framework is removed, and not because another life has taken over.
         removed: bool,
     },
+    /// Agents have come or gone: whether every need can be met is looked at again.
+    Judge,
 }
 
 /// What one event led to.
@@ -214,6 +217,10 @@ pub struct Master {
     offers: Offers,
     /// The number of the newest change.
     change: u64,
+    /// How often agents came or went.
+    agents_changed: u64,
+    /// Whether [`Timer::Judge`] is under way: one for all.
+    judging: bool,
 }
 
 /// One call of [`Master::step`]: the time it is, and what will come of it.
@@ -276,6 +283,8 @@ impl Master {
             peers: BTreeMap::new(),
             offers: Offers::default(),
             change: 0,
+            agents_changed: 0,
+            judging: false,
             config,
             registry,
         }
@@ -396,6 +405,7 @@ impl Master {
                 self.on_snapshot_due(turn, &framework, generation);
             }
             Timer::LastWord { to, removed } => self.on_last_word_due(turn, to, removed),
+            Timer::Judge => self.on_judge_due(turn),
         }
     }
 

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::carried::Carried;
 use crate::change::Change;
 use crate::ids::{AgentId, ExecutorId, FrameworkId, MasterId, OfferId, Role, TaskId, UpdateId};
-use crate::offer::{Demand, Offer};
+use crate::offer::{Demand, Offer, Unmet};
 use crate::task::{Exit, TaskReport, TaskSpec, TaskStatus};
 
 /// What a framework says of itself.
@@ -185,4 +185,7 @@ pub enum MasterToFramework {
         /// In words.
         reason: String,
     },
+    /// These needs are more than any agent has, so that no offer will come for them as things stand. Said once of each:
+    /// when it is stated, or when the last agent that could have met it is gone. An agent may still join that can.
+    Unmet(Vec<Unmet>),
 }

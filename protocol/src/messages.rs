@@ -185,6 +185,7 @@ impl Message for MasterToFramework {
             Self::AgentLost(_) => "AgentLost",
             Self::TornDown => "TornDown",
             Self::Error { .. } => "Error",
+            Self::Unmet(_) => "Unmet",
         }
     }
 
@@ -202,6 +203,7 @@ impl Message for MasterToFramework {
             | Self::FailedOver
             | Self::Deltas(_)
             | Self::TornDown
+            | Self::Unmet(_)
             | Self::Error { .. } => (),
         }
     }

@@ -38,6 +38,15 @@ pub struct Demand {
     pub constraints: Vec<Constraint>,
 }
 
+/// A need that no agent of the cluster could meet, were it empty.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unmet {
+    /// The need.
+    pub demand: Demand,
+    /// What is missing, in words.
+    pub why: String,
+}
+
 /// What must be true of an agent.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Constraint {

@@ -82,6 +82,7 @@ impl<S: Scheduler + Send + Unpin + 'static> FrameworkActor<S> {
             Effect::StartTimer { timer, after } => {
                 ctx.after(after, move |actor, ctx| actor.advance(Event::TimerFired(timer), ctx));
             }
+            Effect::Warn(words) => tracing::warn!("{words}"),
             Effect::End(outcome) => self.end(outcome, ctx),
         }
         None

@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use protocol::framework::{FrameworkInfo, FrameworkToMaster, MasterToFramework};
 use protocol::ids::{AgentId, ExecutorId, FrameworkId, OfferId, TaskId, UpdateId};
-use protocol::offer::{Demand, Offer};
+use protocol::offer::{Demand, Offer, Unmet};
 use protocol::resources::Resources;
 use protocol::task::{Exit, TaskSpec, TaskStatus};
 use protocol::time::{Instant, Now};
@@ -134,6 +134,8 @@ pub enum Effect {
         /// When.
         after: Duration,
     },
+    /// For the log: somebody should know.
+    Warn(String),
     /// The framework has ended; nothing follows.
     End(Outcome),
 }
@@ -188,6 +190,7 @@ pub(crate) enum News {
     Message { agent: AgentId, executor: ExecutorId, data: Vec<u8> },
     ExecutorEnded { agent: AgentId, executor: ExecutorId, exit: Option<Exit> },
     AgentLost(AgentId),
+    Unmet(Vec<Unmet>),
     Timer(u64),
     Input(Vec<u8>),
     Error(String),

@@ -310,6 +310,7 @@ impl Master {
             total: agent.info.resources.clone(),
             allocated,
         });
+        self.agents_changed(turn);
     }
 
     pub(super) fn on_ping_due(&mut self, turn: &mut Turn, id: &AgentId, generation: u64) {

@@ -20,6 +20,7 @@ use serde::{Deserialize, Serialize};
 use super::invariants::Holdings;
 use crate::config::AllocatorConfig;
 use demand::Needs;
+pub(super) use demand::{constraint_holds, ports_each};
 pub use messages::{BookEntry, Proposal};
 use refusals::Refusals;
 use sorter::Sorter;

@@ -36,7 +36,11 @@ pub(super) struct Framework {
     suppressed: bool,
     /// Something could not be told to its scheduler: it is told all once there is room.
     pub(super) owed_snapshot: bool,
-    demand: Vec<Demand>,
+    pub(super) demand: Vec<Demand>,
+    /// What of it is more than any agent has, as its scheduler was told.
+    pub(super) unmet: Vec<Demand>,
+    /// When that was judged, by the count of changes among agents.
+    pub(super) judged_at: u64,
     /// Open offers, by number.
     pub(super) offers: BTreeSet<u64>,
     /// Not ended and acknowledged.
@@ -78,6 +82,8 @@ impl Framework {
             suppressed: false,
             owed_snapshot: false,
             demand: Vec::new(),
+            unmet: Vec::new(),
+            judged_at: 0,
             offers: BTreeSet::new(),
             tasks: BTreeMap::new(),
             executors: BTreeSet::new(),
@@ -178,6 +184,7 @@ impl Master {
             framework.demand.clone_from(&demand);
             turn.entries.push(BookEntry::Demand { framework: id.clone(), demand });
         }
+        self.judge_demand(turn, id);
     }
 
     fn on_revive(&mut self, turn: &mut Turn, id: &FrameworkId) {

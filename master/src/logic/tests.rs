@@ -9,3 +9,4 @@ mod offers;
 mod recovery;
 pub(crate) mod scenario;
 mod tasks;
+mod unmet;

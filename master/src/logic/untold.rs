@@ -38,6 +38,11 @@ pub enum Untold {
         /// Which.
         to: Pid,
     },
+    /// The scheduler does not know which of its needs cannot be met.
+    Unmet {
+        /// Which.
+        to: Pid,
+    },
     /// The scheduler does not know that it is over for it.
     LastWord {
         /// Which.
@@ -89,6 +94,7 @@ fn untold_to_framework(to: Pid, message: &MasterToFramework) -> Option<Untold> {
         MasterToFramework::Subscribed { .. }
         | MasterToFramework::Deltas(_)
         | MasterToFramework::Updated(_) => Some(Untold::News { to }),
+        MasterToFramework::Unmet(_) => Some(Untold::Unmet { to }),
         MasterToFramework::FailedOver => Some(Untold::LastWord { to, removed: false }),
         MasterToFramework::TornDown => Some(Untold::LastWord { to, removed: true }),
         // The use of an offer that is gone is answered, and so is who asks again.
@@ -118,6 +124,14 @@ impl Master {
                 self.take_back_untold(turn, numbers);
             }
             Untold::News { to } => self.owe_snapshot(turn, to),
+            Untold::Unmet { to } => {
+                if let Some(Peer::Framework(id)) = self.peers.get(&to)
+                    && let Some(framework) = self.frameworks.get_mut(id)
+                {
+                    framework.unmet.clear();
+                    self.agents_changed(turn);
+                }
+            }
             Untold::LastWord { to, removed } => {
                 turn.start(Timer::LastWord { to, removed }, AGAIN_AFTER);
             }

@@ -58,7 +58,13 @@ impl World {
                 return Some(format!("{name} is {id:?} with {master:?} and not with {leader}"));
             };
             for (framework, task, state) in agent.tasks() {
-                theirs.insert((framework.clone(), task.clone()), (id.clone(), state));
+                let key = (framework.clone(), task.clone());
+                let elsewhere = booked.get(&key).is_some_and(|(agent, _)| agent != id);
+                // Of an id that was used again two ends may wait; without its scheduler nobody takes note of either.
+                if elsewhere && state.is_end() && !self.has_scheduler(framework) {
+                    continue;
+                }
+                theirs.insert(key, (id.clone(), state));
             }
             let used = body.books.get(id).map(|(used, _)| used.clone()).unwrap_or_default();
             if used != agent.used() {
@@ -76,6 +82,21 @@ impl World {
                 shown(&theirs, booked),
                 shown(booked, &theirs)
             )
+        })
+    }
+
+    /// Whether somebody speaks for this framework, or will again.
+    fn has_scheduler(&self, framework: &FrameworkId) -> bool {
+        self.processes.iter().filter(|(number, _)| !self.is_over(**number)).any(|(_, process)| {
+            match &process.body {
+                Some(Body::Framework(body)) => {
+                    body.framework.driver().framework() == Some(framework)
+                }
+                Some(Body::Master(_) | Body::Agent(_) | Body::Executor(_) | Body::Custom(_)) => {
+                    false
+                }
+                None => false,
+            }
         })
     }
 

@@ -59,6 +59,7 @@ impl World {
                     self.writes(life);
                 }
                 Effect::Forget => self.forget_state(life),
+                Effect::Warn(_) => (),
                 Effect::Store { number, entries } => {
                     body.pending.write(StateWrite::Store { number, entries });
                     self.writes(life);

@@ -76,6 +76,7 @@ impl Scenario {
                 }
                 Effect::End(outcome) => self.lines.push(format!("{outcome:?}")),
                 Effect::Link(_) | Effect::Unlink(_) | Effect::Remember(_) | Effect::Forget => (),
+                Effect::Warn(_) => (),
                 Effect::StartTimer { .. } => (),
             }
         }

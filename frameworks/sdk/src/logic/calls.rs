@@ -93,6 +93,11 @@ impl Calls<'_> {
         self.demand(vec![Demand { each: each.clone(), count, constraints: Vec::new() }]);
     }
 
+    /// Writes a warning to this process's log.
+    pub fn warn(&mut self, words: String) {
+        self.turn.effects.push(Effect::Warn(words));
+    }
+
     /// Forgets all refusals.
     pub fn revive(&mut self) {
         self.driver.tell(self.turn, FrameworkToMaster::Revive);

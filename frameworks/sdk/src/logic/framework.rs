@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use protocol::framework::FrameworkToMaster;
 use protocol::ids::{AgentId, ExecutorId, FrameworkId, OfferId};
-use protocol::offer::Offer;
+use protocol::offer::{Demand, Offer, Unmet};
 use protocol::task::{Exit, TaskStatus};
 use protocol::time::Now;
 
@@ -17,8 +17,8 @@ pub trait Scheduler {
     /// The process is up; `stored` is what earlier lives stored. The place to state the first demand.
     fn started(&mut self, calls: &mut Calls, stored: BTreeMap<String, Vec<u8>>) {}
 
-    /// A master has taken the framework, for the first time or again. [`Calls::view`] shows the tasks it knows; what
-    /// changed since is told by [`Scheduler::updated`] right after.
+    /// A master has taken the framework, for the first time or again. [`Calls::tasks`] shows those it knows; what changed
+    /// since is told by [`Scheduler::updated`] right after.
     fn subscribed(&mut self, calls: &mut Calls, framework: &FrameworkId) {}
 
     /// The master is lost. The driver looks for the next one; all open offers are void.
@@ -55,6 +55,14 @@ pub trait Scheduler {
 
     /// Somebody in this process said something to the scheduler.
     fn input(&mut self, calls: &mut Calls, data: &[u8]) {}
+
+    /// These of its needs are more than any agent has, so that no offer will come for them unless the cluster grows. Told
+    /// once of each, until it is stated anew or has become possible meanwhile.
+    fn unmet(&mut self, calls: &mut Calls, unmet: &[Unmet]) {
+        for one in unmet {
+            calls.warn(format!("no offer will come: {}", one.why));
+        }
+    }
 
     /// A call made no sense to the master; nothing was done.
     fn error(&mut self, calls: &mut Calls, reason: &str) {}
@@ -120,6 +128,7 @@ impl<S: Scheduler> Framework<S> {
             News::Subscribed(_) | News::Disconnected | News::Rescinded(_) => Vec::new(),
             News::Updated(_) | News::Message { .. } | News::ExecutorEnded { .. } => Vec::new(),
             News::AgentLost(_) | News::Timer(_) | News::Input(_) | News::Error(_) => Vec::new(),
+            News::Unmet(_) => Vec::new(),
         };
         let calls = &mut Calls { driver: &mut self.driver, turn };
         let scheduler = &mut self.scheduler;
@@ -140,6 +149,7 @@ impl<S: Scheduler> Framework<S> {
                 scheduler.executor_ended(calls, &agent, &executor, exit);
             }
             News::AgentLost(agent) => scheduler.agent_lost(calls, &agent),
+            News::Unmet(unmet) => scheduler.unmet(calls, &unmet),
             News::Timer(key) => scheduler.timer(calls, key),
             News::Input(data) => scheduler.input(calls, &data),
             News::Error(reason) => scheduler.error(calls, &reason),
@@ -148,6 +158,19 @@ impl<S: Scheduler> Framework<S> {
 }
 
 impl Driver {
+    /// What the framework has stopped to need meanwhile is not of interest any more.
+    pub(super) fn on_unmet(&mut self, turn: &mut Turn, mut unmet: Vec<Unmet>) {
+        unmet.retain(|one| {
+            let same = |need: &Demand| {
+                need.each == one.demand.each && need.constraints == one.demand.constraints
+            };
+            self.demand.iter().any(same)
+        });
+        if !unmet.is_empty() {
+            turn.news.push_back(News::Unmet(unmet));
+        }
+    }
+
     /// Demand is told when it has changed, once per step.
     pub(crate) fn settle_demand(&mut self, turn: &mut Turn) {
         if self.demand != self.demand_told && matches!(self.phase, Phase::Subscribed { .. }) {

@@ -203,6 +203,7 @@ impl Driver {
             MasterToFramework::AgentLost(agent) => turn.news.push_back(News::AgentLost(agent)),
             MasterToFramework::TornDown => self.on_torn_down(turn),
             MasterToFramework::Error { reason } => turn.news.push_back(News::Error(reason)),
+            MasterToFramework::Unmet(unmet) => self.on_unmet(turn, unmet),
         }
     }
 

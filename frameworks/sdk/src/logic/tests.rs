@@ -5,6 +5,7 @@ mod scenario;
 
 use std::time::Duration;
 
+use protocol::resources::Resources;
 use protocol::task::{Reason, TaskState};
 
 use scenario::{Scenario, delta, forgotten, status};
@@ -47,6 +48,17 @@ fn a_new_id_is_written_before_it_counts() {
         "to 1: Accept o1 launch a",
         "Doubts in 10s",
     ]);
+}
+
+#[test]
+fn a_need_that_no_agent_can_meet_is_a_warning_as_long_as_it_is_needed() {
+    let mut t = Scenario::running("a");
+    t.input("want 2");
+    t.lines.clear();
+    t.unmet(1, Resources::cpus_mem(1.0, 0.0));
+    t.did(["warn: no offer will come: no agent has it"]);
+    t.unmet(1, Resources::cpus_mem(7.0, 0.0));
+    t.did([]);
 }
 
 #[test]

@@ -62,6 +62,7 @@ impl Master {
             self.task_unreachable(turn, &framework, &task);
         }
         self.tell_agent_lost(turn, id, concerned);
+        self.agents_changed(turn);
     }
 
     fn tell_agent_lost(&self, turn: &mut Turn, id: &AgentId, concerned: BTreeSet<FrameworkId>) {
@@ -89,6 +90,7 @@ impl Master {
         self.agents.remove(id);
         self.agent_nonces.retain(|_, agent| agent != id);
         turn.agent_state(id, AgentState::Gone);
+        self.agents_changed(turn);
     }
 
     /// Whether one more agent may join. When the cluster is full, the one that has been unreachable longest goes.

@@ -1,7 +1,7 @@
 //! What a framework needs: everything that is free, or, if it states its demand, pieces in which so many tasks fit.
 
 use protocol::offer::{Constraint, Demand};
-use protocol::resources::{Milli, Resources};
+use protocol::resources::{Attribute, Milli, Resources};
 use serde::{Deserialize, Serialize};
 
 use super::Place;
@@ -86,7 +86,12 @@ impl Needs {
         let mut piece = Resources::none();
         let mut promised = Vec::new();
         for need in needs.iter().filter(|need| need.outstanding() > 0) {
-            if !need.demand.constraints.iter().all(|constraint| holds(constraint, place)) {
+            if !need
+                .demand
+                .constraints
+                .iter()
+                .all(|constraint| constraint_holds(constraint, &place.hostname, &place.attributes))
+            {
                 continue;
             }
             let ports = ports_each(&need.demand);
@@ -113,7 +118,7 @@ impl Needs {
 }
 
 /// How many ports one task needs beside those it names.
-fn ports_each(demand: &Demand) -> u64 {
+pub(in crate::logic) fn ports_each(demand: &Demand) -> u64 {
     let each = |constraint: &Constraint| match constraint {
         Constraint::Ports { each } => u64::from(*each),
         Constraint::Is { .. } | Constraint::IsNot { .. } => 0,
@@ -166,12 +171,17 @@ fn multiplied(each: &Resources, count: u32) -> Resources {
     all
 }
 
-fn holds(constraint: &Constraint, place: &Place) -> bool {
+/// Whether an agent is one that this allows.
+pub(in crate::logic) fn constraint_holds(
+    constraint: &Constraint,
+    hostname: &str,
+    attributes: &[Attribute],
+) -> bool {
     let is = |attribute: &str, value: &str| {
         if attribute == "hostname" {
-            return place.hostname == value;
+            return hostname == value;
         }
-        place.attributes.iter().any(|known| known.name == attribute && known.value == value)
+        attributes.iter().any(|known| known.name == attribute && known.value == value)
     };
     match constraint {
         Constraint::Is { attribute, value } => is(attribute, value),

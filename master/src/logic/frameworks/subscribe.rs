@@ -162,6 +162,7 @@ impl Master {
         framework.enter(Phase::Active(old.filter(|_| keeps_old).unwrap_or(from)));
         framework.suppressed = false;
         framework.demand.clone_from(&demand);
+        framework.unmet.clear();
         let told = self.end_offers(turn, &offers, Duration::ZERO);
         match old {
             Some(old) => {
@@ -187,6 +188,7 @@ impl Master {
             demand,
         });
         turn.what.push(What::Framework { info, state: FrameworkState::Active });
+        self.judge_demand(turn, id);
     }
 
     pub(in crate::logic) fn tell_subscribed(&self, turn: &mut Turn, id: &FrameworkId, to: Pid) {

@@ -52,6 +52,10 @@ pub(super) fn framework_line(message: &MasterToFramework) -> String {
             format!("Subscribed({framework}) [{}]", tasks.join(", "))
         }
         MasterToFramework::Refused { reason } => format!("Refused: {reason}"),
+        MasterToFramework::Unmet(unmet) => {
+            let words: Vec<&str> = unmet.iter().map(|one| one.why.as_str()).collect();
+            format!("Unmet: {}", words.join("; "))
+        }
         MasterToFramework::FailedOver => "FailedOver".into(),
         MasterToFramework::Rescinded(offers) => {
             let offers: Vec<_> = offers.iter().map(|offer| short(offer.as_str())).collect();

@@ -327,7 +327,9 @@ fn a_demand_of_so_many_ports_is_offered_whichever_are_free() {
         FrameworkToMaster::Demand(vec![Demand { each, count, constraints }])
     };
     t.scheduler_says(1, demand(8, 1));
-    t.did([]);
+    t.did([
+        "to scheduler-1: Unmet: no agent has cpus:1;mem:64 and 8 ports: the most that one has is cpus:8;mem:4096 and 7 ports",
+    ]);
     // Three tasks would fit, but for their ports.
     t.scheduler_says(1, demand(3, 3));
     t.did(["to scheduler-1: O1 of S0: cpus:2;mem:128;ports:[31000-31004,32000-32000]"]);

@@ -114,6 +114,10 @@ pub(crate) fn master_to_framework() -> Vec<MasterToFramework> {
         MasterToFramework::AgentLost(agent()),
         MasterToFramework::TornDown,
         MasterToFramework::Error { reason: "r".into() },
+        MasterToFramework::Unmet(vec![Unmet {
+            demand: Demand { each: resources(), count: 1, constraints: Vec::new() },
+            why: "w".into(),
+        }]),
     ]
 }
 
@@ -131,6 +135,7 @@ pub(crate) fn place_master_to_framework(message: &MasterToFramework) -> usize {
         MasterToFramework::AgentLost(_) => 9,
         MasterToFramework::TornDown => 10,
         MasterToFramework::Error { .. } => 11,
+        MasterToFramework::Unmet(_) => 12,
     }
 }
 

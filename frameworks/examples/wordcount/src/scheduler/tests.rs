@@ -75,7 +75,7 @@ impl Scenario {
                     self.step(Event::Stored(number));
                 }
                 Effect::Link(_) | Effect::Unlink(_) | Effect::Remember(_) | Effect::Forget => (),
-                Effect::StartTimer { .. } | Effect::End(_) => (),
+                Effect::StartTimer { .. } | Effect::End(_) | Effect::Warn(_) => (),
             }
         }
     }

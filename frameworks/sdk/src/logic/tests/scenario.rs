@@ -10,7 +10,7 @@ use protocol::agent::AgentAddress;
 use protocol::change::{Change, What};
 use protocol::framework::{FrameworkInfo, FrameworkToMaster, MasterToFramework, Operation};
 use protocol::ids::{AgentId, ExecutorId, FrameworkId, MasterId, OfferId, Role, TaskId, UpdateId};
-use protocol::offer::Offer;
+use protocol::offer::{Demand, Offer, Unmet};
 use protocol::resources::Resources;
 use protocol::task::{CommandSpec, Run, Source, TaskReport, TaskSpec, TaskState, TaskStatus};
 use protocol::time::Now;
@@ -201,6 +201,12 @@ impl Scenario {
         self.step(Event::FromMaster { from: Pid::invented(master, 1), message });
     }
 
+    pub(super) fn unmet(&mut self, master: u64, each: Resources) {
+        let demand = Demand { each, count: 1, constraints: Vec::new() };
+        let why = "no agent has it".to_owned();
+        self.hear(master, MasterToFramework::Unmet(vec![Unmet { demand, why }]));
+    }
+
     pub(super) fn remembered(&mut self) {
         self.step(Event::Remembered(FrameworkId::new("F")));
     }
@@ -378,6 +384,7 @@ fn line(effect: &Effect) -> String {
         Effect::Unlink(pid) => format!("unlink {}", node(pid)),
         Effect::Remember(framework) => format!("remember {framework}"),
         Effect::Forget => "forget".into(),
+        Effect::Warn(words) => format!("warn: {words}"),
         Effect::Store { number, .. } => format!("store {number}"),
         Effect::StartTimer { timer, after } => {
             let name = format!("{timer:?}");

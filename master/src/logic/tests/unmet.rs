@@ -1,0 +1,104 @@
+//! Needs that are more than any agent has.
+
+use std::time::Duration;
+
+use protocol::agent::{AgentInfo, AgentToMaster};
+use protocol::framework::{Capability, FrameworkToMaster, MasterToFramework};
+use protocol::offer::{Constraint, Demand};
+use protocol::resources::Resources;
+
+use super::scenario::{Scenario, agent_info, agent_pid, scheduler_pid};
+use crate::config::Config;
+use crate::logic::{Effect, Event};
+
+const SOON: Duration = Duration::from_secs(1);
+const TOO_MUCH: &str =
+    "to scheduler-1: Unmet: no agent has cpus:64;mem:100: the most that one has is cpus:4;mem:4096";
+
+fn needs(cpus: f64, count: u32, constraints: Vec<Constraint>) -> Demand {
+    Demand { each: Resources::cpus_mem(cpus, 100.0), count, constraints }
+}
+
+/// A scheduler that states its demand, and agents of 4 cpus.
+fn with_agents(count: u64, demand: Vec<Demand>) -> Scenario {
+    let mut t = Scenario::new();
+    (1..=count).for_each(|n| t.agent_joins(n));
+    t.forget_lines();
+    t.subscribes_as(1, None, &[Capability::StatesDemand], demand);
+    t
+}
+
+#[test]
+fn a_need_that_no_agent_could_meet_is_told_once_when_it_is_stated() {
+    let mut t = with_agents(2, vec![needs(64.0, 1, Vec::new())]);
+    t.did(["to scheduler-1: Subscribed(c-0000) []", TOO_MUCH]);
+    let state = |t: &mut Scenario, demand| {
+        t.scheduler_says(1, FrameworkToMaster::Demand(demand));
+    };
+    state(&mut t, vec![needs(64.0, 2, Vec::new())]);
+    t.pass(Duration::from_secs(10));
+    t.did([]);
+    let rack = |value: &str| Constraint::Is { attribute: "rack".into(), value: value.into() };
+    let not_here =
+        |n| Constraint::IsNot { attribute: "hostname".into(), value: format!("host{n}") };
+    state(&mut t, vec![needs(64.0, 2, Vec::new()), needs(1.0, 1, vec![rack("r9"), not_here(1)])]);
+    t.did(["to scheduler-1: Unmet: no agent has rack=r9 and hostname!=host1"]);
+    state(&mut t, vec![needs(8.0, 1, vec![not_here(1)])]);
+    t.did([
+        "to scheduler-1: Unmet: no agent with hostname!=host1 has cpus:8;mem:100: the most that one has is cpus:4;mem:4096",
+    ]);
+    state(&mut t, vec![needs(1.0, 1, vec![Constraint::Ports { each: 3 }])]);
+    t.did([
+        "to scheduler-1: Unmet: no agent has cpus:1;mem:100 and 3 ports: the most that one has is cpus:4;mem:4096 and 0 ports",
+    ]);
+    // Withdrawn, and stated again.
+    state(&mut t, Vec::new());
+    state(&mut t, vec![needs(64.0, 1, Vec::new())]);
+    t.did([TOO_MUCH]);
+}
+
+#[test]
+fn before_any_agent_is_there_nothing_is_too_much() {
+    let mut t = with_agents(0, vec![needs(64.0, 1, Vec::new())]);
+    t.pass(SOON);
+    t.did(["to scheduler-1: Subscribed(c-0000) []"]);
+    t.agent_joins(1);
+    t.did(["to agent-1: Registered(c-S0) in epoch 1"]);
+    t.pass(SOON);
+    t.did([TOO_MUCH]);
+}
+
+#[test]
+fn what_only_a_lost_agent_could_meet_is_told_when_it_is_given_up() {
+    let mut t = with_agents(1, vec![needs(64.0, 1, Vec::new())]);
+    let large = AgentInfo { resources: Resources::cpus_mem(128.0, 4096.0), ..agent_info(2) };
+    t.agent_says(agent_pid(2, 1), AgentToMaster::Register { nonce: 2, info: large });
+    t.pass(SOON);
+    t.forget_lines();
+    // It may be back any moment.
+    t.down(agent_pid(2, 1));
+    t.pass(SOON * 5);
+    let lines = t.take_lines();
+    assert!(!lines.iter().any(|line| line.contains("Unmet")), "{lines:?}");
+    let Config { agent_reregister_timeout, ping_every, .. } = Config::default();
+    for sequence in 0..=agent_reregister_timeout.as_secs() / ping_every.as_secs() {
+        t.pass(ping_every);
+        t.agent_says(agent_pid(1, 1), AgentToMaster::Pong { sequence });
+    }
+    let lines = t.take_lines();
+    assert_eq!(lines.iter().filter(|line| *line == TOO_MUCH).count(), 1, "{lines:?}");
+}
+
+#[test]
+fn what_there_was_no_room_to_say_of_needs_is_said_again() {
+    let mut t = with_agents(1, vec![needs(64.0, 1, Vec::new())]);
+    t.forget_lines();
+    let effect = Effect::TellFramework {
+        to: scheduler_pid(1),
+        message: MasterToFramework::Unmet(Vec::new()),
+    };
+    t.step(Event::Untold(effect.untold().unwrap()));
+    t.did([]);
+    t.pass(SOON);
+    t.did([TOO_MUCH]);
+}
