@@ -105,7 +105,8 @@ impl Client {
         match self.ask_master(VIEW, Read::Agents).await? {
             ReadAnswer::Agents(agents) => Ok(agents),
             ReadAnswer::Cluster(_) | ReadAnswer::Frameworks(_) => Err(ClientError::Answer),
-            ReadAnswer::Tasks(_) | ReadAnswer::Behind(_) => Err(ClientError::Answer),
+            ReadAnswer::Tasks(_) | ReadAnswer::SomeTasks(_) => Err(ClientError::Answer),
+            ReadAnswer::Behind(_) => Err(ClientError::Answer),
         }
     }
 
@@ -114,16 +115,30 @@ impl Client {
         match self.ask_master(VIEW, Read::Frameworks).await? {
             ReadAnswer::Frameworks(frameworks) => Ok(frameworks),
             ReadAnswer::Cluster(_) | ReadAnswer::Agents(_) => Err(ClientError::Answer),
-            ReadAnswer::Tasks(_) | ReadAnswer::Behind(_) => Err(ClientError::Answer),
+            ReadAnswer::Tasks(_) | ReadAnswer::SomeTasks(_) => Err(ClientError::Answer),
+            ReadAnswer::Behind(_) => Err(ClientError::Answer),
         }
     }
 
     /// All tasks, ended ones among them.
     pub(crate) async fn tasks(&self) -> Result<Vec<TaskView>, ClientError> {
-        match self.ask_master(VIEW, Read::Tasks).await? {
-            ReadAnswer::Tasks(tasks) => Ok(tasks),
-            ReadAnswer::Cluster(_) | ReadAnswer::Agents(_) => Err(ClientError::Answer),
-            ReadAnswer::Frameworks(_) | ReadAnswer::Behind(_) => Err(ClientError::Answer),
+        let mut all: Vec<TaskView> = Vec::new();
+        let mut read = Read::Tasks;
+        loop {
+            match self.ask_master(VIEW, read).await? {
+                ReadAnswer::Tasks(rest) => {
+                    all.extend(rest);
+                    return Ok(all);
+                }
+                ReadAnswer::SomeTasks(some) => all.extend(some),
+                ReadAnswer::Cluster(_) | ReadAnswer::Agents(_) => return Err(ClientError::Answer),
+                ReadAnswer::Frameworks(_) | ReadAnswer::Behind(_) => {
+                    return Err(ClientError::Answer);
+                }
+            }
+            let last = all.last().ok_or(ClientError::Answer)?;
+            let (framework, task) = (last.report.framework.clone(), last.report.spec.task.clone());
+            read = Read::TasksBehind { framework, task };
         }
     }
 
@@ -144,6 +159,7 @@ impl Client {
             ReadAnswer::Agents(_) | ReadAnswer::Frameworks(_) | ReadAnswer::Tasks(_) => {
                 Err(ClientError::Answer)
             }
+            ReadAnswer::SomeTasks(_) => Err(ClientError::Answer),
         }
     }
 

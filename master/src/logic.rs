@@ -12,6 +12,7 @@ pub mod invariants;
 pub mod launch;
 pub mod offers;
 pub mod registry;
+mod snapshot;
 pub mod tasks;
 mod unmet;
 mod untold;

@@ -21,7 +21,7 @@ use crate::config::{BadConfig, Config};
 use crate::logic::Master;
 use crate::logic::allocator::Allocator;
 use crate::records::{self, BadRegistry};
-use crate::view::View;
+use crate::view::{Backlog, View};
 
 /// The name of the master's actor on its node.
 pub const MASTER: &str = "master";
@@ -197,7 +197,7 @@ where
         asked: std::collections::BTreeMap::new(),
         asked_so_far: 0,
         entries: Vec::new(),
-        changes: Vec::new(),
+        backlog: Backlog::default(),
         waits_for_room: false,
     };
     let accepts = Accepts::new()

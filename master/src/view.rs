@@ -1,18 +1,22 @@
 //! What readers see of a master: its changes, applied in order. It serves every list and figure, so that no reader ever
 //! waits in the master's mailbox. Pure: its actor is `actors/view.rs`.
 
+mod backlog;
 mod metrics;
+mod page;
 mod readers;
+mod start_over;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use protocol::change::{AgentState, Change, FrameworkState, Moment, What};
 use protocol::framework::FrameworkInfo;
 use protocol::ids::{AgentId, FrameworkId, OfferId, TaskId};
-use protocol::operator::{AgentView, ClusterView, FrameworkView, List, ReadAnswer, TaskView};
+use protocol::operator::{AgentView, ClusterView, FrameworkView, List, ReadAnswer};
 use protocol::resources::Resources;
 use protocol::task::{Run, TaskReport, TaskState, TaskStatus};
 
+pub use backlog::{Backlog, Next};
 use metrics::Totals;
 pub use readers::Readers;
 
@@ -76,7 +80,11 @@ impl View {
         assert_eq!(change.number, self.cluster.change + 1, "changes come in order, none left out");
         self.cluster.change = change.number;
         self.totals.see(&change.what);
-        match change.what {
+        self.take(change.what, change.number);
+    }
+
+    fn take(&mut self, what: What, number: u64) {
+        match what {
             What::Agent { agent, info, state } => {
                 let none = Resources::none();
                 let seen = self.agents.entry(agent.clone()).or_insert_with(|| AgentView {
@@ -115,7 +123,7 @@ impl View {
             What::Task(report) => self.on_task(report),
             What::TaskStatus(status) => self.on_status(status),
             What::TaskForgotten { framework, task, state } => {
-                self.on_forgotten(&framework, task, state, change.number);
+                self.on_forgotten(&framework, task, state, number);
             }
         }
     }
@@ -137,14 +145,8 @@ impl View {
             List::Frameworks => {
                 ReadAnswer::Frameworks(self.frameworks.values().map(Framework::view).collect())
             }
-            List::Tasks => {
-                let tasks = self.frameworks.values().flat_map(|f| f.tasks.values());
-                let view = |task: &Task| TaskView {
-                    report: task.report.clone(),
-                    statuses: task.statuses.clone(),
-                };
-                ReadAnswer::Tasks(tasks.map(view).collect())
-            }
+            List::Tasks => self.page(None),
+            List::TasksBehind { framework, task } => self.page(Some((framework, task))),
         }
     }
 
@@ -179,7 +181,7 @@ impl View {
     fn on_framework_state(&mut self, framework: FrameworkId, state: FrameworkState) {
         let Some(seen) = self.frameworks.get_mut(&framework) else { return };
         seen.state = state;
-        if state == FrameworkState::Removed {
+        if state == FrameworkState::Removed && !self.removed.contains(&framework) {
             self.removed.push_back(framework);
             if self.removed.len() > REMOVED_MAX
                 && let Some(oldest) = self.removed.pop_front()
@@ -209,7 +211,9 @@ impl View {
 
     fn on_forgotten(&mut self, framework: &FrameworkId, id: TaskId, state: TaskState, by: u64) {
         let Some(framework) = self.frameworks.get_mut(framework) else { return };
-        let Some(task) = framework.tasks.get_mut(&id) else { return };
+        let Some(task) = framework.tasks.get_mut(&id).filter(|task| task.ended_by.is_none()) else {
+            return;
+        };
         task.report.state = state;
         task.report.unacknowledged = None;
         task.ended_by = Some(by);

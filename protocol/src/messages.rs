@@ -273,6 +273,7 @@ impl Message for Read {
             Self::Frameworks => "Frameworks",
             Self::Tasks => "Tasks",
             Self::After { .. } => "After",
+            Self::TasksBehind { .. } => "TasksBehind",
         }
     }
 }

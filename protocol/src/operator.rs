@@ -27,10 +27,17 @@ pub enum Read {
         /// Of what.
         list: List,
     },
+    /// The tasks behind one, as lists are ordered: what [`ReadAnswer::SomeTasks`] had no room for.
+    TasksBehind {
+        /// Whose the last one was.
+        framework: FrameworkId,
+        /// The last one.
+        task: TaskId,
+    },
 }
 
 /// What can be read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum List {
     /// Who leads.
     Cluster,
@@ -40,6 +47,13 @@ pub enum List {
     Frameworks,
     /// All tasks that the master remembers, ended ones among them.
     Tasks,
+    /// Those behind one.
+    TasksBehind {
+        /// Whose it is.
+        framework: FrameworkId,
+        /// Which.
+        task: TaskId,
+    },
 }
 
 impl Read {
@@ -50,7 +64,10 @@ impl Read {
             Self::Agents => (List::Agents, None),
             Self::Frameworks => (List::Frameworks, None),
             Self::Tasks => (List::Tasks, None),
-            Self::After { moment, list } => (*list, Some(*moment)),
+            Self::After { moment, list } => (list.clone(), Some(*moment)),
+            Self::TasksBehind { framework, task } => {
+                (List::TasksBehind { framework: framework.clone(), task: task.clone() }, None)
+            }
         }
     }
 }
@@ -64,10 +81,12 @@ pub enum ReadAnswer {
     Agents(Vec<AgentView>),
     /// All frameworks, by id.
     Frameworks(Vec<FrameworkView>),
-    /// All tasks, by framework and id.
+    /// All tasks, or all that are left, by framework and id.
     Tasks(Vec<TaskView>),
     /// The moment was not reached in time, or too many wait; the view is as far as this.
     Behind(Moment),
+    /// As many tasks as one message holds, by framework and id; see [`Read::TasksBehind`].
+    SomeTasks(Vec<TaskView>),
 }
 
 /// A cluster and who leads it.

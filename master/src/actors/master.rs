@@ -8,7 +8,7 @@ use std::time::Duration;
 use actix::{Actor, Handler};
 use libactor::{Asked, Clock, Context, Down, Handle, Message, Pid, Received, Reply, TellError};
 use protocol::agent::AgentToMaster;
-use protocol::change::{Change, Moment, What};
+use protocol::change::{Moment, What};
 use protocol::framework::FrameworkToMaster;
 use protocol::operator::{KillAnswer, KillTask, ReadMoment};
 use protocol::time::Now;
@@ -17,17 +17,21 @@ use tokio::sync::Notify;
 
 use super::allocator::{AllocatorActor, Book};
 use super::registrar::{Registrar, Write};
-use super::view::{Changes, ViewActor};
+use super::view::{Changes, StartOver, ViewActor};
 use crate::logic::allocator::{BookEntry, Proposal};
 use crate::logic::registry::RegistryOperation;
 use crate::logic::{Effect, Event, Master, Timer, Untold};
 use crate::start::End;
+use crate::view::{Backlog, Next};
 
 /// Between two tries of what a local actor had no room for.
 const ROOM_AGAIN: Duration = Duration::from_millis(2);
 
-/// Messages that may wait for the allocator or the view before more are put together into one.
+/// Messages that may wait for the allocator before more are put together into one.
 const WAITING_MAX: u64 = 1024;
+
+/// Messages that may wait for the view; each has a bound, and what waits here has one.
+const VIEW_WAITING_MAX: u64 = 64;
 
 /// From the process that hosts the master: its helpers know it now.
 #[derive(Debug, Serialize, Deserialize)]
@@ -75,7 +79,7 @@ pub(crate) struct MasterActor {
     pub(crate) asked_so_far: u64,
     /// What the allocator and the view have no room for now; nothing of it may be left out.
     pub(crate) entries: Vec<BookEntry>,
-    pub(crate) changes: Vec<Change>,
+    pub(crate) backlog: Backlog,
     pub(crate) waits_for_room: bool,
 }
 
@@ -98,7 +102,10 @@ impl MasterActor {
             }
         }
         let step = self.master.step(now, event);
-        self.changes.extend(step.changes.into_iter().inspect(|change| log(&change.what)));
+        for change in step.changes {
+            log(&change.what);
+            self.backlog.push(change);
+        }
         for effect in step.effects {
             tracing::debug!(?effect, "effect");
             self.perform(effect, ctx);
@@ -159,21 +166,33 @@ impl MasterActor {
                 return self.end(End::HelperLost(format!("the allocator: {error}")), ctx);
             }
         }
-        if !self.changes.is_empty() && self.view.queued() < WAITING_MAX {
-            let changes = std::mem::take(&mut self.changes);
-            match self.view.tell(Changes(changes)) {
+        while self.view.queued() < VIEW_WAITING_MAX
+            && let Some(next) = self.backlog.take()
+        {
+            match self.tell_view(next) {
                 Ok(()) => (),
                 Err(TellError::Stopped) if self.ended.end.get().is_some() => (),
                 Err(error) => return self.end(End::HelperLost(format!("the view: {error}")), ctx),
             }
         }
-        let all_told = self.entries.is_empty() && self.changes.is_empty();
+        let all_told = self.entries.is_empty() && self.backlog.is_empty();
         if !all_told && !self.waits_for_room {
             self.waits_for_room = true;
             ctx.after(ROOM_AGAIN, |actor, ctx| {
                 actor.waits_for_room = false;
                 actor.flush(ctx);
             });
+        }
+    }
+
+    fn tell_view(&self, next: Next) -> Result<(), TellError> {
+        match next {
+            Next::Changes(changes) => self.view.tell(Changes(changes)),
+            Next::StartOver => {
+                tracing::warn!("the view fell so far behind that it starts over");
+                let (change, snapshot) = (self.master.change(), self.master.snapshot());
+                self.view.tell(StartOver { change, snapshot })
+            }
         }
     }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use actix::{Actor, Handler};
 use libactor::{Asked, Context, Message, Question, Received, Reply};
-use protocol::change::Change;
+use protocol::change::{Change, What};
 use protocol::operator::{Read, ReadAnswer};
 use serde::{Deserialize, Serialize};
 
@@ -19,6 +19,18 @@ pub(crate) struct Changes(pub(crate) Vec<Change>);
 
 impl Message for Changes {
     const NAME: &'static str = "master.Changes";
+}
+
+/// From the master: the view missed changes, and begins anew with all there is.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct StartOver {
+    /// How far this is.
+    pub(crate) change: u64,
+    pub(crate) snapshot: Vec<What>,
+}
+
+impl Message for StartOver {
+    const NAME: &'static str = "master.StartOver";
 }
 
 /// From the process that hosts the master: what is counted, as Prometheus reads it.
@@ -80,6 +92,16 @@ impl Handler<Received<Changes>> for ViewActor {
         for change in received.message.0 {
             self.view.apply(change);
         }
+        send(self.readers.on_changes(&self.view));
+    }
+}
+
+impl Handler<Received<StartOver>> for ViewActor {
+    type Result = ();
+
+    fn handle(&mut self, received: Received<StartOver>, _: &mut Context<Self>) {
+        let StartOver { change, snapshot } = received.message;
+        self.view.start_over(change, snapshot);
         send(self.readers.on_changes(&self.view));
     }
 }

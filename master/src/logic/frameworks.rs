@@ -104,6 +104,10 @@ impl Framework {
         matches!(self.phase, Phase::Removed)
     }
 
+    pub(super) fn is_recovered(&self) -> bool {
+        matches!(self.phase, Phase::Recovered)
+    }
+
     pub(super) fn takes_offers(&self) -> bool {
         self.pid().is_some() && !self.suppressed
     }

@@ -8,5 +8,6 @@ mod lines;
 mod offers;
 mod recovery;
 pub(crate) mod scenario;
+mod snapshot;
 mod tasks;
 mod unmet;

@@ -75,6 +75,11 @@ impl Ended {
         }
     }
 
+    /// All that are remembered.
+    pub(in crate::logic) fn all(&self) -> impl Iterator<Item = &TaskStatus> {
+        self.by_task.values().map(|end| &end.status)
+    }
+
     /// How a task ended.
     pub(in crate::logic) fn end_of(&self, task: &TaskId) -> Option<&TaskStatus> {
         self.by_task.get(task).map(|end| &end.status)

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use libactor::{DownReason, Pid, Principal};
 use protocol::agent::{AgentAddress, AgentInfo, AgentToMaster, ExecutorReport};
+use protocol::change::Change;
 use protocol::framework::{
     Capability, FrameworkInfo, FrameworkToMaster, MasterToFramework, Operation,
 };
@@ -50,6 +51,8 @@ pub(super) struct Scenario {
     /// Offers as last made, by the agent's id.
     pub(super) offers: BTreeMap<String, OfferId>,
     lines: Vec<String>,
+    /// All so far, for a view.
+    pub(super) changes: Vec<Change>,
 }
 
 impl Scenario {
@@ -81,6 +84,7 @@ impl Scenario {
             deltas: BTreeMap::new(),
             offers: BTreeMap::new(),
             lines: Vec::new(),
+            changes: Vec::new(),
         };
         scenario.step(Event::Started);
         scenario
@@ -101,6 +105,7 @@ impl Scenario {
             for (n, change) in step.changes.iter().enumerate() {
                 assert_eq!(change.number, before + 1 + u64::try_from(n).unwrap());
             }
+            self.changes.extend(step.changes);
             for effect in step.effects {
                 self.perform(effect, &mut events);
             }

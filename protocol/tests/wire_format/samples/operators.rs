@@ -11,7 +11,8 @@ pub(crate) fn moment() -> Moment {
 
 pub(crate) fn reads() -> Vec<Read> {
     let after = Read::After { moment: moment(), list: List::Tasks };
-    vec![Read::Cluster, Read::Agents, Read::Frameworks, Read::Tasks, after]
+    let behind = Read::TasksBehind { framework: framework(), task: task() };
+    vec![Read::Cluster, Read::Agents, Read::Frameworks, Read::Tasks, after, behind]
 }
 
 pub(crate) fn place_read(read: &Read) -> usize {
@@ -21,6 +22,7 @@ pub(crate) fn place_read(read: &Read) -> usize {
         Read::Frameworks => 2,
         Read::Tasks => 3,
         Read::After { .. } => 4,
+        Read::TasksBehind { .. } => 5,
     }
 }
 
@@ -51,6 +53,7 @@ pub(crate) fn read_answers() -> Vec<ReadAnswer> {
         }]),
         ReadAnswer::Tasks(vec![TaskView { report: report(), statuses: vec![status()] }]),
         ReadAnswer::Behind(moment()),
+        ReadAnswer::SomeTasks(vec![TaskView { report: report(), statuses: Vec::new() }]),
     ]
 }
 
@@ -61,6 +64,7 @@ pub(crate) fn place_read_answer(answer: &ReadAnswer) -> usize {
         ReadAnswer::Frameworks(_) => 2,
         ReadAnswer::Tasks(_) => 3,
         ReadAnswer::Behind(_) => 4,
+        ReadAnswer::SomeTasks(_) => 5,
     }
 }
 

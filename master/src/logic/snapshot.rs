@@ -1,0 +1,71 @@
+//! All that readers may see, for a view that missed changes.
+
+use protocol::change::{FrameworkState, What};
+use protocol::offer::Offer;
+
+use super::Master;
+use super::agents::Agent;
+use super::frameworks::Framework;
+use super::offers::OpenOffer;
+
+impl Master {
+    /// Changes that lead to where the master is, from nothing: as far as [`Master::change`].
+    pub fn snapshot(&self) -> Vec<What> {
+        let mut all = Vec::new();
+        for (id, agent) in &self.agents {
+            let (info, state) = (agent.info.clone(), agent.state());
+            all.push(What::Agent { agent: id.clone(), info, state });
+            let (used, offered) = (agent.book.used.clone(), agent.book.offered.clone());
+            all.push(What::AgentBook { agent: id.clone(), used, offered });
+        }
+        for (id, framework) in &self.frameworks {
+            let state = framework.state();
+            all.push(What::Framework { info: framework.info.clone(), state });
+            if state == FrameworkState::Removed {
+                all.push(What::FrameworkState { framework: id.clone(), state });
+            }
+            // An id may have been used again.
+            let ended =
+                framework.ended.all().filter(|end| !framework.tasks.contains_key(&end.task));
+            all.extend(ended.map(|end| What::TaskForgotten {
+                framework: id.clone(),
+                task: end.task.clone(),
+                state: end.state,
+            }));
+            all.extend(framework.tasks.values().map(|task| What::Task(task.report(id))));
+        }
+        let offers = self.offers.open();
+        all.extend(offers.filter_map(|(number, offer)| {
+            let agent = self.agents.get(&offer.agent)?;
+            Some(What::OfferMade(self.offer_of(number, offer, agent)))
+        }));
+        all
+    }
+
+    fn offer_of(&self, number: u64, offer: &OpenOffer, agent: &Agent) -> Offer {
+        let executors = agent.book.executors_of(&offer.framework);
+        Offer {
+            offer: self.offer_id(number),
+            framework: offer.framework.clone(),
+            agent: offer.agent.clone(),
+            at: agent.info.at.clone(),
+            role: offer.role.clone(),
+            resources: offer.resources.clone(),
+            attributes: agent.info.attributes.clone(),
+            executors: executors.filter(|(_, e)| !e.ended).map(|(id, _)| id.clone()).collect(),
+        }
+    }
+}
+
+impl Framework {
+    /// As readers were told last.
+    fn state(&self) -> FrameworkState {
+        match (self.is_removed(), self.takes_offers(), self.pid().is_some()) {
+            (true, _, _) => FrameworkState::Removed,
+            (false, true, _) => FrameworkState::Active,
+            (false, false, true) => FrameworkState::Suppressed,
+            (false, false, false) if self.is_recovered() => FrameworkState::Recovered,
+            (false, false, false) => FrameworkState::Disconnected,
+        }
+    }
+}
