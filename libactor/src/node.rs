@@ -14,7 +14,7 @@ mod watchers;
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::task::Poll;
 
@@ -108,6 +108,8 @@ struct Inner {
     suspects: Mutex<Suspects>,
     /// Whether the listener stands.
     accepting: AtomicBool,
+    /// Connections that were accepted and have not yet said what they are: they count like those that stand.
+    strangers: AtomicUsize,
     stopping: AtomicBool,
     stop: tokio::sync::Notify,
 }
@@ -160,6 +162,7 @@ impl Node {
             recorder,
             suspects: Mutex::default(),
             accepting: AtomicBool::new(false),
+            strangers: AtomicUsize::new(0),
             stopping: AtomicBool::new(false),
             stop: tokio::sync::Notify::new(),
         }));

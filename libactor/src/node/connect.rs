@@ -157,8 +157,10 @@ impl Node {
             };
             match accepted {
                 Ok((stream, from)) => {
-                    let node = self.clone();
-                    self.0.threads.next().spawn(async move { node.look(stream, from).await });
+                    let (node, stranger) = (self.clone(), Stranger::counted(self));
+                    self.0.threads.next().spawn(async move {
+                        node.look(stream, from, stranger).await;
+                    });
                 }
                 Err(error) => {
                     // No file descriptors left, above all: what is open goes on, and some will close.
@@ -172,10 +174,11 @@ impl Node {
     }
 
     /// Looks at the first byte: ours, or somebody else's.
-    async fn look(self, mut stream: TcpStream, from: SocketAddr) {
+    async fn look(self, mut stream: TcpStream, from: SocketAddr, stranger: Stranger) {
         let config = &self.0.config;
         let (limit, most) = (config.timing.handshake, config.limits.connections);
-        if lock(&self.0.peers).count() >= most {
+        if lock(&self.0.peers).count() + stranger.others >= most {
+            drop(stranger);
             return self.turn_away(stream, from, &NoConnection::TooMany(most)).await;
         }
         let mut first = [0];
@@ -188,6 +191,7 @@ impl Node {
                     greet::let_read(stream).await;
                 }
                 Ok(peer) => {
+                    drop(stranger);
                     let conn = self.new_conn(None);
                     lock(&self.0.peers).insert(&conn);
                     self.settled(&conn, peer);
@@ -195,7 +199,10 @@ impl Node {
                 }
             },
             Ok(Ok(_)) => match &self.0.config.foreign {
-                Some(foreign) => foreign(self.clone(), stream, from),
+                Some(foreign) => {
+                    drop(stranger);
+                    foreign(self.clone(), stream, from);
+                }
                 None => {
                     self.refuse(from, RefusalKind::NotOurs, "this port serves actors only");
                     let words = "HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 29\r\n\r\n\
@@ -345,6 +352,25 @@ impl Node {
             );
             conn.close(why);
         }
+    }
+}
+
+/// One more connection that has not said what it is, until this is dropped.
+struct Stranger {
+    node: Node,
+    /// How many there were besides.
+    others: usize,
+}
+
+impl Stranger {
+    fn counted(node: &Node) -> Self {
+        Self { others: node.0.strangers.fetch_add(1, Relaxed), node: node.clone() }
+    }
+}
+
+impl Drop for Stranger {
+    fn drop(&mut self) {
+        self.node.0.strangers.fetch_sub(1, Relaxed);
     }
 }
 

@@ -271,3 +271,25 @@ async fn who_dials_something_else_is_told_what_it_met() {
         assert_eq!(here.metrics().refused_for(kind), 1);
     }
 }
+
+#[tokio::test]
+async fn those_who_say_nothing_take_no_more_room_than_connections_have() {
+    let mut config = listening();
+    config.limits.connections = 2;
+    let node = Node::start(config).await.unwrap();
+    Counter::spawn(&node, "counter");
+    let mut silent = [dial(&node).await, dial(&node).await];
+    let said = last_words(&mut dial(&node).await).await;
+    assert!(said.contains("more than 2 connections"), "{said}");
+    assert_eq!(node.metrics().refused_for(RefusalKind::TooMany), 1);
+    for stream in &mut silent {
+        let said = last_words(stream).await;
+        assert!(said.contains("no handshake within"), "{said}");
+    }
+    drop(silent);
+    let room = || async {
+        let other = Node::start(dialling()).await.unwrap();
+        other.ask(name("counter", &node), Sum, SOON).await.is_ok()
+    };
+    soon("there is room again", async { while !room().await {} }).await;
+}
