@@ -1,12 +1,13 @@
 //! Which cluster a command talks to: as told, or as `airside up` left it in the user's cache folder.
 
 use std::fs;
-use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use libactor::Secret;
 use libactor::session::ShortSecret;
+use protocol::executor::SECRET_BYTES_MAX;
 use serde::{Deserialize, Serialize};
 
 use crate::arguments::ClusterArguments;
@@ -15,7 +16,7 @@ use crate::environment::Environment;
 /// Where masters listen when nobody says otherwise.
 const DEFAULT_MASTER: &str = "127.0.0.1:5050";
 
-/// The most bytes that a cluster file or a secret is read of.
+/// The most bytes that a cluster file is read of.
 const FILE_BYTES_MAX: u64 = 64 * 1024;
 
 /// A cluster to talk to.
@@ -47,6 +48,10 @@ pub(crate) enum FileError {
     Write { path: PathBuf, source: io::Error },
     #[error("{path} holds no secret; write one line of at least 16 characters to it")]
     Secret { path: PathBuf, source: ShortSecret },
+    #[error(
+        "{path} is too long for a secret: it may have {SECRET_BYTES_MAX} bytes; is it the right file?"
+    )]
+    LongSecret { path: PathBuf },
     #[error(
         "no folder to work in: neither HOME nor XDG_CACHE_HOME is set; give one with --work-dir"
     )]
@@ -115,10 +120,29 @@ pub(crate) fn make_secret(path: &Path) -> Result<(), FileError> {
     write_private(path, text.as_bytes())
 }
 
-/// The secret in a file.
+/// The secret in a file. Whoever may read the file may do everything in the cluster, so it is said if others may.
 pub(crate) fn read_secret(path: &Path) -> Result<Secret, FileError> {
-    let bytes = fs::read(path).map_err(|source| FileError::Read { path: path.into(), source })?;
+    let failed = |source| FileError::Read { path: path.into(), source };
+    let file = fs::File::open(path).map_err(failed)?;
+    let mode = file.metadata().map_err(failed)?.permissions().mode();
+    let mut bytes = Vec::new();
+    file.take(SECRET_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(failed)?;
+    if bytes.len() as u64 > SECRET_BYTES_MAX {
+        return Err(FileError::LongSecret { path: path.into() });
+    }
+    if let Some(words) = too_open(path, mode) {
+        tracing::warn!("{words}");
+    }
     Secret::new(&bytes).map_err(|source| FileError::Secret { path: path.into(), source })
+}
+
+fn too_open(path: &Path, mode: u32) -> Option<String> {
+    let path = path.display();
+    let words = format!(
+        "others than its owner may use the secret in {path} (mode {:03o}); take that away with `chmod 600 {path}`",
+        mode & 0o777
+    );
+    (mode & 0o077 != 0).then_some(words)
 }
 
 /// Replaces a file whole, readable by its owner alone.
@@ -139,8 +163,6 @@ fn write_private(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt;
-
     use super::*;
 
     fn left(dir: &Path) -> ClusterFile {
@@ -192,5 +214,15 @@ mod tests {
         assert!(read_secret(&one).is_ok());
         fs::write(&one, "short\n").unwrap();
         assert!(matches!(read_secret(&one), Err(FileError::Secret { .. })));
+    }
+
+    #[test]
+    fn a_file_that_is_no_secret_is_not_read_to_its_end_and_one_that_others_may_read_is_named() {
+        let error = read_secret(Path::new("/dev/zero")).unwrap_err().to_string();
+        assert!(error.starts_with("/dev/zero is too long for a secret: it may have "), "{error}");
+        assert_eq!(too_open(Path::new("/s"), 0o100600), None);
+        let words = too_open(Path::new("/s"), 0o100644).unwrap();
+        let expected = "others than its owner may use the secret in /s (mode 644); take that away with `chmod 600 /s`";
+        assert_eq!(words, expected);
     }
 }

@@ -93,10 +93,7 @@ pub(crate) async fn demo(
     };
     let asked = ending::asked(arguments.end_with_stdin);
     tokio::pin!(asked);
-    let local = tokio::select! {
-        local = Local::start(&plan, environment) => local?,
-        _ = &mut asked => return Err(DemoError::Interrupted),
-    };
+    let local = Local::start(&plan, environment, &mut asked).await?;
     let ms = began_at.elapsed().as_millis();
     output::print(&format!(
         "A master at {} and {} agents at {} are up ({ms} ms)\n",

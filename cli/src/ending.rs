@@ -3,28 +3,47 @@
 use std::io::{self, Read};
 use std::time::Duration;
 
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 
 /// How long a framework waits for its tasks to end when it is to end itself: more than the grace they have. There may be no
 /// master any more that could say so.
 pub(crate) const TASKS_END_WITHIN: Duration = Duration::from_secs(15);
 
+/// Ctrl-C and the polite signals, from when this is made on.
+pub(crate) struct Signals([Signal; 3]);
+
+impl Signals {
+    pub(crate) fn listen() -> io::Result<Self> {
+        Ok(Self([
+            signal(SignalKind::interrupt())?,
+            signal(SignalKind::terminate())?,
+            signal(SignalKind::hangup())?,
+        ]))
+    }
+
+    /// Waits for the next.
+    pub(crate) async fn next(&mut self) {
+        let Self([interrupt, terminate, hangup]) = self;
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+            _ = hangup.recv() => {}
+        }
+    }
+}
+
 /// Waits for the first of them. With `end_with_stdin`, the end of stdin counts too: the parent holds the other end and is
 /// gone when it closes.
 pub(crate) async fn asked(end_with_stdin: bool) -> io::Result<()> {
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut hangup = signal(SignalKind::hangup())?;
+    let mut signals = Signals::listen()?;
     let parent = async {
         if !end_with_stdin || end_of_stdin().await.is_err() {
             std::future::pending::<()>().await;
         }
     };
     tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
-        _ = hangup.recv() => {}
+        () = signals.next() => {}
         () = parent => {}
     }
     Ok(())

@@ -4,7 +4,7 @@ pub(crate) mod leftovers;
 
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -44,17 +44,22 @@ pub(crate) struct Plan {
     pub(crate) resources: Resources,
 }
 
+/// The processes of a cluster, as far as they were started.
+struct Processes {
+    work_dir: PathBuf,
+    master: Option<Kept>,
+    agents: Vec<Kept>,
+    /// Held for as long as any of them may run.
+    _lock: Flock<File>,
+}
+
 /// A running cluster.
 pub(crate) struct Local {
-    work_dir: PathBuf,
-    master: Kept,
-    agents: Vec<Kept>,
+    processes: Processes,
     /// `host:port` of the master.
     pub(crate) master_at: String,
     /// `host:port` of each agent.
     pub(crate) agents_at: Vec<String>,
-    /// Held for as long as the cluster runs.
-    _lock: Flock<File>,
 }
 
 /// A cluster that does not start.
@@ -72,34 +77,92 @@ pub(crate) enum LocalError {
         "{work_dir} is in use by another cluster (process {process}); end it, or choose another folder with --work-dir"
     )]
     InUse { work_dir: PathBuf, process: String },
+    #[error("interrupted")]
+    Interrupted,
+    #[error("cannot listen for signals")]
+    Signals(#[source] io::Error),
 }
 
 impl Local {
-    /// Starts all processes and waits until the master has all agents.
-    pub(crate) async fn start(plan: &Plan, environment: &Environment) -> Result<Self, LocalError> {
-        let lock = take_folder(&plan.work_dir)?;
+    /// Starts all processes and waits until the master has all agents, unless `asked` to end before. A cluster that does not
+    /// come up leaves no process.
+    pub(crate) async fn start(
+        plan: &Plan,
+        environment: &Environment,
+        asked: impl Future<Output = io::Result<()>>,
+    ) -> Result<Self, LocalError> {
+        let work_dir = plan.work_dir.clone();
+        let lock = take_folder(&work_dir)?;
+        let mut processes = Processes { work_dir, master: None, agents: vec![], _lock: lock };
+        let started = tokio::select! {
+            started = processes.start(plan, environment) => started,
+            asked = asked => Err(asked.map_or_else(LocalError::Signals, |()| LocalError::Interrupted)),
+        };
+        match started {
+            Ok((master_at, agents_at)) => Ok(Self { processes, master_at, agents_at }),
+            Err(error) => {
+                processes.stop().await;
+                Err(error)
+            }
+        }
+    }
+
+    /// The way to it.
+    pub(crate) async fn client(&self) -> Result<Client, ClientError> {
+        self.processes.client(&self.master_at).await
+    }
+
+    /// Starts one more process beside, with its log among the others.
+    pub(crate) fn beside(
+        &self,
+        recipe: Recipe,
+        environment: &Environment,
+    ) -> Result<Kept, ChildError> {
+        Kept::start(recipe, &self.processes.logs(), environment)
+    }
+
+    /// Where everything is written.
+    pub(crate) fn work_dir(&self) -> &Path {
+        &self.processes.work_dir
+    }
+
+    /// The file with the cluster's secret.
+    pub(crate) fn secret_file(&self) -> PathBuf {
+        secret_file(&self.processes.work_dir)
+    }
+
+    /// Ends the agents with all they run, then the master, then whatever is still there.
+    pub(crate) async fn stop(self) {
+        self.processes.stop().await;
+    }
+}
+
+impl Processes {
+    /// Where the master is, and the agents.
+    async fn start(
+        &mut self,
+        plan: &Plan,
+        environment: &Environment,
+    ) -> Result<(String, Vec<String>), LocalError> {
         make_secret(&secret_file(&plan.work_dir))?;
-        let logs = plan.work_dir.join("logs");
+        let logs = self.logs();
         create_dir(&logs)?;
-        let mut master = Kept::start(plan.master(), &logs, environment)?;
+        let master = self.master.insert(Kept::start(plan.master(), &logs, environment)?);
         let master_at = address_of(&master.ready().await?);
-        let recipes = (0..plan.agents).map(|index| plan.agent(index, &master_at));
-        let mut agents = recipes
-            .map(|recipe| Kept::start(recipe, &logs, environment))
-            .collect::<Result<Vec<_>, _>>()?;
+        for index in 0..plan.agents {
+            self.agents.push(Kept::start(plan.agent(index, &master_at), &logs, environment)?);
+        }
         let mut agents_at = Vec::new();
-        for agent in &mut agents {
+        for agent in &mut self.agents {
             agents_at.push(address_of(&agent.ready().await?));
         }
-        let work_dir = plan.work_dir.clone();
-        let local = Self { work_dir, master, agents, master_at, agents_at, _lock: lock };
-        local.all_agents_active().await?;
-        Ok(local)
+        self.all_agents_active(&master_at).await?;
+        Ok((master_at, agents_at))
     }
 
     /// An agent that listens is not yet one that the master knows.
-    async fn all_agents_active(&self) -> Result<(), LocalError> {
-        let client = self.client().await?;
+    async fn all_agents_active(&self, master_at: &str) -> Result<(), LocalError> {
+        let client = self.client(master_at).await?;
         let mut looks = interval(LOOK_EVERY);
         let active = async {
             loop {
@@ -115,37 +178,16 @@ impl Local {
         timeout(ACTIVE_WITHIN, active).await.map_err(late)?
     }
 
-    /// The way to it.
-    pub(crate) async fn client(&self) -> Result<Client, ClientError> {
-        let secret_file = Some(self.secret_file());
-        Client::start(Cluster { master: self.master_at.clone(), secret_file }).await
-    }
-
-    /// Starts one more process beside, with its log among the others.
-    pub(crate) fn beside(
-        &self,
-        recipe: Recipe,
-        environment: &Environment,
-    ) -> Result<Kept, ChildError> {
-        Kept::start(recipe, &self.logs(), environment)
-    }
-
-    /// Where everything is written.
-    pub(crate) fn work_dir(&self) -> &Path {
-        &self.work_dir
+    async fn client(&self, master_at: &str) -> Result<Client, ClientError> {
+        let secret_file = Some(secret_file(&self.work_dir));
+        Client::start(Cluster { master: master_at.to_owned(), secret_file }).await
     }
 
     fn logs(&self) -> PathBuf {
         self.work_dir.join("logs")
     }
 
-    /// The file with the cluster's secret.
-    pub(crate) fn secret_file(&self) -> PathBuf {
-        secret_file(&self.work_dir)
-    }
-
-    /// Ends the agents with all they run, then the master, then whatever is still there.
-    pub(crate) async fn stop(self) {
+    async fn stop(self) {
         let stops: Vec<_> = self
             .agents
             .into_iter()
@@ -155,7 +197,9 @@ impl Local {
             // The task only panics if the runtime ends, and then so do we.
             let _ = stop.await;
         }
-        self.master.stop(END_WITHIN).await;
+        if let Some(master) = self.master {
+            master.stop(END_WITHIN).await;
+        }
         for (process, command) in leftovers::end(&self.work_dir, EXECUTORS_END_WITHIN).await {
             tracing::warn!(process, command, "outlived its agent and was killed");
         }

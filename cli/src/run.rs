@@ -1,8 +1,10 @@
 //! `airside run`: one command as a task, narrated. What the task prints is what this prints, and it exits as the task does.
 
+mod ends;
 mod narration;
 mod scheduler;
 
+use std::io;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -24,8 +26,9 @@ use crate::environment::Environment;
 use crate::flow;
 use crate::output;
 use crate::tail::{Part, Tail};
+use ends::Ends;
 use narration::{Narrator, Said};
-use scheduler::{END_TASK, OneTask};
+use scheduler::OneTask;
 
 /// How soon to look again for more of what the task prints.
 const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(50);
@@ -48,6 +51,10 @@ pub(crate) enum RunCommandError {
         ending::TASKS_END_WITHIN.as_secs()
     )]
     NotEnded,
+    #[error("the task was not seen to end; the cluster ends it if its master is there")]
+    NotEndedAtOnce,
+    #[error("cannot listen for signals")]
+    Signals(#[source] io::Error),
     #[error("the framework ended before its task: {0}")]
     Ended(Outcome),
     #[error("cannot draw a random number for the task's id: {0}")]
@@ -74,10 +81,7 @@ pub(crate) async fn run(
             output::narrate(&text);
         }
     };
-    let end_task = end_task(arguments.timeout);
-    tokio::pin!(end_task);
-    let give_up = tokio::time::sleep(Duration::MAX);
-    tokio::pin!(give_up);
+    let mut ends = Ends::listen(arguments.timeout).map_err(RunCommandError::Signals)?;
     let mut state = Progress::default();
     let end = loop {
         let pause = state.pause();
@@ -89,13 +93,11 @@ pub(crate) async fn run(
                     break end;
                 }
             }
-            why = &mut end_task, if !state.ending => {
-                state.ending = true;
-                narrate(format!("           {why}; ending the task\n"));
-                inputs.input(END_TASK.to_vec());
-                give_up.as_mut().reset(tokio::time::Instant::now() + ending::TASKS_END_WITHIN);
+            asked = ends.next() => {
+                let (words, input) = asked?;
+                narrate(words);
+                inputs.input(input.to_vec());
             }
-            () = &mut give_up, if state.ending => return Err(RunCommandError::NotEnded),
             () = tokio::time::sleep(pause) => {
                 if let Some(words) = state.waits(&agents) {
                     narrate(words);
@@ -153,31 +155,12 @@ async fn acknowledged(hear: &mut UnboundedReceiver<Said>) {
     }
 }
 
-/// Waits for Ctrl-C or the time-out.
-async fn end_task(timeout: Option<Duration>) -> String {
-    let time = async {
-        match timeout {
-            Some(timeout) => tokio::time::sleep(timeout).await,
-            None => std::future::pending().await,
-        }
-    };
-    tokio::select! {
-        asked = ending::asked(false) => match asked {
-            Ok(()) => "interrupted".into(),
-            Err(error) => format!("cannot listen for signals ({error})"),
-        },
-        () = time => format!("still running after {:?}", timeout.unwrap_or_default()),
-    }
-}
-
 /// What is known of the task so far.
 #[derive(Default)]
 struct Progress {
     framework: Option<FrameworkId>,
     placed: Option<(AgentAddress, TaskId)>,
     tails: Option<[Tail; 2]>,
-    /// It was told to end.
-    ending: bool,
     /// It was said that it waits.
     waited: bool,
 }

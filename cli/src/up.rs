@@ -47,9 +47,9 @@ pub(crate) async fn up(arguments: UpArguments, environment: &Environment) -> Res
     };
     let end = ending::asked(arguments.end_with_stdin);
     tokio::pin!(end);
-    let local = tokio::select! {
-        local = Local::start(&plan, environment) => local?,
-        asked = &mut end => return asked.map_err(|source| UpError::Signals { source }),
+    let local = match Local::start(&plan, environment, &mut end).await {
+        Err(LocalError::Interrupted) => return Ok(()),
+        local => local?,
     };
     let file = ClusterFile {
         master: local.master_at.clone(),

@@ -97,7 +97,7 @@ pub(crate) struct NodeArguments {
 pub(crate) enum Hosted {
     /// Answers each ask with what it was sent
     Echo,
-    /// Passes what it is sent on to the pid it names
+    /// Passes a question on to the next name of its way, and brings the answer back
     Relay,
 }
 

@@ -14,6 +14,8 @@ use super::narration::Said;
 
 /// What [`Scheduler::input`] hears when the task is to be ended.
 pub(crate) const END_TASK: &[u8] = b"end the task";
+/// The same, without grace.
+pub(crate) const END_TASK_AT_ONCE: &[u8] = b"end the task at once";
 
 /// The key of the only timer.
 const TEAR_DOWN: u64 = 1;
@@ -107,12 +109,11 @@ impl Scheduler for OneTask {
     }
 
     fn input(&mut self, calls: &mut Calls, data: &[u8]) {
-        if data == END_TASK {
-            if self.launched {
-                calls.kill(&self.task.task);
-            } else {
-                calls.tear_down();
-            }
+        match data {
+            END_TASK | END_TASK_AT_ONCE if !self.launched => calls.tear_down(),
+            END_TASK => calls.kill(&self.task.task),
+            END_TASK_AT_ONCE => calls.kill_within(&self.task.task, Duration::ZERO),
+            _ => {}
         }
     }
 

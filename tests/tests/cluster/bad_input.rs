@@ -2,7 +2,7 @@
 
 use std::net::TcpListener;
 
-use tests::cluster::{Home, TestCluster};
+use tests::cluster::{Home, Process, TestCluster};
 
 /// A task that the cluster refuses: `words` are the reason, and the cluster goes on.
 #[track_caller]
@@ -14,50 +14,85 @@ fn refused(cluster: &TestCluster, arguments: &[&str], code: i32, words: &str) {
     assert_eq!(ran.stdout, "still here\n", "{ran:#?}");
 }
 
+/// The one line that a command ends with which cannot do its work: what was tried, why it failed, what to do.
+#[track_caller]
+fn says_in_one_line(home: &Home, command: &[&str], code: i32, begins: &str, ends: &str) {
+    let outcome = home.airside(command);
+    assert_eq!((outcome.code, outcome.stdout.as_str()), (Some(code), ""), "{outcome:#?}");
+    let lines: Vec<&str> = outcome.stderr.lines().collect();
+    let [line] = lines[..] else { panic!("not one line of {command:?}: {outcome:#?}") };
+    assert!(line.starts_with(begins) && line.ends_with(ends), "{command:?}: {line}");
+}
+
 #[test]
 fn a_port_that_is_taken() {
     let home = Home::new();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
-    let work_dir = format!("--work-dir={}", home.path("master").display());
-    let master = home.airside(&["master", &work_dir, &format!("--port={port}")]);
+    let work_dir = format!("--work-dir={}", home.path("work").display());
     let words = format!(
-        "airside: 127.0.0.1:{port} is taken; end what listens there, or choose another port with --port\n"
+        "airside: 127.0.0.1:{port} is taken; end what listens there, or choose another port with --port"
     );
-    assert_eq!((master.code, master.stderr.lines().last()), (Some(1), Some(words.trim_end())));
+    let port = format!("--port={port}");
+    for command in [
+        &["master", &port, &work_dir][..],
+        &["agent", &port, &work_dir, "--master=127.0.0.1:1"],
+        &["node", "echo", &port],
+    ] {
+        says_in_one_line(&home, command, 1, &words, &words);
+    }
 }
 
 #[test]
 fn a_work_dir_that_cannot_be_written() {
     let home = Home::new();
+    let words = "airside: cannot write /dev/null/w; choose a folder that you may write to with --work-dir: ";
     for command in [
         &["up", "--port=0", "--work-dir=/dev/null/w"][..],
         &["master", "--port=0", "--work-dir=/dev/null/w"],
         &["agent", "--port=0", "--master=127.0.0.1:1", "--work-dir=/dev/null/w"],
+        &["node", "echo", "--work-dir=/dev/null/w"],
     ] {
-        let outcome = home.airside(command);
-        assert_eq!(outcome.code, Some(1), "{outcome:#?}");
-        let last = outcome.stderr.lines().last().unwrap_or_default();
-        let words = "airside: cannot write /dev/null/w; choose a folder that you may write to with --work-dir: ";
-        assert!(last.starts_with(words), "{command:?}: {last}");
+        says_in_one_line(&home, command, 1, words, "(os error 20)");
     }
 }
 
 #[test]
 fn a_master_that_cannot_be_reached() {
     let home = Home::new();
-    for command in
-        [&["tasks", "--master=127.0.0.1:1"][..], &["run", "--master=127.0.0.1:1", "--", "true"]]
-    {
-        let outcome = home.airside(command);
-        assert_eq!(outcome.code, Some(if command[0] == "run" { 125 } else { 1 }), "{outcome:#?}");
-        assert_eq!(outcome.stderr.lines().count(), 1, "{outcome:#?}");
-        let (begin, end) = (
-            "airside: cannot reach the master at 127.0.0.1:1: ",
-            "; start a cluster with `airside up`, or name the master with --master and its secret with --cluster-secret-file\n",
-        );
-        assert!(outcome.stderr.starts_with(begin) && outcome.stderr.ends_with(end), "{outcome:#?}");
+    let begins = "airside: cannot reach the master at 127.0.0.1:1: ";
+    let ends = "; start a cluster with `airside up`, or name the master with --master and its secret with --cluster-secret-file";
+    let master = "--master=127.0.0.1:1";
+    for command in [
+        &["agents", master][..],
+        &["frameworks", master],
+        &["tasks", master],
+        &["tasks", "--json", master],
+        &["kill", master, "task"],
+        &["logs", master, "task"],
+        &["flow", master, "--task=task"],
+        &["flow", master, "--trace=1234"],
+        &["flow", master, "--payloads=message=Launch"],
+    ] {
+        says_in_one_line(&home, command, 1, begins, ends);
     }
+    says_in_one_line(&home, &["run", master, "--", "true"], 125, begins, ends);
+}
+
+#[test]
+fn a_secret_that_is_none() {
+    let home = Home::new();
+    std::fs::write(home.path("short"), "short").unwrap();
+    let file = |name: &str| format!("--cluster-secret-file={}", home.path(name).display());
+    let path = home.path("short").display().to_string();
+    let begins =
+        format!("airside: {path} holds no secret; write one line of at least 16 characters");
+    says_in_one_line(&home, &["tasks", &file("short")], 1, &begins, "");
+    let zero = "--cluster-secret-file=/dev/zero";
+    says_in_one_line(&home, &["tasks", zero], 1, "airside: /dev/zero is too long for a secret", "");
+    std::fs::write(home.path("open"), "a secret of 16 letters").unwrap();
+    let mut node = Process::start("node", &mut home.command(&["node", "echo", &file("open")]));
+    node.says("others than its owner may use the secret in ");
 }
 
 #[test]

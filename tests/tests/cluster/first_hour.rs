@@ -5,36 +5,104 @@ use std::io::{Read, Write};
 use nix::sys::signal::Signal;
 use tests::cluster::{Home, Process, TestCluster, eventually, signal_process};
 
+/// Each line of the narration is a step with its milliseconds; what the task itself writes to stderr stands between.
+#[track_caller]
+fn narrates(told: &str, steps: &[&str]) {
+    let mut lines = told.lines();
+    for step in steps {
+        let line = lines.by_ref().find(|line| line.contains(step));
+        let line = line.unwrap_or_else(|| panic!("'{step}' is missing in {told}"));
+        let ms = line.trim_start().split_once(" ms  ").map(|(ms, _)| ms.parse::<u64>());
+        assert!(matches!(ms, Some(Ok(_))), "how long it took is missing in '{line}'");
+    }
+}
+
+/// The second of the shows, as it is promised.
 #[test]
-fn run_prints_what_the_task_prints_and_exits_as_it_does() {
-    let cluster = TestCluster::up(3);
-    let ran = cluster.airside(&[
-        "run",
-        "--cpus",
-        "0.5",
-        "--mem",
-        "64MB",
-        "--",
-        "sh",
-        "-c",
-        "echo hi; echo oh >&2; exit 3",
-    ]);
+fn up_run_tasks_and_ctrl_c() {
+    let mut cluster = TestCluster::up(3);
+    let agents = cluster.airside(&["agents", "--json"]);
+    let agents: serde_json::Value = serde_json::from_str(&agents.stdout).expect("it is JSON");
+    assert_eq!(agents.as_array().map(Vec::len), Some(3), "{agents:#}");
+    let line = "echo hi; echo oh >&2; exit 3";
+    let arguments = ["run", "--cpus", "0.5", "--mem", "64MB", "--", "sh", "-c", line];
+    let ran = cluster.airside(&arguments);
     assert_eq!((ran.code, ran.stdout.as_str()), (Some(3), "hi\n"), "{ran:#?}");
     assert!(ran.stderr.lines().any(|line| line == "oh"), "{}", ran.stderr);
-    let steps = ["subscribed as", "offered cpus:", "accepted; launching", "starting", "running as"];
-    let ends =
-        ["exited with status 3", "in all; flow ", "; its messages: airside flow --task run-"];
-    let mut at = 0;
-    for step in steps.iter().chain(&ends) {
-        let found = ran.stderr[at..].find(step);
-        at += found.unwrap_or_else(|| panic!("'{step}' is missing in {}", ran.stderr));
-    }
+    let steps = [
+        "subscribed as framework ",
+        "offered cpus:",
+        "accepted; launching task run-",
+        "starting",
+        "running as process ",
+        "exited with status 3",
+        "in all; flow ",
+    ];
+    narrates(&ran.stderr, &steps);
+    assert!(ran.stderr.contains("; its messages: airside flow --task run-"), "{}", ran.stderr);
+
     let tasks = cluster.airside(&["tasks", "--json"]);
     let tasks: serde_json::Value = serde_json::from_str(&tasks.stdout).expect("it is JSON");
+    assert_eq!(tasks.as_array().map(Vec::len), Some(1), "{tasks:#}");
     assert_eq!(tasks[0]["state"], "TASK_FAILED", "{tasks:#}");
     let states = tasks[0]["statuses"].as_array().expect("a list");
     let last = states.last().expect("it had states");
     assert_eq!(last["exit_code"], 3, "{tasks:#}");
+
+    let children = cluster.home.processes().len();
+    assert!(children >= 5, "up, a master and three agents: {:#?}", cluster.home.processes());
+    cluster.up.signal(Signal::SIGINT);
+    assert!(cluster.up.ended().success(), "{:#?}", cluster.up.said);
+    cluster.home.is_quiet();
+}
+
+#[test]
+fn a_second_ctrl_c_ends_a_task_that_does_not_mind_the_first() {
+    let cluster = TestCluster::up(1);
+    let line = "trap '' TERM INT; echo ready; while :; do sleep 1000; done";
+    let mut run =
+        Process::start("run", &mut cluster.home.command(&["run", "--", "sh", "-c", line]));
+    run.says("ready");
+    run.signal(Signal::SIGINT);
+    run.says("interrupted; ending the task (Ctrl-C again ends it at once)");
+    run.says("being ended");
+    run.signal(Signal::SIGINT);
+    run.says("interrupted again; ending the task at once");
+    assert_eq!(run.ended().code(), Some(137), "{:#?}", run.said);
+    run.says("ended by signal 9");
+    let tasks = cluster.airside(&["tasks", "--json"]);
+    let tasks: serde_json::Value = serde_json::from_str(&tasks.stdout).expect("it is JSON");
+    assert_eq!(tasks[0]["state"], "TASK_KILLED", "{tasks:#}");
+}
+
+/// Interrupts a command that starts a cluster before the cluster can be up: its master is held.
+fn interrupt_while_it_starts(command: &[&str]) -> (Home, Process) {
+    let home = Home::new();
+    let mut starts = Process::start(command[0], &mut home.command(command));
+    eventually("a master is started", || !home.processes_of("master").is_empty());
+    let master = home.processes_of("master")[0];
+    signal_process(master, Signal::SIGSTOP);
+    starts.signal(Signal::SIGINT);
+    signal_process(master, Signal::SIGCONT);
+    starts.ended();
+    home.is_quiet();
+    (home, starts)
+}
+
+#[test]
+fn who_is_interrupted_while_a_cluster_starts_leaves_nothing() {
+    let (home, mut up) = interrupt_while_it_starts(&["up", "--port=0", "--agents=2"]);
+    assert!(up.ended().success(), "{:#?}", up.said);
+    assert!(!home.path("cache/airside/cluster.json").exists());
+    let input = format!("--input={}", env!("CARGO_MANIFEST_DIR"));
+    let (home, mut demo) = interrupt_while_it_starts(&["demo", "--agents=2", &input]);
+    assert_eq!(demo.ended().code(), Some(1), "{:#?}", demo.said);
+    assert_eq!(demo.said, ["airside: interrupted"]);
+    let left: Vec<_> = std::fs::read_dir(home.path("")).unwrap().flatten().collect();
+    assert!(
+        left.iter().all(|entry| !entry.file_name().to_string_lossy().contains("demo")),
+        "{left:?}"
+    );
 }
 
 #[test]

@@ -105,7 +105,12 @@ impl Calls<'_> {
 
     /// Ends a task. Said again after each return to a master, until the task has ended.
     pub fn kill(&mut self, task: &TaskId) {
-        self.driver.kill(self.turn, task);
+        self.driver.kill(self.turn, task, None);
+    }
+
+    /// Ends a task that has so long between the polite and the final signal. A kill that is under way may be shortened.
+    pub fn kill_within(&mut self, task: &TaskId, grace: Duration) {
+        self.driver.kill(self.turn, task, Some(grace));
     }
 
     /// Says something to an executor; may be lost.

@@ -1,6 +1,8 @@
 //! Tasks: what was launched, what became of it, and what the scheduler was told. An entry of the book lives from its
 //! launch until its end was handled; an id in the book, or in the master's, is never launched again.
 
+use std::time::Duration;
+
 use protocol::framework::FrameworkToMaster;
 use protocol::ids::{AgentId, TaskId, UpdateId};
 use protocol::task::{Reason, Source, TaskReport, TaskState, TaskStatus};
@@ -50,7 +52,7 @@ impl Driver {
         let killing: Vec<_> =
             self.book.iter().filter(|(_, task)| task.killing).map(|(id, _)| id.clone()).collect();
         for task in killing {
-            self.tell_kill(turn, &task);
+            self.tell_kill(turn, &task, None);
         }
     }
 
@@ -211,7 +213,7 @@ impl Driver {
         }
     }
 
-    pub(crate) fn kill(&mut self, turn: &mut Turn, task: &TaskId) {
+    pub(crate) fn kill(&mut self, turn: &mut Turn, task: &TaskId, grace: Option<Duration>) {
         if self.take_back_launch(task)
             && let Some(entry) = self.book.remove(task)
         {
@@ -220,12 +222,12 @@ impl Driver {
         if let Some(task) = self.book.get_mut(task) {
             task.killing = true;
         }
-        self.tell_kill(turn, task);
+        self.tell_kill(turn, task, grace);
     }
 
-    fn tell_kill(&mut self, turn: &mut Turn, task: &TaskId) {
+    fn tell_kill(&mut self, turn: &mut Turn, task: &TaskId, grace: Option<Duration>) {
         let agent = self.book.get(task).map(|task| task.agent.clone());
-        self.tell(turn, FrameworkToMaster::Kill { task: task.clone(), agent, grace: None });
+        self.tell(turn, FrameworkToMaster::Kill { task: task.clone(), agent, grace });
     }
 
     /// No master has it, none will ask again: the scheduler may launch it anew.
