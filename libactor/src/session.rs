@@ -86,7 +86,7 @@ pub struct Peer {
 
 /// Why there is no connection. Both sides hear the words.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
+pub enum HandshakeRefusal {
     /// No version that both understand.
     #[error("no common version: one side speaks {ours:?}, the other {theirs:?}")]
     Version {
@@ -140,15 +140,15 @@ fn settle(
     theirs: &Hello,
     their_role: &'static str,
     my_role: &'static str,
-) -> Result<u32, Refusal> {
+) -> Result<u32, HandshakeRefusal> {
     let version = mine.newest.min(theirs.newest);
     if version < mine.oldest || version < theirs.oldest {
         let (ours, theirs) = ((mine.oldest, mine.newest), (theirs.oldest, theirs.newest));
-        return Err(Refusal::Version { ours, theirs });
+        return Err(HandshakeRefusal::Version { ours, theirs });
     }
     match (mine.secret, theirs.secret) {
-        (true, false) => Err(Refusal::SecretMissing(their_role)),
-        (false, true) => Err(Refusal::SecretMissing(my_role)),
+        (true, false) => Err(HandshakeRefusal::SecretMissing(their_role)),
+        (false, true) => Err(HandshakeRefusal::SecretMissing(my_role)),
         (true, true) | (false, false) => Ok(version),
     }
 }
@@ -159,14 +159,14 @@ fn check(
     role: &'static str,
     dialler: &Hello,
     listener: &Hello,
-) -> Result<Principal, Refusal> {
+) -> Result<Principal, HandshakeRefusal> {
     let Some(secret) = secret else {
         return Ok(Principal::Anonymous);
     };
-    let proof = proof.ok_or(Refusal::SecretMissing(role))?;
+    let proof = proof.ok_or(HandshakeRefusal::SecretMissing(role))?;
     // Compared in constant time.
     let right = prove(secret, role, dialler, listener).verify_slice(&proof).is_ok();
-    if right { Ok(Principal::Cluster) } else { Err(Refusal::SecretWrong(role)) }
+    if right { Ok(Principal::Cluster) } else { Err(HandshakeRefusal::SecretWrong(role)) }
 }
 
 fn peer(mine: &Hello, hello: &Hello, version: u32, principal: Principal) -> Peer {
@@ -187,10 +187,10 @@ pub fn dialler_hears(
     mine: &Hello,
     secret: Option<&Secret>,
     greeting: Greeting,
-) -> (Option<Proof>, Result<Peer, Refusal>) {
+) -> (Option<Proof>, Result<Peer, HandshakeRefusal>) {
     let (theirs, proof) = match greeting {
         Greeting::Hello(hello, proof) => (hello, proof),
-        Greeting::Refused(why) => return (None, Err(Refusal::ByPeer(why))),
+        Greeting::Refused(why) => return (None, Err(HandshakeRefusal::ByPeer(why))),
     };
     let settled = settle(mine, &theirs, LISTENER, DIALLER).and_then(|version| {
         Ok(peer(mine, &theirs, version, check(secret, proof, LISTENER, mine, &theirs)?))
@@ -207,7 +207,7 @@ pub fn listener_greets(
     mine: &Hello,
     secret: Option<&Secret>,
     theirs: &Hello,
-) -> (Greeting, Result<(), Refusal>) {
+) -> (Greeting, Result<(), HandshakeRefusal>) {
     match settle(mine, theirs, DIALLER, LISTENER) {
         Ok(_) => (Greeting::Hello(mine.clone(), proof_of(secret, LISTENER, theirs, mine)), Ok(())),
         Err(refusal) => (Greeting::Refused(refusal.to_string()), Err(refusal)),
@@ -220,10 +220,10 @@ pub fn listener_judges(
     secret: Option<&Secret>,
     theirs: &Hello,
     proof: Proof,
-) -> (Option<Verdict>, Result<Peer, Refusal>) {
+) -> (Option<Verdict>, Result<Peer, HandshakeRefusal>) {
     let proof = match proof {
         Proof::Proof(proof) => proof,
-        Proof::Refused(why) => return (None, Err(Refusal::ByPeer(why))),
+        Proof::Refused(why) => return (None, Err(HandshakeRefusal::ByPeer(why))),
     };
     let settled = settle(mine, theirs, DIALLER, LISTENER).and_then(|version| {
         let proven = check(secret, proof, DIALLER, theirs, mine)?;
@@ -263,7 +263,7 @@ mod tests {
         d: Option<&Secret>,
         l: Option<&Secret>,
         change: fn(&mut Hello),
-    ) -> [Result<Peer, Refusal>; 2] {
+    ) -> [Result<Peer, HandshakeRefusal>; 2] {
         let (mut dialler, listener) = (hello(1, d), hello(2, l));
         change(&mut dialler);
         let (greeting, sofar) = listener_greets(&listener, l, &dialler);
@@ -274,7 +274,7 @@ mod tests {
             (Ok(()), Some(proof)) => {
                 let (verdict, listened) = listener_judges(&listener, l, &dialler, proof);
                 if let Some(Verdict::Refused(why)) = verdict {
-                    dialled = Err(Refusal::ByPeer(why));
+                    dialled = Err(HandshakeRefusal::ByPeer(why));
                 }
                 listened
             }
@@ -303,7 +303,7 @@ mod tests {
     fn both_sides_are_told_why_there_is_no_connection() {
         let (a, b) =
             (Secret::new(b"0123456789abcdef").unwrap(), Secret::new(b"fedcba9876543210").unwrap());
-        let said = |sides: [Result<Peer, Refusal>; 2], word: &str| {
+        let said = |sides: [Result<Peer, HandshakeRefusal>; 2], word: &str| {
             for side in sides {
                 let words = side.unwrap_err().to_string();
                 assert!(words.contains(word), "{words}");

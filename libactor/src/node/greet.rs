@@ -11,7 +11,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use super::Node;
 use crate::metrics::RefusalKind;
-use crate::session::{self, Greeting, Hello, Peer, Proof, Refusal, Verdict};
+use crate::session::{self, Greeting, HandshakeRefusal, Hello, Peer, Proof, Verdict};
 use crate::wire::{self, MAGIC, MAX_HELLO};
 
 /// Why a connection did not come to be.
@@ -22,7 +22,7 @@ pub(super) enum NoConnection {
     #[error("connect: {0}")]
     Connect(io::Error),
     #[error("{0}")]
-    Refused(#[from] Refusal),
+    Refused(#[from] HandshakeRefusal),
     #[error("the connection ended during the handshake: {0}")]
     Io(#[from] io::Error),
     #[error("no handshake within {0:?}")]
@@ -40,13 +40,13 @@ impl NoConnection {
             Self::Silent(_) => RefusalKind::Silent,
             Self::TooMany(_) => RefusalKind::TooMany,
             Self::Io(_) => RefusalKind::Garbled,
-            Self::Refused(Refusal::Version { .. }) => RefusalKind::Version,
-            Self::Refused(Refusal::SecretMissing(_) | Refusal::SecretWrong(_)) => {
-                RefusalKind::Secret
-            }
-            Self::Refused(Refusal::ByPeer(_)) => RefusalKind::ByPeer,
-            Self::Refused(Refusal::NotOurs) => RefusalKind::NotOurs,
-            Self::Refused(Refusal::Garbled(_)) => RefusalKind::Garbled,
+            Self::Refused(HandshakeRefusal::Version { .. }) => RefusalKind::Version,
+            Self::Refused(
+                HandshakeRefusal::SecretMissing(_) | HandshakeRefusal::SecretWrong(_),
+            ) => RefusalKind::Secret,
+            Self::Refused(HandshakeRefusal::ByPeer(_)) => RefusalKind::ByPeer,
+            Self::Refused(HandshakeRefusal::NotOurs) => RefusalKind::NotOurs,
+            Self::Refused(HandshakeRefusal::Garbled(_)) => RefusalKind::Garbled,
         }
     }
 }
@@ -86,7 +86,7 @@ impl Node {
         let peer = peer?;
         match hear(stream).await? {
             Verdict::Welcome => Ok(peer),
-            Verdict::Refused(why) => Err(Refusal::ByPeer(why).into()),
+            Verdict::Refused(why) => Err(HandshakeRefusal::ByPeer(why).into()),
         }
     }
 
@@ -142,7 +142,7 @@ pub(super) async fn let_read(mut stream: TcpStream) {
 }
 
 /// A handshake's message: two bytes of length, then the value.
-fn framed<T: Serialize>(value: &T) -> Result<Vec<u8>, Refusal> {
+fn framed<T: Serialize>(value: &T) -> Result<Vec<u8>, HandshakeRefusal> {
     let bytes = wire::encode(value, MAX_HELLO)?;
     let length = u16::try_from(bytes.len()).expect("a hello is at most 1 KiB");
     let mut out = length.to_le_bytes().to_vec();
@@ -153,17 +153,19 @@ fn framed<T: Serialize>(value: &T) -> Result<Vec<u8>, Refusal> {
 async fn hear<T: DeserializeOwned>(stream: &mut TcpStream) -> Result<T, NoConnection> {
     let length = usize::from(stream.read_u16_le().await?);
     if length > MAX_HELLO {
-        return Err(Refusal::Garbled(wire::WireError::TooLarge { limit: MAX_HELLO }).into());
+        return Err(
+            HandshakeRefusal::Garbled(wire::WireError::TooLarge { limit: MAX_HELLO }).into()
+        );
     }
     let mut bytes = vec![0; length];
     stream.read_exact(&mut bytes).await?;
-    Ok(wire::decode(&bytes).map_err(Refusal::Garbled)?)
+    Ok(wire::decode(&bytes).map_err(HandshakeRefusal::Garbled)?)
 }
 
 async fn hear_magic(stream: &mut TcpStream) -> Result<(), NoConnection> {
     let mut magic = [0; MAGIC.len()];
     stream.read_exact(&mut magic).await?;
-    if magic == MAGIC { Ok(()) } else { Err(Refusal::NotOurs.into()) }
+    if magic == MAGIC { Ok(()) } else { Err(HandshakeRefusal::NotOurs.into()) }
 }
 
 async fn hear_hello(stream: &mut TcpStream) -> Result<Hello, NoConnection> {
