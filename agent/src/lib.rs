@@ -180,6 +180,9 @@ fn spawn(
             clock: Clock::start(),
             counts: metrics::Counts::default(),
             ended,
+            writes: Default::default(),
+            orders: Default::default(),
+            waits_for_room: false,
         }
     })?;
     Ok(handle)

@@ -21,7 +21,7 @@ use std::time::Duration;
 
 use libactor::Pid;
 use protocol::agent::{AgentToMaster, MasterToAgent};
-use protocol::executor::{AgentToExecutor, ExecutorToAgent};
+use protocol::executor::{AgentToExecutor, ExecutorToAgent, Token};
 use protocol::framework::FrameworkInfo;
 use protocol::ids::{AgentId, ContainerId, FrameworkId, TaskId};
 use protocol::resources::Resources;
@@ -210,7 +210,7 @@ pub struct StartExecutor {
     /// This life of it.
     pub container: ContainerId,
     /// What proves that it is this container.
-    pub token: String,
+    pub token: Token,
     /// The agent that starts it.
     pub agent: AgentId,
     /// What is started.

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use libactor::{Name, Secret};
 use protocol::executor::{
     ENV_AGENT, ENV_CONTAINER, ENV_EXECUTOR, ENV_FRAMEWORK, ENV_OPEN_FILES, ENV_SANDBOX,
-    ENV_SECRET_ON_STDIN, ENV_TOKEN, SECRET_BYTES_MAX,
+    ENV_SECRET_ON_STDIN, ENV_TOKEN, SECRET_BYTES_MAX, Token,
 };
 
 use crate::logic::Identity;
@@ -58,7 +58,7 @@ impl Environment {
             framework: id(ENV_FRAMEWORK)?,
             executor: id(ENV_EXECUTOR)?,
             container: id(ENV_CONTAINER)?,
-            token: text(ENV_TOKEN)?,
+            token: Token::new(text(ENV_TOKEN)?),
         };
         let sandbox = PathBuf::from(text(ENV_SANDBOX)?);
         let secret = match std::env::var_os(ENV_SECRET_ON_STDIN) {

@@ -11,7 +11,7 @@ mod tests;
 use std::time::Duration;
 
 use libactor::Pid;
-use protocol::executor::{AgentToExecutor, ExecutorToAgent};
+use protocol::executor::{AgentToExecutor, ExecutorToAgent, Token};
 use protocol::framework::FrameworkInfo;
 use protocol::ids::{AgentId, ContainerId, ExecutorId, FrameworkId, TaskId};
 use protocol::task::{CommandSpec, Exit, Run, TaskSpec};
@@ -33,7 +33,7 @@ pub struct Identity {
     /// This life of it.
     pub container: ContainerId,
     /// What proves it.
-    pub token: String,
+    pub token: Token,
 }
 
 /// Everything that can happen to an executor.

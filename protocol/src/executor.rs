@@ -27,6 +27,34 @@ pub const ENV_SECRET_ON_STDIN: &str = "AIRSIDE_SECRET_ON_STDIN";
 /// No secret is longer.
 pub const SECRET_BYTES_MAX: u64 = 64 * 1024;
 
+/// What proves to an agent that an executor is the container that it started. Logs do not show it.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Token(String);
+
+impl Token {
+    /// Takes what was drawn or found in the environment.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// For the environment, and to be compared.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<&str> for Token {
+    fn from(text: &str) -> Self {
+        Self::new(text)
+    }
+}
+
+impl std::fmt::Debug for Token {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("(hidden)")
+    }
+}
+
 /// How many files the executor and its tasks may open, if that is not what its agent may: programs that still use `select`
 /// break where they may open more than they were made for.
 pub const ENV_OPEN_FILES: &str = "AIRSIDE_EXECUTOR_OPEN_FILES";
@@ -97,7 +125,7 @@ pub enum ExecutorToAgent {
         /// This life of it.
         container: ContainerId,
         /// From its environment.
-        token: String,
+        token: Token,
     },
     /// A task's news; sent again, with backoff, until `Acknowledge` arrives.
     Updated(TaskStatus),

@@ -51,7 +51,7 @@ pub(crate) fn of_master_to_agent(message: &MasterToAgent) -> Option<MasterToAgen
 pub(crate) fn of_executor_to_agent(message: &ExecutorToAgent) -> Option<ExecutorToAgent> {
     let mut message = message.clone();
     let ExecutorToAgent::Register { token, .. } = &mut message else { return None };
-    HIDDEN.clone_into(token);
+    *token = HIDDEN.into();
     Some(message)
 }
 

@@ -42,7 +42,7 @@ pub enum Run {
 }
 
 /// A process to start.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CommandSpec {
     /// Given to `/bin/sh -c` when `shell`, else the path of the executable.
     pub value: String,
@@ -56,6 +56,21 @@ pub struct CommandSpec {
     pub user: Option<String>,
     /// URIs and what else only travels.
     pub carried: Carried<v1::CommandInfo>,
+}
+
+/// For logs: of its environment the names alone, since people put passwords there.
+impl std::fmt::Debug for CommandSpec {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let names: Vec<&str> = self.environment.iter().map(|(name, _)| name.as_str()).collect();
+        f.debug_struct("CommandSpec")
+            .field("value", &self.value)
+            .field("shell", &self.shell)
+            .field("arguments", &self.arguments)
+            .field("environment", &names)
+            .field("user", &self.user)
+            .field("carried", &self.carried)
+            .finish()
+    }
 }
 
 /// An executor of a framework's.
@@ -269,7 +284,15 @@ pub struct TaskReport {
 
 #[cfg(test)]
 mod tests {
+    use super::CommandSpec;
     use super::TaskState::*;
+
+    #[test]
+    fn what_is_in_a_commands_environment_is_in_no_log() {
+        let environment = vec![("PASSWORD".to_owned(), "open sesame".to_owned())];
+        let shown = format!("{:?}", CommandSpec { environment, ..CommandSpec::default() });
+        assert!(shown.contains("PASSWORD") && !shown.contains("sesame"), "{shown}");
+    }
 
     #[test]
     fn states_only_move_forward_and_ends_are_final() {

@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 
 use super::checkpointer::{Checkpointer, Outcome, Write};
+use super::in_order::InOrder;
 use super::process::{FromProcesses, Processes, ToProcesses};
 use crate::logic::{Agent, Effect, End, Event, Notice};
 use crate::metrics::Counts;
@@ -64,6 +65,10 @@ pub(crate) struct AgentActor {
     pub(crate) clock: Clock,
     pub(crate) counts: Counts,
     pub(crate) ended: Arc<Ended>,
+    /// What the two helpers have no room for now.
+    pub(crate) writes: InOrder<Write>,
+    pub(crate) orders: InOrder<ToProcesses>,
+    pub(crate) waits_for_room: bool,
 }
 
 impl Actor for AgentActor {
@@ -112,11 +117,14 @@ impl AgentActor {
             }
             Effect::Link(pid) => ctx.link(pid),
             Effect::Unlink(pid) => ctx.unlink(pid),
-            Effect::Write(record) => self.write(record, ctx),
-            Effect::EndOldExecutor(old) => self.tell_processes(ToProcesses::EndOld(old), ctx),
-            Effect::StartExecutor(start) => self.tell_processes(ToProcesses::Start(start), ctx),
+            Effect::Write(record) => {
+                self.writes.push(Write(record));
+                self.hand_on(ctx);
+            }
+            Effect::EndOldExecutor(old) => self.order(ToProcesses::EndOld(old), ctx),
+            Effect::StartExecutor(start) => self.order(ToProcesses::Start(start), ctx),
             Effect::SignalExecutor { container, signal } => {
-                self.tell_processes(ToProcesses::Signal { container, signal }, ctx);
+                self.order(ToProcesses::Signal { container, signal }, ctx);
             }
             Effect::StartTimer { timer, after } => {
                 ctx.after(after, move |actor, ctx| actor.advance(Event::TimerFired(timer), ctx));
@@ -131,15 +139,21 @@ impl AgentActor {
         }
     }
 
-    fn write(&mut self, record: crate::logic::Record, ctx: &mut Context<Self>) {
-        if self.checkpointer.tell(Write(record.clone())) == Err(libactor::TellError::Full) {
-            ctx.after(ROOM_AGAIN, move |actor, ctx| actor.write(record, ctx));
-        }
+    fn order(&mut self, message: ToProcesses, ctx: &mut Context<Self>) {
+        self.orders.push(message);
+        self.hand_on(ctx);
     }
 
-    fn tell_processes(&mut self, message: ToProcesses, ctx: &mut Context<Self>) {
-        if self.processes.tell(message.clone()) == Err(libactor::TellError::Full) {
-            ctx.after(ROOM_AGAIN, move |actor, ctx| actor.tell_processes(message, ctx));
+    /// What a helper has no room for is tried again, in order: an executor is not to be signalled before it is started.
+    fn hand_on(&mut self, ctx: &mut Context<Self>) {
+        let writes = self.writes.hand_on(|write| self.checkpointer.tell(write));
+        let orders = self.orders.hand_on(|order| self.processes.tell(order));
+        if (writes || orders) && !self.waits_for_room {
+            self.waits_for_room = true;
+            ctx.after(ROOM_AGAIN, |actor, ctx| {
+                actor.waits_for_room = false;
+                actor.hand_on(ctx);
+            });
         }
     }
 

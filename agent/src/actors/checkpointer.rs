@@ -8,7 +8,7 @@ use crate::checkpoint::CheckpointFile;
 use crate::logic::Record;
 
 /// Append this; answered by [`Outcome`].
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Write(pub(crate) Record);
 
 impl Message for Write {

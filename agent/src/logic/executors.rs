@@ -2,7 +2,7 @@
 
 use libactor::Pid;
 use protocol::agent::AgentToMaster;
-use protocol::executor::{AgentToExecutor, ExecutorToAgent};
+use protocol::executor::{AgentToExecutor, ExecutorToAgent, Token};
 use protocol::ids::{ContainerId, ExecutorId, FrameworkId};
 use protocol::task::{Exit, Reason, TaskState};
 
@@ -260,12 +260,13 @@ impl Agent {
         framework: &FrameworkId,
         executor: &ExecutorId,
         container: &ContainerId,
-        token: &str,
+        token: &Token,
     ) -> Result<(), &'static str> {
         let known = self.state.executors.get(container).ok_or("no such container runs here")?;
         // Compared without an early end, so that the time it takes says nothing.
-        let differs = known.token.len() != token.len()
-            || known.token.bytes().zip(token.bytes()).fold(0, |sum, (a, b)| sum | (a ^ b)) != 0;
+        let (right, token) = (known.token.as_str(), token.as_str());
+        let differs = right.len() != token.len()
+            || right.bytes().zip(token.bytes()).fold(0, |sum, (a, b)| sum | (a ^ b)) != 0;
         if differs {
             return Err("its token is wrong");
         }

@@ -1,6 +1,6 @@
 //! Taking a task: checked, given an executor, told to it once that is registered.
 
-use protocol::executor::AgentToExecutor;
+use protocol::executor::{AgentToExecutor, Token};
 use protocol::framework::FrameworkInfo;
 use protocol::ids::{ContainerId, Role};
 use protocol::task::{ExecutorSpec, Run, TaskSpec};
@@ -153,7 +153,7 @@ impl Agent {
             role: task.role.clone(),
             program,
             user,
-            token: self.chance.token(),
+            token: Token::new(self.chance.token()),
             phase: Phase::Recording,
             pid: None,
             holds: true,

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use libactor::Pid;
+use protocol::executor::Token;
 use protocol::framework::FrameworkInfo;
 use protocol::ids::{ContainerId, ExecutorId, FrameworkId, Role, TaskId, UpdateId};
 use protocol::resources::Resources;
@@ -75,7 +76,7 @@ pub(super) struct Executor {
     pub(super) program: Program,
     /// Owns the sandbox.
     pub(super) user: Option<String>,
-    pub(super) token: String,
+    pub(super) token: Token,
     pub(super) phase: Phase,
     /// Its actor, while it is registered and connected.
     pub(super) pid: Option<Pid>,

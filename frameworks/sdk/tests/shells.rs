@@ -243,7 +243,7 @@ impl Handler<Received<ExecutorToAgent>> for Agent {
         let from = received.from.expect("executors are actors");
         let answers = match received.message {
             ExecutorToAgent::Register { token, .. } => {
-                self.heard.send(format!("Register {token}")).unwrap();
+                self.heard.send(format!("Register {}", token.as_str())).unwrap();
                 self.executor = Some(from);
                 let mut info = framework("test");
                 info.framework = FrameworkId::new("F");

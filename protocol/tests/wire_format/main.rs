@@ -69,5 +69,5 @@ fn no_token_and_no_environment_is_in_what_a_recording_keeps() {
         let line = all.lines().find(|line| line.contains(secret));
         assert_eq!(line, None, "{secret}");
     }
-    assert!(all.contains("(\"K\", \"(hidden)\")") && all.contains("token: \"(hidden)\""));
+    assert!(all.contains("environment: [\"K\"]") && all.contains("token: (hidden)"));
 }

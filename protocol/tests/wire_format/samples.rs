@@ -267,7 +267,7 @@ pub(crate) fn executor_to_agent() -> Vec<ExecutorToAgent> {
             framework: framework(),
             executor: executor(),
             container: container(),
-            token: "s".into(),
+            token: Token::new("s"),
         },
         ExecutorToAgent::Updated(status()),
         ExecutorToAgent::ToScheduler(vec![1]),

@@ -92,10 +92,14 @@ async fn an_agent_that_cannot_tell_its_master_registers_again() {
     config.resources = Some("cpus:1;mem:100".into());
     let running = agent::start(&node, config).unwrap();
     hears(&mut heard, "Register").await;
+    let name: Name = format!("agent@{}", node.address().unwrap()).parse().unwrap();
+    // Before the answer is written down, commands only wait.
+    let written =
+        async { while node.ask(&name, ReadExecutors, SOON).await.unwrap().agent.is_none() {} };
+    tokio::time::timeout(SOON, written).await.unwrap();
     master.tell(StandStill).unwrap();
     tokio::time::timeout(SOON, stood.recv()).await.unwrap();
     // The pings are in its mailbox, so it has tried to answer them before it answers this: of eight pongs one finds room.
-    let name: Name = format!("agent@{}", node.address().unwrap()).parse().unwrap();
     node.ask(&name, ReadExecutors, SOON).await.unwrap();
     go_on.send(()).unwrap();
     hears(&mut heard, "Reregister").await;

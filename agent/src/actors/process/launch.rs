@@ -52,7 +52,7 @@ pub(super) fn launch(
         (ENV_FRAMEWORK, start.framework.framework.as_str().as_ref()),
         (ENV_EXECUTOR, start.spec.executor.as_str().as_ref()),
         (ENV_CONTAINER, start.container.as_str().as_ref()),
-        (ENV_TOKEN, start.token.as_ref()),
+        (ENV_TOKEN, start.token.as_str().as_ref()),
         (ENV_SANDBOX, sandbox.path.as_os_str()),
     ];
     if lends {

@@ -33,6 +33,8 @@ fn a_wrong_token_and_a_second_process_are_turned_away() {
     t.executor_registers(0);
     t.did(["to executor 100: Shutdown"]);
     t.started[0].token = right;
+    // Logs have no use for it.
+    assert!(format!("{:?}", t.started[0]).contains("token: (hidden)"));
     t.executor_registers(0);
     t.did(["link 100", "to executor 100: Registered", "to executor 100: Launch t"]);
     // Its own repeat is answered again, and nothing else happens twice.

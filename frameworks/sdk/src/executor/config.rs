@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use libactor::Secret;
 use protocol::executor::{
     ENV_AGENT, ENV_CONTAINER, ENV_EXECUTOR, ENV_FRAMEWORK, ENV_SANDBOX, ENV_SECRET_ON_STDIN,
-    ENV_TOKEN, SECRET_BYTES_MAX,
+    ENV_TOKEN, SECRET_BYTES_MAX, Token,
 };
 use protocol::ids::{ContainerId, ExecutorId, FrameworkId};
 
@@ -36,7 +36,7 @@ impl ExecutorConfig {
                 framework: FrameworkId::new(required(ENV_FRAMEWORK)?),
                 executor: ExecutorId::new(required(ENV_EXECUTOR)?),
                 container: ContainerId::new(required(ENV_CONTAINER)?),
-                token: required(ENV_TOKEN)?,
+                token: Token::new(required(ENV_TOKEN)?),
             },
             sandbox: PathBuf::from(required(ENV_SANDBOX)?),
             secret: None,

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use libactor::Pid;
-use protocol::executor::{AgentToExecutor, ExecutorToAgent};
+use protocol::executor::{AgentToExecutor, ExecutorToAgent, Token};
 use protocol::framework::FrameworkInfo;
 use protocol::ids::{AgentId, ContainerId, ExecutorId, FrameworkId, TaskId, UpdateId};
 use protocol::task::{Source, TaskSpec, TaskState, TaskStatus};
@@ -34,7 +34,7 @@ pub struct Identity {
     /// This life of it.
     pub container: ContainerId,
     /// What proves this to the agent.
-    pub token: String,
+    pub token: Token,
 }
 
 /// Everything that can happen to an executor.
