@@ -362,3 +362,90 @@ async fn the_loss_of_an_agents_node_rescinds_its_offers() {
         side.shutdown().await;
     }
 }
+
+/// Makes a scheduler stand still in the middle of a message.
+#[derive(Serialize, Deserialize)]
+struct StandStill;
+
+impl Message for StandStill {
+    const NAME: &'static str = "test.StandStill";
+}
+
+/// A scheduler with little room, on the master's own node.
+struct Narrow {
+    heard: mpsc::UnboundedSender<MasterToFramework>,
+    stands: mpsc::UnboundedSender<()>,
+    goes_on: std::sync::mpsc::Receiver<()>,
+}
+
+impl Actor for Narrow {
+    type Context = Context<Self>;
+}
+
+impl Handler<Received<MasterToFramework>> for Narrow {
+    type Result = ();
+
+    fn handle(&mut self, received: Received<MasterToFramework>, _: &mut Context<Self>) {
+        let _ = self.heard.send(received.message);
+    }
+}
+
+impl Handler<Received<SayTo>> for Narrow {
+    type Result = ();
+
+    fn handle(&mut self, received: Received<SayTo>, ctx: &mut Context<Self>) {
+        let SayTo(to, Say::AsScheduler(message)) = received.message else { panic!("it is none") };
+        ctx.tell(to, message).unwrap();
+    }
+}
+
+impl Handler<Down> for Narrow {
+    type Result = ();
+
+    fn handle(&mut self, _: Down, _: &mut Context<Self>) {}
+}
+
+impl Handler<Received<StandStill>> for Narrow {
+    type Result = ();
+
+    fn handle(&mut self, _: Received<StandStill>, _: &mut Context<Self>) {
+        self.stands.send(()).unwrap();
+        self.goes_on.recv_timeout(PATIENCE).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_scheduler_for_which_there_was_no_room_is_told_all_later() {
+    let folder = tempfile::tempdir().unwrap();
+    let (node, _running, name) = master_in(folder.path()).await;
+    let mut agent = Side::<MasterToAgent>::new(&name).await;
+    agent.say(register());
+    let (agent_id, _) = agent.hears(registered).await;
+    let ((sender, mut heard), (stands, mut stood)) =
+        (mpsc::unbounded_channel(), mpsc::unbounded_channel());
+    let (go_on, goes_on) = std::sync::mpsc::channel();
+    let accepts = Accepts::new().tells::<MasterToFramework>().links();
+    let spawn = Spawn { mailbox: 4, accepts, pinned: true, ..Spawn::default() };
+    let scheduler = node.spawn(spawn, |_| Narrow { heard: sender, stands, goes_on }).unwrap();
+    let (info, master) = (framework_info(), name.clone());
+    let message =
+        FrameworkToMaster::Subscribe { nonce: 9, framework: None, info, demand: Vec::new() };
+    scheduler.tell(SayTo(master.into(), message.into())).unwrap();
+    let mut next = async || tokio::time::timeout(PATIENCE, heard.recv()).await.unwrap().unwrap();
+    let (framework, _) = subscribed(&next().await).unwrap();
+    assert!(offered(&next().await).is_some());
+    scheduler.tell(StandStill).unwrap();
+    stood.recv().await.unwrap();
+    for n in 1..=9 {
+        let status = status(&framework, &agent_id, &format!("t{n}"), TaskState::Running, n);
+        agent.say(AgentToMaster::Updated { status, latest: TaskState::Running });
+    }
+    // The answer to this comes behind all of it.
+    agent.say(register());
+    agent.hears(registered).await;
+    go_on.send(()).unwrap();
+    while subscribed(&next().await).is_none() {}
+    for side in [agent.node, node] {
+        side.shutdown().await;
+    }
+}
