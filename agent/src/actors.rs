@@ -3,5 +3,5 @@
 
 pub(crate) mod agent;
 pub(crate) mod checkpointer;
-pub(crate) mod in_order;
+pub(crate) mod outbox;
 pub(crate) mod process;

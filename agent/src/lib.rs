@@ -20,6 +20,7 @@ use protocol::operator::{ReadExecutors, ReadSandbox};
 
 use actors::agent::{AgentActor, Ended, Leave, ReadCounts};
 use actors::checkpointer::{Checkpointer, Outcome, Write};
+use actors::outbox::Outbox;
 use actors::process::{FromProcesses, Launching, Processes, ToProcesses};
 pub use checkpoint::CheckpointError;
 use checkpoint::CheckpointFile;
@@ -168,21 +169,18 @@ fn spawn(
             ..Spawn::default()
         };
         let checkpointer = helpers
-            .spawn(spawn, move |_| Checkpointer { file, agent: pid })
+            .spawn(spawn, move |_| Checkpointer { file, to_agent: Outbox::to(pid) })
             .unwrap_or_else(|error| panic!("{}: {error}", helper("the checkpointer")));
         AgentActor {
             agent,
             master: config.master,
-            processes,
-            checkpointer,
+            to_processes: Outbox::to(processes.pid()),
+            to_checkpointer: Outbox::to(checkpointer.pid()),
             sandboxes,
             limits: config.sandboxes,
             clock: Clock::start(),
             counts: metrics::Counts::default(),
             ended,
-            writes: Default::default(),
-            orders: Default::default(),
-            waits_for_room: false,
         }
     })?;
     Ok(handle)

@@ -68,9 +68,13 @@ impl Processes {
             None => (second_start::command(&start), None),
         };
         command.current_dir(&self.sandbox).stdin(Stdio::null()).process_group(0);
-        let name = user.map_or_else(|| geteuid().to_string(), |user| user.name);
+        let name = user.as_ref().map_or_else(|| geteuid().to_string(), |user| user.name.clone());
+        let changes = user.is_some_and(|user| user.uid != geteuid());
         let spawned = with_huge_pages(|| command.spawn());
-        let child = spawned.map_err(|error| self.failure(program, name, &error))?;
+        let child = spawned.map_err(|error| {
+            let barred = if changes { barred(capabilities()) } else { None };
+            self.failure(program, name, barred, &error)
+        })?;
         let process = child.id();
         self.main = i32::try_from(process).ok().map(Pid::from_raw);
         Ok(process)
@@ -102,16 +106,30 @@ impl Processes {
     }
 
     /// An error of `spawn` may come from the folder, the user or the program; they are told apart by looking.
-    fn failure(&self, program: String, user: String, error: &std::io::Error) -> SpawnFailure {
+    fn failure(
+        &self,
+        program: String,
+        user: String,
+        barred: Option<Barred>,
+        error: &std::io::Error,
+    ) -> SpawnFailure {
         if !self.sandbox.is_dir() {
             let sandbox = self.sandbox.display().to_string();
             return SpawnFailure::Sandbox { sandbox, cause: error.to_string() };
         }
         match (error.kind(), error.raw_os_error().map(Errno::from_raw)) {
+            // Before the kinds: among those it is the same as a file's mode that forbids it.
+            (_, Some(Errno::EPERM)) => match barred {
+                Some((calls, capabilities)) => SpawnFailure::RootMayNotBecome {
+                    user,
+                    calls: calls.to_owned(),
+                    capabilities: capabilities.to_owned(),
+                },
+                None => SpawnFailure::Forbidden { program, user },
+            },
             (ErrorKind::NotFound, _) => SpawnFailure::NotFound(program),
             (ErrorKind::PermissionDenied, _) => SpawnFailure::NotExecutable { program, user },
             (_, Some(Errno::ENOEXEC)) => SpawnFailure::WrongFormat(program),
-            (_, Some(Errno::EPERM)) => SpawnFailure::MayNotBecome(user),
             (_, _) => SpawnFailure::Other { program, cause: error.to_string() },
         }
     }
@@ -175,6 +193,28 @@ pub(crate) fn with_huge_pages<T>(start: impl FnOnce() -> T) -> T {
     started
 }
 
+/// What the system does not let this process do on the way to another user, and the capability that it would take.
+type Barred = (&'static str, &'static str);
+
+/// Places in the set of capabilities.
+const CAP_SETGID: u64 = 1 << 6;
+const CAP_SETUID: u64 = 1 << 7;
+
+fn barred(capabilities: u64) -> Option<Barred> {
+    match (capabilities & CAP_SETGID != 0, capabilities & CAP_SETUID != 0) {
+        (true, true) => None,
+        (false, true) => Some(("setgroups and setgid", "CAP_SETGID")),
+        (true, false) => Some(("setuid", "CAP_SETUID")),
+        (false, false) => Some(("setgroups, setgid and setuid", "CAP_SETGID and CAP_SETUID")),
+    }
+}
+
+/// Those that count now; all, if they cannot be read.
+fn capabilities() -> u64 {
+    let status = procfs::process::Process::myself().and_then(|process| process.status());
+    status.map_or(u64::MAX, |status| status.capeff)
+}
+
 /// `None`: as the executor itself.
 fn who(user: &str) -> Result<Option<User>, SpawnFailure> {
     if user.is_empty() {
@@ -182,6 +222,51 @@ fn who(user: &str) -> Result<Option<User>, SpawnFailure> {
     }
     match User::from_name(user) {
         Ok(Some(user)) => Ok(Some(user)),
-        Ok(None) | Err(_) => Err(SpawnFailure::UnknownUser(user.to_owned())),
+        Ok(None) => Err(SpawnFailure::UnknownUser(user.to_owned())),
+        Err(error) => {
+            Err(SpawnFailure::UserLookUp { user: user.to_owned(), cause: error.to_string() })
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use protocol::ids::{ContainerId, ExecutorId, FrameworkId};
+
+    #[test]
+    fn what_is_not_permitted_is_named_with_what_it_takes() {
+        let identity = Identity {
+            framework: FrameworkId::new("F"),
+            executor: ExecutorId::new("E"),
+            container: ContainerId::new("C"),
+            token: String::new(),
+        };
+        let processes = Processes::new("/".into(), "/bin".into(), &identity);
+        let words = |errno: Errno, capabilities: u64| {
+            let error = std::io::Error::from_raw_os_error(errno as i32);
+            let failure = processes.failure(
+                "/bin/true".into(),
+                "nobody".into(),
+                barred(capabilities),
+                &error,
+            );
+            failure.to_string()
+        };
+        for (capabilities, calls) in [
+            (CAP_SETGID, "(setuid: operation not permitted); start the agent with CAP_SETUID,"),
+            (
+                CAP_SETUID,
+                "(setgroups and setgid: operation not permitted); start the agent with CAP_SETGID,",
+            ),
+        ] {
+            let words = words(Errno::EPERM, capabilities);
+            let wanted = format!("the executor is root and cannot become user 'nobody' {calls}");
+            assert!(words.starts_with(&wanted), "{words}");
+        }
+        let forbidden = words(Errno::EPERM, u64::MAX);
+        assert!(forbidden.contains("start '/bin/true' (execve: operation not permitted); look"));
+        let mode = words(Errno::EACCES, u64::MAX);
+        assert!(mode.contains("'/bin/true' may not be executed by user nobody; check its mode"));
     }
 }

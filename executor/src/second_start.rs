@@ -115,7 +115,11 @@ fn become_user(name: &str) -> Result<(), String> {
     let known = User::from_name(name).map_err(|error| format!("look up user '{name}': {error}"))?;
     let user = known.ok_or_else(|| format!("user '{name}' is unknown"))?;
     let c_name = CString::new(name).map_err(|error| error.to_string())?;
-    let may_not = |call: &str, error: nix::Error| format!("become user '{name}': {call}: {error}");
+    let may_not = |call: &str, error: nix::Error| {
+        format!(
+            "become user '{name}': {call}: {error}; it takes root with CAP_SETGID and CAP_SETUID"
+        )
+    };
     initgroups(&c_name, user.gid).map_err(|error| may_not("initgroups", error))?;
     setgid(user.gid).map_err(|error| may_not("setgid", error))?;
     setuid(user.uid).map_err(|error| may_not("setuid", error))

@@ -170,7 +170,8 @@ impl World {
             End::Refused(_)
             | End::OtherCluster { .. }
             | End::OldExecutorsLive(_)
-            | End::CannotRemember(_) => {
+            | End::CannotRemember(_)
+            | End::NodeEnded => {
                 let name = self.name_of(life.process).to_owned();
                 self.violate(LIVES, format!("{name} stops: {end}"), vec![name]);
             }

@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
 use actix::{Actor, Handler};
-use libactor::{Asked, Clock, Context, Down, Handle, Message, Name, Question, Received};
+use libactor::{Asked, Clock, Context, Down, Message, Name, Question, Received};
 use protocol::agent::MasterToAgent;
 use protocol::executor::ExecutorToAgent;
 use protocol::operator::{
@@ -15,18 +15,15 @@ use protocol::operator::{
 use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 
-use super::checkpointer::{Checkpointer, Outcome, Write};
-use super::in_order::InOrder;
-use super::process::{FromProcesses, Processes, ToProcesses};
+use super::checkpointer::{Outcome, Write};
+use super::outbox::Outbox;
+use super::process::{FromProcesses, ToProcesses};
 use crate::logic::{Agent, Effect, End, Event, Notice};
 use crate::metrics::Counts;
 use crate::sandboxes::{SandboxLimits, Sandboxes};
 
 /// How often old sandboxes are looked for.
 const COLLECT_EVERY: Duration = Duration::from_secs(60);
-
-/// Between two tries of what a local actor had no room for.
-const ROOM_AGAIN: Duration = Duration::from_millis(5);
 
 /// From the process that hosts the agent: end it in an orderly way.
 #[derive(Debug, Serialize, Deserialize)]
@@ -55,20 +52,24 @@ pub(crate) struct Ended {
     pub(crate) notify: Notify,
 }
 
+impl Ended {
+    /// Only the first end counts.
+    fn is(&self, end: End) {
+        let _ = self.end.set(end);
+        self.notify.notify_waiters();
+    }
+}
+
 pub(crate) struct AgentActor {
     pub(crate) agent: Agent,
     pub(crate) master: Name,
-    pub(crate) processes: Handle<Processes>,
-    pub(crate) checkpointer: Handle<Checkpointer>,
+    pub(crate) to_processes: Outbox<ToProcesses>,
+    pub(crate) to_checkpointer: Outbox<Write>,
     pub(crate) sandboxes: Sandboxes,
     pub(crate) limits: SandboxLimits,
     pub(crate) clock: Clock,
     pub(crate) counts: Counts,
     pub(crate) ended: Arc<Ended>,
-    /// What the two helpers have no room for now.
-    pub(crate) writes: InOrder<Write>,
-    pub(crate) orders: InOrder<ToProcesses>,
-    pub(crate) waits_for_room: bool,
 }
 
 impl Actor for AgentActor {
@@ -77,6 +78,13 @@ impl Actor for AgentActor {
     fn started(&mut self, ctx: &mut Self::Context) {
         self.advance(Event::Started, ctx);
         self.collect_sandboxes(ctx);
+    }
+}
+
+/// However it goes, whoever waits for its end hears of it.
+impl Drop for AgentActor {
+    fn drop(&mut self) {
+        self.ended.is(End::NodeEnded);
     }
 }
 
@@ -117,14 +125,11 @@ impl AgentActor {
             }
             Effect::Link(pid) => ctx.link(pid),
             Effect::Unlink(pid) => ctx.unlink(pid),
-            Effect::Write(record) => {
-                self.writes.push(Write(record));
-                self.hand_on(ctx);
-            }
-            Effect::EndOldExecutor(old) => self.order(ToProcesses::EndOld(old), ctx),
-            Effect::StartExecutor(start) => self.order(ToProcesses::Start(start), ctx),
+            Effect::Write(record) => self.write(record, ctx),
+            Effect::EndOldExecutor(old) => self.tell_processes(ToProcesses::EndOld(old), ctx),
+            Effect::StartExecutor(start) => self.tell_processes(ToProcesses::Start(start), ctx),
             Effect::SignalExecutor { container, signal } => {
-                self.order(ToProcesses::Signal { container, signal }, ctx);
+                self.tell_processes(ToProcesses::Signal { container, signal }, ctx);
             }
             Effect::StartTimer { timer, after } => {
                 ctx.after(after, move |actor, ctx| actor.advance(Event::TimerFired(timer), ctx));
@@ -132,29 +137,19 @@ impl AgentActor {
             Effect::Note(notice) => self.note(&notice),
             Effect::Stop(end) => {
                 tracing::info!("{end}");
-                let _ = self.ended.end.set(end);
-                self.ended.notify.notify_waiters();
+                self.ended.is(end);
                 ctx.stop();
             }
         }
     }
 
-    fn order(&mut self, message: ToProcesses, ctx: &mut Context<Self>) {
-        self.orders.push(message);
-        self.hand_on(ctx);
+    fn write(&mut self, record: crate::logic::Record, ctx: &mut Context<Self>) {
+        self.to_checkpointer.tell(Write(record), ctx, |agent| &mut agent.to_checkpointer);
     }
 
-    /// What a helper has no room for is tried again, in order: an executor is not to be signalled before it is started.
-    fn hand_on(&mut self, ctx: &mut Context<Self>) {
-        let writes = self.writes.hand_on(|write| self.checkpointer.tell(write));
-        let orders = self.orders.hand_on(|order| self.processes.tell(order));
-        if (writes || orders) && !self.waits_for_room {
-            self.waits_for_room = true;
-            ctx.after(ROOM_AGAIN, |actor, ctx| {
-                actor.waits_for_room = false;
-                actor.hand_on(ctx);
-            });
-        }
+    /// An executor is not to be signalled before it is started.
+    fn tell_processes(&mut self, message: ToProcesses, ctx: &mut Context<Self>) {
+        self.to_processes.tell(message, ctx, |agent| &mut agent.to_processes);
     }
 
     fn note(&self, notice: &Notice) {

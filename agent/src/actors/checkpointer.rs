@@ -1,9 +1,10 @@
 //! Writes the checkpoint, on a thread of its own: it waits for the disk, and nothing else may.
 
 use actix::{Actor, Handler};
-use libactor::{Context, Message, Pid, Received};
+use libactor::{Context, Message, Received};
 use serde::{Deserialize, Serialize};
 
+use super::outbox::Outbox;
 use crate::checkpoint::CheckpointFile;
 use crate::logic::Record;
 
@@ -29,7 +30,7 @@ impl Message for Outcome {
 
 pub(crate) struct Checkpointer {
     pub(crate) file: CheckpointFile,
-    pub(crate) agent: Pid,
+    pub(crate) to_agent: Outbox<Outcome>,
 }
 
 impl Actor for Checkpointer {
@@ -42,6 +43,7 @@ impl Handler<Received<Write>> for Checkpointer {
     fn handle(&mut self, received: Received<Write>, ctx: &mut Context<Self>) {
         let Write(record) = received.message;
         let error = self.file.write(&record).err().map(|error| error.to_string());
-        super::process::tell_surely(ctx, self.agent, Outcome { record, error });
+        let outcome = Outcome { record, error };
+        self.to_agent.tell(outcome, ctx, |checkpointer| &mut checkpointer.to_agent);
     }
 }

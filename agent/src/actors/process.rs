@@ -13,7 +13,7 @@ use std::process::ExitStatus;
 use std::time::Duration;
 
 use actix::{Actor, Handler};
-use libactor::{Context, Message, Pid, Received, Secret, TellError};
+use libactor::{Context, Message, Pid, Received, Secret};
 use nix::sys::signal::{self, kill};
 use protocol::executor::ENV_CONTAINER;
 use protocol::ids::ContainerId;
@@ -22,6 +22,7 @@ use serde::{Deserialize, Serialize};
 use tokio::io::AsyncWriteExt;
 use tokio::process::ChildStdin;
 
+use super::outbox::Outbox;
 use crate::logic::{OldExecutor, ProcessIdentity, Program, Signal, StartExecutor, StartFailure};
 use crate::look::look;
 use crate::sandboxes::Sandboxes;
@@ -30,9 +31,6 @@ use hunt::Hunt;
 /// Between the first two looks at what is to die; doubles up to [`LOOK_AGAIN_MAX`].
 const LOOK_AGAIN_MIN: Duration = Duration::from_millis(10);
 const LOOK_AGAIN_MAX: Duration = Duration::from_millis(500);
-
-/// Between two tries of a message that found no room.
-const ROOM_AGAIN: Duration = Duration::from_millis(5);
 
 /// To the process actor.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -87,7 +85,7 @@ struct Living {
 
 pub(crate) struct Processes {
     launching: Launching,
-    listener: Pid,
+    to_agent: Outbox<FromProcesses>,
     living: BTreeMap<ContainerId, Living>,
 }
 
@@ -97,7 +95,11 @@ impl Actor for Processes {
 
 impl Processes {
     pub(crate) fn new(launching: Launching, listener: Pid) -> Self {
-        Self { launching, listener, living: BTreeMap::new() }
+        Self { launching, to_agent: Outbox::to(listener), living: BTreeMap::new() }
+    }
+
+    fn say(&mut self, message: FromProcesses, ctx: &mut Context<Self>) {
+        self.to_agent.tell(message, ctx, |processes| &mut processes.to_agent);
     }
 
     fn start(&mut self, start: StartExecutor, ctx: &mut Context<Self>) {
@@ -109,14 +111,14 @@ impl Processes {
         let (mut child, process) = match launch::launch(&self.launching, &start, lends) {
             Ok(launched) => launched,
             Err(why) => {
-                tell_surely(ctx, self.listener, FromProcesses::NotStarted { container, why });
+                self.say(FromProcesses::NotStarted { container, why }, ctx);
                 return;
             }
         };
         let number = i32::try_from(process.process).unwrap_or(i32::MAX);
         self.living.insert(container.clone(), Living { process: number, program });
         let started = FromProcesses::Started { container: container.clone(), process };
-        tell_surely(ctx, self.listener, started);
+        self.say(started, ctx);
         Self::hand_secret(child.stdin.take(), secret, ctx);
         let ended = async move { child.wait().await };
         ctx.run(ended, move |actor, status, ctx| {
@@ -162,7 +164,7 @@ impl Processes {
 
     fn buried(&mut self, container: ContainerId, exit: Option<Exit>, ctx: &mut Context<Self>) {
         self.living.remove(&container);
-        tell_surely(ctx, self.listener, FromProcesses::Exited { container, exit });
+        self.say(FromProcesses::Exited { container, exit }, ctx);
     }
 
     /// Kills what the hunt finds until there is nothing, then goes on with `done`.
@@ -207,7 +209,7 @@ impl Handler<Received<ToProcesses>> for Processes {
                 let container = old.container;
                 let hunt = Hunt::for_container(container.clone(), process);
                 let done = move |actor: &mut Self, ctx: &mut Context<Self>| {
-                    tell_surely(ctx, actor.listener, FromProcesses::OldEnded(container));
+                    actor.say(FromProcesses::OldEnded(container), ctx);
                 };
                 self.hunt(hunt, LOOK_AGAIN_MIN, done, ctx);
             }
@@ -217,15 +219,4 @@ impl Handler<Received<ToProcesses>> for Processes {
 
 fn exit_of(status: ExitStatus) -> Option<Exit> {
     status.code().map(Exit::Code).or_else(|| status.signal().map(Exit::Signal))
-}
-
-/// Tells a local actor what it must not miss: a full mailbox is tried again.
-pub(crate) fn tell_surely<A, M>(ctx: &mut Context<A>, to: Pid, message: M)
-where
-    A: Actor<Context = Context<A>>,
-    M: Message + Clone,
-{
-    if ctx.tell(to, message.clone()) == Err(TellError::Full) {
-        ctx.after(ROOM_AGAIN, move |_, ctx| tell_surely(ctx, to, message));
-    }
 }

@@ -144,4 +144,7 @@ pub enum End {
         "the agent cannot write its checkpoint: {0}; make room in its --work_dir or choose another one"
     )]
     CannotRemember(String),
+    /// Its node was shut down, or its actor broke: as if the process had been killed.
+    #[error("the agent's node has ended")]
+    NodeEnded,
 }

@@ -52,6 +52,36 @@ pub enum SpawnFailure {
         /// What the system said.
         cause: String,
     },
+    /// The system does not let root become somebody else here, as in many containers.
+    #[error(
+        "the executor is root and cannot become user '{user}' ({calls}: operation not permitted); start the agent with {capabilities}, or run the task as root"
+    )]
+    RootMayNotBecome {
+        /// Whom.
+        user: String,
+        /// What the system refused.
+        calls: String,
+        /// What it would take.
+        capabilities: String,
+    },
+    /// The system knows a reason of its own.
+    #[error(
+        "the system does not let user {user} start '{program}' (execve: operation not permitted); look for a security module or a file attribute that forbids it"
+    )]
+    Forbidden {
+        /// The file.
+        program: String,
+        /// Who tried.
+        user: String,
+    },
+    /// The list of users cannot be read.
+    #[error("cannot look up user '{user}' on the agent: {cause}")]
+    UserLookUp {
+        /// Whom.
+        user: String,
+        /// What the system said.
+        cause: String,
+    },
 }
 
 impl SpawnFailure {
@@ -61,8 +91,13 @@ impl SpawnFailure {
             Self::NotFound(_) | Self::NotExecutable { .. } | Self::WrongFormat(_) => {
                 Reason::CommandExecutorFailed
             }
-            Self::UnknownUser(_) | Self::MayNotBecome(_) => Reason::TaskInvalid,
-            Self::Sandbox { .. } | Self::Other { .. } => Reason::ContainerLaunchFailed,
+            Self::UnknownUser(_) | Self::MayNotBecome(_) | Self::RootMayNotBecome { .. } => {
+                Reason::TaskInvalid
+            }
+            Self::Forbidden { .. } => Reason::CommandExecutorFailed,
+            Self::Sandbox { .. } | Self::Other { .. } | Self::UserLookUp { .. } => {
+                Reason::ContainerLaunchFailed
+            }
         }
     }
 }

@@ -92,7 +92,8 @@ impl World {
             agent::logic::End::OldExecutorsLive(_) | agent::logic::End::CannotRemember(_) => true,
             agent::logic::End::Left
             | agent::logic::End::Refused(_)
-            | agent::logic::End::OtherCluster { .. } => false,
+            | agent::logic::End::OtherCluster { .. }
+            | agent::logic::End::NodeEnded => false,
         };
         self.check_agent_may_stop(life, end);
         false

@@ -126,6 +126,17 @@ async fn an_agent_that_leaves_takes_everything_along_and_comes_back_as_another()
 }
 
 #[tokio::test]
+async fn whoever_waits_for_an_agents_end_hears_of_it_when_its_node_is_shut_down() {
+    let mut stage = Stage::new().await;
+    let running = stage.agent().clone();
+    let waits = tokio::spawn(async move { running.ended().await });
+    stage.lose_agent().await;
+    let end = tokio::time::timeout(std::time::Duration::from_secs(30), waits).await;
+    assert_eq!(end.unwrap().unwrap(), agent::logic::End::NodeEnded);
+    stage.end().await;
+}
+
+#[tokio::test]
 async fn two_agents_do_not_share_a_work_dir() {
     let stage = Stage::new().await;
     let node = libactor::Node::start(libactor::NodeConfig::loopback()).await.unwrap();

@@ -147,7 +147,8 @@ async fn a_user_that_cannot_reach_its_sandbox_is_told_where_it_is_barred() {
 
 #[tokio::test]
 async fn an_executor_is_small() {
-    let mut stage = Stage::new().await;
+    // The real one: it has an allocator of its own.
+    let mut stage = Stage::with_program("true").await;
     stage.launch("t", "exec sleep 1000");
     stage.hears_state("t", TaskState::Running).await;
     let executor = stage.executor("t").await;
