@@ -240,7 +240,7 @@ mod tests {
             framework: FrameworkId::new("F"),
             executor: ExecutorId::new("E"),
             container: ContainerId::new("C"),
-            token: String::new(),
+            token: "t".into(),
         };
         let processes = Processes::new("/".into(), "/bin".into(), &identity);
         let words = |errno: Errno, capabilities: u64| {
