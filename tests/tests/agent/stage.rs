@@ -312,6 +312,18 @@ impl Stage {
         }
     }
 
+    /// Waits until the task is told to have ended, well or not.
+    pub(crate) async fn hears_end(&mut self, task: &str) -> TaskStatus {
+        let wanted = |message: &AgentToMaster| {
+            matches!(message, AgentToMaster::Updated { status, .. }
+                if status.task.as_str() == task && status.state.is_end())
+        };
+        match self.hears_where(&format!("the end of {task}"), wanted).await {
+            AgentToMaster::Updated { status, .. } => status,
+            other => panic!("{other:?}"),
+        }
+    }
+
     async fn hears_where(
         &mut self,
         what: &str,
