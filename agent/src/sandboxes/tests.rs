@@ -112,6 +112,9 @@ fn old_and_surplus_sandboxes_go_and_living_ones_stay() {
     let living = BTreeSet::from([ContainerId::new("c0")]);
     let left = || folders(&dir.path().join("sandboxes/F")).count();
     let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1010);
+    let limits = SandboxLimits { count_max: 100, age_max: Duration::from_secs(5) };
+    // A clock that was set back: nothing is old.
+    assert_eq!(sandboxes.collect(&living, limits, SystemTime::UNIX_EPOCH), 0);
     let limits = SandboxLimits { count_max: 3, age_max: Duration::from_secs(100) };
     assert_eq!(sandboxes.collect(&living, limits, now), 2);
     assert_eq!(left(), 4, "three and the living one");

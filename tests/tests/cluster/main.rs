@@ -10,3 +10,4 @@ mod first_hour;
 mod flows;
 mod nodes;
 mod tasks;
+mod twins;
