@@ -6,6 +6,7 @@
 pub(crate) enum Outcome {
     Passed,
     Failed,
+    /// By an attribute, or by its own word: it could not show anything here.
     Ignored,
 }
 
@@ -27,18 +28,37 @@ pub(crate) struct Report {
 }
 
 impl Report {
-    /// Reads the output of one test binary of a package.
+    /// Reads the output of one test binary of a package. A test that printed `skipped: WHY` did not show what its name
+    /// says, whatever the harness made of it.
     pub(crate) fn read(package: &str, output: &str) -> Self {
         let mut report = Self::default();
+        let (mut speaker, mut skipped) = (None, Vec::new());
         for line in output.lines() {
             if let Some((name, outcome)) = read_test(line) {
                 let package = package.to_owned();
                 report.results.push(TestResult { package, name: name.to_owned(), outcome });
             } else if let Some(summary) = read_summary(line) {
                 report.summary = Some(summary);
+            } else if let Some(name) = read_speaker(line) {
+                speaker = Some(name);
+            } else if line.starts_with("skipped: ") {
+                skipped.extend(speaker);
             }
         }
+        report.skip(&skipped);
         report
+    }
+
+    fn skip(&mut self, skipped: &[&str]) {
+        for test in &mut self.results {
+            if test.outcome == Outcome::Passed && skipped.contains(&test.name.as_str()) {
+                test.outcome = Outcome::Ignored;
+                if let Some((passed, _, ignored)) = &mut self.summary {
+                    *passed = passed.saturating_sub(1);
+                    *ignored += 1;
+                }
+            }
+        }
     }
 
     fn count(&self, outcome: Outcome) -> usize {
@@ -73,6 +93,11 @@ fn read_test(line: &str) -> Option<(&str, Outcome)> {
         _ => return None,
     };
     Some((name.trim_end_matches(" - should panic"), outcome))
+}
+
+/// `---- some::name stdout ----`, above what a test printed.
+fn read_speaker(line: &str) -> Option<&str> {
+    line.strip_prefix("---- ")?.strip_suffix(" stdout ----")
 }
 
 /// `test result: ok. 6 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.02s`
@@ -116,6 +141,17 @@ test result: FAILED. 2 passed; 1 failed; 1 ignored; 0 measured; 0 filtered out; 
         );
         assert_eq!(report.summary, Some((2, 1, 1)));
         assert_eq!(report.complaint(), None);
+    }
+
+    #[test]
+    fn a_test_that_says_it_was_skipped_has_not_passed() {
+        let output = "test a::one ... ok\ntest a::two ... ok\n\nsuccesses:\n\n\
+            ---- a::two stdout ----\nskipped: only root may\n\nsuccesses:\n    a::one\n    a::two\n\n\
+            test result: ok. 2 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.02s\n";
+        let report = Report::read("tests", output);
+        let outcomes: Vec<_> = report.results.iter().map(|test| test.outcome).collect();
+        assert_eq!(outcomes, [Outcome::Passed, Outcome::Ignored]);
+        assert_eq!((report.summary, report.complaint()), (Some((1, 0, 1)), None));
     }
 
     #[test]

@@ -61,6 +61,8 @@ impl Built {
             let place = format!("{}/{}", index + 1, self.tests.len());
             let title = format!("{} {}", binary.package, binary.target);
             let mut command = Command::new(&binary.executable);
+            // What passed may have said that it was skipped.
+            command.arg("--show-output");
             command.current_dir(&binary.folder).env("CARGO_MANIFEST_DIR", &binary.folder);
             if let Some(airside) = self.program("airside") {
                 // Or stories would build it once more.

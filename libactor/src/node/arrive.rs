@@ -85,7 +85,8 @@ impl Node {
     /// What a peer brought without a right to it goes no further, and the peer is told.
     fn refuse_stranger(&self, conn: &Conn, header: &Header<'_>) {
         let (peer, sender, receiver) = (conn.node(), header.head.sender, header.to);
-        tracing::warn!(peer = %conn.peer_name(), ?sender, kind = ?header.kind, "not the peer's to send: refused");
+        // Counted, and at the peer's pace: no warning for each.
+        tracing::debug!(peer = %conn.peer_name(), ?sender, kind = ?header.kind, "not the peer's to send: refused");
         let why = DropReason::Stranger;
         match header.kind {
             Kind::Control => {

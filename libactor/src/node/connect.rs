@@ -305,6 +305,11 @@ impl Node {
     pub(super) fn ended(&self, conn: &Arc<Conn>) {
         let why = conn.reason().unwrap_or_else(|| "closed".to_owned());
         let counters = &self.0.counters;
+        // Booked before the loss: who waits for that finds both.
+        if let Some(kind) = conn.cut_for.get() {
+            counters.cut(*kind);
+            tracing::warn!(peer = %conn.peer_name(), reason = kind.word(), why, "a peer is cut");
+        }
         let partners = {
             let mut peers = lock(&self.0.peers);
             let partners = peers.remove(conn);
@@ -321,10 +326,6 @@ impl Node {
             counters.lost.fetch_add(u64::from(stood), Relaxed);
             partners
         };
-        if let Some(kind) = conn.cut_for.get() {
-            counters.cut(*kind);
-            tracing::warn!(peer = %conn.peer_name(), reason = kind.word(), why, "a peer is cut");
-        }
         if let Some(peer) = conn.peer.get() {
             tracing::info!(peer = %conn.peer_name(), why, "disconnected");
             for partner in partners {

@@ -128,13 +128,14 @@ async fn http_on_a_port_of_actors_is_refused_in_words_of_http() {
 
 #[tokio::test]
 async fn a_peer_that_never_speaks_is_let_go() {
-    let node = node().await;
+    let node = Node::start(impatient(listening())).await.unwrap();
+    Counter::spawn(&node, "counter");
     let mut silent = dial(&node).await;
     let mut halfway = dial(&node).await;
     halfway.write_all(&MAGIC[..5]).await.unwrap();
     for stream in [&mut silent, &mut halfway] {
         let said = last_words(stream).await;
-        assert!(said.contains("no handshake within 500ms"), "{said}");
+        assert!(said.contains("no handshake within 1s"), "{said}");
     }
     until("both are counted", || node.metrics().refused_for(RefusalKind::Silent) == 2).await;
     is_up(&node).await;
@@ -254,13 +255,13 @@ async fn one_connection_too_many_is_turned_away_in_words() {
 
 #[tokio::test]
 async fn who_dials_something_else_is_told_what_it_met() {
-    let here = Node::start(dialling()).await.unwrap();
+    let here = Node::start(impatient(dialling())).await.unwrap();
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let at: libactor::Name = format!("x@{}", listener.local_addr().unwrap()).parse().unwrap();
     let met: [(&[u8], &str, RefusalKind); 3] = [
         (b"HTTP/1.1 400 Bad Request\r\n\r\n", "not those of an actor", RefusalKind::NotOurs),
         (&[&MAGIC[..], &[0xff, 0xff]].concat(), "more than 1024 bytes", RefusalKind::Garbled),
-        (&[], "no handshake within 500ms", RefusalKind::Silent),
+        (&[], "no handshake within 1s", RefusalKind::Silent),
     ];
     for (bytes, words, kind) in met {
         let asking = tokio::spawn(here.ask(&at, Sum, SOON));

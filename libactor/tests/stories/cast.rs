@@ -277,12 +277,12 @@ impl Handler<Received<Number>> for Sequence {
     }
 }
 
-/// Short rhythms, so that stories are short.
+/// Short rhythms, so that stories are short. Handshakes have time: they wait for a busy machine, and nobody for them.
 pub fn quick() -> Timing {
     let heartbeat = Duration::from_millis(50);
     Timing {
         heartbeat,
-        handshake: Duration::from_millis(500),
+        handshake: Duration::from_secs(5),
         watchdog: Duration::from_millis(200),
         ..Timing::default()
     }
@@ -294,6 +294,12 @@ pub fn listening() -> NodeConfig {
 
 pub fn dialling() -> NodeConfig {
     NodeConfig { timing: quick(), ..NodeConfig::default() }
+}
+
+/// For who waits until a handshake is given up.
+pub fn impatient(mut config: NodeConfig) -> NodeConfig {
+    config.timing.handshake = Duration::from_secs(1);
+    config
 }
 
 pub fn name(actor: &str, node: &Node) -> Name {

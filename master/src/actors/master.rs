@@ -144,7 +144,8 @@ impl MasterActor {
     ) {
         if let Err(error) = ctx.tell(to, message) {
             tracing::debug!(%to, %error, message = M::NAME, "could not tell");
-            if let Some(untold) = untold {
+            let full = error == TellError::Full;
+            if let Some(untold) = untold.filter(|untold| full || untold.is_owed_to_the_lost()) {
                 let event = Event::Untold(untold);
                 ctx.run(std::future::ready(()), |actor, (), ctx| actor.advance(event, ctx));
             }

@@ -52,6 +52,18 @@ pub enum Untold {
     },
 }
 
+impl Untold {
+    /// Whether it is still to be done if the receiver was not full but out of reach, which it may be for ever: then a last
+    /// word is needed by nobody.
+    pub fn is_owed_to_the_lost(&self) -> bool {
+        match self {
+            Self::LastWord { .. } => false,
+            Self::Launch { .. } | Self::Shutdown { .. } => true,
+            Self::Offers(_) | Self::News { .. } | Self::Unmet { .. } => true,
+        }
+    }
+}
+
 impl Effect {
     /// What is left to be done if this could not be told; nothing, if it is no tell, or is said again anyway by whoever is
     /// not answered. To be asked before the effect is performed, and cheap.

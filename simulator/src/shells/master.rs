@@ -74,16 +74,14 @@ impl World {
         match effect {
             Effect::TellAgent { to, message } => {
                 self.check_agent_told(life, &message);
-                if self.tell(life, to, Said::MasterToAgent(message)) != Sent::Accepted {
-                    self.untold(life, untold);
-                }
+                let sent = self.tell(life, to, Said::MasterToAgent(message));
+                self.untold(life, sent, untold);
             }
             Effect::TellFramework { to, message } => {
                 self.check_framework_told(life, &message);
                 body.told.see(to, &message);
-                if self.tell(life, to, Said::MasterToFramework(message)) != Sent::Accepted {
-                    self.untold(life, untold);
-                }
+                let sent = self.tell(life, to, Said::MasterToFramework(message));
+                self.untold(life, sent, untold);
             }
             Effect::AnswerKill { .. } => (),
             Effect::Link(pid) => self.link(life, pid),
@@ -137,8 +135,13 @@ impl World {
         }
     }
 
-    fn untold(&mut self, life: Life, untold: Option<Untold>) {
-        if let Some(untold) = untold {
+    fn untold(&mut self, life: Life, sent: Sent, untold: Option<Untold>) {
+        let remains = |untold: &Untold| match sent {
+            Sent::Accepted => false,
+            Sent::Unreachable => untold.is_owed_to_the_lost(),
+            Sent::Full => true,
+        };
+        if let Some(untold) = untold.filter(remains) {
             self.soon(life, Event::Master(MasterEvent::Untold(untold)));
         }
     }

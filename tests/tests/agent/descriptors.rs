@@ -3,6 +3,7 @@
 use std::net::TcpStream;
 
 use protocol::task::*;
+use tests::few_descriptors;
 
 use crate::stage::*;
 
@@ -10,8 +11,7 @@ use crate::stage::*;
 fn exhaust(stage: &mut Stage) -> Vec<TcpStream> {
     let address = stage.name().to_string();
     let address = address.trim_start_matches("agent@");
-    // More than it may open: the rest waits for what is closed.
-    let open = (0..100).map(|_| TcpStream::connect(address).unwrap()).collect();
+    let open = tests::exhaust(address);
     stage.program().says("no connection accepted; trying again");
     assert!(stage.program().said.iter().any(|line| line.contains("Too many open files")));
     open
@@ -19,7 +19,7 @@ fn exhaust(stage: &mut Stage) -> Vec<TcpStream> {
 
 #[tokio::test]
 async fn an_agent_without_descriptors_says_so_and_works_again() {
-    let mut stage = Stage::with_program("ulimit -n 48").await;
+    let mut stage = Stage::with_program(&few_descriptors(48)).await;
     stage.launch("before", "true");
     stage.hears_state("before", TaskState::Finished).await;
     let silent = exhaust(&mut stage);
@@ -44,7 +44,7 @@ async fn an_agent_without_descriptors_says_so_and_works_again() {
 
 #[tokio::test]
 async fn an_agent_without_descriptors_does_not_take_for_dead_what_it_cannot_see() {
-    let mut stage = Stage::with_program("ulimit -n 48").await;
+    let mut stage = Stage::with_program(&few_descriptors(48)).await;
     stage.launch("t", "(setsid sh -c 'echo $$ > left; exec sleep 1000' &); exec sleep 1000");
     let left = stage.number("t", "left").await;
     stage.hears_state("t", TaskState::Running).await;

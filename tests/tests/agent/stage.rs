@@ -412,7 +412,11 @@ pub(crate) fn me() -> String {
 }
 
 pub(crate) fn is_root() -> bool {
-    nix::unistd::geteuid().is_root()
+    let is_root = nix::unistd::geteuid().is_root();
+    if !is_root {
+        tests::skipped("only root may become somebody else, and mount");
+    }
+    is_root
 }
 
 /// Whether a process lives; one that only waits to be buried does not.

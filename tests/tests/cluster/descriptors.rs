@@ -1,15 +1,16 @@
 //! A master without file descriptors: it says so, loses nobody, and goes on when there are some again.
 
-use std::net::TcpStream;
 use std::process::Command;
 
 use tests::cluster::{Home, Process, airside};
+use tests::{exhaust, few_descriptors};
 
 #[test]
 fn a_master_without_descriptors_says_so_and_works_again() {
     let home = Home::new();
     let mut command = Command::new("sh");
-    command.args(["-c", "ulimit -n 64; exec \"$0\" \"$@\""]).arg(airside());
+    let line = format!("{}; exec \"$0\" \"$@\"", few_descriptors(64));
+    command.args(["-c", &line]).arg(airside());
     command.args(["master", "--port=0", "--work-dir"]).arg(home.path("master"));
     let mut master = Process::start("master", &mut command);
     let name = master.says("master@");
@@ -21,8 +22,7 @@ fn a_master_without_descriptors_says_so_and_works_again() {
     agent.says("agent@");
     let ran = home.airside(&["run", &at, "--", "echo", "before"]);
     assert_eq!(ran.stdout, "before\n", "{ran:#?}");
-    // They say nothing. More than it may open: the rest waits for what is closed.
-    let silent: Vec<TcpStream> = (0..100).map(|_| TcpStream::connect(address).unwrap()).collect();
+    let silent = exhaust(address);
     let said = master.says("no connection accepted; trying again");
     assert!(said.contains("Too many open files"), "{said}");
     drop(silent);

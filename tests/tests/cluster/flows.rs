@@ -27,13 +27,16 @@ fn the_recording_of_a_killed_node_shows_what_it_did() {
     let recording = format!("--recording={}", home.path("a").display());
     let flow = |what: &str| home.airside(&["flow", &recording, what]);
     // Written by a thread of its own, a moment after it happened.
-    eventually("all is in the file", || flow("--task=run-").stdout.contains("Acknowledge"));
+    let messages = ["Launch", "Updated: running", "Updated: finished", "Acknowledge"];
+    let missing = || {
+        let shown = flow("--task=run-").stdout;
+        messages.into_iter().find(|message| !shown.contains(message))
+    };
+    eventually("all is in the file", || missing().is_none());
     agent.signal(Signal::SIGKILL);
     agent.ended();
+    assert_eq!(missing(), None);
     let shown = flow("--task=run-");
-    for message in ["Launch", "Updated: running", "Updated: finished", "Acknowledge"] {
-        assert!(shown.stdout.contains(message), "'{message}' is missing in {shown:#?}");
-    }
     let (_, id) = shown.stdout.split_once("Flow id ").unwrap();
     let id = &id[..32];
     let same = flow(&format!("--trace={}", &id[..31]));

@@ -259,3 +259,14 @@ fn the_last_word_to_a_scheduler_is_repeated_until_there_is_room() {
     t.pass(Duration::from_secs(1));
     t.did(["to scheduler-1: FailedOver"]);
 }
+
+#[test]
+fn the_last_word_is_owed_to_nobody_who_is_out_of_reach() {
+    for word in [MasterToFramework::FailedOver, MasterToFramework::TornDown] {
+        let effect = Effect::TellFramework { to: scheduler_pid(1), message: word };
+        assert!(!effect.untold().unwrap().is_owed_to_the_lost());
+    }
+    let news = MasterToFramework::Deltas(Vec::new());
+    let effect = Effect::TellFramework { to: scheduler_pid(1), message: news };
+    assert!(effect.untold().unwrap().is_owed_to_the_lost());
+}
