@@ -55,8 +55,11 @@ pub(crate) async fn flow(
             let client = Client::start(Cluster::find(&arguments.cluster, environment)).await?;
             match (task, trace) {
                 (Some(prefix), _) => {
-                    let id = commands::task(&client, prefix).await?.report.spec.task.to_string();
-                    (ask_all(&client, Some(&id), None).await?, Some(id))
+                    let task = commands::task(&client, prefix).await?;
+                    let id = task.report.spec.task.to_string();
+                    let mut asked = ask_all(&client, Some(&id), None).await?;
+                    asked.extend(sources::of_executor(&client, &task).await);
+                    (asked, Some(id))
                 }
                 (None, trace) => {
                     let flow = sources::flow_of(&client, trace.unwrap_or_default()).await?;

@@ -101,7 +101,6 @@ async fn serve(environment: Environment) -> Result<ExitCode, MainError> {
         secret: environment.secret.clone(),
         // One thread beside the system's and this one, and small rings: there are thousands of executors on a machine.
         threads: 1,
-        record: false,
         version: protocol::PROTOCOL_VERSION,
         limits: Limits { chatter_ring: 64 << 10, flow_ring: 256 << 10, ..Limits::default() },
         ..NodeConfig::default()
@@ -109,10 +108,15 @@ async fn serve(environment: Environment) -> Result<ExitCode, MainError> {
     .await?;
     let ended = Arc::new(Ended { code: std::sync::OnceLock::new(), notify: Notify::new() });
     let told = Arc::clone(&ended);
+    let recording = environment.sandbox.join(libactor::ringfile::FILE_NAME);
     let accepts = Accepts::new().tells::<AgentToExecutor>().links();
     let spawn = Spawn { accepts, mailbox: 256, ..Spawn::default() };
     node.spawn(spawn, move |ctx| ExecutorActor::new(environment, source, told, ctx))?;
     ended.notify.notified().await;
+    // So that a task's flow has this part of it when the process is gone. One of a full disk has none.
+    if let Err(error) = node.leave_recording(&recording) {
+        tracing::info!(%error, "the recording is not left");
+    }
     // The connection ends with the process; there is nothing left to say.
     Ok(ended.code.get().map_or(ExitCode::FAILURE, |code| ExitCode::from(*code)))
 }

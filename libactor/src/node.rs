@@ -359,6 +359,11 @@ impl Node {
         Metrics::new(&self.0.counters, living)
     }
 
+    /// Writes what memory has of flows to a new file, in the form of a ring file: for a node that ends soon and has none.
+    pub fn leave_recording(&self, path: &std::path::Path) -> std::io::Result<()> {
+        crate::ringfile::leave(path, &self.0.recorder.all_flows())
+    }
+
     /// Stops all actors, says goodbye on all connections, ends the threads.
     pub async fn shutdown(&self) {
         if self.0.stopping.swap(true, Relaxed) {

@@ -333,6 +333,13 @@ impl Recorder {
         Found { records: newest.iter().map(show).collect(), flows: traces, since: None }
     }
 
+    /// All messages with subjects that memory has, the oldest first.
+    pub(crate) fn all_flows(&self) -> Vec<FlowRecord> {
+        let flows: Vec<Flow> = lock(&self.flows).records.iter().cloned().collect();
+        let show = |flow: &Flow| self.showing.show(&flow.record, flow.subjects.as_slice());
+        flows.iter().map(show).collect()
+    }
+
     /// The ids of flows in memory from `first` to `last`, no more than `most`.
     pub(crate) fn ids(&self, first: FlowId, last: FlowId, most: usize) -> BTreeSet<FlowId> {
         let mut found = BTreeSet::new();

@@ -56,28 +56,43 @@ impl RingFile {
 
     /// One record. A record too large for the file is left out.
     pub(crate) fn append(&mut self, record: &FlowRecord) -> io::Result<()> {
-        let Ok(payload) = wire::encode(record, MAX_RECORD) else {
+        let Some(frame) = framed(self.number, record) else {
             return Ok(());
         };
-        let mut frame = Vec::with_capacity(FRAME_BYTES + payload.len());
-        frame.extend_from_slice(&MARK);
-        frame.extend_from_slice(
-            &u32::try_from(payload.len()).expect("at most 16 KiB").to_le_bytes(),
-        );
-        frame.extend_from_slice(&checksum(self.number, &payload).to_le_bytes());
-        frame.extend_from_slice(&self.number.to_le_bytes());
-        frame.extend_from_slice(&payload);
         if self.at + frame.len() as u64 > self.size {
             self.at = HEADER_BYTES;
         }
         self.file.write_all_at(&frame, self.at)?;
         self.at += frame.len() as u64;
         self.number += 1;
-        let mut header = HEADER.to_vec();
-        header.extend_from_slice(&self.number.to_le_bytes());
-        header.extend_from_slice(&self.at.to_le_bytes());
-        self.file.write_all_at(&header, 0)
+        self.file.write_all_at(&header(self.number, self.at), 0)
     }
+}
+
+fn header(number: u64, at: u64) -> Vec<u8> {
+    [HEADER, number.to_le_bytes(), at.to_le_bytes()].concat()
+}
+
+fn framed(number: u64, record: &FlowRecord) -> Option<Vec<u8>> {
+    let payload = wire::encode(record, MAX_RECORD).ok()?;
+    let mut frame = Vec::with_capacity(FRAME_BYTES + payload.len());
+    frame.extend_from_slice(&MARK);
+    frame.extend_from_slice(&u32::try_from(payload.len()).expect("at most 16 KiB").to_le_bytes());
+    frame.extend_from_slice(&checksum(number, &payload).to_le_bytes());
+    frame.extend_from_slice(&number.to_le_bytes());
+    frame.extend_from_slice(&payload);
+    Some(frame)
+}
+
+/// Writes records to a file that is not there yet, whoever owns the folder: nothing that others put there is followed.
+pub(crate) fn leave(path: &Path, records: &[FlowRecord]) -> io::Result<()> {
+    let mut frames = Vec::new();
+    for (number, record) in (0..).zip(records) {
+        frames.extend(framed(number, record).unwrap_or_default());
+    }
+    let mut bytes = header(records.len() as u64, HEADER_BYTES + frames.len() as u64);
+    bytes.append(&mut frames);
+    File::options().write(true).create_new(true).open(path)?.write_all_at(&bytes, 0)
 }
 
 fn checksum(number: u64, payload: &[u8]) -> u32 {
@@ -311,6 +326,16 @@ fn form_of(header: &[u8]) -> String {
     String::from_utf8_lossy(header).into_owned()
 }
 
+/// All whole records of a recording that was fetched from elsewhere, the oldest first; `None` if it is something else.
+pub fn read_bytes(bytes: &[u8]) -> Option<Vec<FlowRecord>> {
+    let rest = bytes.starts_with(&HEADER).then(|| bytes.get(24..)).flatten()?;
+    let mut all = BTreeMap::new();
+    frames(rest, true, &mut |number, payload| {
+        all.extend(decode(payload).map(|record| (number, record)));
+    });
+    Some(all.into_values().collect())
+}
+
 /// Reads a ring file: all records that are whole, the oldest first. `path` is the file or the work directory.
 pub fn read(path: &Path) -> Result<Vec<FlowRecord>, ReadError> {
     let mut all = BTreeMap::new();
@@ -405,6 +430,18 @@ mod tests {
         let range = recording.flows(FlowId(2990), FlowId(5000), 100).unwrap();
         assert_eq!(range, (2990..3000).map(FlowId).collect());
         assert_eq!(recording.flows(FlowId(0), FlowId(5000), 100).unwrap().len(), 100);
+    }
+
+    #[test]
+    fn a_recording_that_was_left_is_read_and_replaces_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join(FILE_NAME);
+        let records = [record(1), record(2)];
+        leave(&path, &records).unwrap();
+        assert_eq!(read(dir.path()).unwrap(), records);
+        assert_eq!(read_bytes(&std::fs::read(&path).unwrap()).unwrap(), records);
+        assert_eq!(read_bytes(b"a text"), None);
+        assert_eq!(leave(&path, &[]).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
     }
 
     #[test]

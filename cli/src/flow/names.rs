@@ -88,6 +88,8 @@ impl<'a> Names<'a> {
         }
         let node = self.nodes.get(&pid.node()).map(|name| (*name).to_owned());
         match node {
+            // Of these only one actor talks to others.
+            Some(node) if node == KINDS[0] => node,
             Some(node) => format!("{node} #{}", pid.actor()),
             None => {
                 let stranger = self.strangers.get(&pid.node());

@@ -8,10 +8,13 @@ use libactor::{
     FLOW_ACTOR, FlowAnswer, FlowFound, FlowId, FlowIds, FlowIdsFound, FlowRecord, FlowSearch, Pid,
 };
 use protocol::change::AgentState;
+use protocol::operator::TaskView;
+use protocol::task::TaskReport;
 
 use crate::client::{Client, ClientError};
 use crate::commands::{CommandError, TASKS};
 use crate::prefix;
+use crate::tail::{Part, Tail};
 
 /// Records that one node is asked for at most.
 pub(super) const RECORDS_MAX: u32 = 5000;
@@ -66,6 +69,28 @@ pub(super) async fn ask_all(
         all.push(Asked { name, named, answer });
     }
     Ok(all)
+}
+
+/// The most bytes that are fetched of an executor's recording.
+const EXECUTOR_BYTES_MAX: usize = 4 << 20;
+
+/// What the executor of a task left in its sandbox when it ended: nobody can ask it, since it talks to its agent alone.
+pub(super) async fn of_executor(client: &Client, task: &TaskView) -> Option<Asked> {
+    let TaskReport { framework, agent, executor, .. } = &task.report;
+    let agents = client.agents().await.ok()?;
+    let at = &agents.iter().find(|known| known.agent == *agent)?.info.at.listens;
+    let mut tail = Tail::new(at, framework, executor, ringfile::FILE_NAME);
+    let mut bytes = Vec::new();
+    while let Ok(Part::Bytes(mut part)) = tail.next(client).await
+        && bytes.len() < EXECUTOR_BYTES_MAX
+    {
+        bytes.append(&mut part);
+    }
+    let records = ringfile::read_bytes(&bytes)?;
+    let flows_since = records.first().map(|record| record.sent);
+    let answer = FlowAnswer { records, flows_since, ..FlowAnswer::default() };
+    let answer = Ok(FlowFound { answer, ..FlowFound::default() });
+    Some(Asked { name: "executor".into(), named: None, answer })
 }
 
 fn range(prefix: &str) -> Result<(FlowId, FlowId), CommandError> {

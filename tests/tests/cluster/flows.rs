@@ -111,3 +111,19 @@ fn what_messages_say_is_shown_on_request_without_secrets() {
     let short = cluster.airside(&["flow", "--payloads", "about=nothing", "--time", "100ms"]);
     assert_eq!((short.code, short.stdout.as_str()), (Some(0), ""), "it ends by itself: {short:#?}");
 }
+
+#[test]
+fn the_flow_of_a_task_that_has_ended_has_its_executors_part() {
+    let cluster = TestCluster::up(1);
+    assert_eq!(cluster.airside(&["run", "--", "true"]).code, Some(0));
+    // It ends a moment after its task.
+    let mut flow = cluster.airside(&["flow", "--task", "run-"]);
+    eventually("the executor has left its recording", || {
+        flow = cluster.airside(&["flow", "--task", "run-"]);
+        flow.stdout.contains("; executor ")
+    });
+    assert!(!flow.stdout.contains("its node cannot be asked"), "{flow:#?}");
+    let launch = flow.stdout.lines().find(|line| line.contains("-> executor")).unwrap();
+    let handled_in = launch.split_whitespace().last().unwrap();
+    assert!(handled_in.parse::<f64>().is_ok(), "how long the executor took: {launch}");
+}
