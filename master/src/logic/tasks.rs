@@ -190,7 +190,11 @@ impl Master {
         }
         if mine {
             let on_the_way = status.reason == Some(Reason::TaskKilledDuringLaunch);
+            // The end of a task that was heard of before may come late, when its life of the executor is no more.
+            let of_this_life =
+                !latest.is_end() || self.task(&framework, &id).is_some_and(Task::is_staging);
             if let Some(executor) = &status.executor
+                && of_this_life
                 && (status.source == Source::Executor || on_the_way)
             {
                 self.executor_heard(agent, &framework, executor);

@@ -3,7 +3,7 @@
 use protocol::agent::AgentToMaster;
 use protocol::framework::FrameworkToMaster;
 use protocol::ids::{ContainerId, ExecutorId, FrameworkId};
-use protocol::task::{Reason, Source, TaskReport, TaskState};
+use protocol::task::{Reason, Source, TaskReport, TaskState, TaskStatus};
 
 use super::offers::with_executor;
 use super::scenario::{Scenario, agent_pid, report, status, task};
@@ -111,5 +111,33 @@ fn an_executor_that_an_agent_is_back_without_goes_with_its_last_task() {
     t.agent_returns(1, 1, Vec::new());
     assert_eq!(used(&t), "cpus:1.5;mem:160", "a launch may be on its way");
     t.news(1, "a", TaskState::Dropped, 2);
+    assert_eq!(used(&t), "nothing");
+}
+
+/// News of what ran in the life before comes after that life is known to be over (seed 7009963).
+#[test]
+fn late_news_of_an_ended_task_does_not_bring_its_executor_back() {
+    let mut t = Scenario::new();
+    t.agent_joins(1);
+    t.subscribes(1);
+    t.launches(1, 1, vec![with_executor("a", 1.0, 0.5)]);
+    let of_executor = |state, sequence| {
+        let said = status(1, "a", state, Some(sequence));
+        TaskStatus { executor: Some(ExecutorId::new("e")), ..said }
+    };
+    let says = |status: TaskStatus| AgentToMaster::Updated { latest: status.state, status };
+    t.agent_says(agent_pid(1, 1), says(of_executor(TaskState::Running, 1)));
+    t.acknowledges(1, 1, "a", 1);
+    t.scheduler_says(1, FrameworkToMaster::Revive);
+    t.launches(1, 1, vec![with_executor("b", 1.0, 0.5)]);
+    t.down(agent_pid(1, 1));
+    let mut ended = report(1, "a", TaskState::Failed);
+    ended.spec = with_executor("a", 1.0, 0.5);
+    ended.executor = ExecutorId::new("e");
+    ended.unacknowledged = Some(of_executor(TaskState::Failed, 2));
+    t.agent_returns(1, 1, vec![ended]);
+    t.agent_says(agent_pid(1, 1), says(of_executor(TaskState::Failed, 2)));
+    assert_eq!(used(&t), "cpus:1.5;mem:160", "the launch of b may be on its way");
+    t.news(1, "b", TaskState::Dropped, 3);
     assert_eq!(used(&t), "nothing");
 }
