@@ -369,14 +369,33 @@ impl Recorder {
     }
 }
 
+/// A reading of the wall clock, in microseconds, and what the process's clock showed just before and just after it.
+struct Bracketed {
+    before: u64,
+    wall: u64,
+    after: u64,
+}
+
 #[expect(
     clippy::disallowed_methods,
     reason = "recordings of several nodes are put in order by the time of day"
 )]
+fn read_both() -> Bracketed {
+    let before = flow::nanos();
+    let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let wall = u64::try_from(wall.as_micros()).unwrap_or(u64::MAX);
+    Bracketed { before, wall, after: flow::nanos() }
+}
+
+/// When the process's clock began, by the wall clock. A thread may lose its core between two readings, for longer than
+/// messages take from node to node; so the pair that lies closest together of several counts.
 fn epoch() -> u64 {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let now = u64::try_from(now.as_micros()).unwrap_or(u64::MAX);
-    now.saturating_sub(flow::nanos() / 1000)
+    began(&std::array::from_fn::<_, 8, _>(|_| read_both()))
+}
+
+fn began(readings: &[Bracketed]) -> u64 {
+    let closest = readings.iter().min_by_key(|read| read.after.saturating_sub(read.before));
+    closest.map_or(0, |read| read.wall.saturating_sub(read.before.midpoint(read.after) / 1000))
 }
 
 #[cfg(test)]
@@ -395,6 +414,14 @@ pub(crate) mod tests {
             started: sent,
             ended: sent,
         }
+    }
+
+    #[test]
+    fn a_core_lost_between_two_clocks_does_not_shift_a_recording() {
+        let at = |before, wall, after| Bracketed { before, wall, after };
+        let quick = at(2_000_000, 7_002_000, 2_001_000);
+        let late = |wall| at(1_000_000, wall, 9_000_000);
+        assert_eq!(began(&[late(7_001_000), quick, late(7_009_000)]), 7_000_000);
     }
 
     fn about(id: &str) -> Arc<Subjects> {

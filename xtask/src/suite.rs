@@ -103,6 +103,7 @@ pub(crate) fn doc_tests(results: &mut Vec<TestResult>) -> Result<(), Failure> {
     command.args(["test", "--workspace", "--doc", "--no-fail-fast", "--", "--format=pretty"]);
     let (output, ended) = run_within(&mut command, DOC_TESTS_TIME_MAX)?;
     let mut complaints = Vec::new();
+    let before = results.len();
     for section in output.split("   Doc-tests ").skip(1) {
         let (package, text) = section.split_once('\n').unwrap_or((section, ""));
         let report = Report::read(package.trim(), text);
@@ -113,7 +114,7 @@ pub(crate) fn doc_tests(results: &mut Vec<TestResult>) -> Result<(), Failure> {
         println!("{output}");
         complaints.push("examples in documentation failed".to_owned());
     }
-    tell_failed_and_skipped(results, &mut complaints);
+    tell_failed_and_skipped(&results[before..], &mut complaints);
     Failure::unless_empty(complaints)
 }
 
