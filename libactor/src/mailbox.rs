@@ -335,6 +335,20 @@ impl<C: Content, O: Origin> Letter<C, O> {
     }
 }
 
+impl<C: Content, O: Origin> Letter<C, O> {
+    /// What it says is kept for who asked for it.
+    #[cold]
+    #[inline(never)]
+    fn keep<A>(&self, ctx: &Context<A>, label: &'static str, subjects: Option<&Subjects>)
+    where
+        A: Actor<Context = Context<A>>,
+    {
+        let record = ctx.arrived(self.head, label, C::LANE, self.sent);
+        let subjects = subjects.map_or(&[][..], Subjects::as_slice);
+        self.content.keep(ctx.node().recorder(), &record, subjects);
+    }
+}
+
 impl<A, C, O> Open<A> for Letter<C, O>
 where
     A: Actor<Context = Context<A>> + Handler<C::Seen>,
@@ -347,9 +361,7 @@ where
             && let Some((label, subjects)) = &noted
             && ctx.node().recorder().payloads().are_kept()
         {
-            let subjects = subjects.as_deref().map_or(&[][..], Subjects::as_slice);
-            let record = ctx.arrived(self.head, label, C::LANE, self.sent);
-            self.content.keep(ctx.node().recorder(), &record, subjects);
+            self.keep(ctx, label, subjects.as_deref());
         }
         let (from, principal) = (self.origin.from(&self.head, ctx.pid()), self.origin.principal());
         ctx.handling(&self.head);

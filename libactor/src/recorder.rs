@@ -258,7 +258,9 @@ impl Recorder {
         &self.payloads
     }
 
-    /// What a message says, if somebody asked for it.
+    /// What a message says, if somebody asked for it. Out of the way of all that nobody asks for.
+    #[cold]
+    #[inline(never)]
     pub(crate) fn keep_payload<M: Message>(
         &self,
         record: &Record,

@@ -8,12 +8,20 @@ use crate::wire::Header;
 /// The node whose message it is, as the runtime of that node. `None`: the peer has no right to bring it.
 #[inline]
 pub(super) fn of(conn: &Conn, me: Life, header: &Header<'_>) -> Option<Life> {
-    let (peer, sender) = (conn.node(), header.head.sender);
+    let peer = conn.node();
+    // Word by word: a copy would wait for what was just written.
+    let sender = &header.head.sender;
     if sender.node == peer.node && sender.incarnation == peer.incarnation {
         return Some(peer);
     }
+    not_of_peer(conn, me, header)
+}
+
+#[cold]
+#[inline(never)]
+fn not_of_peer(conn: &Conn, me: Life, header: &Header<'_>) -> Option<Life> {
     let listens = || conn.peer.get().is_some_and(|peer| peer.advertise.is_some());
-    behind(peer, me, sender, header.relayed, listens)
+    behind(conn.node(), me, header.head.sender, header.relayed, listens)
 }
 
 /// A sender that is not of the peer's life: nobody, which is the peer itself, or a node that the peer relays for. Only

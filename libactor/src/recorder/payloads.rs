@@ -155,7 +155,6 @@ impl Payloads {
     }
 
     /// Keeps what a message says, if it is asked for.
-    #[cold]
     pub(crate) fn keep<M: Message>(
         &self,
         record: &Record,
