@@ -240,7 +240,7 @@ impl<A: Actor<Context = Self>> Context<A> {
         };
         self.next += 1;
         let id = self.next;
-        let head = flow::next_head(0);
+        let head = flow::to_go_on();
         self.callbacks.insert(id, (head, Box::new(callback)));
         let (mailbox, me) = (Arc::clone(&self.mailbox), self.meta.pid.life);
         let future = InFlow { head, me, stamped: self.shard.is_some(), future: Box::pin(future) };

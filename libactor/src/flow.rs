@@ -226,6 +226,13 @@ pub(crate) fn next_head(deadline: u64) -> Head {
     })
 }
 
+/// The head under which what is handled now goes on later, after a future or a timer: what it sends then has the same
+/// parent as what it sends now. Where nothing is handled, a flow begins.
+pub(crate) fn to_go_on() -> Head {
+    let now = CURRENT.with(Current::as_head);
+    if now.trace == 0 { next_head(0) } else { now }
+}
+
 /// A span: unique in the cluster with overwhelming likelihood, and cheap. Each thread counts from a random place.
 #[inline]
 pub(crate) fn number() -> u64 {
@@ -357,5 +364,23 @@ mod tests {
         );
         assert_eq!((second.parent, second.sequence()), (root.span, 1));
         assert_ne!({ next_head(0).trace }, { root.trace });
+    }
+
+    #[test]
+    fn what_is_sent_after_waiting_has_the_same_cause() {
+        let (root, me) = (next_head(0), Life { node: 1, incarnation: 1, actor: 8 });
+        let turn = enter(&root, me);
+        let later = to_go_on();
+        drop(turn);
+        let other = next_head(0);
+        let _other = enter(&other, me);
+        let _turn = enter(&later, me);
+        let sent = next_head(0);
+        assert_eq!(({ sent.trace }, sent.parent, sent.sender), ({ root.trace }, root.span, me));
+    }
+
+    #[test]
+    fn what_waits_outside_any_flow_begins_one() {
+        assert_ne!({ to_go_on().trace }, 0);
     }
 }

@@ -1,6 +1,8 @@
 //! A framework as an actor: turns messages into events and performs effects. It decides nothing; every decision is in
 //! [`crate::logic`] and the author's scheduler.
 
+use std::collections::VecDeque;
+
 use actix::{Actor, Handler};
 use libactor::{Clock, Context, Down, Message, Name, Received, TellError};
 use protocol::framework::{FrameworkToMaster, MasterToFramework};
@@ -28,6 +30,10 @@ pub(crate) struct FrameworkActor<S: Scheduler + Send + Unpin + 'static> {
     master: Name,
     stored: Option<Stored>,
     keeper: Keeper,
+    /// The framework's id is being written.
+    remembering: bool,
+    /// What came from masters meanwhile, in order, and the word that its turn has come.
+    deferred: VecDeque<(Event, Option<oneshot::Sender<()>>)>,
     clock: Clock,
     ended: Option<oneshot::Sender<Ended<S>>>,
 }
@@ -39,13 +45,25 @@ impl<S: Scheduler + Send + Unpin + 'static> FrameworkActor<S> {
         (keeper, stored): (Keeper, Stored),
         ended: oneshot::Sender<Ended<S>>,
     ) -> Self {
-        let (stored, ended) = (Some(stored), Some(ended));
-        Self { framework: Some(framework), master, stored, keeper, clock: Clock::start(), ended }
+        Self {
+            framework: Some(framework),
+            master,
+            stored: Some(stored),
+            keeper,
+            remembering: false,
+            deferred: VecDeque::new(),
+            clock: Clock::start(),
+            ended: Some(ended),
+        }
     }
 
     fn advance(&mut self, event: Event, ctx: &mut Context<Self>) {
         let mut todo = vec![event];
         while let Some(event) = todo.pop() {
+            if let Event::Remembered(_) = event {
+                self.remembering = false;
+                self.call_deferred();
+            }
             let Some(framework) = &mut self.framework else {
                 return;
             };
@@ -72,6 +90,7 @@ impl<S: Scheduler + Send + Unpin + 'static> FrameworkActor<S> {
             Effect::Unlink(pid) => ctx.unlink(pid),
             Effect::Remember(framework) => {
                 let written = self.keeper.keep(Keep::Remember(framework.clone()));
+                self.remembering = !self.keeper.keeps_nothing();
                 return self.then(written, Event::Remembered(framework), ctx);
             }
             Effect::Store { number, entries } => {
@@ -86,6 +105,29 @@ impl<S: Scheduler + Send + Unpin + 'static> FrameworkActor<S> {
             Effect::End(outcome) => self.end(outcome, ctx),
         }
         None
+    }
+
+    /// Heard once the framework's id is written, as the logic would have it, but in its own flow: an offer that comes
+    /// meanwhile is answered in the flow of that offer.
+    fn defer(&mut self, event: Event, ctx: &mut Context<Self>) {
+        let (word, turn) = oneshot::channel();
+        self.deferred.push_back((event, Some(word)));
+        ctx.run(turn, |actor, _, ctx| {
+            if let Some((event, _)) = actor.deferred.pop_front() {
+                actor.advance(event, ctx);
+                actor.call_deferred();
+            }
+        });
+    }
+
+    fn call_deferred(&mut self) {
+        if let Some((_, word)) = self.deferred.front_mut()
+            && !self.remembering
+            && let Some(word) = word.take()
+        {
+            // Who does not wait has stopped.
+            let _ = word.send(());
+        }
     }
 
     /// Repeated by its timer until it is answered, so a failure is only worth a note.
@@ -157,8 +199,12 @@ impl<S: Scheduler + Send + Unpin + 'static> Handler<Received<MasterToFramework>>
 
     fn handle(&mut self, received: Received<MasterToFramework>, ctx: &mut Context<Self>) {
         // A master is an actor; what has no sender cannot be answered, nor trusted.
-        if let Some(from) = received.from {
-            self.advance(Event::FromMaster { from, message: received.message }, ctx);
+        let Some(from) = received.from else { return };
+        let event = Event::FromMaster { from, message: received.message };
+        if self.remembering || !self.deferred.is_empty() {
+            self.defer(event, ctx);
+        } else {
+            self.advance(event, ctx);
         }
     }
 }

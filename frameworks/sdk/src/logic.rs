@@ -124,7 +124,8 @@ pub enum Effect {
     Store {
         /// Counts up.
         number: u64,
-        /// Each replaces what was stored under its key; no value removes the key.
+        /// Each replaces what was stored under its key; no value removes the key. None: only what was stored before is
+        /// waited for.
         entries: Vec<(String, Option<Vec<u8>>)>,
     },
     /// Comes back as [`Event::TimerFired`].
@@ -376,9 +377,22 @@ impl Driver {
     /// matters is repeated after the next `Subscribed`.
     pub(crate) fn tell(&mut self, turn: &mut Turn, message: FrameworkToMaster) {
         if self.stores > self.stored && !self.has(Bug::UpdateToldBeforeStored) {
+            self.store_in(turn);
             self.withheld.push_back((self.stores, message));
         } else if let Phase::Subscribed { master } = self.phase {
             turn.effects.push(Effect::TellMaster { to: Some(master), message });
+        }
+    }
+
+    /// What is said in a turn waits for a write of the same turn, if for none of its own then for one of nothing: so it is
+    /// said in the flow of what it answers, and not in that of whatever was being written.
+    fn store_in(&mut self, turn: &mut Turn) {
+        let newest = self.stores;
+        let is_newest =
+            |effect: &Effect| matches!(effect, Effect::Store { number, .. } if *number == newest);
+        if !turn.effects.iter().any(is_newest) {
+            self.stores += 1;
+            turn.effects.push(Effect::Store { number: self.stores, entries: Vec::new() });
         }
     }
 

@@ -140,6 +140,9 @@ impl StateFile {
 
     /// Writes entries; no value removes.
     pub fn store(&mut self, entries: Vec<(String, Option<Vec<u8>>)>) -> Result<(), StateError> {
+        if entries.is_empty() {
+            return Ok(());
+        }
         let records: Vec<Record> =
             entries.into_iter().map(|(key, value)| Record::Entry(key, value)).collect();
         self.append(&records)

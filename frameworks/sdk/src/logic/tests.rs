@@ -150,10 +150,22 @@ fn an_acknowledgement_waits_until_what_the_scheduler_stored_is_written() {
     t.store_on_update();
     t.updated(1, status("a", TaskState::Finished, 7));
     t.did(["store 1", "updated a Finished"]);
-    t.offer(1, "o2", 2.0);
-    t.did(["offers o2"]);
     t.stored(1);
-    t.did(["to 1: Acknowledge a 7", "to 1: Decline o2"]);
+    t.did(["to 1: Acknowledge a 7"]);
+}
+
+#[test]
+fn an_answer_waits_in_its_own_flow_for_what_was_stored_in_another() {
+    let mut t = Scenario::running("a");
+    t.store_on_update();
+    t.updated(1, status("a", TaskState::Finished, 7));
+    t.did(["store 1", "updated a Finished"]);
+    t.offer(1, "o2", 2.0);
+    t.did(["offers o2", "store 2"]);
+    t.stored(1);
+    t.did(["to 1: Acknowledge a 7"]);
+    t.stored(2);
+    t.did(["to 1: Decline o2"]);
 }
 
 #[test]
