@@ -1,10 +1,11 @@
-//! The watchdog: names handlers that run too long and mailboxes that only grow. Lives on a thread that no actor uses.
+//! The watchdog: names handlers that run too long, mailboxes that only grow, and a wall clock that jumps. Lives on a thread that no actor uses.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 use crate::cell::Meta;
+use crate::clock::Clock;
 use crate::flow;
 use crate::node::Node;
 use crate::pid::Pid;
@@ -70,8 +71,15 @@ impl Suspects {
 pub(crate) async fn watch(node: Node) {
     let patience = node.config().timing.watchdog;
     let mut seen: HashMap<u64, Seen> = HashMap::new();
+    let clock = Clock::start();
+    let mut before = clock.read();
     while !node.is_stopping() {
         tokio::time::sleep(patience / LOOKS).await;
+        let now = clock.read();
+        if let Some(by_ms) = now.jumped_since(&before) {
+            tracing::warn!(%by_ms, "the wall clock was set, or this machine slept: times of logs and flows from before do not compare with those from now on; deadlines and timers go by another clock");
+        }
+        before = now;
         let actors = node.metas();
         let alive: HashMap<u64, Seen> = actors
             .iter()
