@@ -77,7 +77,7 @@ pub(crate) struct MasterActor {
     /// Questions of operators that wait for their answer.
     pub(crate) asked: BTreeMap<u64, Reply<KillAnswer>>,
     pub(crate) asked_so_far: u64,
-    /// What the allocator and the view have no room for now; nothing of it may be left out.
+    /// What waits until the allocator has room; nothing of it may be left out.
     pub(crate) entries: Vec<BookEntry>,
     pub(crate) backlog: Backlog,
     pub(crate) waits_for_room: bool,
