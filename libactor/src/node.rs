@@ -1,6 +1,7 @@
 //! A node: the actors of this process, the threads they live on, and the way to other nodes.
 
 mod arrive;
+mod asks;
 mod connect;
 mod greet;
 mod lent;
@@ -34,10 +35,10 @@ use crate::recorder::Recorder;
 use crate::ringfile::RingFile;
 use crate::secret::{Lender, Secret};
 use crate::watchdog::{Suspect, Suspects};
+use asks::{Pending, Table};
 use links::Links;
 use peers::Peers;
 pub use send::Asking;
-use send::Pending;
 use threads::Threads;
 
 /// Messages that a mailbox holds if nothing else is said.
@@ -101,7 +102,9 @@ struct Inner {
     next_conn: AtomicU64,
     next_ask: AtomicU64,
     peers: Mutex<Peers>,
-    pending: Mutex<IdMap<u64, Pending>>,
+    asks: Mutex<Table<Pending>>,
+    /// Rung when an ask is due before anybody meant to look.
+    earlier: tokio::sync::Notify,
     links: Mutex<Links>,
     counters: Counters,
     recorder: Recorder,
@@ -156,7 +159,8 @@ impl Node {
             next_conn: AtomicU64::new(1),
             next_ask: AtomicU64::new(1),
             peers: Mutex::default(),
-            pending: Mutex::default(),
+            asks: Mutex::default(),
+            earlier: tokio::sync::Notify::new(),
             links: Mutex::default(),
             counters: Counters::default(),
             recorder,
@@ -171,6 +175,7 @@ impl Node {
         }
         crate::flow_actor::spawn(&node).expect("a new node has no actor of any name");
         node.0.threads.beside(crate::watchdog::watch(node.clone()));
+        node.0.threads.beside(node.clone().expire_asks());
         Ok(node)
     }
 

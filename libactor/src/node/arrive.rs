@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
+use super::asks::Outcome;
 use super::peers::Way;
-use super::send::Outcome;
 use super::{Node, lent, lock, origin};
 use crate::cell::Arrival;
 use crate::conn::{Conn, Windows};

@@ -9,6 +9,7 @@ use std::time::Duration;
 use bytes::BytesMut;
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::oneshot;
 use tokio::time::{sleep, timeout};
 
 use super::greet::{self, NoConnection};
@@ -22,6 +23,9 @@ use crate::message::DownReason;
 use crate::metrics::{CutKind, RefusalKind};
 use crate::pid::Life;
 use crate::session::Peer;
+
+/// Between a peer's silence being noticed and believed.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
 /// Takes the port now, so that who starts the node learns at once whether it is free.
 pub(super) fn bind(address: SocketAddr) -> Result<(std::net::TcpListener, SocketAddr), StartError> {
@@ -234,9 +238,9 @@ impl Node {
         }
         let (from, to) = stream.into_split();
         // Tasks of their own: what is read does not have to look at them first.
-        let (writer, node, beating) = (Arc::clone(conn), self.clone(), Arc::clone(conn));
+        let writer = Arc::clone(conn);
         let mut writing = actix_rt::spawn(async move { conn::write_loop(&writer, to).await });
-        let mut heartbeats = actix_rt::spawn(async move { node.heartbeats(&beating).await });
+        let mut heartbeats = self.beat(conn);
         let mut written = false;
         let why = tokio::select! {
             biased;
@@ -256,7 +260,7 @@ impl Node {
             }
             why = &mut heartbeats => why.unwrap_or_else(|error| error.to_string()),
         };
-        heartbeats.abort();
+        drop(heartbeats);
         if !conn.is_closed() {
             conn.control(
                 Life::NOBODY,
@@ -272,6 +276,21 @@ impl Node {
         self.ended(conn);
     }
 
+    /// Begins the heartbeats of a connection. They go on until what is returned is dropped; it comes when the connection
+    /// has to go. Their timer is not one of the thread on which the connection is read: see `asks.rs`.
+    fn beat(&self, conn: &Arc<Conn>) -> oneshot::Receiver<String> {
+        let (mut end, ended) = oneshot::channel();
+        let (node, conn) = (self.clone(), Arc::clone(conn));
+        self.0.threads.beside(async move {
+            let why = tokio::select! {
+                why = node.heartbeats(&conn) => why,
+                () = end.closed() => return,
+            };
+            let _ = end.send(why);
+        });
+        ended
+    }
+
     /// Says what was received, and watches the peer. Returns why the connection has to go, once it is booked what for.
     async fn heartbeats(&self, conn: &Conn) -> String {
         let timing = self.0.config.timing;
@@ -281,8 +300,13 @@ impl Node {
         loop {
             sleep(timing.heartbeat).await;
             conn.control(Life::NOBODY, 0, &Control::Heartbeat { received: conn.received() });
+            let silent = || flow::now_ms().saturating_sub(conn.heard.load(Relaxed)) > silence;
+            if silent() {
+                // If it was this process that slept, the reader gets its turn first.
+                sleep(LOOK_AGAIN).await;
+            }
             let now = flow::now_ms();
-            if now.saturating_sub(conn.heard.load(Relaxed)) > silence {
+            if silent() {
                 let _ = conn.cut_for.set(CutKind::Silent);
                 return format!("the peer has been silent for {:?}", timing.silence);
             }

@@ -1,7 +1,6 @@
 //! Sending from this node: to its own actors without bytes, to others over a connection.
 
 use std::cell::RefCell;
-use std::collections::hash_map::Entry;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -10,11 +9,12 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
+use super::asks::{Forget, Outcome};
 use super::peers::Way;
 use super::{Node, lock};
 use crate::cell::{self, Entry as ActorEntry};
 use crate::conn::{Conn, Outgoing};
-use crate::control::{Control, DropReason};
+use crate::control::Control;
 use crate::error::{AskError, TellError};
 use crate::flow::{self, Head};
 use crate::message::{DownReason, Lane, Message, Question, Subjects};
@@ -35,24 +35,6 @@ thread_local! {
     static ROUTE: RefCell<Option<Route>> = const { RefCell::new(None) };
 }
 
-/// What became of an ask.
-pub(super) enum Outcome<'a> {
-    /// The answer's bytes.
-    Answer(&'a [u8]),
-    /// Who bears the name.
-    Resolved(Option<Life>),
-    Failed(AskError),
-}
-
-/// An ask that waits for its answer.
-pub(super) struct Pending {
-    /// The connection it went through.
-    conn: u64,
-    /// Who was asked; nobody if by name.
-    to: Life,
-    done: Box<dyn FnOnce(Outcome<'_>) + Send>,
-}
-
 /// A question on its way: a future that gives the answer.
 pub struct Asking<R>(Pin<Box<dyn Future<Output = Result<R, AskError>> + Send>>);
 
@@ -68,24 +50,6 @@ impl<R> Future for Asking<R> {
 enum Target {
     Here(Arc<ActorEntry>),
     There(Arc<Conn>, Life, String),
-}
-
-/// Forgets an ask whose future is dropped.
-struct Forget {
-    node: Node,
-    conn: Arc<Conn>,
-    ask: u64,
-    /// Whether it is still in the table.
-    waits: bool,
-}
-
-impl Drop for Forget {
-    fn drop(&mut self) {
-        if self.waits {
-            lock(&self.node.0.pending).remove(&self.ask);
-        }
-        self.conn.asks_out.fetch_sub(1, Relaxed);
-    }
 }
 
 impl Node {
@@ -266,15 +230,19 @@ impl Node {
         let asked = self.start_ask(&to.into(), question, deadline);
         Asking(Box::pin(async move {
             let (answer, stopped, forget) = asked?;
-            let answer = match tokio::time::timeout(deadline, answer).await {
-                Err(_) => return Err(AskError::Deadline),
-                Ok(Err(_)) => Err(AskError::NoAnswer),
-                Ok(Ok(answer)) => answer,
+            let answer = match forget {
+                Some(mut forget) => {
+                    let answer = answer.await;
+                    // What brought the outcome took it from the table.
+                    forget.waits = false;
+                    answer
+                }
+                None => match tokio::time::timeout(deadline, answer).await {
+                    Err(_) => return Err(AskError::Deadline),
+                    Ok(answer) => answer,
+                },
             };
-            if let Some(mut forget) = forget {
-                // What brought the outcome took it from the table.
-                forget.waits = false;
-            }
+            let answer = answer.unwrap_or(Err(AskError::NoAnswer));
             let gone =
                 stopped.is_some_and(|entry: Arc<ActorEntry>| entry.meta.stopped.load(Relaxed));
             match answer {
@@ -298,8 +266,8 @@ impl Node {
         AskError,
     > {
         const { assert!(!matches!(Q::LANE, Lane::Control), "the control lane is the runtime's") };
-        let within = u64::try_from(deadline.as_millis()).unwrap_or(u64::MAX >> 20);
-        let head = flow::next_head(flow::now_ms().saturating_add(within));
+        let due = due(deadline);
+        let head = flow::next_head(due);
         match self.target(to)? {
             Target::Here(entry) => {
                 let ask = entry.local::<cell::Ask<Q>>().ok_or(TellError::NotAccepted(Q::NAME))?;
@@ -320,41 +288,10 @@ impl Node {
                     };
                     let _ = send.send(answer);
                 };
-                let forget = self.wait_for(&conn, to, Box::new(done))?;
+                let forget = self.wait_for(&conn, to, due, Box::new(done))?;
                 self.send_over(&conn, Kind::Ask, (to, &name), forget.ask, head, &question)?;
                 self.check_pending(&conn, forget.ask);
                 Ok((answer, None, Some(forget)))
-            }
-        }
-    }
-
-    fn wait_for(
-        &self,
-        conn: &Arc<Conn>,
-        to: Life,
-        done: Box<dyn FnOnce(Outcome<'_>) + Send>,
-    ) -> Result<Forget, AskError> {
-        let ask = self.0.next_ask.fetch_add(1, Relaxed);
-        let mut pending = lock(&self.0.pending);
-        if pending.len() >= self.0.config.limits.asks {
-            return Err(AskError::Full);
-        }
-        pending.insert(ask, Pending { conn: conn.id, to, done });
-        conn.asks_out.fetch_add(1, Relaxed);
-        Ok(Forget { node: self.clone(), conn: Arc::clone(conn), ask, waits: true })
-    }
-
-    /// The connection may have ended before the ask was in the table.
-    fn check_pending(&self, conn: &Conn, ask: u64) {
-        if let Some(why) = conn.reason() {
-            let error = if conn.peer.get().is_some() {
-                AskError::Down(DownReason::ConnectionLost)
-            } else {
-                AskError::Unreachable(why)
-            };
-            let pending = lock(&self.0.pending).remove(&ask);
-            if let Some(pending) = pending {
-                (pending.done)(Outcome::Failed(error));
             }
         }
     }
@@ -377,60 +314,16 @@ impl Node {
                 Outcome::Failed(error) => Err(error),
             });
         };
-        let forget = self.wait_for(&conn, Life::NOBODY, Box::new(done))?;
+        let forget = self.wait_for(&conn, Life::NOBODY, due(deadline), Box::new(done))?;
         conn.control(Life::NOBODY, forget.ask, &Control::Resolve { name: name.actor.clone() });
         self.check_pending(&conn, forget.ask);
-        let life = match tokio::time::timeout(deadline, resolved).await {
-            Err(_) => return Err(AskError::Deadline),
-            Ok(Err(_)) => return Err(AskError::NoAnswer),
-            Ok(Ok(life)) => life?.ok_or_else(unknown)?,
-        };
+        let life = resolved.await.unwrap_or(Err(AskError::NoAnswer))?.ok_or_else(unknown)?;
         Ok(life.via(self.way_behind(&conn, life)))
     }
+}
 
-    /// A peer says how an ask is over, if anybody still waits for it and it was asked.
-    pub(super) fn outcome(
-        &self,
-        (conn, origin): (&Conn, Life),
-        ask: u64,
-        outcome: Outcome<'_>,
-    ) -> Result<(), DropReason> {
-        let pending = {
-            let mut pending = lock(&self.0.pending);
-            let Entry::Occupied(entry) = pending.entry(ask) else {
-                return Err(DropReason::LateAnswer);
-            };
-            let Pending { conn: through, to, .. } = *entry.get();
-            let peer = conn.node();
-            let asked = if to.node == 0 { peer } else { Life { actor: 0, ..to } };
-            // Of a failure a relay speaks too: there is no way beyond it.
-            let may = origin == asked || origin == peer && matches!(outcome, Outcome::Failed(_));
-            if !may || !self.is_way(through, conn) {
-                return Err(DropReason::Stranger);
-            }
-            entry.remove()
-        };
-        (pending.done)(outcome);
-        Ok(())
-    }
-
-    /// Whether what went out over one connection may come back over the other: they are the same, or lead to the same
-    /// node. Two nodes may have dialled each other.
-    pub(super) fn is_way(&self, through: u64, conn: &Conn) -> bool {
-        through == conn.id
-            || lock(&self.0.peers)
-                .by_id(through)
-                .is_some_and(|through| through.node() == conn.node())
-    }
-
-    /// Fails all asks that went through a connection and to whom `whom` holds.
-    pub(super) fn fail_pending(&self, conn: &Conn, error: &AskError, whom: impl Fn(Life) -> bool) {
-        let lost: Vec<_> = {
-            let mut pending = lock(&self.0.pending);
-            pending.extract_if(|_, pending| pending.conn == conn.id && whom(pending.to)).collect()
-        };
-        for (_, pending) in lost {
-            (pending.done)(Outcome::Failed(error.clone()));
-        }
-    }
+/// When something is due that has so long, in ms of the node's clock: not before all of it has passed.
+fn due(deadline: Duration) -> u64 {
+    let within = u64::try_from(deadline.as_millis()).unwrap_or(u64::MAX >> 20);
+    flow::now_ms().saturating_add(within).saturating_add(1)
 }
