@@ -138,3 +138,23 @@ impl Default for Timing {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What `PROTOCOL.md` and the design promise to those who set nothing.
+    #[test]
+    fn the_defaults_are_those_that_the_page_promises() {
+        let Limits { message, links, chatter_ring, flow_ring, ring_file, .. } = Limits::default();
+        assert_eq!((message, links), (64 << 20, 65_536));
+        assert_eq!((chatter_ring, flow_ring, ring_file), (8 << 20, 24 << 20, 64 << 20));
+        let Timing { handshake, full, silence, heartbeat, .. } = Timing::default();
+        assert_eq!((handshake, full, silence), (secs(5), secs(10), secs(10)));
+        assert!(heartbeat * 3 < silence, "one that is late is no silence");
+    }
+
+    fn secs(count: u64) -> Duration {
+        Duration::from_secs(count)
+    }
+}

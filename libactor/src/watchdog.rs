@@ -129,3 +129,17 @@ fn suspect(node: &Node, meta: &Meta, fault: Fault) {
         fault,
     });
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Timing;
+
+    #[test]
+    fn whoever_is_stuck_is_named_within_two_seconds() {
+        let Timing { watchdog: patience, .. } = Timing::default();
+        // It begins just after a look, and is named at the first look at which its patience is over. A mailbox is seen to grow
+        // for the first time at the next look, and is named after as many as there are in the patience.
+        assert!(patience + 2 * (patience / LOOKS) <= std::time::Duration::from_secs(2));
+    }
+}

@@ -168,12 +168,7 @@ impl Node {
 
     /// A message is dropped before it reached an actor: counted, and its sender is told.
     fn drop_arrived(&self, conn: &Arc<Conn>, lane: Lane, header: &Header<'_>, why: DropReason) {
-        self.0.counters.dropped(why, 1);
-        let now = flow::stamp();
-        let (head, receiver, label) = (header.head, header.to, why.word());
-        let (what, lane, sent, started, ended) = (What::Dropped, Some(lane), now, now, now);
-        let record = Record { head, what, receiver, label, lane, sent, started, ended };
-        self.0.recorder.chatter(record);
+        self.book_drop(lane, header, why);
         tracing::debug!(reason = why.word(), to = ?header.to, name = header.name, "a message is dropped");
         let sender = sender_or_node(conn, header.head.sender);
         if header.kind == Kind::Ask {
@@ -186,6 +181,16 @@ impl Node {
         }
         let receiver = header.to;
         conn.control(sender, 0, &Control::Undelivered { sender, receiver, why });
+    }
+
+    /// Counts a drop, and shows it to who looks at the message's flow.
+    fn book_drop(&self, lane: Lane, header: &Header<'_>, why: DropReason) {
+        self.0.counters.dropped(why, 1);
+        let now = flow::stamp();
+        let (head, receiver, label) = (header.head, header.to, why.word());
+        let (what, lane, sent, started, ended) = (What::Dropped, Some(lane), now, now, now);
+        let record = Record { head, what, receiver, label, lane, sent, started, ended };
+        self.0.recorder.chatter(record);
     }
 
     /// For another node: passed on if this one has a connection to it and it has not been passed on before.
@@ -209,7 +214,7 @@ impl Node {
             Way::None => (DropReason::Unreachable, route(), None),
         };
         if header.kind != Kind::Control {
-            self.0.counters.dropped(why, 1);
+            self.book_drop(lane, header, why);
         }
         let (sender, receiver) = (sender_or_node(from, header.head.sender), header.to);
         match header.kind {

@@ -103,14 +103,76 @@ pub async fn last_words(stream: &mut TcpStream) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
+/// Bytes that a seed stands for.
+fn random_bytes(mut seed: u64, count: usize) -> Vec<u8> {
+    let mut roll = || {
+        seed ^= seed << 13;
+        seed ^= seed >> 7;
+        seed ^= seed << 17;
+        seed.to_le_bytes()[3]
+    };
+    (0..count).map(|_| roll()).collect()
+}
+
+/// From nothing but a first byte to more than the kernel takes at once.
+const LENGTHS: [usize; 9] = [1, 7, 8, 9, 10, 64, 1_000, 70_000, 2_000_000];
+
+/// Sends what it is given, then no more. A node that has refused already reads none of the rest.
+async fn send_all(stream: TcpStream, bytes: Vec<u8>) -> String {
+    let (mut from, mut to) = stream.into_split();
+    let sending = tokio::spawn(async move {
+        let _ = to.write_all(&bytes).await;
+        let _ = to.shutdown().await;
+    });
+    let mut said = Vec::new();
+    // A reset instead of an orderly end is an end too.
+    let _ = soon("the connection ends", from.read_to_end(&mut said)).await;
+    sending.await.unwrap();
+    String::from_utf8_lossy(&said).into_owned()
+}
+
+/// A seed of its own in each run; the one that failed is in the words of the failure.
+fn seed() -> u64 {
+    use std::hash::{BuildHasher, RandomState};
+    RandomState::new().hash_one("a seed") | 1
+}
+
 #[tokio::test]
 async fn random_bytes_are_refused_in_words() {
     let node = node().await;
-    let mut stream = dial(&node).await;
-    stream.write_all(&[0xEE; 64]).await.unwrap();
-    let said = last_words(&mut stream).await;
-    assert!(said.contains("not those of an actor connection"), "{said}");
-    refused(&node, RefusalKind::NotOurs).await;
+    let seed = seed();
+    let refusals = || node.metrics().refused.iter().map(|(_, count)| count).sum::<u64>();
+    for (n, length) in (0_u64..).zip(LENGTHS.into_iter().cycle().take(5 * LENGTHS.len())) {
+        let mut bytes = random_bytes(seed.wrapping_add(n << 32), length);
+        // Every other one is taken for an actor connection at first.
+        bytes[0] = if n % 2 == 0 { bytes[0] | 0x80 } else { bytes[0] & 0x7f };
+        let said = send_all(dial(&node).await, bytes).await;
+        let words = match (n % 2, length) {
+            (1, _) => "this port serves actors only",
+            (_, ..8) => "the connection ended during the handshake",
+            (_, _) => "not those of an actor connection",
+        };
+        assert!(said.contains(words), "seed {seed}, {length} bytes: {said}");
+        until("it is counted", || refusals() == n + 1).await;
+    }
+    assert_eq!((node.metrics().opened, node.metrics().received), (0, 0), "seed {seed}");
+    is_up(&node).await;
+}
+
+#[tokio::test]
+async fn random_bytes_after_a_handshake_end_their_connection_only() {
+    let node = node().await;
+    let seed = seed();
+    let cut = || node.metrics().cut.iter().map(|(_, count)| count).sum::<u64>();
+    for (n, length) in (0_u64..).zip(LENGTHS.into_iter().cycle().take(3 * LENGTHS.len())) {
+        let bytes = random_bytes(seed.wrapping_add(n << 32), length);
+        send_all(shake_hands(&node).await, bytes).await;
+        let what = format!("seed {seed}, {length} bytes are counted");
+        until(&what, || cut() == n + 1 && node.metrics().lost == n + 1).await;
+    }
+    let (went_in, came_out) = node.metrics().balance();
+    assert_eq!(went_in, came_out, "seed {seed}");
+    is_up(&node).await;
 }
 
 #[tokio::test]

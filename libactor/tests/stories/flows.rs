@@ -163,6 +163,44 @@ async fn what_memory_has_forgotten_is_found_in_the_file_also_that_of_an_earlier_
     again.shutdown().await;
 }
 
+/// Why a number that `from` has sent was dropped at `at`, as its flow there says.
+async fn dropped_at(at: &Node, from: &Node, number: u64) -> String {
+    let ask = async |node: &Node, subject, trace| {
+        let query = FlowQuery { subject, trace, limit: 100 };
+        node.ask(node.local(FLOW_ACTOR).unwrap(), query, SOON).await.unwrap().records
+    };
+    let sent = ask(from, Some(format!("task-{number}")), None).await;
+    assert_eq!((sent.len(), sent[0].what), (1, What::Sent), "{sent:?}");
+    let looking = async {
+        loop {
+            let seen = ask(at, None, Some(sent[0].trace)).await;
+            if let [FlowRecord { what: What::Dropped, label, span, .. }] = &seen[..] {
+                assert_eq!(*span, sent[0].span, "one message, seen from both ends");
+                return label.clone();
+            }
+        }
+    };
+    soon("the drop is recorded", looking).await
+}
+
+#[tokio::test]
+async fn what_is_dropped_is_in_the_flow_where_it_was_dropped() {
+    let middle = Node::start(listening()).await.unwrap();
+    let (here, hidden) =
+        (Node::start(dialling()).await.unwrap(), Node::start(dialling()).await.unwrap());
+    Counter::spawn(&middle, "middle");
+    let far = Counter::spawn(&hidden, "far").pid();
+    hidden.tell(name("middle", &middle), Know(far)).unwrap();
+    hidden.ask(name("middle", &middle), Sum, SOON).await.unwrap();
+    let far = here.ask(name("middle", &middle), Whom, SOON).await.unwrap().0.unwrap();
+    here.tell(name("nobody", &middle), Number(1_000_001)).unwrap();
+    assert_eq!(dropped_at(&middle, &here, 1_000_001).await, "stale");
+    hidden.shutdown().await;
+    until("it is gone", || middle.metrics().lost == 1).await;
+    here.tell(far, Number(1_000_002)).unwrap();
+    assert_eq!(dropped_at(&middle, &here, 1_000_002).await, "unreachable", "by the relay");
+}
+
 #[tokio::test]
 async fn a_cancelled_timer_does_not_fire() {
     struct Clock(mpsc::UnboundedSender<&'static str>);
