@@ -296,6 +296,26 @@ mod tests {
     }
 
     #[test]
+    fn the_agents_have_the_ports_after_the_masters_and_any_when_those_are_taken() {
+        let plan = |port| Plan {
+            work_dir: "/w".into(),
+            agents: 3,
+            port,
+            log: "info".into(),
+            resources: Resources::none(),
+        };
+        let ports = |plan: &Plan| {
+            let agents = (0..plan.agents).map(|index| plan.agent(index, "127.0.0.1:1"));
+            let all: Vec<_> = std::iter::once(plan.master()).chain(agents).collect();
+            let any = |recipe: &Recipe| recipe.arguments.contains(&"--or-any-port".into());
+            assert!(all.iter().all(any), "{all:?}");
+            all.iter().map(|recipe| recipe.port.unwrap()).collect::<Vec<_>>()
+        };
+        assert_eq!(ports(&plan(5050)), [5050, 5051, 5052, 5053]);
+        assert_eq!(ports(&plan(0)), [0, 0, 0, 0]);
+    }
+
+    #[test]
     fn a_folder_that_cannot_be_written_is_named_with_what_to_do() {
         let error = take_folder(Path::new("/dev/null/airside")).unwrap_err().to_string();
         assert_eq!(

@@ -61,6 +61,21 @@ fn counted_by_airside(file: &Path) -> BTreeMap<String, u64> {
     text.lines().map(read).collect()
 }
 
+/// What the demo says of the most frequent words.
+fn top(counts: &BTreeMap<String, u64>) -> String {
+    let mut counts: Vec<_> = counts.iter().collect();
+    counts.sort_by_key(|(word, count)| (std::cmp::Reverse(**count), *word));
+    let lines = counts.iter().take(10).map(|(word, count)| format!("  {count:>9}  {word}"));
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// When a message of a flow was sent, how long it was on its way, and how long it was handled, in milliseconds.
+fn times(line: &str) -> [Option<f64>; 3] {
+    let words: Vec<&str> = line.split_whitespace().collect();
+    let number = |word: Option<&&str>| word.and_then(|word| word.parse().ok());
+    [number(words.first()), number(words.get(words.len().wrapping_sub(2))), number(words.last())]
+}
+
 /// The shell tasks beside, whose jobs are named `job-1` and so on.
 const BATCH_TASKS: usize = 10;
 
@@ -91,7 +106,7 @@ impl Demo {
 
     fn process(home: &Home) -> Process {
         let tasks = format!("--batch-tasks={BATCH_TASKS}");
-        let mut command = home.command(&["demo", "--log=debug", "--agents=2", &tasks]);
+        let mut command = home.command(&["demo", "--log=debug", "--agents=3", &tasks]);
         for (flag, name) in
             [("--input", "texts"), ("--counts", "counts"), ("--intervals", "intervals")]
         {
@@ -142,6 +157,10 @@ impl Demo {
         assert!(intervals.iter().any(is_of_wordcount), "{intervals:#?}");
         self.home.is_quiet();
         assert_eq!(self.folder(), None, "the demo's folder is gone");
+        let left = fs::read_dir(self.home.path("")).unwrap().flatten();
+        let mut left: Vec<_> = left.map(|entry| entry.file_name()).collect();
+        left.sort_unstable();
+        assert_eq!(left, ["counts", "intervals", "texts"], "and nothing is left beside it");
         intervals
     }
 }
@@ -153,10 +172,19 @@ fn the_demo_counts_as_others_do_and_shows_what_it_did() {
     let said = demo.process.said.join("\n");
     let mut rest = said.as_str();
     let flow = ["Flow of task", "Offers", "Accept", "Launch", "Updated: finished", "Acknowledge"];
-    for words in ["the most frequent:", "Who held how much"].into_iter().chain(flow) {
+    let top =
+        format!("the most frequent:\n{}\n", top(&counted_otherwise(&demo.home.path("texts"))));
+    let parts = ["and 3 agents at ", "batch 10\n", &top, "Who held how much"];
+    for words in parts.into_iter().chain(flow) {
         let found = rest.split_once(words);
         (_, rest) = found.unwrap_or_else(|| panic!("'{words}' is missing, or late, in {said}"));
     }
+    let agents = said.lines().filter(|line| line.contains("all, with executors"));
+    assert_eq!(agents.count(), 3, "who held how much of each agent: {said}");
+    // The executor's node is not asked; all others say when they had it and for how long.
+    let handled = |line: &&str| line.contains(" -> master ") && line.contains("Updated: finished");
+    let handled = said.lines().find(handled).unwrap_or_else(|| panic!("no end in {said}"));
+    assert!(times(handled).iter().all(Option::is_some), "{handled}");
     demo.ends_well();
 }
 

@@ -8,6 +8,7 @@ mod demo;
 mod descriptors;
 mod first_hour;
 mod flows;
+mod machine;
 mod nodes;
 mod tasks;
 mod twins;

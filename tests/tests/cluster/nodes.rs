@@ -1,6 +1,6 @@
 //! `airside node`: the wire between processes, without a cluster.
 
-use tests::cluster::{Home, Process};
+use tests::cluster::{Home, Process, TestCluster};
 
 fn address(node: &mut Process) -> String {
     node.says("node@").trim_start_matches("node@").to_owned()
@@ -38,8 +38,31 @@ fn a_node_with_another_secret_is_refused_in_words() {
 #[test]
 fn beyond_this_machine_without_a_secret_is_warned_of_at_each_start() {
     let home = Home::new();
-    let mut node = Process::start("node", &mut home.command(&["node", "--ip", "0.0.0.0"]));
-    node.says("listening beyond this machine without a secret");
+    let work_dir = |name: &str| format!("--work-dir={}", home.path(name).display());
+    let (master_dir, agent_dir) = (work_dir("master"), work_dir("agent"));
+    let master = ["master", "--port=0", "--ip=0.0.0.0", &master_dir];
+    let agent = ["agent", "--port=0", "--ip=0.0.0.0", "--master=127.0.0.1:1", &agent_dir];
+    let warns = |command: &[&str]| {
+        let mut node = Process::start(command[0], &mut home.command(command));
+        node.says("listening beyond this machine without a secret");
+    };
+    for command in [&["node", "--ip=0.0.0.0"][..], &master, &agent, &master] {
+        warns(command);
+    }
+}
+
+#[test]
+fn a_cluster_of_up_takes_nobody_without_its_secret() {
+    let cluster = TestCluster::up(1);
+    let master = cluster.up.said.iter().find_map(|line| line.trim().strip_prefix("Master "));
+    let at = format!("--master={}", master.expect("up says where its master is").trim());
+    // A home in which nothing was left of `up`.
+    let stranger = Home::new().airside(&["tasks", &at]);
+    assert_eq!(stranger.code, Some(1), "{stranger:#?}");
+    assert!(stranger.stderr.contains("no cluster secret"), "{stranger:#?}");
+    let secret = format!("--cluster-secret-file={}", cluster.home.path("work/secret").display());
+    let member = Home::new().airside(&["tasks", &at, &secret]);
+    assert_eq!(member.code, Some(0), "{member:#?}");
 }
 
 #[test]

@@ -157,7 +157,8 @@ fn the_demo_survives_the_death_of_the_framework() {
 fn the_demo_survives_the_death_of_the_master() {
     let mut demo = Demo::start(8);
     demo.kill(|demo, _| demo.only("master"));
-    let (master, agents) = (demo.log("master"), ["agent-1", "agent-2"].map(|name| demo.log(name)));
+    let (master, agents) =
+        (demo.log("master"), ["agent-1", "agent-2", "agent-3"].map(|name| demo.log(name)));
     demo.ends_well();
     let master = master.read();
     let mut recovered = values(&master, "state=Recovered", "agent=");
