@@ -76,7 +76,7 @@ pub struct Limits {
     pub buffer: usize,
     /// Messages that one actor may have sent to another on one lane and that were not yet handled.
     pub window: u32,
-    /// Connections at once, in and out, with those that have not yet said what they are.
+    /// Connections at once, in and out, with those that have not yet said what they are or that want a page.
     pub connections: usize,
     /// Asks of this node that wait for an answer.
     pub asks: usize,

@@ -12,7 +12,7 @@ use tokio::time::timeout;
 
 use crate::config::Foreign;
 use crate::metrics::RefusalKind;
-use crate::node::Node;
+use crate::node::{Node, Stranger};
 
 /// Bytes of a request's head at most.
 const MAX_HEAD: usize = 8 << 10;
@@ -68,7 +68,9 @@ pub fn pages_and_figures(
     let more = Arc::new(more);
     Arc::new(move |node, stream, from| {
         let (more, version, figures) = (Arc::clone(&more), version.clone(), figures.clone());
+        let stranger = Stranger::counted(&node);
         actix_rt::spawn(async move {
+            let _until_it_is_answered = stranger;
             let patience = node.config().timing.handshake;
             let find = async |path: &str| {
                 let mut page = find(&node, &version, path, &*more)?;

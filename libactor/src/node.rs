@@ -36,6 +36,7 @@ use crate::ringfile::RingFile;
 use crate::secret::{Lender, Secret};
 use crate::watchdog::{Suspect, Suspects};
 use asks::{Pending, Table};
+pub(crate) use connect::Stranger;
 use links::Links;
 use peers::Peers;
 pub use send::Asking;

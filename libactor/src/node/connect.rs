@@ -204,8 +204,9 @@ impl Node {
             },
             Ok(Ok(_)) => match &self.0.config.foreign {
                 Some(foreign) => {
-                    drop(stranger);
                     foreign(self.clone(), stream, from);
+                    // Who takes it counts it from here on, if it is to count.
+                    drop(stranger);
                 }
                 None => {
                     self.refuse(from, RefusalKind::NotOurs, "this port serves actors only");
@@ -380,15 +381,15 @@ impl Node {
     }
 }
 
-/// One more connection that has not said what it is, until this is dropped.
-struct Stranger {
+/// One more connection that has not said what it is, or wants a page, until this is dropped.
+pub(crate) struct Stranger {
     node: Node,
     /// How many there were besides.
     others: usize,
 }
 
 impl Stranger {
-    fn counted(node: &Node) -> Self {
+    pub(crate) fn counted(node: &Node) -> Self {
         Self { others: node.0.strangers.fetch_add(1, Relaxed), node: node.clone() }
     }
 }
