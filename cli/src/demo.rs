@@ -47,8 +47,6 @@ const INTERVALS: &str = "intervals";
 /// A demo that did not end well.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum DemoError {
-    #[error("cannot make a temporary folder")]
-    Folder(#[source] io::Error),
     #[error("{path} is no folder that can be read; give another with --input")]
     Input { path: PathBuf },
     #[error(transparent)]
@@ -83,7 +81,11 @@ pub(crate) async fn demo(
     }
     let planned = said_of(&frameworks::plan(&arguments.input, arguments.input_max)?, &arguments);
     let began_at = Instant::now();
-    let folder = folder::make().await.map_err(DemoError::Folder)?;
+    let within = match &arguments.work_dir {
+        Some(given) => std::path::absolute(given).unwrap_or_else(|_| given.clone()),
+        None => std::env::temp_dir(),
+    };
+    let folder = folder::make(&within).await?;
     let plan = Plan {
         work_dir: folder.path().to_owned(),
         agents: arguments.agents,

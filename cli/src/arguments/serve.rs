@@ -131,6 +131,9 @@ pub(crate) struct DemoArguments {
     /// How many agents to start
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=64))]
     pub(crate) agents: u16,
+    /// Where to make the folder that is gone with the demo [default: the system's temporary folder]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) work_dir: Option<PathBuf>,
     /// How many shell tasks to run beside
     #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u16).range(0..=10_000))]
     pub(crate) batch_tasks: u16,

@@ -1,7 +1,6 @@
 //! The demo's temporary folder, and the folders of demos that were killed before they could remove theirs.
 
 use std::fs::{self, File, OpenOptions};
-use std::io;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -10,6 +9,7 @@ use nix::fcntl::{Flock, FlockArg, OFlag};
 use nix::unistd::geteuid;
 use tempfile::TempDir;
 
+use crate::cluster::{FileError, create_dir};
 use crate::local::{LOCK, leftovers};
 
 /// How the folder of every demo begins.
@@ -18,10 +18,10 @@ const PREFIX: &str = "airside-demo-";
 /// How long what a killed demo's agents started has to end. It has lost its agent and is ending by itself.
 const END_WITHIN: Duration = Duration::from_secs(5);
 
-/// A new one. Those that are left of demos that do not live any more are removed first.
-pub(crate) async fn make() -> io::Result<TempDir> {
-    let temporary = std::env::temp_dir();
-    for (folder, lock) in left_in(&temporary) {
+/// A new one in a folder. Those that are left there of demos that do not live any more are removed first.
+pub(crate) async fn make(within: &Path) -> Result<TempDir, FileError> {
+    create_dir(within)?;
+    for (folder, lock) in left_in(within) {
         leftovers::end(&folder, END_WITHIN).await;
         // It would be in nobody's way.
         if let Err(error) = fs::remove_dir_all(&folder) {
@@ -29,12 +29,13 @@ pub(crate) async fn make() -> io::Result<TempDir> {
         }
         drop(lock);
     }
-    tempfile::Builder::new().prefix(PREFIX).tempdir()
+    let made = tempfile::Builder::new().prefix(PREFIX).tempdir_in(within);
+    made.map_err(|source| FileError::Write { path: within.into(), source })
 }
 
 /// Folders of this user's demos whose lock nobody holds. One without a lock may be just being made, and is left alone.
-fn left_in(temporary: &Path) -> Vec<(PathBuf, Flock<File>)> {
-    let entries = fs::read_dir(temporary).into_iter().flatten().flatten();
+fn left_in(within: &Path) -> Vec<(PathBuf, Flock<File>)> {
+    let entries = fs::read_dir(within).into_iter().flatten().flatten();
     let named = entries.filter(|entry| entry.file_name().to_string_lossy().starts_with(PREFIX));
     named.map(|entry| entry.path()).filter_map(|path| Some((path.clone(), lock(&path)?))).collect()
 }

@@ -46,12 +46,14 @@ fn a_port_that_is_taken() {
 #[test]
 fn a_work_dir_that_cannot_be_written() {
     let home = Home::new();
+    let input = format!("--input={}", env!("CARGO_MANIFEST_DIR"));
     let words = "airside: cannot write /dev/null/w; choose a folder that you may write to with --work-dir: ";
     for command in [
         &["up", "--port=0", "--work-dir=/dev/null/w"][..],
         &["master", "--port=0", "--work-dir=/dev/null/w"],
         &["agent", "--port=0", "--master=127.0.0.1:1", "--work-dir=/dev/null/w"],
         &["node", "echo", "--work-dir=/dev/null/w"],
+        &["demo", &input, "--work-dir=/dev/null/w"],
     ] {
         says_in_one_line(&home, command, 1, words, "(os error 20)");
     }

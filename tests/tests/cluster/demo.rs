@@ -90,21 +90,27 @@ static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 struct Demo {
     home: Home,
     process: Process,
+    /// The folder of the home in which it makes its own.
+    within: &'static str,
     _alone: MutexGuard<'static, ()>,
 }
 
 impl Demo {
     fn start(megabytes: usize) -> Self {
+        Self::start_within("", megabytes)
+    }
+
+    fn start_within(within: &'static str, megabytes: usize) -> Self {
         // One that failed ends nothing for the others.
         let alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
         let home = Home::new();
         let texts = home.path("texts");
         write_texts(&texts, megabytes);
-        let process = Self::process(&home);
-        Self { home, process, _alone: alone }
+        let process = Self::process(&home, within);
+        Self { home, process, within, _alone: alone }
     }
 
-    fn process(home: &Home) -> Process {
+    fn process(home: &Home, within: &str) -> Process {
         let tasks = format!("--batch-tasks={BATCH_TASKS}");
         let mut command = home.command(&["demo", "--log=debug", "--agents=3", &tasks]);
         for (flag, name) in
@@ -112,12 +118,15 @@ impl Demo {
         {
             command.arg(flag).arg(home.path(name));
         }
+        if !within.is_empty() {
+            command.arg("--work-dir").arg(home.path(within));
+        }
         Process::start("demo", &mut command)
     }
 
     /// Where the demo works.
     fn folder(&self) -> Option<PathBuf> {
-        let entries = fs::read_dir(self.home.path("")).unwrap().flatten();
+        let entries = fs::read_dir(self.home.path(self.within)).unwrap().flatten();
         entries.map(|entry| entry.path()).find(|path| {
             path.file_name().is_some_and(|n| n.to_string_lossy().starts_with("airside-demo-"))
         })
@@ -190,8 +199,9 @@ fn the_demo_counts_as_others_do_and_shows_what_it_did() {
 
 #[test]
 fn an_interrupted_demo_leaves_nothing() {
-    let mut demo = Demo::start(8);
+    let mut demo = Demo::start_within("demos", 8);
     demo.runs();
+    assert!(demo.folder().is_some(), "it works where it was told to");
     demo.process.signal(Signal::SIGINT);
     assert_eq!(demo.process.ended().code(), Some(1), "{:#?}", demo.process.said);
     demo.process.says("airside: interrupted");
@@ -208,7 +218,7 @@ fn what_is_left_of_a_killed_demo_is_removed_by_the_next() {
     demo.home.is_quiet();
     assert!(demo.folder().is_some(), "nobody was left to remove it");
     fs::remove_file(demo.home.path("intervals")).unwrap();
-    demo.process = Demo::process(&demo.home);
+    demo.process = Demo::process(&demo.home, demo.within);
     demo.ends_well();
 }
 
