@@ -65,7 +65,7 @@ fn check() -> ExitCode {
 }
 
 fn test() -> ExitCode {
-    let mut steps = Steps::of(9);
+    let mut steps = Steps::of(10);
     steps.run("formatting", || cargo::run(&["fmt", "--all", "--check"]));
     steps.run("dependencies", deny::check);
     steps.run("lints", cargo::clippy);
@@ -77,5 +77,6 @@ fn test() -> ExitCode {
     steps.run_tests("doc tests", &mut results, suite::doc_tests);
     steps.run("features", || features::check(&results));
     steps.run("simulation", || built.run_program("simulate", &["--seeds", SEEDS]));
+    steps.run("deliberate mistakes", || built.run_program("simulate", &["--bugs"]));
     steps.finish()
 }

@@ -64,6 +64,10 @@ fn an_offer_nobody_answers_goes_to_the_next() {
     let mut t = offered();
     t.subscribes(2);
     t.forget_lines();
+    let held_until = t.now.steady + Config::default().offer_lease;
+    assert_eq!(t.master.overdue(t.now.steady), []);
+    let holder = protocol::ids::FrameworkId::new("c-0000");
+    assert_eq!(t.master.overdue(held_until), [(t.offer_of(1), holder)], "who is named for it");
     for _ in 0..20 {
         t.pass(Duration::from_secs(15));
         t.agent_says(agent_pid(1, 1), protocol::agent::AgentToMaster::Pong { sequence: 99 });
