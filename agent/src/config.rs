@@ -91,6 +91,9 @@ pub enum StartError {
     /// It would not inherit what dead executors leave.
     #[error("become the reaper of what dead executors leave behind")]
     Reaper(#[source] nix::Error),
+    /// Executors would not see that it is gone.
+    #[error("open the pipe by which executors see that their agent is gone")]
+    Lifeline(#[source] std::io::Error),
     /// An actor could not be made.
     #[error(transparent)]
     Spawn(#[from] SpawnError),

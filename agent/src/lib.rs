@@ -5,7 +5,6 @@ mod checkpoint;
 mod config;
 pub mod detect;
 pub mod logic;
-pub mod look;
 mod metrics;
 mod sandboxes;
 mod users;
@@ -13,6 +12,7 @@ mod users;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
+use containerizer::lifeline::Lifeline;
 use libactor::{Accepts, Clock, Handle, Node, Spawn};
 use protocol::agent::{AgentAddress, AgentInfo, MasterToAgent};
 use protocol::executor::ExecutorToAgent;
@@ -88,9 +88,12 @@ pub fn start(node: &Node, config: AgentConfig) -> Result<Running, StartError> {
         adjust(&mut settings);
     }
     settings.validate()?;
-    if config.adopts_orphans {
+    let lifeline = if config.adopts_orphans {
         nix::sys::prctl::set_child_subreaper(true).map_err(StartError::Reaper)?;
-    }
+        Some(Lifeline::new().map_err(StartError::Lifeline)?)
+    } else {
+        None
+    };
     // Known by the absolute path: executors work elsewhere.
     let work_dir = std::path::absolute(&config.work_dir).unwrap_or(config.work_dir.clone());
     let launching = Launching {
@@ -98,7 +101,7 @@ pub fn start(node: &Node, config: AgentConfig) -> Result<Running, StartError> {
         sandboxes: Sandboxes::below(&work_dir),
         agent_at: dialled(node, listens).to_string(),
         boot,
-        adopts_orphans: config.adopts_orphans,
+        lifeline,
         open_files: config.open_files,
     };
     let agent = new_agent(settings, checkpoint)?;

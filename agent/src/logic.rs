@@ -82,7 +82,7 @@ pub enum Event {
         /// As which process.
         process: ProcessIdentity,
     },
-    /// The executor's process could not be started; see [`Effect::StartExecutor`].
+    /// The executor could not be started, not even if a shim for it was; nothing of it lives. See [`Effect::StartExecutor`].
     ExecutorNotStarted {
         /// Which.
         container: ContainerId,
@@ -130,7 +130,7 @@ pub enum Effect {
     /// Kill what still runs of an executor of a former life; comes back as [`Event::OldExecutorEnded`].
     EndOldExecutor(OldExecutor),
     /// Make a sandbox and start the process; comes back as [`Event::ExecutorStarted`], and at last
-    /// [`Event::ExecutorExited`], or as [`Event::ExecutorNotStarted`] alone.
+    /// [`Event::ExecutorExited`], or as [`Event::ExecutorNotStarted`], alone or after the other.
     StartExecutor(Box<StartExecutor>),
     /// Send a signal to the executor's process.
     SignalExecutor {
@@ -217,6 +217,8 @@ pub struct StartExecutor {
     pub program: Program,
     /// Owns the sandbox. `None`: the agent's own user.
     pub user: Option<String>,
+    /// How long it has to end by itself when it is told to, or loses its agent.
+    pub shutdown_grace: Duration,
 }
 
 /// What an executor's process is.

@@ -6,13 +6,15 @@ pub(crate) mod tree;
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::io::ErrorKind;
+use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStringExt;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::Stdio;
 
+use containerizer::start;
 use nix::errno::Errno;
-use nix::sys::signal::Signal;
+use nix::sys::signal::{Signal, kill};
 use nix::sys::statvfs::statvfs;
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{Pid, User, geteuid};
@@ -21,6 +23,7 @@ use protocol::task::Exit;
 
 use crate::logic::{Identity, Spawn, SpawnFailure};
 use crate::second_start;
+use tree::Tree;
 
 /// The processes below this executor.
 pub(crate) struct Processes {
@@ -30,6 +33,7 @@ pub(crate) struct Processes {
     environment: Vec<(&'static str, String)>,
     /// The task's own process, until it is reaped.
     main: Option<Pid>,
+    tree: Tree,
 }
 
 impl Processes {
@@ -40,7 +44,7 @@ impl Processes {
             (ENV_CONTAINER, identity.container.to_string()),
             (ENV_SANDBOX, sandbox.display().to_string()),
         ];
-        Self { sandbox, path, environment, main: None }
+        Self { sandbox, path, environment, main: None, tree: Tree::default() }
     }
 
     /// Starts the task's process; its output goes where the executor's goes, which is the sandbox.
@@ -48,29 +52,18 @@ impl Processes {
         let user = who(&spawn.user)?;
         let start = self.program(&spawn, user.as_ref());
         let program = start.program.clone();
-        let (mut command, _file) = match user.as_ref().filter(|user| user.uid != geteuid()) {
-            Some(user) if !geteuid().is_root() => {
-                return Err(SpawnFailure::MayNotBecome(user.name.clone()));
-            }
-            Some(user) if second_start::needs_groups(user) => {
-                let wrapped = second_start::wrapped(&start);
-                let (command, file) = wrapped.map_err(|error| SpawnFailure::Other {
-                    program: program.clone(),
-                    cause: error.to_string(),
-                })?;
-                (command, Some(file))
-            }
-            Some(user) => {
-                let mut command = second_start::command(&start);
-                command.gid(user.gid.as_raw()).uid(user.uid.as_raw());
-                (command, None)
-            }
-            None => (second_start::command(&start), None),
-        };
+        let becomes = user.as_ref().filter(|user| user.uid != geteuid());
+        if let Some(user) = becomes.filter(|_| !geteuid().is_root()) {
+            return Err(SpawnFailure::MayNotBecome(user.name.clone()));
+        }
+        let (mut command, handed) = second_start::prepared(&start, becomes).map_err(|error| {
+            SpawnFailure::Other { program: program.clone(), cause: error.to_string() }
+        })?;
         command.current_dir(&self.sandbox).stdin(Stdio::null()).process_group(0);
         let name = user.as_ref().map_or_else(|| geteuid().to_string(), |user| user.name.clone());
-        let changes = user.is_some_and(|user| user.uid != geteuid());
-        let spawned = with_huge_pages(|| command.spawn());
+        let changes = becomes.is_some();
+        let files: Vec<_> = handed.iter().map(AsFd::as_fd).collect();
+        let spawned = start::inherited(&files, || with_huge_pages(|| command.spawn()));
         let child = spawned.map_err(|error| {
             let barred = if changes { barred(capabilities()) } else { None };
             self.failure(program, name, barred, &error)
@@ -162,14 +155,18 @@ impl Processes {
         nix::sys::wait::waitid(nix::sys::wait::Id::All, flags) == Err(Errno::ECHILD)
     }
 
-    /// Asks every process of the task to end.
-    pub(crate) fn terminate(&self) {
-        tree::signal_all(Signal::SIGTERM);
+    /// Asks every process of the task to end; if they cannot be seen, the one that was started, which is known.
+    pub(crate) fn terminate(&mut self) {
+        let all_seen = self.tree.signal_all(Signal::SIGTERM);
+        if let Some(main) = self.main.filter(|_| !all_seen) {
+            // It may have ended by now.
+            let _ = kill(main, Signal::SIGTERM);
+        }
     }
 
-    /// Ends every process of the task that is there now; new ones may have come meanwhile.
-    pub(crate) fn kill(&self) {
-        tree::signal_all(Signal::SIGKILL);
+    /// Ends every process of the task that is there now and can be seen; new ones may have come meanwhile.
+    pub(crate) fn kill(&mut self) {
+        self.tree.signal_all(Signal::SIGKILL);
     }
 
     /// Whether nothing can be written to the sandbox: what a task says of that itself has nowhere to go.

@@ -76,9 +76,18 @@ pub struct StartProgram {
     pub user: Option<String>,
     /// How many files it may open; `None`: as many as its starter.
     pub open_files: Option<u64>,
-    /// Whether the starter stays as its parent, ends when it does and as it did, and leaves nothing of it alive; else it
-    /// becomes the program.
-    pub stays: bool,
+    /// Set for a shim, which stays as the program's parent, ends when it does and as it did, and leaves nothing of it alive.
+    /// Without, the starter becomes the program.
+    pub shim: Option<Shim>,
+}
+
+/// What a shim knows of the agent that it works for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Shim {
+    /// The number of an open pipe to which nothing is written, and which ends when the agent does, however that comes.
+    pub lifeline: i32,
+    /// How long the program has to end by itself once its agent is lost.
+    pub grace: Duration,
 }
 
 /// What the system takes for a name or a value; usually text.

@@ -13,6 +13,9 @@ use std::process::ExitStatus;
 use std::time::Duration;
 
 use actix::{Actor, Handler};
+use containerizer::lifeline::Lifeline;
+use containerizer::look::look;
+use containerizer::start::Handed;
 use libactor::{Context, Message, Pid, Received, Secret};
 use nix::sys::signal::{self, kill};
 use protocol::executor::ENV_CONTAINER;
@@ -24,9 +27,9 @@ use tokio::process::ChildStdin;
 
 use super::outbox::Outbox;
 use crate::logic::{OldExecutor, ProcessIdentity, Program, Signal, StartExecutor, StartFailure};
-use crate::look::look;
 use crate::sandboxes::Sandboxes;
 use hunt::Hunt;
+use launch::Launched;
 
 /// Between the first two looks at what is to die; doubles up to [`LOOK_AGAIN_MAX`].
 const LOOK_AGAIN_MIN: Duration = Duration::from_millis(10);
@@ -35,7 +38,8 @@ const LOOK_AGAIN_MAX: Duration = Duration::from_millis(500);
 /// To the process actor.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) enum ToProcesses {
-    /// Answered by `Started` and at last `Exited`, or by `NotStarted`.
+    /// Answered by `Started` and at last `Exited`, or by `NotStarted`. That may follow `Started` as well: a shim was started,
+    /// and could not start the executor.
     Start(Box<StartExecutor>),
     /// To the executor's own process.
     Signal { container: ContainerId, signal: Signal },
@@ -61,7 +65,7 @@ impl Message for FromProcesses {
 }
 
 /// How executors are started.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Launching {
     /// The command executor's program and arguments.
     pub(crate) executor: Vec<std::ffi::OsString>,
@@ -69,9 +73,9 @@ pub(crate) struct Launching {
     /// Where executors dial.
     pub(crate) agent_at: String,
     pub(crate) boot: String,
-    /// Whether this process is the agent alone: every executor adopts what its processes leave, or has a parent that does, so
-    /// that every stranger among this process's children is what a killed one left.
-    pub(crate) adopts_orphans: bool,
+    /// Set where this process is the agent alone: every executor adopts what its processes leave, or has a shim that does, so
+    /// that every stranger among this process's children is what a killed one left. Shims see by it that the agent is gone.
+    pub(crate) lifeline: Option<Lifeline>,
     /// How many files executors may open; `None`: as many as this process.
     pub(crate) open_files: Option<u64>,
 }
@@ -81,6 +85,8 @@ pub(crate) struct Launching {
 struct Living {
     process: i32,
     program: Program,
+    /// Where its shim leaves why it could not start it.
+    handed: Option<Handed>,
 }
 
 pub(crate) struct Processes {
@@ -108,7 +114,8 @@ impl Processes {
         // Its own: it reaches this agent and nobody else, and cannot speak for another executor.
         let secret = ctx.node().lend_secret();
         let lends = secret.is_some();
-        let (mut child, process) = match launch::launch(&self.launching, &start, lends) {
+        let launched = launch::launch(&self.launching, &start, lends);
+        let Launched { mut child, process, handed } = match launched {
             Ok(launched) => launched,
             Err(why) => {
                 self.say(FromProcesses::NotStarted { container, why }, ctx);
@@ -116,7 +123,7 @@ impl Processes {
             }
         };
         let number = i32::try_from(process.process).unwrap_or(i32::MAX);
-        self.living.insert(container.clone(), Living { process: number, program });
+        self.living.insert(container.clone(), Living { process: number, program, handed });
         let started = FromProcesses::Started { container: container.clone(), process };
         self.say(started, ctx);
         Self::hand_secret(child.stdin.take(), secret, ctx);
@@ -163,8 +170,15 @@ impl Processes {
     }
 
     fn buried(&mut self, container: ContainerId, exit: Option<Exit>, ctx: &mut Context<Self>) {
-        self.living.remove(&container);
-        self.say(FromProcesses::Exited { container, exit }, ctx);
+        let handed = self.living.remove(&container).and_then(|living| living.handed);
+        let message = match handed.and_then(|handed| handed.why_not()) {
+            Some(words) => {
+                let why = StartFailure::Program(format!("cannot start the executor: {words}"));
+                FromProcesses::NotStarted { container, why }
+            }
+            None => FromProcesses::Exited { container, exit },
+        };
+        self.say(message, ctx);
     }
 
     /// Kills what the hunt finds until there is nothing, then goes on with `done`.
@@ -175,7 +189,7 @@ impl Processes {
         done: impl FnOnce(&mut Self, &mut Context<Self>) + 'static,
         ctx: &mut Context<Self>,
     ) {
-        let orphans = self.launching.adopts_orphans;
+        let orphans = self.launching.lifeline.is_some();
         let known = self.living.values().map(|living| living.process).collect();
         if hunt.kill_what_lives(&look(ENV_CONTAINER), orphans.then_some(&known)) {
             let next = (wait * 2).min(LOOK_AGAIN_MAX);

@@ -24,6 +24,7 @@ impl Agent {
             return;
         }
         executor.phase = Phase::Starting;
+        let default = self.config.shutdown_grace;
         let framework = self.state.frameworks[&executor.framework].info.clone();
         let start = StartExecutor {
             framework,
@@ -33,6 +34,7 @@ impl Agent {
             agent,
             program: executor.program.clone(),
             user: executor.user.clone(),
+            shutdown_grace: executor.spec.shutdown_grace.unwrap_or(default),
         };
         turn.push(Effect::StartExecutor(Box::new(start)));
         let timer = Timer::ExecutorRegistration(container.clone());

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
-use agent::look::{Look, look};
+use containerizer::look::{Look, Seen, look};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use procfs::process::Process;
@@ -36,18 +36,26 @@ pub(crate) async fn end(work_dir: &Path, grace: Duration) -> BTreeMap<i32, Strin
     }
 }
 
-/// Processes whose environment names a sandbox below `work_dir`, with their command. `None`: not all can be seen.
+/// Processes whose environment names a sandbox below `work_dir`, and those that came from them, with their command. `None`:
+/// not all can be seen.
 fn below(look: Look, work_dir: &Path) -> Option<BTreeMap<i32, String>> {
     if look.blind.is_some() {
         return None;
     }
+    let is_ours = |seen: &Seen| {
+        seen.mark.as_ref().is_some_and(|sandbox| Path::new(sandbox).starts_with(work_dir))
+    };
+    // What has ended and waits to be buried has no environment any more, and no children.
+    let living: Vec<Seen> = look.seen.into_iter().filter(|seen| !seen.dead).collect();
+    let mut next: Vec<i32> =
+        living.iter().filter(|seen| is_ours(seen)).map(|seen| seen.process).collect();
     let mut found = BTreeMap::new();
-    for seen in look.seen {
-        let is_ours = seen.mark.is_some_and(|sandbox| Path::new(&sandbox).starts_with(work_dir));
-        // A process that has ended and waits to be reaped has no environment any more, so it is not found here.
-        if is_ours {
-            let command = Process::new(seen.process).and_then(|process| process.cmdline());
-            found.insert(seen.process, command.unwrap_or_default().join(" "));
+    while let Some(number) = next.pop() {
+        let command = Process::new(number).and_then(|process| process.cmdline());
+        if found.insert(number, command.unwrap_or_default().join(" ")).is_none() {
+            // Once a shim is killed, nobody knows any more what an executor left with an environment of its own.
+            let children = living.iter().filter(|seen| seen.parent == number);
+            next.extend(children.map(|seen| seen.process));
         }
     }
     Some(found)
@@ -70,6 +78,28 @@ mod tests {
         assert_eq!(killed, BTreeMap::from([(process, "sleep 1000".to_owned())]));
         assert!(!child.wait().await.unwrap().success());
         assert!(end(dir.path(), Duration::from_millis(50)).await.is_empty());
+    }
+
+    #[test]
+    fn what_came_of_an_executor_is_found_whatever_its_environment() {
+        let seen = |process, parent, mark: Option<&str>| {
+            let mark = mark.map(Into::into);
+            Seen { process, parent, started: 1, dead: false, mark }
+        };
+        // Numbers that no process has.
+        let shim = i32::MAX - 9;
+        let look = Look {
+            seen: vec![
+                seen(shim + 3, shim + 2, None),
+                seen(shim + 2, shim, None),
+                seen(shim, 1, Some("/w/sandboxes/F")),
+                seen(shim + 4, 1, Some("/elsewhere/sandboxes/F")),
+                Seen { dead: true, ..seen(shim + 5, shim, None) },
+            ],
+            blind: None,
+        };
+        let found = below(look, Path::new("/w")).unwrap();
+        assert_eq!(found.into_keys().collect::<Vec<_>>(), [shim, shim + 2, shim + 3]);
     }
 
     #[test]

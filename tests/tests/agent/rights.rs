@@ -23,7 +23,7 @@ void gconv_init(void) {}
 "#;
 
 /// A user who belongs to more groups than its own, where the machine has one.
-fn user_of_groups() -> Option<String> {
+pub(crate) fn user_of_groups() -> Option<String> {
     let groups = std::fs::read_to_string("/etc/group").unwrap();
     let mut members = groups.lines().filter_map(|line| line.rsplit(':').next()?.split(',').next());
     members.find(|name| !name.is_empty() && *name != "root").map(str::to_owned)

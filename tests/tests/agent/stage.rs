@@ -258,12 +258,22 @@ impl Stage {
     }
 
     pub(crate) fn launch_executor(&self, task: &str, command: CommandSpec) {
+        self.launch_executor_with(task, command, None);
+    }
+
+    /// `grace` is what the executor has to end by itself.
+    pub(crate) fn launch_executor_with(
+        &self,
+        task: &str,
+        command: CommandSpec,
+        grace: Option<Duration>,
+    ) {
         let executor = ExecutorSpec {
             executor: ExecutorId::new(task),
             name: task.into(),
             command,
             resources: Resources::none(),
-            shutdown_grace: None,
+            shutdown_grace: grace,
         };
         self.launch_run(task, Run::Executor { executor, data: Vec::new() });
     }
@@ -390,6 +400,20 @@ impl Stage {
             }
         };
         tokio::time::timeout(SOON, found).await.unwrap_or_else(|_| panic!("{file} was not written"))
+    }
+
+    /// Waits until this is said in a file of a task's sandbox.
+    pub(crate) async fn is_said(&self, task: &str, file: &str, words: &str) {
+        let mut looks = tokio::time::interval(Duration::from_millis(5));
+        let mut text = String::new();
+        let said = async {
+            while !text.contains(words) {
+                looks.tick().await;
+                text = String::from_utf8_lossy(&self.file(task, file)).into_owned();
+            }
+        };
+        let said = tokio::time::timeout(SOON, said).await;
+        said.unwrap_or_else(|_| panic!("'{words}' was not said, but:\n{text}"));
     }
 
     pub(crate) async fn end(mut self) {

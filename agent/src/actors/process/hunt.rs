@@ -4,13 +4,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 
+use containerizer::look::{Look, Seen};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitPidFlag, waitpid};
 use nix::unistd::Pid;
 use protocol::ids::ContainerId;
 
 use crate::logic::ProcessIdentity;
-use crate::look::{Look, Seen};
 
 /// A process: its number, and when it started.
 type Target = (i32, u64);

@@ -2,20 +2,19 @@
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
-use std::fs::File;
-use std::io::{self, Write};
-use std::os::fd::AsRawFd;
+use std::io;
+use std::os::fd::AsFd;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::process::Stdio;
 
-use nix::sys::memfd::{MFdFlags, memfd_create};
+use containerizer::start::{Handed, command, inherited};
 use nix::unistd::User;
 use procfs::process::Process;
 use protocol::executor::{
     ENV_AGENT, ENV_CONTAINER, ENV_EXECUTOR, ENV_FRAMEWORK, ENV_OPEN_FILES, ENV_SANDBOX,
-    ENV_SECRET_ON_STDIN, ENV_STARTS, ENV_TOKEN, StartProgram,
+    ENV_SECRET_ON_STDIN, ENV_TOKEN, Shim, StartProgram,
 };
 use protocol::task::CommandSpec;
 use tokio::process::{Child, Command};
@@ -35,11 +34,19 @@ const NO_HUGE_PAGES: (&str, &str) = ("MIMALLOC_ALLOW_THP", "0");
 /// A variable that an executor finds in its environment.
 type Surrounding<'a> = (&'static str, &'a OsStr);
 
+/// An executor that was started.
+pub(super) struct Launched {
+    pub(super) child: Child,
+    pub(super) process: ProcessIdentity,
+    /// Where a shim, if there is one, leaves why it could not start the executor.
+    pub(super) handed: Option<Handed>,
+}
+
 pub(super) fn launch(
     launching: &Launching,
     start: &StartExecutor,
     lends: bool,
-) -> Result<(Child, ProcessIdentity), StartFailure> {
+) -> Result<Launched, StartFailure> {
     let owner = users::resolve(start.user.as_deref())?;
     let path = launching.sandboxes.path(
         &start.framework.framework,
@@ -58,7 +65,7 @@ pub(super) fn launch(
     if lends {
         surroundings.push((ENV_SECRET_ON_STDIN, OsStr::new("1")));
     }
-    let (mut command, _file) = match &start.program {
+    let (mut command, handed) = match &start.program {
         Program::CommandExecutor => (command_executor(launching, &surroundings)?, None),
         Program::Custom(spec) => custom(launching, start, spec, owner.as_ref(), &surroundings)?,
     };
@@ -70,14 +77,18 @@ pub(super) fn launch(
         .stderr(sandbox.stderr)
         .process_group(0)
         .kill_on_drop(false);
-    let child = command.spawn().map_err(|error| {
+    let lifeline = launching.lifeline.as_ref().filter(|_| handed.is_some());
+    let files = handed.iter().map(AsFd::as_fd).chain(lifeline.map(AsFd::as_fd));
+    let files: Vec<_> = files.collect();
+    // This thread alone starts any.
+    let child = inherited(&files, || command.spawn()).map_err(|error| {
         let program = command.as_std().get_program().to_string_lossy();
         not_started(start, &program, &error)
     })?;
     let process = child.id().expect("it was not waited for yet");
-    let identity =
+    let process =
         ProcessIdentity { process, started: started_at(process), boot: launching.boot.clone() };
-    Ok((child, identity))
+    Ok(Launched { child, process, handed })
 }
 
 /// As the agent's own user: it becomes the task's user when it starts the task.
@@ -103,39 +114,29 @@ fn executors_program(launching: &Launching) -> Result<Command, StartFailure> {
     Ok(command)
 }
 
-/// A framework's own executor, and the file that must stay open until it is started. Where the agent is alone in its
-/// process, one of the executor's program stays above it, which keeps together what it starts.
+/// A framework's own executor. Where the agent is alone in its process, a shim stays above it, which keeps together what it
+/// starts and inherits what is handed to it.
 fn custom(
     launching: &Launching,
     start: &StartExecutor,
     spec: &CommandSpec,
     owner: Option<&User>,
     surroundings: &[Surrounding<'_>],
-) -> Result<(Command, Option<File>), StartFailure> {
-    let program = start_of(launching, spec, owner, surroundings);
-    if launching.adopts_orphans {
-        find(&program).map_err(|error| not_started(start, &program.program, &error))?;
-        let mut host = executors_program(launching)?;
-        // Found by them, as all that it starts.
-        let marks =
-            surroundings.iter().filter(|(name, _)| [ENV_CONTAINER, ENV_SANDBOX].contains(name));
-        host.envs(marks.copied());
-        let file = program.to_bytes().map_err(io::Error::other).and_then(|bytes| handed(&bytes));
-        let file = file.map_err(|error| not_started(start, &program.program, &error))?;
-        host.env(ENV_STARTS, file.as_raw_fd().to_string());
-        return Ok((host, Some(file)));
-    }
-    let mut command = Command::new(&program.program);
-    if let Some((name, rest)) = program.arguments.split_first() {
-        command.arg0(name).args(rest);
-    }
-    let os = |bytes: &[u8]| OsStr::from_bytes(bytes).to_owned();
-    let pairs = program.environment.iter().map(|(name, value)| (os(name), os(value)));
-    command.env_clear().envs(pairs);
-    if let Some(user) = owner {
-        command.gid(user.gid.as_raw()).uid(user.uid.as_raw());
-    }
-    Ok((command, None))
+) -> Result<(Command, Option<Handed>), StartFailure> {
+    let mut program = start_of(launching, spec, owner, surroundings);
+    let Some(lifeline) = &launching.lifeline else {
+        return Ok((command(&program, owner).into(), None));
+    };
+    program.shim = Some(Shim { lifeline: lifeline.number(), grace: start.shutdown_grace });
+    let not_started = |error| not_started(start, &program.program, &error);
+    find(&program).map_err(not_started)?;
+    let handed = Handed::new(&program).map_err(not_started)?;
+    let mut shim = executors_program(launching)?;
+    // Found by them, as all that it starts.
+    let marks = surroundings.iter().filter(|(name, _)| [ENV_CONTAINER, ENV_SANDBOX].contains(name));
+    let (name, value) = handed.variable();
+    shim.envs(marks.copied()).env(name, value);
+    Ok((shim, Some(handed)))
 }
 
 fn start_of(
@@ -162,7 +163,6 @@ fn start_of(
         environment: pairs.collect(),
         user: owner.map(|user| user.name.clone()),
         open_files: launching.open_files,
-        stays: true,
         ..StartProgram::of(spec)
     }
 }
@@ -191,13 +191,6 @@ fn find(start: &StartProgram) -> io::Result<()> {
     } else {
         Err(io::ErrorKind::NotFound.into())
     }
-}
-
-/// A file in memory that the next child inherits; this thread alone starts any.
-fn handed(bytes: &[u8]) -> io::Result<File> {
-    let mut file = File::from(memfd_create("airside", MFdFlags::empty())?);
-    file.write_all(bytes)?;
-    Ok(file)
 }
 
 fn path() -> OsString {

@@ -51,7 +51,7 @@ impl Stage {
             sandboxes: Sandboxes::below(dir.path()),
             agent_at: "127.0.0.1:1".into(),
             boot: crate::detect::boot_id().unwrap(),
-            adopts_orphans: false,
+            lifeline: None,
             open_files: None,
         };
         let accepts = Accepts::new().tells::<ToProcesses>();
@@ -93,6 +93,7 @@ impl Stage {
             agent: AgentId::new("S1"),
             program,
             user: user.map(str::to_owned),
+            shutdown_grace: Duration::from_secs(5),
         };
         self.processes.tell(ToProcesses::Start(Box::new(start))).unwrap();
     }

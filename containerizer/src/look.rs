@@ -2,7 +2,6 @@
 //! processes there are, and says when it could not see all.
 
 use std::ffi::{OsStr, OsString};
-use std::io;
 
 use nix::errno::Errno;
 use procfs::process::{Process, all_processes};
@@ -47,9 +46,9 @@ impl Look {
     fn add(&mut self, process: ProcResult<Process>, mark: &OsStr) {
         match process.and_then(|process| see(&process, mark)) {
             Ok(seen) => self.seen.push(seen),
-            // It ended, or the system hides it, as it may those of other users.
-            Err(error) if is_gone(&error) || is_barred(&error) => {}
-            Err(error) => self.blind = Some(error.to_string()),
+            Err(error) if cannot_look(&error) => self.blind = Some(error.to_string()),
+            // It ended, or the system hides it, as it may those of other users. Looking again would not help.
+            Err(_) => {}
         }
     }
 }
@@ -59,26 +58,27 @@ fn see(process: &Process, mark: &OsStr) -> ProcResult<Seen> {
     let dead = matches!(stat.state, 'Z' | 'X' | 'x');
     let mark = match process.environ() {
         Ok(mut environment) => environment.remove(mark),
+        Err(error) if cannot_look(&error) => return Err(error),
         // Of another user, whom this process could not end either; or it ended just now.
-        Err(error) if is_gone(&error) || is_barred(&error) => None,
-        Err(error) => return Err(error),
+        Err(_) => None,
     };
     Ok(Seen { process: stat.pid, parent: stat.ppid, started: stat.starttime, dead, mark })
 }
 
-fn is_gone(error: &ProcError) -> bool {
-    let no_such = |error: &io::Error| error.raw_os_error() == Some(Errno::ESRCH as i32);
-    matches!(error, ProcError::NotFound(_))
-        || matches!(error, ProcError::Io(error, _) if no_such(error))
-}
-
-fn is_barred(error: &ProcError) -> bool {
-    matches!(error, ProcError::PermissionDenied(_))
+/// Whether this says something of who looks, and nothing of what is looked at: the process or the system opens all the
+/// files that it may, or has no memory left.
+pub fn cannot_look(error: &ProcError) -> bool {
+    let ProcError::Io(error, _) = error else {
+        return false;
+    };
+    let errno = error.raw_os_error().map(Errno::from_raw);
+    matches!(errno, Some(Errno::EMFILE | Errno::ENFILE | Errno::ENOMEM))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::io;
 
     #[test]
     fn a_process_is_seen_with_its_mark_while_it_lives() {
@@ -100,16 +100,28 @@ mod tests {
 
     #[test]
     fn what_cannot_be_looked_at_is_not_taken_for_dead() {
-        let error = |errno: Errno| io::Error::from_raw_os_error(errno as i32);
+        let io = |errno: Errno| {
+            ProcError::Io(io::Error::from_raw_os_error(errno as i32), Some("/proc/7".into()))
+        };
         let blind = |error: ProcError| {
             let mut look = Look::default();
             look.add(Err(error), OsStr::new(""));
             look.blind
         };
-        let words = blind(ProcError::Io(error(Errno::EMFILE), Some("/proc/7".into()))).unwrap();
+        let words = blind(io(Errno::EMFILE)).unwrap();
         assert!(words.contains("Too many open files"), "{words}");
-        assert_eq!(blind(ProcError::Io(error(Errno::ESRCH), None)), None);
-        assert_eq!(blind(ProcError::NotFound(None)), None);
-        assert_eq!(blind(ProcError::PermissionDenied(None)), None);
+        assert!(blind(io(Errno::ENFILE)).is_some() && blind(io(Errno::ENOMEM)).is_some());
+        // These say something of the process: that it is gone, hidden or odd.
+        for errno in [Errno::ESRCH, Errno::ENOENT, Errno::EACCES, Errno::EPERM, Errno::EIO] {
+            assert_eq!(blind(io(errno)), None, "{errno}");
+        }
+        for error in [
+            ProcError::NotFound(None),
+            ProcError::PermissionDenied(None),
+            ProcError::Incomplete(None),
+            ProcError::Other("a line that is none".into()),
+        ] {
+            assert_eq!(blind(error), None);
+        }
     }
 }
