@@ -3,9 +3,10 @@
 //! Reading order: [`logic`] is the index of all that a master reacts to; below it one file for each peer and each book.
 //! [`logic::allocator`] proposes, the master decides; [`logic::registry`] is what survives. [`view`] serves every read.
 //! The actors do: `actors/master.rs` performs, `actors/allocator.rs` and `actors/registrar.rs` work beside it,
-//! `actors/view.rs` answers. [`start()`] puts all four on a node.
+//! `actors/view.rs` answers; [`backlog`] is what waits for a helper. [`start()`] puts all four on a node.
 
 mod actors;
+pub mod backlog;
 pub mod config;
 pub mod logic;
 pub mod records;

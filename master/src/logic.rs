@@ -17,6 +17,7 @@ pub mod tasks;
 mod unmet;
 mod untold;
 pub mod validate;
+mod whole_book;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -218,6 +219,8 @@ pub struct Master {
     offers: Offers,
     /// The number of the newest change.
     change: u64,
+    /// The newest proposal heard of.
+    proposed: u64,
     /// How often agents came or went.
     agents_changed: u64,
     /// Whether [`Timer::Judge`] is under way: one for all.
@@ -284,6 +287,7 @@ impl Master {
             peers: BTreeMap::new(),
             offers: Offers::default(),
             change: 0,
+            proposed: 0,
             agents_changed: 0,
             judging: false,
             config,

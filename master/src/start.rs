@@ -14,14 +14,15 @@ use protocol::ids::{ClusterId, MasterId};
 use protocol::operator::{ClusterView, KillTask, Read, ReadMoment};
 
 use crate::actors::allocator::AllocatorActor;
-use crate::actors::master::{Begin, Ended, MasterActor};
+use crate::actors::master::{Begin, Ended, MasterActor, StartOvers};
 use crate::actors::registrar::Registrar;
 use crate::actors::view::{ReadMetrics, ViewActor};
+use crate::backlog::Backlog;
 use crate::config::{BadConfig, Config};
 use crate::logic::Master;
 use crate::logic::allocator::Allocator;
 use crate::records::{self, BadRegistry};
-use crate::view::{Backlog, View};
+use crate::view::View;
 
 /// The name of the master's actor on its node.
 pub const MASTER: &str = "master";
@@ -98,6 +99,7 @@ pub struct Running {
     registrar: Handle<Registrar>,
     view: Handle<ViewActor>,
     ended: Arc<Ended>,
+    start_overs: Arc<StartOvers>,
     cluster: ClusterView,
 }
 
@@ -133,7 +135,8 @@ impl Running {
 
     /// What it counts, as Prometheus reads it.
     pub async fn metrics(&self) -> String {
-        self.view.ask(ReadMetrics).await.map(|text| text.0).unwrap_or_default()
+        let text = self.view.ask(ReadMetrics).await.map(|text| text.0).unwrap_or_default();
+        text + &self.start_overs.metrics()
     }
 }
 
@@ -187,6 +190,7 @@ where
     };
     let registrar = spawn(node, None, Accepts::new(), true, registrar)?;
     let ended = Arc::new(Ended::default());
+    let start_overs = Arc::new(StartOvers::default());
     let actor = MasterActor {
         master: Master::new(logic, identity, registry),
         clock,
@@ -196,7 +200,8 @@ where
         ended: Arc::clone(&ended),
         asked: std::collections::BTreeMap::new(),
         asked_so_far: 0,
-        entries: Vec::new(),
+        entries: Backlog::default(),
+        start_overs: Arc::clone(&start_overs),
         backlog: Backlog::default(),
         waits_for_room: false,
     };
@@ -210,7 +215,7 @@ where
     let _ = knows_master.set(master.clone());
     // Nothing waits for an actor that was just spawned.
     let _ = master.tell(Begin);
-    Ok(Running { master, allocator, registrar, view, ended, cluster })
+    Ok(Running { master, allocator, registrar, view, ended, start_overs, cluster })
 }
 
 fn spawn<A>(

@@ -1,7 +1,6 @@
 //! What readers see of a master: its changes, applied in order. It serves every list and figure, so that no reader ever
 //! waits in the master's mailbox. Pure: its actor is `actors/view.rs`.
 
-mod backlog;
 mod metrics;
 mod page;
 mod readers;
@@ -16,7 +15,6 @@ use protocol::operator::{AgentView, ClusterView, FrameworkView, List, ReadAnswer
 use protocol::resources::Resources;
 use protocol::task::{Run, TaskReport, TaskState, TaskStatus};
 
-pub use backlog::{Backlog, Next};
 use metrics::Totals;
 pub use readers::Readers;
 

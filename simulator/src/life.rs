@@ -58,6 +58,8 @@ impl World {
             to_allocator: Duration::ZERO,
             to_master: Duration::ZERO,
             between: 0,
+            allocator_told: 0,
+            allocator_is_stuck: false,
             change: 0,
             books: Default::default(),
             agents: Default::default(),

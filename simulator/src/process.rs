@@ -82,6 +82,10 @@ pub(crate) struct MasterBody {
     pub(crate) to_master: Duration,
     /// Messages between the two that have not arrived.
     pub(crate) between: u32,
+    /// How often the allocator was to be told something.
+    pub(crate) allocator_told: u64,
+    /// Whether what it is told is dropped, until it has room and starts over.
+    pub(crate) allocator_is_stuck: bool,
     /// The number of the newest change.
     pub(crate) change: u64,
     /// What the changes say is used and offered on each agent.

@@ -35,6 +35,8 @@ pub(crate) enum Event {
     Master(master::logic::Event),
     /// To the allocator in a master's process.
     Allocator(allocator::Event),
+    /// To a master: its allocator, which did not keep up, has room again.
+    AllocatorHasRoom,
     /// From the allocator to the master beside it.
     Proposals(Vec<Proposal>),
     /// To an agent.
@@ -75,6 +77,7 @@ impl fmt::Debug for Event {
             Self::Custom(event) => event.fmt(f),
             Self::Author(task, state) => write!(f, "Author {task} {state:?}"),
             Self::Framework(event) => event.fmt(f),
+            Self::AllocatorHasRoom => f.write_str("AllocatorHasRoom"),
             Self::WriteDone => f.write_str("WriteDone"),
         }
     }

@@ -2,13 +2,14 @@
 //! [`crate::logic`].
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use actix::{Actor, Handler};
 use libactor::{Asked, Clock, Context, Down, Handle, Message, Pid, Received, Reply, TellError};
 use protocol::agent::AgentToMaster;
-use protocol::change::{Moment, What};
+use protocol::change::{Change, Moment, What};
 use protocol::framework::FrameworkToMaster;
 use protocol::operator::{KillAnswer, KillTask, ReadMoment};
 use protocol::time::Now;
@@ -18,16 +19,16 @@ use tokio::sync::Notify;
 use super::allocator::{AllocatorActor, Book};
 use super::registrar::{Registrar, Write};
 use super::view::{Changes, StartOver, ViewActor};
+use crate::backlog::{Backlog, Next};
 use crate::logic::allocator::{BookEntry, Proposal};
 use crate::logic::registry::RegistryOperation;
 use crate::logic::{Effect, Event, Master, Timer, Untold};
 use crate::start::End;
-use crate::view::{Backlog, Next};
 
 /// Between two tries of what a local actor had no room for.
 const ROOM_AGAIN: Duration = Duration::from_millis(2);
 
-/// Messages that may wait for the allocator before more are put together into one.
+/// Messages that may wait for the allocator before more are put together; each has a bound, and what waits here has one.
 const WAITING_MAX: u64 = 1024;
 
 /// Messages that may wait for the view; each has a bound, and what waits here has one.
@@ -67,6 +68,24 @@ pub(crate) struct Ended {
     pub(crate) notify: Notify,
 }
 
+/// How often a helper fell so far behind that it started over.
+#[derive(Debug, Default)]
+pub(crate) struct StartOvers {
+    allocator: AtomicU64,
+    view: AtomicU64,
+}
+
+impl StartOvers {
+    /// As Prometheus reads it.
+    pub(crate) fn metrics(&self) -> String {
+        let (allocator, view) = (self.allocator.load(Relaxed), self.view.load(Relaxed));
+        let name = "airside_master_helper_start_overs";
+        format!(
+            "# TYPE {name} counter\n{name}{{helper=\"allocator\"}} {allocator}\n{name}{{helper=\"view\"}} {view}\n"
+        )
+    }
+}
+
 pub(crate) struct MasterActor {
     pub(crate) master: Master,
     pub(crate) clock: Clock,
@@ -77,9 +96,10 @@ pub(crate) struct MasterActor {
     /// Questions of operators that wait for their answer.
     pub(crate) asked: BTreeMap<u64, Reply<KillAnswer>>,
     pub(crate) asked_so_far: u64,
-    /// What waits until the allocator has room; nothing of it may be left out.
-    pub(crate) entries: Vec<BookEntry>,
-    pub(crate) backlog: Backlog,
+    /// What waits until the allocator has room.
+    pub(crate) entries: Backlog<BookEntry>,
+    pub(crate) backlog: Backlog<Change>,
+    pub(crate) start_overs: Arc<StartOvers>,
     pub(crate) waits_for_room: bool,
 }
 
@@ -126,7 +146,9 @@ impl MasterActor {
             Effect::Link(pid) => ctx.link(pid),
             Effect::Unlink(pid) => ctx.unlink(pid),
             Effect::Write(operation) => self.write(operation, ctx),
-            Effect::TellAllocator(entries) => self.entries.extend(entries),
+            Effect::TellAllocator(entries) => {
+                entries.into_iter().for_each(|entry| self.entries.push(entry));
+            }
             Effect::StartTimer { timer, after } => {
                 ctx.after(after, move |actor, ctx| actor.advance(Event::TimerFired(timer), ctx));
             }
@@ -161,9 +183,10 @@ impl MasterActor {
 
     /// Hands on what changed, unless so much waits there that it is better put together.
     fn flush(&mut self, ctx: &mut Context<Self>) {
-        if !self.entries.is_empty() && self.allocator.queued() < WAITING_MAX {
-            let entries = std::mem::take(&mut self.entries);
-            if let Err(error) = self.allocator.tell(Book(entries)) {
+        while self.allocator.queued() < WAITING_MAX
+            && let Some(next) = self.entries.take()
+        {
+            if let Err(error) = self.tell_allocator(next) {
                 return self.end(End::HelperLost(format!("the allocator: {error}")), ctx);
             }
         }
@@ -186,10 +209,22 @@ impl MasterActor {
         }
     }
 
-    fn tell_view(&self, next: Next) -> Result<(), TellError> {
+    fn tell_allocator(&self, next: Next<BookEntry>) -> Result<(), TellError> {
         match next {
-            Next::Changes(changes) => self.view.tell(Changes(changes)),
+            Next::Some(entries) => self.allocator.tell(Book(entries)),
             Next::StartOver => {
+                self.start_overs.allocator.fetch_add(1, Relaxed);
+                tracing::warn!("the allocator fell so far behind that it starts over");
+                self.allocator.tell(Book(vec![BookEntry::StartOver(self.master.whole_book())]))
+            }
+        }
+    }
+
+    fn tell_view(&self, next: Next<Change>) -> Result<(), TellError> {
+        match next {
+            Next::Some(changes) => self.view.tell(Changes(changes)),
+            Next::StartOver => {
+                self.start_overs.view.fetch_add(1, Relaxed);
                 tracing::warn!("the view fell so far behind that it starts over");
                 let (change, snapshot) = (self.master.change(), self.master.snapshot());
                 self.view.tell(StartOver { change, snapshot })

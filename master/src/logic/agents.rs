@@ -294,7 +294,6 @@ impl Master {
 
     /// From here on the agent's resources are offered.
     fn open_book(&mut self, turn: &mut Turn, id: &AgentId) {
-        let allocated = self.holders_on(id);
         let Some(agent) = self.agents.get(id) else { return };
         turn.what.push(What::Agent {
             agent: id.clone(),
@@ -302,14 +301,7 @@ impl Master {
             state: AgentState::Active,
         });
         turn.books.insert(id.clone());
-        turn.entries.push(BookEntry::Agent {
-            agent: id.clone(),
-            generation: agent.generation,
-            hostname: agent.info.at.hostname.clone(),
-            attributes: agent.info.attributes.clone(),
-            total: agent.info.resources.clone(),
-            allocated,
-        });
+        turn.entries.push(self.agent_entry(id, agent));
         self.agents_changed(turn);
     }
 

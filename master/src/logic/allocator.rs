@@ -6,6 +6,7 @@ mod demand;
 mod messages;
 mod refusals;
 mod sorter;
+mod start_over;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
@@ -21,7 +22,7 @@ use super::invariants::Holdings;
 use crate::config::AllocatorConfig;
 use demand::Needs;
 pub(super) use demand::{constraint_holds, ports_each};
-pub use messages::{BookEntry, Proposal};
+pub use messages::{BookEntry, Proposal, WholeBook};
 use refusals::Refusals;
 use sorter::Sorter;
 
@@ -30,7 +31,7 @@ use sorter::Sorter;
 pub enum Event {
     /// The first event.
     Started,
-    /// The master has decided; in order, none left out.
+    /// The master has decided; in order, and what is left out is made up for by [`BookEntry::StartOver`].
     Book(Vec<BookEntry>),
     /// See [`Effect::RunSoon`].
     Run,
@@ -216,6 +217,7 @@ impl Allocator {
                 self.give_back(&agent, &framework, &role, &resources);
                 self.forget_client(&framework);
             }
+            BookEntry::StartOver(book) => self.start_over(now, book),
         }
     }
 

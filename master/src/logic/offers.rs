@@ -66,6 +66,7 @@ impl Master {
         let mut told: BTreeMap<FrameworkId, Vec<Offer>> = BTreeMap::new();
         let mut returned = Vec::new();
         for proposal in proposals {
+            self.proposed = self.proposed.max(proposal.number);
             if self.still_holds(&proposal) {
                 let offer = self.open_offer(turn, proposal);
                 told.entry(offer.framework.clone()).or_default().push(offer);

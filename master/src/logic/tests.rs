@@ -9,5 +9,6 @@ mod offers;
 mod recovery;
 pub(crate) mod scenario;
 mod snapshot;
+mod start_over;
 mod tasks;
 mod unmet;

@@ -17,7 +17,10 @@ impl World {
                 Some(event) => event,
                 None => return true,
             },
-            Event::Master(_) | Event::Allocator(_) | Event::Proposals(_) => return true,
+            Event::Master(_)
+            | Event::Allocator(_)
+            | Event::Proposals(_)
+            | Event::AllocatorHasRoom => return true,
             Event::Executor(_) | Event::Custom(_) | Event::Author(..) | Event::Framework(_) => {
                 return true;
             }

@@ -102,7 +102,10 @@ impl World {
                 }
                 reported(task, state)
             }
-            Event::Master(_) | Event::Allocator(_) | Event::Proposals(_) => return true,
+            Event::Master(_)
+            | Event::Allocator(_)
+            | Event::Proposals(_)
+            | Event::AllocatorHasRoom => return true,
             Event::Agent(_) | Event::Executor(_) | Event::Framework(_) | Event::WriteDone => {
                 return true;
             }

@@ -21,7 +21,8 @@ impl World {
                 Some(event) => event,
                 None => return true,
             },
-            Event::Master(_) | Event::Allocator(_) | Event::Proposals(_) => return true,
+            Event::Master(_) | Event::Allocator(_) => return true,
+            Event::Proposals(_) | Event::AllocatorHasRoom => return true,
             Event::Agent(_) | Event::Executor(_) | Event::Custom(_) | Event::Author(..) => {
                 return true;
             }

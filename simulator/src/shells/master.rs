@@ -2,13 +2,17 @@
 
 use std::time::Duration;
 
-use master::logic::allocator::{Effect as AllocatorEffect, Event as AllocatorEvent};
+use master::logic::allocator::{BookEntry, Effect as AllocatorEffect, Event as AllocatorEvent};
 use master::logic::{Effect, Event as MasterEvent, Untold};
 
 use crate::network::{Life, Sent};
 use crate::process::MasterBody;
 use crate::said::{Event, Said};
 use crate::world::{Due, World};
+
+/// Each so many messages to an allocator find it stuck, for so long.
+const STUCK_EACH: u64 = 16;
+const STUCK_FOR: Duration = Duration::from_millis(50);
 
 impl World {
     /// Whether the process goes on.
@@ -18,6 +22,10 @@ impl World {
             Event::Proposals(proposals) => {
                 body.between -= 1;
                 MasterEvent::Proposed(proposals)
+            }
+            Event::AllocatorHasRoom => {
+                self.start_allocator_over(life, body);
+                return true;
             }
             Event::Allocator(event) => {
                 self.step_allocator(life, body, event);
@@ -90,12 +98,7 @@ impl World {
                 body.pending.write(operation);
                 self.writes(life);
             }
-            Effect::TellAllocator(entries) => {
-                body.between += 1;
-                body.to_allocator = self.beside(body.to_allocator);
-                let event = Event::Allocator(AllocatorEvent::Book(entries));
-                self.queue.at(body.to_allocator, Due::Event(life, event));
-            }
+            Effect::TellAllocator(entries) => self.allocator_is_to_know(life, body, entries),
             Effect::StartTimer { timer, after } => {
                 self.timer(life, after, Event::Master(MasterEvent::TimerFired(timer)));
             }
@@ -106,6 +109,34 @@ impl World {
             }
         }
         true
+    }
+
+    /// Now and then the allocator does not keep up: what it was to be told is dropped, and it starts over.
+    fn allocator_is_to_know(&mut self, life: Life, body: &mut MasterBody, told: Vec<BookEntry>) {
+        body.allocator_told += 1;
+        if body.allocator_is_stuck {
+            return;
+        }
+        if !body.allocator_told.is_multiple_of(STUCK_EACH) {
+            return self.tell_allocator(life, body, told);
+        }
+        body.between += 1;
+        body.allocator_is_stuck = true;
+        self.queue.at(self.queue.now() + STUCK_FOR, Due::Event(life, Event::AllocatorHasRoom));
+    }
+
+    fn start_allocator_over(&mut self, life: Life, body: &mut MasterBody) {
+        body.between -= 1;
+        body.allocator_is_stuck = false;
+        let whole = BookEntry::StartOver(body.master.whole_book());
+        self.tell_allocator(life, body, vec![whole]);
+    }
+
+    fn tell_allocator(&mut self, life: Life, body: &mut MasterBody, entries: Vec<BookEntry>) {
+        body.between += 1;
+        body.to_allocator = self.beside(body.to_allocator);
+        let event = Event::Allocator(AllocatorEvent::Book(entries));
+        self.queue.at(body.to_allocator, Due::Event(life, event));
     }
 
     fn step_allocator(&mut self, life: Life, body: &mut MasterBody, event: AllocatorEvent) {

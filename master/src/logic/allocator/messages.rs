@@ -1,5 +1,6 @@
 //! What master and allocator say to each other.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use protocol::ids::{AgentId, FrameworkId, Role};
@@ -86,6 +87,21 @@ pub enum BookEntry {
         /// What it held.
         resources: Resources,
     },
+    /// Entries before this one were dropped, since they were too many: this is where they would have led.
+    StartOver(WholeBook),
+}
+
+/// All that an allocator must know, at one moment.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct WholeBook {
+    /// The newest proposal that the master has heard of; what it decides on later ones will be told.
+    pub heard: u64,
+    /// Those of the others that are offered and whose offers have not ended.
+    pub offered: BTreeSet<u64>,
+    /// The agents that are active, with what tasks and executors hold.
+    pub agents: Vec<BookEntry>,
+    /// The frameworks whose schedulers are there.
+    pub frameworks: Vec<BookEntry>,
 }
 
 /// Resources that a framework might be offered.

@@ -8,7 +8,7 @@ use protocol::offer::{Constraint, Demand};
 use protocol::resources::{Attribute, Resources};
 use protocol::time::{Instant, Now};
 
-use super::{Allocator, BookEntry, Effect, Event, Proposal};
+use super::{Allocator, BookEntry, Effect, Event, Proposal, WholeBook};
 use crate::config::AllocatorConfig;
 
 fn at(seconds: u64) -> Now {
@@ -216,6 +216,7 @@ enum Told {
     Return,
     Release,
     Sweep,
+    StartOver,
 }
 
 fn anything() -> impl Strategy<Value = Told> {
@@ -234,6 +235,7 @@ fn anything() -> impl Strategy<Value = Told> {
         Just(Told::Return),
         Just(Told::Release),
         Just(Told::Sweep),
+        Just(Told::StartOver),
     ]
 }
 
@@ -294,6 +296,7 @@ impl Books {
                     vec![BookEntry::Released { agent, framework, role, resources }]
                 })
                 .unwrap_or_default(),
+            Told::StartOver => vec![BookEntry::StartOver(self.whole_book())],
             Told::Sweep => {
                 let proposals = after(&mut self.allocator, self.seconds, Event::Sweep);
                 return self.check(proposals);
@@ -301,6 +304,30 @@ impl Books {
         };
         let proposals = enter(&mut self.allocator, self.seconds, event);
         self.check(proposals);
+    }
+
+    /// Everything that is open is offered, but for the newest, which the master has not heard of.
+    fn whole_book(&self) -> WholeBook {
+        let newest = self.open.iter().map(|proposal| proposal.number).max();
+        let agents = self.totals.iter().map(|(id, total)| {
+            let used = self.used.iter().filter(|proposal| proposal.agent == *id).cloned();
+            BookEntry::Agent {
+                agent: id.clone(),
+                generation: 1,
+                hostname: id.to_string(),
+                attributes: Vec::new(),
+                total: total.clone(),
+                allocated: used.map(|p| (p.framework, p.role, p.resources)).collect(),
+            }
+        });
+        let heard = newest.map_or(u64::MAX, |newest| newest - 1);
+        let open = self.open.iter().map(|proposal| proposal.number);
+        WholeBook {
+            heard,
+            offered: open.filter(|number| *number <= heard).collect(),
+            agents: agents.collect(),
+            frameworks: vec![framework("f0", &["*"], None)],
+        }
     }
 
     fn forget(&mut self, agent: &AgentId) {

@@ -4,13 +4,12 @@ use std::time::Duration;
 
 use libactor::{Pid, Principal};
 use protocol::change::{FrameworkState, What};
-use protocol::framework::{Capability, FrameworkInfo, MasterToFramework};
+use protocol::framework::{FrameworkInfo, MasterToFramework};
 use protocol::ids::FrameworkId;
 use protocol::offer::Demand;
 use serde::{Deserialize, Serialize};
 
 use super::{Framework, Phase, SUPERSEDED_MAX};
-use crate::logic::allocator::BookEntry;
 use crate::logic::authorize::{Action, authorize};
 use crate::logic::bugs::Bug;
 use crate::logic::registry::RegistryOperation;
@@ -161,7 +160,7 @@ impl Master {
         }
         framework.enter(Phase::Active(old.filter(|_| keeps_old).unwrap_or(from)));
         framework.suppressed = false;
-        framework.demand.clone_from(&demand);
+        framework.demand = demand;
         framework.unmet.clear();
         let told = self.end_offers(turn, &offers, Duration::ZERO);
         match old {
@@ -181,12 +180,7 @@ impl Master {
         self.tell_subscribed(turn, id, from);
         let Some(framework) = self.frameworks.get(id) else { return };
         let info = framework.info.clone();
-        turn.entries.push(BookEntry::Framework {
-            framework: id.clone(),
-            roles: info.roles.clone(),
-            states_demand: framework.has(Capability::StatesDemand),
-            demand,
-        });
+        turn.entries.push(framework.entry());
         turn.what.push(What::Framework { info, state: FrameworkState::Active });
         self.judge_demand(turn, id);
     }

@@ -18,7 +18,7 @@ use protocol::time::{Instant, Now, WallTime};
 
 use super::lines::{agent_line, framework_line, name, short};
 use crate::config::Config;
-use crate::logic::allocator::{self, Allocator, Proposal};
+use crate::logic::allocator::{self, Allocator, BookEntry, Proposal};
 use crate::logic::registry::{Registry, RegistryOperation};
 use crate::logic::{Effect, Event, Master, Timer};
 
@@ -42,6 +42,8 @@ pub(super) struct Scenario {
     pub(super) registrar_is_slow: bool,
     /// When set, proposals wait for `propose`.
     pub(super) allocator_is_slow: bool,
+    /// When set, what the allocator is told is dropped, until it starts over.
+    pub(super) allocator_is_stuck: bool,
     pub(super) unwritten: VecDeque<RegistryOperation>,
     pub(super) proposals: VecDeque<Proposal>,
     timers: BTreeMap<(Instant, u64), Timer>,
@@ -76,6 +78,7 @@ impl Scenario {
             written: registry,
             registrar_is_slow: false,
             allocator_is_slow: false,
+            allocator_is_stuck: false,
             unwritten: VecDeque::new(),
             proposals: VecDeque::new(),
             timers: BTreeMap::new(),
@@ -113,7 +116,8 @@ impl Scenario {
                 self.master.check().unwrap();
             }
         }
-        if self.config.bugs == Default::default() && self.proposals.is_empty() {
+        let rests = self.proposals.is_empty() && !self.allocator_is_stuck;
+        if self.config.bugs == Default::default() && rests {
             assert_eq!(
                 self.master.holdings(),
                 self.allocator.holdings(),
@@ -140,6 +144,7 @@ impl Scenario {
                 self.written.apply(&operation);
                 events.push_back(Event::Written(operation));
             }
+            Effect::TellAllocator(_) if self.allocator_is_stuck => (),
             Effect::TellAllocator(entries) => {
                 self.tell_allocator(allocator::Event::Book(entries), events)
             }
@@ -234,6 +239,18 @@ impl Scenario {
     pub(super) fn propose(&mut self) {
         let proposals = self.proposals.drain(..).collect();
         self.step(Event::Proposed(proposals));
+    }
+
+    /// The allocator has room again, and what was dropped is made up for.
+    pub(super) fn allocator_starts_over(&mut self) {
+        self.allocator_is_stuck = false;
+        let whole = BookEntry::StartOver(self.master.whole_book());
+        let mut events = VecDeque::new();
+        self.tell_allocator(allocator::Event::Book(vec![whole]), &mut events);
+        events.into_iter().for_each(|event| self.step(event));
+        if self.proposals.is_empty() {
+            assert_eq!(self.master.holdings(), self.allocator.holdings());
+        }
     }
 
     pub(super) fn agent_says(&mut self, from: Pid, message: AgentToMaster) {

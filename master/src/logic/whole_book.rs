@@ -1,0 +1,53 @@
+//! What the allocator is told of agents and frameworks as they are, one by one when they come, and all at once when it starts
+//! over.
+
+use protocol::framework::Capability;
+use protocol::ids::AgentId;
+
+use super::Master;
+use super::agents::Agent;
+use super::allocator::{BookEntry, WholeBook};
+use super::frameworks::Framework;
+
+impl Master {
+    /// The book that the allocator would have if it had been told everything so far.
+    pub fn whole_book(&self) -> WholeBook {
+        let active = self.agents.iter().filter(|(_, agent)| agent.is_active());
+        let mut frameworks = Vec::new();
+        for framework in self.frameworks.values().filter(|framework| framework.pid().is_some()) {
+            frameworks.push(framework.entry());
+            if !framework.takes_offers() {
+                let framework = framework.info.framework.clone();
+                frameworks.push(BookEntry::Suppressed { framework });
+            }
+        }
+        WholeBook {
+            heard: self.proposed,
+            offered: self.offers.open().map(|(_, offer)| offer.proposal).collect(),
+            agents: active.map(|(id, agent)| self.agent_entry(id, agent)).collect(),
+            frameworks,
+        }
+    }
+
+    pub(super) fn agent_entry(&self, id: &AgentId, agent: &Agent) -> BookEntry {
+        BookEntry::Agent {
+            agent: id.clone(),
+            generation: agent.generation,
+            hostname: agent.info.at.hostname.clone(),
+            attributes: agent.info.attributes.clone(),
+            total: agent.info.resources.clone(),
+            allocated: self.holders_on(id),
+        }
+    }
+}
+
+impl Framework {
+    pub(super) fn entry(&self) -> BookEntry {
+        BookEntry::Framework {
+            framework: self.info.framework.clone(),
+            roles: self.info.roles.clone(),
+            states_demand: self.has(Capability::StatesDemand),
+            demand: self.demand.clone(),
+        }
+    }
+}
