@@ -12,6 +12,7 @@ use protocol::operator::{
 };
 
 use crate::cluster::{Cluster, FileError, read_secret};
+use crate::pages::{self, Listed};
 
 /// How long an answer may take.
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
@@ -102,44 +103,21 @@ impl Client {
 
     /// All agents.
     pub(crate) async fn agents(&self) -> Result<Vec<AgentView>, ClientError> {
-        match self.ask_master(VIEW, Read::Agents).await? {
-            ReadAnswer::Agents(agents) => Ok(agents),
-            ReadAnswer::Cluster(_) | ReadAnswer::Frameworks(_) => Err(ClientError::Answer),
-            ReadAnswer::Tasks(_) | ReadAnswer::SomeTasks(_) => Err(ClientError::Answer),
-            ReadAnswer::Behind(_) => Err(ClientError::Answer),
-        }
+        self.list().await
     }
 
     /// All frameworks.
     pub(crate) async fn frameworks(&self) -> Result<Vec<FrameworkView>, ClientError> {
-        match self.ask_master(VIEW, Read::Frameworks).await? {
-            ReadAnswer::Frameworks(frameworks) => Ok(frameworks),
-            ReadAnswer::Cluster(_) | ReadAnswer::Agents(_) => Err(ClientError::Answer),
-            ReadAnswer::Tasks(_) | ReadAnswer::SomeTasks(_) => Err(ClientError::Answer),
-            ReadAnswer::Behind(_) => Err(ClientError::Answer),
-        }
+        self.list().await
     }
 
     /// All tasks, ended ones among them.
     pub(crate) async fn tasks(&self) -> Result<Vec<TaskView>, ClientError> {
-        let mut all: Vec<TaskView> = Vec::new();
-        let mut read = Read::Tasks;
-        loop {
-            match self.ask_master(VIEW, read).await? {
-                ReadAnswer::Tasks(rest) => {
-                    all.extend(rest);
-                    return Ok(all);
-                }
-                ReadAnswer::SomeTasks(some) => all.extend(some),
-                ReadAnswer::Cluster(_) | ReadAnswer::Agents(_) => return Err(ClientError::Answer),
-                ReadAnswer::Frameworks(_) | ReadAnswer::Behind(_) => {
-                    return Err(ClientError::Answer);
-                }
-            }
-            let last = all.last().ok_or(ClientError::Answer)?;
-            let (framework, task) = (last.report.framework.clone(), last.report.spec.task.clone());
-            read = Read::TasksBehind { framework, task };
-        }
+        self.list().await
+    }
+
+    async fn list<T: Listed>(&self) -> Result<Vec<T>, ClientError> {
+        pages::read_all(async |read| self.ask_master(VIEW, read).await).await
     }
 
     /// Waits until every list shows what this client has heard of so far.
@@ -156,10 +134,9 @@ impl Client {
             ReadAnswer::Behind(reached) => {
                 Err(ClientError::Behind { of: moment.change, reached: reached.change })
             }
-            ReadAnswer::Agents(_) | ReadAnswer::Frameworks(_) | ReadAnswer::Tasks(_) => {
-                Err(ClientError::Answer)
-            }
-            ReadAnswer::SomeTasks(_) => Err(ClientError::Answer),
+            ReadAnswer::Agents(_) | ReadAnswer::SomeAgents(_) => Err(ClientError::Answer),
+            ReadAnswer::Frameworks(_) | ReadAnswer::SomeFrameworks(_) => Err(ClientError::Answer),
+            ReadAnswer::Tasks(_) | ReadAnswer::SomeTasks(_) => Err(ClientError::Answer),
         }
     }
 

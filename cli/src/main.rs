@@ -14,6 +14,7 @@ mod lists;
 mod local;
 mod node;
 mod output;
+mod pages;
 mod prefix;
 mod run;
 mod serve;

@@ -139,12 +139,12 @@ impl View {
                 let recovering = self.agents.values().any(awaited);
                 ReadAnswer::Cluster(ClusterView { recovering, ..self.cluster.clone() })
             }
-            List::Agents => ReadAnswer::Agents(self.agents.values().cloned().collect()),
-            List::Frameworks => {
-                ReadAnswer::Frameworks(self.frameworks.values().map(Framework::view).collect())
-            }
-            List::Tasks => self.page(None),
-            List::TasksBehind { framework, task } => self.page(Some((framework, task))),
+            List::Agents => self.agents_behind(None),
+            List::AgentsBehind(agent) => self.agents_behind(Some(&agent)),
+            List::Frameworks => self.frameworks_behind(None),
+            List::FrameworksBehind(framework) => self.frameworks_behind(Some(&framework)),
+            List::Tasks => self.tasks_behind(None),
+            List::TasksBehind { framework, task } => self.tasks_behind(Some((&framework, &task))),
         }
     }
 

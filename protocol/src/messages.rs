@@ -274,6 +274,8 @@ impl Message for Read {
             Self::Tasks => "Tasks",
             Self::After { .. } => "After",
             Self::TasksBehind { .. } => "TasksBehind",
+            Self::AgentsBehind(_) => "AgentsBehind",
+            Self::FrameworksBehind(_) => "FrameworksBehind",
         }
     }
 }

@@ -34,6 +34,10 @@ pub enum Read {
         /// The last one.
         task: TaskId,
     },
+    /// The agents behind one: what [`ReadAnswer::SomeAgents`] had no room for.
+    AgentsBehind(AgentId),
+    /// The frameworks behind one: what [`ReadAnswer::SomeFrameworks`] had no room for.
+    FrameworksBehind(FrameworkId),
 }
 
 /// What can be read.
@@ -54,6 +58,10 @@ pub enum List {
         /// Which.
         task: TaskId,
     },
+    /// The agents behind one.
+    AgentsBehind(AgentId),
+    /// The frameworks behind one.
+    FrameworksBehind(FrameworkId),
 }
 
 impl Read {
@@ -68,6 +76,8 @@ impl Read {
             Self::TasksBehind { framework, task } => {
                 (List::TasksBehind { framework: framework.clone(), task: task.clone() }, None)
             }
+            Self::AgentsBehind(agent) => (List::AgentsBehind(agent.clone()), None),
+            Self::FrameworksBehind(framework) => (List::FrameworksBehind(framework.clone()), None),
         }
     }
 }
@@ -77,9 +87,9 @@ impl Read {
 pub enum ReadAnswer {
     /// Who leads.
     Cluster(ClusterView),
-    /// All agents, by id.
+    /// All agents, or all that are left, by id.
     Agents(Vec<AgentView>),
-    /// All frameworks, by id.
+    /// All frameworks, or all that are left, by id.
     Frameworks(Vec<FrameworkView>),
     /// All tasks, or all that are left, by framework and id.
     Tasks(Vec<TaskView>),
@@ -87,6 +97,10 @@ pub enum ReadAnswer {
     Behind(Moment),
     /// As many tasks as one message holds, by framework and id; see [`Read::TasksBehind`].
     SomeTasks(Vec<TaskView>),
+    /// As many agents as one message holds, by id; see [`Read::AgentsBehind`].
+    SomeAgents(Vec<AgentView>),
+    /// As many frameworks as one message holds, by id; see [`Read::FrameworksBehind`].
+    SomeFrameworks(Vec<FrameworkView>),
 }
 
 /// A cluster and who leads it.

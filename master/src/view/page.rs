@@ -1,49 +1,123 @@
-//! Tasks may be many: they are read page by page, each of which fits into one message.
+//! Lists may be long: they are read page by page, each of which fits into one message.
 
+use std::collections::BTreeMap;
+use std::collections::btree_map::Range;
 use std::ops::Bound;
 
-use protocol::ids::{FrameworkId, TaskId};
-use protocol::operator::{ReadAnswer, TaskView};
+use protocol::framework::FrameworkInfo;
+use protocol::ids::{AgentId, FrameworkId, TaskId};
+use protocol::operator::{AgentView, ReadAnswer, TaskView};
+use protocol::resources::Resources;
 use protocol::task::{CommandSpec, Run};
 
-use super::{Task, View};
+use super::{Framework, Task, View};
 
-/// The most tasks on a page.
-const TASKS_MAX: usize = 5_000;
+/// The most entries on a page.
+const ENTRIES_MAX: usize = 5_000;
 
-/// About so many bytes are on a page at most; a task that is larger has one of its own.
+/// About so many bytes are on a page at most; an entry that is larger has one of its own.
 const BYTES_MAX: usize = 4 << 20;
 
-/// Of a task or a status: its ids, numbers and short words.
+/// Of an entry or a status: its ids, numbers and short words.
 const BYTES_OF_THE_REST: usize = 256;
 
-impl View {
-    /// The tasks behind this one, by framework and id; from the first one on, if none is named.
-    pub(super) fn page(&self, behind: Option<(FrameworkId, TaskId)>) -> ReadAnswer {
-        let (from, behind) = match &behind {
-            None => (Bound::Unbounded, Bound::Unbounded),
-            Some((framework, task)) => (Bound::Included(framework), Bound::Excluded(task)),
-        };
-        let frameworks = self.frameworks.range::<FrameworkId, _>((from, Bound::Unbounded));
-        let (mut tasks, mut bytes) = (Vec::new(), 0);
-        for (id, framework) in frameworks {
-            let is_first = matches!(from, Bound::Included(first) if first == id);
-            let behind = if is_first { behind } else { Bound::Unbounded };
-            for task in framework.tasks.range::<TaskId, _>((behind, Bound::Unbounded)) {
-                bytes += size(task.1);
-                if !tasks.is_empty() && (tasks.len() == TASKS_MAX || bytes > BYTES_MAX) {
-                    return ReadAnswer::SomeTasks(tasks);
-                }
-                let Task { report, statuses, .. } = task.1.clone();
-                tasks.push(TaskView { report, statuses });
+/// Of one resource or range: its name and numbers.
+const BYTES_OF_A_RESOURCE: usize = 64;
+
+/// What one page holds.
+enum Page<T> {
+    /// All there is.
+    Last(Vec<T>),
+    /// As much as there is room for.
+    Some(Vec<T>),
+}
+
+impl<T> Page<T> {
+    fn of(all: impl Iterator<Item = T>, size: impl Fn(&T) -> usize) -> Self {
+        let (mut page, mut bytes) = (Vec::new(), 0);
+        for one in all {
+            bytes += size(&one);
+            if !page.is_empty() && (page.len() == ENTRIES_MAX || bytes > BYTES_MAX) {
+                return Self::Some(page);
             }
+            page.push(one);
         }
-        ReadAnswer::Tasks(tasks)
+        Self::Last(page)
+    }
+
+    fn answer(
+        self,
+        last: impl FnOnce(Vec<T>) -> ReadAnswer,
+        some: impl FnOnce(Vec<T>) -> ReadAnswer,
+    ) -> ReadAnswer {
+        match self {
+            Self::Last(page) => last(page),
+            Self::Some(page) => some(page),
+        }
     }
 }
 
-/// About as many bytes as it has in a message.
-fn size(task: &Task) -> usize {
+/// What is behind a key; from the first one on, if none is named.
+fn behind<'a, K: Ord, V>(all: &'a BTreeMap<K, V>, key: Option<&K>) -> Range<'a, K, V> {
+    all.range((key.map_or(Bound::Unbounded, Bound::Excluded), Bound::Unbounded))
+}
+
+impl View {
+    /// Agents by id.
+    pub(super) fn agents_behind(&self, last: Option<&AgentId>) -> ReadAnswer {
+        let all = behind(&self.agents, last).map(|(_, agent)| agent.clone());
+        Page::of(all, size_of_agent).answer(ReadAnswer::Agents, ReadAnswer::SomeAgents)
+    }
+
+    /// Frameworks by id.
+    pub(super) fn frameworks_behind(&self, last: Option<&FrameworkId>) -> ReadAnswer {
+        let all = behind(&self.frameworks, last).map(|(_, framework)| framework.view());
+        let page = Page::of(all, |one| {
+            size_of_framework(&one.info) + size_of(&one.used) + size_of(&one.offered)
+        });
+        page.answer(ReadAnswer::Frameworks, ReadAnswer::SomeFrameworks)
+    }
+
+    /// Tasks by framework and id.
+    pub(super) fn tasks_behind(&self, last: Option<(&FrameworkId, &TaskId)>) -> ReadAnswer {
+        let rest_of_first = last.and_then(|(framework, task)| {
+            Some(behind(&self.frameworks.get(framework)?.tasks, Some(task)))
+        });
+        let others = behind(&self.frameworks, last.map(|(framework, _)| framework));
+        let others = others.flat_map(|(_, Framework { tasks, .. })| behind(tasks, None));
+        let all = rest_of_first.into_iter().flatten().chain(others);
+        let all = all.map(|(_, Task { report, statuses, .. })| TaskView {
+            report: report.clone(),
+            statuses: statuses.clone(),
+        });
+        Page::of(all, size_of_task).answer(ReadAnswer::Tasks, ReadAnswer::SomeTasks)
+    }
+}
+
+// About as many bytes as something has in a message.
+
+fn size_of(resources: &Resources) -> usize {
+    let ranges = |name: &str| resources.ranges(name).iter().count();
+    resources.iter().map(|one| BYTES_OF_A_RESOURCE * (1 + ranges(&one.name))).sum()
+}
+
+fn size_of_agent(agent: &AgentView) -> usize {
+    let info = &agent.info;
+    let attributes = info.attributes.iter().map(|one| one.name.len() + one.value.len());
+    let words = [&info.at.hostname, &info.at.listens, &info.version, &info.boot];
+    BYTES_OF_THE_REST
+        + words.into_iter().map(String::len).sum::<usize>()
+        + attributes.map(|bytes| bytes + BYTES_OF_A_RESOURCE).sum::<usize>()
+        + [&info.resources, &agent.used, &agent.offered].into_iter().map(size_of).sum::<usize>()
+}
+
+fn size_of_framework(info: &FrameworkInfo) -> usize {
+    let words = [&info.name, &info.user, &info.hostname].into_iter().map(String::len);
+    let roles = info.roles.iter().map(|role| BYTES_OF_A_RESOURCE + role.as_str().len());
+    BYTES_OF_THE_REST + words.chain(roles).sum::<usize>() + info.carried.as_bytes().len()
+}
+
+fn size_of_task(task: &TaskView) -> usize {
     let command = |command: &CommandSpec| {
         let arguments: usize = command.arguments.iter().map(String::len).sum();
         let environment: usize = command.environment.iter().map(|(k, v)| k.len() + v.len()).sum();

@@ -1,9 +1,10 @@
 //! The view shows what the changes say, within its bounds.
 
+mod pages;
+
 use protocol::ids::{ClusterId, MasterId, Role};
 use protocol::offer::Offer;
 use protocol::operator::Read;
-use protocol::task::CommandSpec;
 
 use super::*;
 use crate::logic::tests::scenario::{agent_id, agent_info, framework_info, report, status};
@@ -48,61 +49,6 @@ fn filled() -> View {
 fn tasks(view: &View) -> Vec<String> {
     let ReadAnswer::Tasks(tasks) = view.answer(List::Tasks) else { panic!() };
     tasks.iter().map(|t| format!("{} {:?}", t.report.spec.task, t.report.state)).collect()
-}
-
-/// The tasks as a reader pages through them, and on how many pages.
-fn paged(view: &View) -> (Vec<String>, usize) {
-    let (mut names, mut pages) = (Vec::new(), 0);
-    let mut list = List::Tasks;
-    loop {
-        pages += 1;
-        let (tasks, more) = match view.answer(list) {
-            ReadAnswer::Tasks(tasks) => (tasks, false),
-            ReadAnswer::SomeTasks(tasks) => (tasks, true),
-            ReadAnswer::Cluster(_) | ReadAnswer::Agents(_) => panic!("no tasks"),
-            ReadAnswer::Frameworks(_) | ReadAnswer::Behind(_) => panic!("no tasks"),
-        };
-        let bytes = libactor::wire::encode(&ReadAnswer::Tasks(tasks.clone()), 64 << 20);
-        assert!(bytes.is_ok_and(|bytes| bytes.len() < 16 << 20), "a page is a small message");
-        names
-            .extend(tasks.iter().map(|t| format!("{}/{}", t.report.framework, t.report.spec.task)));
-        let last = tasks.last().map(|t| (t.report.framework.clone(), t.report.spec.task.clone()));
-        match last.filter(|_| more) {
-            Some((framework, task)) => list = List::TasksBehind { framework, task },
-            None => return (names, pages),
-        }
-    }
-}
-
-#[test]
-fn many_tasks_are_read_page_by_page_and_each_is_there_once() {
-    let mut view = view();
-    for n in 0..3 {
-        let info = FrameworkInfo { framework: id(n), ..framework() };
-        tell(&mut view, What::Framework { info, state: FrameworkState::Active });
-    }
-    assert_eq!(paged(&view), (vec![], 1));
-    for n in 0..9_000 {
-        let one = TaskReport {
-            framework: id(n % 3),
-            ..report(1, &format!("t{n:05}"), TaskState::Running)
-        };
-        tell(&mut view, What::Task(one));
-    }
-    let (names, pages) = paged(&view);
-    assert_eq!((names.len(), pages), (9_000, 2));
-    assert!(names.is_sorted() && names.windows(2).all(|pair| pair[0] != pair[1]));
-    // And a few that are large.
-    for n in 0..9 {
-        let mut large = report(1, &format!("large{n}"), TaskState::Running);
-        large.framework = id(1);
-        large.spec.run =
-            Run::Command(CommandSpec { value: "x".repeat(1 << 20), ..Default::default() });
-        tell(&mut view, What::Task(large));
-    }
-    let (names, pages) = paged(&view);
-    assert_eq!(names.len(), 9_009);
-    assert!((4..=6).contains(&pages), "{pages}");
 }
 
 #[test]

@@ -12,7 +12,10 @@ pub(crate) fn moment() -> Moment {
 pub(crate) fn reads() -> Vec<Read> {
     let after = Read::After { moment: moment(), list: List::Tasks };
     let behind = Read::TasksBehind { framework: framework(), task: task() };
-    vec![Read::Cluster, Read::Agents, Read::Frameworks, Read::Tasks, after, behind]
+    let agents = Read::AgentsBehind(agent());
+    let frameworks = Read::FrameworksBehind(framework());
+    let lists = [Read::Cluster, Read::Agents, Read::Frameworks, Read::Tasks];
+    lists.into_iter().chain([after, behind, agents, frameworks]).collect()
 }
 
 pub(crate) fn place_read(read: &Read) -> usize {
@@ -23,11 +26,27 @@ pub(crate) fn place_read(read: &Read) -> usize {
         Read::Tasks => 3,
         Read::After { .. } => 4,
         Read::TasksBehind { .. } => 5,
+        Read::AgentsBehind(_) => 6,
+        Read::FrameworksBehind(_) => 7,
     }
 }
 
 pub(crate) fn read_answers() -> Vec<ReadAnswer> {
     let none = Resources::none;
+    let one_agent = AgentView {
+        agent: agent(),
+        info: info(),
+        state: AgentState::Active,
+        used: resources(),
+        offered: none(),
+    };
+    let one_framework = FrameworkView {
+        info: framework_info(),
+        state: FrameworkState::Active,
+        used: none(),
+        offered: resources(),
+        tasks: 1,
+    };
     vec![
         ReadAnswer::Cluster(ClusterView {
             cluster: ClusterId::new("c"),
@@ -37,23 +56,13 @@ pub(crate) fn read_answers() -> Vec<ReadAnswer> {
             change: 9,
             recovering: false,
         }),
-        ReadAnswer::Agents(vec![AgentView {
-            agent: agent(),
-            info: info(),
-            state: AgentState::Active,
-            used: resources(),
-            offered: none(),
-        }]),
-        ReadAnswer::Frameworks(vec![FrameworkView {
-            info: framework_info(),
-            state: FrameworkState::Active,
-            used: none(),
-            offered: resources(),
-            tasks: 1,
-        }]),
+        ReadAnswer::Agents(vec![one_agent.clone()]),
+        ReadAnswer::Frameworks(vec![one_framework.clone()]),
         ReadAnswer::Tasks(vec![TaskView { report: report(), statuses: vec![status()] }]),
         ReadAnswer::Behind(moment()),
         ReadAnswer::SomeTasks(vec![TaskView { report: report(), statuses: Vec::new() }]),
+        ReadAnswer::SomeAgents(vec![one_agent]),
+        ReadAnswer::SomeFrameworks(vec![one_framework]),
     ]
 }
 
@@ -65,6 +74,8 @@ pub(crate) fn place_read_answer(answer: &ReadAnswer) -> usize {
         ReadAnswer::Tasks(_) => 3,
         ReadAnswer::Behind(_) => 4,
         ReadAnswer::SomeTasks(_) => 5,
+        ReadAnswer::SomeAgents(_) => 6,
+        ReadAnswer::SomeFrameworks(_) => 7,
     }
 }
 

@@ -1,0 +1,114 @@
+//! Lists are read page by page, and each entry is on one page.
+
+use protocol::operator::TaskView;
+use protocol::task::CommandSpec;
+
+use super::*;
+
+/// The entries of a page by name, the question for the next one if there is one, and its answer as it travels.
+fn page(view: &View, list: List) -> (Vec<String>, Option<List>) {
+    let answer = view.answer(list);
+    let bytes = libactor::wire::encode(&answer, 64 << 20);
+    assert!(bytes.is_ok_and(|bytes| bytes.len() < 16 << 20), "a page is a small message");
+    let task = |t: &TaskView| format!("{}/{}", t.report.framework, t.report.spec.task);
+    let names = match &answer {
+        ReadAnswer::Tasks(tasks) | ReadAnswer::SomeTasks(tasks) => tasks.iter().map(task).collect(),
+        ReadAnswer::Agents(agents) | ReadAnswer::SomeAgents(agents) => {
+            agents.iter().map(|agent| agent.agent.to_string()).collect()
+        }
+        ReadAnswer::Frameworks(all) | ReadAnswer::SomeFrameworks(all) => {
+            all.iter().map(|framework| framework.info.framework.to_string()).collect()
+        }
+        ReadAnswer::Cluster(_) | ReadAnswer::Behind(_) => panic!("no list"),
+    };
+    let next = match answer {
+        ReadAnswer::SomeTasks(tasks) => tasks.last().map(|last| {
+            let report = &last.report;
+            let (framework, task) = (report.framework.clone(), report.spec.task.clone());
+            List::TasksBehind { framework, task }
+        }),
+        ReadAnswer::SomeAgents(agents) => {
+            agents.last().map(|last| List::AgentsBehind(last.agent.clone()))
+        }
+        ReadAnswer::SomeFrameworks(frameworks) => {
+            frameworks.last().map(|last| List::FrameworksBehind(last.info.framework.clone()))
+        }
+        ReadAnswer::Tasks(_) | ReadAnswer::Agents(_) | ReadAnswer::Frameworks(_) => None,
+        ReadAnswer::Cluster(_) | ReadAnswer::Behind(_) => None,
+    };
+    (names, next)
+}
+
+/// All entries as a reader pages through them, and on how many pages.
+fn paged(view: &View, list: List) -> (Vec<String>, usize) {
+    let (mut names, mut pages, mut next) = (Vec::new(), 0, Some(list));
+    while let Some(list) = next.take() {
+        pages += 1;
+        let (more, behind) = page(view, list);
+        names.extend(more);
+        next = behind;
+    }
+    (names, pages)
+}
+
+#[track_caller]
+fn each_is_there_once(names: &[String]) {
+    assert!(names.is_sorted() && names.windows(2).all(|pair| pair[0] != pair[1]));
+}
+
+#[test]
+fn many_tasks_are_read_page_by_page_and_each_is_there_once() {
+    let mut view = view();
+    for n in 0..3 {
+        let info = FrameworkInfo { framework: id(n), ..framework() };
+        tell(&mut view, What::Framework { info, state: FrameworkState::Active });
+    }
+    assert_eq!(paged(&view, List::Tasks), (vec![], 1));
+    for n in 0..9_000 {
+        let one = TaskReport {
+            framework: id(n % 3),
+            ..report(1, &format!("t{n:05}"), TaskState::Running)
+        };
+        tell(&mut view, What::Task(one));
+    }
+    let (names, pages) = paged(&view, List::Tasks);
+    assert_eq!((names.len(), pages), (9_000, 2));
+    each_is_there_once(&names);
+    // And a few that are large.
+    for n in 0..9 {
+        let mut large = report(1, &format!("large{n}"), TaskState::Running);
+        large.framework = id(1);
+        large.spec.run =
+            Run::Command(CommandSpec { value: "x".repeat(1 << 20), ..Default::default() });
+        tell(&mut view, What::Task(large));
+    }
+    let (names, pages) = paged(&view, List::Tasks);
+    assert_eq!(names.len(), 9_009);
+    assert!((4..=6).contains(&pages), "{pages}");
+}
+
+#[test]
+fn many_agents_and_frameworks_are_read_page_by_page_too() {
+    let mut view = view();
+    assert_eq!(paged(&view, List::Agents), (vec![], 1));
+    assert_eq!(paged(&view, List::Frameworks), (vec![], 1));
+    for n in 0..9_000 {
+        let (agent, info) = (AgentId::new(format!("c-S{n:05}")), agent_info(1));
+        tell(&mut view, What::Agent { agent, info, state: AgentState::Active });
+        let info = FrameworkInfo { framework: id(n), ..framework() };
+        tell(&mut view, What::Framework { info, state: FrameworkState::Active });
+    }
+    for list in [List::Agents, List::Frameworks] {
+        let (names, pages) = paged(&view, list);
+        assert_eq!((names.len(), pages), (9_000, 2));
+        each_is_there_once(&names);
+    }
+    // What is large has a page of its own.
+    for n in 0..3 {
+        let mut info = FrameworkInfo { framework: id(n), ..framework() };
+        info.name = "x".repeat(3 << 20);
+        tell(&mut view, What::Framework { info, state: FrameworkState::Active });
+    }
+    let (names, pages) = paged(&view, List::Frameworks);
+    assert_eq!((names.len(), pages), (9_000, 5));
+}
