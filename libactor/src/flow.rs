@@ -353,11 +353,13 @@ mod tests {
 
     #[test]
     fn what_is_sent_in_a_turn_belongs_to_its_flow() {
-        let root = next_head(0);
+        let root = next_head(1_500);
         let me = Life { node: 1, incarnation: 1, actor: 8 };
         let turn = enter(&root, me);
-        let (first, second) = (next_head(0), next_head(0));
+        let (first, second, shorter) = (next_head(0), next_head(0), next_head(1_200));
         drop(turn);
+        let deadlines = [root, first, shorter, next_head(0)].map(|head| head.deadline());
+        assert_eq!(deadlines, [1_500, 1_500, 1_200, 0], "that of its cause, if it has none");
         assert_eq!(
             ({ first.trace }, first.parent, first.sequence(), first.sender),
             ({ root.trace }, root.span, 0, me)

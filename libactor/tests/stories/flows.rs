@@ -201,6 +201,58 @@ async fn what_is_dropped_is_in_the_flow_where_it_was_dropped() {
     assert_eq!(dropped_at(&middle, &here, 1_000_002).await, "unreachable", "by the relay");
 }
 
+/// Asked for a sum, it tells another what it was asked.
+struct Passing(libactor::Name);
+
+impl Actor for Passing {
+    type Context = Context<Self>;
+}
+
+impl Handler<Asked<Sum>> for Passing {
+    type Result = ();
+    fn handle(&mut self, _: Asked<Sum>, ctx: &mut Context<Self>) {
+        ctx.tell(&self.0, Number(1)).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn an_ask_and_what_it_sets_off_carry_what_is_left_of_its_deadline() {
+    use tokio::io::AsyncReadExt;
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let at: libactor::Name = format!("x@{}", listener.local_addr().unwrap()).parse().unwrap();
+    let here = Node::start(dialling()).await.unwrap();
+    let to = at.clone();
+    let passing = Spawn::named("passing").accepts(Accepts::new().asks::<Sum>());
+    let passing = here.spawn(passing, move |_| Passing(to)).unwrap();
+    let within = Duration::from_secs(3600);
+    let asking = tokio::spawn(here.ask(&at, Sum, within));
+    let passed_on = tokio::spawn(here.ask(passing.pid(), Sum, within));
+    here.tell(&at, Number(2)).unwrap();
+    let (mut stream, _) = soon("it dials", listener.accept()).await.unwrap();
+    crate::bad_peers::shake_hands_as_listener(&mut stream).await;
+    let mut left = Vec::new();
+    while left.len() < 3 {
+        let length = soon("a frame", stream.read_u32_le()).await.unwrap();
+        let mut frame = vec![0; length as usize];
+        stream.read_exact(&mut frame).await.unwrap();
+        let message = &frame[4..];
+        let word = |at: usize| u64::from_le_bytes(message[at..at + 8].try_into().unwrap());
+        // A kind that is no statement of the runtime, and the lower 48 bits of the order.
+        if message[0] != 4 {
+            left.push((message[0], word(60) & ((1 << 48) - 1)));
+        }
+    }
+    left.sort_unstable();
+    // Two tells and an ask; the tell outside any cause has no deadline.
+    let kinds: Vec<u8> = left.iter().map(|(kind, _)| *kind).collect();
+    assert_eq!((kinds, left[0].1), (vec![1, 1, 2], 0));
+    for (_, left) in &left[1..] {
+        // Rounded up.
+        assert!((3_500_000..=3_600_001).contains(left), "{left} of {within:?}");
+    }
+    drop((stream, asking, passed_on));
+}
+
 #[tokio::test]
 async fn a_cancelled_timer_does_not_fire() {
     struct Clock(mpsc::UnboundedSender<&'static str>);

@@ -201,6 +201,43 @@ async fn a_statement_on_a_lane_of_users_and_a_message_on_the_control_lane_end_th
     is_up(&node).await;
 }
 
+/// What a later version says, or damage: nobody can tell the two apart.
+#[tokio::test]
+async fn what_cannot_be_read_is_dropped_and_told_and_the_connection_lives() {
+    let node = Node::start(listening()).await.unwrap();
+    let (counter, mut hears) = Counter::heard_by(&node, "counter");
+    let to = life(counter.pid());
+    let tell = |payload| {
+        let letter = Letter::of(Kind::Tell, to, PEER, "story.Number", &Number(5));
+        Letter { payload, ..letter }
+    };
+    let mut peer = shake_hands(&node).await;
+    let dropped = || node.metrics().dropped_for(DropReason::UnknownVariant);
+    for (sofar, payload) in (1_u64..).zip([vec![], vec![5; 7], vec![5; 9]]) {
+        tell(payload).go(&mut peer).await;
+        until("it is dropped", || dropped() == sofar).await;
+    }
+    // `Undelivered`, to this sender.
+    told(&mut peer, &[&6_u32.to_le_bytes()[..], &PEER.map(u64::to_le_bytes).concat()].concat())
+        .await;
+    let ask = Letter::of(Kind::Ask, to, PEER, "story.Sum", &Sum);
+    Letter { payload: vec![1], ask: 4, ..ask }.go(&mut peer).await;
+    // `Failed`, because it is refused.
+    told(&mut peer, &[7, 0, 0, 0, 4, 0, 0, 0]).await;
+    // A kind and a statement that are not there yet.
+    let mut unknown = tell(vec![]).bytes();
+    unknown[8] = 9;
+    peer.write_all(&unknown).await.unwrap();
+    Letter::of(Kind::Control, to, [PEER[0], PEER[1], 0], "", &99_u32).go(&mut peer).await;
+    Letter::of(Kind::Tell, to, PEER, "story.Number", &Number(5)).go(&mut peer).await;
+    let (number, _) = soon("what can be read", hears.recv()).await.unwrap();
+    assert_eq!((number, dropped()), (5, 5));
+    let now = node.metrics();
+    assert_eq!((now.opened, now.lost, now.statements_refused), (1, 0, 0));
+    let (went_in, came_out) = now.balance();
+    assert_eq!(went_in, came_out);
+}
+
 #[tokio::test]
 async fn an_answer_that_a_relay_has_no_room_for_fails_its_ask_and_is_told_to_both_sides() {
     let mut config = listening();
