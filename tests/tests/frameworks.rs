@@ -13,6 +13,11 @@ use wordcount::{Counts, Setup, WordCount, at_once, plan, read_intervals};
 
 const PATIENCE: Duration = Duration::from_secs(90);
 
+/// The framework of the documentation.
+#[path = "../../frameworks/sdk/examples/hello.rs"]
+#[allow(dead_code, unreachable_pub, reason = "a program of its own")]
+mod hello;
+
 struct Cluster {
     folder: tempfile::TempDir,
     master: Node,
@@ -216,6 +221,16 @@ async fn words_are_counted_right_though_the_master_is_lost() {
 #[tokio::test(flavor = "multi_thread")]
 async fn words_are_counted_right_though_an_agent_is_lost() {
     counted_though(async |cluster| cluster.replace_agent(0).await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_framework_of_the_documentation_runs() {
+    let cluster = Cluster::of(1).await;
+    let master = cluster.address();
+    let running = run_scheduler(&master, framework("hello"), hello::hello(), Options::default());
+    let (outcome, _) = tokio::time::timeout(PATIENCE, running).await.unwrap().unwrap();
+    assert_eq!(outcome, Outcome::TornDown, "which it is when all three have ended");
+    cluster.end().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -238,6 +238,13 @@ fn a_flow_is_drawn_from_offer_to_acknowledged_end() {
         let found = flow.stdout[at..].find(message);
         at += found.unwrap_or_else(|| panic!("'{message}' is missing in {}", flow.stdout));
     }
+    let last = flow.stdout.lines().last().unwrap_or_default();
+    let says = |node: &str| {
+        let of_node = last.split([':', ';']).find_map(|part| part.trim().strip_prefix(node));
+        of_node.is_some_and(|far| far.contains(" s"))
+    };
+    assert!(last.starts_with("How far back each node sees: master "), "{last}");
+    assert!(says("master ") && last.contains("; agent 127.0.0.1:"), "{last}");
 }
 
 #[test]
@@ -277,6 +284,13 @@ fn masters_and_agents_show_what_they_count_on_their_one_port() {
     let master = master["master"].as_str().expect("a master listens");
     let text = page(master, "/metrics");
     assert!(text.contains("\nairside_master_agents_active 1\n"), "{text}");
+    for at in [master, agent] {
+        assert!(page(at, "/health").ends_with("\r\n\r\nok\n"));
+        let version = page(at, "/version");
+        let (_, json) = version.split_once("\r\n\r\n").expect("a head and a body");
+        let version: serde_json::Value = serde_json::from_str(json).expect("it is JSON");
+        assert_eq!(version["version"], "0.1.0", "{version:#}");
+    }
 }
 
 /// What a node answers to a GET, head and all.
