@@ -128,8 +128,8 @@ impl ExecutorActor {
     /// Collects what has ended, and looks again at a tree that is being killed.
     fn reap(&mut self, ctx: &mut Context<Self>) {
         if let Some(exit) = self.processes.reap() {
-            if self.processes.sandbox_is_full() {
-                self.advance(Event::SandboxFull, ctx);
+            if let Some(remark) = self.processes.remark() {
+                self.advance(Event::Remarked(remark), ctx);
             }
             self.advance(Event::Exited(exit), ctx);
         }

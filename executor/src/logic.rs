@@ -19,7 +19,7 @@ use protocol::time::Now;
 use serde::{Deserialize, Serialize};
 
 pub use config::Config;
-pub use words::{End, SpawnFailure};
+pub use words::{End, Remark, SpawnFailure};
 
 use updates::Updates;
 
@@ -61,8 +61,8 @@ pub enum Event {
     },
     /// The task's process could not be started; see [`Effect::Spawn`].
     NotSpawned(SpawnFailure),
-    /// Nothing can be written to the sandbox any more; said before [`Event::Exited`] when that is so.
-    SandboxFull,
+    /// Something that explains the end of the task's own process; said before its [`Event::Exited`].
+    Remarked(Remark),
     /// The task's own process has ended; others below it may live.
     Exited(Exit),
     /// No process below the executor lives; see [`Effect::ClearTree`].
@@ -190,7 +190,7 @@ pub struct Executor {
     leaving: Option<End>,
     /// Whether everything below is being killed.
     clearing: bool,
-    sandbox_full: bool,
+    remark: Option<Remark>,
     updates: Updates,
 }
 
@@ -225,7 +225,7 @@ impl Executor {
             kill: None,
             leaving: None,
             clearing: false,
-            sandbox_full: false,
+            remark: None,
             updates: Updates::new(source),
         }
     }
@@ -240,7 +240,7 @@ impl Executor {
             Event::AgentDown { pid } => self.on_agent_down(turn_ref, pid),
             Event::Spawned { process } => self.on_spawned(turn_ref, process),
             Event::NotSpawned(failure) => self.on_not_spawned(turn_ref, failure),
-            Event::SandboxFull => self.sandbox_full = true,
+            Event::Remarked(remark) => self.remark = Some(remark),
             Event::Exited(exit) => self.on_exited(turn_ref, exit),
             Event::TreeCleared => self.on_tree_cleared(turn_ref),
             Event::TimerFired(timer) => self.on_timer(turn_ref, timer),
@@ -441,7 +441,8 @@ impl Executor {
         self.phase = Phase::Over;
         if let Some(task) = self.task.clone() {
             let killed = self.kill.is_some() || self.leaving.is_some();
-            self.say(turn, &task, updates::Saying::ended(exit, killed, self.sandbox_full));
+            let remark = self.remark.as_ref();
+            self.say(turn, &task, updates::Saying::ended(exit, killed, remark));
         }
         self.exit_if_leaving(turn);
     }

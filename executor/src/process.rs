@@ -12,7 +12,7 @@ use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::Stdio;
 
-use containerizer::start;
+use containerizer::start::{self, Handed};
 use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill};
 use nix::sys::statvfs::statvfs;
@@ -21,7 +21,7 @@ use nix::unistd::{Pid, User, geteuid};
 use protocol::executor::{ENV_CONTAINER, ENV_EXECUTOR, ENV_FRAMEWORK, ENV_SANDBOX, StartProgram};
 use protocol::task::Exit;
 
-use crate::logic::{Identity, Spawn, SpawnFailure};
+use crate::logic::{Identity, Remark, Spawn, SpawnFailure};
 use crate::second_start;
 use tree::Tree;
 
@@ -34,6 +34,8 @@ pub(crate) struct Processes {
     /// The task's own process, until it is reaped.
     main: Option<Pid>,
     tree: Tree,
+    /// Where the second start, if there was one, leaves why the task did not begin.
+    handed: Option<Handed>,
 }
 
 impl Processes {
@@ -44,7 +46,7 @@ impl Processes {
             (ENV_CONTAINER, identity.container.to_string()),
             (ENV_SANDBOX, sandbox.display().to_string()),
         ];
-        Self { sandbox, path, environment, main: None, tree: Tree::default() }
+        Self { sandbox, path, environment, main: None, tree: Tree::default(), handed: None }
     }
 
     /// Starts the task's process; its output goes where the executor's goes, which is the sandbox.
@@ -68,6 +70,7 @@ impl Processes {
             let barred = if changes { barred(capabilities()) } else { None };
             self.failure(program, name, barred, &error)
         })?;
+        self.handed = handed;
         let process = child.id();
         self.main = i32::try_from(process).ok().map(Pid::from_raw);
         Ok(process)
@@ -169,9 +172,14 @@ impl Processes {
         self.tree.signal_all(Signal::SIGKILL);
     }
 
-    /// Whether nothing can be written to the sandbox: what a task says of that itself has nowhere to go.
-    pub(crate) fn sandbox_is_full(&self) -> bool {
-        statvfs(&self.sandbox).is_ok_and(|disk| disk.blocks() > 0 && disk.blocks_available() == 0)
+    /// What explains how the task's own process ended. Of a full sandbox a task itself may have nowhere to tell.
+    pub(crate) fn remark(&self) -> Option<Remark> {
+        let why_not = self.handed.as_ref().and_then(Handed::why_not);
+        let is_full = || {
+            statvfs(&self.sandbox)
+                .is_ok_and(|disk| disk.blocks() > 0 && disk.blocks_available() == 0)
+        };
+        why_not.map(Remark::NotBegun).or_else(|| is_full().then_some(Remark::SandboxFull))
     }
 }
 

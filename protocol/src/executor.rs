@@ -61,9 +61,10 @@ pub const ENV_OPEN_FILES: &str = "AIRSIDE_EXECUTOR_OPEN_FILES";
 /// The number of an open file with a [`StartProgram`]; its presence makes the executor's program do that and nothing else.
 pub const ENV_STARTS: &str = "AIRSIDE_EXECUTOR_STARTS";
 
-/// What the executor's program does on the way to another program: the agent's, to keep the processes of a framework's own
-/// executor together; the executor's, to become a user with all its groups. It comes in an open file and not in the
-/// environment, because whoever reads it still has the rights of root and must not heed a word of what is for the program.
+/// What the executor's program does on the way to another program: for an agent, as a shim, to keep the processes of a
+/// framework's own executor together; for an executor or a shim, to become a user with all its groups. It comes in an open
+/// file and not in the environment, because whoever reads it still has the rights of root and must not heed a word of what
+/// is for the program.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StartProgram {
     /// A path, or a name that is looked up in the environment's `PATH`.

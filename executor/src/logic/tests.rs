@@ -189,6 +189,29 @@ fn an_end_is_told_only_when_nothing_of_the_task_lives() {
 }
 
 #[test]
+fn what_explains_the_end_is_in_its_words() {
+    let full = "exited with status 127 (a shell's word for: command not found); the disk of its";
+    let not_begun = Remark::NotBegun("become user 'ann': setgid: no".into());
+    for (remark, words, reason) in [
+        (Remark::SandboxFull, full, None),
+        (not_begun, "cannot become user 'ann': setgid: no", Some(Reason::CommandExecutorFailed)),
+    ] {
+        let mut t = Scenario::running();
+        t.step(Event::Remarked(remark.clone()));
+        t.step(Event::Exited(Exit::Code(127)));
+        t.step(Event::TreeCleared);
+        assert!(t.last().message.starts_with(words), "{}", t.last().message);
+        assert_eq!((t.last().reason, t.last().state), (reason, TaskState::Failed));
+        // Nothing is wrong with what ends well.
+        let mut t = Scenario::running();
+        t.step(Event::Remarked(remark));
+        t.step(Event::Exited(Exit::Code(0)));
+        t.step(Event::TreeCleared);
+        assert_eq!((t.last().message.as_str(), t.last().reason), ("exited with status 0", None));
+    }
+}
+
+#[test]
 fn the_end_says_how_the_process_ended() {
     for (exit, state, words) in [
         (Exit::Code(0), TaskState::Finished, "exited with status 0"),

@@ -8,7 +8,7 @@ use protocol::ids::{TaskId, UpdateId};
 use protocol::task::{Exit, Isolation, Reason, Source, TaskState, TaskStatus};
 use serde::{Deserialize, Serialize};
 
-use super::words::{SpawnFailure, words_of_exit};
+use super::words::{Remark, SpawnFailure, words_of_exit};
 use super::{Effect, Executor, Timer, Turn};
 
 /// What is not acknowledged yet, oldest first.
@@ -57,17 +57,22 @@ impl Saying {
         Self { reason, ..Self::plain(TaskState::Failed, failure.to_string()) }
     }
 
-    pub(super) fn ended(exit: Exit, killed: bool, sandbox_full: bool) -> Self {
+    pub(super) fn ended(exit: Exit, killed: bool, remark: Option<&Remark>) -> Self {
         let state = match (killed, exit) {
             (true, _) => TaskState::Killed,
             (false, Exit::Code(0)) => TaskState::Finished,
             (false, Exit::Code(_) | Exit::Signal(_)) => TaskState::Failed,
         };
-        let mut words = words_of_exit(exit);
-        if sandbox_full && state != TaskState::Finished {
-            words.push_str("; the disk of its sandbox is full, so its output may be cut off");
-        }
-        Self { exit: Some(exit), ..Self::plain(state, words) }
+        let full = "; the disk of its sandbox is full, so its output may be cut off";
+        let (words, reason) = match remark.filter(|_| state != TaskState::Finished) {
+            None => (words_of_exit(exit), None),
+            Some(Remark::SandboxFull) => (words_of_exit(exit) + full, None),
+            Some(Remark::NotBegun(why)) => {
+                let reason = (!killed).then_some(Reason::CommandExecutorFailed);
+                (format!("cannot {why}"), reason)
+            }
+        };
+        Self { exit: Some(exit), reason, ..Self::plain(state, words) }
     }
 }
 

@@ -102,6 +102,15 @@ impl SpawnFailure {
     }
 }
 
+/// What explains how the task's own process ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Remark {
+    /// Nothing can be written to the sandbox any more.
+    SandboxFull,
+    /// It was to become its user and then the command, and could not: why.
+    NotBegun(String),
+}
+
 /// Why the executor ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 pub enum End {

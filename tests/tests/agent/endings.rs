@@ -3,6 +3,7 @@
 use protocol::agent::AgentToMaster;
 use protocol::task::*;
 
+use crate::own_executors::limit_files;
 use crate::stage::*;
 
 /// Writes the number of a process that has left its session and its parent, and ignores the polite signal.
@@ -32,6 +33,27 @@ async fn a_task_that_ignores_the_polite_signal_is_killed() {
     let killed = stage.hears_state("t", TaskState::Killed).await;
     assert_eq!(killed.exit, Some(Exit::Signal(9)));
     assert!(!lives(process), "told only when nothing lives");
+    stage.end().await;
+}
+
+#[tokio::test]
+async fn a_task_whose_processes_cannot_be_seen_is_asked_to_end_and_not_taken_for_ended() {
+    let mut stage = Stage::new().await;
+    let line = "trap 'exit 7' TERM; echo $$ > ready; while :; do sleep 0.01; done";
+    stage.launch("t", &format!("{DAEMON}; {line}"));
+    let daemon = stage.number("t", "daemon").await;
+    let task = stage.number("t", "ready").await;
+    let executor = stage.executor("t").await;
+    limit_files(executor, 3);
+    stage.kill("t");
+    // The one process that the executor knows without looking.
+    dies(task).await;
+    stage.is_said("t", "stderr", "cannot see all processes of the task: ").await;
+    assert!(lives(daemon) && lives(executor));
+    limit_files(executor, 300);
+    let killed = stage.hears_state("t", TaskState::Killed).await;
+    assert_eq!(killed.exit, Some(Exit::Code(7)));
+    assert!(!lives(daemon), "told only when nothing lives");
     stage.end().await;
 }
 

@@ -112,7 +112,7 @@ async fn an_executor_that_knows_nothing_of_its_lost_agent_ends_with_it() {
 }
 
 /// How many files a process may open from now on; it keeps those that it has.
-fn limit_files(process: u32, files: u32) {
+pub(crate) fn limit_files(process: u32, files: u32) {
     let mut prlimit = Command::new("prlimit");
     prlimit.arg(format!("--pid={process}")).arg(format!("--nofile={files}:"));
     assert!(prlimit.status().unwrap().success());

@@ -3,6 +3,7 @@
 use protocol::operator::SandboxAnswer;
 use protocol::task::*;
 
+use crate::rights::user_of_groups;
 use crate::stage::*;
 
 #[tokio::test]
@@ -97,6 +98,15 @@ async fn what_cannot_be_started_says_why_and_what_to_do() {
     stage.launch_command("strange", program(&file.display().to_string()));
     let strange = stage.hears_state("strange", TaskState::Failed).await;
     assert!(strange.message.contains("is no program for this machine"), "{}", strange.message);
+    // A user of several groups needs a process in between, which finds out in the executor's place.
+    if let Some(user) = user_of_groups().filter(|_| is_root()) {
+        let command = CommandSpec { user: Some(user), ..program("/no/such/program") };
+        stage.launch_command("missing-too", command);
+        let missing = stage.hears_state("missing-too", TaskState::Failed).await;
+        let words = "cannot start /no/such/program: No such file or directory (os error 2)";
+        assert_eq!(missing.message, words);
+        assert_eq!(missing.reason, Some(Reason::CommandExecutorFailed));
+    }
     stage.launch_as("stranger", "true", "no-such-user".into());
     let stranger = stage.hears_state("stranger", TaskState::Error).await;
     assert_eq!(stranger.reason, Some(Reason::TaskInvalid));
