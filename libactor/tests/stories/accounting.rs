@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 
-use libactor::{Accepts, DropReason, Handle, Metrics, Node, NodeConfig, Spawn, TellError};
+use libactor::{Accepts, DropReason, Handle, Metrics, Node, NodeConfig, Pid, Spawn, TellError};
 
 use crate::cast::*;
 
@@ -138,4 +138,53 @@ async fn what_was_handed_over_and_never_confirmed_is_booked_when_the_connection_
     stream.shutdown().await.unwrap();
     until("booked", || here.metrics().unconfirmed == 10).await;
     at_rest(&here.metrics());
+}
+
+/// As many as there is room for.
+fn tell_many(from: &Node, to: Pid, count: u64) {
+    for number in 0..count {
+        match from.tell(to, Number(number)) {
+            Ok(()) | Err(TellError::Full) => (),
+            Err(error) => panic!("{error}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_two_nodes_sent_adds_up_when_their_cable_is_cut_under_load() {
+    let cable = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let advertise = Some(cable.local_addr().unwrap());
+    let there = Node::start(NodeConfig { advertise, ..listening() }).await.unwrap();
+    let here = Node::start(dialling()).await.unwrap();
+    let near = Counter::spawn(&here, "near").pid();
+    let far = Counter::spawn(&there, "far").pid();
+    let asking = here.ask(far, Sum, SOON);
+    let cable = crate::two_nodes::pass_on(&cable, there.address().unwrap()).await;
+    asking.await.unwrap();
+    let ways = [(&here, far, &there), (&there, near, &here)];
+    for (from, to, at) in ways {
+        until("much has arrived", || {
+            tell_many(from, to, 100);
+            at.metrics().received > 2000
+        })
+        .await;
+    }
+    for (from, to, _) in ways {
+        tell_many(from, to, 3000);
+    }
+    cable.abort();
+    for node in [&here, &there] {
+        until("the loss is booked", || node.metrics().lost == 1 && node.metrics().queued == 0)
+            .await;
+        at_rest(&node.metrics());
+    }
+    for (from, _, at) in ways {
+        let (sent, arrived) = (from.metrics(), at.metrics());
+        let missing = sent.handed.checked_sub(arrived.received);
+        // Some of what was never confirmed has arrived; all that has not is among it.
+        assert!(
+            missing.is_some_and(|missing| missing <= sent.unconfirmed),
+            "{sent:?}\n{arrived:?}"
+        );
+    }
 }

@@ -198,7 +198,7 @@ async fn links_beyond_what_a_connection_may_have_are_down_at_once_and_counted() 
 }
 
 /// Passes one connection on, until it is aborted.
-async fn pass_on(
+pub async fn pass_on(
     from: &tokio::net::TcpListener,
     to: std::net::SocketAddr,
 ) -> tokio::task::JoinHandle<()> {
