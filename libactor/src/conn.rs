@@ -30,6 +30,7 @@ use crate::wire::{
 use outstanding::{Outstanding, Pair};
 pub(crate) use read::{Windows, read_loop};
 pub(crate) use window::Credit;
+use window::Watch;
 use write::Writing;
 pub(crate) use write::write_loop;
 
@@ -83,6 +84,8 @@ pub(crate) struct Conn {
     /// Of what was received, what entered a mailbox. This and `received` are written by the reader only.
     pub(crate) entered: AtomicU64,
     pub(crate) heard: AtomicU64,
+    /// The windows on which the peer sends.
+    watch: Watch,
 }
 
 /// The bounds that matter here.
@@ -154,6 +157,7 @@ impl Conn {
             received: Default::default(),
             entered: AtomicU64::new(0),
             heard: AtomicU64::new(flow::now_ms()),
+            watch: Watch::default(),
         }
     }
 
@@ -346,6 +350,11 @@ impl Conn {
     pub(crate) fn credit(&self, lane: Lane, sender: u64, receiver: Life, handled: u32) {
         self.lane(lane).outstanding.give((sender, receiver), handled);
         self.room.notify_waiters();
+    }
+
+    /// Tells senders whose messages wait for an actor that it works, if it has handled some since the last call.
+    pub(crate) fn show_progress(&self, handled: impl Fn(Life) -> Option<u64>) {
+        self.watch.look(handled);
     }
 
     /// Nothing more is taken or read. The tasks of the connection notice and end.

@@ -105,6 +105,10 @@ mod tests {
             lane.refused(pair(receiver), 100);
             lane.give(pair(receiver), 1);
             assert_eq!((*lane.of(pair(receiver)), lane.full_since(u64::MAX)), (7, None));
+            lane.refused(pair(receiver), 200);
+            lane.give(pair(receiver), 0);
+            let now = (*lane.of(pair(receiver)), lane.full_since(u64::MAX));
+            assert_eq!(now, (7, None), "also that it works, and has none to give yet");
         }
     }
 }

@@ -109,9 +109,11 @@ impl Windows {
         if self.all.len() > MANY_WINDOWS {
             self.all.retain(|_, window| Arc::strong_count(window) > 1);
         }
-        self.all
-            .entry((sender, receiver.actor, lane.index()))
-            .or_insert_with(|| Arc::new(Window::new(Arc::clone(conn), sender, receiver, lane)))
+        self.all.entry((sender, receiver.actor, lane.index())).or_insert_with(|| {
+            let window = Arc::new(Window::new(Arc::clone(conn), sender, receiver, lane));
+            conn.watch.add(&window);
+            window
+        })
     }
 }
 

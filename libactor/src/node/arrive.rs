@@ -197,6 +197,10 @@ impl Node {
     fn relay(&self, from: &Arc<Conn>, lane: Lane, header: &Header<'_>, message: &[u8]) {
         let passes = !header.relayed && lent::may_be_relayed(from);
         let way = if passes { lock(&self.0.peers).way_to(header.to) } else { Way::None };
+        let way = match way {
+            Way::Here(to) if !lent::may_be_relayed(&to) => Way::None,
+            way @ (Way::Here(_) | Way::OtherLife | Way::None) => way,
+        };
         let route = || Failure::Unreachable("no route from the relay".to_owned());
         let (why, error, to) = match way {
             Way::Here(to) => {

@@ -292,7 +292,8 @@ impl Node {
         ended
     }
 
-    /// Says what was received, and watches the peer. Returns why the connection has to go, once it is booked what for.
+    /// Says what was received and which actors work, and watches the peer. Returns why the connection has to go, once it is
+    /// booked what for.
     async fn heartbeats(&self, conn: &Conn) -> String {
         let timing = self.0.config.timing;
         let silence = u64::try_from(timing.silence.as_millis()).unwrap_or(u64::MAX);
@@ -301,6 +302,7 @@ impl Node {
         loop {
             sleep(timing.heartbeat).await;
             conn.control(Life::NOBODY, 0, &Control::Heartbeat { received: conn.received() });
+            conn.show_progress(|life| Some(self.actor(life.actor)?.meta.handled()));
             let silent = || flow::now_ms().saturating_sub(conn.heard.load(Relaxed)) > silence;
             if silent() {
                 // If it was this process that slept, the reader gets its turn first.

@@ -1,4 +1,4 @@
-//! Nodes with a lent secret: they reach their lender and nobody else. That they speak for nobody else holds for every peer
+//! Nodes with a lent secret: they reach their lender and nobody else, and nobody else reaches them. That they speak for nobody else holds for every peer
 //! that listens nowhere, as which they are taken ([`crate::session`]).
 
 use super::Node;
@@ -15,7 +15,8 @@ impl Node {
     }
 }
 
-/// Others would take what is relayed for the lender's own, or for what it let pass.
-pub(super) fn may_be_relayed(from: &Conn) -> bool {
-    from.peer.get().is_some_and(|peer| peer.principal != Principal::Lent)
+/// Whether anything of this peer, or to it, is passed on. Others would take its words for the lender's own, or for what that
+/// let pass; and who cannot answer is not asked.
+pub(super) fn may_be_relayed(peer: &Conn) -> bool {
+    peer.peer.get().is_some_and(|peer| peer.principal != Principal::Lent)
 }

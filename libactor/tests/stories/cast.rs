@@ -242,7 +242,7 @@ pub async fn watch(node: &Node, pid: Pid) -> (Handle<Watcher>, mpsc::UnboundedRe
     (handle, downs)
 }
 
-/// Its handler holds its thread until the other end of the gate is dropped.
+/// Its handler holds its thread until it is let through the gate; once the other end is dropped, the gate is open.
 pub struct Stuck(pub std::sync::mpsc::Receiver<()>);
 impl Actor for Stuck {
     type Context = Context<Self>;
@@ -250,7 +250,7 @@ impl Actor for Stuck {
 impl Handler<Received<Number>> for Stuck {
     type Result = ();
     fn handle(&mut self, _: Received<Number>, _: &mut Context<Self>) {
-        assert!(self.0.recv().is_err(), "nobody sends through a gate");
+        let _ = self.0.recv();
     }
 }
 

@@ -1,8 +1,8 @@
 //! A node with a lent secret: it reaches its lender, there what is open to it, and nobody else.
 
 use libactor::{
-    Accepts, AskError, Context, DropReason, FLOW_ACTOR, FlowQuery, Node, NodeConfig, Principal,
-    Received, Secret, Spawn,
+    Accepts, AskError, Context, Down, DownReason, DropReason, FLOW_ACTOR, FlowQuery, Node,
+    NodeConfig, Principal, Received, Secret, Spawn,
 };
 use tokio::sync::mpsc;
 
@@ -73,6 +73,46 @@ async fn a_borrower_reaches_what_is_open_to_it_on_its_lender_and_nothing_else() 
     // Those who are of the cluster still may.
     member.tell(name("gate", &lender), Number(8)).unwrap();
     assert_eq!(soon("a number", hears.recv()).await, Some((Principal::Cluster, 8)));
+}
+
+#[tokio::test]
+async fn who_asks_for_a_borrower_behind_its_lender_hears_at_once_that_there_is_no_route() {
+    let cluster = Secret::new(b"0123456789abcdef").unwrap();
+    let lender = with(&cluster, listening()).await;
+    let accepts = Accepts::new().tells::<Know>().from_lent().asks::<Whom>();
+    lender.spawn(Spawn::named("middle").accepts(accepts), |_| Counter::default()).unwrap();
+    let middle = name("middle", &lender);
+    let borrower = with(&lender.lend_secret().unwrap(), dialling()).await;
+    let (counter, mut hears) = Counter::heard_by(&borrower, "counter");
+    borrower.tell(&middle, Know(counter.pid())).unwrap();
+    let member = with(&cluster, dialling()).await;
+    let ask = async || member.ask(&middle, Whom, SOON).await.unwrap().0;
+    let known = async {
+        loop {
+            if let Some(pid) = ask().await {
+                break pid;
+            }
+        }
+    };
+    let behind = soon("it is known", known).await;
+    let asked = member.ask(behind, Sum, SOON).await;
+    assert!(
+        matches!(&asked, Err(AskError::Unreachable(why)) if why.contains("no route")),
+        "{asked:?}"
+    );
+    let (_watcher, mut downs) = watch(&member, behind).await;
+    let Down { pid, reason } = soon("the link's end", downs.recv()).await.unwrap();
+    assert!(
+        pid == behind
+            && matches!(&reason, DownReason::Unreachable(why) if why.contains("no route")),
+        "{reason:?}"
+    );
+    member.tell(behind, Number(1)).unwrap();
+    until("the tell is dropped in words", || {
+        member.metrics().undelivered.contains(&(DropReason::Unreachable, 1))
+    })
+    .await;
+    assert!(hears.try_recv().is_err());
 }
 
 #[tokio::test]

@@ -105,6 +105,37 @@ async fn a_peer_one_of_whose_actors_takes_nothing_is_cut_and_comes_back() {
 }
 
 #[tokio::test]
+async fn a_slow_actor_is_not_taken_for_one_that_takes_nothing() {
+    let there = Node::start(listening()).await.unwrap();
+    let beside = Node::start(listening()).await.unwrap();
+    let mut config = dialling();
+    config.timing.full = Duration::from_secs(1);
+    let window = u64::from(config.limits.window);
+    let here = Node::start(config).await.unwrap();
+    let ((_, gate), (_, closed)) = (stuck(&there), stuck(&beside));
+    let slow = here.resolve(&name("stuck", &there), SOON).await.unwrap();
+    let other = here.resolve(&name("stuck", &beside), SOON).await.unwrap();
+    for pid in [slow, other] {
+        for number in 0..window {
+            here.tell(pid, Number(number)).unwrap();
+        }
+        // Refused once, and not tried again: no credit comes for a long time.
+        assert_eq!(here.tell(pid, Number(window)), Err(TellError::Full));
+    }
+    let mut let_through = 0;
+    until("who takes nothing is cut", || {
+        let_through += u64::from(gate.send(()).is_ok());
+        here.metrics().lost > 0
+    })
+    .await;
+    assert!(let_through < window / 4, "{let_through} would have given credit back anyway");
+    assert_eq!((here.metrics().lost, there.metrics().connections), (1, 1), "but the slow is not");
+    drop((gate, closed));
+    until("it has room again", || here.tell(slow, Number(window)).is_ok()).await;
+    assert_eq!(here.metrics().cut_for(CutKind::Full), 1);
+}
+
+#[tokio::test]
 async fn behind_a_relay_an_actor_that_takes_nothing_costs_nobody_the_connection() {
     let relay = Node::start(listening()).await.unwrap();
     let behind = Node::start(dialling()).await.unwrap();
