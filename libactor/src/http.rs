@@ -17,6 +17,9 @@ use crate::node::{Node, Stranger};
 /// Bytes of a request's head at most.
 const MAX_HEAD: usize = 8 << 10;
 
+/// The media type of what people read as it is.
+pub(crate) const TEXT: &str = "text/plain; charset=utf-8";
+
 /// What a path answers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Page {
@@ -68,7 +71,7 @@ pub fn pages_and_figures(
     let more = Arc::new(more);
     Arc::new(move |node, stream, from| {
         let (more, version, figures) = (Arc::clone(&more), version.clone(), figures.clone());
-        let stranger = Stranger::counted(&node);
+        let stranger = Stranger::of(&node);
         actix_rt::spawn(async move {
             let _until_it_is_answered = stranger;
             let patience = node.config().timing.handshake;
@@ -94,11 +97,19 @@ fn find(
 ) -> Option<Page> {
     let page = |content_type, body: String| Some(Page { content_type, body });
     match path {
-        "/health" => page("text/plain; charset=utf-8", "ok\n".to_owned()),
+        "/health" => page(TEXT, "ok\n".to_owned()),
         "/metrics" => page("text/plain; version=0.0.4; charset=utf-8", node.metrics().prometheus()),
         "/version" => page("application/json", version.to_owned()),
         other => more(node, other),
     }
+}
+
+/// A whole answer, after which the connection ends.
+pub(crate) fn response(status: &str, content_type: &str, body: &str) -> String {
+    let bytes = body.len();
+    format!(
+        "HTTP/1.1 {status}\r\nContent-Type: {content_type}\r\nContent-Length: {bytes}\r\nConnection: close\r\n\r\n{body}"
+    )
 }
 
 async fn serve(
@@ -129,11 +140,8 @@ async fn serve(
     };
     let (status, why, page) = answer.parts();
     let body = page.as_ref().map_or(why, |page| &page.body);
-    let content_type = page.as_ref().map_or("text/plain; charset=utf-8", |page| page.content_type);
-    let text = format!(
-        "HTTP/1.1 {status}\r\nContent-Type: {content_type}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
-        body.len()
-    );
+    let content_type = page.as_ref().map_or(TEXT, |page| page.content_type);
+    let text = response(status, content_type, body);
     let writing = async {
         let _ = stream.write_all(text.as_bytes()).await;
         let _ = stream.shutdown().await;

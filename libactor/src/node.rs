@@ -9,13 +9,14 @@ mod links;
 mod origin;
 mod peers;
 mod send;
+mod strangers;
 mod threads;
 mod watchers;
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::task::Poll;
 
@@ -36,7 +37,8 @@ use crate::ringfile::RingFile;
 use crate::secret::{Lender, Secret};
 use crate::watchdog::{Suspect, Suspects};
 use asks::{Pending, Table};
-pub(crate) use connect::Stranger;
+pub(crate) use strangers::Stranger;
+use strangers::Strangers;
 use links::Links;
 use peers::Peers;
 pub use send::Asking;
@@ -113,7 +115,7 @@ struct Inner {
     /// Whether the listener stands.
     accepting: AtomicBool,
     /// Connections that were accepted and have not yet said what they are: they count like those that stand.
-    strangers: AtomicUsize,
+    strangers: Strangers,
     stopping: AtomicBool,
     stop: tokio::sync::Notify,
 }
@@ -167,7 +169,7 @@ impl Node {
             recorder,
             suspects: Mutex::default(),
             accepting: AtomicBool::new(false),
-            strangers: AtomicUsize::new(0),
+            strangers: Strangers::default(),
             stopping: AtomicBool::new(false),
             stop: tokio::sync::Notify::new(),
         }));

@@ -1,4 +1,4 @@
-//! Connections: made by dialling or listening, told apart by their first bytes, and led until they end.
+//! Connections: made by dialling or listening, and led until they end.
 
 use std::io;
 use std::net::SocketAddr;
@@ -7,13 +7,13 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use bytes::BytesMut;
-use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 use tokio::time::{sleep, timeout};
 
-use super::greet::{self, NoConnection};
+use super::greet::NoConnection;
 use super::links::lost;
+use super::strangers::Stranger;
 use super::{Node, lock};
 use crate::conn::{self, Bounds, Conn};
 use crate::control::{Control, DropReason};
@@ -58,7 +58,7 @@ impl Node {
         }
     }
 
-    fn new_conn(&self, dialled: Option<String>) -> Arc<Conn> {
+    pub(super) fn new_conn(&self, dialled: Option<String>) -> Arc<Conn> {
         let id = self.0.next_conn.fetch_add(1, Relaxed);
         Arc::new(Conn::new(id, self.0.life, dialled, self.bounds()))
     }
@@ -123,7 +123,7 @@ impl Node {
     }
 
     /// The peer is known: from now on it is found by its node.
-    fn settled(&self, conn: &Conn, peer: Peer) {
+    pub(super) fn settled(&self, conn: &Conn, peer: Peer) {
         let node = peer.node;
         tracing::info!(peer = %conn.peer_name(), node = format!("{node:016x}"), version = peer.version, "connected");
         if conn.newest() > peer.version {
@@ -161,7 +161,7 @@ impl Node {
             };
             match accepted {
                 Ok((stream, from)) => {
-                    let (node, stranger) = (self.clone(), Stranger::counted(self));
+                    let (node, stranger) = (self.clone(), Stranger::of(self));
                     self.0.threads.next().spawn(async move {
                         node.look(stream, from, stranger).await;
                     });
@@ -177,62 +177,13 @@ impl Node {
         }
     }
 
-    /// Looks at the first byte: ours, or somebody else's.
-    async fn look(self, mut stream: TcpStream, from: SocketAddr, stranger: Stranger) {
-        let config = &self.0.config;
-        let (limit, most) = (config.timing.handshake, config.limits.connections);
-        if lock(&self.0.peers).count() + stranger.others >= most {
-            drop(stranger);
-            return self.turn_away(stream, from, &NoConnection::TooMany(most)).await;
-        }
-        let mut first = [0];
-        match timeout(limit, stream.peek(&mut first)).await {
-            Err(_) => self.turn_away(stream, from, &NoConnection::Silent(limit)).await,
-            Ok(Err(_) | Ok(0)) => self.refuse(from, RefusalKind::Silent, "it left without a word"),
-            Ok(Ok(_)) if first[0] >= 0x80 => match self.greet_as_listener(&mut stream).await {
-                Err(error) => {
-                    self.refuse(from, error.kind(), &error.to_string());
-                    greet::let_read(stream).await;
-                }
-                Ok(peer) => {
-                    drop(stranger);
-                    let conn = self.new_conn(None);
-                    lock(&self.0.peers).insert(&conn);
-                    self.settled(&conn, peer);
-                    self.lead(&conn, stream, BytesMut::new()).await;
-                }
-            },
-            Ok(Ok(_)) => match &self.0.config.foreign {
-                Some(foreign) => {
-                    foreign(self.clone(), stream, from);
-                    // Who takes it counts it from here on, if it is to count.
-                    drop(stranger);
-                }
-                None => {
-                    self.refuse(from, RefusalKind::NotOurs, "this port serves actors only");
-                    let words = "HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 29\r\n\r\n\
-                                 this port serves actors only\n";
-                    let _ = stream.write_all(words.as_bytes()).await;
-                    let _ = stream.shutdown().await;
-                }
-            },
-        }
-    }
-
-    /// No handshake with this one, and why: counted, and told in the words of the handshake.
-    async fn turn_away(&self, mut stream: TcpStream, from: SocketAddr, why: &NoConnection) {
-        self.refuse(from, why.kind(), &why.to_string());
-        greet::say_refused(&mut stream, why).await;
-        greet::let_read(stream).await;
-    }
-
     pub(crate) fn refuse(&self, from: SocketAddr, kind: RefusalKind, why: &str) {
         self.0.counters.refused(kind);
         tracing::warn!(%from, reason = kind.word(), why, "a connection is refused");
     }
 
     /// Leads a connection until it ends.
-    async fn lead(&self, conn: &Arc<Conn>, stream: TcpStream, sofar: BytesMut) {
+    pub(super) async fn lead(&self, conn: &Arc<Conn>, stream: TcpStream, sofar: BytesMut) {
         let tuned = tune(&stream, self.0.config.limits.socket_buffer);
         if let Err(error) = tuned {
             tracing::debug!(%error, "socket options");
@@ -380,25 +331,6 @@ impl Node {
             );
             conn.close(why);
         }
-    }
-}
-
-/// One more connection that has not said what it is, or wants a page, until this is dropped.
-pub(crate) struct Stranger {
-    node: Node,
-    /// How many there were besides.
-    others: usize,
-}
-
-impl Stranger {
-    pub(crate) fn counted(node: &Node) -> Self {
-        Self { others: node.0.strangers.fetch_add(1, Relaxed), node: node.clone() }
-    }
-}
-
-impl Drop for Stranger {
-    fn drop(&mut self) {
-        self.node.0.strangers.fetch_sub(1, Relaxed);
     }
 }
 

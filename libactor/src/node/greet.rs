@@ -14,6 +14,9 @@ use crate::metrics::RefusalKind;
 use crate::session::{self, Greeting, HandshakeRefusal, Hello, Peer, Proof, Verdict};
 use crate::wire::{self, MAGIC, MAX_HELLO};
 
+/// How long a peer has to read why there is no connection.
+pub(super) const LAST_WORDS: Duration = Duration::from_secs(1);
+
 /// Why a connection did not come to be.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum NoConnection {
@@ -135,10 +138,14 @@ pub(super) async fn say_refused(stream: &mut TcpStream, why: &NoConnection) {
     }
 }
 
-/// Ends a connection so that the last words arrive: the peer reads them, then closes.
+/// Ends a connection so that the last words arrive: the peer reads them, then closes. What it has sent is read too, or the
+/// system would reset the connection, and some throw away words that were not read yet.
 pub(super) async fn let_read(mut stream: TcpStream) {
-    let _ = stream.shutdown().await;
-    let _ = timeout(Duration::from_secs(1), stream.read(&mut [0; 256])).await;
+    let reading = async {
+        let _ = stream.shutdown().await;
+        while matches!(stream.read(&mut [0; 256]).await, Ok(1..)) {}
+    };
+    let _ = timeout(LAST_WORDS, reading).await;
 }
 
 /// A handshake's message: two bytes of length, then the value.

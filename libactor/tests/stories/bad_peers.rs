@@ -344,10 +344,17 @@ async fn those_who_say_nothing_or_half_a_request_take_no_more_room_than_connecti
     Counter::spawn(&node, "counter");
     let mut slow = [(dial(&node).await, "no handshake within"), (dial(&node).await, "408")];
     slow[1].0.write_all(b"GET /hea").await.unwrap();
-    // Whether it has said what it is by now or not.
-    for refused in 1..=3 {
-        let said = last_words(&mut dial(&node).await).await;
-        assert!(said.contains("more than 2 connections"), "{said}");
+    let others: [(&[u8], &str); 3] = [
+        (&MAGIC, "irside"),
+        // More than is read at once: it is still told.
+        (&[b'G'; 4000], "HTTP/1.1 503 Service Unavailable\r\n"),
+        (b"", "irside"),
+    ];
+    for (refused, (bytes, words)) in (1..).zip(others) {
+        let mut stream = dial(&node).await;
+        stream.write_all(bytes).await.unwrap();
+        let said = last_words(&mut stream).await;
+        assert!(said.contains(words) && said.contains("more than 2 connections"), "{said}");
         assert_eq!(node.metrics().refused_for(RefusalKind::TooMany), refused);
     }
     for (stream, words) in &mut slow {
@@ -360,4 +367,29 @@ async fn those_who_say_nothing_or_half_a_request_take_no_more_room_than_connecti
         other.ask(name("counter", &node), Sum, SOON).await.is_ok()
     };
     soon("there is room again", async { while !room().await {} }).await;
+}
+
+#[tokio::test]
+async fn to_turn_many_away_takes_no_more_room_than_connections_have() {
+    let mut config = listening();
+    config.limits.connections = 1;
+    let node = Node::start(config).await.unwrap();
+    Counter::spawn(&node, "counter");
+    let first = Node::start(dialling()).await.unwrap();
+    assert_eq!(first.ask(name("counter", &node), Sum, SOON).await.unwrap().0, 0);
+    let closed_without_a_word = async {
+        loop {
+            // One of them is listened to, and would hear why.
+            let (mut one, mut other) = (dial(&node).await, dial(&node).await);
+            let words = [last_words(&mut other).await, last_words(&mut one).await];
+            if words.iter().any(String::is_empty) {
+                break;
+            }
+        }
+    };
+    soon("one hears nothing", closed_without_a_word).await;
+    assert_eq!(first.ask(name("counter", &node), Sum, SOON).await.unwrap().0, 0);
+    first.shutdown().await;
+    until("there is room again", || node.metrics().connections == 0).await;
+    is_up(&node).await;
 }
