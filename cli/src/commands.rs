@@ -31,8 +31,15 @@ pub(crate) enum CommandError {
         "'{0}' is no flow's id: expected up to 32 hexadecimal digits, as `airside flow --task` prints them"
     )]
     Trace(String),
-    #[error("no flow begins with '{0}', as far as the nodes that can be asked remember")]
-    NoFlow(String),
+    #[error(
+        "no flow begins with '{prefix}', as far as the nodes that can be asked remember{blind}"
+    )]
+    NoFlow {
+        /// What was looked for.
+        prefix: String,
+        /// Which nodes could not look everywhere, and why; nothing if all could.
+        blind: String,
+    },
     #[error("no node keeps payloads now")]
     NoPayloads,
     #[error(transparent)]

@@ -234,7 +234,8 @@ impl<A: Actor<Context = Self>> Context<A> {
         let output = Rc::new(RefCell::new(None));
         let taken = Rc::clone(&output);
         let callback = move |actor: &mut A, ctx: &mut Self| {
-            if let Some(output) = taken.take() {
+            if let Some((output, sent)) = taken.take() {
+                flow::count_on(sent);
                 then(actor, output, ctx);
             }
         };
@@ -279,14 +280,18 @@ struct InFlow<F> {
 }
 
 impl<F: Future> Future for InFlow<F> {
-    type Output = F::Output;
+    /// What came out, and how many messages were sent before.
+    type Output = (F::Output, u64);
 
-    fn poll(mut self: Pin<&mut Self>, task: &mut std::task::Context<'_>) -> Poll<F::Output> {
+    fn poll(mut self: Pin<&mut Self>, task: &mut std::task::Context<'_>) -> Poll<Self::Output> {
         if self.stamped {
             flow::stamp_now();
         }
         let _turn = flow::enter(&self.head, self.me);
-        self.future.as_mut().poll(task)
+        flow::count_on(self.head.sequence());
+        let polled = self.future.as_mut().poll(task);
+        self.head = self.head.counted(flow::sent());
+        polled.map(|output| (output, self.head.sequence()))
     }
 }
 

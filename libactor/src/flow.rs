@@ -71,6 +71,11 @@ impl Head {
         self.order & DEADLINE_MASK
     }
 
+    /// With this sequence.
+    pub(crate) fn counted(self, sent: u64) -> Self {
+        Self { order: sent.min(0xffff) << DEADLINE_BITS | self.deadline(), ..self }
+    }
+
     /// On the wire the deadline is what is left of it, since clocks differ.
     pub(crate) fn to_wire(self, now: impl FnOnce() -> u64) -> [u8; 64] {
         let left = match self.deadline() {
@@ -227,10 +232,20 @@ pub(crate) fn next_head(deadline: u64) -> Head {
 }
 
 /// The head under which what is handled now goes on later, after a future or a timer: what it sends then has the same
-/// parent as what it sends now. Where nothing is handled, a flow begins.
+/// parent as what it sends now, and is counted on from there. Where nothing is handled, a flow begins.
 pub(crate) fn to_go_on() -> Head {
     let now = CURRENT.with(Current::as_head);
-    if now.trace == 0 { next_head(0) } else { now }
+    if now.trace == 0 { next_head(0).counted(0) } else { now.counted(sent()) }
+}
+
+/// What is handled now goes on, and has sent so many messages before.
+pub(crate) fn count_on(sent: u64) {
+    CURRENT.with(|current| current.sent.set(sent));
+}
+
+/// How many messages what is handled now has sent.
+pub(crate) fn sent() -> u64 {
+    CURRENT.with(|current| current.sent.get())
 }
 
 /// A span: unique in the cluster with overwhelming likelihood, and cheap. Each thread counts from a random place.
@@ -372,17 +387,23 @@ mod tests {
     fn what_is_sent_after_waiting_has_the_same_cause() {
         let (root, me) = (next_head(0), Life { node: 1, incarnation: 1, actor: 8 });
         let turn = enter(&root, me);
+        assert_eq!(next_head(0).sequence(), 0);
         let later = to_go_on();
         drop(turn);
         let other = next_head(0);
         let _other = enter(&other, me);
         let _turn = enter(&later, me);
+        count_on(later.sequence());
         let sent = next_head(0);
         assert_eq!(({ sent.trace }, sent.parent, sent.sender), ({ root.trace }, root.span, me));
+        assert_eq!(sent.sequence(), 1, "counted on from where it began to wait");
     }
 
     #[test]
     fn what_waits_outside_any_flow_begins_one() {
-        assert_ne!({ to_go_on().trace }, 0);
+        let _ = next_head(0);
+        let begun = to_go_on();
+        assert_ne!({ begun.trace }, 0);
+        assert_eq!(begun.sequence(), 0);
     }
 }

@@ -115,6 +115,8 @@ impl Question for FlowIds {
 pub struct FlowIdsFound {
     /// In order.
     pub ids: Vec<FlowId>,
+    /// Why the file could not be looked into.
+    pub complaint: Option<String>,
 }
 
 impl Message for FlowIdsFound {
@@ -277,9 +279,10 @@ impl Handler<Asked<FlowIds>> for FlowActor {
         let FlowIds { first, last } = asked.question;
         let reply = asked.reply;
         let look = move |file: &Recording| file.flows(first, last, IDS_MOST);
-        self.with_file(ctx, look, move |recorder, mut ids: BTreeSet<FlowId>, _| {
+        self.with_file(ctx, look, move |recorder, mut ids: BTreeSet<FlowId>, complaint| {
             ids.extend(recorder.ids(first, last, IDS_MOST));
-            reply.send(FlowIdsFound { ids: ids.into_iter().take(IDS_MOST).collect() });
+            let ids = ids.into_iter().take(IDS_MOST).collect();
+            reply.send(FlowIdsFound { ids, complaint });
         });
     }
 }

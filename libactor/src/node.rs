@@ -37,11 +37,11 @@ use crate::ringfile::RingFile;
 use crate::secret::{Lender, Secret};
 use crate::watchdog::{Suspect, Suspects};
 use asks::{Pending, Table};
-pub(crate) use strangers::Stranger;
-use strangers::Strangers;
 use links::Links;
 use peers::Peers;
 pub use send::Asking;
+pub(crate) use strangers::Stranger;
+use strangers::Strangers;
 use threads::Threads;
 
 /// Messages that a mailbox holds if nothing else is said.

@@ -100,20 +100,33 @@ fn range(prefix: &str) -> Result<(FlowId, FlowId), CommandError> {
 /// The flow whose id begins with `prefix`, as far as any node knows.
 pub(super) async fn flow_of(client: &Client, prefix: &str) -> Result<FlowId, CommandError> {
     let (first, last) = range(prefix)?;
-    let mut known = BTreeSet::new();
+    let (mut known, mut blind) = (BTreeSet::new(), Vec::new());
     for node in nodes(client).await? {
         let name = format!("{FLOW_ACTOR}@{}", node.at);
-        match client.ask(&name, FlowIds { first, last }).await {
-            Ok(FlowIdsFound { ids }) => known.extend(ids),
-            Err(error) => tracing::warn!(%error, "a node could not be asked for its flows"),
-        }
+        let complaint = match client.ask(&name, FlowIds { first, last }).await {
+            Ok(FlowIdsFound { ids, complaint }) => {
+                known.extend(ids);
+                complaint
+            }
+            Err(error) => Some(format!("could not be asked ({error})")),
+        };
+        blind.extend(complaint.map(|why| format!("{}: {why}", node.name)));
     }
-    the_only(prefix, &known)
+    for why in &blind {
+        tracing::warn!("a node did not look for the flow everywhere: {why}");
+    }
+    the_only(prefix, &known, &blind)
 }
 
-fn the_only(prefix: &str, known: &BTreeSet<FlowId>) -> Result<FlowId, CommandError> {
+/// The only flow that is known by a prefix; `blind` says who could not look everywhere.
+fn the_only(
+    prefix: &str,
+    known: &BTreeSet<FlowId>,
+    blind: &[String],
+) -> Result<FlowId, CommandError> {
     if known.is_empty() {
-        return Err(CommandError::NoFlow(prefix.to_owned()));
+        let lines: String = blind.iter().map(|why| format!("; {why}")).collect();
+        return Err(CommandError::NoFlow { prefix: prefix.to_owned(), blind: lines });
     }
     let known: Vec<(String, FlowId)> = known.iter().map(|id| (id.to_string(), *id)).collect();
     let prefix = prefix.to_ascii_lowercase();
@@ -138,7 +151,8 @@ pub(super) fn of_recording(
     if let Some(prefix) = trace {
         let (first, last) = range(prefix)?;
         let known = all.iter().map(|record| record.trace);
-        flows.insert(the_only(prefix, &known.filter(|id| (first..=last).contains(id)).collect())?);
+        let known = known.filter(|id| (first..=last).contains(id)).collect();
+        flows.insert(the_only(prefix, &known, &[])?);
     }
     let mut records = all;
     if subject.is_some() || trace.is_some() {
@@ -170,14 +184,18 @@ mod tests {
     fn the_beginning_of_a_flows_id_must_be_the_only_one() {
         let id = |number: u128| FlowId(number << 96);
         let known = [id(0x0abc_0001), id(0x0abc_0002), id(0x0abd_0000)].into();
-        assert_eq!(the_only("0ABD", &known).unwrap(), id(0x0abd_0000));
-        let several = the_only("0abc", &known).unwrap_err().to_string();
+        assert_eq!(the_only("0ABD", &known, &[]).unwrap(), id(0x0abd_0000));
+        let several = the_only("0abc", &known, &[]).unwrap_err().to_string();
         let (one, two) = (id(0x0abc_0001), id(0x0abc_0002));
         let words =
             format!("2 flows begin with '0abc': {one}, {two}; give more of the one you mean");
         assert_eq!(several, words);
-        let none = the_only("1", &BTreeSet::new()).unwrap_err().to_string();
-        assert!(none.starts_with("no flow begins with '1'"), "{none}");
+        let none =
+            |blind: &[String]| the_only("1", &BTreeSet::new(), blind).unwrap_err().to_string();
+        let words = "no flow begins with '1', as far as the nodes that can be asked remember";
+        assert_eq!(none(&[]), words);
+        let blind = ["master: its file is being read by 4 others; ask again".to_owned()];
+        assert_eq!(none(&blind), format!("{words}; {}", blind[0]), "it may be there all the same");
         assert!(matches!(range("xyz"), Err(CommandError::Trace(_))));
     }
 }

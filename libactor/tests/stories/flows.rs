@@ -160,6 +160,10 @@ async fn what_memory_has_forgotten_is_found_in_the_file_also_that_of_an_earlier_
     let again = Node::start(config()).await.unwrap();
     let (memory, both, same) = found(&again, 1_000_001).await;
     assert_eq!((memory, both, same), (0, 1, Some(flow)), "of the earlier life");
+    std::fs::remove_file(dir.path().join(ringfile::FILE_NAME)).unwrap();
+    let actor = again.local(FLOW_ACTOR).unwrap();
+    let blind = again.ask(actor, FlowIds { first, last }, SOON).await.unwrap();
+    assert!(!blind.ids.contains(&flow) && blind.complaint.is_some(), "{blind:?}");
     again.shutdown().await;
 }
 
