@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use actix::Actor;
 use libactor::{Context, Message, Pid, TellError};
+use tokio::sync::oneshot;
 
 /// Between two tries of a message that found no room.
 const ROOM_AGAIN: Duration = Duration::from_millis(5);
@@ -14,7 +15,14 @@ const ROOM_AGAIN: Duration = Duration::from_millis(5);
 #[derive(Debug)]
 pub(crate) struct Outbox<M> {
     to: Pid,
-    waiting: VecDeque<M>,
+    waiting: VecDeque<Waiting<M>>,
+}
+
+#[derive(Debug)]
+struct Waiting<M> {
+    message: M,
+    /// Calls it when it is the first; `None`: it was called.
+    turn: Option<oneshot::Sender<()>>,
 }
 
 impl<M: Message + Clone> Outbox<M> {
@@ -22,7 +30,7 @@ impl<M: Message + Clone> Outbox<M> {
         Self { to, waiting: VecDeque::new() }
     }
 
-    /// Says it, now or when there is room; `this` finds the outbox again in its owner.
+    /// Says it, now or when there is room, and then still in its own flow; `this` finds the outbox again in its owner.
     pub(crate) fn tell<A>(
         &mut self,
         message: M,
@@ -31,23 +39,30 @@ impl<M: Message + Clone> Outbox<M> {
     ) where
         A: Actor<Context = Context<A>>,
     {
-        self.waiting.push_back(message);
-        // Else it is being tried already.
-        if self.waiting.len() == 1 {
-            self.try_all(ctx, this);
+        if self.waiting.is_empty() {
+            self.waiting.push_back(Waiting { message, turn: None });
+            return self.try_first(ctx, this);
         }
+        let (turn, called) = oneshot::channel();
+        self.waiting.push_back(Waiting { message, turn: Some(turn) });
+        ctx.run(called, move |owner, _, ctx| this(owner).try_first(ctx, this));
     }
 
-    fn try_all<A>(&mut self, ctx: &mut Context<A>, this: fn(&mut A) -> &mut Self)
+    fn try_first<A>(&mut self, ctx: &mut Context<A>, this: fn(&mut A) -> &mut Self)
     where
         A: Actor<Context = Context<A>>,
     {
-        while let Some(first) = self.waiting.front() {
-            if ctx.tell(self.to, first.clone()) == Err(TellError::Full) {
-                ctx.after(ROOM_AGAIN, move |owner, ctx| this(owner).try_all(ctx, this));
-                return;
-            }
-            self.waiting.pop_front();
+        let Some(first) = self.waiting.front() else {
+            return;
+        };
+        if ctx.tell(self.to, first.message.clone()) == Err(TellError::Full) {
+            ctx.after(ROOM_AGAIN, move |owner, ctx| this(owner).try_first(ctx, this));
+            return;
+        }
+        self.waiting.pop_front();
+        if let Some(turn) = self.waiting.front_mut().and_then(|next| next.turn.take()) {
+            // Who does not listen has stopped.
+            let _ = turn.send(());
         }
     }
 }
@@ -57,7 +72,7 @@ mod tests {
     use std::sync::mpsc as blocking;
 
     use actix::Handler;
-    use libactor::{Accepts, Node, NodeConfig, Received, Spawn};
+    use libactor::{Accepts, FlowId, Node, NodeConfig, Received, Spawn};
     use serde::{Deserialize, Serialize};
     use tokio::sync::mpsc;
 
@@ -73,7 +88,7 @@ mod tests {
     /// Has room for one message and reads none until it may.
     struct Slow {
         may_read: Option<blocking::Receiver<()>>,
-        read: mpsc::UnboundedSender<u32>,
+        read: mpsc::UnboundedSender<(u32, FlowId)>,
     }
 
     impl Actor for Slow {
@@ -83,17 +98,17 @@ mod tests {
     impl Handler<Received<Number>> for Slow {
         type Result = ();
 
-        fn handle(&mut self, received: Received<Number>, _: &mut Context<Self>) {
+        fn handle(&mut self, received: Received<Number>, ctx: &mut Context<Self>) {
             if let Some(gate) = self.may_read.take() {
                 // An error, when the gate is dropped: it may.
                 let _ = gate.recv();
             }
-            self.read.send(received.message.0).unwrap();
+            self.read.send((received.message.0, ctx.flow())).unwrap();
         }
     }
 
-    /// Says all numbers when it is told one.
-    struct Talker(Outbox<Number>);
+    /// Passes on what it is told, and says in which flow it was.
+    struct Talker(Outbox<Number>, mpsc::UnboundedSender<FlowId>);
 
     impl Actor for Talker {
         type Context = Context<Self>;
@@ -103,12 +118,17 @@ mod tests {
         type Result = ();
 
         fn handle(&mut self, received: Received<Number>, ctx: &mut Context<Self>) {
+            self.1.send(ctx.flow()).unwrap();
             self.0.tell(received.message, ctx, |talker| &mut talker.0);
         }
     }
 
+    async fn soon<T>(next: impl Future<Output = Option<T>>) -> T {
+        tokio::time::timeout(Duration::from_secs(20), next).await.unwrap().unwrap()
+    }
+
     #[tokio::test]
-    async fn what_finds_no_room_is_not_overtaken() {
+    async fn what_finds_no_room_is_not_overtaken_and_keeps_its_flow() {
         let node = Node::start(NodeConfig::loopback()).await.unwrap();
         let ((gate, may_read), (read, mut reads)) =
             (blocking::channel(), mpsc::unbounded_channel());
@@ -118,20 +138,24 @@ mod tests {
         let to = slow.pid();
         let accepts = Accepts::new().tells::<Number>();
         let spawn = Spawn { accepts, ..Spawn::default() };
-        let talker = node.spawn(spawn, move |_| Talker(Outbox::to(to))).unwrap();
+        let (told, mut flows) = mpsc::unbounded_channel();
+        let talker = node.spawn(spawn, move |_| Talker(Outbox::to(to), told)).unwrap();
+        let mut next = async || {
+            let (number, flow) = soon(reads.recv()).await;
+            assert_eq!(soon(flows.recv()).await, flow, "of {number}");
+            number
+        };
         (0..100).for_each(|number| talker.tell(Number(number)).unwrap());
         drop(gate);
         for wanted in 0..100 {
-            let next = tokio::time::timeout(Duration::from_secs(20), reads.recv()).await.unwrap();
-            assert_eq!(next, Some(wanted));
+            assert_eq!(next().await, wanted);
             if wanted % 10 == 0 {
                 // Said while others wait.
                 talker.tell(Number(100 + wanted / 10)).unwrap();
             }
         }
         for wanted in 100..110 {
-            let next = tokio::time::timeout(Duration::from_secs(20), reads.recv()).await.unwrap();
-            assert_eq!(next, Some(wanted));
+            assert_eq!(next().await, wanted);
         }
         node.shutdown().await;
     }
