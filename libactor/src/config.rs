@@ -120,7 +120,8 @@ pub struct Timing {
     pub dial: Duration,
     /// How long a connection may take to say what it is and to shake hands.
     pub handshake: Duration,
-    /// How long a peer's buffer, or the window of one of its actors, may stay full before it is cut.
+    /// How long a peer may not read while its buffer is full, or one of its actors handle nothing while its window is, before
+    /// it is cut.
     pub full: Duration,
     /// How long a handler may run, or a mailbox may only grow, before the watchdog names it.
     pub watchdog: Duration,

@@ -82,6 +82,9 @@ async fn a_flow_goes_through_tells_asks_timers_futures_spawns_and_the_wire() {
     let seen: Vec<_> =
         answer.records.iter().map(|record| (record.what, record.label.as_str())).collect();
     assert_eq!(seen, [(What::Handled, "story.Sum"), (What::Handled, "story.Number")]);
+    // The spawn was the first; each wait goes on with the count.
+    let sequences: Vec<_> = answer.records.iter().map(|record| record.sequence).collect();
+    assert_eq!(sequences, [1, 2]);
     assert!(
         answer
             .records
