@@ -82,8 +82,10 @@ pub struct Limits {
     pub asks: usize,
     /// Links that actors behind one connection have on actors of this node.
     pub links: usize,
-    /// The kernel's send and receive buffer of a connection: what a heartbeat may have to wait behind.
-    pub socket_buffer: usize,
+    /// The kernel's buffer for what a connection sends: what a heartbeat may have to wait behind.
+    pub send_buffer: usize,
+    /// And for what it receives: a reader that has enough before it is seldom woken and empties it quickly.
+    pub receive_buffer: usize,
     /// Bytes in memory of messages that have no subjects.
     pub chatter_ring: usize,
     /// Bytes in memory of messages that have subjects.
@@ -101,7 +103,8 @@ impl Default for Limits {
             connections: 65_536,
             asks: 1 << 20,
             links: 1 << 16,
-            socket_buffer: 128 << 10,
+            send_buffer: 128 << 10,
+            receive_buffer: 256 << 10,
             chatter_ring: 8 << 20,
             flow_ring: 24 << 20,
             ring_file: 64 << 20,

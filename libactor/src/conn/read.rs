@@ -21,7 +21,7 @@ use crate::pid::{Life, Pid};
 use crate::wire::{Assembler, From, MAX_FRAME, WireError, next_frame};
 
 /// Frames after which other tasks of the thread get their turn.
-const FRAMES_A_TURN: usize = 64;
+const FRAMES_A_TURN: usize = 128;
 /// Pairs remembered before those that owe nothing are forgotten.
 const MANY_WINDOWS: usize = 16_384;
 

@@ -15,6 +15,7 @@ use super::greet::NoConnection;
 use super::links::lost;
 use super::strangers::Stranger;
 use super::{Node, lock};
+use crate::config::Limits;
 use crate::conn::{self, Bounds, Conn};
 use crate::control::{Control, DropReason};
 use crate::error::{AskError, StartError};
@@ -184,7 +185,7 @@ impl Node {
 
     /// Leads a connection until it ends.
     pub(super) async fn lead(&self, conn: &Arc<Conn>, stream: TcpStream, sofar: BytesMut) {
-        let tuned = tune(&stream, self.0.config.limits.socket_buffer);
+        let tuned = tune(&stream, &self.0.config.limits);
         if let Err(error) = tuned {
             tracing::debug!(%error, "socket options");
         }
@@ -334,9 +335,9 @@ impl Node {
     }
 }
 
-fn tune(stream: &TcpStream, buffer: usize) -> io::Result<()> {
+fn tune(stream: &TcpStream, limits: &Limits) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let socket = socket2::SockRef::from(stream);
-    socket.set_send_buffer_size(buffer)?;
-    socket.set_recv_buffer_size(buffer)
+    socket.set_send_buffer_size(limits.send_buffer)?;
+    socket.set_recv_buffer_size(limits.receive_buffer)
 }

@@ -18,7 +18,7 @@ const SLACK: u64 = 2 << 20;
 /// two kernels hold. Linux counts its own records in, and doubles what it is asked for.
 fn bound(limits: &Limits, receiver: &TcpStream) -> u64 {
     let theirs = socket2::SockRef::from(receiver).recv_buffer_size().unwrap();
-    (limits.buffer + PIECE + 2 * limits.socket_buffer + theirs) as u64
+    (limits.buffer + PIECE + 2 * limits.send_buffer + theirs) as u64
 }
 
 /// Bytes of memory that are a process's own.
