@@ -227,6 +227,6 @@ fn hunt(wish: &Wish) -> ExitCode {
         [] => println!("without any mistake all of the same {count} seeds passed"),
         sick => println!("left out, since they fail without any mistake: {sick:?}"),
     }
-    let enough = usize::try_from(caught).is_ok_and(|caught| caught >= bugs.len().min(10));
-    if enough && sick.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    let every = usize::try_from(caught).is_ok_and(|caught| caught == bugs.len());
+    if every && sick.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
