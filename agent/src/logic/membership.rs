@@ -170,19 +170,11 @@ impl Agent {
 
     /// Another cluster has counted other reigns, so that its epochs say nothing here.
     fn is_of_other_cluster(&self, message: &MasterToAgent) -> bool {
-        let theirs = match message {
-            MasterToAgent::Registered { cluster, .. } | MasterToAgent::Refused { cluster, .. } => {
-                cluster
-            }
+        let (MasterToAgent::Registered { cluster: theirs, .. }
+        | MasterToAgent::Refused { cluster: theirs, .. }) = message
+        else {
             // Said to members only.
-            MasterToAgent::Ping { .. }
-            | MasterToAgent::Launch { .. }
-            | MasterToAgent::Kill { .. }
-            | MasterToAgent::Acknowledge { .. }
-            | MasterToAgent::ToExecutor { .. }
-            | MasterToAgent::ShutdownExecutor { .. }
-            | MasterToAgent::ShutdownFramework { .. }
-            | MasterToAgent::Reconcile { .. } => return false,
+            return false;
         };
         self.membership.member.as_ref().is_some_and(|(_, mine)| mine != theirs)
     }

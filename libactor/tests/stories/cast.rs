@@ -34,15 +34,42 @@ impl Message for Bytes {
     const LANE: Lane = Lane::Bulk;
 }
 
-/// "Tell me who you know": answered with a pid.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Whom;
-impl Message for Whom {
-    const NAME: &'static str = "story.Whom";
+/// A question with nothing in it, and what answers it.
+macro_rules! question {
+    ($(#[$doc:meta])* $name:ident, $wire:literal => $answer:ty) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Serialize, Deserialize)]
+        pub struct $name;
+        impl Message for $name {
+            const NAME: &'static str = $wire;
+        }
+        impl Question for $name {
+            type Answer = $answer;
+        }
+    };
 }
-impl Question for Whom {
-    type Answer = Known;
-}
+
+question!(
+    /// "Tell me who you know": answered with a pid.
+    Whom, "story.Whom" => Known
+);
+question!(
+    /// How much did you count? Answered once all that came before is counted.
+    Sum, "story.Sum" => Number
+);
+question!(
+    /// Never answered, never dropped: its reply is kept.
+    Forever, "story.Forever" => Number
+);
+question!(
+    /// Never answered: its reply is dropped.
+    Ignored, "story.Ignored" => Number
+);
+question!(
+    /// Answered with a piece on the bulk lane.
+    Much, "story.Much" => Bytes
+);
+
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Known(pub Option<Pid>);
 impl Message for Known {
@@ -54,46 +81,6 @@ impl Message for Known {
 pub struct Know(pub Pid);
 impl Message for Know {
     const NAME: &'static str = "story.Know";
-}
-
-/// How much did you count? Answered once all that came before is counted.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Sum;
-impl Message for Sum {
-    const NAME: &'static str = "story.Sum";
-}
-impl Question for Sum {
-    type Answer = Number;
-}
-
-/// Never answered, never dropped: its reply is kept.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Forever;
-impl Message for Forever {
-    const NAME: &'static str = "story.Forever";
-}
-impl Question for Forever {
-    type Answer = Number;
-}
-
-/// Never answered: its reply is dropped.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Ignored;
-impl Message for Ignored {
-    const NAME: &'static str = "story.Ignored";
-}
-impl Question for Ignored {
-    type Answer = Number;
-}
-
-/// Answered with a piece on the bulk lane.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Much;
-impl Message for Much {
-    const NAME: &'static str = "story.Much";
-}
-impl Question for Much {
-    type Answer = Bytes;
 }
 
 /// A message that version 2 brought.
