@@ -42,8 +42,8 @@ pub(crate) enum RunCommandError {
     Client(#[from] ClientError),
     #[error("cannot run the framework of this task")]
     Framework(#[from] RunError),
-    #[error("no agent has {wanted}: the most that one has is {most}; ask for less")]
-    TooMuch { wanted: String, most: String },
+    #[error("{0}; ask for less")]
+    TooMuch(String),
     #[error("the command is empty; give one after `--`, such as `airside run -- echo hi`")]
     EmptyCommand,
     #[error(
@@ -70,7 +70,6 @@ pub(crate) async fn run(
     let client = Client::start(Cluster::find(&arguments.cluster, environment)).await?;
     let task = spec(&arguments)?;
     let agents = client.agents().await?;
-    could_fit(&task.resources, arguments.ports, &agents)?;
     let (say, mut hear) = unbounded_channel();
     let scheduler = OneTask::new(task.clone(), arguments.ports.unwrap_or(0), say);
     let options = Options { node: Some(client.node()), ..Options::default() };
@@ -87,7 +86,7 @@ pub(crate) async fn run(
         let pause = state.pause();
         tokio::select! {
             said = hear.recv() => {
-                let Some(said) = said else { break Err(Outcome::Stopped) };
+                let Some(said) = said else { break Err(RunCommandError::Ended(Outcome::Stopped)) };
                 narrate(narrator.tell(Instant::now(), &said));
                 if let Some(end) = state.hear(said) {
                     break end;
@@ -106,7 +105,7 @@ pub(crate) async fn run(
             }
         }
     };
-    let status = end.map_err(RunCommandError::Ended)?;
+    let status = end?;
     state.drain(&client).await;
     let flow = flow::id_of_task(&client, task.task.as_str()).await;
     narrate(narrator.sum(Instant::now(), &task.task, flow));
@@ -163,11 +162,13 @@ struct Progress {
     tails: Option<[Tail; 2]>,
     /// It was said that it waits.
     waited: bool,
+    /// What no agent has, in the master's words.
+    unmet: Option<String>,
 }
 
 impl Progress {
     /// Takes what the scheduler says; the end, if it is one.
-    fn hear(&mut self, said: Said) -> Option<Result<TaskStatus, Outcome>> {
+    fn hear(&mut self, said: Said) -> Option<Result<TaskStatus, RunCommandError>> {
         match said {
             Said::Subscribed(framework) => self.framework = Some(framework),
             Said::Launched { offer, task } => self.placed = Some((offer.at, task)),
@@ -179,7 +180,11 @@ impl Progress {
                     return Some(Ok(*status));
                 }
             }
-            Said::Ended(outcome) => return Some(Err(outcome)),
+            Said::Unmet(why) => self.unmet = Some(why),
+            Said::Ended(outcome) => {
+                let unmet = self.unmet.take().map(RunCommandError::TooMuch);
+                return Some(Err(unmet.unwrap_or(RunCommandError::Ended(outcome))));
+            }
             Said::Disconnected | Said::Refused(_) => {}
         }
         None
@@ -257,31 +262,6 @@ fn spec(arguments: &RunArguments) -> Result<TaskSpec, RunCommandError> {
     })
 }
 
-/// What no agent has will never be offered: that is said at once.
-fn could_fit(
-    wanted: &Resources,
-    ports: Option<u16>,
-    agents: &[AgentView],
-) -> Result<(), RunCommandError> {
-    let fits = |agent: &AgentView| {
-        let all = &agent.info.resources;
-        all.contains(wanted) && all.ranges("ports").count() >= u64::from(ports.unwrap_or(0))
-    };
-    if agents.is_empty() || agents.iter().any(fits) {
-        return Ok(());
-    }
-    let mut most = Resources::none();
-    for name in ["cpus", "mem", "disk"] {
-        let amounts = agents.iter().map(|agent| agent.info.resources.scalar(name));
-        most = most.with_scalar(name, amounts.max().unwrap_or_default());
-    }
-    let ports_wanted = ports.map(|ports| format!(" and {ports} ports")).unwrap_or_default();
-    Err(RunCommandError::TooMuch {
-        wanted: format!("{wanted}{ports_wanted}"),
-        most: most.to_string(),
-    })
-}
-
 /// The task's own, or 128 and its signal, or that it did not run.
 fn exit_code(status: &TaskStatus) -> u8 {
     match status.exit {
@@ -295,7 +275,7 @@ fn exit_code(status: &TaskStatus) -> u8 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::lists::tests::{agent, status};
+    use crate::lists::tests::status;
 
     #[test]
     fn the_exit_code_is_the_tasks() {
@@ -307,16 +287,16 @@ mod tests {
     }
 
     #[test]
-    fn what_no_agent_has_is_refused_before_anything_is_launched() {
-        let wanted: Resources = "cpus:64;mem:64".parse().unwrap();
-        let error = could_fit(&wanted, None, &[agent()]).unwrap_err().to_string();
-        assert_eq!(
-            error,
-            "no agent has cpus:64;mem:64: the most that one has is cpus:0.666;disk:9000;mem:2500.5; ask for less"
+    fn what_no_agent_has_ends_the_run_with_the_masters_words() {
+        let mut state = Progress::default();
+        assert!(
+            state.hear(Said::Unmet("no agent has cpus:64".into())).is_none(),
+            "not torn down yet"
         );
-        let fits: Resources = "cpus:0.5".parse().unwrap();
-        assert!(could_fit(&fits, Some(10), &[agent()]).is_ok());
-        assert!(could_fit(&fits, Some(11), &[agent()]).is_err());
-        assert!(could_fit(&wanted, None, &[]).is_ok(), "agents may still come");
+        let end = state.hear(Said::Ended(Outcome::TornDown));
+        let Some(Err(error)) = end else { panic!("{end:?}") };
+        assert_eq!(error.to_string(), "no agent has cpus:64; ask for less");
+        let end = Progress::default().hear(Said::Ended(Outcome::TornDown));
+        assert!(matches!(end, Some(Err(RunCommandError::Ended(Outcome::TornDown)))), "{end:?}");
     }
 }

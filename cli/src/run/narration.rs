@@ -23,6 +23,8 @@ pub(crate) enum Said {
     Updated(Box<TaskStatus>),
     /// The master refused something, in words.
     Refused(String),
+    /// No offer will come, and why: the framework is about to end.
+    Unmet(String),
     /// The framework has ended.
     Ended(Outcome),
 }
@@ -58,7 +60,7 @@ impl Narrator {
             }
             Said::Updated(status) => line(&mut lines, took, &words(status)),
             Said::Refused(why) => line(&mut lines, took, &format!("refused by the master: {why}")),
-            Said::Ended(_) => {}
+            Said::Unmet(_) | Said::Ended(_) => {}
         }
         lines
     }

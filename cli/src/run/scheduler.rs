@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use protocol::ids::{FrameworkId, TaskId};
-use protocol::offer::{Constraint, Demand, Offer};
+use protocol::offer::{Constraint, Demand, Offer, Unmet};
 use protocol::resources::Resources;
 use protocol::task::{Run, TaskSpec, TaskStatus};
 use sdk::{Calls, Outcome, Scheduler};
@@ -114,6 +114,14 @@ impl Scheduler for OneTask {
             END_TASK => calls.kill(&self.task.task),
             END_TASK_AT_ONCE => calls.kill_within(&self.task.task, Duration::ZERO),
             _ => {}
+        }
+    }
+
+    /// Nobody waits for what may never come.
+    fn unmet(&mut self, calls: &mut Calls, unmet: &[Unmet]) {
+        for one in unmet.iter().filter(|_| !self.launched) {
+            self.say(Said::Unmet(one.why.clone()));
+            calls.tear_down();
         }
     }
 
