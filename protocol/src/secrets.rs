@@ -34,6 +34,9 @@ fn hide_of_reports(reports: &mut [TaskReport]) {
 }
 
 pub(crate) fn of_agent_to_master(message: &AgentToMaster) -> Option<AgentToMaster> {
+    if !matches!(message, AgentToMaster::Reregister { .. }) {
+        return None;
+    }
     let mut message = message.clone();
     let AgentToMaster::Reregister { tasks, executors, .. } = &mut message else { return None };
     hide_of_reports(tasks);
@@ -42,6 +45,9 @@ pub(crate) fn of_agent_to_master(message: &AgentToMaster) -> Option<AgentToMaste
 }
 
 pub(crate) fn of_master_to_agent(message: &MasterToAgent) -> Option<MasterToAgent> {
+    if !matches!(message, MasterToAgent::Launch { .. }) {
+        return None;
+    }
     let mut message = message.clone();
     let MasterToAgent::Launch { task, .. } = &mut message else { return None };
     hide_of_task(task);
@@ -49,6 +55,9 @@ pub(crate) fn of_master_to_agent(message: &MasterToAgent) -> Option<MasterToAgen
 }
 
 pub(crate) fn of_executor_to_agent(message: &ExecutorToAgent) -> Option<ExecutorToAgent> {
+    if !matches!(message, ExecutorToAgent::Register { .. }) {
+        return None;
+    }
     let mut message = message.clone();
     let ExecutorToAgent::Register { token, .. } = &mut message else { return None };
     *token = HIDDEN.into();
@@ -56,6 +65,9 @@ pub(crate) fn of_executor_to_agent(message: &ExecutorToAgent) -> Option<Executor
 }
 
 pub(crate) fn of_agent_to_executor(message: &AgentToExecutor) -> Option<AgentToExecutor> {
+    if !matches!(message, AgentToExecutor::Launch(_)) {
+        return None;
+    }
     let mut message = message.clone();
     let AgentToExecutor::Launch(task) = &mut message else { return None };
     hide_of_task(task);
@@ -63,6 +75,9 @@ pub(crate) fn of_agent_to_executor(message: &AgentToExecutor) -> Option<AgentToE
 }
 
 pub(crate) fn of_framework_to_master(message: &FrameworkToMaster) -> Option<FrameworkToMaster> {
+    if !matches!(message, FrameworkToMaster::Accept { .. }) {
+        return None;
+    }
     let mut message = message.clone();
     let FrameworkToMaster::Accept { operations, .. } = &mut message else { return None };
     for Operation::Launch(tasks) in operations {
@@ -72,6 +87,9 @@ pub(crate) fn of_framework_to_master(message: &FrameworkToMaster) -> Option<Fram
 }
 
 pub(crate) fn of_master_to_framework(message: &MasterToFramework) -> Option<MasterToFramework> {
+    if !matches!(message, MasterToFramework::Subscribed { .. } | MasterToFramework::Deltas(_)) {
+        return None;
+    }
     let mut message = message.clone();
     if let MasterToFramework::Subscribed { tasks, .. } = &mut message {
         hide_of_reports(tasks);

@@ -58,8 +58,9 @@ impl<S: Scheduler + Send + Unpin + 'static> FrameworkActor<S> {
     }
 
     fn advance(&mut self, event: Event, ctx: &mut Context<Self>) {
-        let mut todo = vec![event];
-        while let Some(event) = todo.pop() {
+        // What was kept at once is heard in the order in which it was to be kept.
+        let mut todo = VecDeque::from([event]);
+        while let Some(event) = todo.pop_front() {
             if let Event::Remembered(_) = event {
                 self.remembering = false;
                 self.call_deferred();

@@ -57,6 +57,16 @@ pub enum StateError {
         /// Where the first bad record begins.
         at: usize,
     },
+    /// A newer version of the program wrote it. Nothing of it is guessed at or lost.
+    #[error(
+        "read {path}: written by a newer version, since what stands at byte {at} is unknown to this one; start that version again, or remove the file to start a new framework"
+    )]
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// Where what is unknown begins.
+        at: usize,
+    },
     /// The file cannot be written.
     #[error("write {path}")]
     Write {
@@ -263,8 +273,11 @@ fn read(path: &Path, bytes: &[u8]) -> Result<Stored, StateError> {
         return Ok(stored);
     }
     let mut at = MAGIC.len();
+    let newer = |at| StateError::Newer { path: path.to_owned(), at };
     if !bytes.starts_with(MAGIC) {
-        return Err(damaged(0));
+        let version = MAGIC.len() - 1;
+        let ours = bytes.len() > version && bytes.starts_with(&MAGIC[..version]);
+        return Err(if ours { newer(version) } else { damaged(0) });
     }
     while let Some((head, rest)) = bytes[at..].split_at_checked(HEAD) {
         let word = |from: usize| {
@@ -281,7 +294,8 @@ fn read(path: &Path, bytes: &[u8]) -> Result<Stored, StateError> {
             }
             return Err(damaged(at));
         }
-        match libactor::wire::decode(body).map_err(|_| damaged(at))? {
+        // What is whole and makes no sense is of a kind that came later.
+        match libactor::wire::decode(body).map_err(|_| newer(at))? {
             Record::Framework(framework) => stored.framework = Some(framework),
             Record::Entry(key, Some(value)) => drop(stored.entries.insert(key, value)),
             Record::Entry(key, None) => drop(stored.entries.remove(&key)),

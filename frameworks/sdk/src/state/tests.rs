@@ -66,6 +66,28 @@ fn damage_before_the_tail_is_said_and_not_guessed_around() {
 }
 
 #[test]
+fn what_a_newer_version_wrote_is_left_as_it_is() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join(FILE);
+    let bytes = filled(directory.path());
+    let mut other_version = bytes.clone();
+    other_version[MAGIC.len() - 1] += 1;
+    // A record of a kind that this version has not.
+    let mut other_record = bytes.clone();
+    let body = 9_u32.to_le_bytes();
+    other_record.extend(u32::try_from(body.len()).unwrap().to_le_bytes());
+    other_record.extend(crc32c::crc32c(&body).to_le_bytes());
+    other_record.extend(body);
+    for (written, where_) in [(other_version, MAGIC.len() - 1), (other_record, bytes.len())] {
+        fs::write(&path, &written).unwrap();
+        let error = StateFile::open(directory.path()).unwrap_err();
+        assert!(matches!(&error, StateError::Newer { at, .. } if *at == where_), "{error}");
+        assert!(error.to_string().contains("start that version again"), "{error}");
+        assert_eq!(fs::read(&path).unwrap(), written);
+    }
+}
+
+#[test]
 fn two_schedulers_do_not_share_a_directory() {
     let directory = tempfile::tempdir().unwrap();
     let _first = StateFile::open(directory.path()).unwrap();
