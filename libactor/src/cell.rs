@@ -1,5 +1,7 @@
 //! One actor as the node sees it: its mailbox, its counts, and what remote peers may send it.
 
+mod open;
+
 use std::any::{Any, TypeId};
 use std::collections::HashMap;
 use std::marker::PhantomData;
@@ -17,6 +19,7 @@ use crate::message::{Asked, Down, DownReason, Lane, Message, Principal, Question
 use crate::pid::Pid;
 use crate::reply::Reply;
 use crate::wire;
+use open::{NOT_ACCEPTED, Open};
 
 /// What is known of an actor without its type.
 pub(crate) struct Meta {
@@ -177,6 +180,8 @@ pub(crate) struct Arrival<'a> {
     pub(crate) payload: &'a [u8],
     pub(crate) from: Option<Pid>,
     pub(crate) principal: Principal,
+    /// Over loopback and not through a relay; said only of the anonymous.
+    pub(crate) here: bool,
     pub(crate) head: &'a Head,
     pub(crate) credit: Option<crate::conn::Credit>,
     pub(crate) reply: Option<crate::reply::Remote>,
@@ -201,8 +206,7 @@ struct Remote<A: Actor> {
     name: &'static str,
     /// Whether as a question.
     asks: bool,
-    /// Whether also from nodes with a lent secret.
-    lent: bool,
+    open: Open,
     decode: Decode<A>,
 }
 
@@ -238,7 +242,7 @@ impl<A: Actor<Context = Context<A>>> Accepts<A> {
             cell.put(*arrival.head, origin, Told(message)).map_err(|(_, error)| dropped(&error))
         };
         let decode = Box::new(decode);
-        self.remote.push(Remote { name: M::NAME, asks: false, lent: false, decode });
+        self.remote.push(Remote { name: M::NAME, asks: false, open: Open::Nodes, decode });
         let local = |cell: &Arc<ActorCell<A>>| {
             let cell = Arc::downgrade(cell);
             let tell: Tell<M> = Box::new(move |message, head| {
@@ -283,7 +287,7 @@ impl<A: Actor<Context = Context<A>>> Accepts<A> {
             })
         };
         let decode = Box::new(decode);
-        self.remote.push(Remote { name: Q::NAME, asks: true, lent: false, decode });
+        self.remote.push(Remote { name: Q::NAME, asks: true, open: Open::Nodes, decode });
         let local = |cell: &Arc<ActorCell<A>>| {
             let cell = Arc::downgrade(cell);
             let ask: Ask<Q> = Box::new(move |question, head, reply| {
@@ -298,9 +302,20 @@ impl<A: Actor<Context = Context<A>>> Accepts<A> {
 
     /// The type named last may also come from a node to which this one lent a secret; no other may.
     #[must_use]
-    pub fn from_lent(mut self) -> Self {
+    pub fn from_lent(self) -> Self {
+        self.open(Open::Lent)
+    }
+
+    /// The type named last may only come from nodes that proved to know the cluster's secret; in a cluster without one, only
+    /// from processes on the node's own machine, over loopback.
+    #[must_use]
+    pub fn from_operators(self) -> Self {
+        self.open(Open::Operators)
+    }
+
+    fn open(mut self, open: Open) -> Self {
         if let Some(last) = self.remote.last_mut() {
-            last.lent = true;
+            last.open = open;
         }
         self
     }
@@ -331,21 +346,18 @@ impl<A: Actor<Context = Context<A>>> Accepts<A> {
         let mine = Arc::clone(cell);
         let arrive = move |tag: u64, arrival: &mut Arrival<'_>| {
             let asks = arrival.reply.is_some();
-            let lent = arrival.principal == Principal::Lent;
-            let right = |its: &u64, remote: &Remote<A>| {
-                *its == tag && remote.asks == asks && (remote.lent || !lent)
+            let named = remote.iter().find(|(its, remote)| *its == tag && remote.asks == asks);
+            let (why, words) = match named {
+                Some((_, remote)) => match remote.open.refuses(arrival.principal, arrival.here) {
+                    None => return (remote.decode)(&mine, arrival),
+                    Some(refusal) => refusal,
+                },
+                None => NOT_ACCEPTED,
             };
-            match remote.iter().find(|(its, remote)| right(its, remote)) {
-                Some((_, remote)) => (remote.decode)(&mine, arrival),
-                None => {
-                    if let Some(remote) = &arrival.reply {
-                        remote.fail(Failure::Refused(
-                            "the actor does not accept such questions".to_owned(),
-                        ));
-                    }
-                    Err(DropReason::NotAccepted)
-                }
+            if let Some(remote) = &arrival.reply {
+                remote.fail(Failure::Refused(words.to_owned()));
             }
+            Err(why)
         };
         Entry { meta: Arc::clone(&cell.meta), local, arrive: Box::new(arrive) }
     }

@@ -63,6 +63,8 @@ pub(crate) struct Conn {
     pub(crate) peer: OnceLock<Peer>,
     /// Where a third node reaches the peer, and what is behind it.
     pub(crate) way: OnceLock<SocketAddr>,
+    /// Whether the peer is on this machine, over loopback.
+    here: OnceLock<bool>,
     lanes: [Mutex<LaneBuffer>; 3],
     wake: Notify,
     writing: Mutex<Writing>,
@@ -142,6 +144,7 @@ impl Conn {
             dialled,
             peer: OnceLock::new(),
             way: OnceLock::new(),
+            here: OnceLock::new(),
             lanes: Default::default(),
             wake: Notify::new(),
             writing: Mutex::default(),
@@ -159,6 +162,16 @@ impl Conn {
             heard: AtomicU64::new(flow::now_ms()),
             watch: Watch::default(),
         }
+    }
+
+    /// The other end of its stream is there.
+    pub(crate) fn leads_to(&self, address: SocketAddr) {
+        let _ = self.here.set(address.ip().to_canonical().is_loopback());
+    }
+
+    /// Whether the peer is on this machine, over loopback.
+    pub(crate) fn is_here(&self) -> bool {
+        self.here.get().is_some_and(|here| *here)
     }
 
     fn lane(&self, lane: Lane) -> MutexGuard<'_, LaneBuffer> {

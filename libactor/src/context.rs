@@ -253,6 +253,12 @@ impl<A: Actor<Context = Self>> Context<A> {
         TimerHandle { mailbox: Arc::clone(self.meta.mailbox()), id, task: task.abort_handle() }
     }
 
+    /// Timers and futures that have not ended.
+    #[cfg(test)]
+    pub(crate) fn timers(&self) -> usize {
+        self.callbacks.len()
+    }
+
     /// Stops this actor once the current handler is done.
     pub fn stop(&mut self) {
         if self.state.alive() {

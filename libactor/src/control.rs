@@ -74,11 +74,13 @@ pub enum DropReason {
     Stranger,
     /// Longer than the next connection on its way takes.
     TooLarge,
+    /// Only those who know the cluster's secret may send it.
+    NotAuthorized,
 }
 
 impl DropReason {
     /// All of them, in the order of the metric's samples.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::MailboxFull,
         Self::Stale,
         Self::Stopped,
@@ -91,6 +93,7 @@ impl DropReason {
         Self::LateAnswer,
         Self::Stranger,
         Self::TooLarge,
+        Self::NotAuthorized,
     ];
 
     /// Its word in metrics.
@@ -108,6 +111,7 @@ impl DropReason {
             Self::LateAnswer => "late_answer",
             Self::Stranger => "stranger",
             Self::TooLarge => "too_large",
+            Self::NotAuthorized => "not_authorized",
         }
     }
 }

@@ -9,7 +9,7 @@ use actix::{Actor, Handler};
 use serde::{Deserialize, Serialize};
 
 use crate::cell::Accepts;
-use crate::context::Context;
+use crate::context::{Context, TimerHandle};
 use crate::error::SpawnError;
 use crate::flow::FlowId;
 use crate::message::{Asked, Message, Question};
@@ -59,16 +59,12 @@ impl Message for FlowAnswer {
     const NAME: &'static str = "libactor.FlowAnswer";
 }
 
-/// Which flow? As [`FlowQuery`], and what memory has forgotten is looked for in the node's ring file.
+/// As [`FlowQuery`], and what memory has forgotten is looked for in the node's ring file.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FlowSearch {
-    /// An id that a message of the flow is about.
-    pub subject: Option<String>,
-    /// Or the flow itself.
-    pub trace: Option<FlowId>,
-    /// The newest so many records.
-    pub limit: u32,
-}
+pub struct FlowSearch(
+    /// Which flow?
+    pub FlowQuery,
+);
 
 impl Message for FlowSearch {
     const NAME: &'static str = "libactor.FlowSearch";
@@ -193,6 +189,8 @@ const IDS_MOST: usize = 1000;
 #[derive(Default)]
 struct FlowActor {
     readers: usize,
+    /// When the newest keeping of payloads is over, or forgotten: one timer, whoever starts and stops how often.
+    end: Option<(u64, TimerHandle)>,
 }
 
 impl Actor for FlowActor {
@@ -237,18 +235,17 @@ fn answer(recorder: &Recorder, records: Vec<FlowRecord>) -> FlowAnswer {
     FlowAnswer { records, flows_since, chatter_since, lost: recorder.lost() }
 }
 
-fn wanted(subject: Option<&String>, trace: Option<FlowId>, limit: u32) -> Wanted {
-    let limit = usize::try_from(limit.min(MOST)).unwrap_or(usize::MAX);
-    Wanted { subject: subject.cloned(), flows: trace.into_iter().collect(), limit }
+fn wanted(query: FlowQuery) -> Wanted {
+    let limit = usize::try_from(query.limit.min(MOST)).unwrap_or(usize::MAX);
+    Wanted { subject: query.subject, flows: query.trace.into_iter().collect(), limit }
 }
 
 impl Handler<Asked<FlowQuery>> for FlowActor {
     type Result = ();
 
     fn handle(&mut self, asked: Asked<FlowQuery>, ctx: &mut Context<Self>) {
-        let FlowQuery { subject, trace, limit } = &asked.question;
         let recorder = ctx.node().recorder();
-        let found = recorder.find(&wanted(subject.as_ref(), *trace, *limit));
+        let found = recorder.find(&wanted(asked.question));
         asked.reply.send(answer(recorder, found.records));
     }
 }
@@ -257,8 +254,7 @@ impl Handler<Asked<FlowSearch>> for FlowActor {
     type Result = ();
 
     fn handle(&mut self, asked: Asked<FlowSearch>, ctx: &mut Context<Self>) {
-        let FlowSearch { subject, trace, limit } = &asked.question;
-        let mut wanted = wanted(subject.as_ref(), *trace, *limit);
+        let mut wanted = wanted(asked.question.0);
         let in_file = wanted.clone();
         let reply = asked.reply;
         let look = move |file: &Recording| file.find(&in_file);
@@ -298,12 +294,7 @@ impl Handler<Asked<PayloadQuestion>> for FlowActor {
             PayloadQuestion::Start { filter, time, bytes } => {
                 match payloads.start(filter, time, bytes) {
                     Ok(session) => {
-                        let [over, forgotten] = Payloads::ends_after(time);
-                        // Also when no message comes that would notice.
-                        ctx.after(over, |_, ctx| ctx.node().recorder().payloads().look());
-                        ctx.after(forgotten, move |_, ctx| {
-                            ctx.node().recorder().payloads().stop(session);
-                        });
+                        self.end_after(session, time, ctx);
                         PayloadAnswer::Started { session }
                     }
                     Err(left) => PayloadAnswer::Busy { left },
@@ -315,10 +306,36 @@ impl Handler<Asked<PayloadQuestion>> for FlowActor {
             },
             PayloadQuestion::Stop { session } => {
                 payloads.stop(session);
+                self.waits_no_more(session);
                 PayloadAnswer::Ended
             }
         };
         asked.reply.send(answer);
+    }
+}
+
+impl FlowActor {
+    /// Also when no message comes that would notice that the time is over.
+    fn end_after(&mut self, session: u64, time: Duration, ctx: &mut Context<Self>) {
+        if let Some((_, former)) = self.end.take() {
+            former.cancel();
+        }
+        let [over, forgotten] = Payloads::ends_after(time);
+        let timer = ctx.after(over, move |actor, ctx| {
+            ctx.node().recorder().payloads().look();
+            let forget = ctx.after(forgotten, move |actor, ctx| {
+                ctx.node().recorder().payloads().stop(session);
+                actor.end = None;
+            });
+            actor.end = Some((session, forget));
+        });
+        self.end = Some((session, timer));
+    }
+
+    fn waits_no_more(&mut self, session: u64) {
+        if let Some((_, timer)) = self.end.take_if(|(of, _)| *of == session) {
+            timer.cancel();
+        }
     }
 }
 
@@ -334,6 +351,10 @@ fn merge(file: Vec<FlowRecord>, memory: Vec<FlowRecord>, limit: usize) -> Vec<Fl
 
 pub(crate) fn spawn(node: &Node) -> Result<(), SpawnError> {
     let accepts = Accepts::new().asks::<FlowQuery>().asks::<FlowSearch>().asks::<FlowIds>();
-    let accepts = accepts.asks::<PayloadQuestion>();
+    // What messages say may be secret: a key on a command line, say.
+    let accepts = accepts.asks::<PayloadQuestion>().from_operators();
     node.spawn(Spawn::named(FLOW_ACTOR).accepts(accepts), |_| FlowActor::default()).map(drop)
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,7 +5,8 @@ use std::path::Path;
 
 use libactor::ringfile;
 use libactor::{
-    FLOW_ACTOR, FlowAnswer, FlowFound, FlowId, FlowIds, FlowIdsFound, FlowRecord, FlowSearch, Pid,
+    FLOW_ACTOR, FlowAnswer, FlowFound, FlowId, FlowIds, FlowIdsFound, FlowQuery, FlowRecord,
+    FlowSearch, Pid,
 };
 use protocol::change::AgentState;
 use protocol::operator::TaskView;
@@ -61,7 +62,8 @@ pub(super) async fn ask_all(
     subject: Option<&str>,
     trace: Option<FlowId>,
 ) -> Result<Vec<Asked>, ClientError> {
-    let search = FlowSearch { subject: subject.map(str::to_owned), trace, limit: RECORDS_MAX };
+    let search =
+        FlowSearch(FlowQuery { subject: subject.map(str::to_owned), trace, limit: RECORDS_MAX });
     let mut all = Vec::new();
     for At { actor, name, at } in nodes(client).await? {
         let answer = client.ask(&format!("{FLOW_ACTOR}@{at}"), search.clone()).await;

@@ -1,14 +1,17 @@
 //! The golden bytes: those of `PROTOCOL.md` are those that are written, and another codec reads them the same.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use serde::Serialize;
 use wincode::SchemaRead;
 
 use super::*;
-use crate::flow::Head;
+use crate::flow::{FlowId, Head};
+use crate::flow_actor::{FlowIds, FlowQuery, FlowSearch, PayloadQuestion};
 use crate::message::Lane;
 use crate::pid::Pid;
+use crate::recorder::payloads::PayloadFilter;
 use crate::session::{Greeting, Hello, Proof, Verdict};
 use crate::wire::{FrameWriter, Header, Kind, MAX_HELLO, encode, tag};
 
@@ -97,10 +100,28 @@ fn vectors() -> Vec<(String, Vec<u8>)> {
         ),
         ("frame of a tell".to_owned(), tell_frame()),
     ];
+    all.extend(flow_questions());
     all.extend(
         controls().into_iter().map(|(name, control)| (format!("Control::{name}"), small(&control))),
     );
     all
+}
+
+fn flow_questions() -> Vec<(String, Vec<u8>)> {
+    let flow = FlowId(0x0f);
+    let query = FlowQuery { subject: Some("task-1".to_owned()), trace: Some(flow), limit: 100 };
+    let filter = PayloadFilter { message: Some("Launch".to_owned()), about: None };
+    let start =
+        PayloadQuestion::Start { filter, time: Duration::from_millis(1500), bytes: 1 << 20 };
+    let all = [
+        ("FlowQuery", small(&query)),
+        ("FlowSearch", small(&FlowSearch(query))),
+        ("FlowIds", small(&FlowIds { first: flow, last: flow })),
+        ("PayloadQuestion::Start", small(&start)),
+        ("PayloadQuestion::Fetch", small(&PayloadQuestion::Fetch { session: 0x0d })),
+        ("PayloadQuestion::Stop", small(&PayloadQuestion::Stop { session: 0x0d })),
+    ];
+    all.map(|(name, bytes)| (name.to_owned(), bytes)).into()
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -121,10 +121,12 @@ impl Node {
             &peer
         };
         let principal = conn.peer.get().map_or(Principal::Anonymous, |peer| peer.principal);
+        let anonymous = principal == Principal::Anonymous;
         let mut arrival = Arrival {
             payload,
             from: None,
             principal,
+            here: anonymous && !header.relayed && conn.is_here(),
             head: &header.head,
             credit: None,
             reply: None,

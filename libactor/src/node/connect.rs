@@ -119,6 +119,7 @@ impl Node {
             .await
             .map_err(|_| NoConnection::Silent(timing.handshake))??;
         let _ = conn.way.set(peer.advertise.unwrap_or(address));
+        conn.leads_to(address);
         self.settled(conn, peer);
         Ok((stream, BytesMut::new()))
     }

@@ -77,6 +77,7 @@ impl Node {
                 Ok(peer) => {
                     drop(stranger);
                     let conn = self.new_conn(None);
+                    conn.leads_to(from);
                     lock(&self.0.peers).insert(&conn);
                     self.settled(&conn, peer);
                     self.lead(&conn, stream, BytesMut::new()).await;

@@ -143,10 +143,9 @@ impl Payloads {
         self.with(|session| *session = session.take().filter(|session| session.number != number));
     }
 
-    /// When its time is over, and when it is forgotten if nobody fetched it.
+    /// When its time is over, and how long after that it is forgotten if nobody fetched it.
     pub(crate) fn ends_after(time: Duration) -> [Duration; 2] {
-        let time = time.min(PAYLOADS_TIME_MAX);
-        [time, time + FETCHED_WITHIN]
+        [time.min(PAYLOADS_TIME_MAX), FETCHED_WITHIN]
     }
 
     /// Ends what is over.
@@ -162,15 +161,21 @@ impl Payloads {
         message: &M,
         show: impl FnOnce(&Record) -> super::FlowRecord,
     ) {
+        let fits = |session: &&mut Session| {
+            session.over.is_none() && session.filter.fits(record.label, subjects)
+        };
+        let Some(number) = self.with(|session| Some(session.as_mut().filter(fits)?.number)) else {
+            return;
+        };
+        // Meanwhile others may keep what they have: it is copied and encoded without the lock.
+        let public = message.without_secrets();
+        let bytes = wire::encode(public.as_ref().unwrap_or(message), EACH_MAX).ok();
+        let size = size_of::<FlowPayload>() + bytes.as_ref().map_or(0, Vec::len);
         self.with(|session| {
-            let Some(session) = session.as_mut().filter(|session| {
-                session.over.is_none() && session.filter.fits(record.label, subjects)
-            }) else {
+            let Some(session) = session.as_mut().filter(fits).filter(|now| now.number == number)
+            else {
                 return;
             };
-            let public = message.without_secrets();
-            let bytes = wire::encode(public.as_ref().unwrap_or(message), EACH_MAX).ok();
-            let size = size_of::<FlowPayload>() + bytes.as_ref().map_or(0, Vec::len);
             match session.left.checked_sub(size) {
                 Some(left) => session.left = left,
                 None => return session.over = Some(PayloadsOver::Bytes),

@@ -114,10 +114,9 @@ async fn a_flow_goes_through_tells_asks_timers_futures_spawns_and_the_wire() {
 async fn found(node: &Node, number: u64) -> (usize, usize, Option<FlowId>) {
     let actor = node.local(FLOW_ACTOR).unwrap();
     let subject = Some(format!("task-{number}"));
-    let query = FlowQuery { subject: subject.clone(), trace: None, limit: 100 };
-    let memory = node.ask(actor, query, SOON).await.unwrap();
-    let search = FlowSearch { subject, trace: None, limit: 100 };
-    let both = node.ask(actor, search, SOON).await.unwrap();
+    let query = FlowQuery { subject, trace: None, limit: 100 };
+    let memory = node.ask(actor, query.clone(), SOON).await.unwrap();
+    let both = node.ask(actor, FlowSearch(query), SOON).await.unwrap();
     assert_eq!(both.complaint, None);
     let flow = both.answer.records.first().map(|record| record.trace);
     (memory.records.len(), both.answer.records.len(), flow)
@@ -150,7 +149,7 @@ async fn what_memory_has_forgotten_is_found_in_the_file_also_that_of_an_earlier_
     }
     assert_eq!((first.0, first.1), (0, 1));
     let flow = first.2.unwrap();
-    let search = FlowSearch { subject: None, trace: Some(flow), limit: 100 };
+    let search = FlowSearch(FlowQuery { subject: None, trace: Some(flow), limit: 100 });
     let actor = node.local(FLOW_ACTOR).unwrap();
     let by_flow = node.ask(actor, search, SOON).await.unwrap();
     assert_eq!(by_flow.answer.records[0].subjects, ["task-1000001"]);

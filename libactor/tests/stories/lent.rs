@@ -2,7 +2,7 @@
 
 use libactor::{
     Accepts, AskError, Context, Down, DownReason, DropReason, FLOW_ACTOR, FlowQuery, Node,
-    NodeConfig, Principal, Received, Secret, Spawn,
+    NodeConfig, PayloadAnswer, PayloadFilter, PayloadQuestion, Principal, Received, Secret, Spawn,
 };
 use tokio::sync::mpsc;
 
@@ -61,6 +61,18 @@ async fn a_borrower_reaches_what_is_open_to_it_on_its_lender_and_nothing_else() 
     until("it is dropped", || lender.metrics().dropped_for(DropReason::NotAccepted) == 1).await;
     let asked = borrower.ask(name(FLOW_ACTOR, &lender), FlowQuery::default(), SOON).await;
     assert!(matches!(&asked, Err(AskError::Refused(why)) if why.contains("accept")), "{asked:?}");
+    // And what messages say may be known to those of the cluster only.
+    let start =
+        PayloadQuestion::Start { filter: PayloadFilter::default(), time: SOON, bytes: 1000 };
+    let flow = name(FLOW_ACTOR, &lender);
+    let asked = borrower.ask(&flow, start.clone(), SOON).await;
+    assert!(
+        matches!(&asked, Err(AskError::Refused(why)) if why.contains("know the cluster's secret")),
+        "{asked:?}"
+    );
+    assert_eq!(lender.metrics().dropped_for(DropReason::NotAuthorized), 1);
+    let asked = member.ask(&flow, start, SOON).await;
+    assert!(matches!(&asked, Ok(PayloadAnswer::Started { .. })), "{asked:?}");
     // Through the lender to a third node.
     let asked = borrower.ask(behind, Sum, SOON).await;
     assert!(
@@ -73,6 +85,33 @@ async fn a_borrower_reaches_what_is_open_to_it_on_its_lender_and_nothing_else() 
     // Those who are of the cluster still may.
     member.tell(name("gate", &lender), Number(8)).unwrap();
     assert_eq!(soon("a number", hears.recv()).await, Some((Principal::Cluster, 8)));
+}
+
+/// Without a secret nobody is known: only who sits at the machine may read what messages say, and no relay speaks for others.
+#[tokio::test]
+async fn without_a_secret_what_messages_say_is_told_only_on_the_machine_itself() {
+    let (middle, asker) = (listening_node().await, Node::start(dialling()).await.unwrap());
+    let hidden = Node::start(dialling()).await.unwrap();
+    Counter::spawn(&middle, "middle");
+    let at = name("middle", &middle);
+    hidden.tell(&at, Know(hidden.local(FLOW_ACTOR).unwrap())).unwrap();
+    hidden.ask(&at, Sum, SOON).await.unwrap();
+    let behind = asker.ask(&at, Whom, SOON).await.unwrap().0.unwrap();
+    let start =
+        PayloadQuestion::Start { filter: PayloadFilter::default(), time: SOON, bytes: 1000 };
+    let asked = asker.ask(behind, start.clone(), SOON).await;
+    assert!(
+        matches!(&asked, Err(AskError::Refused(why)) if why.contains("has no secret")),
+        "{asked:?}"
+    );
+    assert_eq!(hidden.metrics().dropped_for(DropReason::NotAuthorized), 1);
+    assert!(asker.ask(behind, FlowQuery::default(), SOON).await.is_ok(), "the rest is open");
+    let asked = asker.ask(name(FLOW_ACTOR, &middle), start, SOON).await;
+    assert!(matches!(&asked, Ok(PayloadAnswer::Started { .. })), "{asked:?}");
+}
+
+async fn listening_node() -> Node {
+    Node::start(listening()).await.unwrap()
 }
 
 #[tokio::test]
