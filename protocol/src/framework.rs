@@ -189,3 +189,12 @@ pub enum MasterToFramework {
     /// when it is stated, or when the last agent that could have met it is gone. An agent may still join that can.
     Unmet(Vec<Unmet>),
 }
+
+/// What remains of two kills of one task. `None` is the task's own grace; where that is not known, the one that was named
+/// stays.
+pub fn shorter_grace(one: Option<Duration>, other: Option<Duration>) -> Option<Duration> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, other) => one.or(other),
+    }
+}

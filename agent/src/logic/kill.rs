@@ -30,6 +30,8 @@ impl Agent {
         }
         let own = entry.spec.as_ref().and_then(|spec| spec.kill_grace);
         let grace = grace.or(own).unwrap_or(kill_grace);
+        // Whoever asks next does not lengthen it.
+        let grace = entry.kill.map_or(grace, |before| before.min(grace));
         let (told, container) = (entry.told, entry.container.clone());
         if !told && self.config.has(Bug::KillForgottenDuringLaunch) {
             return;

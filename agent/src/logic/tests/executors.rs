@@ -170,6 +170,9 @@ fn the_grace_comes_from_the_kill_else_the_task_else_the_agent() {
     let grace = Some(Duration::from_secs(1));
     t.hear(1, MasterToAgent::Kill { epoch: 1, framework, task, grace });
     t.did(["to executor 100: Kill a within 1s"]);
+    // An operator asks, who names none: it is under way.
+    t.kill("a");
+    t.did([]);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use protocol::framework::FrameworkToMaster;
+use protocol::framework::{FrameworkToMaster, shorter_grace};
 use protocol::ids::{AgentId, TaskId, UpdateId};
 use protocol::task::{Reason, Source, TaskReport, TaskState, TaskStatus};
 use protocol::time::Instant;
@@ -26,14 +26,14 @@ pub struct BookedTask {
     pub doubt: bool,
     /// The master was asked about it since it was launched.
     pub asked: bool,
-    /// It is to be killed; said again after each return to a master.
-    pub killing: bool,
+    /// It is to be killed, with this grace, the shortest that was asked for; said again after each return to a master.
+    pub kill: Option<Option<Duration>>,
 }
 
 impl BookedTask {
     pub(super) fn new(agent: AgentId, unconfirmed: Option<Instant>) -> Self {
         let state = TaskState::Staging;
-        Self { agent, state, unconfirmed, doubt: false, asked: false, killing: false }
+        Self { agent, state, unconfirmed, doubt: false, asked: false, kill: None }
     }
 }
 
@@ -49,10 +49,9 @@ impl Driver {
         for report in snapshot.tasks {
             self.on_report(turn, report);
         }
-        let killing: Vec<_> =
-            self.book.iter().filter(|(_, task)| task.killing).map(|(id, _)| id.clone()).collect();
-        for task in killing {
-            self.tell_kill(turn, &task, None);
+        let kills = self.book.iter().filter_map(|(id, task)| Some((id.clone(), task.kill?)));
+        for (task, grace) in kills.collect::<Vec<_>>() {
+            self.tell_kill(turn, &task, grace);
         }
     }
 
@@ -220,7 +219,7 @@ impl Driver {
             return self.drop_task(turn, task, &entry, "it was killed before it was launched");
         }
         if let Some(task) = self.book.get_mut(task) {
-            task.killing = true;
+            task.kill = Some(task.kill.map_or(grace, |before| shorter_grace(before, grace)));
         }
         self.tell_kill(turn, task, grace);
     }

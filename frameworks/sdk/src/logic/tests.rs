@@ -296,6 +296,19 @@ fn a_kill_is_said_again_to_the_next_master() {
 }
 
 #[test]
+fn a_forced_kill_is_said_again_with_its_grace() {
+    let mut t = Scenario::running("a");
+    t.input("kill a");
+    t.input("kill a now");
+    t.input("kill a");
+    t.did(["to 1: Kill a", "to 1: Kill a within 0ns", "to 1: Kill a"]);
+    t.down(1);
+    t.lines.clear();
+    t.subscribed(2, 2, vec![t.report("a", TaskState::Running, None)]);
+    t.did(["link 2", "to 2: Kill a within 0ns", "Reconcile in 300s", "subscribed F"]);
+}
+
+#[test]
 fn a_launch_that_is_killed_at_once_is_never_made() {
     let mut t = Scenario::with_master();
     t.framework_wants(&["a", "b"]);

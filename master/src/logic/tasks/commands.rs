@@ -5,7 +5,7 @@ use std::time::Duration;
 use libactor::Principal;
 use protocol::agent::MasterToAgent;
 use protocol::change::What;
-use protocol::framework::MasterToFramework;
+use protocol::framework::{MasterToFramework, shorter_grace};
 use protocol::ids::{AgentId, ExecutorId, FrameworkId, TaskId};
 use protocol::operator::{KillAnswer, KillTask};
 use protocol::task::{Reason, TaskState, TaskStatus};
@@ -33,7 +33,8 @@ impl Master {
         }
     }
 
-    /// Now or when its agent is back, and again with each ping until the task has ended.
+    /// Now or when its agent is back, and again with each ping until the task has ended. A kill that is under way may be
+    /// shortened, and is not lengthened by whoever asks next.
     fn kill(
         &mut self,
         turn: &mut Turn,
@@ -43,7 +44,9 @@ impl Master {
     ) {
         let epoch = self.epoch();
         let Some(task) = self.task_mut(framework, id) else { return };
-        task.kill = Some(grace);
+        let own = task.spec.kill_grace;
+        let shorter = |before: Option<_>| shorter_grace(before.or(own), grace.or(own));
+        task.kill = Some(task.kill.map_or(grace, shorter));
         let agent = task.agent.clone();
         if let Some(pid) = self.agents.get(&agent).and_then(|agent| agent.pid()) {
             let (framework, task) = (framework.clone(), id.clone());

@@ -28,7 +28,10 @@ pub(super) fn agent_line(message: &MasterToAgent) -> String {
         MasterToAgent::Refused { reason, .. } => format!("Refused: {reason}"),
         MasterToAgent::Ping { sequence, .. } => format!("Ping {sequence}"),
         MasterToAgent::Launch { task, .. } => format!("Launch {}", task.task),
-        MasterToAgent::Kill { task, .. } => format!("Kill {task}"),
+        MasterToAgent::Kill { task, grace: None, .. } => format!("Kill {task}"),
+        MasterToAgent::Kill { task, grace: Some(grace), .. } => {
+            format!("Kill {task} within {grace:?}")
+        }
         MasterToAgent::Acknowledge { task, update, .. } => {
             format!("Acknowledge {task} {}", update.sequence)
         }

@@ -304,6 +304,18 @@ fn a_kill_is_said_with_each_ping_until_the_task_has_ended() {
 }
 
 #[test]
+fn a_kill_that_was_shortened_stays_so_whoever_asks_next() {
+    let mut t = running();
+    for grace in [Some(Duration::from_secs(9)), Some(Duration::ZERO), None] {
+        t.scheduler_says(1, FrameworkToMaster::Kill { task: TaskId::new("a"), agent: None, grace });
+    }
+    t.forget_lines();
+    t.pass(Config::default().ping_every);
+    let lines = t.take_lines();
+    assert!(lines.contains(&"to agent-1: Kill a within 0ns".to_owned()), "{lines:?}");
+}
+
+#[test]
 fn a_task_that_must_not_run_here_is_killed_until_its_end_is_heard() {
     let mut t = running();
     t.agent_joins(2);

@@ -96,6 +96,7 @@ impl Scheduler for Notes {
         let words = String::from_utf8_lossy(data).into_owned();
         match words.split(' ').collect::<Vec<_>>().as_slice() {
             ["kill", task] => calls.kill(&TaskId::new(task)),
+            ["kill", task, "now"] => calls.kill_within(&TaskId::new(task), Duration::ZERO),
             ["want", count] => {
                 calls.want(&Resources::cpus_mem(1.0, 0.0), count.parse().unwrap());
             }
@@ -430,7 +431,10 @@ fn said(message: &FrameworkToMaster) -> String {
         FrameworkToMaster::Demand(demand) => {
             format!("Demand {}", demand.iter().map(|need| need.count).sum::<u32>())
         }
-        FrameworkToMaster::Kill { task, .. } => format!("Kill {task}"),
+        FrameworkToMaster::Kill { task, grace: None, .. } => format!("Kill {task}"),
+        FrameworkToMaster::Kill { task, grace: Some(grace), .. } => {
+            format!("Kill {task} within {grace:?}")
+        }
         FrameworkToMaster::Acknowledge { task, update, .. } => {
             format!("Acknowledge {task} {}", update.sequence)
         }
