@@ -15,7 +15,8 @@ use protocol::operator::{AgentView, ClusterView, FrameworkView, List, ReadAnswer
 use protocol::resources::Resources;
 use protocol::task::{Run, TaskReport, TaskState, TaskStatus};
 
-use metrics::Totals;
+use crate::backlog::Missed;
+pub use metrics::Totals;
 pub use readers::Readers;
 
 /// Statuses kept of one task: the first and the newest ones.
@@ -77,7 +78,7 @@ impl View {
     pub fn apply(&mut self, change: Change) {
         assert_eq!(change.number, self.cluster.change + 1, "changes come in order, none left out");
         self.cluster.change = change.number;
-        self.totals.see(&change.what);
+        self.totals.see(&change);
         self.take(change.what, change.number);
     }
 

@@ -24,6 +24,7 @@ use crate::logic::allocator::{BookEntry, Proposal};
 use crate::logic::registry::RegistryOperation;
 use crate::logic::{Effect, Event, Master, Timer, Untold};
 use crate::start::End;
+use crate::view::Totals;
 
 /// Between two tries of what a local actor had no room for.
 const ROOM_AGAIN: Duration = Duration::from_millis(2);
@@ -98,7 +99,7 @@ pub(crate) struct MasterActor {
     pub(crate) asked_so_far: u64,
     /// What waits until the allocator has room.
     pub(crate) entries: Backlog<BookEntry>,
-    pub(crate) backlog: Backlog<Change>,
+    pub(crate) backlog: Backlog<Change, Totals>,
     pub(crate) start_overs: Arc<StartOvers>,
     pub(crate) waits_for_room: bool,
 }
@@ -212,7 +213,7 @@ impl MasterActor {
     fn tell_allocator(&self, next: Next<BookEntry>) -> Result<(), TellError> {
         match next {
             Next::Some(entries) => self.allocator.tell(Book(entries)),
-            Next::StartOver => {
+            Next::StartOver(()) => {
                 self.start_overs.allocator.fetch_add(1, Relaxed);
                 tracing::warn!("the allocator fell so far behind that it starts over");
                 self.allocator.tell(Book(vec![BookEntry::StartOver(self.master.whole_book())]))
@@ -220,14 +221,14 @@ impl MasterActor {
         }
     }
 
-    fn tell_view(&self, next: Next<Change>) -> Result<(), TellError> {
+    fn tell_view(&self, next: Next<Change, Totals>) -> Result<(), TellError> {
         match next {
             Next::Some(changes) => self.view.tell(Changes(changes)),
-            Next::StartOver => {
+            Next::StartOver(missed) => {
                 self.start_overs.view.fetch_add(1, Relaxed);
                 tracing::warn!("the view fell so far behind that it starts over");
                 let (change, snapshot) = (self.master.change(), self.master.snapshot());
-                self.view.tell(StartOver { change, snapshot })
+                self.view.tell(StartOver { change, snapshot, missed })
             }
         }
     }

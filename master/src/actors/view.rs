@@ -8,7 +8,7 @@ use protocol::change::{Change, What};
 use protocol::operator::{Read, ReadAnswer};
 use serde::{Deserialize, Serialize};
 
-use crate::view::{Readers, View};
+use crate::view::{Readers, Totals, View};
 
 /// While somebody waits for a change. A reader is given up after two of these, before those who ask give up.
 const TICK: Duration = Duration::from_secs(2);
@@ -27,6 +27,8 @@ pub(crate) struct StartOver {
     /// How far this is.
     pub(crate) change: u64,
     pub(crate) snapshot: Vec<What>,
+    /// What is counted of the changes that it missed.
+    pub(crate) missed: Totals,
 }
 
 impl Message for StartOver {
@@ -100,8 +102,8 @@ impl Handler<Received<StartOver>> for ViewActor {
     type Result = ();
 
     fn handle(&mut self, received: Received<StartOver>, _: &mut Context<Self>) {
-        let StartOver { change, snapshot } = received.message;
-        self.view.start_over(change, snapshot);
+        let StartOver { change, snapshot, missed } = received.message;
+        self.view.start_over(change, snapshot, &missed);
         send(self.readers.on_changes(&self.view));
     }
 }

@@ -3,32 +3,48 @@
 use std::collections::BTreeMap;
 use std::fmt::{Display, Write};
 
-use protocol::change::{AgentState, FrameworkState, What};
+use protocol::change::{AgentState, Change, FrameworkState, What};
 use protocol::resources::Resources;
 use protocol::task::TaskState;
+use serde::{Deserialize, Serialize};
 
 use super::View;
+use crate::backlog::Missed;
 
-/// Since the reign began.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Totals {
+/// Since the reign began, or of the changes that a view missed.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Totals {
     offers_made: u64,
     offers_ended: u64,
     tasks_launched: u64,
     statuses: u64,
-    ended: BTreeMap<&'static str, u64>,
+    ended: BTreeMap<TaskState, u64>,
 }
 
-impl Totals {
-    pub(super) fn see(&mut self, what: &What) {
+impl Missed<Change> for Totals {
+    fn see(&mut self, change: &Change) {
+        let what = &change.what;
+
         match what {
             What::OfferMade(_) => self.offers_made += 1,
             What::OfferEnded(_) => self.offers_ended += 1,
             What::Task(_) => self.tasks_launched += 1,
             What::TaskStatus(_) => self.statuses += 1,
-            What::TaskForgotten { state, .. } => *self.ended.entry(word(*state)).or_default() += 1,
+            What::TaskForgotten { state, .. } => *self.ended.entry(*state).or_default() += 1,
             What::Agent { .. } | What::AgentState { .. } | What::AgentBook { .. } => (),
             What::Framework { .. } | What::FrameworkState { .. } => (),
+        }
+    }
+}
+
+impl Totals {
+    pub(super) fn add(&mut self, missed: &Self) {
+        self.offers_made += missed.offers_made;
+        self.offers_ended += missed.offers_ended;
+        self.tasks_launched += missed.tasks_launched;
+        self.statuses += missed.statuses;
+        for (state, count) in &missed.ended {
+            *self.ended.entry(*state).or_default() += count;
         }
     }
 }
@@ -107,8 +123,9 @@ impl View {
         for state in LIVE.map(word) {
             page.gauge(&format!("tasks_{state}"), states.get(state).unwrap_or(&0));
         }
-        for state in ENDS.map(word) {
-            page.counter(&format!("tasks_{state}"), self.totals.ended.get(state).unwrap_or(&0));
+        for state in ENDS {
+            let ended = self.totals.ended.get(&state).unwrap_or(&0);
+            page.counter(&format!("tasks_{}", word(state)), ended);
         }
         page.counter("tasks_launched", self.totals.tasks_launched);
         page.counter("task_statuses", self.totals.statuses);

@@ -8,12 +8,14 @@ use protocol::ids::{AgentId, FrameworkId, TaskId};
 use protocol::resources::Resources;
 use protocol::task::{TaskReport, TaskState};
 
-use super::View;
+use super::{Totals, View};
 
 impl View {
-    /// Replaces what is known by a snapshot, which is as far as `change`. What was live and is not in it has ended.
-    pub fn start_over(&mut self, change: u64, snapshot: Vec<What>) {
+    /// Replaces what is known by a snapshot, which is as far as `change`. What was live and is not in it has ended. What
+    /// the changes that it missed come to is counted as if it had seen them.
+    pub fn start_over(&mut self, change: u64, snapshot: Vec<What>, missed: &Totals) {
         self.cluster.change = change;
+        self.totals.add(missed);
         self.offers.clear();
         self.frameworks.values_mut().for_each(|framework| framework.offered = Resources::none());
         let (mut agents, mut frameworks, mut tasks) = Default::default();

@@ -7,6 +7,7 @@ use protocol::offer::Offer;
 use protocol::operator::Read;
 
 use super::*;
+use crate::backlog::{Backlog, Next};
 use crate::logic::tests::scenario::{agent_id, agent_info, framework_info, report, status};
 
 fn view() -> View {
@@ -102,6 +103,31 @@ fn ended_tasks_are_kept_up_to_the_limit_and_a_second_life_of_an_id_is_not_mixed_
     forget(&mut view, "d");
     assert_eq!(tasks(&view), ["a Staging", "c Finished", "d Finished"]);
     assert!(view.metrics().contains("\nairside_master_tasks_finished 4\n"));
+}
+
+#[test]
+fn what_a_view_missed_is_counted_when_it_starts_over() {
+    let mut view = filled();
+    let mut backlog: Backlog<Change, Totals> = Backlog::default();
+    let framework = FrameworkId::new("c-0000");
+    let mut number = view.cluster.change;
+    let mut push = |what| {
+        number += 1;
+        backlog.push(Change { number, what });
+    };
+    // While the view stands still: many tasks begin, and end, before and after the bound is reached.
+    for n in 0..60_000 {
+        let id = format!("t{n}");
+        push(What::Task(report(1, &id, TaskState::Staging)));
+        let (framework, task) = (framework.clone(), TaskId::new(&id));
+        push(What::TaskForgotten { framework, task, state: TaskState::Finished });
+    }
+    let Some(Next::StartOver(missed)) = backlog.take() else { panic!("it holds all") };
+    view.start_over(number, vec![], &missed);
+    let text = view.metrics();
+    for line in ["tasks_launched 60004", "tasks_finished 60000"] {
+        assert!(text.contains(&format!("\nairside_master_{line}\n")), "{line} in {text}");
+    }
 }
 
 #[test]

@@ -7,7 +7,7 @@ use protocol::operator::{ClusterView, List, ReadAnswer};
 use protocol::task::TaskState;
 
 use super::scenario::{Scenario, agent_pid, task};
-use crate::view::View;
+use crate::view::{Totals, View};
 
 fn view() -> View {
     let cluster = ClusterView {
@@ -57,7 +57,7 @@ fn a_view_that_starts_over_shows_what_one_shows_that_saw_all() {
     t.scheduler_says(1, FrameworkToMaster::Revive);
     t.down(agent_pid(2, 1));
     t.changes[seen..].iter().for_each(|change| one.apply(change.clone()));
-    other.start_over(t.master.change(), t.master.snapshot());
+    other.start_over(t.master.change(), t.master.snapshot(), &Totals::default());
     assert_eq!(shown(&one), shown(&other));
 
     // Both go on.
