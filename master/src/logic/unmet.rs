@@ -1,5 +1,6 @@
 //! Needs that no agent could meet, were it empty: their frameworks are told why no offer comes, once of each.
 
+use std::cmp::Reverse;
 use std::time::Duration;
 
 use protocol::agent::AgentInfo;
@@ -7,7 +8,7 @@ use protocol::change::AgentState;
 use protocol::framework::{Capability, MasterToFramework};
 use protocol::ids::FrameworkId;
 use protocol::offer::{Constraint, Demand, Unmet};
-use protocol::resources::Resources;
+use protocol::resources::{Milli, Resource, Resources, Value};
 
 use super::agents::Agent;
 use super::allocator::{constraint_holds, ports_each};
@@ -103,20 +104,77 @@ fn why(demand: &Demand, candidates: &[&AgentInfo]) -> String {
         return format!("no agent has {named}");
     }
     let with = if named.is_empty() { String::new() } else { format!(" with {named}") };
-    let ports = ports_each(demand);
-    let ports_of = |agent: &&AgentInfo| agent.resources.ranges("ports").count();
-    let (wanted_ports, most_ports) = match ports {
-        0 => (String::new(), String::new()),
-        _ => {
-            let most = candidates.iter().map(ports_of).max().unwrap_or_default();
-            (format!(" and {ports} ports"), format!(" and {most} ports"))
-        }
-    };
-    let mut most = Resources::none();
-    for scalar in demand.each.iter().filter(|resource| resource.amount().is_some()) {
-        let amounts = candidates.iter().map(|agent| agent.resources.scalar(&scalar.name));
-        most = most.with_scalar(&scalar.name, amounts.max().unwrap_or_default());
-    }
     let each = &demand.each;
-    format!("no agent{with} has {each}{wanted_ports}: the most that one has is {most}{most_ports}")
+    let wanted = format!("{each}{}", ports(ports_each(demand)));
+    // One agent, not the most of each resource that any has: together those may be what is asked for.
+    let nearest = candidates.iter().map(|agent| Near::to(agent, demand));
+    let Some(Near { has, without, .. }) = nearest.max_by_key(|near| near.rank) else {
+        return format!("no agent{with} has {wanted}");
+    };
+    let without = if without.is_empty() { String::new() } else { format!(" without {without}") };
+    format!("no agent{with} has {wanted}: the most that one has is {has}{without}")
+}
+
+fn ports(count: u64) -> String {
+    if count == 0 { String::new() } else { format!(" and {count} ports") }
+}
+
+/// How near an agent comes to a need.
+struct Near {
+    /// Fewest resources of which it lacks some, then the largest parts of them, in thousandths.
+    rank: (Reverse<usize>, u64),
+    /// What it has of the resources that are needed.
+    has: String,
+    /// Numbers and names that it lacks.
+    without: Resources,
+}
+
+impl Near {
+    fn to(agent: &AgentInfo, demand: &Demand) -> Self {
+        let (mut lacking, mut parts) = (0, 0);
+        let mut count = |has: u64, wanted: u64| {
+            lacking += usize::from(has < wanted);
+            parts += has.min(wanted).saturating_mul(1000) / wanted.max(1);
+        };
+        let amount = |amount: Milli| u64::try_from(amount.0).unwrap_or_default();
+        let (mut has, mut without) = (Resources::none(), Resources::none());
+        for wanted in demand.each.iter() {
+            let here = |value| Resource { value, ..wanted.clone() };
+            let (there, lacks) = match &wanted.value {
+                Value::Scalar(most) => {
+                    let scalar = agent.resources.scalar(&wanted.name);
+                    count(amount(scalar), amount(*most));
+                    (Value::Scalar(scalar), Value::Scalar(Milli(0)))
+                }
+                Value::Ranges(all) => {
+                    let lacks = all.minus(&agent.resources.ranges(&wanted.name));
+                    count(all.count() - lacks.count(), all.count());
+                    (Value::Ranges(all.minus(&lacks)), Value::Ranges(lacks))
+                }
+                Value::Set(all) => {
+                    let is_there = |name: &&String| {
+                        let mut one = Resources::none();
+                        one.add_one(here(Value::Set(vec![(*name).clone()])));
+                        agent.resources.contains(&one)
+                    };
+                    let (there, lacks): (Vec<_>, Vec<_>) = all.iter().partition(is_there);
+                    count(there.len() as u64, all.len() as u64);
+                    let set =
+                        |names: Vec<&String>| Value::Set(names.into_iter().cloned().collect());
+                    (set(there), set(lacks))
+                }
+            };
+            has.add_one(here(there));
+            without.add_one(here(lacks));
+        }
+        let wanted_ports = ports_each(demand);
+        let named = demand.each.ranges("ports");
+        let other_ports = agent.resources.ranges("ports").minus(&named).count();
+        let mut has = has.to_string();
+        if wanted_ports > 0 {
+            count(other_ports, wanted_ports);
+            has += &format!(" and {other_ports} ports");
+        }
+        Self { rank: (Reverse(lacking), parts), has, without }
+    }
 }

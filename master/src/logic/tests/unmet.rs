@@ -5,7 +5,7 @@ use std::time::Duration;
 use protocol::agent::{AgentInfo, AgentToMaster};
 use protocol::framework::{Capability, FrameworkToMaster, MasterToFramework};
 use protocol::offer::{Constraint, Demand};
-use protocol::resources::Resources;
+use protocol::resources::{Ranges, Resources};
 
 use super::scenario::{Scenario, agent_info, agent_pid, scheduler_pid};
 use crate::config::Config;
@@ -55,6 +55,33 @@ fn a_need_that_no_agent_could_meet_is_told_once_when_it_is_stated() {
     state(&mut t, Vec::new());
     state(&mut t, vec![needs(64.0, 1, Vec::new())]);
     t.did([TOO_MUCH]);
+}
+
+#[test]
+fn why_a_need_is_unmet_is_said_of_one_agent() {
+    let mut t = Scenario::new();
+    let mut joins = |n, resources| {
+        let info = AgentInfo { resources, ..agent_info(n) };
+        t.agent_says(agent_pid(n, 1), AgentToMaster::Register { nonce: n, info });
+    };
+    let ports = |from, to| Ranges::new([(from, to)]);
+    joins(1, Resources::cpus_mem(8.0, 1024.0).with_ranges("ports", ports(80, 89)));
+    joins(2, Resources::cpus_mem(2.0, 8192.0));
+    t.forget_lines();
+    let need = |each| Demand { each, count: 1, constraints: Vec::new() };
+    let demand = vec![
+        need(Resources::cpus_mem(8.0, 8192.0)),
+        need(Resources::cpus_mem(1.0, 64.0).with_ranges("ports", ports(88, 99))),
+    ];
+    t.subscribes_as(1, None, &[Capability::StatesDemand], demand);
+    let lines = t.take_lines();
+    let [_, unmet] = lines.as_slice() else { panic!("{lines:?}") };
+    // Each resource is there, but not on one agent.
+    let first = "no agent has cpus:8;mem:8192: the most that one has is cpus:2;mem:8192";
+    assert!(unmet.contains(first), "{unmet}");
+    let second = "no agent has cpus:1;mem:64;ports:[88-99]: the most that one has is \
+                  cpus:8;mem:1024;ports:[88-89] without ports:[90-99]";
+    assert!(unmet.contains(second), "{unmet}");
 }
 
 #[test]
