@@ -3,6 +3,7 @@
 pub(crate) mod draw;
 mod names;
 pub(crate) mod payloads;
+mod sandbox;
 mod sources;
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -16,6 +17,7 @@ use crate::cluster::Cluster;
 use crate::commands::{self, CommandError};
 use crate::environment::Environment;
 use crate::output;
+use draw::Seen;
 use names::Names;
 use sources::{Asked, RECORDS_MAX, ask_all};
 
@@ -34,6 +36,7 @@ struct RecordJson<'a> {
     sent_unix_us: u64,
     started_unix_us: u64,
     ended_unix_us: u64,
+    in_sandbox: bool,
 }
 
 /// `airside flow`.
@@ -58,7 +61,8 @@ pub(crate) async fn flow(
                     let task = commands::task(&client, prefix).await?;
                     let id = task.report.spec.task.to_string();
                     let mut asked = ask_all(&client, Some(&id), None).await?;
-                    asked.extend(sources::of_executor(&client, &task).await);
+                    let found = sandbox::of_executor(&client, &task, &asked).await;
+                    asked.extend(found);
                     (asked, Some(id))
                 }
                 (None, trace) => {
@@ -99,11 +103,23 @@ fn records(asked: &[Asked]) -> impl Iterator<Item = &FlowRecord> {
     asked.iter().flat_map(Asked::records)
 }
 
+/// What of the records is wanted, as people see it.
+fn seen(asked: &[Asked], names: &Names<'_>, wanted: impl Fn(&FlowRecord) -> bool) -> Vec<Seen> {
+    let seen = |node: &Asked| {
+        let wanted = node.records().iter().filter(|record| wanted(record));
+        wanted.map(|record| names.seen(record, node.in_sandbox)).collect::<Vec<_>>()
+    };
+    asked.iter().flat_map(seen).collect()
+}
+
 fn print_json(asked: &[Asked]) {
     let all: Vec<&FlowRecord> = records(asked).collect();
     let names = Names::of(asked, &all);
-    for record in all {
-        let seen = names.seen(record);
+    let all = asked
+        .iter()
+        .flat_map(|node| node.records().iter().map(move |record| (record, node.in_sandbox)));
+    for (record, in_sandbox) in all {
+        let seen = names.seen(record, in_sandbox);
         let json = RecordJson {
             trace: record.trace.to_string(),
             span: record.span,
@@ -117,6 +133,7 @@ fn print_json(asked: &[Asked]) {
             sent_unix_us: record.sent,
             started_unix_us: record.started,
             ended_unix_us: record.ended,
+            in_sandbox,
         };
         let line = serde_json::to_string(&json).expect("it has text keys only");
         output::print(&(line + "\n"));
@@ -125,18 +142,21 @@ fn print_json(asked: &[Asked]) {
 
 fn drawing(asked: &[Asked], task: Option<&str>, now: SystemTime) -> String {
     let nobody = Names::of(asked, &[]);
-    let all = draw::merge(records(asked).map(|record| nobody.seen(record)).collect());
+    let all = draw::merge(seen(asked, &nobody, |_| true));
     let shown = task.map_or_else(|| all.clone(), |task| draw::about(task, &all));
     let of_shown: Vec<&FlowRecord> =
         records(asked).filter(|record| shown.contains_key(&record.span)).collect();
     let names = Names::of(asked, &of_shown);
-    let shown = draw::merge(of_shown.into_iter().map(|record| names.seen(record)).collect());
+    let shown = draw::merge(seen(asked, &names, |record| shown.contains_key(&record.span)));
     let of = task.map(|task| format!(" of task {task}")).unwrap_or_default();
     let mut text = format!("Flow{of}: {} messages in {} ms\n", shown.len(), draw::span_ms(&shown));
     if let Some(trace) = records(asked).map(|record| record.trace).next() {
         text += &format!("Flow id {trace}\n");
     }
     text += &draw::draw(&shown);
+    if shown.values().any(|seen| seen.in_sandbox) {
+        text += sandbox::NOTE;
+    }
     text + &horizon(asked, now)
 }
 

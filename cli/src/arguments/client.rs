@@ -109,7 +109,7 @@ pub(crate) struct FlowArguments {
     #[arg(long, value_name = "FILTER", value_parser = crate::flow::payloads::filter, conflicts_with_all = ["task", "trace", "recording"])]
     pub(crate) payloads: Option<PayloadFilter>,
     /// With --payloads: for so long, 10 minutes at most
-    #[arg(long, default_value = "30s", value_name = "TIME", value_parser = units::duration)]
+    #[arg(long, default_value = "30s", value_name = "TIME", value_parser = crate::flow::payloads::time)]
     pub(crate) time: Duration,
     /// With --payloads: so much from each node at most, up to 16
     #[arg(long, default_value_t = 1, value_name = "COUNT", value_parser = clap::value_parser!(u64).range(1..=16))]

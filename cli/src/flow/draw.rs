@@ -26,6 +26,8 @@ pub(crate) struct Seen {
     pub(crate) parent: u64,
     pub(crate) fate: Fate,
     pub(crate) label: String,
+    /// It is known from a sandbox only, in which a task may write what it likes.
+    pub(crate) in_sandbox: bool,
     pub(crate) subjects: Vec<String>,
     pub(crate) from: String,
     pub(crate) to: String,
@@ -120,14 +122,20 @@ fn row(seen: &Seen, answered: bool, depth: usize, start: u64) -> Vec<String> {
         Fate::Sent => ("not seen to arrive".into(), String::new()),
         Fate::Dropped => ("DROPPED".into(), String::new()),
     };
+    let mark = if seen.in_sandbox { " *" } else { "" };
     vec![
         format!("{:>10}", ms(seen.sent.saturating_sub(start))),
-        format!("{indent}{}", seen.label),
+        format!("{indent}{}{mark}", seen.label),
         format!("{} -> {}", seen.from, seen.to),
         seen.lane.map_or_else(|| "-".to_owned(), |lane| lane.word().to_owned()),
         way,
         took,
     ]
+}
+
+/// Without what would steer a terminal: labels come from other nodes, and from files that others write.
+pub(crate) fn plain(text: &str) -> String {
+    text.replace(char::is_control, "\u{fffd}")
 }
 
 fn ms(microseconds: u64) -> String {
@@ -151,6 +159,7 @@ mod tests {
             parent,
             fate: Fate::Handled,
             label: label.into(),
+            in_sandbox: false,
             subjects: vec!["task-1".into()],
             from: way[0].into(),
             to: way[1].into(),

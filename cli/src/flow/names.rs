@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use libactor::{FlowRecord, NodeId, Pid, What};
 
-use super::draw::{Fate, Seen};
+use super::draw::{self, Fate, Seen};
 use super::sources::Asked;
 
 /// What nodes are called that nobody can ask.
@@ -22,7 +22,7 @@ fn kind_of_those_that_talk_to(node: &str) -> &'static str {
 /// A pid without the way to it, which differs with who says it: node, incarnation, actor.
 type Life = (NodeId, u64, u64);
 
-fn life(pid: Pid) -> Life {
+pub(super) fn life(pid: Pid) -> Life {
     (pid.node(), pid.incarnation(), pid.actor())
 }
 
@@ -98,7 +98,8 @@ impl<'a> Names<'a> {
         }
     }
 
-    pub(super) fn seen(&self, record: &FlowRecord) -> Seen {
+    /// `in_sandbox`: where the record lay.
+    pub(super) fn seen(&self, record: &FlowRecord, in_sandbox: bool) -> Seen {
         Seen {
             span: record.span,
             parent: record.parent,
@@ -108,7 +109,8 @@ impl<'a> Names<'a> {
                 What::Handled => Fate::Handled,
                 What::Dropped => Fate::Dropped,
             },
-            label: record.label.clone(),
+            label: draw::plain(&record.label),
+            in_sandbox,
             subjects: record.subjects.clone(),
             from: record.sender.map_or_else(|| "outside".to_owned(), |pid| self.name(pid)),
             to: self.name(record.receiver),

@@ -6,13 +6,15 @@ use std::fmt::Debug;
 use std::time::Duration;
 
 use libactor::{
-    FLOW_ACTOR, FlowPayload, Message, PayloadAnswer, PayloadFilter, PayloadQuestion, PayloadsOver,
+    FLOW_ACTOR, FlowPayload, Message, PAYLOADS_TIME_MAX, PayloadAnswer, PayloadFilter,
+    PayloadQuestion, PayloadsOver,
 };
 use protocol::agent::{AgentToMaster, MasterToAgent};
 use protocol::executor::{AgentToExecutor, ExecutorToAgent};
 use protocol::framework::{FrameworkToMaster, MasterToFramework};
 use serde::Serialize;
 
+use super::draw;
 use super::names::Names;
 use super::sources::{self, Asked};
 use crate::arguments::FlowArguments;
@@ -20,6 +22,7 @@ use crate::client::Client;
 use crate::commands::CommandError;
 use crate::ending;
 use crate::output;
+use crate::units;
 
 /// How often nodes are asked for more.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
@@ -40,6 +43,18 @@ pub(crate) fn filter(text: &str) -> Result<PayloadFilter, String> {
         *place.0 = Some(place.1.to_owned());
     }
     Ok(filter)
+}
+
+/// For how long, as people write it: no longer than a node would keep them anyway.
+pub(crate) fn time(text: &str) -> Result<Duration, String> {
+    match units::duration(text) {
+        Ok(time) if time > PAYLOADS_TIME_MAX => {
+            let most = PAYLOADS_TIME_MAX.as_secs() / 60;
+            Err(format!("'{text}' is too long: payloads are kept for {most} minutes at most"))
+        }
+        Ok(time) => Ok(time),
+        Err(bad) => Err(bad.to_string()),
+    }
 }
 
 /// A node that keeps payloads for us.
@@ -132,11 +147,8 @@ async fn fetch(client: &Client, node: &Keeping, print: &mut impl FnMut(&FlowPayl
     match client.ask(&node.flow_actor, question).await {
         Ok(PayloadAnswer::Payloads { payloads, over }) => {
             payloads.iter().for_each(print);
-            if over == Some(PayloadsOver::Bytes) {
-                let of = &node.flow_actor;
-                output::narrate(&format!(
-                    "{of} has kept as many bytes as it may; see --megabytes\n"
-                ));
+            if let Some(over) = &over {
+                output::narrate(&format!("{}: {}\n", node.flow_actor, why_over(*over)));
             }
             over.is_some()
         }
@@ -149,11 +161,19 @@ async fn fetch(client: &Client, node: &Keeping, print: &mut impl FnMut(&FlowPayl
     }
 }
 
+fn why_over(over: PayloadsOver) -> &'static str {
+    match over {
+        PayloadsOver::Time => "the time is over; see --time",
+        PayloadsOver::Bytes => "as many bytes as may be are kept; see --megabytes",
+    }
+}
+
 fn line(payload: &FlowPayload, names: &Names<'_>, json: bool) -> String {
     let from = payload.sender.map_or_else(|| "outside".to_owned(), |pid| names.name(pid));
     let to = names.name(payload.receiver);
     let says = says(payload);
     let FlowPayload { trace, name, label, .. } = payload;
+    let label = &draw::plain(label);
     if !json {
         return format!("{label}  {from} -> {to}  ({name}, flow {trace})\n    {says}\n");
     }
@@ -201,13 +221,21 @@ impl sources::At {
     /// As one who was asked, for its name.
     async fn asked(&self, client: &Client) -> Asked {
         let named = client.resolve(&format!("{}@{}", self.actor, self.at)).await.ok();
-        Asked { name: self.name.clone(), named, answer: Ok(Default::default()) }
+        Asked { name: self.name.clone(), named, answer: Ok(Default::default()), in_sandbox: false }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nobody_is_promised_more_time_than_nodes_give() {
+        assert_eq!(time("10mins"), Ok(PAYLOADS_TIME_MAX));
+        let words = "'1h' is too long: payloads are kept for 10 minutes at most";
+        assert_eq!(time("1h"), Err(words.to_owned()));
+        assert!(time("soon").unwrap_err().contains("is no time"));
+    }
 
     #[test]
     fn a_filter_names_a_message_an_id_or_both() {

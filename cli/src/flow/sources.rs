@@ -9,13 +9,10 @@ use libactor::{
     FlowSearch, Pid,
 };
 use protocol::change::AgentState;
-use protocol::operator::TaskView;
-use protocol::task::TaskReport;
 
 use crate::client::{Client, ClientError};
 use crate::commands::{CommandError, TASKS};
 use crate::prefix;
-use crate::tail::{Part, Tail};
 
 /// Records that one node is asked for at most.
 pub(super) const RECORDS_MAX: u32 = 5000;
@@ -28,6 +25,8 @@ pub(super) struct Asked {
     /// The pids of it that have names of their own.
     pub(super) named: Option<Pid>,
     pub(super) answer: Result<FlowFound, ClientError>,
+    /// Nobody was asked: it lay in a sandbox, where a task writes as it likes.
+    pub(super) in_sandbox: bool,
 }
 
 impl Asked {
@@ -68,31 +67,9 @@ pub(super) async fn ask_all(
     for At { actor, name, at } in nodes(client).await? {
         let answer = client.ask(&format!("{FLOW_ACTOR}@{at}"), search.clone()).await;
         let named = client.resolve(&format!("{actor}@{at}")).await.ok();
-        all.push(Asked { name, named, answer });
+        all.push(Asked { name, named, answer, in_sandbox: false });
     }
     Ok(all)
-}
-
-/// The most bytes that are fetched of an executor's recording.
-const EXECUTOR_BYTES_MAX: usize = 4 << 20;
-
-/// What the executor of a task left in its sandbox when it ended: nobody can ask it, since it talks to its agent alone.
-pub(super) async fn of_executor(client: &Client, task: &TaskView) -> Option<Asked> {
-    let TaskReport { framework, agent, executor, .. } = &task.report;
-    let agents = client.agents().await.ok()?;
-    let at = &agents.iter().find(|known| known.agent == *agent)?.info.at.listens;
-    let mut tail = Tail::new(at, framework, executor, ringfile::FILE_NAME);
-    let mut bytes = Vec::new();
-    while let Ok(Part::Bytes(mut part)) = tail.next(client).await
-        && bytes.len() < EXECUTOR_BYTES_MAX
-    {
-        bytes.append(&mut part);
-    }
-    let records = ringfile::read_bytes(&bytes)?;
-    let flows_since = records.first().map(|record| record.sent);
-    let answer = FlowAnswer { records, flows_since, ..FlowAnswer::default() };
-    let answer = Ok(FlowFound { answer, ..FlowFound::default() });
-    Some(Asked { name: "executor".into(), named: None, answer })
 }
 
 fn range(prefix: &str) -> Result<(FlowId, FlowId), CommandError> {
@@ -164,7 +141,8 @@ pub(super) fn of_recording(
     let records = records.split_off(records.len().saturating_sub(most));
     let answer = FlowAnswer { records, flows_since, ..FlowAnswer::default() };
     let answer = Ok(FlowFound { answer, ..FlowFound::default() });
-    Ok((Asked { name: "the recording".into(), named: None, answer }, subject))
+    let name = "the recording".into();
+    Ok((Asked { name, named: None, answer, in_sandbox: false }, subject))
 }
 
 /// The one id in a recording that begins with `prefix`; of a task's tries and executor it may have others beside.

@@ -4,7 +4,7 @@ use libactor::{AskError, FlowAnswer, Pid, What};
 
 use super::*;
 
-fn record(span: u64, label: &str, from: Pid, to: Pid, at: u64) -> FlowRecord {
+pub(super) fn record(span: u64, label: &str, from: Pid, to: Pid, at: u64) -> FlowRecord {
     FlowRecord {
         trace: FlowId(0xabc),
         span,
@@ -26,10 +26,10 @@ fn record(span: u64, label: &str, from: Pid, to: Pid, at: u64) -> FlowRecord {
 fn asked(name: &str, named: Pid, records: Vec<FlowRecord>, flows_since: Option<u64>) -> Asked {
     let answer = FlowAnswer { records, flows_since, chatter_since: None, lost: 0 };
     let found = FlowFound { answer, ..FlowFound::default() };
-    Asked { name: name.into(), named: Some(named), answer: Ok(found) }
+    Asked { name: name.into(), named: Some(named), answer: Ok(found), in_sandbox: false }
 }
 
-fn cluster() -> Vec<Asked> {
+pub(super) fn cluster() -> Vec<Asked> {
     let master = Pid::invented(1, 2);
     let allocator = Pid::invented(1, 3);
     let agent = Pid::invented(2, 2);
@@ -62,7 +62,12 @@ fn cluster() -> Vec<Asked> {
             ],
             None,
         ),
-        Asked { name: "agent 127.0.0.1:5052".into(), named: None, answer: Err(refused) },
+        Asked {
+            name: "agent 127.0.0.1:5052".into(),
+            named: None,
+            answer: Err(refused),
+            in_sandbox: false,
+        },
     ]
 }
 
@@ -70,6 +75,24 @@ fn cluster() -> Vec<Asked> {
 fn pids_have_the_names_that_people_know() {
     let now = UNIX_EPOCH + Duration::from_secs(61);
     insta::assert_snapshot!("drawing", drawing(&cluster(), Some("task-1"), now));
+}
+
+#[test]
+fn what_lay_in_a_sandbox_is_marked_and_steers_no_terminal() {
+    let (agent, executor) = (Pid::invented(2, 2), Pid::invented(8, 1));
+    let records = vec![
+        record(5, "Acknowledge", agent, executor, 1_003_000),
+        record(6, "\u{1b}[2JTimer\u{9b}", executor, executor, 1_004_000),
+    ];
+    let left = Asked { in_sandbox: true, ..asked("executor", executor, records, None) };
+    let all: Vec<Asked> = cluster().into_iter().chain([left]).collect();
+    let now = UNIX_EPOCH + Duration::from_secs(61);
+    let drawing = drawing(&all, Some("task-1"), now);
+    let line = |of: &str| drawing.lines().find(|line| line.contains(of)).unwrap();
+    assert!(line("Timer").contains("\u{fffd}[2JTimer\u{fffd} *"), "{drawing}");
+    assert!(line("Acknowledge *").ends_with("0.050"), "{drawing}");
+    assert!(!line("Launch").contains('*'), "{drawing}");
+    assert!(drawing.contains(sandbox::NOTE) && !drawing.contains('\u{1b}'), "{drawing}");
 }
 
 #[test]
@@ -92,7 +115,8 @@ fn how_far_back_a_node_sees_in_its_memory_and_its_file() {
     let with = |flows_since, file_since, complaint: Option<&str>| {
         let answer = FlowAnswer { flows_since, ..FlowAnswer::default() };
         let answer = Ok(FlowFound { answer, file_since, complaint: complaint.map(str::to_owned) });
-        sees(&Asked { name: "master".into(), named: None, answer }, Duration::from_secs(100))
+        let node = Asked { name: "master".into(), named: None, answer, in_sandbox: false };
+        sees(&node, Duration::from_secs(100))
     };
     let second = |n: u64| Some(n * 1_000_000);
     assert_eq!(with(second(40), None, None), "60 s");
