@@ -79,6 +79,9 @@ pub(crate) async fn demo(
     if let Some(path) = arguments.input.iter().find(|path| std::fs::read_dir(path).is_err()) {
         return Err(DemoError::Input { path: path.clone() });
     }
+    // From here on there may be something to clean up.
+    let asked = ending::asked(arguments.end_with_stdin);
+    tokio::pin!(asked);
     let planned = said_of(&frameworks::plan(&arguments.input, arguments.input_max)?, &arguments);
     let began_at = Instant::now();
     let within = match &arguments.work_dir {
@@ -93,8 +96,6 @@ pub(crate) async fn demo(
         log: arguments.log.clone(),
         resources: agent::detect::resources(folder.path(), None)?,
     };
-    let asked = ending::asked(arguments.end_with_stdin);
-    tokio::pin!(asked);
     let local = Local::start(&plan, environment, &mut asked).await?;
     let ms = began_at.elapsed().as_millis();
     output::print(&format!(

@@ -33,20 +33,23 @@ impl Signals {
     }
 }
 
-/// Waits for the first of them. With `end_with_stdin`, the end of stdin counts too: the parent holds the other end and is
-/// gone when it closes.
-pub(crate) async fn asked(end_with_stdin: bool) -> io::Result<()> {
-    let mut signals = Signals::listen()?;
-    let parent = async {
-        if !end_with_stdin || end_of_stdin().await.is_err() {
-            std::future::pending::<()>().await;
+/// Waits for the first of them; what comes between this call and the waiting counts. With `end_with_stdin`, the end of stdin
+/// counts too: the parent holds the other end and is gone when it closes.
+pub(crate) fn asked(end_with_stdin: bool) -> impl Future<Output = io::Result<()>> {
+    let signals = Signals::listen();
+    async move {
+        let mut signals = signals?;
+        let parent = async {
+            if !end_with_stdin || end_of_stdin().await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        };
+        tokio::select! {
+            () = signals.next() => {}
+            () = parent => {}
         }
-    };
-    tokio::select! {
-        () = signals.next() => {}
-        () = parent => {}
+        Ok(())
     }
-    Ok(())
 }
 
 /// Read by a thread of its own, since a blocking read of stdin cannot be given up; the thread goes with the process.
@@ -59,4 +62,19 @@ async fn end_of_stdin() -> Result<(), oneshot::error::RecvError> {
         let _ = ended.send(());
     });
     at_end.await
+}
+
+#[cfg(test)]
+mod tests {
+    use nix::sys::signal;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_signal_that_comes_before_anybody_waits_counts() {
+        let asked = asked(false);
+        // Were nobody listening yet, it would end this process.
+        signal::raise(signal::Signal::SIGHUP).unwrap();
+        asked.await.unwrap();
+    }
 }

@@ -200,8 +200,13 @@ impl Processes {
         if let Some(master) = self.master {
             master.stop(END_WITHIN).await;
         }
-        for (process, command) in leftovers::end(&self.work_dir, EXECUTORS_END_WITHIN).await {
+        let ended = leftovers::end(&self.work_dir, EXECUTORS_END_WITHIN).await;
+        for (process, command) in ended.killed {
             tracing::warn!(process, command, "outlived its agent and was killed");
+        }
+        if let Some(why) = ended.blind {
+            let work_dir = self.work_dir.display();
+            tracing::warn!(%work_dir, why, "cannot see whether anything is left of the cluster");
         }
     }
 }

@@ -31,6 +31,8 @@ pub(crate) enum UpError {
 /// Starts the cluster, says where it is, waits, and ends it.
 pub(crate) async fn up(arguments: UpArguments, environment: &Environment) -> Result<(), UpError> {
     let started_at = Instant::now();
+    let end = ending::asked(arguments.end_with_stdin);
+    tokio::pin!(end);
     let cache_dir = environment.cache_dir();
     let work_dir = match (arguments.work_dir, &cache_dir) {
         (Some(given), _) => std::path::absolute(&given).unwrap_or(given),
@@ -45,8 +47,6 @@ pub(crate) async fn up(arguments: UpArguments, environment: &Environment) -> Res
         resources: agent::detect::resources(&work_dir, None)?,
         work_dir,
     };
-    let end = ending::asked(arguments.end_with_stdin);
-    tokio::pin!(end);
     let local = match Local::start(&plan, environment, &mut end).await {
         Err(LocalError::Interrupted) => return Ok(()),
         local => local?,

@@ -22,7 +22,11 @@ const END_WITHIN: Duration = Duration::from_secs(5);
 pub(crate) async fn make(within: &Path) -> Result<TempDir, FileError> {
     create_dir(within)?;
     for (folder, lock) in left_in(within) {
-        leftovers::end(&folder, END_WITHIN).await;
+        if let Some(why) = leftovers::end(&folder, END_WITHIN).await.blind {
+            // Something may still run in it; a later demo looks again.
+            tracing::warn!(folder = %folder.display(), why, "cannot see whether a killed demo runs on");
+            continue;
+        }
         // It would be in nobody's way.
         if let Err(error) = fs::remove_dir_all(&folder) {
             tracing::info!(folder = %folder.display(), %error, "left by a killed demo");

@@ -15,16 +15,29 @@ use tokio::time::{Instant, interval};
 /// How often to look.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
-/// Waits until nothing runs in a sandbox below `work_dir`; after `grace` it is killed. Returns what had to be killed.
-pub(crate) async fn end(work_dir: &Path, grace: Duration) -> BTreeMap<i32, String> {
+/// What became of them.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Ended {
+    /// What had to be killed, with its command.
+    pub(crate) killed: BTreeMap<i32, String>,
+    /// Why nobody can say that nothing is left.
+    pub(crate) blind: Option<String>,
+}
+
+/// Waits until nothing runs in a sandbox below `work_dir`; after `grace` it is killed.
+pub(crate) async fn end(work_dir: &Path, grace: Duration) -> Ended {
+    end_seen_by(|| look(ENV_SANDBOX), work_dir, grace).await
+}
+
+async fn end_seen_by(look: impl Fn() -> Look, work_dir: &Path, grace: Duration) -> Ended {
     let mut looks = interval(LOOK_EVERY);
     let give_up_at = Instant::now() + grace;
     let mut killed = BTreeMap::new();
     loop {
         looks.tick().await;
-        let alive = below(look(ENV_SANDBOX), work_dir);
-        if alive.as_ref().is_some_and(BTreeMap::is_empty) || Instant::now() > give_up_at + grace {
-            return killed;
+        let alive = below(look(), work_dir);
+        if alive.as_ref().is_ok_and(BTreeMap::is_empty) || Instant::now() > give_up_at + grace {
+            return Ended { killed, blind: alive.err() };
         }
         if Instant::now() > give_up_at {
             for (process, command) in alive.into_iter().flatten() {
@@ -36,11 +49,11 @@ pub(crate) async fn end(work_dir: &Path, grace: Duration) -> BTreeMap<i32, Strin
     }
 }
 
-/// Processes whose environment names a sandbox below `work_dir`, and those that came from them, with their command. `None`:
+/// Processes whose environment names a sandbox below `work_dir`, and those that came from them, with their command; or why
 /// not all can be seen.
-fn below(look: Look, work_dir: &Path) -> Option<BTreeMap<i32, String>> {
-    if look.blind.is_some() {
-        return None;
+fn below(look: Look, work_dir: &Path) -> Result<BTreeMap<i32, String>, String> {
+    if let Some(why) = look.blind {
+        return Err(why);
     }
     let is_ours = |seen: &Seen| {
         seen.mark.as_ref().is_some_and(|sandbox| Path::new(sandbox).starts_with(work_dir))
@@ -58,7 +71,7 @@ fn below(look: Look, work_dir: &Path) -> Option<BTreeMap<i32, String>> {
             next.extend(children.map(|seen| seen.process));
         }
     }
-    Some(found)
+    Ok(found)
 }
 
 #[cfg(test)]
@@ -74,10 +87,11 @@ mod tests {
             .spawn()
             .unwrap();
         let process = i32::try_from(child.id().unwrap()).unwrap();
-        let killed = end(dir.path(), Duration::from_millis(50)).await;
-        assert_eq!(killed, BTreeMap::from([(process, "sleep 1000".to_owned())]));
+        let ended = end(dir.path(), Duration::from_millis(50)).await;
+        let one = BTreeMap::from([(process, "sleep 1000".to_owned())]);
+        assert_eq!(ended, Ended { killed: one, blind: None });
         assert!(!child.wait().await.unwrap().success());
-        assert!(end(dir.path(), Duration::from_millis(50)).await.is_empty());
+        assert_eq!(end(dir.path(), Duration::from_millis(50)).await, Ended::default());
     }
 
     #[test]
@@ -105,7 +119,15 @@ mod tests {
     #[test]
     fn what_cannot_be_seen_is_not_taken_for_ended() {
         let blind = Look { blind: Some("Too many open files".into()), ..Look::default() };
-        assert_eq!(below(blind, Path::new("/w")), None);
-        assert_eq!(below(Look::default(), Path::new("/w")), Some(BTreeMap::new()));
+        assert_eq!(below(blind, Path::new("/w")), Err("Too many open files".into()));
+        assert_eq!(below(Look::default(), Path::new("/w")), Ok(BTreeMap::new()));
+    }
+
+    #[tokio::test]
+    async fn who_cannot_see_what_is_left_says_so() {
+        let why = "Too many open files";
+        let blind = || Look { blind: Some(why.into()), ..Look::default() };
+        let ended = end_seen_by(blind, Path::new("/w"), Duration::from_millis(1)).await;
+        assert_eq!(ended.blind.as_deref(), Some(why));
     }
 }
