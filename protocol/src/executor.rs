@@ -65,7 +65,7 @@ pub const ENV_STARTS: &str = "AIRSIDE_EXECUTOR_STARTS";
 /// framework's own executor together; for an executor or a shim, to become a user with all its groups. It comes in an open
 /// file and not in the environment, because whoever reads it still has the rights of root and must not heed a word of what
 /// is for the program.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StartProgram {
     /// A path, or a name that is looked up in the environment's `PATH`.
     pub program: String,
@@ -96,6 +96,21 @@ pub type OsBytes = Vec<u8>;
 
 /// A larger one is no [`StartProgram`]: the system takes no such environment.
 pub const START_PROGRAM_BYTES_MAX: usize = 16 << 20;
+
+/// Without the values of the environment: a token is among them.
+impl std::fmt::Debug for StartProgram {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let names = self.environment.iter().map(|(name, _)| String::from_utf8_lossy(name));
+        f.debug_struct("StartProgram")
+            .field("program", &self.program)
+            .field("arguments", &self.arguments)
+            .field("environment", &names.collect::<Vec<_>>())
+            .field("user", &self.user)
+            .field("open_files", &self.open_files)
+            .field("shim", &self.shim)
+            .finish()
+    }
+}
 
 impl StartProgram {
     /// The program and arguments of a command; its environment and its user are for the caller to say.

@@ -28,7 +28,7 @@ pub struct TaskSpec {
 }
 
 /// How a task runs.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Run {
     /// As a command, under the executor that comes with the agent; its executor id is the task's id.
     Command(CommandSpec),
@@ -39,6 +39,20 @@ pub enum Run {
         /// For the executor; at most a message long.
         data: Vec<u8>,
     },
+}
+
+/// What is for the executor may be a secret: logs show how much it is.
+impl std::fmt::Debug for Run {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Command(command) => f.debug_tuple("Command").field(command).finish(),
+            Self::Executor { executor, data } => {
+                let data = format_args!("{} bytes", data.len());
+                let mut text = f.debug_struct("Executor");
+                text.field("executor", executor).field("data", &data).finish()
+            }
+        }
+    }
 }
 
 /// A process to start.
@@ -284,14 +298,31 @@ pub struct TaskReport {
 
 #[cfg(test)]
 mod tests {
-    use super::CommandSpec;
     use super::TaskState::*;
+    use super::{CommandSpec, ExecutorSpec, Run};
 
     #[test]
     fn what_is_in_a_commands_environment_is_in_no_log() {
         let environment = vec![("PASSWORD".to_owned(), "open sesame".to_owned())];
         let shown = format!("{:?}", CommandSpec { environment, ..CommandSpec::default() });
         assert!(shown.contains("PASSWORD") && !shown.contains("sesame"), "{shown}");
+    }
+
+    #[test]
+    fn what_is_for_an_executor_is_in_no_log() {
+        let executor = ExecutorSpec {
+            executor: crate::ids::ExecutorId::new("e"),
+            name: String::new(),
+            command: CommandSpec::default(),
+            resources: Default::default(),
+            shutdown_grace: None,
+        };
+        let shown = format!("{:?}", Run::Executor { executor, data: b"open sesame".to_vec() });
+        assert!(shown.ends_with("data: 11 bytes }"), "{shown}");
+        let environment = vec![(b"TOKEN".to_vec(), b"open sesame".to_vec())];
+        let start = crate::executor::StartProgram { environment, ..Default::default() };
+        let shown = format!("{start:?}");
+        assert!(shown.contains("[\"TOKEN\"]") && !shown.contains("111"), "{shown}");
     }
 
     #[test]
