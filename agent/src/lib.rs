@@ -151,14 +151,14 @@ fn spawn(
         .links();
     let sandboxes = launching.sandboxes.clone();
     let helpers = node.clone();
-    let accepts = accepts.tells::<FromProcesses>().tells::<Outcome>();
+    let accepts = accepts.tells_here::<FromProcesses>().tells_here::<Outcome>();
     let spawn = Spawn { name: Some(ACTOR), mailbox: MAILBOX, accepts, pinned: false };
     let handle = node.spawn(spawn, move |ctx| {
         let pid = ctx.pid();
         let helper = |what: &str| format!("{what} of an agent starts on a node that runs");
         let spawn = Spawn {
             mailbox: MAILBOX,
-            accepts: Accepts::new().tells::<ToProcesses>(),
+            accepts: Accepts::new().tells_here::<ToProcesses>(),
             pinned: true,
             ..Spawn::default()
         };
@@ -167,7 +167,7 @@ fn spawn(
             .unwrap_or_else(|error| panic!("{}: {error}", helper("the process actor")));
         let spawn = Spawn {
             mailbox: MAILBOX,
-            accepts: Accepts::new().tells::<Write>(),
+            accepts: Accepts::new().tells_here::<Write>(),
             pinned: true,
             ..Spawn::default()
         };

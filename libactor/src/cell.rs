@@ -243,6 +243,15 @@ impl<A: Actor<Context = Context<A>>> Accepts<A> {
         };
         let decode = Box::new(decode);
         self.remote.push(Remote { name: M::NAME, asks: false, open: Open::Nodes, decode });
+        self.tells_here::<M>()
+    }
+
+    /// Messages of type `M` from actors of this node; from others they are dropped as not accepted.
+    #[must_use]
+    pub fn tells_here<M: Message>(mut self) -> Self
+    where
+        A: Handler<Received<M>>,
+    {
         let local = |cell: &Arc<ActorCell<A>>| {
             let cell = Arc::downgrade(cell);
             let tell: Tell<M> = Box::new(move |message, head| {

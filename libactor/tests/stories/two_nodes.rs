@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use libactor::{
-    AskError, DownReason, Node, NodeConfig, Principal, Secret, Spawn, SpawnError, StartError,
-    TellError,
+    Accepts, AskError, DownReason, Node, NodeConfig, Principal, Secret, Spawn, SpawnError,
+    StartError, TellError,
 };
 
 use crate::cast::*;
@@ -137,6 +137,19 @@ async fn what_an_actor_does_not_accept_is_refused() {
     assert_eq!(there.tell(pid, Number(1)), Err(TellError::NotAccepted("story.Number")));
 }
 
+#[tokio::test]
+async fn what_an_actor_accepts_from_here_only_is_refused_from_elsewhere() {
+    let there = Node::start(listening()).await.unwrap();
+    let here = Node::start(dialling()).await.unwrap();
+    let accepts = Accepts::new().tells_here::<Number>().asks::<Sum>();
+    let handle = there.spawn(Spawn::named("shy").accepts(accepts), |_| Counter::default()).unwrap();
+    here.tell(name("shy", &there), Number(1)).unwrap();
+    until("it is dropped", || there.metrics().dropped_for(libactor::DropReason::NotAccepted) == 1)
+        .await;
+    there.tell(handle.pid(), Number(1)).unwrap();
+    assert_eq!(here.ask(handle.pid(), Sum, SOON).await.unwrap().0, 1);
+}
+
 struct Gate(tokio::sync::mpsc::UnboundedSender<Principal>);
 impl actix::Actor for Gate {
     type Context = libactor::Context<Self>;
@@ -156,7 +169,7 @@ async fn the_runtime_says_who_a_connection_authenticated_as() {
             Node::start(NodeConfig { secret: secret.clone(), ..listening() }).await.unwrap();
         let here = Node::start(NodeConfig { secret, ..dialling() }).await.unwrap();
         let (send, mut hears) = tokio::sync::mpsc::unbounded_channel();
-        let gate = Spawn::named("gate").accepts(libactor::Accepts::new().tells::<Number>());
+        let gate = Spawn::named("gate").accepts(Accepts::new().tells::<Number>());
         let handle = there.spawn(gate, |_| Gate(send)).unwrap();
         here.tell(name("gate", &there), Number(1)).unwrap();
         assert_eq!(soon("a message", hears.recv()).await, Some(principal));
