@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 
 use actix::{Actor, Handler};
-use libactor::{Clock, Context, Down, Message, Name, Received, TellError};
+use libactor::{Clock, Context, Down, Message, Name, Pid, Received, TellError};
 use protocol::framework::{FrameworkToMaster, MasterToFramework};
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
@@ -12,6 +12,9 @@ use tokio::sync::oneshot;
 use crate::keeper::{Keep, Keeper};
 use crate::logic::{Effect, Event, Framework, Outcome, Scheduler};
 use crate::state::{StateError, Stored};
+
+/// The most messages of a master that wait while the framework's id is being written. A disk that hangs must not cost memory.
+const DEFERRED_MOST: usize = 1024;
 
 /// Something for the scheduler from within this process.
 #[derive(Debug, Serialize, Deserialize)]
@@ -110,11 +113,20 @@ impl<S: Scheduler + Send + Unpin + 'static> FrameworkActor<S> {
 
     /// Heard once the framework's id is written, as the logic would have it, but in its own flow: an offer that comes
     /// meanwhile is answered in the flow of that offer.
-    fn defer(&mut self, event: Event, ctx: &mut Context<Self>) {
+    fn defer(&mut self, from: Pid, event: Event, ctx: &mut Context<Self>) {
+        if self.deferred.len() >= DEFERRED_MOST {
+            tracing::warn!(master = %from, "too much is said while the state is written: begins anew");
+            self.deferred.clear();
+            ctx.unlink(from);
+            return self.advance(Event::Down { pid: from }, ctx);
+        }
         let (word, turn) = oneshot::channel();
         self.deferred.push_back((event, Some(word)));
-        ctx.run(turn, |actor, _, ctx| {
-            if let Some((event, _)) = actor.deferred.pop_front() {
+        ctx.run(turn, |actor, turn, ctx| {
+            // Else it was given up.
+            if turn.is_ok()
+                && let Some((event, _)) = actor.deferred.pop_front()
+            {
                 actor.advance(event, ctx);
                 actor.call_deferred();
             }
@@ -138,7 +150,7 @@ impl<S: Scheduler + Send + Unpin + 'static> FrameworkActor<S> {
         }
     }
 
-    fn not_told(&mut self, to: libactor::Pid, error: &TellError, ctx: &mut Context<Self>) {
+    fn not_told(&mut self, to: Pid, error: &TellError, ctx: &mut Context<Self>) {
         tracing::warn!(master = %to, %error, "tell master");
         // Not within the effects of the step that failed: those that follow belong to the old subscription.
         ctx.run(std::future::ready(()), move |actor, (), ctx| {
@@ -203,7 +215,7 @@ impl<S: Scheduler + Send + Unpin + 'static> Handler<Received<MasterToFramework>>
         let Some(from) = received.from else { return };
         let event = Event::FromMaster { from, message: received.message };
         if self.remembering || !self.deferred.is_empty() {
-            self.defer(event, ctx);
+            self.defer(from, event, ctx);
         } else {
             self.advance(event, ctx);
         }
@@ -226,3 +238,6 @@ impl<S: Scheduler + Send + Unpin + 'static> Handler<Received<Input>> for Framewo
         self.advance(Event::Input(received.message.0), ctx);
     }
 }
+
+#[cfg(test)]
+mod tests;

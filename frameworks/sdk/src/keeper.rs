@@ -18,7 +18,7 @@ pub(crate) enum Keep {
     Close,
 }
 
-type Job = (Keep, oneshot::Sender<Result<(), StateError>>);
+pub(crate) type Job = (Keep, oneshot::Sender<Result<(), StateError>>);
 
 /// The way to the thread; it ends when this is dropped. Without a directory nothing is kept.
 #[derive(Debug)]
@@ -51,6 +51,13 @@ impl Keeper {
             })
             .map_err(|source| StateError::Directory { path: directory.to_owned(), source })?;
         Ok((Self(Some(jobs)), stored))
+    }
+
+    /// To a disk that hangs for as long as the jobs for it live.
+    #[cfg(test)]
+    pub(crate) fn hanging() -> (Self, mpsc::Receiver<Job>) {
+        let (jobs, todo) = mpsc::channel();
+        (Self(Some(jobs)), todo)
     }
 
     /// Whether there is no directory.
