@@ -230,6 +230,12 @@ mod tests {
     use super::*;
 
     #[test]
+    fn why_a_node_has_ended_names_what_would_change_that() {
+        assert!(why_over(PayloadsOver::Time).contains("--time"));
+        assert!(why_over(PayloadsOver::Bytes).contains("--megabytes"));
+    }
+
+    #[test]
     fn nobody_is_promised_more_time_than_nodes_give() {
         assert_eq!(time("10mins"), Ok(PAYLOADS_TIME_MAX));
         let words = "'1h' is too long: payloads are kept for 10 minutes at most";
