@@ -15,9 +15,9 @@ use crate::message::Message;
 use crate::pid::{NodeId, Pid};
 use crate::wire;
 
-/// The longest time and the most bytes that one may ask for.
+/// The longest time that one may ask for.
 pub const PAYLOADS_TIME_MAX: Duration = Duration::from_secs(600);
-/// See [`PAYLOADS_TIME_MAX`].
+/// The most bytes that one may ask for of each node.
 pub const PAYLOADS_BYTES_MAX: u32 = 16 << 20;
 /// Of a payload that is longer it is only said that there was one.
 const EACH_MAX: usize = 64 << 10;
