@@ -23,9 +23,7 @@ pub struct Totals {
 
 impl Missed<Change> for Totals {
     fn see(&mut self, change: &Change) {
-        let what = &change.what;
-
-        match what {
+        match &change.what {
             What::OfferMade(_) => self.offers_made += 1,
             What::OfferEnded(_) => self.offers_ended += 1,
             What::Task(_) => self.tasks_launched += 1,
