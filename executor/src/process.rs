@@ -76,7 +76,8 @@ impl Processes {
         Ok(process)
     }
 
-    /// What the task says comes last.
+    /// What the task says counts more than what it would have without a word, but not than the marks by which its
+    /// processes are found.
     fn program(&self, spawn: &Spawn, user: Option<&User>) -> StartProgram {
         let mut environment: BTreeMap<OsString, OsString> = BTreeMap::new();
         let mut set = |name: &str, value: &OsStr| {
@@ -89,9 +90,9 @@ impl Processes {
             set("USER", user.name.as_ref());
             set("LOGNAME", user.name.as_ref());
         }
-        self.environment.iter().for_each(|(name, value)| set(name, value.as_ref()));
         let said = spawn.environment.iter().chain(&spawn.command.environment);
         said.for_each(|(name, value)| set(name, value.as_ref()));
+        self.environment.iter().for_each(|(name, value)| set(name, value.as_ref()));
         let bytes = |os: OsString| os.into_vec();
         let environment = environment.into_iter().map(|(name, value)| (bytes(name), bytes(value)));
         StartProgram {

@@ -92,6 +92,19 @@ async fn a_killed_executor_takes_its_task_along_and_says_how_it_ended() {
 }
 
 #[tokio::test]
+async fn what_a_killed_executor_left_ends_whatever_it_says_of_itself() {
+    let mut stage = Stage::with_program("true").await;
+    let liar = "(env AIRSIDE_CONTAINER_ID=x setsid sh -c 'echo $$ > liar; exec sleep 1000' &)";
+    stage.launch("t", &format!("{liar}; exec sleep 1000"));
+    let liar = stage.number("t", "liar").await;
+    stage.hears_state("t", TaskState::Running).await;
+    kill_9(stage.executor("t").await);
+    stage.hears_state("t", TaskState::Failed).await;
+    assert!(!lives(liar), "told only when nothing lives");
+    stage.end().await;
+}
+
+#[tokio::test]
 async fn an_executor_that_loses_its_agent_kills_its_task_and_ends() {
     let mut stage = Stage::new().await;
     stage.launch("t", &format!("{DAEMON}; exec sleep 1000"));

@@ -71,14 +71,10 @@ impl Hunt {
             }
             let stranger =
                 seen.parent == me && known.is_some_and(|known| !known.contains(&seen.process));
-            match &seen.mark {
-                Some(container) if container == OsStr::new(self.container.as_str()) => {
-                    self.targets.insert(target(seen));
-                }
-                None if stranger => {
-                    self.targets.insert(target(seen));
-                }
-                Some(_) | None => {}
+            let mark = OsStr::new(self.container.as_str());
+            // A task may have given its processes another mark; a stranger is what a killed executor left, whatever it says.
+            if stranger || seen.mark.as_deref() == Some(mark) {
+                self.targets.insert(target(seen));
             }
         }
         // Below what lives only: the number of a dead target may be another process's by now.
