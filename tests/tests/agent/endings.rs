@@ -3,7 +3,7 @@
 use protocol::agent::AgentToMaster;
 use protocol::task::*;
 
-use crate::own_executors::limit_files;
+use crate::own_executors::NoFiles;
 use crate::stage::*;
 
 /// Writes the number of a process that has left its session and its parent, and ignores the polite signal.
@@ -44,13 +44,13 @@ async fn a_task_whose_processes_cannot_be_seen_is_asked_to_end_and_not_taken_for
     let daemon = stage.number("t", "daemon").await;
     let task = stage.number("t", "ready").await;
     let executor = stage.executor("t").await;
-    limit_files(executor, 3);
+    let blind = NoFiles::of(executor);
     stage.kill("t");
     // The one process that the executor knows without looking.
     dies(task).await;
     stage.is_said("t", "stderr", "cannot see all processes of the task: ").await;
     assert!(lives(daemon) && lives(executor));
-    limit_files(executor, 300);
+    drop(blind);
     let killed = stage.hears_state("t", TaskState::Killed).await;
     assert_eq!(killed.exit, Some(Exit::Code(7)));
     assert!(!lives(daemon), "told only when nothing lives");

@@ -111,11 +111,27 @@ async fn an_executor_that_knows_nothing_of_its_lost_agent_ends_with_it() {
     stage.end().await;
 }
 
-/// How many files a process may open from now on; it keeps those that it has.
-pub(crate) fn limit_files(process: u32, files: u32) {
+/// A process that can open no further file, until this is dropped: also by a story that fails, so that it can end.
+pub(crate) struct NoFiles(u32);
+
+impl NoFiles {
+    pub(crate) fn of(process: u32) -> Self {
+        assert!(limit_files(process, 3));
+        Self(process)
+    }
+}
+
+impl Drop for NoFiles {
+    fn drop(&mut self) {
+        limit_files(self.0, 300);
+    }
+}
+
+/// It keeps those that it has.
+fn limit_files(process: u32, files: u32) -> bool {
     let mut prlimit = Command::new("prlimit");
     prlimit.arg(format!("--pid={process}")).arg(format!("--nofile={files}:"));
-    assert!(prlimit.status().unwrap().success());
+    prlimit.status().unwrap().success()
 }
 
 #[tokio::test]
@@ -125,11 +141,11 @@ async fn what_cannot_be_seen_of_an_executor_is_not_taken_for_nothing() {
     let orphan = stage.number("t", "orphan").await;
     let own = stage.number("t", "own").await;
     let shim = stage.executor("t").await;
-    limit_files(shim, 3);
+    let blind = NoFiles::of(shim);
     kill_9(own);
     stage.is_said("t", "stderr", "cannot see all processes").await;
     assert!(lives(orphan) && lives(shim));
-    limit_files(shim, 300);
+    drop(blind);
     stage.hears_state("t", TaskState::Failed).await;
     assert!(!lives(orphan), "told only when nothing lives");
     stage.end().await;
