@@ -21,7 +21,7 @@ use crate::pid::{Life, Pid};
 use crate::wire::{Assembler, From, MAX_FRAME, WireError, next_frame};
 
 /// Frames after which other tasks of the thread get their turn.
-const FRAMES_A_TURN: usize = 128;
+const FRAMES_A_TURN: usize = 512;
 /// Pairs remembered before those that owe nothing are forgotten.
 const MANY_WINDOWS: usize = 16_384;
 
@@ -147,8 +147,8 @@ pub(crate) async fn read_loop(
     let mut assembler = Assembler::default();
     let mut windows = Windows::default();
     let limit = conn.limits.message;
+    let mut turn = 0;
     loop {
-        let mut turn = 0;
         while turn < FRAMES_A_TURN {
             let frame = match next_frame(&buffer) {
                 Ok(Some(frame)) => frame,
@@ -176,6 +176,7 @@ pub(crate) async fn read_loop(
             return ReadEnd::Closed;
         }
         if turn == FRAMES_A_TURN {
+            turn = 0;
             tokio::task::yield_now().await;
             continue;
         }
