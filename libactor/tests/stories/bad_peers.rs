@@ -296,14 +296,20 @@ async fn a_peer_that_falls_silent_is_cut_in_words() {
     is_up(&node).await;
 }
 
-#[tokio::test]
-async fn one_connection_too_many_is_turned_away_in_words() {
+/// A node with room for one connection, and the other side of that one.
+async fn full() -> (Node, Node) {
     let mut config = listening();
     config.limits.connections = 1;
     let node = Node::start(config).await.unwrap();
     Counter::spawn(&node, "counter");
     let first = Node::start(dialling()).await.unwrap();
     assert_eq!(first.ask(name("counter", &node), Sum, SOON).await.unwrap().0, 0);
+    (node, first)
+}
+
+#[tokio::test]
+async fn one_connection_too_many_is_turned_away_in_words() {
+    let (node, first) = full().await;
     let second = Node::start(dialling()).await.unwrap();
     let asked = second.ask(name("counter", &node), Sum, SOON).await.unwrap_err();
     let words = "more than 1 connections";
@@ -371,12 +377,7 @@ async fn those_who_say_nothing_or_half_a_request_take_no_more_room_than_connecti
 
 #[tokio::test]
 async fn to_turn_many_away_takes_no_more_room_than_connections_have() {
-    let mut config = listening();
-    config.limits.connections = 1;
-    let node = Node::start(config).await.unwrap();
-    Counter::spawn(&node, "counter");
-    let first = Node::start(dialling()).await.unwrap();
-    assert_eq!(first.ask(name("counter", &node), Sum, SOON).await.unwrap().0, 0);
+    let (node, first) = full().await;
     let closed_without_a_word = async {
         loop {
             // One of them is listened to, and would hear why.
