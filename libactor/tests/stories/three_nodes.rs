@@ -128,6 +128,9 @@ async fn an_actor_of_a_node_that_only_dials_is_reached_through_the_node_it_diall
         assert_eq!(down.pid, of_a);
     }
     assert!(matches!(soon("it fails", pending).await, Err(AskError::Down(_))));
+    // Its actors end before its connection: until that is lost, what is sent there is lost with it.
+    until("the relay has lost it", || b.metrics().lost == 1).await;
+    c.ask(&middle, Sum, SOON).await.unwrap();
     let none = c.ask(of_a, Sum, SOON).await.unwrap_err();
     assert!(matches!(&none, AskError::Unreachable(why) if why.contains("no route")), "{none}");
     let (_late, mut late) = watch(&c, of_a).await;
