@@ -196,9 +196,10 @@ impl Driver {
         }
     }
 
-    /// The master has the task, and there: its launch arrived.
+    /// The master has the task, and there: its launch arrived. One that ended elsewhere is an earlier task of this id.
     pub(super) fn confirm(&mut self, report: &TaskReport) {
-        if let Some(task) = self.book.get_mut(&report.spec.task) {
+        let earlier = |task: &BookedTask| task.agent != report.agent && report.state.is_end();
+        if let Some(task) = self.book.get_mut(&report.spec.task).filter(|task| !earlier(task)) {
             task.agent.clone_from(&report.agent);
             (task.unconfirmed, task.doubt) = (None, false);
         }

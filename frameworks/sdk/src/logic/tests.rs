@@ -5,8 +5,10 @@ mod scenario;
 
 use std::time::Duration;
 
+use protocol::change::What;
+use protocol::ids::AgentId;
 use protocol::resources::Resources;
-use protocol::task::{Reason, TaskState};
+use protocol::task::{Reason, TaskState, TaskStatus};
 
 use scenario::{Scenario, delta, forgotten, status};
 
@@ -254,6 +256,24 @@ fn an_answer_about_an_earlier_task_of_an_id_does_not_end_the_new_one() {
     t.updated(2, answer);
     t.did([]);
     assert!(t.framework.driver().book().any(|(id, _)| id.as_str() == "a"));
+}
+
+#[test]
+fn the_end_of_an_earlier_task_of_an_id_on_another_agent_does_not_end_the_new_one() {
+    let mut t = Scenario::running("a");
+    let elsewhere = AgentId::new("S0");
+    let agent = Some(elsewhere.clone());
+    let ended = TaskStatus { agent, ..status("a", TaskState::Failed, 9) };
+    let mut change = delta(2, "a", TaskState::Failed);
+    if let What::Task(report) = &mut change.what {
+        (report.agent, report.unacknowledged) = (elsewhere, Some(ended.clone()));
+    }
+    t.deltas(1, vec![change]);
+    t.did([]);
+    t.updated(1, ended);
+    t.did(["to 1: Acknowledge a 9"]);
+    let (_, task) = t.framework.driver().book().next().expect("it runs on");
+    assert_eq!((task.agent.as_str(), task.state), ("S1", TaskState::Running));
 }
 
 #[test]
