@@ -14,6 +14,7 @@ use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitCode};
 
 use containerizer::start::{Handed, Told, command};
+use nix::sys::signal::SigSet;
 use nix::unistd::{User, getgrouplist, initgroups, setgid, setuid};
 use protocol::executor::{ENV_STARTS, StartProgram};
 
@@ -104,6 +105,12 @@ fn become_program(start: &StartProgram) -> Result<Infallible, Failed> {
     if let Some(name) = &start.user {
         become_user(name).map_err(|words| Failed { words, code: NOT_EXECUTABLE })?;
     }
+    // A shim above has some blocked.
+    let free = SigSet::all().thread_unblock();
+    free.map_err(|error| Failed {
+        words: format!("unblock signals: {error}"),
+        code: NOT_EXECUTABLE,
+    })?;
     // As a child would be: with the signals, and found in the `PATH`, that it is to have.
     let error = command(start, None).exec();
     Err(not_started(&start.program, &error))

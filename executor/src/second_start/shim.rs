@@ -21,7 +21,7 @@ use nix::unistd::{Pid, User, geteuid};
 use protocol::executor::{Shim, StartProgram};
 use protocol::task::Exit;
 
-use super::{Failed, NOT_EXECUTABLE, not_started, prepared};
+use super::{Failed, NOT_EXECUTABLE, not_started, wrapped};
 use crate::process::tree::Tree;
 use crate::process::with_huge_pages;
 use crate::{complain, set_open_files};
@@ -50,14 +50,14 @@ pub(super) fn main(start: &StartProgram, shim: &Shim, told: &Told) -> Result<Exi
     let mut watch = Watch { executor: Some(executor), signals, tree: Tree::default() };
     let exit = watch.until_ended(lifeline, shim.grace);
     watch.clear();
-    // It was to become its user first, and could not.
-    if let Some(why_not) = handed.and_then(|handed| handed.why_not()) {
+    // What was to become it could not.
+    if let Some(why_not) = handed.why_not() {
         let _ = told.leave(&why_not);
     }
     Ok(end_as(exit))
 }
 
-/// They wait until they are asked for. The standard library gives a child none of this.
+/// They wait until they are asked for. A child begins with this too: see `spawn`.
 fn signals() -> nix::Result<SignalFd> {
     let mut heard = SigSet::empty();
     [Signal::SIGCHLD, Signal::SIGTERM, Signal::SIGINT].into_iter().for_each(|one| heard.add(one));
@@ -65,7 +65,9 @@ fn signals() -> nix::Result<SignalFd> {
     SignalFd::with_flags(&heard, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)
 }
 
-fn spawn(program: &StartProgram) -> Result<(Pid, Option<Handed>), Failed> {
+/// By one more start, also where no other user is to be: it begins with the signals that are blocked here, and gives the
+/// program none of that.
+fn spawn(program: &StartProgram) -> Result<(Pid, Handed), Failed> {
     let unknown = |why: &dyn std::fmt::Display| Failed {
         words: format!("start {} as its user: {why}", program.program),
         code: NOT_EXECUTABLE,
@@ -79,10 +81,12 @@ fn spawn(program: &StartProgram) -> Result<(Pid, Option<Handed>), Failed> {
     };
     let user = user.filter(|user| user.uid != geteuid());
     let failed = |error: std::io::Error| not_started(&program.program, &error);
-    let (mut command, handed) = prepared(program, user.as_ref()).map_err(failed)?;
+    let user = user.map(|user| user.name);
+    let (mut command, handed) =
+        wrapped(&StartProgram { shim: None, user, ..program.clone() }).map_err(failed)?;
     std::os::unix::process::CommandExt::process_group(&mut command, 0);
-    let files: Vec<_> = handed.iter().map(AsFd::as_fd).collect();
-    let child = start::inherited(&files, || with_huge_pages(|| command.spawn())).map_err(failed)?;
+    let child = start::inherited(&[handed.as_fd()], || with_huge_pages(|| command.spawn()))
+        .map_err(failed)?;
     Ok((Pid::from_raw(i32::try_from(child.id()).unwrap_or(i32::MAX)), handed))
 }
 

@@ -62,6 +62,19 @@ async fn an_executor_is_asked_to_end_as_if_nobody_stood_above_it() {
 }
 
 #[tokio::test]
+async fn an_executor_begins_with_no_signal_blocked() {
+    let mut stage = Stage::with_program("true").await;
+    // Not by a shell, which would free them itself.
+    let arguments = ["grep", "SigBlk", "/proc/self/status"].map(str::to_owned).to_vec();
+    let program = CommandSpec { value: "grep".into(), arguments, ..CommandSpec::default() };
+    stage.launch_executor("t", program);
+    stage.hears_state("t", TaskState::Failed).await;
+    let blocked = stage.output("t").await;
+    assert_eq!(blocked.trim(), format!("SigBlk:\t{:016x}", 0));
+    stage.end().await;
+}
+
+#[tokio::test]
 async fn an_executor_that_is_not_there_is_said_before_anything_starts() {
     let mut stage = Stage::with_program("true").await;
     let program = CommandSpec { value: "/no/such/program".into(), ..CommandSpec::default() };
