@@ -391,6 +391,7 @@ impl Node {
         self.close_all("the node shuts down");
         self.until(|node| lock(&node.0.peers).is_empty() && !node.0.accepting.load(Relaxed)).await;
         self.0.recorder.close();
+        self.close_asks();
         self.0.threads.stop();
     }
 

@@ -110,7 +110,8 @@ pub(super) async fn follow(
     }
     let nodes = keeping.len();
     output::narrate(&format!(
-        "{nodes} nodes keep what such messages say, for {} s; environments and tokens are hidden\n",
+        "{nodes} nodes keep what such messages say, for {} s; environments, tokens and what a launch hands to an \
+         executor are hidden, what frameworks and executors say to each other is not\n",
         arguments.time.as_secs()
     ));
     let names = Names::of(&asked, &[]);

@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt};
 
-use super::window::Window;
+use super::window::{MANY_WINDOWS, Window};
 use super::{Conn, Credit};
 use crate::cell::Entry;
 use crate::flow;
@@ -22,8 +22,6 @@ use crate::wire::{Assembler, From, MAX_FRAME, WireError, next_frame};
 
 /// Frames after which other tasks of the thread get their turn.
 const FRAMES_A_TURN: usize = 512;
-/// Pairs remembered before those that owe nothing are forgotten.
-const MANY_WINDOWS: usize = 16_384;
 
 /// What ended a reader.
 #[derive(Debug, thiserror::Error)]

@@ -76,6 +76,9 @@ impl Drop for Window {
     }
 }
 
+/// Pairs of a connection that are remembered before those that owe nothing are forgotten.
+pub(super) const MANY_WINDOWS: usize = 16_384;
+
 /// The windows of a connection, for who looks after slow receivers.
 #[derive(Default)]
 pub(super) struct Watch(Mutex<Vec<Watched>>);
@@ -88,7 +91,12 @@ struct Watched {
 impl Watch {
     pub(super) fn add(&self, window: &Arc<Window>) {
         let watched = Watched { window: Arc::downgrade(window), receiver: Progress::default() };
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(watched);
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // A peer may name another actor in each message: what was thrown out is not kept until somebody looks.
+        if all.len() > 2 * MANY_WINDOWS {
+            all.retain(|watched| watched.window.strong_count() > 0);
+        }
+        all.push(watched);
     }
 
     /// Looks at all windows; `handled` says how many messages an actor has handled, of whomever.

@@ -47,11 +47,13 @@ pub(super) struct Table<T> {
     due: BinaryHeap<Reverse<(u64, u64)>>,
     /// When somebody looks next.
     look: u64,
+    /// Nobody looks any more.
+    closed: bool,
 }
 
 impl<T> Default for Table<T> {
     fn default() -> Self {
-        Self { waiting: IdMap::default(), due: BinaryHeap::new(), look: u64::MAX }
+        Self { waiting: IdMap::default(), due: BinaryHeap::new(), look: u64::MAX, closed: false }
     }
 }
 
@@ -124,6 +126,9 @@ impl Node {
         let ask = self.0.next_ask.fetch_add(1, Relaxed);
         let earlier = {
             let mut asks = lock(&self.0.asks);
+            if asks.closed {
+                return Err(AskError::Down(DownReason::Stopped));
+            }
             if asks.waiting.len() >= self.0.config.limits.asks {
                 return Err(AskError::Full);
             }
@@ -193,10 +198,24 @@ impl Node {
         let lost: Vec<_> = {
             let mut asks = lock(&self.0.asks);
             let through = |pending: &Pending| pending.conn == conn.id && whom(pending.to);
-            asks.waiting.extract_if(|_, pending| through(pending)).collect()
+            let lost = asks.waiting.extract_if(|_, pending| through(pending)).collect();
+            asks.throw_out();
+            lost
         };
         for (_, pending) in lost {
             (pending.done)(Outcome::Failed(error.clone()));
+        }
+    }
+
+    /// Fails all that still wait, since nobody will: the node's threads end. No more are taken.
+    pub(super) fn close_asks(&self) {
+        let waiting = {
+            let mut asks = lock(&self.0.asks);
+            asks.closed = true;
+            std::mem::take(&mut asks.waiting)
+        };
+        for pending in waiting.into_values() {
+            (pending.done)(Outcome::Failed(AskError::Down(DownReason::Stopped)));
         }
     }
 

@@ -267,3 +267,15 @@ async fn a_link_to_one_that_is_dead_gives_its_down_too() {
     watcher.stop();
     assert!(soon("the watcher is gone", downs.recv()).await.is_none(), "one Down, not two");
 }
+
+#[tokio::test]
+async fn an_ask_that_is_still_being_dialled_ends_with_its_node() {
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let node = Node::start(dialling()).await.unwrap();
+    let name: libactor::Name = format!("counter@{}", silent.local_addr().unwrap()).parse().unwrap();
+    let asked = node.ask(name.clone(), Sum, SOON);
+    node.shutdown().await;
+    let error = soon("it ends", asked).await.unwrap_err();
+    assert!(!matches!(error, AskError::Deadline), "{error}");
+    assert!(soon("no more are taken", node.ask(name, Sum, SOON)).await.is_err());
+}
