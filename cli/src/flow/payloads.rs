@@ -86,6 +86,9 @@ pub(super) async fn follow(
     let bytes = u32::try_from(arguments.megabytes.saturating_mul(1 << 20)).unwrap_or(u32::MAX);
     let start = PayloadQuestion::Start { filter: filter.clone(), time: arguments.time, bytes };
     let (mut keeping, mut asked) = (Vec::new(), Vec::new());
+    // From here on: who is interrupted while it asks the nodes does not leave those that began.
+    let end = ending::asked(false);
+    tokio::pin!(end);
     for node in sources::nodes(client).await? {
         let flow_actor = format!("{FLOW_ACTOR}@{}", node.at);
         let why = match client.ask(&flow_actor, start.clone()).await {
@@ -122,8 +125,6 @@ pub(super) async fn follow(
             output::print(&line(payload, &names, arguments.json));
         }
     };
-    let end = ending::asked(false);
-    tokio::pin!(end);
     while !keeping.is_empty() {
         let asked_to_end = tokio::time::timeout(LOOK_EVERY, &mut end).await.is_ok();
         let mut going_on = Vec::new();

@@ -7,7 +7,7 @@ use std::ops::Bound;
 use protocol::framework::FrameworkInfo;
 use protocol::ids::{AgentId, FrameworkId, TaskId};
 use protocol::operator::{AgentView, ReadAnswer, TaskView};
-use protocol::resources::Resources;
+use protocol::resources::{Resources, Value};
 use protocol::task::{CommandSpec, Run};
 
 use super::{Framework, Task, View};
@@ -23,6 +23,8 @@ const BYTES_OF_THE_REST: usize = 256;
 
 /// Of one resource or range: its name and numbers.
 const BYTES_OF_A_RESOURCE: usize = 64;
+/// Before each word, its length.
+const BYTES_OF_A_WORD: usize = 8;
 
 /// What one page holds.
 enum Page<T> {
@@ -97,8 +99,12 @@ impl View {
 // About as many bytes as something has in a message.
 
 fn size_of(resources: &Resources) -> usize {
-    let ranges = |name: &str| resources.ranges(name).iter().count();
-    resources.iter().map(|one| BYTES_OF_A_RESOURCE * (1 + ranges(&one.name))).sum()
+    let of_value = |value: &Value| match value {
+        Value::Scalar(_) => 0,
+        Value::Ranges(ranges) => BYTES_OF_A_RESOURCE * ranges.iter().count(),
+        Value::Set(names) => names.iter().map(|name| BYTES_OF_A_WORD + name.len()).sum(),
+    };
+    resources.iter().map(|one| BYTES_OF_A_RESOURCE + of_value(&one.value)).sum()
 }
 
 fn size_of_agent(agent: &AgentView) -> usize {

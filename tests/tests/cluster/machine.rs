@@ -71,8 +71,8 @@ fn agents_of_up_share_the_machine() {
 #[test]
 fn up_takes_another_port_when_the_one_that_it_wants_is_taken() {
     let home = Home::new();
-    let taken = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let _listener = TcpListener::bind(("127.0.0.1", taken)).unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = listener.local_addr().unwrap().port();
     let work_dir = format!("--work-dir={}", home.path("work").display());
     let port = format!("--port={taken}");
     let mut up = Process::start("up", &mut home.command(&["up", "--agents=1", &port, &work_dir]));

@@ -111,4 +111,12 @@ fn many_agents_and_frameworks_are_read_page_by_page_too() {
     }
     let (names, pages) = paged(&view, List::Frameworks);
     assert_eq!((names.len(), pages), (9_000, 5));
+    for n in 0..3 {
+        let mut info = agent_info(1);
+        info.resources = format!("images:{{{}}}", "x".repeat(3 << 20)).parse().unwrap();
+        let agent = AgentId::new(format!("c-S{n:05}"));
+        tell(&mut view, What::Agent { agent, info, state: AgentState::Active });
+    }
+    let (names, pages) = paged(&view, List::Agents);
+    assert_eq!((names.len(), pages), (9_000, 5));
 }
