@@ -5,10 +5,13 @@ mod open;
 use std::any::{Any, TypeId};
 use std::collections::HashMap;
 use std::marker::PhantomData;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::task::{Context as Task, Poll};
 
 use actix::{Actor, Handler};
+use tokio::sync::oneshot;
 
 use crate::context::Context;
 use crate::control::{DropReason, Failure};
@@ -17,7 +20,7 @@ use crate::flow::{self, Head};
 use crate::mailbox::{Afar, Content, Event, Letter, Mailbox, Near, Origin, Post, Put, Told};
 use crate::message::{Asked, Down, DownReason, Lane, Message, Principal, Question, Received};
 use crate::pid::Pid;
-use crate::reply::Reply;
+use crate::reply::{Answered, Reply};
 use crate::wire;
 use open::{NOT_ACCEPTED, Open};
 
@@ -134,19 +137,19 @@ impl<A: Actor<Context = Context<A>>> Handle<A> {
         self.0.put(flow::next_head(0), Near, Told(message)).map_err(|(_, error)| error)
     }
 
-    /// Asks and waits for the answer.
-    pub async fn ask<Q: Question>(&self, question: Q) -> Result<Q::Answer, AskError>
+    /// Asks at once; what comes back waits for the answer.
+    pub fn ask<Q: Question>(
+        &self,
+        question: Q,
+    ) -> impl Future<Output = Result<Q::Answer, AskError>> + Send + use<'_, A, Q>
     where
         A: Handler<Asked<Q>>,
     {
         let (reply, answer) = Reply::local();
-        let head = flow::next_head(0);
-        self.0.put(head, Near, Put(question, reply)).map_err(|(_, error)| error)?;
-        match answer.await {
-            Ok(Ok(answer)) => Ok(answer),
-            Ok(Err(error)) => Err(unanswered(Some(error), &self.0.meta)),
-            Err(_) => Err(unanswered(None, &self.0.meta)),
+        if let Err((asked, why)) = self.0.put(flow::next_head(0), Near, Put(question, reply)) {
+            asked.1.refuse(why);
         }
+        LocalAsk { answer, of: &self.0.meta }
     }
 
     /// Stops the actor once it has handled what it is at.
@@ -165,10 +168,30 @@ impl<A: Actor<Context = Context<A>>> Handle<A> {
     }
 }
 
+/// An ask within the process: two words, and its answer goes where it is waited for. The future of an `async fn` is
+/// larger, and what comes out of it is copied once more.
+struct LocalAsk<'a, R> {
+    answer: oneshot::Receiver<Answered<R>>,
+    of: &'a Meta,
+}
+
+impl<R> Future for LocalAsk<'_, R> {
+    type Output = Result<R, AskError>;
+
+    #[inline]
+    fn poll(mut self: Pin<&mut Self>, task: &mut Task<'_>) -> Poll<Self::Output> {
+        let of = self.of;
+        Pin::new(&mut self.answer).poll(task).map(|answered| match answered {
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(error)) => Err(unanswered(*error, of)),
+            Err(_) => Err(unanswered(AskError::NoAnswer, of)),
+        })
+    }
+}
+
 /// Why there is no answer.
 #[cold]
-fn unanswered(error: Option<AskError>, by: &Meta) -> AskError {
-    let error = error.unwrap_or(AskError::NoAnswer);
+fn unanswered(error: AskError, by: &Meta) -> AskError {
     if error == AskError::NoAnswer && by.stopped.load(Relaxed) {
         return AskError::Down(DownReason::Stopped);
     }

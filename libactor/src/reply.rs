@@ -14,13 +14,16 @@ use crate::node::Node;
 use crate::pid::Life;
 use crate::wire::{Kind, tag};
 
+/// An answer on its way within the process. A failure is boxed: answers are moved several times, and are no larger for it.
+pub(crate) type Answered<R> = Result<R, Box<AskError>>;
+
 /// Takes one answer. Dropped unused, the asker hears that there is none.
 #[derive(Debug)]
 pub struct Reply<R>(Option<To<R>>);
 
 #[derive(Debug)]
 enum To<R> {
-    Local(oneshot::Sender<Result<R, AskError>>),
+    Local(oneshot::Sender<Answered<R>>),
     // Boxed, so that a local reply, which moves several times, is small.
     Remote(Box<Remote>),
 }
@@ -58,7 +61,8 @@ impl Remote {
 }
 
 impl<R> Reply<R> {
-    pub(crate) fn local() -> (Self, oneshot::Receiver<Result<R, AskError>>) {
+    #[inline]
+    pub(crate) fn local() -> (Self, oneshot::Receiver<Answered<R>>) {
         let (to, answer) = oneshot::channel();
         (Self(Some(To::Local(to))), answer)
     }
@@ -67,20 +71,26 @@ impl<R> Reply<R> {
         Self(Some(To::Remote(Box::new(remote))))
     }
 
-    /// For tests of handlers: a reply and what receives it.
-    pub fn for_test() -> (Self, oneshot::Receiver<Result<R, AskError>>) {
-        Self::local()
-    }
-
     pub(crate) fn fail(mut self, why: Failure) {
         match self.0.take() {
             Some(To::Remote(remote)) => remote.fail(why),
-            Some(To::Local(to)) => {
-                let _ = to.send(Err(why.into()));
-            }
+            Some(To::Local(to)) => fail_local(to, why.into()),
             None => (),
         }
     }
+
+    /// The question did not enter the mailbox of an actor of this process.
+    #[cold]
+    pub(crate) fn refuse(mut self, why: TellError) {
+        if let Some(To::Local(to)) = self.0.take() {
+            fail_local(to, why.into());
+        }
+    }
+}
+
+#[cold]
+fn fail_local<R>(to: oneshot::Sender<Answered<R>>, why: AskError) {
+    let _ = to.send(Err(Box::new(why)));
 }
 
 impl<R: Message> Reply<R> {
@@ -124,9 +134,7 @@ fn send_remote<R: Message>(remote: &Remote, answer: &R) {
 impl<R> Drop for Reply<R> {
     fn drop(&mut self) {
         match self.0.take() {
-            Some(To::Local(to)) => {
-                let _ = to.send(Err(AskError::NoAnswer));
-            }
+            Some(To::Local(to)) => fail_local(to, AskError::NoAnswer),
             Some(To::Remote(remote)) => {
                 let alive = remote.node.lives(remote.asked);
                 remote.fail(if alive {

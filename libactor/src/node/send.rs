@@ -20,7 +20,7 @@ use crate::flow::{self, Head};
 use crate::message::{DownReason, Lane, Message, Question, Subjects};
 use crate::pid::{Address, Life, Name, Pid};
 use crate::recorder::{Record, What};
-use crate::reply::Reply;
+use crate::reply::{Answered, Reply};
 use crate::wire::{self, Kind};
 
 /// How long a stream waits for room on a connection before it looks by itself, and for a mailbox of this node.
@@ -242,13 +242,16 @@ impl Node {
                     Ok(answer) => answer,
                 },
             };
-            let answer = answer.unwrap_or(Err(AskError::NoAnswer));
+            let answer = answer.unwrap_or_else(|_| Err(Box::new(AskError::NoAnswer)));
             let gone =
                 stopped.is_some_and(|entry: Arc<ActorEntry>| entry.meta.stopped.load(Relaxed));
-            match answer {
-                Err(AskError::NoAnswer) if gone => Err(AskError::Down(DownReason::Stopped)),
-                other => other,
-            }
+            answer.map_err(|error| {
+                if *error == AskError::NoAnswer && gone {
+                    AskError::Down(DownReason::Stopped)
+                } else {
+                    *error
+                }
+            })
         }))
     }
 
@@ -262,7 +265,7 @@ impl Node {
         question: Q,
         deadline: Duration,
     ) -> Result<
-        (oneshot::Receiver<Result<Q::Answer, AskError>>, Option<Arc<ActorEntry>>, Option<Forget>),
+        (oneshot::Receiver<Answered<Q::Answer>>, Option<Arc<ActorEntry>>, Option<Forget>),
         AskError,
     > {
         const { assert!(!matches!(Q::LANE, Lane::Control), "the control lane is the runtime's") };
@@ -286,7 +289,7 @@ impl Node {
                         }
                         Outcome::Failed(error) => Err(error),
                     };
-                    let _ = send.send(answer);
+                    let _ = send.send(answer.map_err(Box::new));
                 };
                 let forget = self.wait_for(&conn, to, due, Box::new(done))?;
                 self.send_over(&conn, Kind::Ask, (to, &name), forget.ask, head, &question)?;
