@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 
 use redb::{Database, DatabaseError, ReadableDatabase, ReadableTable, TableDefinition};
 
-use crate::election::{Candidate, Detector, Elector, Reign};
+use tokio::sync::watch;
+
+use crate::election::{Candidate, Detector, Elector, Reign, Standing};
 use crate::record::{seal, unseal};
 use crate::store::{Change, RECORD_BYTES_MAX, Store, StoreError};
 
@@ -20,6 +22,7 @@ pub struct LocalStore {
     database: Database,
     path: PathBuf,
     reign: Reign,
+    standing: watch::Sender<Standing>,
 }
 
 type Cause = Box<dyn std::error::Error + Send + Sync>;
@@ -38,6 +41,7 @@ impl LocalStore {
             database,
             path: path.to_owned(),
             reign: Reign { cluster: String::new(), epoch: 0 },
+            standing: watch::Sender::new(Standing::Leads),
         };
         store.reign = store.remembered(cluster)?;
         Ok(store)
@@ -117,6 +121,11 @@ impl Elector for LocalStore {
         self.reign.epoch = epoch;
         Ok(self.reign.clone())
     }
+
+    /// Who has the file open leads for as long.
+    fn standing(&self) -> watch::Receiver<Standing> {
+        self.standing.subscribe()
+    }
 }
 
 impl Store for LocalStore {
@@ -179,16 +188,18 @@ impl Store for LocalStore {
 
 /// Finds the only master there is.
 #[derive(Clone, Debug)]
-pub struct FixedDetector(
-    /// Where it is.
-    pub Candidate,
-);
+pub struct FixedDetector(watch::Sender<Option<Candidate>>);
+
+impl FixedDetector {
+    /// The master is there.
+    pub fn new(master: Candidate) -> Self {
+        Self(watch::Sender::new(Some(master)))
+    }
+}
 
 impl Detector for FixedDetector {
-    type Error = std::convert::Infallible;
-
-    fn leader(&mut self) -> Result<Option<Candidate>, Self::Error> {
-        Ok(Some(self.0.clone()))
+    fn leader(&self) -> watch::Receiver<Option<Candidate>> {
+        self.0.subscribe()
     }
 }
 
@@ -197,7 +208,7 @@ mod tests {
     use super::*;
 
     fn here() -> Candidate {
-        Candidate { address: "127.0.0.1:5050".into() }
+        Candidate::at("127.0.0.1:5050")
     }
 
     fn put(key: &str, value: &[u8]) -> Change {
@@ -264,6 +275,7 @@ mod tests {
 
     #[test]
     fn the_only_master_is_found() {
-        assert_eq!(FixedDetector(here()).leader(), Ok(Some(here())));
+        let detector = FixedDetector::new(here());
+        assert_eq!(*detector.leader().borrow(), Some(here()));
     }
 }

@@ -161,14 +161,17 @@ where
 {
     let logic = config.logic.validate()?;
     let address = node.advertised().ok_or(StartError::NotListening)?.to_string();
-    let reign = store.stand(&Candidate { address })?;
-    let registry = records::read(ClusterId::new(reign.cluster), reign.epoch, &store.load()?)?;
     let identity = MasterId::new(random_text(4)?);
+    let version = env!("CARGO_PKG_VERSION").to_owned();
+    let candidate =
+        Candidate { id: identity.to_string(), version: version.clone(), ..Candidate::at(&address) };
+    let reign = store.stand(&candidate)?;
+    let registry = records::read(ClusterId::new(reign.cluster), reign.epoch, &store.load()?)?;
     let cluster = ClusterView {
         cluster: registry.cluster.clone(),
         master: identity.clone(),
         epoch: registry.epoch,
-        version: env!("CARGO_PKG_VERSION").to_owned(),
+        version,
         change: 0,
         recovering: false,
     };
