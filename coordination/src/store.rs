@@ -1,6 +1,11 @@
 //! Versioned, fenced storage of records: what a store promises.
 
 use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::watch;
+
+use crate::election::{Candidate, Elector, Reign, Standing};
 
 /// One change of a store.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,6 +34,34 @@ pub trait Store: Send {
 
     /// Makes all changes or none, durably, if `epoch` is that of the newest reign.
     fn write(&mut self, epoch: u64, changes: &[Change]) -> Result<(), StoreError>;
+}
+
+/// A store that outlives the reign that it serves.
+impl<S: Store> Store for Arc<Mutex<S>> {
+    fn load(&mut self) -> Result<BTreeMap<String, Vec<u8>>, StoreError> {
+        lock(self).load()
+    }
+
+    fn write(&mut self, epoch: u64, changes: &[Change]) -> Result<(), StoreError> {
+        lock(self).write(epoch, changes)
+    }
+}
+
+impl<S: Elector> Elector for Arc<Mutex<S>> {
+    type Error = S::Error;
+
+    fn stand(&mut self, candidate: &Candidate) -> Result<Reign, Self::Error> {
+        lock(self).stand(candidate)
+    }
+
+    fn standing(&self) -> watch::Receiver<Standing> {
+        lock(self).standing()
+    }
+}
+
+/// A thread that panicked in a store ends the process; until then it can only be seen half done.
+fn lock<S>(shared: &Mutex<S>) -> MutexGuard<'_, S> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// What can go wrong with a store.

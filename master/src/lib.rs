@@ -13,4 +13,6 @@ pub mod records;
 mod start;
 pub mod view;
 
-pub use start::{End, MASTER, MasterConfig, Running, StartError, VIEW, local_store, start};
+pub use start::{
+    Elected, End, MASTER, MasterConfig, Running, StartError, VIEW, local_store, stand, start,
+};

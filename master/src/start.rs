@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use actix::Actor;
-use coordination::election::{Candidate, Elector};
+use coordination::election::{Candidate, Elector, Standing};
 use coordination::local::LocalStore;
 use coordination::store::{Store, StoreError};
 use libactor::{Accepts, Clock, Context, Handle, Node, Pid, Spawn, SpawnError};
@@ -12,15 +12,16 @@ use protocol::agent::AgentToMaster;
 use protocol::framework::FrameworkToMaster;
 use protocol::ids::{ClusterId, MasterId};
 use protocol::operator::{ClusterView, KillTask, Read, ReadMoment};
+use tokio::sync::watch;
 
 use crate::actors::allocator::AllocatorActor;
-use crate::actors::master::{Begin, Ended, MasterActor, StartOvers};
+use crate::actors::master::{Begin, Ended, Helpers, MasterActor, StartOvers};
 use crate::actors::registrar::Registrar;
 use crate::actors::view::{ReadMetrics, ViewActor};
-use crate::backlog::Backlog;
 use crate::config::{BadConfig, Config};
 use crate::logic::Master;
 use crate::logic::allocator::Allocator;
+use crate::logic::registry::Registry;
 use crate::records::{self, BadRegistry};
 use crate::view::View;
 
@@ -35,6 +36,8 @@ const REGISTRY_FILE: &str = "registry.redb";
 
 /// What waits for the master at most: the returns of thousands of agents.
 const MAILBOX: usize = 65_536;
+
+const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// How a master is started.
 #[derive(Clone, Debug, Default)]
@@ -83,6 +86,9 @@ pub enum End {
     /// Somebody has seen a later reign.
     #[error("the master steps down: {0}")]
     SteppedDown(String),
+    /// The election is lost, or may be.
+    #[error("the master is deposed: {0}")]
+    Deposed(String),
     /// A master that cannot remember must not lead.
     #[error("the master ends, since its registry cannot be written: {0}")]
     CannotRemember(String),
@@ -95,9 +101,7 @@ pub enum End {
 #[derive(Clone, Debug)]
 pub struct Running {
     master: Handle<MasterActor>,
-    allocator: Handle<AllocatorActor>,
-    registrar: Handle<Registrar>,
-    view: Handle<ViewActor>,
+    helpers: Helpers,
     ended: Arc<Ended>,
     start_overs: Arc<StartOvers>,
     cluster: ClusterView,
@@ -119,23 +123,28 @@ impl Running {
         self.master.stop();
     }
 
-    /// Waits until its reign is over, and says why it is.
+    /// Waits until its reign is over and nothing of it is left on its node, and says why it is.
     pub async fn ended(&self) -> End {
-        loop {
+        let end = loop {
             let notified = self.ended.notify.notified();
             if let Some(end) = self.ended.end.get() {
-                self.allocator.stop();
-                self.registrar.stop();
-                self.view.stop();
-                return end.clone();
+                break end.clone();
             }
             notified.await;
-        }
+        };
+        let Helpers { allocator, registrar, view } = &self.helpers;
+        allocator.stop();
+        registrar.stop();
+        view.stop();
+        // A question to an actor fails once it is gone, with its name.
+        while self.master.ask(ReadMoment).await.is_ok() {}
+        while view.ask(ReadMetrics).await.is_ok() {}
+        end
     }
 
     /// What it counts, as Prometheus reads it.
     pub async fn metrics(&self) -> String {
-        let text = self.view.ask(ReadMetrics).await.map(|text| text.0).unwrap_or_default();
+        let text = self.helpers.view.ask(ReadMetrics).await.map(|text| text.0).unwrap_or_default();
         text + &self.start_overs.metrics()
     }
 }
@@ -154,71 +163,92 @@ fn random_text(bytes: usize) -> Result<String, StartError> {
     Ok(random.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
-/// Starts a master on a node that listens, as soon as it is elected.
-pub fn start<S>(node: &Node, config: MasterConfig, mut store: S) -> Result<Running, StartError>
+/// A master that was elected and has read its registry; [`Elected::start`] lets it decide.
+pub struct Elected {
+    store: Box<dyn Store>,
+    standing: watch::Receiver<Standing>,
+    registry: Registry,
+    identity: MasterId,
+}
+
+/// Stands for election under a new id until elected, which may take for ever and blocks, and reads the registry.
+pub fn stand<S>(node: &Node, hostname: Option<&str>, mut store: S) -> Result<Elected, StartError>
 where
     S: Store + Elector<Error = StoreError> + 'static,
 {
-    let logic = config.logic.validate()?;
     let address = node.advertised().ok_or(StartError::NotListening)?.to_string();
     let identity = MasterId::new(random_text(4)?);
-    let version = env!("CARGO_PKG_VERSION").to_owned();
-    let candidate =
-        Candidate { id: identity.to_string(), version: version.clone(), ..Candidate::at(&address) };
+    let bare = Candidate::at(&address);
+    let candidate = Candidate {
+        id: identity.to_string(),
+        hostname: hostname.map_or(bare.hostname, str::to_owned),
+        version: VERSION.to_owned(),
+        ..Candidate::at(&address)
+    };
     let reign = store.stand(&candidate)?;
+    let standing = store.standing();
     let registry = records::read(ClusterId::new(reign.cluster), reign.epoch, &store.load()?)?;
-    let cluster = ClusterView {
-        cluster: registry.cluster.clone(),
-        master: identity.clone(),
-        epoch: registry.epoch,
-        version,
-        change: 0,
-        recovering: false,
-    };
-    let clock = Clock::start();
-    let knows_master = Arc::new(OnceLock::new());
-    let view = View::new(cluster.clone(), logic.ended_tasks_max);
-    let view = spawn(node, Some(VIEW), Accepts::new().asks::<Read>(), true, ViewActor::new(view))?;
-    let allocator = AllocatorActor {
-        allocator: Allocator::new(logic.allocator.clone()),
-        clock,
-        master: Arc::clone(&knows_master),
-    };
-    let allocator = spawn(node, None, Accepts::new(), false, allocator)?;
-    let registrar = Registrar {
-        store: Box::new(store),
-        registry: registry.clone(),
-        waiting: Vec::new(),
-        master: Arc::clone(&knows_master),
-    };
-    let registrar = spawn(node, None, Accepts::new(), true, registrar)?;
-    let ended = Arc::new(Ended::default());
-    let start_overs = Arc::new(StartOvers::default());
-    let actor = MasterActor {
-        master: Master::new(logic, identity, registry),
-        clock,
-        allocator: allocator.clone(),
-        registrar: registrar.clone(),
-        view: view.clone(),
-        ended: Arc::clone(&ended),
-        asked: std::collections::BTreeMap::new(),
-        asked_so_far: 0,
-        entries: Backlog::default(),
-        start_overs: Arc::clone(&start_overs),
-        backlog: Backlog::default(),
-        waits_for_room: false,
-    };
-    let accepts = Accepts::new()
-        .tells::<AgentToMaster>()
-        .tells::<FrameworkToMaster>()
-        .asks::<KillTask>()
-        .asks::<ReadMoment>()
-        .links();
-    let master = spawn(node, Some(MASTER), accepts, false, actor)?;
-    let _ = knows_master.set(master.clone());
-    // Nothing waits for an actor that was just spawned.
-    let _ = master.tell(Begin);
-    Ok(Running { master, allocator, registrar, view, ended, start_overs, cluster })
+    Ok(Elected { store: Box::new(store), standing, registry, identity })
+}
+
+/// Starts a master on a node that listens, as soon as it is elected.
+pub fn start<S>(node: &Node, config: MasterConfig, store: S) -> Result<Running, StartError>
+where
+    S: Store + Elector<Error = StoreError> + 'static,
+{
+    stand(node, None, store)?.start(node, config)
+}
+
+impl Elected {
+    /// The reign begins: its four actors start on the node on which it stood for election.
+    pub fn start(self, node: &Node, config: MasterConfig) -> Result<Running, StartError> {
+        let Self { store, standing, registry, identity } = self;
+        let logic = config.logic.validate()?;
+        let cluster = ClusterView {
+            cluster: registry.cluster.clone(),
+            master: identity.clone(),
+            epoch: registry.epoch,
+            version: VERSION.to_owned(),
+            change: 0,
+            recovering: false,
+        };
+        let clock = Clock::start();
+        let knows_master = Arc::new(OnceLock::new());
+        let view = ViewActor::new(View::new(cluster.clone(), logic.ended_tasks_max));
+        let view = spawn(node, Some(VIEW), Accepts::new().asks::<Read>(), true, view)?;
+        let allocator = AllocatorActor {
+            allocator: Allocator::new(logic.allocator.clone()),
+            clock,
+            master: Arc::clone(&knows_master),
+        };
+        let allocator = spawn(node, None, Accepts::new(), false, allocator)?;
+        let registrar = Registrar {
+            store,
+            registry: registry.clone(),
+            waiting: Vec::new(),
+            master: Arc::clone(&knows_master),
+        };
+        let registrar = spawn(node, None, Accepts::new(), true, registrar)?;
+        let helpers = Helpers { allocator, registrar, view };
+        let actor = MasterActor::new(
+            Master::new(logic, identity, registry),
+            clock,
+            helpers.clone(),
+            standing,
+        );
+        let (ended, start_overs) = (Arc::clone(&actor.ended), Arc::clone(&actor.start_overs));
+        let accepts = Accepts::new()
+            .tells::<AgentToMaster>()
+            .tells::<FrameworkToMaster>()
+            .asks::<KillTask>()
+            .asks::<ReadMoment>()
+            .links();
+        let master = spawn(node, Some(MASTER), accepts, false, actor)?;
+        let _ = knows_master.set(master.clone());
+        // Nothing waits for an actor that was just spawned.
+        let _ = master.tell(Begin);
+        Ok(Running { master, helpers, ended, start_overs, cluster })
+    }
 }
 
 fn spawn<A>(

@@ -6,7 +6,9 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use actix::{Actor, Handler};
+use actix::fut::{ActorFutureExt, wrap_future};
+use actix::{Actor, AsyncContext, Handler};
+use coordination::election::Standing;
 use libactor::{Asked, Clock, Context, Down, Handle, Message, Pid, Received, Reply, TellError};
 use protocol::agent::AgentToMaster;
 use protocol::change::{Change, Moment, What};
@@ -14,7 +16,7 @@ use protocol::framework::FrameworkToMaster;
 use protocol::operator::{KillAnswer, KillTask, ReadMoment};
 use protocol::time::Now;
 use serde::{Deserialize, Serialize};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 use super::allocator::{AllocatorActor, Book};
 use super::registrar::{Registrar, Write};
@@ -87,25 +89,36 @@ impl StartOvers {
     }
 }
 
-pub(crate) struct MasterActor {
-    pub(crate) master: Master,
-    pub(crate) clock: Clock,
+/// The actors that work for a master; they go with it.
+#[derive(Clone, Debug)]
+pub(crate) struct Helpers {
     pub(crate) allocator: Handle<AllocatorActor>,
     pub(crate) registrar: Handle<Registrar>,
     pub(crate) view: Handle<ViewActor>,
+}
+
+pub(crate) struct MasterActor {
+    master: Master,
+    clock: Clock,
+    helpers: Helpers,
+    standing: watch::Receiver<Standing>,
     pub(crate) ended: Arc<Ended>,
     /// Questions of operators that wait for their answer.
-    pub(crate) asked: BTreeMap<u64, Reply<KillAnswer>>,
-    pub(crate) asked_so_far: u64,
+    asked: BTreeMap<u64, Reply<KillAnswer>>,
+    asked_so_far: u64,
     /// What waits until the allocator has room.
-    pub(crate) entries: Backlog<BookEntry>,
-    pub(crate) backlog: Backlog<Change, Totals>,
+    entries: Backlog<BookEntry>,
+    backlog: Backlog<Change, Totals>,
     pub(crate) start_overs: Arc<StartOvers>,
-    pub(crate) waits_for_room: bool,
+    waits_for_room: bool,
 }
 
 impl Actor for MasterActor {
     type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        self.on_standing(ctx);
+    }
 
     fn stopped(&mut self, _: &mut Self::Context) {
         let _ = self.ended.end.set(End::Stopped);
@@ -113,7 +126,72 @@ impl Actor for MasterActor {
     }
 }
 
+/// How its reign goes.
 impl MasterActor {
+    /// A leader that is suspended hears nothing until it leads again, and so does nothing: what it is told meanwhile waits.
+    fn on_standing(&mut self, ctx: &mut Context<Self>) {
+        let standing = self.standing.borrow_and_update().clone();
+        match standing {
+            Standing::Leads => {
+                let mut standing = self.standing.clone();
+                ctx.run(async move { standing.changed().await.is_ok() }, |actor, changed, ctx| {
+                    if changed {
+                        actor.on_standing(ctx);
+                    }
+                });
+            }
+            Standing::Suspended => {
+                tracing::warn!("suspended: it is not known whether this master still leads");
+                let mut standing = self.standing.clone();
+                let over = async move {
+                    // Whoever elects is gone: nobody will say that this master leads again.
+                    let gone = || Standing::Deposed("nobody knows who leads".to_owned());
+                    let known = standing.wait_for(|now| *now != Standing::Suspended).await;
+                    known.map_or_else(|_| gone(), |now| now.clone())
+                };
+                ctx.wait(wrap_future::<_, Self>(over).map(|standing, actor, ctx| match standing {
+                    Standing::Deposed(why) => actor.end(End::Deposed(why), ctx),
+                    Standing::Leads | Standing::Suspended => {
+                        tracing::info!("leads again");
+                        actor.on_standing(ctx);
+                    }
+                }));
+            }
+            Standing::Deposed(why) => self.end(End::Deposed(why), ctx),
+        }
+    }
+
+    /// Whether this master may command agents at this moment. Its election is followed by another thread, and a pause begins
+    /// only between two messages.
+    fn leads(&self) -> bool {
+        *self.standing.borrow() == Standing::Leads
+    }
+}
+
+impl MasterActor {
+    pub(crate) fn new(
+        master: Master,
+        clock: Clock,
+        helpers: Helpers,
+        standing: watch::Receiver<Standing>,
+    ) -> Self {
+        let (ended, asked, asked_so_far, entries, backlog) = Default::default();
+        let (start_overs, waits_for_room) = Default::default();
+        Self {
+            master,
+            clock,
+            helpers,
+            standing,
+            ended,
+            asked,
+            asked_so_far,
+            entries,
+            backlog,
+            start_overs,
+            waits_for_room,
+        }
+    }
+
     fn advance(&mut self, event: Event, ctx: &mut Context<Self>) {
         tracing::debug!(?event, "event");
         let now = Now::from(self.clock.read());
@@ -137,7 +215,10 @@ impl MasterActor {
     fn perform(&mut self, effect: Effect, ctx: &mut Context<Self>) {
         let untold = effect.untold();
         match effect {
-            Effect::TellAgent { to, message } => self.tell(to, message, untold, ctx),
+            Effect::TellAgent { to, message } if self.leads() => {
+                self.tell(to, message, untold, ctx);
+            }
+            Effect::TellAgent { .. } => self.untold(untold, ctx),
             Effect::TellFramework { to, message } => self.tell(to, message, untold, ctx),
             Effect::AnswerKill { asked, answer } => {
                 if let Some(reply) = self.asked.remove(&asked) {
@@ -168,30 +249,34 @@ impl MasterActor {
         if let Err(error) = ctx.tell(to, message) {
             tracing::debug!(%to, %error, message = M::NAME, "could not tell");
             let full = error == TellError::Full;
-            if let Some(untold) = untold.filter(|untold| full || untold.is_owed_to_the_lost()) {
-                let event = Event::Untold(untold);
-                ctx.run(std::future::ready(()), |actor, (), ctx| actor.advance(event, ctx));
-            }
+            self.untold(untold.filter(|untold| full || untold.is_owed_to_the_lost()), ctx);
+        }
+    }
+
+    fn untold(&self, untold: Option<Untold>, ctx: &mut Context<Self>) {
+        if let Some(untold) = untold {
+            let event = Event::Untold(untold);
+            ctx.run(std::future::ready(()), |actor, (), ctx| actor.advance(event, ctx));
         }
     }
 
     /// In order: while one waits for room, the next waits behind it. There are few, and each is answered.
     fn write(&mut self, operation: RegistryOperation, ctx: &mut Context<Self>) {
-        if let Err(error) = self.registrar.tell(Write(operation)) {
+        if let Err(error) = self.helpers.registrar.tell(Write(operation)) {
             self.end(End::CannotRemember(error.to_string()), ctx);
         }
     }
 
     /// Hands on what changed, unless so much waits there that it is better put together.
     fn flush(&mut self, ctx: &mut Context<Self>) {
-        while self.allocator.queued() < WAITING_MAX
+        while self.helpers.allocator.queued() < WAITING_MAX
             && let Some(next) = self.entries.take()
         {
             if let Err(error) = self.tell_allocator(next) {
                 return self.end(End::HelperLost(format!("the allocator: {error}")), ctx);
             }
         }
-        while self.view.queued() < VIEW_WAITING_MAX
+        while self.helpers.view.queued() < VIEW_WAITING_MAX
             && let Some(next) = self.backlog.take()
         {
             match self.tell_view(next) {
@@ -212,23 +297,25 @@ impl MasterActor {
 
     fn tell_allocator(&self, next: Next<BookEntry>) -> Result<(), TellError> {
         match next {
-            Next::Some(entries) => self.allocator.tell(Book(entries)),
+            Next::Some(entries) => self.helpers.allocator.tell(Book(entries)),
             Next::StartOver(()) => {
                 self.start_overs.allocator.fetch_add(1, Relaxed);
                 tracing::warn!("the allocator fell so far behind that it starts over");
-                self.allocator.tell(Book(vec![BookEntry::StartOver(self.master.whole_book())]))
+                self.helpers
+                    .allocator
+                    .tell(Book(vec![BookEntry::StartOver(self.master.whole_book())]))
             }
         }
     }
 
     fn tell_view(&self, next: Next<Change, Totals>) -> Result<(), TellError> {
         match next {
-            Next::Some(changes) => self.view.tell(Changes(changes)),
+            Next::Some(changes) => self.helpers.view.tell(Changes(changes)),
             Next::StartOver(missed) => {
                 self.start_overs.view.fetch_add(1, Relaxed);
                 tracing::warn!("the view fell so far behind that it starts over");
                 let (change, snapshot) = (self.master.change(), self.master.snapshot());
-                self.view.tell(StartOver { change, snapshot, missed })
+                self.helpers.view.tell(StartOver { change, snapshot, missed })
             }
         }
     }

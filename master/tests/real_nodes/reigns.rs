@@ -1,0 +1,118 @@
+//! How reigns end and begin anew on one node, as an election says.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use coordination::election::{Candidate, Elector, Reign, Standing};
+use coordination::local::LocalStore;
+use coordination::store::{Change, Store, StoreError};
+use libactor::{AskError, Node, NodeConfig};
+use master::{End, MasterConfig};
+use protocol::agent::{AgentToMaster, MasterToAgent};
+use protocol::operator::ReadMoment;
+use tokio::sync::watch;
+
+use crate::side::Side;
+use crate::{agent_info, register};
+
+/// How long nothing is to come.
+const HELD: Duration = Duration::from_millis(300);
+
+/// A local store whose election a test decides.
+struct Steered {
+    store: LocalStore,
+    standing: watch::Sender<Standing>,
+}
+
+impl Store for Steered {
+    fn load(&mut self) -> Result<BTreeMap<String, Vec<u8>>, StoreError> {
+        self.store.load()
+    }
+
+    fn write(&mut self, epoch: u64, changes: &[Change]) -> Result<(), StoreError> {
+        self.store.write(epoch, changes)
+    }
+}
+
+impl Elector for Steered {
+    type Error = StoreError;
+
+    fn stand(&mut self, candidate: &Candidate) -> Result<Reign, StoreError> {
+        self.standing.send_replace(Standing::Leads);
+        self.store.stand(candidate)
+    }
+
+    fn standing(&self) -> watch::Receiver<Standing> {
+        self.standing.subscribe()
+    }
+}
+
+fn steered(work_dir: &Path) -> (watch::Sender<Standing>, Arc<Mutex<Steered>>) {
+    let standing = watch::Sender::new(Standing::Leads);
+    let store = master::local_store(work_dir).unwrap();
+    (standing.clone(), Arc::new(Mutex::new(Steered { store, standing })))
+}
+
+fn registered(message: &MasterToAgent) -> Option<u64> {
+    crate::registered(message).map(|(_, epoch)| epoch)
+}
+
+#[tokio::test]
+async fn a_suspended_master_answers_nobody_until_it_leads_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let node = Node::start(NodeConfig::loopback()).await.unwrap();
+    let (standing, store) = steered(folder.path());
+    let running = master::start(&node, MasterConfig::default(), store).unwrap();
+    let name = format!("master@{}", node.address().unwrap()).parse().unwrap();
+    let mut agent: Side<MasterToAgent> = Side::new(&name).await;
+    standing.send_replace(Standing::Suspended);
+    agent.say(register());
+    let asked = agent.node.ask(&name, ReadMoment, HELD).await;
+    assert_eq!(asked, Err(AskError::Deadline), "it is held");
+    assert!(agent.heard.try_recv().is_err(), "and nobody is answered");
+    standing.send_replace(Standing::Leads);
+    assert_eq!(agent.hears(registered).await, 1, "what was said meanwhile waited");
+    running.stop();
+    assert_eq!(running.ended().await, End::Stopped);
+    node.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_deposed_master_drops_its_state_and_reigns_anew_under_another_id() {
+    let folder = tempfile::tempdir().unwrap();
+    let node = Node::start(NodeConfig::loopback()).await.unwrap();
+    let (standing, store) = steered(folder.path());
+    let first = master::start(&node, MasterConfig::default(), Arc::clone(&store)).unwrap();
+    let name = format!("master@{}", node.address().unwrap()).parse().unwrap();
+    let mut agent: Side<MasterToAgent> = Side::new(&name).await;
+    agent.say(register());
+    let (id, cluster) = agent
+        .hears(|message| {
+            if let MasterToAgent::Registered { agent, cluster, .. } = message {
+                return Some((agent.clone(), cluster.clone()));
+            }
+            None
+        })
+        .await;
+    standing.send_replace(Standing::Suspended);
+    standing.send_replace(Standing::Deposed("another one leads".into()));
+    assert_eq!(first.ended().await, End::Deposed("another one leads".into()));
+    let second = master::start(&node, MasterConfig::default(), store).unwrap();
+    assert_eq!((first.cluster().epoch, second.cluster().epoch), (1, 2));
+    assert_ne!(first.cluster().master, second.cluster().master);
+    agent.say(AgentToMaster::Reregister {
+        agent: id,
+        info: agent_info(),
+        tasks: Vec::new(),
+        executors: Vec::new(),
+        frameworks: Vec::new(),
+        epoch: 1,
+        cluster,
+    });
+    assert_eq!(agent.hears(registered).await, 2, "the registry is what it was");
+    second.stop();
+    second.ended().await;
+    node.shutdown().await;
+}
