@@ -2,8 +2,10 @@
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::sync::Arc;
 
-use libactor::{Name, SpawnError};
+use coordination::election::Detector;
+use libactor::SpawnError;
 use protocol::resources::Resources;
 
 use crate::checkpoint::CheckpointError;
@@ -14,8 +16,8 @@ use crate::sandboxes::SandboxLimits;
 /// Everything that can be set about an agent.
 #[derive(Clone, Debug)]
 pub struct AgentConfig {
-    /// Who leads, by name: `master@host:port`.
-    pub master: Name,
+    /// Finds who leads.
+    pub master: Arc<dyn Detector>,
     /// Where sandboxes and the checkpoint live; one agent each.
     pub work_dir: PathBuf,
     /// The program and first arguments of the command executor: this very binary and `executor`.
@@ -40,8 +42,8 @@ pub struct AgentConfig {
 }
 
 impl AgentConfig {
-    /// The defaults for an agent of this master.
-    pub fn new(master: Name, work_dir: PathBuf, executor: Vec<OsString>) -> Self {
+    /// The defaults for an agent of the master that is found so.
+    pub fn new(master: Arc<dyn Detector>, work_dir: PathBuf, executor: Vec<OsString>) -> Self {
         Self {
             master,
             work_dir,

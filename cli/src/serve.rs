@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use agent::AgentConfig;
 use agent::logic::End;
+use coordination::detect::{BadMaster, detector};
 use libactor::http::{self, Figures};
 use libactor::{Foreign, Node, NodeConfig, StartError};
 use master::MasterConfig;
@@ -40,8 +41,8 @@ pub(crate) enum ServeError {
     Spawn(#[from] libactor::SpawnError),
     #[error(transparent)]
     Way(#[from] WayError),
-    #[error("'{given}' is no address of a master: expected host:port")]
-    Master { given: String },
+    #[error(transparent)]
+    Master(#[from] BadMaster),
     #[error("cannot find this program's own file, which executors are started from")]
     Program(#[source] io::Error),
     #[error(transparent)]
@@ -196,8 +197,7 @@ pub(crate) async fn agent(arguments: AgentArguments) -> Result<(), ServeError> {
     let figures = Figures::default();
     config.foreign = Some(with_figures(arguments.hostname.as_deref(), &figures));
     let node = start(config, listen.or_any_port).await?;
-    let master = format!("{}@{}", master::MASTER, arguments.master);
-    let master = master.parse().map_err(|_| ServeError::Master { given: arguments.master })?;
+    let master = detector(&arguments.master)?;
     let program = std::env::current_exe().map_err(ServeError::Program)?;
     let executor = vec![program.into_os_string(), "executor".into()];
     let settings = AgentConfig {

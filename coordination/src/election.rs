@@ -62,7 +62,7 @@ pub trait Elector {
 }
 
 /// Finds the leader.
-pub trait Detector: Send + Sync {
+pub trait Detector: std::fmt::Debug + Send + Sync {
     /// Who leads now and from now on; `None` while nobody does. A leader that was just deposed may still be named: the epoch
     /// protects.
     fn leader(&self) -> watch::Receiver<Option<Candidate>>;

@@ -3,6 +3,7 @@
 
 #![warn(missing_docs)]
 
+pub mod detect;
 pub mod election;
 pub mod local;
 pub mod record;

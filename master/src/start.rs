@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use actix::Actor;
+pub use coordination::detect::MASTER;
 use coordination::election::{Candidate, Elector, Standing};
 use coordination::local::LocalStore;
 use coordination::store::{Store, StoreError};
@@ -24,9 +25,6 @@ use crate::logic::allocator::Allocator;
 use crate::logic::registry::Registry;
 use crate::records::{self, BadRegistry};
 use crate::view::View;
-
-/// The name of the master's actor on its node.
-pub const MASTER: &str = "master";
 
 /// The name of the actor that serves reads.
 pub const VIEW: &str = "view";

@@ -61,11 +61,11 @@ impl Cluster {
 
     async fn start_agent(&self, n: usize, listen: NodeConfig) -> Node {
         let node = Node::start(listen).await.unwrap();
-        let name = format!("master@{}", self.address()).parse().unwrap();
+        let master = coordination::detect::detector(&self.address()).unwrap();
         let work_dir = self.folder.path().join(format!("agent-{n}"));
         let executor = vec![env!("CARGO_BIN_EXE_executor-for-tests").into()];
         let resources = Some("cpus:2;mem:1024;disk:1024".to_owned());
-        let config = AgentConfig { resources, ..AgentConfig::new(name, work_dir, executor) };
+        let config = AgentConfig { resources, ..AgentConfig::new(master, work_dir, executor) };
         agent::start(&node, config).unwrap();
         node
     }

@@ -6,8 +6,10 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
 use actix::{Actor, Handler};
+use coordination::detect::MASTER;
+use coordination::election::Detector;
 use libactor::{Asked, Clock, Context, Down, Message, Name, Question, Received};
-use protocol::agent::MasterToAgent;
+use protocol::agent::{AgentToMaster, MasterToAgent};
 use protocol::executor::ExecutorToAgent;
 use protocol::operator::{
     ExecutorView, ExecutorsAnswer, ReadExecutors, ReadSandbox, SandboxAnswer,
@@ -62,7 +64,8 @@ impl Ended {
 
 pub(crate) struct AgentActor {
     pub(crate) agent: Agent,
-    pub(crate) master: Name,
+    /// Finds the leader.
+    pub(crate) master: Arc<dyn Detector>,
     pub(crate) to_processes: Outbox<ToProcesses>,
     pub(crate) to_checkpointer: Outbox<Write>,
     pub(crate) sandboxes: Sandboxes,
@@ -103,9 +106,7 @@ impl AgentActor {
     fn perform(&mut self, effect: Effect, ctx: &mut Context<Self>) {
         match effect {
             Effect::ContactMaster(message) => {
-                if let Err(error) = ctx.tell(&self.master, message) {
-                    tracing::debug!(master = %self.master, %error, "could not contact the master");
-                }
+                self.contact_leader(message, ctx);
             }
             Effect::TellMaster { to, message } => {
                 if let Err(error) = ctx.tell(to, message) {
@@ -143,6 +144,24 @@ impl AgentActor {
         }
     }
 
+    fn contact_leader(&self, message: AgentToMaster, ctx: &mut Context<Self>) {
+        let Some(leader) = self.leader() else {
+            return tracing::debug!("nobody leads");
+        };
+        let told = match format!("{MASTER}@{leader}").parse::<Name>() {
+            Ok(name) => ctx.tell(&name, message).map_err(|error| error.to_string()),
+            Err(error) => Err(error.to_string()),
+        };
+        if let Err(error) = told {
+            tracing::debug!(%leader, %error, "could not contact the master");
+        }
+    }
+
+    /// `host:port` of whoever leads.
+    fn leader(&self) -> Option<String> {
+        self.master.leader().borrow().as_ref().map(|leader| leader.address.clone())
+    }
+
     fn write(&mut self, record: crate::logic::Record, ctx: &mut Context<Self>) {
         self.to_checkpointer.tell(Write(record), ctx, |agent| &mut agent.to_checkpointer);
     }
@@ -157,11 +176,10 @@ impl AgentActor {
             Notice::Registered { .. } | Notice::OldExecutors(_) => tracing::info!("{notice}"),
             Notice::TaskForgotten { .. } => tracing::debug!("{notice}"),
             Notice::MasterSilent { .. } => {
-                tracing::warn!(master = %self.master, "{notice}; is it running, and does --master name it?");
+                let leader = self.leader().unwrap_or_else(|| "nobody".to_owned());
+                tracing::warn!(%leader, "{notice}; is it running, and does --master name it?");
             }
-            Notice::MasterLost(_) | Notice::EpochRefused { .. } => {
-                tracing::warn!(master = %self.master, "{notice}");
-            }
+            Notice::MasterLost(_) | Notice::EpochRefused { .. } => tracing::warn!("{notice}"),
             Notice::NotTheMaster(_) | Notice::HeldFull(_) | Notice::TaskRefused { .. } => {
                 tracing::warn!("{notice}");
             }

@@ -2,12 +2,15 @@
 //! [`crate::logic`] and the author's scheduler.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use actix::{Actor, Handler};
+use coordination::detect::MASTER;
+use coordination::election::{Candidate, Detector};
 use libactor::{Clock, Context, Down, Message, Name, Pid, Received, TellError};
 use protocol::framework::{FrameworkToMaster, MasterToFramework};
 use serde::{Deserialize, Serialize};
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 use crate::keeper::{Keep, Keeper};
 use crate::logic::{Effect, Event, Framework, Outcome, Scheduler};
@@ -30,7 +33,9 @@ pub(crate) type Ended<S> = Result<(Outcome, S), StateError>;
 pub(crate) struct FrameworkActor<S: Scheduler + Send + Unpin + 'static> {
     /// Gone once it has ended.
     framework: Option<Framework<S>>,
-    master: Name,
+    leader: watch::Receiver<Option<Candidate>>,
+    /// Finds it.
+    _detector: Arc<dyn Detector>,
     stored: Option<Stored>,
     keeper: Keeper,
     /// The framework's id is being written.
@@ -44,13 +49,14 @@ pub(crate) struct FrameworkActor<S: Scheduler + Send + Unpin + 'static> {
 impl<S: Scheduler + Send + Unpin + 'static> FrameworkActor<S> {
     pub(crate) fn new(
         framework: Framework<S>,
-        master: Name,
+        detector: Arc<dyn Detector>,
         (keeper, stored): (Keeper, Stored),
         ended: oneshot::Sender<Ended<S>>,
     ) -> Self {
         Self {
             framework: Some(framework),
-            master,
+            leader: detector.leader(),
+            _detector: detector,
             stored: Some(stored),
             keeper,
             remembering: false,
@@ -144,10 +150,34 @@ impl<S: Scheduler + Send + Unpin + 'static> FrameworkActor<S> {
     }
 
     /// Repeated by its timer until it is answered, so a failure is only worth a note.
-    fn tell_leader(&mut self, message: FrameworkToMaster, ctx: &mut Context<Self>) {
-        if let Err(error) = ctx.tell(&self.master, message) {
-            tracing::info!(master = %self.master, %error, "subscribe: master not reached");
+    fn tell_leader(&self, message: FrameworkToMaster, ctx: &mut Context<Self>) {
+        let Some(leader) = &*self.leader.borrow() else {
+            return tracing::info!("subscribe: nobody leads");
+        };
+        let told = match format!("{MASTER}@{}", leader.address).parse::<Name>() {
+            Ok(name) => ctx.tell(&name, message).map_err(|error| error.to_string()),
+            Err(error) => Err(error.to_string()),
+        };
+        if let Err(error) = told {
+            tracing::info!(master = %leader.address, %error, "subscribe: master not reached");
         }
+    }
+
+    /// Whoever is found next is heard of; that nobody leads changes nothing.
+    fn follow_leader(&self, mut last: Option<Candidate>, ctx: &mut Context<Self>) {
+        let mut leader = self.leader.clone();
+        let other = async move {
+            let other = leader.wait_for(|now| now.is_some() && *now != last).await;
+            last = other.ok()?.clone();
+            last
+        };
+        ctx.run(other, |actor, other, ctx| {
+            if let Some(other) = other {
+                tracing::info!(master = %other.address, "another master leads");
+                actor.follow_leader(Some(other), ctx);
+                actor.advance(Event::OtherLeader, ctx);
+            }
+        });
     }
 
     fn not_told(&mut self, to: Pid, error: &TellError, ctx: &mut Context<Self>) {
@@ -200,6 +230,8 @@ impl<S: Scheduler + Send + Unpin + 'static> Actor for FrameworkActor<S> {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Context<Self>) {
+        let found = self.leader.borrow().clone();
+        self.follow_leader(found, ctx);
         let stored = self.stored.take().unwrap_or_default().entries;
         self.advance(Event::Started { stored }, ctx);
     }

@@ -86,6 +86,8 @@ pub enum Event {
         /// Which life of it.
         pid: Pid,
     },
+    /// Another master leads than the last that was found.
+    OtherLeader,
     /// A message could not be sent: the way to this master is full or broken.
     NotSent {
         /// Whom it was for; `None`: whoever leads.
@@ -350,6 +352,7 @@ impl Driver {
             Event::Started { stored: _ } => self.on_started(turn),
             Event::FromMaster { from, message } => self.on_message(turn, from, message),
             Event::Down { pid } => self.on_down(turn, pid),
+            Event::OtherLeader => self.on_other_leader(turn),
             Event::NotSent { to } => self.on_not_sent(turn, to),
             Event::Remembered(framework) => self.on_remembered(turn, &framework),
             Event::Stored(number) => self.on_stored(turn, number),

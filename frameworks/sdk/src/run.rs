@@ -3,9 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use libactor::{
-    Accepts, BadName, Handle, Name, Node, NodeConfig, Pid, Secret, Spawn, SpawnError, StartError,
-};
+use coordination::detect::{BadMaster, detector};
+use libactor::{Accepts, Handle, Node, NodeConfig, Pid, Secret, Spawn, SpawnError, StartError};
 use nix::unistd::{User, geteuid};
 use protocol::PROTOCOL_VERSION;
 use protocol::framework::{Capability, FrameworkInfo, MasterToFramework};
@@ -28,8 +27,8 @@ const NAME_BYTES: usize = 128;
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
     /// The master's address cannot be read.
-    #[error("run a scheduler: the master must be given as host:port")]
-    Master(#[source] BadName),
+    #[error("run a scheduler")]
+    Master(#[source] BadMaster),
     /// The node did not start.
     #[error("run a scheduler: start its node")]
     Node(#[source] StartError),
@@ -129,20 +128,14 @@ impl<S: Scheduler + Send + Unpin + 'static> Running<S> {
     }
 }
 
-/// `host:port`, or a name before it.
-fn master_name(master: &str) -> Result<Name, RunError> {
-    let full = if master.contains('@') { master.to_owned() } else { format!("master@{master}") };
-    full.parse().map_err(RunError::Master)
-}
-
-/// Starts a scheduler for a framework that is `info`, in the cluster that `master` (`host:port`) leads.
+/// Starts a scheduler for a framework that is `info`, in the cluster whose leader `master` finds: `host:port`.
 pub async fn start_scheduler<S: Scheduler + Send + Unpin + 'static>(
     master: &str,
     info: FrameworkInfo,
     scheduler: S,
     options: Options,
 ) -> Result<Running<S>, RunError> {
-    let master = master_name(master)?;
+    let detector = detector(master).map_err(RunError::Master)?;
     let kept = Keeper::open(options.state_dir.as_deref()).map_err(RunError::State)?;
     let mut name = format!("scheduler/{}", info.name);
     name.truncate(name.floor_char_boundary(NAME_BYTES));
@@ -165,7 +158,7 @@ pub async fn start_scheduler<S: Scheduler + Send + Unpin + 'static>(
     let accepts = Accepts::new().tells::<MasterToFramework>().links();
     let spawn = Spawn::named(&name).accepts(accepts);
     let handle = node
-        .spawn(spawn, move |_| FrameworkActor::new(framework, master, kept, ends))
+        .spawn(spawn, move |_| FrameworkActor::new(framework, detector, kept, ends))
         .map_err(RunError::Actor)?;
     Ok(Running { handle, ended, node: own.then_some(node) })
 }

@@ -86,7 +86,7 @@ async fn an_agent_that_cannot_tell_its_master_registers_again() {
     let spawn = Spawn { name: Some("master"), mailbox: 1, accepts, pinned: true };
     let master =
         node.spawn(spawn, move |_| Master { heard: sender, stands, goes_on, agent: None }).unwrap();
-    let at: Name = format!("master@{}", node.address().unwrap()).parse().unwrap();
+    let at = coordination::detect::detector(&node.address().unwrap().to_string()).unwrap();
     let executor = vec![env!("CARGO_BIN_EXE_executor-for-tests").into()];
     let mut config = AgentConfig::new(at, dir.path().join("agent"), executor);
     config.resources = Some("cpus:1;mem:100".into());

@@ -155,7 +155,7 @@ impl Stage {
     }
 
     pub(crate) fn agent_config(&self) -> AgentConfig {
-        let master = self.master_name();
+        let master = coordination::detect::detector(&self.master_name().to_string()).unwrap();
         let executor = vec![env!("CARGO_BIN_EXE_executor-for-tests").into()];
         let mut config = AgentConfig::new(master, self.dir.path().join("agent"), executor);
         config.resources = Some("cpus:100;mem:10000;disk:10000".into());

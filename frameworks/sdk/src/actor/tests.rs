@@ -49,7 +49,7 @@ async fn a_disk_that_hangs_does_not_gather_all_that_a_master_says() {
     let (subscribed, mut subscriptions) = mpsc::unbounded_channel();
     let accepts = Accepts::new().tells::<FrameworkToMaster>();
     there.spawn(Spawn::named("master").accepts(accepts), |_| Master(subscribed)).unwrap();
-    let master = format!("master@{}", there.address().unwrap()).parse().unwrap();
+    let master = coordination::detect::detector(&there.address().unwrap().to_string()).unwrap();
 
     let (keeper, _jobs) = Keeper::hanging();
     let info = FrameworkInfo {

@@ -138,6 +138,21 @@ impl Driver {
         }
     }
 
+    /// The old master may not know yet that it was deposed, and may never say so.
+    pub(super) fn on_other_leader(&mut self, turn: &mut Turn) {
+        match self.phase {
+            Phase::Subscribed { master } | Phase::Remembering { master, .. } => {
+                turn.effects.push(Effect::Unlink(master));
+                self.resubscribe(turn);
+            }
+            Phase::Subscribing { .. } => {
+                self.attempts = 0;
+                self.subscribe(turn);
+            }
+            Phase::Idle | Phase::Ended => (),
+        }
+    }
+
     /// The master did not hear something it should have heard: the snapshot of a new subscription heals all.
     pub(super) fn on_not_sent(&mut self, turn: &mut Turn, to: Option<Pid>) {
         match (&self.phase, to) {

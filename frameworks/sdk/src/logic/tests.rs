@@ -92,6 +92,19 @@ fn a_lost_master_is_looked_for_by_name_with_the_known_id() {
 }
 
 #[test]
+fn another_leader_is_gone_to_at_once_whether_or_not_the_old_one_is_lost() {
+    let mut t = Scenario::with_master();
+    t.other_leader();
+    t.did(["unlink 1", "to leader: Subscribe F", "Subscribe in <250ms", "disconnected"]);
+    t.timer_due("Subscribe");
+    t.lines.clear();
+    t.other_leader();
+    t.did(["to leader: Subscribe F", "Subscribe in <250ms"]);
+    t.subscribed(2, 2, vec![]);
+    t.did(["link 2", "Reconcile in 300s", "subscribed F"]);
+}
+
+#[test]
 fn what_a_master_says_that_is_not_followed_is_not_heard() {
     let mut t = Scenario::with_master();
     t.down(1);

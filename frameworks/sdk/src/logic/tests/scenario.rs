@@ -220,6 +220,10 @@ impl Scenario {
         self.step(Event::Down { pid: Pid::invented(master, 1) });
     }
 
+    pub(super) fn other_leader(&mut self) {
+        self.step(Event::OtherLeader);
+    }
+
     pub(super) fn not_sent(&mut self, master: u64) {
         self.step(Event::NotSent { to: Some(Pid::invented(master, 1)) });
     }
