@@ -16,6 +16,7 @@ mod node;
 mod output;
 mod pages;
 mod prefix;
+mod reign;
 mod run;
 mod serve;
 mod supervise;

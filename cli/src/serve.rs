@@ -3,14 +3,13 @@
 use std::io::{self, IsTerminal};
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use agent::AgentConfig;
 use agent::logic::End;
 use coordination::detect::{BadMaster, detector};
 use libactor::http::{self, Figures};
 use libactor::{Foreign, Node, NodeConfig, StartError};
-use master::MasterConfig;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use protocol::PROTOCOL_VERSION;
 use tracing_subscriber::EnvFilter;
@@ -20,6 +19,7 @@ use crate::cluster::{FileError, create_dir, read_secret};
 use crate::ending;
 use crate::node::{self, WayError};
 use crate::output;
+use crate::reign::Throne;
 
 /// How often `airside node --ask` asks.
 const ASKS: u32 = 5;
@@ -53,6 +53,14 @@ pub(crate) enum ServeError {
     MasterStart(#[from] master::StartError),
     #[error("{0}")]
     MasterEnded(master::End),
+    #[error(
+        "{0}, again and again: the registry is older than what agents have seen of this cluster, and going on could lose their tasks; bring the newest registry back"
+    )]
+    Outseen(master::End),
+    #[error("cannot start a thread to stand for election")]
+    Thread(#[source] io::Error),
+    #[error("the thread that stands for election is gone")]
+    ElectionBroken,
 }
 
 /// Logs to stderr, what `filter` lets through.
@@ -133,7 +141,7 @@ pub(crate) async fn start(mut config: NodeConfig, or_any_port: bool) -> Result<N
 }
 
 /// Says where the process is, on stdout: whoever started it waits for this line.
-fn say_ready(node: &Node, actor: &str) {
+pub(crate) fn say_ready(node: &Node, actor: &str) {
     if let Some(address) = node.advertised() {
         output::print(&format!("{actor}@{address}\n"));
     }
@@ -169,24 +177,12 @@ pub(crate) async fn master(arguments: MasterArguments) -> Result<(), ServeError>
     let figures = Figures::default();
     config.foreign = Some(with_figures(arguments.hostname.as_deref(), &figures));
     let node = start(config, listen.or_any_port).await?;
-    let store = master::local_store(&arguments.work_dir)?;
-    let running = Arc::new(master::start(&node, MasterConfig::default(), store)?);
-    let counted = Arc::clone(&running);
-    figures.come_from(move || {
-        let counted = Arc::clone(&counted);
-        async move { counted.metrics().await }
-    });
-    say_ready(&node, master::MASTER);
-    let end = tokio::select! {
-        end = running.ended() => end,
-        asked = ending::asked(listen.end_with_stdin) => {
-            asked.map_err(ServeError::Signals)?;
-            running.stop();
-            running.ended().await
-        }
-    };
+    let store = Arc::new(Mutex::new(master::local_store(&arguments.work_dir)?));
+    let hostname = arguments.hostname;
+    let throne = Throne { node: node.clone(), hostname, store, again: false };
+    let held = throne.hold(&figures, ending::asked(listen.end_with_stdin)).await;
     node.shutdown().await;
-    if end == master::End::Stopped { Ok(()) } else { Err(ServeError::MasterEnded(end)) }
+    held
 }
 
 /// `airside agent`.
