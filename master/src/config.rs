@@ -15,6 +15,13 @@ pub struct Config {
     pub ping_misses_max: u32,
     /// How long an agent whose connection was lost, or one that an earlier reign knew, may take to come back.
     pub agent_reregister_timeout: Duration,
+    /// How fast agents are given up, if there is a limit.
+    #[serde(default)]
+    pub agent_removal_rate_limit: Option<RateLimit>,
+    /// The share of the registry's agents, in percent, that may be given up since they did not return after a fail-over. If
+    /// more are missing, the reign ends instead.
+    #[serde(default = "all")]
+    pub recovery_agent_removal_percent_max: u8,
     /// How long the known holder of an agent id may take to prove that it lives when another claims the id.
     pub contest_timeout: Duration,
     /// How long a framework may think about an offer; then it is rescinded and the framework named in the log.
@@ -52,6 +59,26 @@ pub struct Config {
     pub bugs: Bugs,
 }
 
+fn all() -> u8 {
+    100
+}
+
+/// So many within so long, evenly spread.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RateLimit {
+    /// How many.
+    pub count: u32,
+    /// Within which time.
+    pub within: Duration,
+}
+
+impl RateLimit {
+    /// From one to the next.
+    pub fn pause(self) -> Duration {
+        self.within / self.count.max(1)
+    }
+}
+
 /// What the allocator goes by.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AllocatorConfig {
@@ -74,6 +101,8 @@ impl Default for Config {
             ping_every: Duration::from_secs(15),
             ping_misses_max: 5,
             agent_reregister_timeout: Duration::from_secs(600),
+            agent_removal_rate_limit: None,
+            recovery_agent_removal_percent_max: all(),
             contest_timeout: Duration::from_secs(5),
             offer_lease: Duration::from_secs(300),
             refuse_max: Duration::from_secs(365 * 24 * 3600),
@@ -116,6 +145,9 @@ pub enum BadConfig {
     /// A limit that lets nothing through.
     #[error("the master's limit {0} must be at least 1")]
     NoRoom(&'static str),
+    /// A share of more than all.
+    #[error("the master's {0} is a share in percent, so at most 100")]
+    MoreThanAll(&'static str),
 }
 
 impl Config {
@@ -150,9 +182,18 @@ impl Config {
             ("text_bytes_max", self.text_bytes_max),
             ("data_bytes_max", self.data_bytes_max),
         ];
-        match limits.iter().find(|(_, limit)| *limit == 0) {
-            Some((name, _)) => Err(BadConfig::NoRoom(name)),
-            None => Ok(self),
+        if let Some((name, _)) = limits.iter().find(|(_, limit)| *limit == 0) {
+            return Err(BadConfig::NoRoom(name));
+        }
+        if self.recovery_agent_removal_percent_max > 100 {
+            return Err(BadConfig::MoreThanAll("recovery_agent_removal_limit"));
+        }
+        match self.agent_removal_rate_limit {
+            Some(RateLimit { count: 0, .. }) => Err(BadConfig::NoRoom("agent_removal_rate_limit")),
+            Some(RateLimit { within: Duration::ZERO, .. }) => {
+                Err(BadConfig::Nothing("agent_removal_rate_limit"))
+            }
+            Some(_) | None => Ok(self),
         }
     }
 }

@@ -32,7 +32,7 @@ use protocol::time::Now;
 use serde::{Deserialize, Serialize};
 
 use crate::config::Config;
-use agents::{Agent, Joining};
+use agents::{Agent, Condemned, Joining};
 use allocator::{BookEntry, Proposal};
 use bugs::Bug;
 use frameworks::{Framework, Subscription};
@@ -130,7 +130,8 @@ pub enum Effect {
         /// When.
         after: Duration,
     },
-    /// Somebody has seen a later reign: end at once. Nothing may be told after this.
+    /// End the reign at once and forget all, since somebody has seen a later one or going on could do harm. Nothing may be
+    /// told after this.
     StepDown {
         /// In words.
         reason: String,
@@ -147,7 +148,7 @@ pub enum Timer {
         /// Of the agent's entry.
         generation: u64,
     },
-    /// A disconnected or recovered agent should have been back by now.
+    /// A disconnected agent should have been back by now.
     AgentReturn {
         /// Which.
         agent: AgentId,
@@ -179,6 +180,10 @@ pub enum Timer {
     },
     /// Agents have come or gone: whether every need can be met is looked at again.
     Judge,
+    /// The agents of earlier reigns should have been back by now.
+    AgentsReturn,
+    /// The next agent in line may be given up.
+    GiveUp,
 }
 
 /// What one event led to.
@@ -225,6 +230,9 @@ pub struct Master {
     agents_changed: u64,
     /// Whether [`Timer::Judge`] is under way: one for all.
     judging: bool,
+    /// Agents that the registry had as reachable when the reign began.
+    awaited_at_first: usize,
+    condemned: Condemned,
 }
 
 /// One call of [`Master::step`]: the time it is, and what will come of it.
@@ -290,6 +298,8 @@ impl Master {
             proposed: 0,
             agents_changed: 0,
             judging: false,
+            awaited_at_first: registry.agents.values().filter(|e| e.unreachable.is_none()).count(),
+            condemned: Condemned::default(),
             config,
             registry,
         }
@@ -348,10 +358,9 @@ impl Master {
                 info: agent.info.clone(),
                 state: agent.state(),
             });
-            if agent.is_recovered() {
-                let timer = Timer::AgentReturn { agent: id.clone(), generation: agent.generation };
-                turn.start(timer, self.config.agent_reregister_timeout);
-            }
+        }
+        if self.awaited_at_first > 0 {
+            turn.start(Timer::AgentsReturn, self.config.agent_reregister_timeout);
         }
         for (id, framework) in &self.frameworks {
             turn.what.push(What::Framework {
@@ -411,6 +420,8 @@ impl Master {
             }
             Timer::LastWord { to, removed } => self.on_last_word_due(turn, to, removed),
             Timer::Judge => self.on_judge_due(turn),
+            Timer::AgentsReturn => self.on_agents_return_due(turn),
+            Timer::GiveUp => self.on_give_up_due(turn),
         }
     }
 

@@ -103,6 +103,8 @@ impl View {
                     seen.offered = offered;
                 }
             }
+            // Counted, and no more.
+            What::AgentNews { .. } => (),
             What::Framework { info, state } => self.on_framework(info, state),
             What::FrameworkState { framework, state } => self.on_framework_state(framework, state),
             What::OfferMade(offer) => {
@@ -119,7 +121,7 @@ impl View {
                     framework.offered = left.unwrap_or_default();
                 }
             }
-            What::Task(report) => self.on_task(report),
+            What::Task(report) => self.go_on_with(report),
             What::TaskStatus(status) => self.on_status(status),
             What::TaskForgotten { framework, task, state } => {
                 self.on_forgotten(&framework, task, state, number);

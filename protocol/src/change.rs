@@ -116,4 +116,39 @@ pub enum What {
         /// Its end.
         state: TaskState,
     },
+    /// Something happened to an agent that is counted. Its state is told beside this.
+    AgentNews {
+        /// Which.
+        agent: AgentId,
+        /// What.
+        news: AgentNews,
+    },
+}
+
+/// What is counted of agents.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum AgentNews {
+    /// It joined for the first time.
+    Registered,
+    /// It came back.
+    Reregistered,
+    /// It is due to be given up, and waits for its turn.
+    UnreachableScheduled,
+    /// It was, and answered or returned before its turn came.
+    UnreachableCanceled,
+    /// It was given up.
+    Unreachable(GivenUp),
+    /// It is a member no longer.
+    Removed,
+}
+
+/// Why an agent counts as unreachable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum GivenUp {
+    /// It did not answer pings.
+    Silent,
+    /// Its connection was lost, and it was not back in time.
+    NotBack,
+    /// An earlier reign knew it, and it was not back in time.
+    NotRecovered,
 }

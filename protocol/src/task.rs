@@ -224,6 +224,8 @@ pub enum Reason {
     MasterDisconnected,
     /// It was refused by the agent.
     InvalidFrameworkId,
+    /// Its agent was unreachable and is back, the task with it.
+    AgentReregistered,
 }
 
 /// What a task is really kept apart by.

@@ -36,6 +36,10 @@ pub(crate) enum Fault {
     Full(u64),
     /// A second life of a scheduler starts while the first still runs.
     TakeOver(u32),
+    /// A switch is off: no agent reaches the leader, nor the other way round, for a while.
+    CutOffAgents(Duration),
+    /// A reign follows the other, so many and so far apart.
+    Reigns(u64, Duration),
 }
 
 impl World {
@@ -71,7 +75,7 @@ impl World {
         let master = *chance.one_of(&masters)?;
         let hosts: Vec<Host> = self.clocks.keys().copied().collect();
         let (one, other) = (*chance.one_of(&hosts)?, *chance.one_of(&hosts)?);
-        Some(match chance.below(24) {
+        Some(match chance.below(27) {
             0..2 => Fault::Kill(master, false),
             2..4 => Fault::Kill(agent, chance.in_thousand(300)),
             4..6 => Fault::Kill(framework, chance.in_thousand(300)),
@@ -86,6 +90,8 @@ impl World {
             19 | 20 => Fault::Freeze(agent, chance.millis(2_000, 40_000)),
             22 => Fault::Usurp,
             21 => Fault::Freeze(framework, chance.millis(10_000, 130_000)),
+            23 | 24 => Fault::CutOffAgents(chance.millis(5_000, 400_000)),
+            25 => Fault::Reigns(chance.between(2, 4), chance.millis(500, 30_000)),
             _ => Fault::Break(master, agent),
         })
     }
@@ -129,6 +135,13 @@ impl World {
             }
             Fault::Full(in_thousand) => self.network.fill(in_thousand),
             Fault::TakeOver(number) => self.take_over(number),
+            Fault::CutOffAgents(span) => self.cut_off_agents(span),
+            Fault::Reigns(left, apart) => {
+                self.usurp();
+                if left > 1 {
+                    self.queue.after(apart, Due::Fault(Fault::Reigns(left - 1, apart)));
+                }
+            }
         }
     }
 
@@ -165,6 +178,17 @@ impl World {
         let name = format!("master-{}", self.processes.len());
         let number = self.add_process(name, host, true, Seat::Master);
         self.start(number);
+    }
+
+    fn cut_off_agents(&mut self, span: Duration) {
+        let (now, leader) = (self.queue.now(), self.processes[&self.leader].host);
+        for agent in self.numbers(|seat| matches!(seat, Seat::Agent { .. })) {
+            let host = self.processes[&agent].host;
+            for (from, to) in [(host, leader), (leader, host)] {
+                self.network.block(now, from, to);
+                self.queue.after(span, Due::Fault(Fault::Unblock(from, to)));
+            }
+        }
     }
 
     /// Somebody starts a scheduler a second time. The state directory is the same; the first life is told to end.

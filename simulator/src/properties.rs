@@ -202,7 +202,7 @@ impl World {
                     body.agents.insert(agent.clone(), *state);
                 }
                 What::Framework { .. } | What::FrameworkState { .. } => (),
-                What::OfferMade(_) | What::OfferEnded(_) => (),
+                What::OfferMade(_) | What::OfferEnded(_) | What::AgentNews { .. } => (),
                 What::Task(_) | What::TaskStatus(_) | What::TaskForgotten { .. } => (),
             }
         }

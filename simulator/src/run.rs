@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use api::v1;
-use master::config::Config;
+use master::config::{Config, RateLimit};
 use protocol::agent::{AgentAddress, AgentInfo};
 use protocol::carried::Carried;
 use protocol::framework::{Capability, FrameworkInfo};
@@ -197,6 +197,15 @@ fn master_config(chance: &mut Chance, bug: Option<Bug>) -> Config {
         config.agent_reregister_timeout = chance.millis(15_000, 200_000);
         config.offer_lease = chance.millis(16_000, 120_000);
         config.contest_timeout = chance.millis(2_000, 6_000);
+    }
+    if chance.in_thousand(300) {
+        let count = u32::try_from(chance.between(1, 2)).expect("at most two");
+        let within = chance.millis(5_000, 60_000);
+        config.agent_removal_rate_limit = Some(RateLimit { count, within });
+    }
+    if chance.in_thousand(200) {
+        let percent = u8::try_from(chance.between(0, 60)).expect("at most sixty");
+        config.recovery_agent_removal_percent_max = percent;
     }
     if let Some(Bug::Master(bug)) = bug {
         config.bugs = master::logic::bugs::Bugs::only([bug]);

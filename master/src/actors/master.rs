@@ -343,6 +343,7 @@ fn log(what: &What) {
         What::FrameworkState { framework, state } => {
             tracing::info!(%framework, ?state, "framework")
         }
+        What::AgentNews { agent, news } => tracing::info!(%agent, ?news, "agent"),
         What::AgentBook { .. } | What::OfferMade(_) | What::OfferEnded(_) => (),
         What::Task(_) | What::TaskStatus(_) | What::TaskForgotten { .. } => (),
     }

@@ -1,6 +1,7 @@
 //! Agents: how they join, how the master knows that they are there, and how it gives them up. How they come back is in
 //! `agents/returning.rs`.
 
+mod giving_up;
 mod returning;
 mod unreachable;
 
@@ -8,7 +9,7 @@ use std::collections::BTreeSet;
 
 use libactor::{DownReason, Pid, Principal};
 use protocol::agent::{AgentInfo, AgentToMaster, MasterToAgent};
-use protocol::change::{AgentState, What};
+use protocol::change::{AgentNews, AgentState, GivenUp, What};
 use protocol::ids::{AgentId, FrameworkId, TaskId};
 use protocol::time::Instant;
 use serde::{Deserialize, Serialize};
@@ -19,6 +20,7 @@ use super::book::Book;
 use super::bugs::Bug;
 use super::registry::{AgentEntry, RegistryOperation};
 use super::{Effect, Master, Peer, TaskKey, Timer, Turn, validate};
+pub(super) use giving_up::Condemned;
 use returning::Return;
 
 /// An agent that the registry holds.
@@ -264,12 +266,14 @@ impl Master {
         let Some(Joining { from, info, .. }) = self.joining.remove(&nonce) else { return };
         self.agents.insert(id.clone(), Agent::of(info, Phase::Disconnected));
         self.agent_nonces.insert(nonce, id.clone());
+        turn.what.push(What::AgentNews { agent: id.clone(), news: AgentNews::Registered });
         self.connect(turn, id, from);
         self.open_book(turn, id);
     }
 
     /// From here on the agent is told what to do, and heard.
     fn connect(&mut self, turn: &mut Turn, id: &AgentId, pid: Pid) {
+        self.spare(turn, id);
         let Some(agent) = self.agents.get_mut(id) else { return };
         let connection = Connection { pid, sequence: 0, unanswered: 0, contest: None };
         let generation = agent.enter(Phase::Active(connection));
@@ -315,9 +319,13 @@ impl Master {
             return;
         };
         if connection.unanswered >= lost {
-            return self.mark_unreachable(turn, id);
+            self.condemn(turn, id, GivenUp::Silent);
         }
-        connection.unanswered += 1;
+        // If its turn to be given up has not come, it may still answer.
+        let Some(Agent { phase: Phase::Active(connection), .. }) = self.agents.get_mut(id) else {
+            return;
+        };
+        connection.unanswered = connection.unanswered.saturating_add(1);
         connection.sequence += 1;
         let (pid, sequence) = (connection.pid, connection.sequence);
         turn.tell_agent(pid, MasterToAgent::Ping { epoch, sequence });
@@ -348,7 +356,9 @@ impl Master {
             return;
         };
         connection.unanswered = 0;
-        if let Some(contest) = connection.contest.take_if(|contest| sequence >= contest.sequence) {
+        let won = connection.contest.take_if(|contest| sequence >= contest.sequence);
+        self.spare(turn, &id);
+        if let Some(contest) = won {
             let reason = format!(
                 "agent {id} is already here, and its process lives: give this one a work directory of its own"
             );
@@ -368,6 +378,8 @@ impl Master {
             return;
         };
         let generation = agent.enter(Phase::Disconnected);
+        // From here on it has the time of one whose connection is lost.
+        self.spare(turn, id);
         if !self.config.bugs.has(Bug::OfferNotRescindedOnAgentLoss) {
             self.rescind_all_of_agent(turn, id);
         }

@@ -30,11 +30,13 @@ pub enum Bug {
     RescindedOfferStillAccepted,
     /// The offers of an agent that became unreachable by silence stay open.
     UnreachableKeepsOffers,
+    /// Agents that answer or return before it is their turn to be given up are given up all the same.
+    CondemnedAreNotSpared,
 }
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::OfferNotRescindedOnAgentLoss,
         Self::ResourcesReturnedTwice,
         Self::FailoverKeepsOldPid,
@@ -46,6 +48,7 @@ impl Bug {
         Self::AckNotForwarded,
         Self::RescindedOfferStillAccepted,
         Self::UnreachableKeepsOffers,
+        Self::CondemnedAreNotSpared,
     ];
 }
 

@@ -238,6 +238,7 @@ impl Master {
                 What::TaskForgotten { framework, .. } => framework,
                 What::TaskStatus(_) | What::OfferMade(_) | What::OfferEnded(_) => continue,
                 What::Agent { .. } | What::AgentState { .. } | What::AgentBook { .. } => continue,
+                What::AgentNews { .. } => continue,
                 What::Framework { .. } | What::FrameworkState { .. } => continue,
             };
             let Some(framework) = self.frameworks.get_mut(id) else { continue };

@@ -37,8 +37,7 @@ pub(super) struct Task {
     /// It is to be ended, with this grace. Said to its agent until it has.
     pub(super) kill: Option<Option<Duration>>,
     heard: Heard,
-    /// Its framework knows no partitions and was told that it is lost: nothing more is told, and it is ended when its agent
-    /// is back.
+    /// Its framework knows no partitions and was told that it is lost: nothing more is told until its agent is back.
     pub(super) told_lost: bool,
 }
 
@@ -181,7 +180,7 @@ impl Master {
             agent.strays.remove(&(framework.clone(), id.clone()));
         }
         let removed = self.frameworks.get(&framework).is_none_or(|known| known.is_removed());
-        if removed || self.task(&framework, &id).is_some_and(|task| task.told_lost) {
+        if removed {
             return self.on_news_for_nobody(turn, from, &status, latest);
         }
         let mine = self.task(&framework, &id).is_some_and(|task| task.agent == *agent);
@@ -428,19 +427,25 @@ impl Master {
         let epoch = self.epoch();
         let Some(entry) = self.frameworks.get_mut(framework) else { return };
         let Some(task) = entry.tasks.get_mut(id) else { return };
-        let was_told_lost = task.told_lost;
+        let was_told_lost = std::mem::take(&mut task.told_lost);
         task.unacknowledged.clone_from(&report.unacknowledged);
         task.heard.note(report.unacknowledged.as_ref().and_then(|news| news.update));
-        if was_told_lost && task.kill.is_none() {
-            task.kill = Some(None);
-        }
         if let Some(grace) = task.kill.filter(|_| !task.state.is_end()) {
             let (framework, task) = (framework.clone(), id.clone());
             turn.tell_agent(from, MasterToAgent::Kill { epoch, framework, task, grace });
         }
-        if task.state != before && !was_told_lost {
+        if was_told_lost {
+            // Who subscribed meanwhile was not told of it.
+            turn.what.push(What::Task(task.report(framework)));
+        }
+        if task.state != before {
+            let reason = if before == TaskState::Unreachable {
+                Reason::AgentReregistered
+            } else {
+                Reason::Reconciliation
+            };
             let message = "its agent is back".to_owned();
-            let status = task.status(framework, turn.now.wall, Reason::Reconciliation, message);
+            let status = task.status(framework, turn.now.wall, reason, message);
             turn.what.push(What::TaskStatus(status.clone()));
             if report.unacknowledged.is_none() {
                 self.tell_status(turn, status);

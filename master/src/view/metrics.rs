@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::{Display, Write};
 
-use protocol::change::{AgentState, Change, FrameworkState, What};
+use protocol::change::{AgentNews, AgentState, Change, FrameworkState, GivenUp, What};
 use protocol::resources::Resources;
 use protocol::task::TaskState;
 use serde::{Deserialize, Serialize};
@@ -19,6 +19,7 @@ pub struct Totals {
     tasks_launched: u64,
     statuses: u64,
     ended: BTreeMap<TaskState, u64>,
+    agents: BTreeMap<AgentNews, u64>,
 }
 
 impl Missed<Change> for Totals {
@@ -29,6 +30,7 @@ impl Missed<Change> for Totals {
             What::Task(_) => self.tasks_launched += 1,
             What::TaskStatus(_) => self.statuses += 1,
             What::TaskForgotten { state, .. } => *self.ended.entry(*state).or_default() += 1,
+            What::AgentNews { news, .. } => *self.agents.entry(*news).or_default() += 1,
             What::Agent { .. } | What::AgentState { .. } | What::AgentBook { .. } => (),
             What::Framework { .. } | What::FrameworkState { .. } => (),
         }
@@ -43,6 +45,9 @@ impl Totals {
         self.statuses += missed.statuses;
         for (state, count) in &missed.ended {
             *self.ended.entry(*state).or_default() += count;
+        }
+        for (news, count) in &missed.agents {
+            *self.agents.entry(*news).or_default() += count;
         }
     }
 }
@@ -133,12 +138,27 @@ impl View {
         page.0
     }
 
+    fn agent_counters(&self, page: &mut Page) {
+        let count = |news: AgentNews| self.totals.agents.get(&news).copied().unwrap_or(0);
+        let given_up = |why| count(AgentNews::Unreachable(why));
+        let unhealthy = given_up(GivenUp::Silent) + given_up(GivenUp::NotBack);
+        let recovery = given_up(GivenUp::NotRecovered);
+        page.counter("agent_registrations", count(AgentNews::Registered));
+        page.counter("agent_reregistrations", count(AgentNews::Reregistered));
+        page.counter("agent_unreachable_scheduled", count(AgentNews::UnreachableScheduled));
+        page.counter("agent_unreachable_canceled", count(AgentNews::UnreachableCanceled));
+        page.counter("agent_unreachable_completed", unhealthy + recovery);
+        page.counter("recovery_agent_removals", recovery);
+        page.counter("agent_removals", count(AgentNews::Removed));
+    }
+
     fn agent_figures(&self, page: &mut Page) {
         let count = |state| self.agents.values().filter(|agent| agent.state == state).count();
         page.gauge("agents_active", count(AgentState::Active));
         page.gauge("agents_disconnected", count(AgentState::Disconnected));
         page.gauge("agents_unreachable", count(AgentState::Unreachable));
         page.gauge("agents_recovered", count(AgentState::Recovered));
+        self.agent_counters(page);
         let (mut total, mut used, mut offered) = Default::default();
         for agent in self.agents.values().filter(|agent| agent.state == AgentState::Active) {
             for (sum, more) in [

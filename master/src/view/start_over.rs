@@ -23,24 +23,13 @@ impl View {
             note(what, &mut agents, &mut frameworks, &mut tasks);
         }
         for what in snapshot {
-            match what {
-                What::Task(report) => self.go_on_with(report),
-                other @ (What::Agent { .. }
-                | What::AgentState { .. }
-                | What::AgentBook { .. }
-                | What::Framework { .. }
-                | What::FrameworkState { .. }
-                | What::OfferMade(_)
-                | What::OfferEnded(_)
-                | What::TaskStatus(_)
-                | What::TaskForgotten { .. }) => self.take(other, change),
-            }
+            self.take(what, change);
         }
         self.end_what_is_missing(change, &agents, &frameworks, &tasks);
     }
 
     /// Its statuses so far are kept, if it is the task that was seen before.
-    fn go_on_with(&mut self, report: TaskReport) {
+    pub(super) fn go_on_with(&mut self, report: TaskReport) {
         let framework = self.frameworks.get_mut(&report.framework);
         let known = framework.and_then(|f| f.tasks.get_mut(&report.spec.task));
         match known.filter(|task| task.ended_by.is_none() && task.report.agent == report.agent) {
@@ -102,7 +91,7 @@ fn note(
             tasks.insert((report.framework.clone(), report.spec.task.clone()));
         }
         What::AgentState { .. } | What::AgentBook { .. } | What::FrameworkState { .. } => (),
-        What::OfferMade(_) | What::OfferEnded(_) => (),
+        What::OfferMade(_) | What::OfferEnded(_) | What::AgentNews { .. } => (),
         What::TaskStatus(_) | What::TaskForgotten { .. } => (),
     }
 }

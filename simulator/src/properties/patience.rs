@@ -7,7 +7,7 @@ use std::time::Duration;
 use libactor::Pid;
 use master::config::Config;
 use master::logic::registry::RegistryOperation;
-use master::logic::{Effect, Event, Step, Timer};
+use master::logic::{Effect, Event, Step};
 use protocol::agent::{AgentToMaster, MasterToAgent};
 use protocol::change::{AgentState, FrameworkState, What};
 use protocol::framework::FrameworkToMaster;
@@ -42,7 +42,7 @@ impl Watch {
         }
         let early = step.effects.iter().find_map(|effect| match effect {
             Effect::Write(RegistryOperation::MarkUnreachable { agent, .. }) => {
-                self.agent_given_up(config, now, heard, agent)
+                self.agent_given_up(config, now, agent)
             }
             Effect::Write(RegistryOperation::RemoveFramework { framework }) => {
                 self.framework_given_up(now, heard, framework)
@@ -56,21 +56,19 @@ impl Watch {
         early
     }
 
-    fn agent_given_up(
-        &self,
-        config: &Config,
-        now: Instant,
-        heard: &Event,
-        agent: &AgentId,
-    ) -> Option<String> {
+    fn agent_given_up(&self, config: &Config, now: Instant, agent: &AgentId) -> Option<String> {
         let (state, since) = self.agents.get(agent)?;
-        let (waited, due) = if matches!(heard, Event::TimerFired(Timer::Ping { .. })) {
-            let answered = self.answered.get(agent)?;
-            (now.since(*answered), config.ping_every * config.ping_misses_max)
-        } else if matches!(state, AgentState::Disconnected | AgentState::Recovered) {
-            (now.since(*since), config.agent_reregister_timeout)
-        } else {
-            return Some(format!("{agent} is marked unreachable while it is {state:?}"));
+        let (waited, due) = match state {
+            AgentState::Active => {
+                let answered = self.answered.get(agent)?;
+                (now.since(*answered), config.ping_every * config.ping_misses_max)
+            }
+            AgentState::Disconnected | AgentState::Recovered => {
+                (now.since(*since), config.agent_reregister_timeout)
+            }
+            AgentState::Unreachable | AgentState::Gone => {
+                return Some(format!("{agent} is marked unreachable while it is {state:?}"));
+            }
         };
         (waited < due).then(|| {
             format!("{agent}, {state:?}, is marked unreachable after {waited:?} instead of {due:?}")
@@ -123,6 +121,7 @@ impl Watch {
                         (known.0, known.1) = (*state, now);
                     }
                 }
+                What::AgentNews { .. } => (),
                 What::AgentBook { .. } | What::OfferMade(_) | What::OfferEnded(_) => (),
                 What::Task(_) | What::TaskStatus(_) | What::TaskForgotten { .. } => (),
             }

@@ -64,7 +64,7 @@ impl Driver {
             What::Task(_) | What::TaskStatus(_) | What::TaskForgotten { .. } => (),
             What::Agent { .. } | What::AgentState { .. } | What::AgentBook { .. } => (),
             What::Framework { .. } | What::FrameworkState { .. } => (),
-            What::OfferMade(_) | What::OfferEnded(_) => (),
+            What::OfferMade(_) | What::OfferEnded(_) | What::AgentNews { .. } => (),
         }
     }
 

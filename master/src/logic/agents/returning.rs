@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use libactor::{Pid, Principal};
 use protocol::agent::{AgentInfo, ExecutorReport, MasterToAgent};
+use protocol::change::{AgentNews, What};
 use protocol::framework::FrameworkInfo;
 use protocol::ids::{AgentId, ClusterId};
 use protocol::task::{Reason, Run, TaskReport, TaskState};
@@ -110,6 +111,7 @@ impl Master {
                 {
                     connection.unanswered = 0;
                 }
+                self.spare(turn, id);
                 self.tell_registered(turn, id, back.from);
                 let before = self.holders_on(id);
                 self.reconcile_agent(turn, id, &back, true);
@@ -192,6 +194,7 @@ impl Master {
         let same_process = agent.last == Some(back.from);
         agent.info = back.info.clone();
         agent.book.total = back.info.resources.clone();
+        turn.what.push(What::AgentNews { agent: id.clone(), news: AgentNews::Reregistered });
         self.connect(turn, id, back.from);
         self.reconcile_agent(turn, id, back, same_process);
         self.open_book(turn, id);

@@ -1,6 +1,6 @@
 //! Agents that are given up: not back in time, silent, or gone for good.
 
-use protocol::change::AgentState;
+use protocol::change::{AgentNews, AgentState, GivenUp, What};
 use protocol::framework::MasterToFramework;
 use protocol::ids::{AgentId, FrameworkId};
 use protocol::task::{Reason, TaskState};
@@ -21,16 +21,18 @@ impl Master {
     ) {
         let Some(agent) = self.agents.get(id) else { return };
         if self.counts(generation, agent.generation) {
-            self.mark_unreachable(turn, id);
+            self.condemn(turn, id, GivenUp::NotBack);
         }
     }
 
-    /// Written before anybody is told.
-    pub(super) fn mark_unreachable(&mut self, turn: &mut Turn, id: &AgentId) {
-        let Some(agent) = self.agents.get_mut(id) else { return };
+    /// Written before anybody is told. Whether it was not too late or too early for that.
+    pub(super) fn mark_unreachable(&mut self, turn: &mut Turn, id: &AgentId) -> bool {
+        let Some(agent) = self.agents.get_mut(id) else { return false };
         match agent.phase {
             Phase::Recovered | Phase::Disconnected | Phase::Active(_) => {}
-            Phase::Marking | Phase::Unreachable | Phase::Returning(_) | Phase::Leaving => return,
+            Phase::Marking | Phase::Unreachable | Phase::Returning(_) | Phase::Leaving => {
+                return false;
+            }
         }
         if let Some(pid) = agent.pid() {
             if self.config.bugs.has(Bug::UnreachableKeepsOffers) {
@@ -47,6 +49,7 @@ impl Master {
         }
         let at = turn.now.wall;
         turn.write(RegistryOperation::MarkUnreachable { agent: id.clone(), at });
+        true
     }
 
     pub(in crate::logic) fn on_unreachable_written(&mut self, turn: &mut Turn, id: &AgentId) {
@@ -76,6 +79,7 @@ impl Master {
     /// The agent is gone, its tasks with it.
     pub(in crate::logic) fn on_agent_removed(&mut self, turn: &mut Turn, id: &AgentId) {
         let Some(agent) = self.agents.get(id) else { return };
+        turn.what.push(What::AgentNews { agent: id.clone(), news: AgentNews::Removed });
         let concerned = agent.frameworks_on();
         let tasks: Vec<TaskKey> = agent.book.tasks.iter().cloned().collect();
         let executors: Vec<_> = agent.book.executors.keys().cloned().collect();

@@ -119,7 +119,7 @@ fn an_unreachable_agent_comes_back_with_its_tasks() {
     t.write();
     t.did([
         "to agent-1: Registered(c-S0) in epoch 1",
-        "to scheduler-1: a Running, Reconciliation: its agent is back",
+        "to scheduler-1: a Running, AgentReregistered: its agent is back",
     ]);
 }
 

@@ -11,10 +11,11 @@ fn this_build_has_no_deliberate_bugs() {
 mod switched_on {
     use std::time::Duration;
 
+    use protocol::agent::AgentToMaster;
     use protocol::framework::FrameworkToMaster;
     use protocol::task::TaskState;
 
-    use crate::config::Config;
+    use crate::config::{Config, RateLimit};
     use crate::logic::bugs::{Bug, Bugs};
     use crate::logic::tests::scenario::{Scenario, agent_id, agent_pid, task};
 
@@ -121,6 +122,22 @@ mod switched_on {
         t.forget_lines();
         t.acknowledges(1, 1, "a", 1);
         t.did([]);
+    }
+
+    #[test]
+    fn who_answers_before_it_is_given_up_is_given_up_all_the_same() {
+        let limit = RateLimit { count: 1, within: Duration::from_secs(60) };
+        let bugs = Bugs::only([Bug::CondemnedAreNotSpared]);
+        let mut t = Scenario::with(Config {
+            bugs,
+            agent_removal_rate_limit: Some(limit),
+            ..Config::default()
+        });
+        (1..=2).for_each(|n| t.agent_joins(n));
+        t.pass(Duration::from_secs(90));
+        (1..=2).for_each(|n| t.agent_says(agent_pid(n, 1), AgentToMaster::Pong { sequence: 6 }));
+        t.pass(Duration::from_secs(60));
+        assert!(t.written.agents.values().all(|entry| entry.unreachable.is_some()));
     }
 
     #[test]

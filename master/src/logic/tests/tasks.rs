@@ -202,7 +202,8 @@ fn ends_are_remembered_up_to_the_limit() {
 }
 
 #[test]
-fn a_framework_that_knows_no_partitions_hears_lost_and_its_tasks_are_killed_on_return() {
+fn a_framework_that_knows_no_partitions_hears_lost_and_decides_itself_what_is_to_become_of_what_returns()
+ {
     let mut t = Scenario::new();
     t.agent_joins(1);
     t.subscribes_as(1, None, &[], Vec::new());
@@ -215,11 +216,15 @@ fn a_framework_that_knows_no_partitions_hears_lost_and_its_tasks_are_killed_on_r
         "to scheduler-1: a Lost, AgentRemoved: its agent is unreachable",
         "to scheduler-1: AgentLost c-S0",
     ]);
+    // Another life of it is told nothing of what is over for the framework.
+    t.subscribes_as(2, Some("c-0000"), &[], Vec::new());
+    t.did(["to scheduler-1: FailedOver", "to scheduler-2: Subscribed(c-0000) []"]);
     t.agent_returns(1, 1, vec![report(1, "a", TaskState::Running)]);
-    let told = t.take_lines();
-    assert_eq!(told[..2], ["to agent-1: Registered(c-S0) in epoch 1", "to agent-1: Kill a"]);
-    t.news(1, "a", TaskState::Killed, 2);
-    t.did(["to agent-1: Acknowledge a 2", "to scheduler-1: O2 of S0: cpus:4;mem:4096"]);
+    t.did([
+        "to agent-1: Registered(c-S0) in epoch 1",
+        "to scheduler-2: a Running, AgentReregistered: its agent is back",
+        "to scheduler-2: O2 of S0: cpus:3;mem:3968",
+    ]);
 }
 
 #[test]

@@ -56,7 +56,7 @@ pub(crate) fn place_framework_to_master(message: &FrameworkToMaster) -> usize {
     }
 }
 
-/// One change of each kind, in the order of `What`.
+/// One change of each kind that was there when deltas were released, in the order of `What`; later ones stay within a master.
 fn changes() -> Vec<Change> {
     let all = vec![
         What::Agent { agent: agent(), info: info(), state: AgentState::Active },
@@ -91,6 +91,7 @@ fn place_what(what: &What) -> usize {
         What::Task(_) => 7,
         What::TaskStatus(_) => 8,
         What::TaskForgotten { .. } => 9,
+        What::AgentNews { .. } => 10,
     }
 }
 

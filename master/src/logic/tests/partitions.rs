@@ -1,0 +1,173 @@
+//! Agents that are away, as their frameworks and readers see it.
+
+use std::time::Duration;
+
+use protocol::agent::AgentToMaster;
+use protocol::change::AgentState;
+use protocol::framework::FrameworkToMaster;
+use protocol::ids::{ClusterId, FrameworkId, MasterId, TaskId};
+use protocol::operator::{ClusterView, List, ReadAnswer};
+use protocol::task::{TaskSpec, TaskState};
+
+use super::scenario::{Scenario, agent_id, agent_pid, report, task};
+use crate::config::Config;
+use crate::logic::registry::RegistryOperation;
+use crate::view::View;
+
+const BACK_WITHIN: Duration = Duration::from_secs(600);
+
+/// Agent 1 runs tasks of two frameworks: `c-0000` knows of partitions, `c-0001` does not.
+fn two_frameworks() -> Scenario {
+    with_tasks_of_the_second(vec![task("b", 1.0)])
+}
+
+fn with_tasks_of_the_second(tasks: Vec<TaskSpec>) -> Scenario {
+    let mut t = Scenario::new();
+    t.agent_joins(1);
+    t.subscribes(1);
+    t.launches(1, 1, vec![task("a", 1.0)]);
+    t.subscribes_as(2, None, &[], Vec::new());
+    t.scheduler_says(1, FrameworkToMaster::Suppress);
+    t.pass(Duration::from_secs(1));
+    t.launches(2, 1, tasks);
+    t.news(1, "a", TaskState::Running, 1);
+    t.acknowledges(1, 1, "a", 1);
+    news_of_b(&mut t, TaskState::Running, 2);
+    t.forget_lines();
+    t
+}
+
+fn news_of_b(t: &mut Scenario, state: TaskState, sequence: u64) {
+    let status = super::scenario::status(1, "b", state, Some(sequence));
+    let status = protocol::task::TaskStatus { framework: FrameworkId::new("c-0001"), ..status };
+    t.agent_says(agent_pid(1, 1), AgentToMaster::Updated { status, latest: state });
+}
+
+fn view(t: &Scenario) -> View {
+    let cluster = ClusterView {
+        cluster: ClusterId::new("c"),
+        master: MasterId::new("m"),
+        epoch: 1,
+        version: String::new(),
+        change: 0,
+        recovering: false,
+    };
+    let mut view = View::new(cluster, 10);
+    t.changes.iter().cloned().for_each(|change| view.apply(change));
+    view
+}
+
+fn state_of_agent(t: &Scenario) -> AgentState {
+    let ReadAnswer::Agents(all) = view(t).answer(List::Agents) else { panic!() };
+    all[0].state
+}
+
+#[test]
+fn part_01_pings_every_15_seconds_and_five_misses_make_an_agent_unreachable_though_its_connection_is_open()
+ {
+    let config = Config::default();
+    assert_eq!((config.ping_every, config.ping_misses_max), (Duration::from_secs(15), 5));
+    let mut t = two_frameworks();
+    // Nothing is heard of the link, so it is open.
+    t.pass(config.ping_every * 5);
+    assert_eq!(state_of_agent(&t), AgentState::Active);
+    t.pass(config.ping_every);
+    assert_eq!(state_of_agent(&t), AgentState::Unreachable);
+    assert!(t.written.agents[&agent_id(1)].unreachable.is_some());
+}
+
+#[test]
+fn part_02_an_agent_whose_connection_is_lost_is_not_offered_and_has_ten_minutes_to_return() {
+    let mut t = Scenario::new();
+    t.agent_joins(1);
+    t.subscribes(1);
+    t.forget_lines();
+    t.down(agent_pid(1, 1));
+    t.did(["to scheduler-1: Rescinded O1"]);
+    assert_eq!(state_of_agent(&t), AgentState::Disconnected);
+    t.subscribes(2);
+    t.did(["to scheduler-2: Subscribed(c-0001) []"]);
+    t.pass(BACK_WITHIN - Duration::from_secs(1));
+    assert_eq!(t.written.agents[&agent_id(1)].unreachable, None);
+    t.pass(Duration::from_secs(1));
+    assert!(t.written.agents[&agent_id(1)].unreachable.is_some());
+}
+
+#[test]
+fn part_03_unreachable_is_written_then_told_in_the_words_of_each_framework_and_the_tasks_stay() {
+    let mut t = two_frameworks();
+    t.down(agent_pid(1, 1));
+    t.registrar_is_slow = true;
+    t.pass(BACK_WITHIN);
+    t.did([]);
+    assert!(matches!(t.unwritten[0], RegistryOperation::MarkUnreachable { .. }));
+    t.write();
+    t.did([
+        "to scheduler-1: a Unreachable, AgentRemoved: its agent is unreachable",
+        "to scheduler-2: b Lost, AgentRemoved: its agent is unreachable",
+        "to scheduler-1: AgentLost c-S0",
+        "to scheduler-2: AgentLost c-S0",
+    ]);
+    let ReadAnswer::Tasks(all) = view(&t).answer(List::Tasks) else { panic!() };
+    let states: Vec<TaskState> = all.iter().map(|task| task.report.state).collect();
+    assert_eq!(states, [TaskState::Unreachable, TaskState::Unreachable]);
+}
+
+#[test]
+fn part_04_the_tasks_of_an_agent_that_returns_come_back_whatever_their_frameworks_know() {
+    let mut t = two_frameworks();
+    t.down(agent_pid(1, 1));
+    t.pass(BACK_WITHIN);
+    t.forget_lines();
+    let mut b = report(1, "b", TaskState::Running);
+    b.framework = FrameworkId::new("c-0001");
+    t.agent_returns(1, 1, vec![report(1, "a", TaskState::Running), b]);
+    t.did([
+        "to agent-1: Registered(c-S0) in epoch 1",
+        "to scheduler-1: a Running, AgentReregistered: its agent is back",
+        "to scheduler-2: b Running, AgentReregistered: its agent is back",
+    ]);
+    // It lives on, and its news is news again.
+    news_of_b(&mut t, TaskState::Finished, 3);
+    assert_eq!(t.take_lines()[0], "to scheduler-2: b Finished");
+}
+
+#[test]
+fn recon_08_what_a_returning_agent_lacks_is_reconciled_and_kills_are_said_again() {
+    let mut t = with_tasks_of_the_second(vec![task("b", 1.0), task("lost", 1.0)]);
+    t.down(agent_pid(1, 1));
+    t.scheduler_says(
+        1,
+        FrameworkToMaster::Kill { task: TaskId::new("a"), agent: None, grace: None },
+    );
+    t.forget_lines();
+    let mut b = report(1, "b", TaskState::Running);
+    b.framework = FrameworkId::new("c-0001");
+    // The very same process: the launch of `lost` never reached it.
+    t.agent_returns(1, 1, vec![report(1, "a", TaskState::Running), b]);
+    let lines = t.take_lines();
+    assert_eq!(
+        lines[..3],
+        [
+            "to agent-1: Registered(c-S0) in epoch 1",
+            "to agent-1: Kill a",
+            "to agent-1: Reconcile lost"
+        ]
+    );
+    let status = super::scenario::status(1, "lost", TaskState::Dropped, Some(9));
+    let status = protocol::task::TaskStatus { framework: FrameworkId::new("c-0001"), ..status };
+    t.agent_says(agent_pid(1, 1), AgentToMaster::Updated { status, latest: TaskState::Dropped });
+    assert_eq!(t.take_lines()[0], "to scheduler-2: lost Lost");
+    // Another process of the agent has none of it.
+    t.down(agent_pid(1, 1));
+    t.agent_returns(1, 2, Vec::new());
+    let lines = t.take_lines();
+    let ends: Vec<&String> = lines.iter().filter(|line| line.contains("came back")).collect();
+    assert_eq!(
+        ends,
+        [
+            "to scheduler-1: a Lost, AgentRestarted: agent c-S0 came back without it",
+            "to scheduler-2: b Lost, AgentRestarted: agent c-S0 came back without it",
+        ]
+    );
+}
