@@ -8,3 +8,4 @@ pub mod election;
 pub mod local;
 pub mod record;
 pub mod store;
+pub mod zookeeper;

@@ -38,10 +38,11 @@ enum May {
 }
 
 /// The one direction. A new crate gets its line here.
-const MAY_USE: [(&str, May); 15] = [
+const MAY_USE: [(&str, May); 16] = [
     ("libactor", May::Use(&[])),
     ("api", May::Use(&[])),
     ("coordination", May::Use(&[])),
+    ("ensemble", May::Use(&[])),
     ("protocol", May::Use(&["libactor", "api"])),
     ("containerizer", May::Use(&["libactor", "protocol", "api"])),
     ("executor", May::Use(&["libactor", "protocol", "api", "containerizer"])),
@@ -70,6 +71,9 @@ const MAY_USE: [(&str, May); 15] = [
 
 /// Authors of frameworks test against simulated clusters, and so do we.
 const MAY_TEST_WITH_SIMULATOR: [&str; 3] = ["sdk", "batch", "wordcount"];
+
+/// Who tests with real ZooKeeper servers.
+const MAY_TEST_WITH_ENSEMBLE: [&str; 2] = ["coordination", "sdk"];
 
 // --- the rules
 
@@ -174,9 +178,12 @@ fn wrong_way(manifest: &str, ours: &BTreeSet<String>) -> Vec<String> {
                 May::Use(list) => list.contains(&name),
                 May::UseAllBut(list) => !list.contains(&name),
             };
-            let tests_with = title == "dev-dependencies"
-                && name == "simulator"
-                && MAY_TEST_WITH_SIMULATOR.contains(&crate_name);
+            let helpers: &[&str] = match name {
+                "simulator" => &MAY_TEST_WITH_SIMULATOR,
+                "ensemble" => &MAY_TEST_WITH_ENSEMBLE,
+                _ => &[],
+            };
+            let tests_with = title == "dev-dependencies" && helpers.contains(&crate_name);
             if ours.contains(name) && !allowed && !tests_with {
                 found.push(format!("{crate_name} may not use {name}"));
             }

@@ -8,6 +8,7 @@ mod cargo;
 mod deny;
 mod features;
 mod goals;
+mod packages;
 mod report;
 mod steps;
 mod suite;
@@ -65,7 +66,8 @@ fn check() -> ExitCode {
 }
 
 fn test() -> ExitCode {
-    let mut steps = Steps::of(10);
+    let mut steps = Steps::of(11);
+    steps.run("packages", packages::install);
     steps.run("formatting", || cargo::run(&["fmt", "--all", "--check"]));
     steps.run("dependencies", deny::check);
     steps.run("lints", cargo::clippy);

@@ -1,0 +1,267 @@
+//! Where an ensemble is and which path of it is ours: `zk://[user:password@]host[:port],…/path`, or `file:///…` that holds such
+//! a URL. What it shows of itself never holds the password.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+const SCHEME: &str = "zk://";
+const FILE_SCHEME: &str = "file://";
+
+/// ZooKeeper's own, for hosts that name none.
+const PORT: u16 = 2181;
+
+/// A file may name a file; more of them than this name each other.
+const FILES_MAX: usize = 8;
+
+/// An ensemble, a path of it, and who we are there.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Url {
+    credentials: Option<String>,
+    hosts: Vec<String>,
+    path: String,
+    /// The file it was read from is what may be shown.
+    file: Option<PathBuf>,
+}
+
+/// Where a master is to be found: in an ensemble, or at a fixed address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Whereabouts {
+    /// Whoever is elected there.
+    Elected(Url),
+    /// `host:port` of the only master there is.
+    Fixed(String),
+}
+
+/// Why a text is no such URL. None of these holds a password.
+#[derive(Debug, thiserror::Error)]
+pub enum BadUrl {
+    /// It begins with something else.
+    #[error(
+        "'{0}' is no ZooKeeper URL: write zk://host:port,host:port/path or file:///path/of/a/file"
+    )]
+    Scheme(String),
+    /// The root of an ensemble belongs to everybody.
+    #[error(
+        "the ZooKeeper URL names no path of its own: write zk://host:port/path, for example zk://…/airside ('/' is not supported)"
+    )]
+    NoPath,
+    /// ZooKeeper would refuse the path.
+    #[error("'{path}' is no path of ZooKeeper: {reason}")]
+    Path {
+        /// As it was given.
+        path: String,
+        /// What is wrong.
+        reason: &'static str,
+    },
+    /// There must be a host.
+    #[error("the ZooKeeper URL names no host before its path")]
+    NoHost,
+    /// One of the hosts is none.
+    #[error("'{0}' is no host of a ZooKeeper URL: write host or host:port")]
+    Host(String),
+    /// ZooKeeper's digest wants both.
+    #[error("the credentials of the ZooKeeper URL are not of the form user:password")]
+    Credentials,
+    /// The file cannot be read.
+    #[error("failed to read the ZooKeeper URL from {path}")]
+    File {
+        /// Which one.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// Files name files.
+    #[error("{0} and the files that it names hold no ZooKeeper URL, only names of each other")]
+    Files(PathBuf),
+    /// Neither a URL nor an address.
+    #[error(
+        "'{0}' says not where the master is: write zk://host:port,host:port/path, file:///path/of/a/file, or host:port"
+    )]
+    Whereabouts(String),
+}
+
+impl Url {
+    /// Reads a URL; one of a file is read from that file.
+    pub fn parse(text: &str) -> Result<Self, BadUrl> {
+        let mut text = text.trim().to_owned();
+        let mut first = None;
+        for _ in 0..FILES_MAX {
+            let Some(path) = text.strip_prefix(FILE_SCHEME).map(PathBuf::from) else {
+                return Ok(Self { file: first, ..Self::parse_direct(&text)? });
+            };
+            first.get_or_insert_with(|| path.clone());
+            text = match std::fs::read_to_string(&path) {
+                Ok(read) => read.trim().to_owned(),
+                Err(source) => return Err(BadUrl::File { path, source }),
+            };
+        }
+        Err(BadUrl::Files(first.unwrap_or_default()))
+    }
+
+    fn parse_direct(text: &str) -> Result<Self, BadUrl> {
+        let Some(rest) = text.strip_prefix(SCHEME) else {
+            return Err(BadUrl::Scheme(without_credentials(text)));
+        };
+        let (front, path) = match rest.find('/') {
+            Some(at) => rest.split_at(at),
+            None => (rest, "/"),
+        };
+        let (credentials, hosts) = match front.rsplit_once('@') {
+            Some((credentials, hosts)) => (Some(credentials), hosts),
+            None => (None, front),
+        };
+        if let Some(credentials) = credentials {
+            let whole = credentials.split_once(':').is_some_and(|(user, _)| !user.is_empty());
+            if !whole {
+                return Err(BadUrl::Credentials);
+            }
+        }
+        if hosts.is_empty() {
+            return Err(BadUrl::NoHost);
+        }
+        let hosts = hosts.split(',').map(host_and_port).collect::<Result<_, _>>()?;
+        let path = read_path(path)?;
+        Ok(Self { credentials: credentials.map(str::to_owned), hosts, path, file: None })
+    }
+
+    /// `user:password`, for ZooKeeper's scheme `digest`.
+    pub fn credentials(&self) -> Option<&str> {
+        self.credentials.as_deref()
+    }
+
+    /// Who we are there.
+    pub fn user(&self) -> Option<&str> {
+        self.credentials().and_then(|credentials| credentials.split_once(':')).map(|(user, _)| user)
+    }
+
+    /// All servers, `host:port,host:port`.
+    pub fn hosts(&self) -> String {
+        self.hosts.join(",")
+    }
+
+    /// An absolute path that is not the root and does not end in a slash.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// The file it was read from, if it was.
+    pub fn file(&self) -> Option<&Path> {
+        self.file.as_deref()
+    }
+}
+
+impl fmt::Display for Url {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(file) = &self.file {
+            return write!(f, "{FILE_SCHEME}{}", file.display());
+        }
+        f.write_str(SCHEME)?;
+        if let Some(user) = self.user() {
+            write!(f, "{user}:***@")?;
+        }
+        write!(f, "{}{}", self.hosts(), self.path)
+    }
+}
+
+/// As it is displayed: logs must not hold the password either.
+impl fmt::Debug for Url {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Url({self})")
+    }
+}
+
+impl std::str::FromStr for Url {
+    type Err = BadUrl;
+
+    fn from_str(text: &str) -> Result<Self, BadUrl> {
+        Self::parse(text)
+    }
+}
+
+impl Whereabouts {
+    /// Reads a URL as [`Url::parse`] does, or `host:port`, or `master@host:port`.
+    pub fn parse(text: &str) -> Result<Self, BadUrl> {
+        let text = text.trim();
+        if text.starts_with(SCHEME) || text.starts_with(FILE_SCHEME) {
+            return Url::parse(text).map(Self::Elected);
+        }
+        let address = text.strip_prefix("master@").unwrap_or(text);
+        let has_port = address.rsplit_once(':').is_some_and(|(_, port)| !port.is_empty());
+        match host_and_port(address) {
+            Ok(address) if has_port && !address.contains('@') => Ok(Self::Fixed(address)),
+            Ok(_) | Err(_) => Err(BadUrl::Whereabouts(without_credentials(text))),
+        }
+    }
+}
+
+impl std::str::FromStr for Whereabouts {
+    type Err = BadUrl;
+
+    fn from_str(text: &str) -> Result<Self, BadUrl> {
+        Self::parse(text)
+    }
+}
+
+/// A text that is repeated in an error might be a URL with a slip in its scheme.
+fn without_credentials(text: &str) -> String {
+    let Some((front, hosts)) = text.rsplit_once('@') else {
+        return text.to_owned();
+    };
+    match front.split_once("//") {
+        Some((scheme, _)) => format!("{scheme}//***@{hosts}"),
+        None => format!("***@{hosts}"),
+    }
+}
+
+fn host_and_port(text: &str) -> Result<String, BadUrl> {
+    let bad = || BadUrl::Host(text.to_owned());
+    let (host, port) = match text.strip_prefix('[') {
+        // An address of IPv6 has colons of its own.
+        Some(rest) => {
+            let (host, rest) = rest.split_once(']').ok_or_else(bad)?;
+            host.parse::<std::net::Ipv6Addr>().map_err(|_| bad())?;
+            let port =
+                if rest.is_empty() { None } else { Some(rest.strip_prefix(':').ok_or_else(bad)?) };
+            (format!("[{host}]"), port)
+        }
+        None => match text.split_once(':') {
+            Some((host, port)) => (host.to_owned(), Some(port)),
+            None => (text.to_owned(), None),
+        },
+    };
+    let odd = |c: char| c.is_whitespace() || c.is_control() || "/@,?#\\".contains(c);
+    if host.is_empty() || host.contains(odd) {
+        return Err(bad());
+    }
+    let port = port.map_or(Ok(PORT), |port| port.parse::<u16>().map_err(|_| bad()))?;
+    if port == 0 {
+        return Err(bad());
+    }
+    Ok(format!("{host}:{port}"))
+}
+
+fn read_path(text: &str) -> Result<String, BadUrl> {
+    let path = text.strip_suffix('/').unwrap_or(text);
+    if path.is_empty() {
+        return Err(BadUrl::NoPath);
+    }
+    let bad = |reason| BadUrl::Path { path: text.to_owned(), reason };
+    for part in path[1..].split('/') {
+        if part.is_empty() {
+            return Err(bad("two slashes stand beside each other"));
+        }
+        if part == "." || part == ".." {
+            return Err(bad("it has no relative parts"));
+        }
+    }
+    if path.contains(char::is_control) {
+        return Err(bad("it holds a control character"));
+    }
+    if path == "/zookeeper" || path.starts_with("/zookeeper/") {
+        return Err(bad("/zookeeper is ZooKeeper's own"));
+    }
+    Ok(path.to_owned())
+}
+
+#[cfg(test)]
+mod tests;
