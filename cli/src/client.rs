@@ -1,7 +1,10 @@
 //! A node that only dials, and the questions that commands ask through it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use coordination::detect::{BadMaster, detector};
+use coordination::election::Detector;
 use libactor::{AskError, Name, Node, NodeConfig, Pid, Question, StartError};
 use master::{MASTER, VIEW};
 use protocol::PROTOCOL_VERSION;
@@ -28,6 +31,10 @@ pub(crate) enum ClientError {
         "cannot reach the master at {master}: {why}; start a cluster with `airside up`, or name the master with --master and its secret with --cluster-secret-file"
     )]
     Master { master: String, why: AskError },
+    #[error("nobody leads the cluster at {master}; is a master running there?")]
+    NoLeader { master: String },
+    #[error(transparent)]
+    BadMaster(#[from] BadMaster),
     #[error("cannot reach {name}: {why}; is it running there, with the same secret?")]
     Other { name: String, why: AskError },
     #[error("'{0}' is no name of an actor: expected actor@host:port")]
@@ -47,7 +54,9 @@ pub(crate) enum ClientError {
 /// The way to a cluster.
 pub(crate) struct Client {
     node: Node,
-    cluster: Cluster,
+    /// How the leader is found, as it was written.
+    master: String,
+    detector: Arc<dyn Detector>,
 }
 
 /// How a node that only dials is started: with the cluster's secret, if it has one.
@@ -59,8 +68,9 @@ pub(crate) fn dialling(cluster: &Cluster) -> Result<NodeConfig, FileError> {
 impl Client {
     /// Starts the node; the master is dialled by the first question.
     pub(crate) async fn start(cluster: Cluster) -> Result<Self, ClientError> {
+        let detector = detector(&cluster.master)?;
         let node = Node::start(dialling(&cluster)?).await?;
-        Ok(Self { node, cluster })
+        Ok(Self { node, master: cluster.master, detector })
     }
 
     /// The node, for a framework to live on.
@@ -68,9 +78,18 @@ impl Client {
         self.node.clone()
     }
 
-    /// `host:port` of the master.
+    /// How the leader is found, for a framework that outlives it.
     pub(crate) fn master(&self) -> &str {
-        &self.cluster.master
+        &self.master
+    }
+
+    /// `host:port` of the leader.
+    pub(crate) async fn leader(&self) -> Result<String, ClientError> {
+        let mut leader = self.detector.leader();
+        let found = tokio::time::timeout(ANSWER_WITHIN, leader.wait_for(Option::is_some)).await;
+        let found = found.ok().and_then(Result::ok).and_then(|found| found.clone());
+        let nobody = || ClientError::NoLeader { master: self.master.clone() };
+        found.map(|leader| leader.address).ok_or_else(nobody)
     }
 
     async fn ask_master<Q: Question>(
@@ -78,9 +97,9 @@ impl Client {
         actor: &str,
         question: Q,
     ) -> Result<Q::Answer, ClientError> {
-        let master = &self.cluster.master;
+        let master = self.leader().await?;
         let failed = |why| ClientError::Master { master: master.clone(), why };
-        self.node.ask(&name(actor, master)?, question, ANSWER_WITHIN).await.map_err(failed)
+        self.node.ask(&name(actor, &master)?, question, ANSWER_WITHIN).await.map_err(failed)
     }
 
     /// Asks any actor by its name.

@@ -89,7 +89,8 @@ pub(crate) async fn of_task(client: &Client, task: &str) -> Result<String, Clien
 /// The id of the flow in which a task was launched, if the master's node saw it.
 pub(crate) async fn id_of_task(client: &Client, task: &str) -> Option<FlowId> {
     let query = FlowQuery { subject: Some(task.to_owned()), trace: None, limit: RECORDS_MAX };
-    let answer = client.ask(&format!("{FLOW_ACTOR}@{}", client.master()), query).await.ok()?;
+    let answer =
+        client.ask(&format!("{FLOW_ACTOR}@{}", client.leader().await.ok()?), query).await.ok()?;
     let about = |record: &&FlowRecord| record.subjects.iter().any(|subject| subject == task);
     answer.records.iter().find(about).map(|record| record.trace)
 }

@@ -1,7 +1,8 @@
-//! Quantities as people write them: `64MB`, `10secs`, `host:port`, `NAME=VALUE`.
+//! Quantities as people write them: `64MB`, `10secs`, `NAME=VALUE`; and the way to a master.
 
 use std::time::Duration;
 
+use coordination::detect::{BadMaster, Way};
 use protocol::resources::{BadResources, Resources, parse_attributes};
 
 /// Why a text is no quantity.
@@ -15,8 +16,6 @@ pub(crate) enum BadQuantity {
     Amount(String),
     #[error("'{0}' is no time: expected a number with ms, s, mins or hrs")]
     Duration(String),
-    #[error("'{0}' is no address: expected host:port")]
-    Address(String),
     #[error("'{0}' is no variable: expected NAME=VALUE")]
     Variable(String),
 }
@@ -89,16 +88,9 @@ pub(crate) fn duration(text: &str) -> Result<Duration, BadQuantity> {
     Duration::try_from_secs_f64(number * seconds).map_err(|_| bad())
 }
 
-/// `host:port`, IPv6 in brackets; also with `master@` in front, as pids are written.
-pub(crate) fn host_port(text: &str) -> Result<String, BadQuantity> {
-    let bad = || BadQuantity::Address(text.into());
-    let address = text.strip_prefix("master@").unwrap_or(text);
-    let (host, port) = address.rsplit_once(':').ok_or_else(bad)?;
-    let bracketed = host.starts_with('[') && host.ends_with(']');
-    if host.is_empty() || (host.contains(':') && !bracketed) || port.parse::<u16>().is_err() {
-        return Err(bad());
-    }
-    Ok(address.to_owned())
+/// How the leader is found.
+pub(crate) fn master(text: &str) -> Result<String, BadMaster> {
+    Ok(text.parse::<Way>()?.to_string())
 }
 
 /// `NAME=VALUE`.
@@ -144,16 +136,6 @@ mod tests {
         assert_eq!(read("5"), Some(5000));
         for bad in ["", "0s", "-1s", "1 fortnight", "1e300weeks"] {
             assert_eq!(read(bad), None, "{bad}");
-        }
-    }
-
-    #[test]
-    fn addresses_have_a_port_and_brackets_around_ipv6() {
-        for good in ["localhost:5050", "10.0.0.1:1", "[::1]:5050", "master@10.0.0.1:5050"] {
-            assert!(host_port(good).is_ok(), "{good}");
-        }
-        for bad in ["localhost", ":5050", "::1:5050", "a:b", "a:70000"] {
-            assert!(host_port(bad).is_err(), "{bad}");
         }
     }
 

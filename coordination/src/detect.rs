@@ -1,5 +1,7 @@
 //! How the leader is found, from what an operator wrote.
 
+use std::fmt;
+use std::str::FromStr;
 use std::sync::Arc;
 
 use crate::election::{Candidate, Detector};
@@ -16,20 +18,52 @@ pub struct BadMaster {
     pub given: String,
 }
 
-/// Finds the leader that `text` names: `host:port`, with or without `master@` before it, is the only master there is.
-pub fn detector(text: &str) -> Result<Arc<dyn Detector>, BadMaster> {
-    let bad = || BadMaster { given: text.to_owned() };
-    let address = match text.trim().split_once('@') {
-        Some((MASTER, address)) => address,
-        Some(_) => return Err(bad()),
-        None => text.trim(),
-    };
-    let (host, port) = address.rsplit_once(':').ok_or_else(bad)?;
-    let bracketed = host.starts_with('[') && host.ends_with(']');
-    if host.is_empty() || (host.contains(':') && !bracketed) || port.parse::<u16>().is_err() {
-        return Err(bad());
+/// How the leader is found, as an operator writes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// `host:port`, with or without `master@` before it: the only master there is.
+    At(String),
+}
+
+impl FromStr for Way {
+    type Err = BadMaster;
+
+    fn from_str(text: &str) -> Result<Self, BadMaster> {
+        let bad = || BadMaster { given: text.to_owned() };
+        let address = match text.trim().split_once('@') {
+            Some((MASTER, address)) => address,
+            Some(_) => return Err(bad()),
+            None => text.trim(),
+        };
+        let (host, port) = address.rsplit_once(':').ok_or_else(bad)?;
+        let bracketed = host.starts_with('[') && host.ends_with(']');
+        if host.is_empty() || (host.contains(':') && !bracketed) || port.parse::<u16>().is_err() {
+            return Err(bad());
+        }
+        Ok(Self::At(address.to_owned()))
     }
-    Ok(Arc::new(FixedDetector::new(Candidate::at(address))))
+}
+
+impl fmt::Display for Way {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::At(address) => f.write_str(address),
+        }
+    }
+}
+
+impl Way {
+    /// Goes it.
+    pub fn detector(self) -> Arc<dyn Detector> {
+        match self {
+            Self::At(address) => Arc::new(FixedDetector::new(Candidate::at(&address))),
+        }
+    }
+}
+
+/// Finds the leader by what an operator wrote.
+pub fn detector(text: &str) -> Result<Arc<dyn Detector>, BadMaster> {
+    Ok(text.parse::<Way>()?.detector())
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use crate::units;
 #[derive(Clone, Debug, Default, Args)]
 pub(crate) struct ClusterArguments {
     /// The master to talk to [default: that of `airside up`, else 127.0.0.1:5050]
-    #[arg(long, value_name = "HOST:PORT", value_parser = units::host_port)]
+    #[arg(long, value_name = "HOST:PORT", value_parser = units::master)]
     pub(crate) master: Option<String>,
     /// File that holds the cluster's secret [default: that of `airside up`]
     #[arg(long, value_name = "FILE")]

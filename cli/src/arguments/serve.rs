@@ -64,7 +64,7 @@ pub(crate) struct AgentArguments {
     #[arg(long, value_name = "DIR")]
     pub(crate) work_dir: PathBuf,
     /// The master to join
-    #[arg(long, value_name = "HOST:PORT", value_parser = units::host_port)]
+    #[arg(long, value_name = "HOST:PORT", value_parser = units::master)]
     pub(crate) master: String,
     /// What to offer instead of all that is found, such as `cpus:2;mem:1024;ports:[31000-32000]`
     #[arg(long, value_parser = units::resources)]

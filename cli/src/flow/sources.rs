@@ -44,7 +44,7 @@ pub(super) struct At {
 
 /// The master's node, and those of all agents that can be reached.
 pub(super) async fn nodes(client: &Client) -> Result<Vec<At>, ClientError> {
-    let at = client.master().to_owned();
+    let at = client.leader().await?;
     let mut nodes = vec![At { actor: master::MASTER, name: "master".into(), at }];
     for agent in client.agents().await? {
         if agent.state == AgentState::Active {
