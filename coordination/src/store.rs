@@ -34,6 +34,25 @@ pub trait Store: Send {
 
     /// Makes all changes or none, durably, if `epoch` is that of the newest reign.
     fn write(&mut self, epoch: u64, changes: &[Change]) -> Result<(), StoreError>;
+
+    /// Writes batches in order, each as [`Store::write`] does, and many of them at once where that is faster. It stops at the
+    /// first that cannot be written, and says how many were.
+    fn write_all(&mut self, epoch: u64, batches: &[Vec<Change>]) -> Result<(), Stopped> {
+        for (done, batch) in batches.iter().enumerate() {
+            self.write(epoch, batch).map_err(|error| Stopped { done, error })?;
+        }
+        Ok(())
+    }
+}
+
+/// Not all batches could be written.
+#[derive(Debug, thiserror::Error)]
+#[error("after {done} batches: {error}")]
+pub struct Stopped {
+    /// So many were, for certain. If the reign is over, one or the other beyond them may have been.
+    pub done: usize,
+    /// Why not more.
+    pub error: StoreError,
 }
 
 /// A store that outlives the reign that it serves.
@@ -44,6 +63,10 @@ impl<S: Store> Store for Arc<Mutex<S>> {
 
     fn write(&mut self, epoch: u64, changes: &[Change]) -> Result<(), StoreError> {
         lock(self).write(epoch, changes)
+    }
+
+    fn write_all(&mut self, epoch: u64, batches: &[Vec<Change>]) -> Result<(), Stopped> {
+        lock(self).write_all(epoch, batches)
     }
 }
 
@@ -111,6 +134,30 @@ pub enum StoreError {
         /// Of the newest reign.
         newest: u64,
     },
+    /// It is there, and may not be used as it is. No repetition mends that.
+    #[error("{reason}")]
+    Refused {
+        /// Which path of which place, and what to do.
+        reason: String,
+    },
+    /// Nobody answers.
+    #[error("no answer from {place} within {seconds} s: {reason}")]
+    Silent {
+        /// Where it should be.
+        place: String,
+        /// So long it was waited for.
+        seconds: u64,
+        /// What the last attempt came to.
+        reason: String,
+    },
+    /// The reign is over, as far as its own process knows.
+    #[error("the store {place} is not this process's to write any more: {reason}")]
+    Lost {
+        /// Where it is.
+        place: String,
+        /// Why the reign ended.
+        reason: String,
+    },
     /// A record's checksum or length is wrong.
     #[error("record {key} of the store {place} is damaged")]
     Damaged {
@@ -128,5 +175,15 @@ pub enum StoreError {
         key: String,
         /// Its size.
         bytes: usize,
+    },
+    /// A batch is too large.
+    #[error("a batch of {records} records needs {bytes} bytes, more than {most}")]
+    BatchTooLarge {
+        /// How many.
+        records: usize,
+        /// Its size.
+        bytes: usize,
+        /// The most it may have.
+        most: usize,
     },
 }

@@ -1,0 +1,222 @@
+//! Writes batches, many at once, and finds out what became of them when nobody says so.
+
+use prost::Message;
+use zookeeper_client::{Client, Error, MultiWriteError};
+
+use super::batch::{Known, Planned};
+use super::{StoreError, Work};
+use crate::store::Change;
+use crate::zookeeper::errors::{is_definite, words};
+use crate::zookeeper::layout::{EpochRecord, WrittenRecord, decode};
+use crate::zookeeper::logic::RETRY;
+use crate::zookeeper::shell::Elected;
+
+/// How many batches may be on their way at once.
+const ON_THE_WAY_MAX: usize = 32;
+
+/// And how many bytes.
+const ON_THE_WAY_BYTES: usize = 4 << 20;
+
+/// A connection that is lost again and again while the same batches are on their way is given up after this many times.
+const LOSSES_MAX: usize = 20;
+
+/// The node `written`: its version, and the batches of the reign that it counts.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Chain {
+    version: i32,
+    batches: u64,
+}
+
+/// Batches that are being written.
+pub(super) struct Writing {
+    elected: Elected,
+    /// As the last batch left it that is known to be written; unknown before the first, and after a loss.
+    pub(super) chain: Option<Chain>,
+    /// How many the reign had written before these.
+    before: Option<u64>,
+    pub(super) known: Known,
+    batches: Vec<Planned>,
+    pub(super) done: usize,
+}
+
+/// How sending some batches ended.
+enum Sent {
+    All,
+    /// Nobody knows how many of the rest arrived.
+    Unknown,
+    Failed(StoreError),
+}
+
+impl Chain {
+    fn after(self, batches: u32) -> Self {
+        let version = self.version.wrapping_add_unsigned(batches);
+        Self { version, batches: self.batches + u64::from(batches) }
+    }
+}
+
+impl Writing {
+    pub(super) fn new(
+        elected: Elected,
+        chain: Option<Chain>,
+        mut known: Known,
+        batches: &[Vec<Change>],
+    ) -> Self {
+        let batches = batches.iter().map(|changes| known.plan(changes)).collect();
+        let before = chain.map(|chain| chain.batches);
+        Self { elected, chain, before, known, batches, done: 0 }
+    }
+
+    /// What the next batches are, as many as may be on their way at once.
+    fn next(&self) -> &[Planned] {
+        let rest = &self.batches[self.done..];
+        let mut bytes = 0;
+        let fits = |batch: &&Planned| {
+            bytes += batch.bytes;
+            bytes <= ON_THE_WAY_BYTES
+        };
+        let count = rest.iter().take(ON_THE_WAY_MAX).take_while(fits).count();
+        &rest[..count.max(1)]
+    }
+
+    /// The count was read.
+    fn found(&mut self, chain: Chain) {
+        let before = *self.before.get_or_insert(chain.batches);
+        let arrived = chain.batches.saturating_sub(before);
+        let arrived = usize::try_from(arrived).expect("counts fit");
+        self.done = arrived.min(self.batches.len());
+        self.chain = Some(chain);
+    }
+}
+
+impl Work {
+    pub(super) async fn write(&self, mut writing: Writing) -> (Writing, Result<(), StoreError>) {
+        let outcome = self.write_on(&mut writing).await;
+        (writing, outcome)
+    }
+
+    async fn write_on(&self, writing: &mut Writing) -> Result<(), StoreError> {
+        for _ in 0..LOSSES_MAX {
+            let client = self.client(Some(writing.elected.generation)).await?;
+            if writing.chain.is_none() {
+                self.find_out(&client, writing).await?;
+            }
+            match self.send(&client, writing).await {
+                Sent::All => return Ok(()),
+                Sent::Failed(error) => return Err(error),
+                Sent::Unknown => writing.chain = None,
+            }
+        }
+        let reason = "the connection to ZooKeeper was lost again and again while it was written";
+        Err(StoreError::Lost { place: self.place(), reason: reason.to_owned() })
+    }
+
+    /// Sends what is not done yet and waits for all answers.
+    async fn send(&self, client: &Client, writing: &mut Writing) -> Sent {
+        while writing.done < writing.batches.len() {
+            let Some(chain) = writing.chain else { return Sent::Unknown };
+            let Elected { reign, by, version: fence, .. } = &writing.elected;
+            let mut on_the_way = Vec::new();
+            for (ahead, batch) in (0..).zip(writing.next()) {
+                let batches = chain.after(ahead + 1).batches;
+                let record = WrittenRecord { epoch: reign.epoch, by: by.clone(), batches };
+                let version = chain.after(ahead).version;
+                match self.context.send_batch(client, batch, *fence, &record, version) {
+                    Ok(answer) => on_the_way.push(answer),
+                    Err(error) => return Sent::Failed(self.failed(batch, &error)),
+                }
+            }
+            let mut ended = Sent::All;
+            for answer in on_the_way {
+                let outcome = answer.await;
+                // Behind one that was not written none was: the count that it needs was never there.
+                if !matches!(ended, Sent::All) {
+                    continue;
+                }
+                match outcome {
+                    Ok(_) => {
+                        writing.done += 1;
+                        writing.chain = writing.chain.map(|chain| chain.after(1));
+                    }
+                    Err(error) => ended = self.judge(&writing.batches[writing.done], error),
+                }
+            }
+            if !matches!(ended, Sent::All) {
+                return ended;
+            }
+        }
+        Sent::All
+    }
+
+    fn judge(&self, batch: &Planned, error: MultiWriteError) -> Sent {
+        let source = match error {
+            // The fence or the count: one look says which.
+            MultiWriteError::OperationFailed { index: 0 | 1, source: Error::BadVersion } => {
+                return Sent::Unknown;
+            }
+            MultiWriteError::OperationFailed { source, .. }
+            | MultiWriteError::RequestFailed { source } => source,
+        };
+        if is_definite(&source) {
+            return Sent::Failed(self.failed(batch, &source));
+        }
+        Sent::Unknown
+    }
+
+    fn failed(&self, batch: &Planned, error: &Error) -> StoreError {
+        let path = self.context.layout.registry();
+        let mut reason = words(&self.context.settings.url, "write below", &path, error);
+        if matches!(error, Error::NoNode | Error::NodeExists) {
+            reason.push_str("; somebody else changes it: a master of another cluster, or a person");
+        }
+        StoreError::Write { place: self.place(), records: batch.records, source: reason.into() }
+    }
+
+    /// Reads how many batches arrived, and whether the reign still is the newest.
+    async fn find_out(&self, client: &Client, writing: &mut Writing) -> Result<(), StoreError> {
+        let layout = &self.context.layout;
+        loop {
+            let written = self.read_record::<WrittenRecord>(client, &layout.written()).await?;
+            let epoch = self.read_record::<EpochRecord>(client, &layout.epoch()).await?;
+            let (Some((written, version)), Some((epoch, fence))) = (written, epoch) else {
+                // It can be read again with the connection, or never in this reign.
+                self.client(Some(writing.elected.generation)).await?;
+                tokio::time::sleep(RETRY).await;
+                continue;
+            };
+            let Elected { reign, by, version: ours, .. } = &writing.elected;
+            let is_ours = written.epoch == reign.epoch && written.by == *by;
+            let batches = if is_ours { written.batches } else { 0 };
+            let fenced = epoch.epoch != reign.epoch || epoch.by != *by || fence != *ours;
+            let (mine, newest) = (reign.epoch, epoch.epoch);
+            writing.found(Chain { version, batches });
+            if fenced {
+                return Err(StoreError::Fenced { place: self.place(), epoch: mine, newest });
+            }
+            return Ok(());
+        }
+    }
+
+    /// A node as new as the ensemble's leader has it, and its version; `None` if nobody says.
+    async fn read_record<M: Message + Default>(
+        &self,
+        client: &Client,
+        path: &str,
+    ) -> Result<Option<(M, i32)>, StoreError> {
+        let failed =
+            |reason: String| Err(StoreError::Read { place: self.place(), source: reason.into() });
+        let read = match client.sync(path).await {
+            Ok(()) => client.get_data(path).await,
+            Err(error) => Err(error),
+        };
+        match read {
+            Ok((data, stat)) => match decode(&data) {
+                Ok(record) => Ok(Some((record, stat.version))),
+                Err(error) => failed(self.context.damaged(path, &error.to_string())),
+            },
+            Err(error) if is_definite(&error) => {
+                failed(words(&self.context.settings.url, "read", path, &error))
+            }
+            Err(_) => Ok(None),
+        }
+    }
+}

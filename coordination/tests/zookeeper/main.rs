@@ -1,0 +1,10 @@
+//! Election and registry against a real ensemble of three servers, which all tests of this file share. Whoever kills or
+//! freezes servers has it alone for as long. Every test has a path of its own.
+
+mod access;
+mod bad_input;
+mod election;
+mod kazoo;
+mod outages;
+mod registry;
+mod stage;
