@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use coordination::detect::{BadMaster, detector};
+use coordination::detect::{BadMaster, Way, detector};
 use coordination::election::Detector;
 use libactor::{AskError, Name, Node, NodeConfig, Pid, Question, StartError};
 use master::{MASTER, VIEW};
@@ -88,7 +88,11 @@ impl Client {
         let mut leader = self.detector.leader();
         let found = tokio::time::timeout(ANSWER_WITHIN, leader.wait_for(Option::is_some)).await;
         let found = found.ok().and_then(Result::ok).and_then(|found| found.clone());
-        let nobody = || ClientError::NoLeader { master: self.master.clone() };
+        // As it shows itself: it may hold a password.
+        let shown = |way: Way| way.to_string();
+        let nobody = || ClientError::NoLeader {
+            master: self.master.parse().map_or_else(|_| String::new(), shown),
+        };
         found.map(|leader| leader.address).ok_or_else(nobody)
     }
 

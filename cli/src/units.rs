@@ -88,9 +88,12 @@ pub(crate) fn duration(text: &str) -> Result<Duration, BadQuantity> {
     Duration::try_from_secs_f64(number * seconds).map_err(|_| bad())
 }
 
-/// How the leader is found.
+/// How the leader is found. A URL stays as it was written: what it shows of itself has no password.
 pub(crate) fn master(text: &str) -> Result<String, BadMaster> {
-    Ok(text.parse::<Way>()?.to_string())
+    match text.parse()? {
+        Way::At(address) => Ok(address),
+        Way::Elected(_) => Ok(text.trim().to_owned()),
+    }
 }
 
 /// `NAME=VALUE`.

@@ -161,12 +161,16 @@ impl Context {
         if let Some(credentials) = url.credentials() {
             connector = connector.with_auth("digest", credentials.as_bytes());
         }
-        connector.connect(&url.hosts()).await.map_err(|error| match error {
-            Error::AuthFailed => format!("the ZooKeeper servers of {url} refused the credentials"),
-            Error::NoHosts | Error::ConnectionLoss | Error::Timeout => format!(
-                "no ZooKeeper server of {url} serves: none can be reached, or they are no majority; trying on"
-            ),
-            error => format!("cannot connect to ZooKeeper at {url}: {error}; trying on"),
+        connector.connect(&url.hosts()).await.map_err(|error| {
+            if error == Error::AuthFailed {
+                return format!("the ZooKeeper servers of {url} refused the credentials");
+            }
+            if matches!(error, Error::NoHosts | Error::ConnectionLoss | Error::Timeout) {
+                return format!(
+                    "no ZooKeeper server of {url} serves: none can be reached, or they are no majority; trying on"
+                );
+            }
+            format!("cannot connect to ZooKeeper at {url}: {error}; trying on")
         })
     }
 }

@@ -17,7 +17,7 @@ const TICK: u32 = 200;
 
 /// What the virtual machine is told: little memory, a quick start, and no waiting for the disk (a killed process loses
 /// nothing by that; only a machine does, and this one stays).
-const OPTIONS: [&str; 9] = [
+const OPTIONS: [&str; 11] = [
     "-Xmx192m",
     "-XX:+UseSerialGC",
     "-XX:TieredStopAtLevel=1",
@@ -25,6 +25,9 @@ const OPTIONS: [&str; 9] = [
     "-Dzookeeper.admin.enableServer=false",
     "-Dzookeeper.4lw.commands.whitelist=*",
     "-Dzookeeper.skipACL=no",
+    // Servers that have long been without a majority ask one another ever more seldom, up to once a minute.
+    "-Dzookeeper.fastleader.maxNotificationInterval=1000",
+    "-Dzookeeper.cnxTimeout=1000",
     "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
     "-Djava.net.preferIPv4Stack=true",
 ];

@@ -4,8 +4,10 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-const SCHEME: &str = "zk://";
-const FILE_SCHEME: &str = "file://";
+/// Of an ensemble.
+pub(crate) const SCHEME: &str = "zk://";
+/// Of a file that holds a URL.
+pub(crate) const FILE_SCHEME: &str = "file://";
 
 /// ZooKeeper's own, for hosts that name none.
 const PORT: u16 = 2181;
@@ -21,15 +23,6 @@ pub struct Url {
     path: String,
     /// The file it was read from is what may be shown.
     file: Option<PathBuf>,
-}
-
-/// Where a master is to be found: in an ensemble, or at a fixed address.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Whereabouts {
-    /// Whoever is elected there.
-    Elected(Url),
-    /// `host:port` of the only master there is.
-    Fixed(String),
 }
 
 /// Why a text is no such URL. None of these holds a password.
@@ -73,11 +66,6 @@ pub enum BadUrl {
     /// Files name files.
     #[error("{0} and the files that it names hold no ZooKeeper URL, only names of each other")]
     Files(PathBuf),
-    /// Neither a URL nor an address.
-    #[error(
-        "'{0}' says not where the master is: write zk://host:port,host:port/path, file:///path/of/a/file, or host:port"
-    )]
-    Whereabouts(String),
 }
 
 impl Url {
@@ -178,30 +166,6 @@ impl std::str::FromStr for Url {
     }
 }
 
-impl Whereabouts {
-    /// Reads a URL as [`Url::parse`] does, or `host:port`, or `master@host:port`.
-    pub fn parse(text: &str) -> Result<Self, BadUrl> {
-        let text = text.trim();
-        if text.starts_with(SCHEME) || text.starts_with(FILE_SCHEME) {
-            return Url::parse(text).map(Self::Elected);
-        }
-        let address = text.strip_prefix("master@").unwrap_or(text);
-        let has_port = address.rsplit_once(':').is_some_and(|(_, port)| !port.is_empty());
-        match host_and_port(address) {
-            Ok(address) if has_port && !address.contains('@') => Ok(Self::Fixed(address)),
-            Ok(_) | Err(_) => Err(BadUrl::Whereabouts(without_credentials(text))),
-        }
-    }
-}
-
-impl std::str::FromStr for Whereabouts {
-    type Err = BadUrl;
-
-    fn from_str(text: &str) -> Result<Self, BadUrl> {
-        Self::parse(text)
-    }
-}
-
 /// A text that is repeated in an error might be a URL with a slip in its scheme.
 fn without_credentials(text: &str) -> String {
     let Some((front, hosts)) = text.rsplit_once('@') else {
@@ -213,7 +177,8 @@ fn without_credentials(text: &str) -> String {
     }
 }
 
-fn host_and_port(text: &str) -> Result<String, BadUrl> {
+/// `host:port`, with ZooKeeper's port if there is none.
+pub(crate) fn host_and_port(text: &str) -> Result<String, BadUrl> {
     let bad = || BadUrl::Host(text.to_owned());
     let (host, port) = match text.strip_prefix('[') {
         // An address of IPv6 has colons of its own.

@@ -40,10 +40,10 @@ fn with_credentials_all_may_read_who_leads_and_only_the_creator_may_do_more() {
     // Who has none finds the leader and can do nothing about it.
     let mut other = Member::new(&ensemble.url(&path), "other");
     other.finds("m-1");
-    let words = other.stands().is_refused();
+    let words = other.stands().ends_refused();
     assert!(words.contains("zk://user:password@") && words.contains(&path), "{words}");
     let wrong = with_credentials(&hosts, "jake:wrong", &path);
-    let words = Member::new(&wrong, "wrong").stands().is_refused();
+    let words = Member::new(&wrong, "wrong").stands().ends_refused();
     assert!(words.contains("other credentials") && words.contains(&path), "{words}");
     assert!(!words.contains("wrong"), "no password is shown: {words}");
     let mut second = Member::new(&url, "second");

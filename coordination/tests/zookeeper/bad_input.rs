@@ -41,7 +41,7 @@ fn a_damaged_epoch_is_no_reason_to_begin_at_one() {
     let whole = stranger.reads(&epoch);
     stranger.writes(&epoch, b"17");
     let mut member = Member::new(&url, "m");
-    let words = member.stands().is_refused();
+    let words = member.stands().ends_refused();
     assert!(words.contains(&epoch) && words.contains("import"), "{words}");
     stranger.writes(&epoch, &whole);
     assert_eq!(member.leads().1.epoch, 2);
@@ -55,10 +55,10 @@ fn a_registry_of_a_later_version_is_left_alone() {
     Member::new(&url, "first").leads();
     // Cluster c1, form 7.
     stranger.writes(&format!("{path}/airside/cluster"), &seal(b"\x0a\x02c1\x10\x07"));
-    let words = Member::new(&url, "m").stands().is_refused();
+    let words = Member::new(&url, "m").stands().ends_refused();
     assert!(words.contains("later version") && words.contains(&path), "{words}");
     stranger.writes(&format!("{path}/airside/cluster"), b"{\"some\":\"other program\"}");
-    let words = Member::new(&url, "m").stands().is_refused();
+    let words = Member::new(&url, "m").stands().ends_refused();
     assert!(words.contains("another program") && words.contains(&path), "{words}");
 }
 
@@ -69,7 +69,7 @@ fn a_master_of_another_cluster_is_refused_and_the_first_leads_on() {
     let mut first = Member::new(&url, "first");
     let (mut store, reign) = first.leads();
     let other = Settings { cluster: Some("c2".into()), ..settings(&url) };
-    let words = Member::with(other, "other").stands().is_refused();
+    let words = Member::with(other, "other").stands().ends_refused();
     assert!(words.contains("cluster c1") && words.contains("cluster c2"), "{words}");
     let same = Settings { cluster: Some("c1".into()), new_cluster: "c3".into(), ..settings(&url) };
     let mut same = Member::with(same, "same");

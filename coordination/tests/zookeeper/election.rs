@@ -1,5 +1,6 @@
 //! Who leads, among members that come, go and are cut off.
 
+use coordination::detect::detector;
 use coordination::election::{Candidate, Detector};
 use coordination::store::{Change, Store};
 use coordination::zookeeper::url::Url;
@@ -85,6 +86,28 @@ fn ha_02_the_lowest_number_leads_whatever_its_label_and_all_three_forms_are_read
         stranger.does(stranger.client.delete(&format!("{path}/{name}"), None)).unwrap();
     }
     hears(&leader, "nobody, since nobody stands", |found| found.is_none());
+}
+
+#[test]
+fn ha_05_a_file_says_where_the_masters_are_elected_and_an_address_is_the_only_one_there_is() {
+    let ensemble = ensemble();
+    let url = ensemble.url(&path("file"));
+    let mut member = Member::new(&url, "m");
+    member.leads();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("zk");
+    std::fs::write(&file, format!("{url}\n")).unwrap();
+    for text in [url.clone(), format!("file://{}", file.display())] {
+        let elected = detector(&text).unwrap();
+        let is =
+            |leader: &Option<Candidate>| leader.as_ref().is_some_and(|leader| leader.id == "m-1");
+        hears(&elected.leader(), "the leader", is);
+    }
+    let fixed = detector("127.0.0.1:5050").unwrap();
+    assert_eq!(fixed.leader().borrow().as_ref().unwrap().address, "127.0.0.1:5050");
+    std::fs::write(&file, "zk://nowhere").unwrap();
+    let error = detector(&format!("file://{}", file.display())).unwrap_err();
+    assert!(error.to_string().contains("no path of its own"), "{error}");
 }
 
 #[test]

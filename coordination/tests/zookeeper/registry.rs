@@ -41,7 +41,7 @@ fn reg_05_what_is_written_is_there_in_the_next_reign_whoever_reigns() {
 }
 
 #[test]
-fn a_write_without_a_reign_or_of_another_epoch_is_refused() {
+fn a_write_without_a_reign_or_of_another_epoch_ends_refused() {
     let ensemble = ensemble();
     let mut member = Member::new(&ensemble.url(&path("refused")), "m");
     let mut idle = member.zookeeper.store();
@@ -116,6 +116,38 @@ fn batches_whose_outcome_nobody_told_are_written_once_and_in_order() {
 }
 
 #[test]
+fn reg_05_of_two_that_write_at_once_nothing_of_the_older_reign_is_written_after_the_newer_began() {
+    let ensemble = ensemble();
+    let path = path("race");
+    let (url, stranger) = (ensemble.url(&path), Stranger::new(&ensemble.hosts()));
+    let (mut first, mut second) = (Member::new(&url, "first"), Member::new(&url, "second"));
+    let (mut older, reign) = first.leads();
+    let waits = second.stands();
+    eventually("two have a node", || stranger.seats(&path).len() == 2);
+    let batch =
+        |number: usize| vec![put("last", &number.to_string()), put(&number.to_string(), "x")];
+    let batches: Vec<_> = (0..20_000).map(batch).collect();
+    let writing = std::thread::spawn(move || older.write_all(reign.epoch, &batches));
+    let written = format!("{path}/airside/written");
+    eventually("it writes", || {
+        stranger.does(stranger.client.check_stat(&written)).unwrap().unwrap().version > 50
+    });
+    let node = format!("{path}/{}", stranger.seats(&path)[0]);
+    stranger.does(stranger.client.delete(&node, None)).unwrap();
+    let (mut newer, later) = waits.leads();
+    let found = newer.load().unwrap();
+    newer.write(later.epoch, &[put("newer", "here")]).unwrap();
+    eventually("the older one has heard", || writing.is_finished());
+    let stopped = writing.join().unwrap().unwrap_err();
+    assert!(stopped.done < 20_000 && stopped.done < found.len(), "{stopped}");
+    let mut now = newer.load().unwrap();
+    assert_eq!(now.remove("newer").as_deref(), Some(&b"here"[..]));
+    assert_eq!(now, found, "nothing was written behind the newer one's back");
+    let last = found.len() - 2;
+    assert_eq!(found["last"], last.to_string().as_bytes(), "what was written is a beginning");
+}
+
+#[test]
 fn a_batch_that_cannot_be_written_stops_those_behind_it() {
     let ensemble = ensemble();
     let path = path("stopped");
@@ -165,7 +197,7 @@ fn fifty_thousand_agents_are_written_and_read_at_once() {
     store.write_all(reign.epoch, &batches).unwrap();
     let written = begin.elapsed();
     let records = store.load().unwrap();
-    println!("50,000 records: written in {written:?}, read in {:?}", begin.elapsed() - written);
+    eprintln!("50,000 records: written in {written:?}, read in {:?}", begin.elapsed() - written);
     assert_eq!(records.len(), 50_000);
     let root = format!("{path}/airside/registry");
     let shards = stranger.children(&root);

@@ -172,7 +172,7 @@ impl Candidacy {
     }
 
     #[track_caller]
-    pub(crate) fn is_refused(self) -> String {
+    pub(crate) fn ends_refused(self) -> String {
         let (_, outcome) = self.ends();
         outcome.unwrap_err().to_string()
     }

@@ -80,8 +80,6 @@ fn neither_a_url_nor_a_refusal_of_one_shows_the_password() {
             Err(error) => format!("{error} {error:?}"),
         };
         assert!(!said.contains("s3cret"), "{said}");
-        let said = format!("{:?}", Whereabouts::parse(text));
-        assert!(!said.contains("s3cret"), "{said}");
     }
 }
 
@@ -103,20 +101,4 @@ fn a_file_holds_the_url_and_is_shown_instead_of_it() {
     assert!(error.to_string().contains("only names of each other"), "{error}");
     let missing = Url::parse("file:///no/such/file").unwrap_err();
     assert!(missing.to_string().contains("/no/such/file"), "{missing}");
-}
-
-#[test]
-fn a_master_without_an_ensemble_is_found_at_its_address() {
-    let fixed = |text| match Whereabouts::parse(text) {
-        Ok(Whereabouts::Fixed(address)) => Some(address),
-        Ok(Whereabouts::Elected(_)) | Err(_) => None,
-    };
-    assert_eq!(fixed("10.0.0.1:5050").as_deref(), Some("10.0.0.1:5050"));
-    assert_eq!(fixed("master@h1:5050 ").as_deref(), Some("h1:5050"));
-    assert_eq!(fixed("[::1]:5050").as_deref(), Some("[::1]:5050"));
-    for text in ["", "h1", "h1:", "h1:0", "a@h1:5050", "master@", "http://h1:5050"] {
-        assert_eq!(fixed(text), None, "{text}");
-    }
-    assert!(matches!(Whereabouts::parse("zk://h1/m"), Ok(Whereabouts::Elected(_))));
-    assert!(Whereabouts::parse("zk://h1").is_err());
 }
