@@ -223,7 +223,10 @@ async fn an_address_that_is_none_is_refused_in_words() {
     let running = run_scheduler("nowhere", framework("x"), Simple::of(&[]), Options::default());
     let error = running.await.map(|(outcome, _)| outcome).unwrap_err();
     let cause = std::error::Error::source(&error).unwrap().to_string();
-    assert_eq!(cause, "'nowhere' names no master: expected host:port");
+    assert_eq!(
+        cause,
+        "'nowhere' names no master: expected host:port, zk://host:port,host:port/path or file:///a/file"
+    );
 }
 
 /// Launches one task on the executor that registers, then shuts it down.
