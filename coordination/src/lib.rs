@@ -5,6 +5,7 @@
 
 pub mod detect;
 pub mod election;
+pub mod export;
 pub mod local;
 pub mod record;
 pub mod store;

@@ -8,6 +8,7 @@ use redb::{Database, DatabaseError, ReadableDatabase, ReadableTable, TableDefini
 use tokio::sync::watch;
 
 use crate::election::{Candidate, Detector, Elector, Reign, Standing};
+use crate::export::{Export, Portable};
 use crate::record::{seal, unseal};
 use crate::store::{Change, RECORD_BYTES_MAX, Store, StoreError};
 
@@ -186,6 +187,47 @@ impl Store for LocalStore {
     }
 }
 
+impl Portable for LocalStore {
+    fn export(&mut self) -> Result<Export, StoreError> {
+        let Reign { cluster, epoch } = self.reign.clone();
+        Ok(Export { cluster, epoch, records: self.load()? })
+    }
+
+    /// In one transaction: it is there as a whole or not at all.
+    fn import(&mut self, export: &Export) -> Result<Reign, StoreError> {
+        if export.cluster != self.reign.cluster && !self.load()?.is_empty() {
+            return Err(StoreError::Refused {
+                reason: format!(
+                    "the store {} is that of cluster {}, and the export is of cluster {}; import it into another \
+                     work directory",
+                    self.place(),
+                    self.reign.cluster,
+                    export.cluster,
+                ),
+            });
+        }
+        let epoch = self.reign.epoch.max(export.epoch) + 1;
+        let write = || -> Result<(), Cause> {
+            let writing = self.database.begin_write()?;
+            writing.delete_table(RECORDS)?;
+            {
+                let mut table = writing.open_table(RECORDS)?;
+                for (key, value) in &export.records {
+                    table.insert(&**key, &*seal(value))?;
+                }
+                let mut table = writing.open_table(REIGN)?;
+                table.insert(CLUSTER, &*seal(export.cluster.as_bytes()))?;
+                table.insert(EPOCH, &*seal(epoch.to_string().as_bytes()))?;
+            }
+            writing.commit()?;
+            Ok(())
+        };
+        write().map_err(|source| self.write_error(export.records.len(), source))?;
+        self.reign = Reign { cluster: export.cluster.clone(), epoch };
+        Ok(self.reign.clone())
+    }
+}
+
 /// Finds the only master there is.
 #[derive(Clone, Debug)]
 pub struct FixedDetector(watch::Sender<Option<Candidate>>);
@@ -216,7 +258,33 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_is_there_in_the_next_reign_and_epochs_only_grow() {
+    fn an_import_replaces_everything_and_its_epoch_is_above_all() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut from = LocalStore::open(&folder.path().join("from"), "c1").unwrap();
+        for _ in 0..4 {
+            from.stand(&here()).unwrap();
+        }
+        from.write(4, &[put("a", b"1"), put("b", b"2")]).unwrap();
+        let export = from.export().unwrap();
+        let path = folder.path().join("to");
+        let mut to = LocalStore::open(&path, "c2").unwrap();
+        assert_eq!(to.import(&export).unwrap(), Reign { cluster: "c1".into(), epoch: 5 });
+        to.stand(&here()).unwrap();
+        to.write(6, &[put("c", b"3")]).unwrap();
+        assert_eq!(to.import(&export).unwrap().epoch, 7);
+        drop(to);
+        let mut to = LocalStore::open(&path, "c3").unwrap();
+        assert_eq!(to.load().unwrap(), export.records);
+        assert_eq!(to.stand(&here()).unwrap(), Reign { cluster: "c1".into(), epoch: 8 });
+        let mut other = LocalStore::open(&folder.path().join("other"), "c9").unwrap();
+        other.stand(&here()).unwrap();
+        other.write(1, &[put("a", b"1")]).unwrap();
+        let error = other.import(&export).unwrap_err();
+        assert!(error.to_string().contains("cluster c9"), "{error}");
+    }
+
+    #[test]
+    fn reg_05_what_is_written_is_there_in_the_next_reign_and_epochs_only_grow() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("registry.redb");
         let mut store = LocalStore::open(&path, "first").unwrap();
@@ -232,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn a_write_of_another_epoch_is_refused_and_changes_nothing() {
+    fn reg_05_a_write_of_another_epoch_is_refused_and_changes_nothing() {
         let folder = tempfile::tempdir().unwrap();
         let mut store = LocalStore::open(&folder.path().join("r"), "c").unwrap();
         store.stand(&here()).unwrap();

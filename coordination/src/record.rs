@@ -1,7 +1,7 @@
 //! The form of a durable record: its length and CRC32C, each four bytes, little-endian, then its bytes.
 
 /// Bytes in front of a record's own.
-const HEAD_BYTES: usize = 8;
+pub(crate) const HEAD_BYTES: usize = 8;
 
 /// Bytes that are no whole record.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -27,6 +27,9 @@ pub(super) struct ClusterRecord {
     pub(super) cluster: String,
     #[prost(uint32, tag = "2")]
     pub(super) form: u32,
+    /// While an import is under way, the registry is not whole.
+    #[prost(bool, tag = "3")]
+    pub(super) importing: bool,
 }
 
 /// What `epoch` holds. Only the beginning of a reign changes it, so its version is the fence: each batch of the registry checks

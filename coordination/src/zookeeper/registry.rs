@@ -8,6 +8,7 @@
 
 mod batch;
 mod read;
+mod transfer;
 mod write;
 
 use std::collections::BTreeMap;

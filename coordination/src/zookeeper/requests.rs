@@ -53,6 +53,11 @@ impl Context {
 
     /// Makes the path and its parents, and what is ours below it.
     async fn prepare(&self, client: &Client) -> Result<Answer, Answer> {
+        self.make_nodes(client).await?;
+        self.read_cluster(client, &self.layout.cluster()).await
+    }
+
+    pub(super) async fn make_nodes(&self, client: &Client) -> Result<(), Answer> {
         let path = &self.layout.path;
         let ends = path.match_indices('/').map(|(at, _)| at).filter(|at| *at > 0);
         for end in ends.chain([path.len()]) {
@@ -62,14 +67,13 @@ impl Context {
             self.ensure(client, &folder, b"", &self.layout.own).await?;
         }
         let cluster = &self.settings.new_cluster;
-        let cluster = ClusterRecord { cluster: cluster.clone(), form: FORM };
+        let cluster = ClusterRecord { cluster: cluster.clone(), form: FORM, importing: false };
         let place = self.layout.cluster();
         self.ensure(client, &place, &encode(&cluster), &self.layout.own).await?;
         let epoch = encode(&EpochRecord::default());
         self.ensure(client, &self.layout.epoch(), &epoch, &self.layout.own).await?;
         let written = encode(&WrittenRecord::default());
-        self.ensure(client, &self.layout.written(), &written, &self.layout.own).await?;
-        self.read_cluster(client, &place).await
+        self.ensure(client, &self.layout.written(), &written, &self.layout.own).await
     }
 
     /// Makes a node unless it is there. Whoever may not make one may still use it.
@@ -96,13 +100,25 @@ impl Context {
     async fn read_cluster(&self, client: &Client, place: &str) -> Result<Answer, Answer> {
         let read = client.get_data(place).await;
         let (data, _) = read.map_err(|error| self.answer("read", place, &error))?;
-        let cluster = self.understand_cluster(place, &data).map_err(Answer::Refused)?;
+        let record = self.understand_cluster(place, &data).map_err(Answer::Refused)?;
+        if record.importing {
+            return Err(Answer::Refused(format!(
+                "an import into the registry at {} of {} is under way, or was interrupted; if none is, import again",
+                self.layout.root(),
+                self.settings.url,
+            )));
+        }
+        let cluster = record.cluster;
         *self.cluster.lock().expect("nobody panics with it") = Some(cluster);
         Ok(Answer::Prepared)
     }
 
     /// Whose path it is, if it is one that we may use.
-    pub(super) fn understand_cluster(&self, place: &str, data: &[u8]) -> Result<String, String> {
+    pub(super) fn understand_cluster(
+        &self,
+        place: &str,
+        data: &[u8],
+    ) -> Result<ClusterRecord, String> {
         let url = &self.settings.url;
         let record = decode::<ClusterRecord>(data).map_err(|error| {
             format!(
@@ -126,7 +142,7 @@ impl Context {
                 self.layout.root(),
                 record.cluster,
             )),
-            Some(_) | None => Ok(record.cluster),
+            Some(_) | None => Ok(record),
         }
     }
 

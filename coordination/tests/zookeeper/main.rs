@@ -10,3 +10,4 @@ mod kazoo;
 mod outages;
 mod registry;
 mod stage;
+mod transfer;

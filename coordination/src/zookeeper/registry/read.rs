@@ -38,7 +38,16 @@ impl Work {
         }
     }
 
-    async fn read_all(&self, client: &Client) -> Result<Loaded, Interrupted> {
+    /// Which records there are.
+    pub(super) async fn list(&self, client: &Client) -> Result<Known, StoreError> {
+        match self.list_all(client).await {
+            Ok(known) => Ok(known),
+            Err(Interrupted::Failed(error)) => Err(error),
+            Err(Interrupted::Again) => Err(self.lost()),
+        }
+    }
+
+    async fn list_all(&self, client: &Client) -> Result<Known, Interrupted> {
         let layout = &self.context.layout;
         let registry = layout.registry();
         // Who reads without a reign may be talking to a server that lags behind.
@@ -47,20 +56,28 @@ impl Work {
         let mut known = Known::default();
         let paths: Vec<_> = (0..SHARDS).map(|shard| layout.shard(shard)).collect();
         let lists: Vec<_> = paths.iter().map(|path| client.list_children(path)).collect();
-        let mut keys = Vec::new();
         for ((shard, path), list) in (0..).zip(&paths).zip(lists) {
             let names = match list.await {
                 Ok(names) => names,
                 Err(Error::NoNode) => continue,
-                Err(error) => return Err(self.interrupted("list the records below", path, &error)),
+                Err(error) => {
+                    return Err(self.interrupted("list the records below", path, &error));
+                }
             };
             known.shards.insert(shard);
             for name in names {
                 let key = key_of(&name)
                     .ok_or_else(|| Interrupted::Failed(self.garbage(&format!("{path}/{name}"))))?;
-                keys.push(key);
+                known.keys.insert(key);
             }
         }
+        Ok(known)
+    }
+
+    async fn read_all(&self, client: &Client) -> Result<Loaded, Interrupted> {
+        let layout = &self.context.layout;
+        let known = self.list_all(client).await?;
+        let keys: Vec<_> = known.keys.iter().collect();
         let mut records = BTreeMap::new();
         for chunk in keys.chunks(ON_THE_WAY) {
             let paths: Vec<_> = chunk.iter().map(|key| layout.record(key)).collect();
@@ -70,10 +87,9 @@ impl Work {
                     Ok((data, _)) => self.open(key, path, &data).map_err(Interrupted::Failed)?,
                     Err(error) => return Err(self.interrupted("read", path, &error)),
                 };
-                records.insert(key.clone(), value);
+                records.insert((*key).clone(), value);
             }
         }
-        known.keys = keys.into_iter().collect();
         Ok((records, known))
     }
 

@@ -197,7 +197,7 @@ impl Work {
     }
 
     /// A node as new as the ensemble's leader has it, and its version; `None` if nobody says.
-    async fn read_record<M: Message + Default>(
+    pub(super) async fn read_record<M: Message + Default>(
         &self,
         client: &Client,
         path: &str,
@@ -219,4 +219,8 @@ impl Work {
             Err(_) => Ok(None),
         }
     }
+}
+
+pub(super) fn read_error(work: &Work, reason: String) -> StoreError {
+    StoreError::Read { place: work.place(), source: reason.into() }
 }

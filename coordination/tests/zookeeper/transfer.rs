@@ -1,0 +1,80 @@
+//! The registry as one file: taken out of an ensemble and put in again.
+
+use coordination::export::{Export, Portable};
+use coordination::record::seal;
+use coordination::store::{Change, Store};
+use coordination::zookeeper::{Settings, ZooKeeper};
+
+use crate::stage::{Member, Stranger, ensemble, path, settings};
+
+fn put(key: &str, value: &str) -> Change {
+    Change::Put { key: key.into(), value: value.as_bytes().to_vec() }
+}
+
+/// Who imports into a path, or exports from it.
+fn tool(url: &str, cluster: &str) -> coordination::zookeeper::ZooKeeperStore {
+    let cluster = Some(cluster.to_owned());
+    let settings = Settings { new_cluster: cluster.clone().unwrap(), cluster, ..settings(url) };
+    ZooKeeper::start(settings).unwrap().store()
+}
+
+#[test]
+fn a_registry_is_exported_while_its_master_leads_and_imported_into_another_path() {
+    let ensemble = ensemble();
+    let mut member = Member::new(&ensemble.url(&path("from")), "m");
+    let (mut store, reign) = member.leads();
+    store.write(reign.epoch, &[put("agents/1", "a"), put("x", "")]).unwrap();
+    let export = member.zookeeper.store().export().unwrap();
+    assert_eq!((&*export.cluster, export.epoch, export.records.len()), ("c1", 1, 2));
+    member.is_leading();
+    let mut file = Vec::new();
+    export.write(&mut file).unwrap();
+    let export = Export::read(&mut file.as_slice()).unwrap();
+
+    let url = ensemble.url(&path("to"));
+    assert_eq!(tool(&url, "c1").import(&export).unwrap().epoch, 2);
+    let mut other = Member::new(&url, "other");
+    let (mut store, reign) = other.leads();
+    assert_eq!((reign.cluster.as_str(), reign.epoch), ("c1", 3));
+    assert_eq!(store.load().unwrap(), export.records);
+    store.write(reign.epoch, &[put("agents/2", "b"), put("x", "c")]).unwrap();
+    let mut importer = tool(&url, "c1");
+    let error = importer.import(&export).unwrap_err();
+    assert!(error.to_string().contains("stop all of them"), "{error}");
+    other.leaves();
+    assert_eq!(importer.import(&export).unwrap().epoch, 4);
+    assert_eq!(importer.load().unwrap(), export.records, "what was written since is gone");
+    let foreign = Export { cluster: "c9".into(), ..export };
+    let error = tool(&url, "c9").import(&foreign).unwrap_err();
+    assert!(error.to_string().contains("cluster c1"), "{error}");
+}
+
+#[test]
+fn an_import_mends_a_damaged_epoch_and_one_that_was_interrupted_is_noticed() {
+    let ensemble = ensemble();
+    let (path, stranger) = (path("mended"), Stranger::new(&ensemble.hosts()));
+    let url = ensemble.url(&path);
+    let mut member = Member::new(&url, "m");
+    let (mut store, reign) = member.leads();
+    store.write(reign.epoch, &[put("a", "1")]).unwrap();
+    let export = member.zookeeper.store().export().unwrap();
+    member.leaves();
+    stranger.writes(&format!("{path}/airside/epoch"), b"?");
+    stranger.writes(&format!("{path}/airside/written"), b"?");
+    let mut importer = tool(&url, "c1");
+    assert!(importer.export().is_err());
+    let reign = importer.import(&export).unwrap();
+    assert!(reign.epoch > 1_000_000 - 1, "above all that may have been: {}", reign.epoch);
+    let (_, later) = Member::new(&url, "later").leads();
+    assert_eq!(later.epoch, reign.epoch + 1);
+
+    // Cluster c1, form 1, not whole.
+    stranger.writes(&format!("{path}/airside/cluster"), &seal(b"\x0a\x02c1\x10\x01\x18\x01"));
+    let words = Member::new(&url, "early").stands().ends_refused();
+    assert!(words.contains("import again"), "{words}");
+    let error = importer.export().unwrap_err();
+    assert!(error.to_string().contains("import again"), "{error}");
+    importer.import(&export).unwrap();
+    let (mut store, _) = Member::new(&url, "last").leads();
+    assert_eq!(store.load().unwrap(), export.records);
+}
