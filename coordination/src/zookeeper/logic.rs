@@ -466,4 +466,6 @@ impl Election {
 }
 
 #[cfg(test)]
+mod model;
+#[cfg(test)]
 mod tests;
