@@ -1,6 +1,7 @@
 //! The command line: what may be typed, with its defaults. Nothing here does anything.
 
 mod client;
+mod registry;
 mod serve;
 mod spelling;
 
@@ -11,6 +12,7 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 pub(crate) use client::{
     ClusterArguments, FlowArguments, KillArguments, ListArguments, LogsArguments, RunArguments,
 };
+pub(crate) use registry::{RegistryArguments, RegistryCommand, RegistryPlace};
 pub(crate) use serve::{
     AgentArguments, BatchArguments, DemoArguments, Hosted, ListenArguments, MasterArguments,
     NodeArguments, UpArguments, WordcountArguments,
@@ -52,6 +54,9 @@ pub(crate) enum Command {
     Flow(FlowArguments),
     /// Run a list of shell commands as tasks, to the end
     Batch(BatchArguments),
+    /// Save or bring back what the masters of a cluster must not forget
+    #[command(subcommand)]
+    Registry(RegistryCommand),
     /// Be the master of a cluster
     Master(MasterArguments),
     /// Be an agent: run tasks on this machine
@@ -84,7 +89,7 @@ impl Command {
             Self::Master(arguments) => Some(&arguments.listen.log),
             Self::Agent(arguments) => Some(&arguments.listen.log),
             Self::Node(arguments) => Some(&arguments.listen.log),
-            Self::Up(_) | Self::Demo(_) => Some("error"),
+            Self::Up(_) | Self::Demo(_) | Self::Registry(_) => Some("error"),
             Self::Version | Self::WordcountExecutor => None,
         }
     }

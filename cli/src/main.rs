@@ -16,6 +16,7 @@ mod node;
 mod output;
 mod pages;
 mod prefix;
+mod registry;
 mod reign;
 mod run;
 mod serve;
@@ -84,6 +85,7 @@ async fn perform(
             frameworks::wordcount_scheduler(arguments, environment).await?;
         }
         Command::WordcountExecutor => frameworks::wordcount_executor().await?,
+        Command::Registry(command) => registry::registry(&command)?,
         Command::Version => output::print(&version()),
     }
     Ok(ExitCode::SUCCESS)

@@ -55,6 +55,14 @@ fn what_nobody_knows_is_an_error() {
             "airside master --work_dir=/w --zookeeper x",
             "error: unexpected argument '--zookeeper' found",
         ),
+        (
+            "airside registry export --zk zk://h1:2181 /backup",
+            "error: invalid value 'zk://h1:2181' for '--zk <URL>': the ZooKeeper URL names no path of its own: write zk://host:port/path, for example zk://…/airside ('/' is not supported)",
+        ),
+        (
+            "airside registry import /backup",
+            "error: the following required arguments were not provided:",
+        ),
         ("airside fly", "error: unrecognized subcommand 'fly'"),
         (
             "airside up --agents 0",
