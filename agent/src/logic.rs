@@ -100,6 +100,8 @@ pub enum Event {
     TimerFired(Timer),
     /// The operator ends the agent.
     Leave,
+    /// Whoever finds the master has found another one, or that nobody leads.
+    MasterDetected(Option<String>),
 }
 
 /// Everything an agent can do.
@@ -315,6 +317,7 @@ impl Agent {
             }
             Event::TimerFired(timer) => self.on_timer(&mut turn, timer),
             Event::Leave => self.on_leave(&mut turn),
+            Event::MasterDetected(leader) => self.on_master_detected(&mut turn, leader),
         }
         Step { effects: turn.effects }
     }

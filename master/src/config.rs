@@ -15,6 +15,14 @@ pub struct Config {
     pub ping_misses_max: u32,
     /// How long an agent whose connection was lost, or one that an earlier reign knew, may take to come back.
     pub agent_reregister_timeout: Duration,
+    /// Agents that may tell a master what they know at the same time when they return; others wait in line.
+    pub returns_at_once_max: usize,
+    /// Tasks that they may have together. One agent alone may have more.
+    pub returning_tasks_at_once_max: usize,
+    /// How long an agent that was told to come may take.
+    pub return_within: Duration,
+    /// How long an agent that has to wait is not to ask again.
+    pub return_again_after: Duration,
     /// How fast agents are given up, if there is a limit.
     #[serde(default)]
     pub agent_removal_rate_limit: Option<RateLimit>,
@@ -101,6 +109,10 @@ impl Default for Config {
             ping_every: Duration::from_secs(15),
             ping_misses_max: 5,
             agent_reregister_timeout: Duration::from_secs(600),
+            returns_at_once_max: 256,
+            returning_tasks_at_once_max: 20_000,
+            return_within: Duration::from_secs(10),
+            return_again_after: Duration::from_secs(10),
             agent_removal_rate_limit: None,
             recovery_agent_removal_percent_max: all(),
             contest_timeout: Duration::from_secs(5),
@@ -162,6 +174,8 @@ impl Config {
             ("ping_every", self.ping_every),
             ("agent_reregister_timeout", self.agent_reregister_timeout),
             ("contest_timeout", self.contest_timeout),
+            ("return_within", self.return_within),
+            ("return_again_after", self.return_again_after),
             ("offer_lease", self.offer_lease),
             ("sweep_every", self.allocator.sweep_every),
         ];
@@ -170,6 +184,8 @@ impl Config {
         }
         let limits = [
             ("ping_misses_max", usize::try_from(self.ping_misses_max).unwrap_or(usize::MAX)),
+            ("returns_at_once_max", self.returns_at_once_max),
+            ("returning_tasks_at_once_max", self.returning_tasks_at_once_max),
             ("tasks_per_framework_max", self.tasks_per_framework_max),
             ("tasks_per_agent_max", self.tasks_per_agent_max),
             ("agents_max", self.agents_max),

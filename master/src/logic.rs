@@ -32,7 +32,7 @@ use protocol::time::Now;
 use serde::{Deserialize, Serialize};
 
 use crate::config::Config;
-use agents::{Agent, Condemned, Joining};
+use agents::{Agent, Condemned, Entrance, Joining};
 use allocator::{BookEntry, Proposal};
 use bugs::Bug;
 use frameworks::{Framework, Subscription};
@@ -184,6 +184,13 @@ pub enum Timer {
     AgentsReturn,
     /// The next agent in line may be given up.
     GiveUp,
+    /// An agent that was told to return should have done so by now.
+    Entrance {
+        /// Which.
+        agent: AgentId,
+        /// Of its admission.
+        place: u64,
+    },
 }
 
 /// What one event led to.
@@ -233,6 +240,7 @@ pub struct Master {
     /// Agents that the registry had as reachable when the reign began.
     awaited_at_first: usize,
     condemned: Condemned,
+    entrance: Entrance,
 }
 
 /// One call of [`Master::step`]: the time it is, and what will come of it.
@@ -300,6 +308,7 @@ impl Master {
             judging: false,
             awaited_at_first: registry.agents.values().filter(|e| e.unreachable.is_none()).count(),
             condemned: Condemned::default(),
+            entrance: Entrance::default(),
             config,
             registry,
         }
@@ -422,6 +431,7 @@ impl Master {
             Timer::Judge => self.on_judge_due(turn),
             Timer::AgentsReturn => self.on_agents_return_due(turn),
             Timer::GiveUp => self.on_give_up_due(turn),
+            Timer::Entrance { agent, place } => self.on_entrance_due(turn, &agent, place),
         }
     }
 

@@ -118,6 +118,18 @@ pub enum AgentToMaster {
     },
     /// The agent goes, for good, with all its tasks ended.
     Unregister,
+    /// An agent that has an id would like to say `Reregister`, which is large: answered by `ReturnNow` or `ReturnLater`. Sent
+    /// again, with backoff, until it is. Since version 2; a master of version 1 answers none, and is told all.
+    MayReturn {
+        /// The id it was given.
+        agent: AgentId,
+        /// The cluster that gave it.
+        cluster: ClusterId,
+        /// The highest epoch it has seen.
+        epoch: u64,
+        /// Of how many tasks it will tell.
+        tasks: u32,
+    },
 }
 
 /// From the master to an agent.
@@ -221,6 +233,37 @@ pub enum MasterToAgent {
         /// Whose and which.
         tasks: Vec<(FrameworkId, TaskId)>,
     },
+    /// Answer to `MayReturn`: there is room, say `Reregister`. Since version 2.
+    ReturnNow {
+        /// Of the master's reign.
+        epoch: u64,
+        /// The cluster that the master leads.
+        cluster: ClusterId,
+    },
+    /// Answer to `MayReturn`: others come first. The agent is called by `ReturnNow` when it is its turn, and asks again if it
+    /// was not for this long. Since version 2.
+    ReturnLater {
+        /// Of the master's reign.
+        epoch: u64,
+        /// The cluster that the master leads.
+        cluster: ClusterId,
+        /// How long not to ask again.
+        after: Duration,
+    },
+    /// The master has lost its connection with this agent, which may not know: it is to register again. Since version 2.
+    RegisterAgain {
+        /// Of the master's reign.
+        epoch: u64,
+    },
+    /// The agent was removed: it ends its executors with all their tasks, and then itself. Since version 2.
+    Shutdown {
+        /// Of the master's reign.
+        epoch: u64,
+        /// In words.
+        reason: String,
+        /// The cluster that the master leads.
+        cluster: ClusterId,
+    },
 }
 
 impl MasterToAgent {
@@ -235,6 +278,8 @@ impl MasterToAgent {
             | Self::Acknowledge { epoch, .. } => *epoch,
             Self::ToExecutor { epoch, .. } | Self::ShutdownExecutor { epoch, .. } => *epoch,
             Self::ShutdownFramework { epoch, .. } | Self::Reconcile { epoch, .. } => *epoch,
+            Self::ReturnNow { epoch, .. } | Self::ReturnLater { epoch, .. } => *epoch,
+            Self::RegisterAgain { epoch } | Self::Shutdown { epoch, .. } => *epoch,
         }
     }
 }

@@ -32,4 +32,4 @@ pub mod task;
 pub mod time;
 
 /// The version of everything in this crate; the handshake settles on the older of two.
-pub const PROTOCOL_VERSION: u32 = 1;
+pub const PROTOCOL_VERSION: u32 = 2;

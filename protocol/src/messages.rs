@@ -55,13 +55,25 @@ impl Message for AgentToMaster {
             Self::FromExecutor { .. } => "FromExecutor",
             Self::EpochRefused { .. } => "EpochRefused",
             Self::Unregister => "Unregister",
+            Self::MayReturn { .. } => "MayReturn",
+        }
+    }
+
+    fn since(&self) -> u32 {
+        match self {
+            Self::Register { .. } | Self::Reregister { .. } | Self::Unregister => 1,
+            Self::Pong { .. } | Self::Updated { .. } | Self::ExecutorEnded { .. } => 1,
+            Self::FromExecutor { .. } | Self::EpochRefused { .. } => 1,
+            Self::MayReturn { .. } => 2,
         }
     }
 
     fn subjects(&self, out: &mut Subjects) {
         match self {
             Self::Updated { status, .. } => status_subjects(status, out),
-            Self::Reregister { agent, .. } => out.add(agent.as_str()),
+            Self::Reregister { agent, .. } | Self::MayReturn { agent, .. } => {
+                out.add(agent.as_str());
+            }
             Self::ExecutorEnded { framework, executor, .. }
             | Self::FromExecutor { framework, executor, .. } => {
                 out.add(executor.as_str());
@@ -94,6 +106,21 @@ impl Message for MasterToAgent {
             Self::ShutdownExecutor { .. } => "ShutdownExecutor",
             Self::ShutdownFramework { .. } => "ShutdownFramework",
             Self::Reconcile { .. } => "Reconcile",
+            Self::ReturnNow { .. } => "ReturnNow",
+            Self::ReturnLater { .. } => "ReturnLater",
+            Self::RegisterAgain { .. } => "RegisterAgain",
+            Self::Shutdown { .. } => "Shutdown",
+        }
+    }
+
+    fn since(&self) -> u32 {
+        match self {
+            Self::Registered { .. } | Self::Refused { .. } | Self::Ping { .. } => 1,
+            Self::Launch { .. } | Self::Kill { .. } | Self::Acknowledge { .. } => 1,
+            Self::ToExecutor { .. } | Self::Reconcile { .. } => 1,
+            Self::ShutdownExecutor { .. } | Self::ShutdownFramework { .. } => 1,
+            Self::ReturnNow { .. } | Self::ReturnLater { .. } => 2,
+            Self::RegisterAgain { .. } | Self::Shutdown { .. } => 2,
         }
     }
 
@@ -115,6 +142,8 @@ impl Message for MasterToAgent {
             }
             Self::ShutdownFramework { framework, .. } => out.add(framework.as_str()),
             Self::Refused { .. } | Self::Ping { .. } | Self::Reconcile { .. } => (),
+            Self::ReturnNow { .. } | Self::ReturnLater { .. } => (),
+            Self::RegisterAgain { .. } | Self::Shutdown { .. } => (),
         }
     }
 }

@@ -207,6 +207,10 @@ fn master_config(chance: &mut Chance, bug: Option<Bug>) -> Config {
         let percent = u8::try_from(chance.between(0, 60)).expect("at most sixty");
         config.recovery_agent_removal_percent_max = percent;
     }
+    if chance.in_thousand(500) {
+        config.returns_at_once_max = chance.index(3) + 1;
+        config.returning_tasks_at_once_max = chance.index(6) + 1;
+    }
     if let Some(Bug::Master(bug)) = bug {
         config.bugs = master::logic::bugs::Bugs::only([bug]);
         config.allocator.bugs = master::logic::bugs::Bugs::only([bug]);

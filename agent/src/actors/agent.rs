@@ -79,6 +79,7 @@ impl Actor for AgentActor {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
+        self.follow_leader(ctx);
         self.advance(Event::Started, ctx);
         self.collect_sandboxes(ctx);
     }
@@ -157,6 +158,22 @@ impl AgentActor {
         }
     }
 
+    /// Hears of whoever leads now and from now on, and when nobody does.
+    fn follow_leader(&mut self, ctx: &mut Context<Self>) {
+        let mut found = self.master.leader();
+        let now = found.borrow_and_update().clone();
+        // A master that begins another reign is another one, though it is at the same address.
+        let now =
+            now.map(|leader| format!("{} {}", leader.address, leader.id).trim_end().to_owned());
+        self.advance(Event::MasterDetected(now), ctx);
+        ctx.run(async move { found.changed().await }, |actor, changed, ctx| {
+            // A detector that is no more finds nobody else.
+            if changed.is_ok() {
+                actor.follow_leader(ctx);
+            }
+        });
+    }
+
     /// `host:port` of whoever leads.
     fn leader(&self) -> Option<String> {
         self.master.leader().borrow().as_ref().map(|leader| leader.address.clone())
@@ -179,7 +196,9 @@ impl AgentActor {
                 let leader = self.leader().unwrap_or_else(|| "nobody".to_owned());
                 tracing::warn!(%leader, "{notice}; is it running, and does --master name it?");
             }
-            Notice::MasterLost(_) | Notice::EpochRefused { .. } => tracing::warn!("{notice}"),
+            Notice::MasterLost(_) | Notice::EpochRefused { .. } | Notice::Removed(_) => {
+                tracing::warn!("{notice}");
+            }
             Notice::NotTheMaster(_) | Notice::HeldFull(_) | Notice::TaskRefused { .. } => {
                 tracing::warn!("{notice}");
             }

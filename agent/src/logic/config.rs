@@ -75,8 +75,8 @@ impl Config {
     pub fn new(info: AgentInfo) -> Self {
         Self {
             info,
-            contact_backoff_min: Duration::from_millis(250),
-            contact_backoff_max: Duration::from_secs(2),
+            contact_backoff_min: Duration::from_secs(1),
+            contact_backoff_max: Duration::from_secs(60),
             executor_registration_timeout: Duration::from_secs(60),
             kill_grace: Duration::from_secs(3),
             shutdown_grace: Duration::from_secs(5),

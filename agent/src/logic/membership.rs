@@ -32,8 +32,8 @@ enum Phase {
     Joining { joining: Joining, held: VecDeque<MasterToAgent> },
     /// Obeys this master.
     Registered { master: Pid, heard_at: Instant, silent_after: Duration },
-    /// Ends its executors, then itself. Knows its master if it had one.
-    Leaving { master: Option<Pid>, waits_for_acks: bool },
+    /// Ends its executors, then itself. Knows its master if it had one, unless that one removed it: with these words.
+    Leaving { master: Option<Pid>, waits_for_acks: bool, removed: Option<String> },
 }
 
 /// A master's answer to a registration.
@@ -64,6 +64,19 @@ pub(super) struct Membership {
     nonce_is_written: bool,
     phase: Phase,
     generation: u64,
+    leader: Leader,
+}
+
+/// What is known of who leads.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+enum Leader {
+    /// Whoever has the name.
+    #[default]
+    ByName,
+    /// Nobody: there is no use in contacting anybody.
+    Nobody,
+    /// The one at this address.
+    At(String),
 }
 
 impl Membership {
@@ -71,7 +84,15 @@ impl Membership {
         let Checkpoint { member, epoch, nonce: written, executors } = checkpoint;
         let phase = Phase::Clearing { left: executors };
         let (nonce, nonce_is_written) = (written.unwrap_or(nonce), written.is_some());
-        Self { member, epoch, nonce, nonce_is_written, phase, generation: 0 }
+        Self {
+            member,
+            epoch,
+            nonce,
+            nonce_is_written,
+            phase,
+            generation: 0,
+            leader: Leader::ByName,
+        }
     }
 
     pub(super) fn agent(&self) -> Option<&AgentId> {
@@ -93,6 +114,10 @@ impl Membership {
 
     pub(super) fn is_leaving(&self) -> bool {
         matches!(self.phase, Phase::Leaving { .. })
+    }
+
+    fn is_member(&self) -> bool {
+        self.member.is_some()
     }
 
     fn is_before(&self, later: &Joining) -> bool {
@@ -157,6 +182,10 @@ impl Agent {
                 self.on_registered(turn, joining);
             }
             MasterToAgent::Refused { reason, .. } => self.on_refused(turn, from, reason),
+            MasterToAgent::ReturnNow { .. } => self.on_return_now(turn, from),
+            MasterToAgent::ReturnLater { after, .. } => self.on_return_later(turn, after),
+            MasterToAgent::RegisterAgain { .. } => self.on_register_again(turn, from),
+            MasterToAgent::Shutdown { reason, .. } => self.on_removed(turn, from, reason),
             command @ (MasterToAgent::Ping { .. }
             | MasterToAgent::Launch { .. }
             | MasterToAgent::Kill { .. }
@@ -171,7 +200,10 @@ impl Agent {
     /// Another cluster has counted other reigns, so that its epochs say nothing here.
     fn is_of_other_cluster(&self, message: &MasterToAgent) -> bool {
         let (MasterToAgent::Registered { cluster: theirs, .. }
-        | MasterToAgent::Refused { cluster: theirs, .. }) = message
+        | MasterToAgent::Refused { cluster: theirs, .. }
+        | MasterToAgent::ReturnNow { cluster: theirs, .. }
+        | MasterToAgent::ReturnLater { cluster: theirs, .. }
+        | MasterToAgent::Shutdown { cluster: theirs, .. }) = message
         else {
             // Said to members only.
             return false;
@@ -292,14 +324,18 @@ impl Agent {
     }
 
     fn on_refused(&mut self, turn: &mut Turn, from: Pid, reason: String) {
-        let heard = match &self.membership.phase {
+        if self.may_refuse(from) {
+            turn.push(Effect::Stop(End::Refused(reason)));
+        }
+    }
+
+    /// Whether this may be the master that decides about the agent.
+    fn may_refuse(&self, from: Pid) -> bool {
+        match &self.membership.phase {
             Phase::Contacting { .. } => true,
             Phase::Joining { joining, .. } => joining.master == from,
             Phase::Registered { master, .. } => *master == from,
             Phase::Clearing { .. } | Phase::Leaving { .. } => false,
-        };
-        if heard {
-            turn.push(Effect::Stop(End::Refused(reason)));
         }
     }
 
@@ -330,6 +366,8 @@ impl Agent {
         match command {
             // Handled before it came here.
             MasterToAgent::Registered { .. } | MasterToAgent::Refused { .. } => {}
+            MasterToAgent::ReturnNow { .. } | MasterToAgent::ReturnLater { .. } => {}
+            MasterToAgent::RegisterAgain { .. } | MasterToAgent::Shutdown { .. } => {}
             MasterToAgent::Ping { sequence, .. } => {
                 let message = AgentToMaster::Pong { sequence };
                 turn.push(Effect::TellMaster { to: from, message });

@@ -28,6 +28,9 @@ pub enum Notice {
     /// The master is gone.
     #[error("lost the master: {0}; registering again, tasks run on")]
     MasterLost(String),
+    /// The master removed this agent.
+    #[error("the master removed this agent, so its tasks end: {0}")]
+    Removed(String),
     /// A deposed master gave a command.
     #[error("refused a command of epoch {epoch}: epoch {seen} has begun")]
     EpochRefused {

@@ -192,7 +192,12 @@ impl Scenario {
                 self.sent = Some(status.clone());
                 format!("update {} {:?}", status.task, status.state)
             }
-            other => format!("to master: {}", variant(other)),
+            other => {
+                if let AgentToMaster::Reregister { .. } = other {
+                    self.reregistered = Some(other.clone());
+                }
+                format!("to master: {}", variant(other))
+            }
         }
     }
 
@@ -244,6 +249,11 @@ impl Scenario {
 
     pub(super) fn forget_done(&mut self) {
         self.done.clear();
+    }
+
+    /// The master lets the agent tell all it knows.
+    pub(super) fn lets_return(&mut self, from: u64, epoch: u64) {
+        self.hear(from, MasterToAgent::ReturnNow { epoch, cluster: ClusterId::new("C") });
     }
 
     pub(super) fn hear(&mut self, from: u64, message: MasterToAgent) {

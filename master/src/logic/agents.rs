@@ -1,6 +1,7 @@
 //! Agents: how they join, how the master knows that they are there, and how it gives them up. How they come back is in
 //! `agents/returning.rs`.
 
+mod entrance;
 mod giving_up;
 mod returning;
 mod unreachable;
@@ -20,6 +21,8 @@ use super::book::Book;
 use super::bugs::Bug;
 use super::registry::{AgentEntry, RegistryOperation};
 use super::{Effect, Master, Peer, TaskKey, Timer, Turn, validate};
+pub(super) use entrance::Entrance;
+use entrance::Knock;
 pub(super) use giving_up::Condemned;
 use returning::Return;
 
@@ -174,19 +177,23 @@ impl Master {
                 let back = Return { from, info, tasks, executors, frameworks, epoch, cluster };
                 self.on_reregister(turn, principal, &agent, back);
             }
+            AgentToMaster::MayReturn { agent, cluster, epoch, tasks } => {
+                let knock = Knock { from, cluster, epoch, tasks };
+                self.on_may_return(turn, principal, &agent, knock);
+            }
             AgentToMaster::Pong { sequence } => self.on_pong(turn, from, sequence),
             AgentToMaster::Updated { status, latest } => {
-                if let Some(agent) = self.agent_of(from) {
+                if let Some(agent) = self.member(turn, from) {
                     self.on_updated(turn, &agent, from, status, latest);
                 }
             }
             AgentToMaster::ExecutorEnded { framework, executor, container: _, exit } => {
-                if let Some(agent) = self.agent_of(from) {
+                if let Some(agent) = self.member(turn, from) {
                     self.on_executor_ended(turn, &agent, &framework, &executor, exit);
                 }
             }
             AgentToMaster::FromExecutor { framework, executor, data } => {
-                if let Some(agent) = self.agent_of(from) {
+                if let Some(agent) = self.member(turn, from) {
                     self.on_from_executor(turn, agent, &framework, executor, data);
                 }
             }
@@ -209,6 +216,15 @@ impl Master {
             Peer::Agent(agent) => Some(agent.clone()),
             Peer::Framework(_) => None,
         }
+    }
+
+    /// The active agent that this pid speaks for. Who speaks like one and is none has not noticed that it was lost.
+    fn member(&self, turn: &mut Turn, from: Pid) -> Option<AgentId> {
+        let agent = self.agent_of(from);
+        if agent.is_none() {
+            turn.tell_agent(from, MasterToAgent::RegisterAgain { epoch: self.epoch() });
+        }
+        agent
     }
 
     fn refuse_agent(&self, turn: &mut Turn, to: Pid, reason: String) {
@@ -274,6 +290,7 @@ impl Master {
     /// From here on the agent is told what to do, and heard.
     fn connect(&mut self, turn: &mut Turn, id: &AgentId, pid: Pid) {
         self.spare(turn, id);
+        self.has_entered(turn, id);
         let Some(agent) = self.agents.get_mut(id) else { return };
         let connection = Connection { pid, sequence: 0, unanswered: 0, contest: None };
         let generation = agent.enter(Phase::Active(connection));
@@ -314,6 +331,9 @@ impl Master {
         if !self.counts(generation, agent.generation) {
             return;
         }
+        if matches!(agent.phase, Phase::Disconnected) {
+            return self.call_back(turn, id);
+        }
         let (epoch, lost) = (self.epoch(), self.config.ping_misses_max);
         let Some(Agent { phase: Phase::Active(connection), .. }) = self.agents.get_mut(id) else {
             return;
@@ -350,8 +370,18 @@ impl Master {
         }
     }
 
+    /// The connection may be lost for the master only: then the agent does not know that it has to return.
+    fn call_back(&mut self, turn: &mut Turn, id: &AgentId) {
+        let Some(agent) = self.agents.get(id) else { return };
+        if let Some(last) = agent.last {
+            turn.tell_agent(last, MasterToAgent::RegisterAgain { epoch: self.epoch() });
+        }
+        let timer = Timer::Ping { agent: id.clone(), generation: agent.generation };
+        turn.start(timer, self.config.ping_every);
+    }
+
     fn on_pong(&mut self, turn: &mut Turn, from: Pid, sequence: u64) {
-        let Some(id) = self.agent_of(from) else { return };
+        let Some(id) = self.member(turn, from) else { return };
         let Some(Agent { phase: Phase::Active(connection), .. }) = self.agents.get_mut(&id) else {
             return;
         };
@@ -387,6 +417,7 @@ impl Master {
         turn.agent_state(id, AgentState::Disconnected);
         let timer = Timer::AgentReturn { agent: id.clone(), generation };
         turn.start(timer, self.config.agent_reregister_timeout);
+        turn.start(Timer::Ping { agent: id.clone(), generation }, self.config.ping_every);
     }
 
     /// The agent says that it goes, with all its tasks ended.

@@ -32,11 +32,13 @@ pub enum Bug {
     UnreachableKeepsOffers,
     /// Agents that answer or return before it is their turn to be given up are given up all the same.
     CondemnedAreNotSpared,
+    /// Agents that have returned make no room for those that wait.
+    EntranceStaysShut,
 }
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::OfferNotRescindedOnAgentLoss,
         Self::ResourcesReturnedTwice,
         Self::FailoverKeepsOldPid,
@@ -49,6 +51,7 @@ impl Bug {
         Self::RescindedOfferStillAccepted,
         Self::UnreachableKeepsOffers,
         Self::CondemnedAreNotSpared,
+        Self::EntranceStaysShut,
     ];
 }
 

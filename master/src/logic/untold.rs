@@ -92,7 +92,9 @@ fn untold_to_agent(to: Pid, message: &MasterToAgent) -> Option<Untold> {
         // Each is said again by who is not answered: the agent, or the master with its next ping.
         MasterToAgent::Registered { .. } | MasterToAgent::Refused { .. } => None,
         MasterToAgent::Acknowledge { .. } | MasterToAgent::Ping { .. } => None,
-        MasterToAgent::Reconcile { .. } => None,
+        MasterToAgent::Reconcile { .. } | MasterToAgent::RegisterAgain { .. } => None,
+        MasterToAgent::ReturnNow { .. } | MasterToAgent::ReturnLater { .. } => None,
+        MasterToAgent::Shutdown { .. } => None,
         // Promised to nobody.
         MasterToAgent::ToExecutor { .. } | MasterToAgent::ShutdownExecutor { .. } => None,
     }

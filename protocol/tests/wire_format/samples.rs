@@ -182,6 +182,12 @@ pub(crate) fn agent_to_master() -> Vec<AgentToMaster> {
         AgentToMaster::FromExecutor { framework: framework(), executor: executor(), data: vec![1] },
         AgentToMaster::EpochRefused { epoch: 1, seen: 2 },
         AgentToMaster::Unregister,
+        AgentToMaster::MayReturn {
+            agent: agent(),
+            cluster: ClusterId::new("c"),
+            epoch: 2,
+            tasks: 3,
+        },
     ]
 }
 
@@ -195,6 +201,7 @@ pub(crate) fn place_agent_to_master(message: &AgentToMaster) -> usize {
         AgentToMaster::FromExecutor { .. } => 5,
         AgentToMaster::EpochRefused { .. } => 6,
         AgentToMaster::Unregister => 7,
+        AgentToMaster::MayReturn { .. } => 8,
     }
 }
 
@@ -243,6 +250,14 @@ pub(crate) fn master_to_agent() -> Vec<MasterToAgent> {
         },
         MasterToAgent::ShutdownFramework { epoch, framework: framework.clone() },
         MasterToAgent::Reconcile { epoch, tasks: vec![(framework, task())] },
+        MasterToAgent::ReturnNow { epoch, cluster: ClusterId::new("c") },
+        MasterToAgent::ReturnLater {
+            epoch,
+            cluster: ClusterId::new("c"),
+            after: Duration::from_secs(5),
+        },
+        MasterToAgent::RegisterAgain { epoch },
+        MasterToAgent::Shutdown { epoch, reason: "r".into(), cluster: ClusterId::new("c") },
     ]
 }
 
@@ -258,6 +273,10 @@ pub(crate) fn place_master_to_agent(message: &MasterToAgent) -> usize {
         MasterToAgent::ShutdownExecutor { .. } => 7,
         MasterToAgent::ShutdownFramework { .. } => 8,
         MasterToAgent::Reconcile { .. } => 9,
+        MasterToAgent::ReturnNow { .. } => 10,
+        MasterToAgent::ReturnLater { .. } => 11,
+        MasterToAgent::RegisterAgain { .. } => 12,
+        MasterToAgent::Shutdown { .. } => 13,
     }
 }
 

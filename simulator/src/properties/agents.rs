@@ -89,7 +89,9 @@ impl World {
             MasterToAgent::Registered { .. } | MasterToAgent::Refused { .. } => (),
             MasterToAgent::Ping { .. } | MasterToAgent::Reconcile { .. } => (),
             MasterToAgent::ToExecutor { .. } | MasterToAgent::ShutdownExecutor { .. } => (),
-            MasterToAgent::ShutdownFramework { .. } => (),
+            MasterToAgent::ShutdownFramework { .. } | MasterToAgent::Shutdown { .. } => (),
+            MasterToAgent::ReturnNow { .. } | MasterToAgent::ReturnLater { .. } => (),
+            MasterToAgent::RegisterAgain { .. } => (),
         }
     }
 

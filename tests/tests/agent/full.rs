@@ -59,6 +59,10 @@ impl Handler<Received<AgentToMaster>> for Master {
             self.agent = Some(from);
             ctx.tell(from, registered()).unwrap();
         }
+        if let AgentToMaster::MayReturn { cluster, .. } = &received.message {
+            let come = MasterToAgent::ReturnNow { epoch: 1, cluster: cluster.clone() };
+            ctx.tell(from, come).unwrap();
+        }
         let _ = self.heard.send(received.message);
     }
 }

@@ -74,6 +74,10 @@ impl Handler<Received<AgentToMaster>> for Master {
                 self.agent = Some(from);
                 ctx.tell(from, registered()).unwrap();
             }
+            AgentToMaster::MayReturn { cluster, .. } => {
+                let come = MasterToAgent::ReturnNow { epoch: 1, cluster: cluster.clone() };
+                ctx.tell(from, come).unwrap();
+            }
             AgentToMaster::Updated { status, .. } => {
                 let acknowledge = MasterToAgent::Acknowledge {
                     epoch: 1,

@@ -2,17 +2,22 @@
 
 use std::time::Duration;
 
+use libactor::Pid;
 use protocol::agent::{AgentToMaster, ExecutorReport};
 use protocol::ids::AgentId;
 use protocol::task::TaskReport;
 
-use super::Phase;
+use super::{Joining, Leader, Phase};
 use crate::logic::checkpoint::Record;
 use crate::logic::notice::Notice;
 use crate::logic::{Agent, Effect, Timer, Turn};
 
 /// After this many unanswered attempts, and again after each further so many, the operator is told.
 const ATTEMPTS_SAID: u32 = 5;
+
+/// After this many questions whether it may return that nobody answered, an agent tells all now and then: a master of an
+/// older version does not know the question.
+const QUESTIONS: u32 = 3;
 
 impl Agent {
     /// The first attempt comes after a share of `within` that chance chooses: a master that returns is not to be met by
@@ -32,7 +37,7 @@ impl Agent {
         let Phase::Contacting { attempts } = &mut self.membership.phase else {
             return;
         };
-        if !current {
+        if !current || self.membership.leader == Leader::Nobody {
             return;
         }
         if self.membership.member.is_none() && !self.membership.nonce_is_written {
@@ -43,7 +48,9 @@ impl Agent {
         if before > 0 && before.is_multiple_of(ATTEMPTS_SAID) {
             turn.note(Notice::MasterSilent { attempts: before });
         }
-        turn.push(Effect::ContactMaster(self.contact()));
+        let asks = before < QUESTIONS || before.is_multiple_of(2);
+        let first = if asks { self.question() } else { self.contact() };
+        turn.push(Effect::ContactMaster(first));
         let after = backoff(
             self.config.contact_backoff_min,
             self.config.contact_backoff_max,
@@ -51,6 +58,73 @@ impl Agent {
             self.chance.draw(),
         );
         turn.start(Timer::Contact { generation }, after);
+    }
+
+    /// What an agent knows may be much, and a new master is met by all agents at once: it is asked first.
+    fn question(&self) -> AgentToMaster {
+        match &self.membership.member {
+            None => self.contact(),
+            Some((agent, cluster)) => AgentToMaster::MayReturn {
+                agent: agent.clone(),
+                cluster: cluster.clone(),
+                epoch: self.membership.epoch,
+                tasks: u32::try_from(self.state.task_count()).unwrap_or(u32::MAX),
+            },
+        }
+    }
+
+    /// It is this agent's turn. If what it tells is lost, it asks again.
+    pub(super) fn on_return_now(&mut self, turn: &mut Turn, from: Pid) {
+        if matches!(self.membership.phase, Phase::Contacting { .. }) && self.membership.is_member()
+        {
+            turn.push(Effect::TellMaster { to: from, message: self.contact() });
+        }
+    }
+
+    /// Others come first, so many that asking sooner would only make it longer.
+    pub(super) fn on_return_later(&mut self, turn: &mut Turn, after: Duration) {
+        if matches!(self.membership.phase, Phase::Contacting { .. }) {
+            let after = after + share(after, self.chance.draw());
+            let generation = self.membership.enter(Phase::Contacting { attempts: 0 });
+            turn.start(Timer::Contact { generation }, after);
+        }
+    }
+
+    /// The master lost this agent, and the agent had not noticed.
+    pub(super) fn on_register_again(&mut self, turn: &mut Turn, from: Pid) {
+        let master = match &self.membership.phase {
+            Phase::Registered { master, .. } => *master,
+            Phase::Joining { joining, .. } => joining.master,
+            Phase::Clearing { .. } | Phase::Contacting { .. } | Phase::Leaving { .. } => return,
+        };
+        if master == from {
+            turn.push(Effect::Unlink(from));
+            self.on_master_lost(turn, "it has lost this agent".to_owned());
+        }
+    }
+
+    /// With nobody to lead, tasks run on and their news waits.
+    pub(in crate::logic) fn on_master_detected(&mut self, turn: &mut Turn, leader: Option<String>) {
+        let found = leader.map_or(Leader::Nobody, Leader::At);
+        let before = std::mem::replace(&mut self.membership.leader, found.clone());
+        let words = match &found {
+            Leader::At(address) => format!("the master at {address} leads now"),
+            Leader::ByName | Leader::Nobody => "nobody leads now".to_owned(),
+        };
+        if found == before {
+            return;
+        }
+        match &self.membership.phase {
+            Phase::Registered { master, .. }
+            | Phase::Joining { joining: Joining { master, .. }, .. } => {
+                turn.push(Effect::Unlink(*master));
+                self.on_master_lost(turn, words);
+            }
+            Phase::Contacting { .. } => {
+                self.contact_from_now_on(turn, self.config.contact_backoff_min);
+            }
+            Phase::Clearing { .. } | Phase::Leaving { .. } => {}
+        }
     }
 
     fn contact(&self) -> AgentToMaster {

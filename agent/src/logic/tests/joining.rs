@@ -71,24 +71,31 @@ fn a_membership_that_cannot_be_written_ends_the_agent() {
 }
 
 #[test]
-fn an_unanswered_registration_is_repeated_with_growing_gaps() {
+fn agent_01_an_unanswered_registration_is_repeated_after_a_second_doubling_to_a_minute_by_chance() {
     let mut t = Scenario::new(|_| (), Checkpoint::default());
     t.step(Event::Started);
-    t.pass(Duration::from_secs(1));
-    let early = std::mem::take(&mut t.done).len();
-    t.pass(Duration::from_secs(60));
-    let later = std::mem::take(&mut t.done).len();
-    assert!((3..=6).contains(&early), "{early} within a second");
-    assert!(
-        (30..=60).contains(&later),
-        "{later} within a minute at most 2 s and at least 1 s apart"
-    );
+    t.did(["write Registering", "contact: Register"]);
+    let mut gaps = Vec::new();
+    while gaps.len() < 9 {
+        let start = t.now.steady;
+        while std::mem::take(&mut t.done).is_empty() {
+            t.pass(Duration::from_millis(100));
+        }
+        gaps.push(t.now.steady.since(start));
+    }
+    for (n, gap) in gaps.iter().enumerate() {
+        let whole = Duration::from_secs(1 << n).min(Duration::from_secs(60));
+        let slack = Duration::from_millis(200);
+        assert!(*gap + slack >= whole / 2 && *gap <= whole + slack, "{gaps:?}");
+    }
 }
 
 #[test]
 fn an_agent_that_has_an_id_says_so_with_its_epoch() {
     let mut t = Scenario::new(|_| (), known(4));
     t.step(Event::Started);
+    t.did(["contact: MayReturn"]);
+    t.lets_return(1, 4);
     let Some(AgentToMaster::Reregister { agent, epoch, .. }) = &t.reregistered else {
         panic!("{:?}", t.reregistered)
     };
@@ -173,8 +180,8 @@ fn a_registered_agent_is_not_taken_over_by_whoever_says_registered() {
     t.register_with(9, 2);
     t.did(["unlink 1"]);
     assert_eq!(t.agent.master(), None);
-    t.pass(Duration::from_millis(250));
-    t.did(["contact: Reregister"]);
+    t.pass(Duration::from_secs(1));
+    t.did(["contact: MayReturn"]);
     t.register_with(9, 2);
     t.did(["link 1", "write Joined"]);
     assert_eq!((t.agent.master(), t.agent.epoch()), (Some(master(9)), 2));
@@ -199,7 +206,7 @@ fn while_a_registration_is_written_only_a_later_reign_replaces_it() {
 }
 
 #[test]
-fn pings_are_answered_and_keep_the_registration() {
+fn agent_03_pings_are_answered_and_without_any_for_the_masters_time_the_agent_registers_again() {
     let mut t = Scenario::registered();
     for sequence in 0..10 {
         t.pass(Duration::from_secs(1));
@@ -209,8 +216,8 @@ fn pings_are_answered_and_keep_the_registration() {
     t.pass(Duration::from_millis(5100));
     t.did(["unlink 1"]);
     assert_eq!(t.agent.master(), None);
-    t.pass(Duration::from_millis(250));
-    t.did(["contact: Reregister"]);
+    t.pass(Duration::from_secs(1));
+    t.did(["contact: MayReturn"]);
 }
 
 #[test]
@@ -220,8 +227,10 @@ fn a_lost_master_is_contacted_again_within_the_first_gap_and_tasks_run_on() {
     t.with_running("t");
     t.lose_master();
     t.did([]);
-    t.pass(Duration::from_millis(250));
-    t.forget_done();
+    t.pass(Duration::from_secs(1));
+    t.did(["contact: MayReturn"]);
+    t.lets_return(2, 1);
+    t.did(["to master: Reregister"]);
     let Some(AgentToMaster::Reregister { tasks, executors, frameworks, .. }) = &t.reregistered
     else {
         panic!("{:?}", t.reregistered)
@@ -248,7 +257,7 @@ fn executors_of_a_former_life_have_ended_before_it_registers() {
     t.pass(Duration::from_secs(30));
     t.did(["write ExecutorEnded"]);
     t.step(Event::OldExecutorEnded(ContainerId::new("c1")));
-    t.did(["write ExecutorEnded", "contact: Reregister"]);
+    t.did(["write ExecutorEnded", "contact: MayReturn"]);
 
     let mut t = Scenario::new(|_| (), checkpoint);
     t.step(Event::Started);
@@ -307,4 +316,129 @@ fn a_checkpoint_survives_as_its_fewest_records() {
     let (agent, cluster) = (AgentId::new("S2"), ClusterId::new("C"));
     same.apply(Record::Joined { agent, cluster, epoch: 1 });
     assert_eq!(same.nonce, None);
+}
+
+#[test]
+fn agent_02_what_a_returning_agent_tells_is_all_that_it_has() {
+    let mut t = Scenario::registered();
+    t.with_running("runs");
+    t.launch(command_task("pending"));
+    t.with_running("ended");
+    t.executor_says(2, "ended", TaskState::Finished);
+    t.lose_master();
+    t.pass(Duration::from_secs(1));
+    t.lets_return(2, 2);
+    let Some(AgentToMaster::Reregister { tasks, executors, frameworks, info, epoch, .. }) =
+        t.reregistered.clone()
+    else {
+        panic!("{:?}", t.reregistered)
+    };
+    let told = tasks.iter().map(|task| {
+        let waits = task.unacknowledged.as_ref().map(|news| news.state);
+        (task.spec.task.as_str(), task.state, waits)
+    });
+    assert_eq!(
+        told.collect::<Vec<_>>(),
+        [
+            ("ended", TaskState::Finished, Some(TaskState::Finished)),
+            ("pending", TaskState::Staging, None),
+            ("runs", TaskState::Running, None),
+        ]
+    );
+    let mut names: Vec<&str> = executors.iter().map(|e| e.spec.executor.as_str()).collect();
+    names.sort_unstable();
+    assert_eq!(names, ["ended", "pending", "runs"]);
+    assert_eq!(frameworks, [framework()]);
+    assert_eq!((info.resources, epoch), (t.agent.total().clone(), 1));
+}
+
+#[test]
+fn an_agent_that_has_to_wait_asks_again_when_it_was_told_to_and_is_called_before() {
+    let mut t = Scenario::new(|_| (), known(1));
+    t.step(Event::Started);
+    t.did(["contact: MayReturn"]);
+    let (cluster, after) = (ClusterId::new("C"), Duration::from_secs(10));
+    t.hear(1, MasterToAgent::ReturnLater { epoch: 2, cluster, after });
+    t.pass(Duration::from_secs(9));
+    t.did([]);
+    t.pass(Duration::from_secs(11));
+    assert_eq!(t.done.first().map(String::as_str), Some("contact: MayReturn"));
+    t.forget_done();
+    t.lets_return(1, 2);
+    t.did(["to master: Reregister"]);
+    // Another cluster's master does not call it, nor a deposed one.
+    let cluster = ClusterId::new("C");
+    t.hear(9, MasterToAgent::ReturnNow { epoch: 0, cluster });
+    t.did(["to master: EpochRefused"]);
+}
+
+#[test]
+fn a_master_that_answers_no_question_is_told_all_now_and_then() {
+    let mut t = Scenario::new(|_| (), known(1));
+    t.step(Event::Started);
+    t.pass(Duration::from_secs(60));
+    let done = std::mem::take(&mut t.done);
+    assert_eq!(done[..3], ["contact: MayReturn"; 3]);
+    assert_eq!(done[3..6], ["contact: Reregister", "contact: MayReturn", "contact: Reregister"]);
+}
+
+#[test]
+fn agent_04_an_agent_that_its_master_has_lost_registers_again() {
+    let mut t = Scenario::registered();
+    t.with_running("t");
+    t.hear(9, MasterToAgent::RegisterAgain { epoch: 1 });
+    t.did([]);
+    t.hear(1, MasterToAgent::RegisterAgain { epoch: 1 });
+    t.did(["unlink 1"]);
+    t.pass(Duration::from_secs(1));
+    t.did(["contact: MayReturn"]);
+    assert_eq!(t.agent.tasks().count(), 1);
+}
+
+#[test]
+fn sum_04_without_a_leader_tasks_run_on_and_their_news_waits() {
+    let mut t = Scenario::new(|_| (), Checkpoint::default());
+    t.step(Event::MasterDetected(Some("a:5050".into())));
+    t.step(Event::Started);
+    t.register_with(1, 1);
+    t.with_running("t");
+    t.forget_done();
+    t.step(Event::MasterDetected(None));
+    t.did(["unlink 1"]);
+    t.executor_says(0, "t", TaskState::Finished);
+    t.pass(Duration::from_secs(3600));
+    assert!(!t.done.iter().any(|line| line.starts_with("contact") || line.starts_with("update")));
+    t.forget_done();
+    t.step(Event::MasterDetected(Some("b:5050".into())));
+    t.pass(Duration::from_secs(1));
+    t.did(["contact: MayReturn"]);
+    t.register_with(2, 2);
+    let done = std::mem::take(&mut t.done);
+    assert!(done.contains(&"update t Finished".to_owned()), "{done:?}");
+    // The same again changes nothing; another one is followed.
+    t.step(Event::MasterDetected(Some("b:5050".into())));
+    assert_eq!(t.agent.master(), Some(master(2)));
+    t.step(Event::MasterDetected(Some("c:5050".into())));
+    assert_eq!(t.agent.master(), None);
+}
+
+#[test]
+fn part_09_an_agent_that_was_removed_ends_its_tasks_and_then_itself() {
+    let mut t = Scenario::registered();
+    t.with_running("t");
+    t.lose_master();
+    t.pass(Duration::from_secs(1));
+    t.forget_done();
+    let (reason, cluster) = ("it was removed".to_owned(), ClusterId::new("C"));
+    t.hear(2, MasterToAgent::Shutdown { epoch: 1, reason, cluster });
+    t.did(["to executor 100: Shutdown"]);
+    // What an older agent would obey comes on top.
+    t.refuse(2, 1, "C", "it was removed");
+    t.executor_says(0, "t", TaskState::Killed);
+    t.executor_exits(0, Exit::Code(0));
+    t.did([
+        "unlink 100",
+        "write ExecutorEnded",
+        "stop: the master refused this agent: it was removed",
+    ]);
 }

@@ -64,31 +64,62 @@ impl Master {
         id: &AgentId,
         back: Return,
     ) {
+        self.hear_return(turn, principal, id, back);
+        if !self.is_being_written(id) {
+            self.has_entered(turn, id);
+        }
+    }
+
+    /// Whether an agent of this id may be heard at all; who may not is told so.
+    pub(super) fn may_speak_for(
+        &self,
+        turn: &mut Turn,
+        principal: Principal,
+        id: &AgentId,
+        from: Pid,
+        cluster: &ClusterId,
+        epoch: u64,
+    ) -> bool {
         if let Err(refused) = authorize(principal, Action::JoinAsAgent, id.as_str()) {
-            return self.refuse_agent(turn, back.from, refused.to_string());
+            self.refuse_agent(turn, from, refused.to_string());
+            return false;
         }
         // Before the epoch: another cluster counts its own, and says nothing of this master's reign.
-        if back.cluster != self.registry.cluster {
-            let (theirs, ours) = (&back.cluster, &self.registry.cluster);
+        let ours = &self.registry.cluster;
+        if cluster != ours {
             let reason = format!(
-                "agent {id} belongs to cluster {theirs}, but this master leads cluster {ours}: give the agent another --work_dir to join this one, or that cluster's --master"
+                "agent {id} belongs to cluster {cluster}, but this master leads cluster {ours}: give the agent another --work_dir to join this one, or that cluster's --master"
             );
-            return self.refuse_agent(turn, back.from, reason);
+            self.refuse_agent(turn, from, reason);
+            return false;
         }
-        if back.epoch > self.epoch() {
-            let reason = format!("agent {id} has seen epoch {}", back.epoch);
-            return turn.effects.push(Effect::StepDown { reason });
+        if epoch > self.epoch() {
+            let reason = format!("agent {id} has seen epoch {epoch}");
+            turn.effects.push(Effect::StepDown { reason });
+            return false;
+        }
+        if !self.agents.contains_key(id) {
+            let reason = format!(
+                "agent {id} is not known to cluster {ours} any more: it was removed, so give it another --work_dir to join anew"
+            );
+            let (epoch, cluster) = (self.epoch(), ours.clone());
+            let shutdown = MasterToAgent::Shutdown { epoch, reason: reason.clone(), cluster };
+            turn.tell_agent(from, shutdown);
+            // One of version 1 knows only this.
+            self.refuse_agent(turn, from, reason);
+            return false;
+        }
+        true
+    }
+
+    fn hear_return(&mut self, turn: &mut Turn, principal: Principal, id: &AgentId, back: Return) {
+        if !self.may_speak_for(turn, principal, id, back.from, &back.cluster, back.epoch) {
+            return;
         }
         if let Err(refusal) = validate::agent(&back.info, &self.config) {
             return self.refuse_agent(turn, back.from, refusal.to_string());
         }
-        let Some(agent) = self.agents.get(id) else {
-            let reason = format!(
-                "agent {id} is not known to cluster {} any more: it was removed, so give it another --work_dir to join anew",
-                self.registry.cluster
-            );
-            return self.refuse_agent(turn, back.from, reason);
-        };
+        let Some(agent) = self.agents.get(id) else { return };
         let answer = match &agent.phase {
             Phase::Active(connection) if connection.pid == back.from => Answer::Repeat,
             Phase::Active(_) => Answer::Contest,

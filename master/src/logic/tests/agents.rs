@@ -40,6 +40,7 @@ fn an_agent_of_nonsense_is_refused_in_words() {
     t.did(["to agent-1: Refused: the agent's list of resources is empty"]);
     t.agent_returns(7, 1, Vec::new());
     t.did([
+        "to agent-7: Shutdown: agent c-S6 is not known to cluster c any more: it was removed, so give it another --work_dir to join anew",
         "to agent-7: Refused: agent c-S6 is not known to cluster c any more: it was removed, so give it another --work_dir to join anew",
     ]);
 }
@@ -255,6 +256,55 @@ fn an_agent_that_leaves_takes_its_tasks_along() {
     assert!(t.written.agents.is_empty());
     t.agent_joins(2);
     t.did(["to agent-2: Registered(c-S1) in epoch 1", "to scheduler-1: O2 of S1: cpus:4;mem:4096"]);
+}
+
+#[test]
+fn part_09_an_agent_that_returns_though_it_was_removed_is_asked_to_end_itself() {
+    let mut t = Scenario::with(Config { agents_max: 1, ..Config::default() });
+    t.agent_joins(1);
+    t.down(agent_pid(1, 1));
+    t.pass(Config::default().agent_reregister_timeout);
+    t.agent_joins(2); // makes room for itself
+    t.forget_lines();
+    let words = "agent c-S0 is not known to cluster c any more: it was removed, so give it another --work_dir to join anew";
+    let told = [format!("to agent-1: Shutdown: {words}"), format!("to agent-1: Refused: {words}")];
+    t.agent_knocks(1, 5);
+    assert_eq!(t.take_lines(), told);
+    t.agent_returns(1, 2, vec![report(1, "a", TaskState::Running)]);
+    assert_eq!(t.take_lines(), told.map(|line| line.replace("agent-1:", "agent-1 (life 2):")));
+}
+
+#[test]
+fn part_10_the_tasks_of_an_agent_that_unregisters_are_lost_for_who_knows_no_partitions() {
+    let mut t = Scenario::new();
+    t.agent_joins(1);
+    t.subscribes_as(1, None, &[], Vec::new());
+    t.launches(1, 1, vec![task("a", 1.0)]);
+    t.forget_lines();
+    t.agent_says(agent_pid(1, 1), AgentToMaster::Unregister);
+    t.did([
+        "to scheduler-1: a Lost, AgentRemoved: agent c-S0 is gone",
+        "to scheduler-1: AgentLost c-S0",
+    ]);
+    assert!(t.written.agents.is_empty());
+}
+
+/// The master does not hear it, and it hears the master: it would think that all is well until its pings fail to come.
+#[test]
+fn agent_04_an_agent_whose_loss_it_has_not_noticed_is_told_to_register_again() {
+    let mut t = Scenario::new();
+    t.agent_joins(1);
+    t.down(agent_pid(1, 1));
+    t.pass(PING);
+    assert_eq!(t.called_back, 1, "as often as it would be pinged");
+    t.pass(PING);
+    assert_eq!(t.called_back, 2);
+    t.agent_says(agent_pid(1, 1), AgentToMaster::Pong { sequence: 1 });
+    t.news(1, "a", TaskState::Running, 1);
+    assert_eq!(t.called_back, 4, "and whenever it speaks");
+    t.agent_returns(1, 1, Vec::new());
+    t.pass(PING * 3);
+    assert_eq!(t.called_back, 4);
 }
 
 #[test]

@@ -40,6 +40,10 @@ pub(super) fn agent_line(message: &MasterToAgent) -> String {
         MasterToAgent::ShutdownFramework { framework, .. } => {
             format!("ShutdownFramework {framework}")
         }
+        MasterToAgent::ReturnNow { .. } => "ReturnNow".to_owned(),
+        MasterToAgent::ReturnLater { after, .. } => format!("ReturnLater after {after:?}"),
+        MasterToAgent::RegisterAgain { .. } => "RegisterAgain".to_owned(),
+        MasterToAgent::Shutdown { reason, .. } => format!("Shutdown: {reason}"),
         MasterToAgent::Reconcile { tasks, .. } => {
             let tasks: Vec<_> = tasks.iter().map(|(_, task)| task.as_str()).collect();
             format!("Reconcile {}", tasks.join(" "))

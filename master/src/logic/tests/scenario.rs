@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use libactor::{DownReason, Pid, Principal};
-use protocol::agent::{AgentAddress, AgentInfo, AgentToMaster, ExecutorReport};
+use protocol::agent::{AgentAddress, AgentInfo, AgentToMaster, ExecutorReport, MasterToAgent};
 use protocol::change::Change;
 use protocol::framework::{
     Capability, FrameworkInfo, FrameworkToMaster, MasterToFramework, Operation,
@@ -53,6 +53,8 @@ pub(super) struct Scenario {
     /// Offers as last made, by the agent's id.
     pub(super) offers: BTreeMap<String, OfferId>,
     lines: Vec<String>,
+    /// How often an agent was told to register again: with each ping that it would get, which would drown all else.
+    pub(super) called_back: u32,
     /// All so far, for a view.
     pub(super) changes: Vec<Change>,
 }
@@ -87,6 +89,7 @@ impl Scenario {
             deltas: BTreeMap::new(),
             offers: BTreeMap::new(),
             lines: Vec::new(),
+            called_back: 0,
             changes: Vec::new(),
         };
         scenario.step(Event::Started);
@@ -128,6 +131,9 @@ impl Scenario {
 
     fn perform(&mut self, effect: Effect, events: &mut VecDeque<Event>) {
         match effect {
+            Effect::TellAgent { to: _, message: MasterToAgent::RegisterAgain { .. } } => {
+                self.called_back += 1;
+            }
             Effect::TellAgent { to, message } => {
                 let line = format!("to {}: {}", name(to), agent_line(&message));
                 self.lines.push(line);
@@ -282,6 +288,13 @@ impl Scenario {
             }
         }
         self.agent_returns_with(n, life, tasks, Vec::new(), frameworks);
+    }
+
+    /// Agent `n`, which would tell of so many tasks, asks whether it may return.
+    pub(super) fn agent_knocks(&mut self, n: u64, tasks: u32) {
+        let (epoch, cluster) = (self.master.epoch(), ClusterId::new("c"));
+        let message = AgentToMaster::MayReturn { agent: agent_id(n), cluster, epoch, tasks };
+        self.agent_says(agent_pid(n, 1), message);
     }
 
     pub(super) fn agent_returns_with(
