@@ -73,7 +73,7 @@ impl World {
         let Phase::Subscribed { master } = *body.framework.driver().phase() else {
             return;
         };
-        if body.careless.rescinded.is_empty() || !self.chance.in_thousand(200) {
+        if body.careless.rescinded.is_empty() || !self.chance.in_thousand(600) {
             return;
         }
         let Some(offer) = body.careless.rescinded.pop() else {

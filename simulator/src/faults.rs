@@ -87,7 +87,7 @@ impl World {
             16 => Fault::Usurp,
             17 => Fault::SetClock(one),
             18 => Fault::TakeOver(framework),
-            19 | 20 => Fault::Freeze(agent, chance.millis(2_000, 40_000)),
+            19 | 20 => Fault::Freeze(agent, chance.millis(2_000, 120_000)),
             22 => Fault::Usurp,
             21 => Fault::Freeze(framework, chance.millis(10_000, 130_000)),
             23 | 24 => Fault::CutOffAgents(chance.millis(5_000, 400_000)),

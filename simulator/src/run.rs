@@ -238,6 +238,7 @@ fn add_agent(world: &mut World, chance: &mut Chance, n: u64, bug: Option<Bug>) {
         .with_scalar("mem", Milli::whole(1024))
         .with_ranges("ports", Ranges::new([(31_000, 31_100)]));
     let mut config = agent::logic::Config::new(agent_info(&format!("host-{n}"), resources));
+    config.contact_backoff_min = chance.millis(10, 1_000);
     config.executor_registration_timeout = chance.millis(10_000, 60_000);
     if let Some(Bug::Agent(bug)) = bug {
         config.bugs.insert(bug);
@@ -281,7 +282,7 @@ fn add_framework(world: &mut World, chance: &mut Chance, n: u64, bug: Option<Bug
             Some(Bug::Sdk(bug)) => Some(bug),
             Some(Bug::Master(_) | Bug::Agent(_)) | None => None,
         },
-        careless: chance.in_thousand(400),
+        careless: chance.in_thousand(600),
         make: Box::new(ScriptedMaker {
             first: Scripted::new(chance.split(), may_tear_down),
             lives: 0,

@@ -112,6 +112,10 @@ impl Handler<Received<MasterToAgent>> for Small {
             | MasterToAgent::ToExecutor { .. }
             | MasterToAgent::ShutdownExecutor { .. }
             | MasterToAgent::ShutdownFramework { .. }
+            | MasterToAgent::ReturnNow { .. }
+            | MasterToAgent::ReturnLater { .. }
+            | MasterToAgent::RegisterAgain { .. }
+            | MasterToAgent::Shutdown { .. }
             | MasterToAgent::Reconcile { .. } => (),
         }
     }
