@@ -30,6 +30,12 @@ pub struct Config {
     /// more are missing, the reign ends instead.
     #[serde(default = "all")]
     pub recovery_agent_removal_percent_max: u8,
+    /// How often agents are looked for that were away or gone for too long.
+    pub registry_gc_interval: Duration,
+    /// For how long the registry remembers an agent that is unreachable or gone.
+    pub registry_max_agent_age: Duration,
+    /// How many unreachable agents, and how many gone ones, the registry remembers.
+    pub registry_max_agent_count: usize,
     /// How long the known holder of an agent id may take to prove that it lives when another claims the id.
     pub contest_timeout: Duration,
     /// How long a framework may think about an offer; then it is rescinded and the framework named in the log.
@@ -115,6 +121,9 @@ impl Default for Config {
             return_again_after: Duration::from_secs(10),
             agent_removal_rate_limit: None,
             recovery_agent_removal_percent_max: all(),
+            registry_gc_interval: Duration::from_secs(15 * 60),
+            registry_max_agent_age: Duration::from_secs(14 * 24 * 3600),
+            registry_max_agent_count: 102_400,
             contest_timeout: Duration::from_secs(5),
             offer_lease: Duration::from_secs(300),
             refuse_max: Duration::from_secs(365 * 24 * 3600),
@@ -174,6 +183,8 @@ impl Config {
             ("ping_every", self.ping_every),
             ("agent_reregister_timeout", self.agent_reregister_timeout),
             ("contest_timeout", self.contest_timeout),
+            ("registry_gc_interval", self.registry_gc_interval),
+            ("registry_max_agent_age", self.registry_max_agent_age),
             ("return_within", self.return_within),
             ("return_again_after", self.return_again_after),
             ("offer_lease", self.offer_lease),
@@ -184,6 +195,7 @@ impl Config {
         }
         let limits = [
             ("ping_misses_max", usize::try_from(self.ping_misses_max).unwrap_or(usize::MAX)),
+            ("registry_max_agent_count", self.registry_max_agent_count),
             ("returns_at_once_max", self.returns_at_once_max),
             ("returning_tasks_at_once_max", self.returning_tasks_at_once_max),
             ("tasks_per_framework_max", self.tasks_per_framework_max),

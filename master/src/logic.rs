@@ -184,6 +184,8 @@ pub enum Timer {
     AgentsReturn,
     /// The next agent in line may be given up.
     GiveUp,
+    /// The registry is looked through for agents that were away for too long.
+    Collect,
     /// An agent that was told to return should have done so by now.
     Entrance {
         /// Which.
@@ -368,6 +370,7 @@ impl Master {
                 state: agent.state(),
             });
         }
+        turn.start(Timer::Collect, self.config.registry_gc_interval);
         if self.awaited_at_first > 0 {
             turn.start(Timer::AgentsReturn, self.config.agent_reregister_timeout);
         }
@@ -393,7 +396,13 @@ impl Master {
             RegistryOperation::MarkUnreachable { agent, .. } => {
                 self.on_unreachable_written(turn, &agent);
             }
-            RegistryOperation::RemoveAgent { agent } => self.on_agent_removed(turn, &agent),
+            RegistryOperation::RemoveAgent { agent, .. } => {
+                self.on_agent_removed(turn, &agent);
+                self.collect_gone(turn, self.config.registry_max_agent_count);
+            }
+            RegistryOperation::Prune { unreachable, gone: _ } => {
+                unreachable.iter().for_each(|agent| self.on_agent_removed(turn, agent));
+            }
             RegistryOperation::AdmitFramework { nonce, info, .. } => {
                 self.on_framework_admitted(turn, nonce, info);
             }
@@ -431,6 +440,7 @@ impl Master {
             Timer::Judge => self.on_judge_due(turn),
             Timer::AgentsReturn => self.on_agents_return_due(turn),
             Timer::GiveUp => self.on_give_up_due(turn),
+            Timer::Collect => self.on_collect_due(turn),
             Timer::Entrance { agent, place } => self.on_entrance_due(turn, &agent, place),
         }
     }

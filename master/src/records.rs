@@ -19,6 +19,10 @@ const NUMBERS: &str = "numbers";
 const AGENT: &str = "agent/";
 const FRAMEWORK: &str = "framework/";
 const REMOVED: &str = "removed/";
+const GONE: &str = "gone/";
+
+/// Of all these records. It grows when an older version would read them wrongly; a new field that it may overlook is none.
+const FORMAT: u32 = 1;
 
 /// A record that this program cannot understand.
 #[derive(Debug, thiserror::Error)]
@@ -39,6 +43,14 @@ pub enum BadRegistry {
         /// What.
         what: String,
     },
+    /// A later version wrote it.
+    #[error(
+        "the registry was written by a later version of this program, in format {format}, and this one knows format {FORMAT}: start a master of that version, or a later one"
+    )]
+    Later {
+        /// As written.
+        format: u32,
+    },
     /// A key of no known kind.
     #[error("the registry has a record {0}, of a kind that this version does not know")]
     Key(String),
@@ -50,6 +62,16 @@ struct NumbersRecord {
     agents_made: u64,
     #[prost(uint64, tag = "2")]
     frameworks_made: u64,
+    /// See [`FORMAT`]. The first records did not say.
+    #[prost(uint32, tag = "3")]
+    format: u32,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct GoneRecord {
+    /// Nanoseconds since 1970.
+    #[prost(uint64, tag = "1")]
+    at: u64,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -124,14 +146,21 @@ pub fn apply(registry: &mut Registry, operation: &RegistryOperation) -> Vec<Chan
     let numbers = NumbersRecord {
         agents_made: registry.agents_made,
         frameworks_made: registry.frameworks_made,
+        format: FORMAT,
     };
     match operation {
         RegistryOperation::AdmitAgent { agent, .. } => {
             vec![put(NUMBERS.into(), &numbers), agent_change(registry, agent)]
         }
         RegistryOperation::MarkReachable { agent, .. }
-        | RegistryOperation::MarkUnreachable { agent, .. }
-        | RegistryOperation::RemoveAgent { agent } => vec![agent_change(registry, agent)],
+        | RegistryOperation::MarkUnreachable { agent, .. } => vec![agent_change(registry, agent)],
+        RegistryOperation::RemoveAgent { agent, .. } => {
+            vec![agent_change(registry, agent), gone_change(registry, agent)]
+        }
+        RegistryOperation::Prune { unreachable, gone } => {
+            let unreachable = unreachable.iter().map(|agent| agent_change(registry, agent));
+            unreachable.chain(gone.iter().map(|agent| gone_change(registry, agent))).collect()
+        }
         RegistryOperation::AdmitFramework { info, .. } => {
             vec![put(NUMBERS.into(), &numbers), framework_change(registry, &info.framework)]
         }
@@ -158,6 +187,14 @@ fn agent_change(registry: &Registry, agent: &AgentId) -> Change {
     }
 }
 
+fn gone_change(registry: &Registry, agent: &AgentId) -> Change {
+    let key = format!("{GONE}{agent}");
+    match registry.gone.get(agent) {
+        Some(WallTime(at)) => put(key, &GoneRecord { at: *at }),
+        None => Change::Delete { key },
+    }
+}
+
 fn framework_change(registry: &Registry, framework: &FrameworkId) -> Change {
     let key = format!("{FRAMEWORK}{framework}");
     match registry.frameworks.get(framework) {
@@ -173,6 +210,13 @@ pub fn read(
     records: &BTreeMap<String, Vec<u8>>,
 ) -> Result<Registry, BadRegistry> {
     let mut registry = Registry::new(cluster, epoch);
+    // Before all else: what a later version means by its records nobody knows here.
+    if let Some(bytes) = records.get(NUMBERS) {
+        let NumbersRecord { format, .. } = decode(NUMBERS, bytes)?;
+        if format > FORMAT {
+            return Err(BadRegistry::Later { format });
+        }
+    }
     for (key, bytes) in records {
         if key == NUMBERS {
             let numbers: NumbersRecord = decode(key, bytes)?;
@@ -185,6 +229,9 @@ pub fn read(
             let id = FrameworkId::new(id);
             let entry = framework_entry(decode(key, bytes)?, key, &id)?;
             registry.frameworks.insert(id, entry);
+        } else if let Some(id) = key.strip_prefix(GONE) {
+            let GoneRecord { at } = decode(key, bytes)?;
+            registry.gone.insert(AgentId::new(id), WallTime(at));
         } else if let Some(id) = key.strip_prefix(REMOVED) {
             registry.removed.insert(FrameworkId::new(id));
         } else {

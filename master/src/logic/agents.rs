@@ -1,6 +1,7 @@
 //! Agents: how they join, how the master knows that they are there, and how it gives them up. How they come back is in
 //! `agents/returning.rs`.
 
+mod collection;
 mod entrance;
 mod giving_up;
 mod returning;
@@ -429,7 +430,7 @@ impl Master {
         self.disconnect(turn, &id);
         if let Some(agent) = self.agents.get_mut(&id) {
             agent.enter(Phase::Leaving);
-            turn.write(RegistryOperation::RemoveAgent { agent: id });
+            turn.write(RegistryOperation::RemoveAgent { agent: id, at: turn.now.wall });
         }
     }
 

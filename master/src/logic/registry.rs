@@ -43,6 +43,8 @@ pub enum RegistryOperation {
     RemoveAgent {
         /// Which.
         agent: AgentId,
+        /// When that was decided.
+        at: WallTime,
     },
     /// A new framework, or a new description of a known one.
     AdmitFramework {
@@ -57,6 +59,13 @@ pub enum RegistryOperation {
     RemoveFramework {
         /// Which.
         framework: FrameworkId,
+    },
+    /// Agents that were away or gone for too long, or are too many, are forgotten.
+    Prune {
+        /// Those that were unreachable; their tasks are gone.
+        unreachable: Vec<AgentId>,
+        /// Those that were gone.
+        gone: Vec<AgentId>,
     },
 }
 
@@ -93,6 +102,8 @@ pub struct Registry {
     pub frameworks_made: u64,
     /// Admitted and not gone.
     pub agents: BTreeMap<AgentId, AgentEntry>,
+    /// Removed, and since when; forgotten after a while.
+    pub gone: BTreeMap<AgentId, WallTime>,
     /// Admitted and not removed.
     pub frameworks: BTreeMap<FrameworkId, FrameworkEntry>,
     /// Never valid again.
@@ -108,6 +119,7 @@ impl Registry {
             agents_made: 0,
             frameworks_made: 0,
             agents: BTreeMap::new(),
+            gone: BTreeMap::new(),
             frameworks: BTreeMap::new(),
             removed: BTreeSet::new(),
         }
@@ -132,7 +144,17 @@ impl Registry {
                     entry.unreachable = Some(*at);
                 }
             }
-            RegistryOperation::RemoveAgent { agent } => drop(self.agents.remove(agent)),
+            RegistryOperation::RemoveAgent { agent, at } => {
+                if self.agents.remove(agent).is_some() {
+                    self.gone.insert(agent.clone(), *at);
+                }
+            }
+            RegistryOperation::Prune { unreachable, gone } => {
+                unreachable.iter().for_each(|agent| drop(self.agents.remove(agent)));
+                for agent in gone {
+                    self.gone.remove(agent);
+                }
+            }
             RegistryOperation::AdmitFramework { number, nonce, info } => {
                 self.frameworks_made = self.frameworks_made.max(number.unwrap_or(0));
                 let entry = FrameworkEntry { info: info.clone(), nonce: *nonce };

@@ -3,6 +3,7 @@
 mod again;
 mod agents;
 mod bugs;
+mod collection;
 mod entrance;
 mod frameworks;
 mod giving_up;

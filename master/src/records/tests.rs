@@ -57,7 +57,10 @@ fn after_every_operation_the_records_are_the_registry() {
         RegistryOperation::MarkUnreachable { agent: agent(1), at: WallTime(6) },
         RegistryOperation::MarkReachable { agent: agent(0), info: info() },
         admit(2),
-        RegistryOperation::RemoveAgent { agent: agent(2) },
+        RegistryOperation::RemoveAgent { agent: agent(2), at: WallTime(7) },
+        admit(3),
+        RegistryOperation::RemoveAgent { agent: agent(3), at: WallTime(8) },
+        RegistryOperation::Prune { unreachable: vec![agent(1)], gone: vec![agent(2)] },
         admit_framework(1),
     ];
     for n in 0..REMOVED_FRAMEWORKS_MAX + 2 {
@@ -69,7 +72,7 @@ fn after_every_operation_the_records_are_the_registry() {
     let last = operations.len() - 1;
     for (n, operation) in operations.iter().enumerate() {
         enter(&mut records, apply(&mut registry, operation));
-        if n < 12 || n == last {
+        if n < 16 || n == last {
             assert_eq!(read(ClusterId::new("c"), 4, &records).unwrap(), registry);
         }
     }
@@ -89,4 +92,21 @@ fn records_that_are_not_understood_are_errors_with_their_key() {
     let below = ResourceRecord { name: "cpus".into(), thousandths: Some(-1), ..Default::default() };
     let agent = AgentRecord { resources: vec![below], ..AgentRecord::default() };
     assert!(read_one("agent/x", agent.encode_to_vec()).contains("below zero"));
+}
+
+#[test]
+fn a_registry_of_a_later_version_is_refused_in_words_whatever_else_is_in_it() {
+    let numbers = NumbersRecord { agents_made: 3, frameworks_made: 1, format: FORMAT + 1 };
+    let records = BTreeMap::from([
+        (NUMBERS.to_owned(), numbers.encode_to_vec()),
+        ("agent/x".to_owned(), vec![255]),
+    ]);
+    assert_eq!(
+        read(ClusterId::new("c"), 1, &records).unwrap_err().to_string(),
+        "the registry was written by a later version of this program, in format 2, and this one knows format 1: start a master of that version, or a later one"
+    );
+    // The first version did not say which it was.
+    let numbers = NumbersRecord { format: 0, ..numbers };
+    let records = BTreeMap::from([(NUMBERS.to_owned(), numbers.encode_to_vec())]);
+    assert_eq!(read(ClusterId::new("c"), 1, &records).unwrap().agents_made, 3);
 }

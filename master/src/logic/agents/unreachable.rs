@@ -109,7 +109,7 @@ impl Master {
         if let Some(entry) = self.agents.get_mut(&agent) {
             entry.enter(Phase::Leaving);
         }
-        turn.write(RegistryOperation::RemoveAgent { agent });
+        turn.write(RegistryOperation::RemoveAgent { agent, at: turn.now.wall });
         true
     }
 }

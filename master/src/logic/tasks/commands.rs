@@ -136,6 +136,12 @@ impl Master {
                 return Some(TaskStatus { reason: Some(Reason::Reconciliation), ..end.clone() });
             }
         }
+        if let Some(agent) = agent.filter(|agent| self.registry.gone.contains_key(agent)) {
+            let (state, reason) = (TaskState::Gone, Reason::AgentRemoved);
+            let (at, message) = (turn.now.wall, format!("agent {agent} is gone"));
+            let agent = Some(agent.clone());
+            return Some(own_status(framework, id, agent, state, reason, message, at));
+        }
         let place = agent.and_then(|agent| self.agents.get(agent));
         let any = |is: fn(&Agent) -> bool| match agent {
             Some(_) => place.is_some_and(is),
