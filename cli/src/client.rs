@@ -34,7 +34,7 @@ pub(crate) enum ClientError {
     #[error("nobody leads the cluster at {master}; is a master running there?")]
     NoLeader { master: String },
     #[error(transparent)]
-    BadMaster(#[from] BadMaster),
+    Detect(#[from] BadMaster),
     #[error("cannot reach {name}: {why}; is it running there, with the same secret?")]
     Other { name: String, why: AskError },
     #[error("'{0}' is no name of an actor: expected actor@host:port")]

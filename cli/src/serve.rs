@@ -177,10 +177,24 @@ pub(crate) async fn master(arguments: MasterArguments) -> Result<(), ServeError>
     let figures = Figures::default();
     config.foreign = Some(with_figures(arguments.hostname.as_deref(), &figures));
     let node = start(config, listen.or_any_port).await?;
-    let store = Arc::new(Mutex::new(master::local_store(&arguments.work_dir)?));
+    let asked = ending::asked(listen.end_with_stdin);
     let hostname = arguments.hostname;
-    let throne = Throne { node: node.clone(), hostname, store, again: false };
-    let held = throne.hold(&figures, ending::asked(listen.end_with_stdin)).await;
+    let held = match arguments.zk {
+        None => {
+            let store = Arc::new(Mutex::new(master::local_store(&arguments.work_dir)?));
+            let throne = Throne { node: node.clone(), hostname, store, again: false };
+            throne.hold(&figures, asked).await
+        }
+        Some(url) => {
+            let zookeeper = master::zookeeper(url, arguments.zk_session_timeout)?;
+            let store = zookeeper.store();
+            let throne = Throne { node: node.clone(), hostname, store, again: true };
+            let held = throne.hold(&figures, asked).await;
+            // The next leader need not wait until the session has run out.
+            let _ = tokio::task::spawn_blocking(move || zookeeper.close()).await;
+            held
+        }
+    };
     node.shutdown().await;
     held
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use coordination::detect::{BadMaster, Way};
+use coordination::zookeeper::url::{BadUrl, Url};
 use protocol::resources::{BadResources, Resources, parse_attributes};
 
 /// Why a text is no quantity.
@@ -94,6 +95,11 @@ pub(crate) fn master(text: &str) -> Result<String, BadMaster> {
         Way::At(address) => Ok(address),
         Way::Elected(_) => Ok(text.trim().to_owned()),
     }
+}
+
+/// An ensemble in which masters are elected, and the path that is theirs.
+pub(crate) fn zookeeper(text: &str) -> Result<Url, BadUrl> {
+    Url::parse(text)
 }
 
 /// `NAME=VALUE`.

@@ -15,4 +15,5 @@ pub mod view;
 
 pub use start::{
     Elected, End, MASTER, MasterConfig, Running, StartError, VIEW, local_store, stand, start,
+    zookeeper,
 };

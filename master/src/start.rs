@@ -2,12 +2,15 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use actix::Actor;
 pub use coordination::detect::MASTER;
 use coordination::election::{Candidate, Elector, Standing};
 use coordination::local::LocalStore;
 use coordination::store::{Store, StoreError};
+use coordination::zookeeper::url::Url;
+use coordination::zookeeper::{Settings, ZooKeeper};
 use libactor::{Accepts, Clock, Context, Handle, Node, Pid, Spawn, SpawnError};
 use protocol::agent::AgentToMaster;
 use protocol::framework::FrameworkToMaster;
@@ -153,6 +156,12 @@ pub fn local_store(work_dir: &Path) -> Result<LocalStore, StartError> {
         .map_err(|source| StartError::WorkDir { path: work_dir.to_owned(), source })?;
     let cluster = random_text(6)?;
     Ok(LocalStore::open(&work_dir.join(REGISTRY_FILE), &cluster)?)
+}
+
+/// The connection to the ensemble in which masters are elected and which keeps their registry.
+pub fn zookeeper(url: Url, session_timeout: Duration) -> Result<ZooKeeper, StartError> {
+    let new_cluster = random_text(6)?;
+    Ok(ZooKeeper::start(Settings { session_timeout, new_cluster, ..Settings::of(url) })?)
 }
 
 fn random_text(bytes: usize) -> Result<String, StartError> {

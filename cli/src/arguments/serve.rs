@@ -2,8 +2,10 @@
 
 use std::net::IpAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, ValueEnum};
+use coordination::zookeeper::url::Url;
 use libactor::Name;
 
 use super::ClusterArguments;
@@ -48,6 +50,12 @@ pub(crate) struct MasterArguments {
     /// Folder for what must survive
     #[arg(long, value_name = "DIR")]
     pub(crate) work_dir: PathBuf,
+    /// ZooKeeper, for several masters of which one leads: `zk://[user:password@]host:port,…/path`, or `file:///…` that holds this
+    #[arg(long, value_name = "URL", value_parser = units::zookeeper)]
+    pub(crate) zk: Option<Url>,
+    /// After so long without a word from it, ZooKeeper takes a master for dead
+    #[arg(long, default_value = "10secs", value_parser = units::duration, value_name = "TIME")]
+    pub(crate) zk_session_timeout: Duration,
 }
 
 #[derive(Debug, Args)]
@@ -63,8 +71,8 @@ pub(crate) struct AgentArguments {
     /// Folder for sandboxes and for what must survive
     #[arg(long, value_name = "DIR")]
     pub(crate) work_dir: PathBuf,
-    /// The master to join
-    #[arg(long, value_name = "HOST:PORT", value_parser = units::master)]
+    /// The master to join, or the ZooKeeper that knows it: `zk://host:port,…/path`
+    #[arg(long, value_name = "HOST:PORT|ZK", value_parser = units::master)]
     pub(crate) master: String,
     /// What to offer instead of all that is found, such as `cpus:2;mem:1024;ports:[31000-32000]`
     #[arg(long, value_parser = units::resources)]
