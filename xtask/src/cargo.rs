@@ -47,6 +47,13 @@ pub(crate) fn simulate(arguments: &[&str]) -> Result<(), Failure> {
     run(&[base.as_slice(), arguments].concat())
 }
 
+/// The stories of fail-over, one after the other, as long as an issue of theirs asks for, and telling how it goes.
+pub(crate) fn failover() -> Result<(), Failure> {
+    let arguments = ["test", "-p", "tests", "--test", "failover", "--"];
+    let alone = ["--test-threads=1", "--nocapture"];
+    finish(cargo().args(arguments).args(alone).env("FAILOVER_LONG", "1"))
+}
+
 pub(crate) fn finish(command: &mut Command) -> Result<(), Failure> {
     let name = name(command);
     let status =

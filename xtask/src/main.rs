@@ -22,6 +22,7 @@ const HELP: &str = "\
 cargo xtask check             what to run while working: formatting, lints, house rules
 cargo xtask test              everything CI runs; ends with `N passed, N failed`
 cargo xtask deny              licences, sources and bans of all dependencies (deny.toml)
+cargo xtask test-failover     leaders killed, frozen and cut off, longer than `test` does it
 cargo xtask simulate ...      whole clusters from seeds; arguments go to the simulator
 cargo xtask bench NAME        the speed table NAME beside its goals; --json: one object a line
 cargo xtask bench peers       the same work done by ractor, kameo and, if installed, Erlang/OTP";
@@ -35,6 +36,7 @@ fn main() -> ExitCode {
     match arguments.as_slice() {
         ["check"] => check(),
         ["test"] => test(),
+        ["test-failover"] => test_failover(),
         ["deny"] => one("dependencies", deny::check),
         ["simulate", rest @ ..] => one("simulation", || cargo::simulate(rest)),
         ["bench", "--json", name] | ["bench", name, "--json"] => bench::run(name, true),
@@ -62,6 +64,14 @@ fn check() -> ExitCode {
     steps.run("formatting", || cargo::run(&["fmt", "--all", "--check"]));
     steps.run("lints", cargo::clippy);
     steps.run("house rules", || cargo::run(&["test", "--quiet", "-p", "tests", "--test", "tidy"]));
+    steps.finish()
+}
+
+/// The stories of fail-over in their long form.
+fn test_failover() -> ExitCode {
+    let mut steps = Steps::of(2);
+    steps.run("packages", packages::install);
+    steps.run("fail-over", cargo::failover);
     steps.finish()
 }
 

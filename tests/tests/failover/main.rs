@@ -1,0 +1,57 @@
+//! Masters that are elected, and what becomes of a cluster when its leader goes. `cargo xtask test-failover` sets
+//! `FAILOVER_LONG`: then leaders are killed ten times, and what is frozen is so for a minute.
+
+#![allow(clippy::unwrap_used, clippy::print_stderr)] // all of this is a test
+
+mod holder;
+mod stage;
+
+use std::time::Duration;
+
+use stage::Stage;
+
+/// Whether the stories are told at length.
+fn at_length() -> bool {
+    std::env::var_os("FAILOVER_LONG").is_some()
+}
+
+#[test]
+fn a_killed_leader_is_followed_by_another_and_no_task_notices() {
+    let mut stage = Stage::set();
+    for kill in 0..if at_length() { 10 } else { 2 } {
+        if at_length() {
+            // Between nothing and two seconds after all was well: at no moment in particular.
+            stage.passes(Duration::from_millis(kill * 7919 % 2000));
+        }
+        stage.kill_leader();
+        stage.is_whole();
+    }
+}
+
+#[test]
+fn a_frozen_leader_is_followed_by_another_and_harms_nobody_when_it_wakes() {
+    let mut stage = Stage::set();
+    let old = stage.freeze_leader();
+    stage.is_whole();
+    if at_length() {
+        stage.passes(Duration::from_secs(60));
+    }
+    stage.thaw_master(&old, "stands for election again");
+    stage.is_whole();
+}
+
+#[test]
+fn a_frozen_zookeeper_server_is_no_more_than_a_pause() {
+    let stage = Stage::set();
+    let leader = stage.ensemble.leader().unwrap();
+    for frozen in [leader, leader % 3 + 1] {
+        stage.ensemble.freeze(frozen);
+        if at_length() {
+            stage.passes(Duration::from_secs(60));
+        }
+        stage.leads_again();
+        stage.is_whole();
+        stage.ensemble.thaw(frozen);
+        stage.is_whole();
+    }
+}
