@@ -116,3 +116,27 @@ async fn a_deposed_master_drops_its_state_and_reigns_anew_under_another_id() {
     second.ended().await;
     node.shutdown().await;
 }
+
+#[tokio::test]
+async fn reg_02_a_write_that_the_registry_refuses_ends_the_reign_and_nobody_is_told_of_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let node = Node::start(NodeConfig::loopback()).await.unwrap();
+    let (_, store) = steered(folder.path());
+    let first = master::start(&node, MasterConfig::default(), Arc::clone(&store)).unwrap();
+    let name = format!("master@{}", node.address().unwrap()).parse().unwrap();
+    let mut agent: Side<MasterToAgent> = Side::new(&name).await;
+    // Another reign begins behind its back.
+    store.lock().unwrap().stand(&Candidate::at("h:1")).unwrap();
+    agent.say(register());
+    let End::CannotRemember(why) = first.ended().await else { panic!("it ends otherwise") };
+    assert!(why.contains("epoch 2 has begun"), "{why}");
+    assert!(agent.heard.try_recv().is_err(), "what is not written is not told");
+    assert!(store.lock().unwrap().load().unwrap().keys().all(|key| !key.starts_with("agent/")));
+    let second = master::start(&node, MasterConfig::default(), store).unwrap();
+    assert_ne!(first.cluster().master, second.cluster().master);
+    agent.say(register());
+    assert_eq!(agent.hears(registered).await, 3, "a reign that may write tells of it");
+    second.stop();
+    second.ended().await;
+    node.shutdown().await;
+}
