@@ -51,6 +51,7 @@ pub(crate) struct Throne<S> {
     pub(crate) node: Node,
     pub(crate) hostname: Option<String>,
     pub(crate) store: S,
+    pub(crate) config: MasterConfig,
     /// Whether there are other candidates: then it stands again when a reign is over.
     pub(crate) again: bool,
 }
@@ -81,7 +82,7 @@ where
                 elected = self.stand() => elected?,
                 asked = &mut asked => return asked.map_err(ServeError::Signals),
             };
-            let running = Arc::new(elected.start(&self.node, MasterConfig::default())?);
+            let running = Arc::new(elected.start(&self.node, self.config.clone())?);
             let (epoch, id) = (running.cluster().epoch, &running.cluster().master);
             tracing::info!(epoch, %id, "leads");
             present.is(Some(Arc::clone(&running)));

@@ -12,6 +12,7 @@ use libactor::http::{self, Figures};
 use libactor::{Foreign, Node, NodeConfig, StartError};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use protocol::PROTOCOL_VERSION;
+use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
 use crate::arguments::{AgentArguments, ListenArguments, MasterArguments, NodeArguments};
@@ -179,16 +180,17 @@ pub(crate) async fn master(arguments: MasterArguments) -> Result<(), ServeError>
     let node = start(config, listen.or_any_port).await?;
     let asked = ending::asked(listen.end_with_stdin);
     let hostname = arguments.hostname;
+    let config = arguments.patience.config();
     let held = match arguments.zk {
         None => {
             let store = Arc::new(Mutex::new(master::local_store(&arguments.work_dir)?));
-            let throne = Throne { node: node.clone(), hostname, store, again: false };
+            let throne = Throne { node: node.clone(), hostname, store, config, again: false };
             throne.hold(&figures, asked).await
         }
         Some(url) => {
             let zookeeper = master::zookeeper(url, arguments.zk_session_timeout)?;
             let store = zookeeper.store();
-            let throne = Throne { node: node.clone(), hostname, store, again: true };
+            let throne = Throne { node: node.clone(), hostname, store, config, again: true };
             let held = throne.hold(&figures, asked).await;
             // The next leader need not wait until the session has run out.
             let _ = tokio::task::spawn_blocking(move || zookeeper.close()).await;
@@ -224,9 +226,15 @@ pub(crate) async fn agent(arguments: AgentArguments) -> Result<(), ServeError> {
         let counted = Arc::clone(&counted);
         async move { counted.metrics().await }
     });
+    let mut unregister = signal(SignalKind::user_defined1()).map_err(ServeError::Signals)?;
     say_ready(&node, agent::ACTOR);
     let end = tokio::select! {
         end = running.ended() => end,
+        _ = unregister.recv() => {
+            tracing::info!("asked to leave the cluster for good, by SIGUSR1");
+            running.leave();
+            running.ended().await
+        }
         asked = ending::asked(listen.end_with_stdin) => {
             asked.map_err(ServeError::Signals)?;
             running.leave();

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use coordination::detect::{BadMaster, Way};
 use coordination::zookeeper::url::{BadUrl, Url};
+use master::config::RateLimit;
 use protocol::resources::{BadResources, Resources, parse_attributes};
 
 /// Why a text is no quantity.
@@ -17,6 +18,10 @@ pub(crate) enum BadQuantity {
     Amount(String),
     #[error("'{0}' is no time: expected a number with ms, s, mins or hrs")]
     Duration(String),
+    #[error("'{0}' is no rate: expected a number and a time, such as 1/10mins")]
+    Rate(String),
+    #[error("'{0}' is no share: expected a number from 0 to 100 with %")]
+    Share(String),
     #[error("'{0}' is no variable: expected NAME=VALUE")]
     Variable(String),
 }
@@ -120,6 +125,20 @@ pub(crate) fn attributes(text: &str) -> Result<String, BadResources> {
     parse_attributes(text).map(|_| text.to_owned())
 }
 
+/// So many within so long: `1/10mins`.
+pub(crate) fn rate(text: &str) -> Result<RateLimit, BadQuantity> {
+    let bad = || BadQuantity::Rate(text.into());
+    let (count, within) = text.split_once('/').ok_or_else(bad)?;
+    let count = count.trim().parse().ok().filter(|count| *count > 0).ok_or_else(bad)?;
+    Ok(RateLimit { count, within: duration(within).map_err(|_| bad())? })
+}
+
+/// A part of a whole: `10%`.
+pub(crate) fn percent(text: &str) -> Result<u8, BadQuantity> {
+    let number = text.trim().strip_suffix('%').and_then(|number| number.trim().parse().ok());
+    number.filter(|number| *number <= 100).ok_or_else(|| BadQuantity::Share(text.into()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -145,6 +164,19 @@ mod tests {
         assert_eq!(read("5"), Some(5000));
         for bad in ["", "0s", "-1s", "1 fortnight", "1e300weeks"] {
             assert_eq!(read(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn rates_and_shares_are_read_as_mesos_writes_them() {
+        let read = |text| rate(text).ok().map(|rate| (rate.count, rate.within.as_secs()));
+        assert_eq!((read("1/10mins"), read("30/1hrs")), (Some((1, 600)), Some((30, 3600))));
+        for bad in ["", "1", "0/1mins", "1/", "x/1mins", "1/0secs"] {
+            assert_eq!(read(bad), None, "{bad}");
+        }
+        assert_eq!((percent("10%").ok(), percent("100 %").ok()), (Some(10), Some(100)));
+        for bad in ["", "10", "101%", "-1%"] {
+            assert_eq!(percent(bad).ok(), None, "{bad}");
         }
     }
 

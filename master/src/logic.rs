@@ -130,9 +130,13 @@ pub enum Effect {
         /// When.
         after: Duration,
     },
-    /// End the reign at once and forget all, since somebody has seen a later one or going on could do harm. Nothing may be
-    /// told after this.
+    /// Somebody has seen a later reign: end at once. Nothing may be told after this.
     StepDown {
+        /// In words.
+        reason: String,
+    },
+    /// Going on could do harm, which the next reign may be spared: end at once. Nothing may be told after this.
+    EndReign {
         /// In words.
         reason: String,
     },

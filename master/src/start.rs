@@ -87,6 +87,9 @@ pub enum End {
     /// Somebody has seen a later reign.
     #[error("the master steps down: {0}")]
     SteppedDown(String),
+    /// So much is missing that going on could do harm.
+    #[error("the reign ends, since too much is missing: {0}")]
+    TooMuchIsMissing(String),
     /// The election is lost, or may be.
     #[error("the master is deposed: {0}")]
     Deposed(String),

@@ -7,6 +7,8 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use coordination::zookeeper::url::Url;
 use libactor::Name;
+use master::MasterConfig;
+use master::config::RateLimit;
 
 use super::ClusterArguments;
 use crate::units;
@@ -56,6 +58,54 @@ pub(crate) struct MasterArguments {
     /// After so long without a word from it, ZooKeeper takes a master for dead
     #[arg(long, default_value = "10secs", value_parser = units::duration, value_name = "TIME")]
     pub(crate) zk_session_timeout: Duration,
+    #[command(flatten)]
+    pub(crate) patience: PatienceArguments,
+}
+
+/// How long a master waits for agents, and how fast it gives them up. Names and defaults of Mesos.
+#[derive(Debug, Args)]
+pub(crate) struct PatienceArguments {
+    /// How long an agent may take to answer a ping, and how often it is pinged
+    #[arg(long, default_value = "15secs", value_name = "TIME", value_parser = units::duration)]
+    agent_ping_timeout: Duration,
+    /// Pings in a row that may stay unanswered before an agent counts as unreachable
+    #[arg(long, default_value_t = 5, value_name = "COUNT")]
+    max_agent_ping_timeouts: u32,
+    /// How long an agent may take to come back when its connection is lost, or after a fail-over
+    #[arg(long, default_value = "10mins", value_name = "TIME", value_parser = units::duration)]
+    agent_reregister_timeout: Duration,
+    /// How fast agents may be given up, such as `1/10mins`; no limit if it is not set
+    #[arg(long, value_name = "COUNT/TIME", value_parser = units::rate)]
+    agent_removal_rate_limit: Option<RateLimit>,
+    /// Share of the agents that may be given up since they do not return after a fail-over; if more are missing, the reign ends
+    #[arg(long, default_value = "100%", value_name = "SHARE", value_parser = units::percent)]
+    recovery_agent_removal_limit: u8,
+    /// How often agents are looked for that were unreachable or gone for too long
+    #[arg(long, default_value = "15mins", value_name = "TIME", value_parser = units::duration)]
+    registry_gc_interval: Duration,
+    /// How long an unreachable or gone agent is remembered
+    #[arg(long, default_value = "2weeks", value_name = "TIME", value_parser = units::duration)]
+    registry_max_agent_age: Duration,
+    /// How many unreachable agents, and how many gone ones, are remembered
+    #[arg(long, default_value_t = 102_400, value_name = "COUNT")]
+    registry_max_agent_count: usize,
+}
+
+impl PatienceArguments {
+    pub(crate) fn config(&self) -> MasterConfig {
+        let logic = master::config::Config {
+            ping_every: self.agent_ping_timeout,
+            ping_misses_max: self.max_agent_ping_timeouts,
+            agent_reregister_timeout: self.agent_reregister_timeout,
+            agent_removal_rate_limit: self.agent_removal_rate_limit,
+            recovery_agent_removal_percent_max: self.recovery_agent_removal_limit,
+            registry_gc_interval: self.registry_gc_interval,
+            registry_max_agent_age: self.registry_max_agent_age,
+            registry_max_agent_count: self.registry_max_agent_count,
+            ..Default::default()
+        };
+        MasterConfig { logic }
+    }
 }
 
 #[derive(Debug, Args)]

@@ -96,3 +96,19 @@ fn the_command_of_a_task_is_not_read_as_flags() {
     };
     assert_eq!(run.command, ["tool", "--with_mem=1", "-x"]);
 }
+
+#[test]
+fn part_05_how_long_a_master_waits_is_set_in_the_words_of_mesos() {
+    let master =
+        |line: &str, environment: &[(&'static str, &'static str)]| match read(line, environment) {
+            Ok(Command::Master(master)) => master.patience.config().logic,
+            other => panic!("{line}: {other:?}"),
+        };
+    let none = master("airside master --work_dir /w", &[]);
+    assert_eq!(none, ::master::config::Config::default(), "the defaults are the same");
+    let line = "airside master --work_dir /w --agent_removal_rate_limit=1/1mins --recovery_agent_removal_limit=10% --max_agent_ping_timeouts 3";
+    let set = master(line, &[("MESOS_AGENT_PING_TIMEOUT", "1secs")]);
+    let limit = set.agent_removal_rate_limit.map(|limit| (limit.count, limit.within.as_secs()));
+    assert_eq!((limit, set.recovery_agent_removal_percent_max), (Some((1, 60)), 10));
+    assert_eq!(set.agent_timeout().as_secs(), 3);
+}

@@ -235,6 +235,7 @@ impl MasterActor {
                 ctx.after(after, move |actor, ctx| actor.advance(Event::TimerFired(timer), ctx));
             }
             Effect::StepDown { reason } => self.end(End::SteppedDown(reason), ctx),
+            Effect::EndReign { reason } => self.end(End::TooMuchIsMissing(reason), ctx),
         }
     }
 

@@ -73,7 +73,7 @@ impl Effect {
             Self::TellFramework { to, message } => untold_to_framework(*to, message),
             Self::AnswerKill { .. } | Self::Link(_) | Self::Unlink(_) => None,
             Self::Write(_) | Self::TellAllocator(_) => None,
-            Self::StartTimer { .. } | Self::StepDown { .. } => None,
+            Self::StartTimer { .. } | Self::StepDown { .. } | Self::EndReign { .. } => None,
         }
     }
 }

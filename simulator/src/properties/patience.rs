@@ -50,7 +50,7 @@ impl Watch {
             Effect::TellAgent { .. } | Effect::TellFramework { .. } | Effect::Write(_) => None,
             Effect::AnswerKill { .. } | Effect::Link(_) | Effect::Unlink(_) => None,
             Effect::TellAllocator(_) | Effect::StartTimer { .. } => None,
-            Effect::StepDown { .. } => None,
+            Effect::StepDown { .. } | Effect::EndReign { .. } => None,
         });
         self.remember(now, step);
         early

@@ -102,7 +102,7 @@ impl World {
             Effect::StartTimer { timer, after } => {
                 self.timer(life, after, Event::Master(MasterEvent::TimerFired(timer)));
             }
-            Effect::StepDown { reason } => {
+            Effect::StepDown { reason } | Effect::EndReign { reason } => {
                 self.note(life.process, format_args!("steps down: {reason}"));
                 self.deposed(life.process);
                 return false;

@@ -180,3 +180,21 @@ async fn two_agents_do_not_share_a_work_dir() {
     node.shutdown().await;
     stage.end().await;
 }
+
+#[tokio::test]
+async fn part_10_an_agent_that_gets_sigusr1_ends_its_tasks_and_leaves_the_cluster_for_good() {
+    let mut stage = Stage::with_program("true").await;
+    stage.launch("t", "exec sleep 1000");
+    let task = stage.hears_state("t", TaskState::Running).await.process.unwrap();
+    stage.program().signal(nix::sys::signal::Signal::SIGUSR1);
+    let end = stage.hears_state("t", TaskState::Failed).await;
+    assert_eq!(end.reason, Some(protocol::task::Reason::AgentRemoved));
+    stage.hears("Unregister").await;
+    assert!(!lives(task));
+    assert!(stage.program().ended().success());
+    // Its next life is another agent.
+    stage.lose_agent().await;
+    stage.start_program("true");
+    stage.hears("Register").await;
+    stage.end().await;
+}

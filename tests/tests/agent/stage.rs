@@ -173,7 +173,7 @@ impl Stage {
         self.agent = Some(Agent::Here(node, running));
     }
 
-    fn start_program(&mut self, line: &str) {
+    pub(crate) fn start_program(&mut self, line: &str) {
         let mut command = Command::new("sh");
         command.arg("-c").arg(format!("{line}; exec \"$0\" \"$@\"")).arg(airside());
         command.arg("agent").arg(format!("--master={}", self.master_node.address().unwrap()));

@@ -102,7 +102,7 @@ impl Master {
                 missing.len(),
                 self.config.agent_reregister_timeout,
             );
-            return turn.effects.push(Effect::StepDown { reason });
+            return turn.effects.push(Effect::EndReign { reason });
         }
         for agent in missing {
             self.condemn(turn, &agent, GivenUp::NotRecovered);

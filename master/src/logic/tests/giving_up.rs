@@ -95,7 +95,7 @@ fn part_06_a_reign_that_misses_too_many_agents_ends_and_gives_up_none() {
     let last = told.last().unwrap();
     assert_eq!(
         last,
-        "step down: 2 of the 10 agents that the registry knows have not returned within 600s, and no more than 10 % may be given up at once: look for what keeps them away, or raise --recovery_agent_removal_limit if they are gone; none was given up, and the next reign waits for them again"
+        "end of the reign: 2 of the 10 agents that the registry knows have not returned within 600s, and no more than 10 % may be given up at once: look for what keeps them away, or raise --recovery_agent_removal_limit if they are gone; none was given up, and the next reign waits for them again"
     );
     assert_eq!(unreachable(&t), 0);
 }
@@ -106,11 +106,11 @@ fn part_06_a_reign_that_misses_a_few_gives_them_up() {
     (1..=9).for_each(|n| t.agent_returns(n, 1, Vec::new()));
     t.forget_lines();
     t.pass(Config::default().agent_reregister_timeout);
-    assert!(t.take_lines().iter().all(|line| !line.starts_with("step down")));
+    assert!(t.take_lines().iter().all(|line| !line.starts_with("end of the reign")));
     assert_eq!(unreachable(&t), 1);
     // Those that were unreachable before are awaited by nobody.
     let mut t = t.restart("o");
     (1..=9).for_each(|n| t.agent_returns(n, 2, Vec::new()));
     t.pass(Config::default().agent_reregister_timeout);
-    assert!(t.take_lines().iter().all(|line| !line.starts_with("step down")));
+    assert!(t.take_lines().iter().all(|line| !line.starts_with("end of the reign")));
 }

@@ -158,6 +158,7 @@ impl Scenario {
                 self.timers_started += 1;
                 self.timers.insert((self.now.steady + after, self.timers_started), timer);
             }
+            Effect::EndReign { reason } => self.lines.push(format!("end of the reign: {reason}")),
             Effect::StepDown { reason } => self.lines.push(format!("step down: {reason}")),
         }
     }
