@@ -3,11 +3,15 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
+use libactor::wire;
 use nix::fcntl::{FallocateFlags, Flock, FlockArg, fallocate};
 use prost::Message;
-use protocol::ids::{AgentId, ClusterId, ContainerId};
+use protocol::ids::{AgentId, ClusterId, ContainerId, FrameworkId, TaskId, UpdateId};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use crate::logic::{Checkpoint, ProcessIdentity, Record};
 
@@ -15,7 +19,7 @@ use crate::logic::{Checkpoint, ProcessIdentity, Record};
 const MAGIC: &[u8; 8] = b"airsagt\x01";
 
 /// No record is larger; a length beyond it is damage.
-const RECORD_BYTES_MAX: usize = 64 * 1024;
+const RECORD_BYTES_MAX: usize = 64 << 20;
 
 /// After so many appended records the file is written anew with the fewest. If that cannot be, so many more are tried.
 const APPENDED_MAX: usize = 10_000;
@@ -105,6 +109,20 @@ struct Stored {
     boot: String,
     #[prost(uint64, tag = "9")]
     nonce: u64,
+    #[prost(string, tag = "10")]
+    framework: String,
+    #[prost(string, tag = "11")]
+    task: String,
+    /// Of an update: whose life made it, and its number there.
+    #[prost(fixed64, tag = "12")]
+    source: u64,
+    #[prost(uint64, tag = "13")]
+    sequence: u64,
+    #[prost(bool, tag = "14")]
+    replaces: bool,
+    /// What comes from messages, as it is on the wire: append-only as well.
+    #[prost(bytes = "vec", tag = "15")]
+    payload: Vec<u8>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, prost::Enumeration)]
@@ -117,6 +135,13 @@ enum Kind {
     ExecutorStarted = 4,
     ExecutorEnded = 5,
     Registering = 6,
+    ExecutorLaunching = 7,
+    TaskTaken = 8,
+    Updated = 9,
+    Acknowledged = 10,
+    TaskForgotten = 11,
+    FrameworkRemoved = 12,
+    Heard = 13,
 }
 
 impl Stored {
@@ -144,10 +169,40 @@ impl Stored {
                 Self { container: container.to_string(), ..kind(Kind::ExecutorEnded) }
             }
             Record::Registering { nonce } => Self { nonce: *nonce, ..kind(Kind::Registering) },
+            Record::ExecutorLaunching { container, launch } => {
+                let (container, payload) = (container.to_string(), to_wire(launch));
+                Self { container, payload, ..kind(Kind::ExecutorLaunching) }
+            }
+            Record::TaskTaken(taken) => Self { payload: to_wire(taken), ..kind(Kind::TaskTaken) },
+            Record::Updated { status, replaces } => {
+                let (payload, replaces) = (to_wire(status), *replaces);
+                Self { payload, replaces, ..kind(Kind::Updated) }
+            }
+            Record::Acknowledged { framework, task, update } => {
+                let (framework, task) = (framework.to_string(), task.to_string());
+                Self { framework, task, ..kind(Kind::Acknowledged) }.with_update(*update)
+            }
+            Record::TaskForgotten { framework, task } => {
+                let (framework, task) = (framework.to_string(), task.to_string());
+                Self { framework, task, ..kind(Kind::TaskForgotten) }
+            }
+            Record::FrameworkRemoved(framework) => {
+                Self { framework: framework.to_string(), ..kind(Kind::FrameworkRemoved) }
+            }
+            Record::Heard { container, task, update } => {
+                let (container, task) = (container.to_string(), task.to_string());
+                Self { container, task, ..kind(Kind::Heard) }.with_update(*update)
+            }
         }
     }
 
+    fn with_update(self, update: UpdateId) -> Self {
+        Self { source: update.source, sequence: update.sequence, ..self }
+    }
+
     fn record(self) -> Option<Record> {
+        let (framework, task) = (FrameworkId::new(&self.framework), TaskId::new(&self.task));
+        let update = UpdateId { source: self.source, sequence: self.sequence };
         let container = ContainerId::new(&self.container);
         Some(match self.kind() {
             Kind::Unknown => return None,
@@ -165,8 +220,29 @@ impl Stored {
             }
             Kind::ExecutorEnded => Record::ExecutorEnded(container),
             Kind::Registering => Record::Registering { nonce: self.nonce },
+            Kind::ExecutorLaunching => {
+                Record::ExecutorLaunching { container, launch: from_wire(&self.payload)? }
+            }
+            Kind::TaskTaken => Record::TaskTaken(from_wire(&self.payload)?),
+            Kind::Updated => {
+                let replaces = self.replaces;
+                Record::Updated { status: from_wire(&self.payload)?, replaces }
+            }
+            Kind::Acknowledged => Record::Acknowledged { framework, task, update },
+            Kind::TaskForgotten => Record::TaskForgotten { framework, task },
+            Kind::FrameworkRemoved => Record::FrameworkRemoved(framework),
+            Kind::Heard => Record::Heard { container, task, update },
         })
     }
+}
+
+fn to_wire(value: &impl Serialize) -> Vec<u8> {
+    wire::encode(value, RECORD_BYTES_MAX).expect("it came in a message, which is smaller")
+}
+
+/// `None`: a later version wrote it.
+fn from_wire<T: DeserializeOwned>(bytes: &[u8]) -> Option<T> {
+    wire::decode(bytes).ok()
 }
 
 /// The open file, and the lock on its directory.
@@ -292,7 +368,7 @@ impl CheckpointFile {
 /// Length, checksum, bytes.
 fn frame(record: &Record) -> Vec<u8> {
     let bytes = Stored::of(record).encode_to_vec();
-    let length = u32::try_from(bytes.len()).expect("a record is a few ids long");
+    let length = u32::try_from(bytes.len()).expect("a record is far below 4 GiB");
     let mut framed = length.to_le_bytes().to_vec();
     framed.extend(crc32c::crc32c(&bytes).to_le_bytes());
     framed.extend(bytes);
@@ -349,6 +425,7 @@ fn beside(path: &Path) -> PathBuf {
     path.with_extension("new")
 }
 
+/// What it holds of tasks' environments and of tokens is the agent's alone.
 /// Beside the old file first, so that a crash leaves one of the two whole. What is open stays so when it gets the name.
 fn write_beside(path: &Path, state: &Checkpoint) -> io::Result<(File, u64)> {
     let beside = beside(path);
@@ -359,7 +436,7 @@ fn write_beside(path: &Path, state: &Checkpoint) -> io::Result<(File, u64)> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         Ok(()) | Err(_) => {}
     }
-    let mut file = OpenOptions::new().create_new(true).append(true).open(&beside)?;
+    let mut file = OpenOptions::new().create_new(true).append(true).mode(0o600).open(&beside)?;
     // Not every disk can promise room; then a record that finds none ends the agent.
     let _ = fallocate(&file, FallocateFlags::FALLOC_FL_KEEP_SIZE, 0, KEPT_BYTES);
     file.write_all(&bytes)?;

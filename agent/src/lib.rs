@@ -4,6 +4,7 @@ mod actors;
 mod checkpoint;
 mod config;
 pub mod detect;
+mod home;
 pub mod logic;
 mod metrics;
 mod sandboxes;
@@ -25,6 +26,8 @@ use actors::process::{FromProcesses, Launching, Processes, ToProcesses};
 pub use checkpoint::CheckpointError;
 use checkpoint::CheckpointFile;
 pub use config::{AgentConfig, StartError};
+use home::Home;
+pub use home::lender;
 use logic::{Checkpoint, End};
 pub use sandboxes::SandboxLimits;
 use sandboxes::Sandboxes;
@@ -96,10 +99,14 @@ pub fn start(node: &Node, config: AgentConfig) -> Result<Running, StartError> {
     };
     // Known by the absolute path: executors work elsewhere.
     let work_dir = std::path::absolute(&config.work_dir).unwrap_or(config.work_dir.clone());
+    let (home, agent_at) = (Home::at(&work_dir), dialled(node, listens));
+    home.say_address(agent_at)?;
     let launching = Launching {
         executor: config.executor.clone(),
         sandboxes: Sandboxes::below(&work_dir),
-        agent_at: dialled(node, listens).to_string(),
+        home,
+        agent_at: agent_at.to_string(),
+        recovery_timeout: settings.recovery_timeout,
         boot,
         lifeline,
         open_files: config.open_files,

@@ -1,6 +1,7 @@
 //! What an agent decides. No sockets, clocks, disks, processes or randomness here: [`Agent::step`] takes one event and
 //! returns what should happen next. The parts: joining the master ([`membership`]), taking tasks ([`launch`]), their
-//! updates ([`updates`]), killing ([`kill`]), and the executors they run in ([`executors`]).
+//! updates ([`updates`]), killing ([`kill`]), the executors they run in ([`executors`]), and what a new life makes of what the
+//! former one left ([`recovery`]).
 
 mod chance;
 mod checkpoint;
@@ -10,6 +11,7 @@ mod kill;
 mod launch;
 mod membership;
 mod notice;
+mod recovery;
 mod state;
 mod updates;
 mod validate;
@@ -25,11 +27,14 @@ use protocol::executor::{AgentToExecutor, ExecutorToAgent, Token};
 use protocol::framework::FrameworkInfo;
 use protocol::ids::{AgentId, ContainerId, FrameworkId, TaskId};
 use protocol::resources::Resources;
-use protocol::task::{CommandSpec, ExecutorSpec, Exit, TaskState};
+use protocol::task::{CommandSpec, ExecutorSpec, Exit, TaskState, TaskStatus};
 use protocol::time::Now;
 use serde::{Deserialize, Serialize};
 
-pub use checkpoint::{Checkpoint, OldExecutor, ProcessIdentity, Record};
+pub use checkpoint::{
+    Checkpoint, ExecutorLaunch, KeptExecutor, KeptFramework, KeptTask, OldExecutor,
+    ProcessIdentity, Record, TaskTaken,
+};
 pub use config::{BadConfig, Bug, Config};
 pub use notice::{End, Notice};
 
@@ -54,6 +59,15 @@ pub enum Event {
     },
     /// Nothing of an executor of a former life runs any more; see [`Effect::EndOldExecutor`].
     OldExecutorEnded(ContainerId),
+    /// An executor of a former life runs, and is watched like one of this; see [`Effect::FindExecutor`].
+    ExecutorFound {
+        /// Which.
+        container: ContainerId,
+        /// As which process.
+        process: ProcessIdentity,
+    },
+    /// An executor of which no process was known never began; see [`Effect::FindExecutor`].
+    ExecutorNeverBegan(ContainerId),
     /// A master speaks.
     FromMaster {
         /// Who.
@@ -95,6 +109,8 @@ pub enum Event {
         container: ContainerId,
         /// How its process ended; `None` if that is not known.
         exit: Option<Exit>,
+        /// The end of its task, if it wrote that down.
+        ended: Option<Box<TaskStatus>>,
     },
     /// See [`Effect::StartTimer`].
     TimerFired(Timer),
@@ -131,6 +147,12 @@ pub enum Effect {
     Write(Record),
     /// Kill what still runs of an executor of a former life; comes back as [`Event::OldExecutorEnded`].
     EndOldExecutor(OldExecutor),
+    /// Look for an executor of a former life. Comes back as [`Event::ExecutorFound`], and at last
+    /// [`Event::ExecutorExited`]; as that alone, once nothing of it runs; or, if no process of it is known, as
+    /// [`Event::ExecutorNeverBegan`].
+    FindExecutor(OldExecutor),
+    /// It is noted that nothing of it runs: what it wrote down is of no further use.
+    DropRecords(ContainerId),
     /// Make a sandbox and start the process; comes back as [`Event::ExecutorStarted`], and at last
     /// [`Event::ExecutorExited`], or as [`Event::ExecutorNotStarted`], alone or after the other.
     StartExecutor(Box<StartExecutor>),
@@ -169,6 +191,15 @@ pub enum Timer {
     },
     /// Executors of a former life should have ended by now.
     OldExecutorsLate,
+    /// Executors of a former life should be back by now.
+    ExecutorsBack,
+    /// An executor that lost its connection should be back by now.
+    ExecutorBack {
+        /// Which.
+        container: ContainerId,
+        /// Grows with each loss.
+        losses: u64,
+    },
     /// Say the oldest unacknowledged update of a task again.
     UpdateAgain {
         /// Whose.
@@ -224,7 +255,7 @@ pub struct StartExecutor {
 }
 
 /// What an executor's process is.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Program {
     /// The executor of command tasks, as the agent's own user: it becomes the task's user when it starts the task.
     CommandExecutor,
@@ -288,8 +319,8 @@ impl Agent {
     /// unguessable: executors prove themselves by tokens made from it.
     pub fn new(config: Config, checkpoint: Checkpoint, seed: [u8; 32]) -> Self {
         let mut chance = Chance::new(seed);
-        let membership = Membership::new(checkpoint, chance.draw());
-        let state = State::new(config.info.resources.clone(), chance.draw());
+        let membership = Membership::new(&checkpoint, chance.draw());
+        let state = State::recovered(config.info.resources.clone(), chance.draw(), checkpoint);
         Self { config, chance, membership, state }
     }
 
@@ -301,6 +332,10 @@ impl Agent {
             Event::Written(record) => self.on_written(&mut turn, record),
             Event::WriteFailed { record, words } => self.on_write_failed(&mut turn, record, words),
             Event::OldExecutorEnded(container) => self.on_old_executor_ended(&mut turn, &container),
+            Event::ExecutorFound { container, process } => {
+                self.on_executor_found(&mut turn, container, process);
+            }
+            Event::ExecutorNeverBegan(container) => self.on_never_began(&mut turn, &container),
             Event::FromMaster { from, message } => self.on_master_said(&mut turn, from, message),
             Event::FromExecutor { from, message } => {
                 self.on_executor_said(&mut turn, from, message);
@@ -312,8 +347,8 @@ impl Agent {
             Event::ExecutorNotStarted { container, why } => {
                 self.on_executor_not_started(&mut turn, &container, why);
             }
-            Event::ExecutorExited { container, exit } => {
-                self.on_executor_exited(&mut turn, &container, exit);
+            Event::ExecutorExited { container, exit, ended } => {
+                self.on_executor_exited(&mut turn, &container, exit, ended);
             }
             Event::TimerFired(timer) => self.on_timer(&mut turn, timer),
             Event::Leave => self.on_leave(&mut turn),
@@ -327,6 +362,10 @@ impl Agent {
             Timer::Contact { generation } => self.on_contact_due(turn, generation),
             Timer::MasterSilent { generation } => self.on_silence_due(turn, generation),
             Timer::OldExecutorsLate => self.on_old_executors_late(turn),
+            Timer::ExecutorsBack => self.on_executors_back_due(turn),
+            Timer::ExecutorBack { container, losses } => {
+                self.on_executor_back_due(turn, &container, losses);
+            }
             Timer::UpdateAgain { framework, task, generation } => {
                 self.on_update_due(turn, &framework, &task, generation);
             }
@@ -359,7 +398,7 @@ impl Agent {
 
     /// All it has to give.
     pub fn total(&self) -> &Resources {
-        &self.config.info.resources
+        self.state.total()
     }
 
     /// What its tasks and executors hold.
@@ -376,7 +415,7 @@ impl Agent {
     pub fn process(&self, container: &ContainerId) -> Option<u32> {
         match &self.state.executors.get(container)?.phase {
             state::Phase::Running(identity) => Some(identity.process),
-            state::Phase::Recording | state::Phase::Starting => None,
+            state::Phase::Looking(_) | state::Phase::Recording | state::Phase::Starting => None,
         }
     }
 

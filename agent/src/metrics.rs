@@ -46,6 +46,7 @@ impl Counts {
             Effect::Note(_) | Effect::TellExecutor { .. } | Effect::Link(_) | Effect::Unlink(_) => {
             }
             Effect::Write(_) | Effect::EndOldExecutor(_) | Effect::SignalExecutor { .. } => {}
+            Effect::FindExecutor(_) | Effect::DropRecords(_) => {}
             Effect::StartTimer { .. } | Effect::Stop(_) => {}
         }
     }

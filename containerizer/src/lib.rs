@@ -3,4 +3,6 @@
 
 pub mod lifeline;
 pub mod look;
+pub mod records;
 pub mod start;
+pub mod watch;

@@ -1,17 +1,20 @@
 //! The executor as an actor: turns messages, signals and ends of processes into events, and performs effects. It decides
 //! nothing; every decision is in [`crate::logic`].
 
+use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use actix::{Actor, Handler};
-use libactor::{Clock, Context, Down, Name, Received};
+use containerizer::records;
+use libactor::{Clock, Context, Down, Received};
 use protocol::executor::AgentToExecutor;
+use protocol::task::TaskStatus;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::Notify;
 
 use crate::complain;
-use crate::environment::Environment;
+use crate::environment::{AgentAt, Environment};
 use crate::logic::{Config, Effect, Event, Executor};
 use crate::process::Processes;
 
@@ -27,7 +30,8 @@ pub(crate) struct Ended {
 
 pub(crate) struct ExecutorActor {
     executor: Executor,
-    agent: Name,
+    agent: AgentAt,
+    records: Option<PathBuf>,
     processes: Processes,
     /// While the tree is being killed: how long until the next look.
     clearing: Option<Duration>,
@@ -56,10 +60,13 @@ impl ExecutorActor {
         ended: Arc<Ended>,
         _ctx: &mut Context<Self>,
     ) -> Self {
-        let Environment { agent, identity, sandbox, path, secret: _, open_files: _ } = environment;
+        let Environment { agent, identity, sandbox, path, records, recovery_timeout, .. } =
+            environment;
         let processes = Processes::new(sandbox, path, &identity);
-        let executor = Executor::new(identity, Config::default(), source);
-        Self { executor, agent, processes, clearing: None, clock: Clock::start(), ended }
+        let mut config = Config::default();
+        config.recovery_timeout = recovery_timeout.unwrap_or(config.recovery_timeout);
+        let executor = Executor::new(identity, config, source);
+        Self { executor, agent, records, processes, clearing: None, clock: Clock::start(), ended }
     }
 
     fn hear_signal(kind: SignalKind, mut stream: Signal, ctx: &mut Context<Self>) {
@@ -90,13 +97,14 @@ impl ExecutorActor {
         match effect {
             Effect::ContactAgent(message) => {
                 // Said again until answered, so a failure is no news.
-                let _ = ctx.tell(&self.agent, message);
+                let _ = ctx.tell(&self.agent.name(), message);
             }
             Effect::TellAgent { to, message } => {
                 // Said again until acknowledged; a lost connection comes as `Down`.
                 let _ = ctx.tell(to, message);
             }
             Effect::Link(pid) => ctx.link(pid),
+            Effect::NoteEnd(status) => self.note_end(status),
             Effect::Spawn(spawn) => {
                 let event = match self.processes.spawn(*spawn) {
                     Ok(process) => Event::Spawned { process },
@@ -122,6 +130,16 @@ impl ExecutorActor {
                 self.ended.notify.notify_one();
                 ctx.stop();
             }
+        }
+    }
+
+    /// It waits for the disk: there is nothing left to do meanwhile.
+    fn note_end(&self, status: Box<TaskStatus>) {
+        if let Some(folder) = &self.records
+            && let Err(error) = records::write(folder, &records::Ended::Task(status))
+        {
+            // The agent hears of it all the same, if it is there.
+            complain(&format!("write down how the task ended, in {}: {error}", folder.display()));
         }
     }
 

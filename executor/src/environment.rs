@@ -3,11 +3,13 @@
 use std::ffi::OsString;
 use std::io::{self, Read};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use libactor::{Name, Secret};
 use protocol::executor::{
-    ENV_AGENT, ENV_CONTAINER, ENV_EXECUTOR, ENV_FRAMEWORK, ENV_OPEN_FILES, ENV_SANDBOX,
-    ENV_SECRET_ON_STDIN, ENV_TOKEN, SECRET_BYTES_MAX, Token,
+    ENV_AGENT, ENV_AGENT_FILE, ENV_CONTAINER, ENV_EXECUTOR, ENV_FRAMEWORK, ENV_OPEN_FILES,
+    ENV_RECORDS, ENV_RECOVERY_TIMEOUT, ENV_SANDBOX, ENV_SECRET_ON_STDIN, ENV_TOKEN,
+    SECRET_BYTES_MAX, Token,
 };
 
 use crate::logic::Identity;
@@ -40,7 +42,11 @@ pub enum BadEnvironment {
 /// All that the executor is told at its start.
 #[derive(Debug)]
 pub(crate) struct Environment {
-    pub(crate) agent: Name,
+    pub(crate) agent: AgentAt,
+    /// How long it waits for its agent to come back; `None`: as long as it would by itself.
+    pub(crate) recovery_timeout: Option<Duration>,
+    /// Where it writes down how its task ended.
+    pub(crate) records: Option<PathBuf>,
     pub(crate) identity: Identity,
     pub(crate) sandbox: PathBuf,
     pub(crate) secret: Option<Secret>,
@@ -73,13 +79,37 @@ impl Environment {
         let path = std::env::var_os("PATH").unwrap_or_else(|| {
             "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin".into()
         });
-        let agent = format!("{AGENT_ACTOR}@{agent}").parse().map_err(bad)?;
-        let open_files = match std::env::var_os(ENV_OPEN_FILES) {
-            None => None,
-            Some(_) => Some(id(ENV_OPEN_FILES)?),
-        };
-        Ok(Self { agent, identity, sandbox, secret, path, open_files })
+        let first = name_of_agent(&agent).map_err(bad)?;
+        let agent = AgentAt { first, file: std::env::var_os(ENV_AGENT_FILE).map(Into::into) };
+        let open_files = number(ENV_OPEN_FILES)?;
+        let recovery_timeout = number(ENV_RECOVERY_TIMEOUT)?.map(Duration::from_millis);
+        let records = std::env::var_os(ENV_RECORDS).map(Into::into);
+        Ok(Self { agent, recovery_timeout, records, identity, sandbox, secret, path, open_files })
     }
+}
+
+/// Where the agent is: another place in another life of it.
+#[derive(Debug)]
+pub(crate) struct AgentAt {
+    first: Name,
+    file: Option<PathBuf>,
+}
+
+impl AgentAt {
+    /// As its agent says now, or said at the start.
+    pub(crate) fn name(&self) -> Name {
+        let said = self.file.as_ref().and_then(|file| std::fs::read_to_string(file).ok());
+        let name = said.and_then(|address| name_of_agent(address.trim()).ok());
+        name.unwrap_or_else(|| self.first.clone())
+    }
+}
+
+fn name_of_agent(address: &str) -> Result<Name, libactor::BadName> {
+    format!("{AGENT_ACTOR}@{address}").parse()
+}
+
+fn number(name: &'static str) -> Result<Option<u64>, BadEnvironment> {
+    std::env::var_os(name).map(|_| id(name)).transpose()
 }
 
 fn text(name: &'static str) -> Result<String, BadEnvironment> {

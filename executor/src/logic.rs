@@ -1,6 +1,7 @@
 //! What the executor of a command task decides. No sockets, clocks or processes here: [`Executor::step`] takes one event
 //! and returns what should happen next. One executor runs one task, so all processes below it are that task's.
 
+mod agent;
 mod config;
 mod updates;
 mod words;
@@ -14,13 +15,14 @@ use libactor::Pid;
 use protocol::executor::{AgentToExecutor, ExecutorToAgent, Token};
 use protocol::framework::FrameworkInfo;
 use protocol::ids::{AgentId, ContainerId, ExecutorId, FrameworkId, TaskId};
-use protocol::task::{CommandSpec, Exit, Run, TaskSpec};
+use protocol::task::{CommandSpec, Exit, Run, TaskSpec, TaskStatus};
 use protocol::time::Now;
 use serde::{Deserialize, Serialize};
 
 pub use config::Config;
 pub use words::{End, Remark, SpawnFailure};
 
+use agent::Lost;
 use updates::Updates;
 
 /// Who this executor is; from its environment.
@@ -87,6 +89,8 @@ pub enum Effect {
     },
     /// Comes back as [`Event::AgentDown`], once.
     Link(Pid),
+    /// Write down how the task ended, before anything that comes after this is done.
+    NoteEnd(Box<TaskStatus>),
     /// Start the task's process; comes back as [`Event::Spawned`] and at last [`Event::Exited`], or as
     /// [`Event::NotSpawned`] alone.
     Spawn(Box<Spawn>),
@@ -113,6 +117,16 @@ pub enum Timer {
     Register,
     /// The agent should have answered by now.
     RegisterOverdue,
+    /// Contact the agent that was lost, or its next life (again).
+    ContactAgain {
+        /// Grows with each loss.
+        generation: u64,
+    },
+    /// The agent that was lost should have come back by now.
+    RecoveryOver {
+        /// Grows with each loss.
+        generation: u64,
+    },
     /// The grace of a kill is over.
     GraceOver {
         /// Grows with each kill that shortens the grace.
@@ -181,6 +195,9 @@ pub struct Executor {
     config: Config,
     phase: Phase,
     agent: Option<Pid>,
+    /// Set while an agent that was lost is looked for.
+    lost: Option<Lost>,
+    losses: u64,
     agent_id: Option<AgentId>,
     framework: Option<FrameworkInfo>,
     shutdown_grace: Duration,
@@ -217,6 +234,8 @@ impl Executor {
             identity,
             phase: Phase::Registering { attempts: 0 },
             agent: None,
+            lost: None,
+            losses: 0,
             agent_id: None,
             framework: None,
             shutdown_grace: config.kill_grace,
@@ -257,6 +276,8 @@ impl Executor {
                     turn.push(Effect::Exit(End::NotRegistered));
                 }
             }
+            Timer::ContactAgain { generation } => self.contact_again(turn, generation),
+            Timer::RecoveryOver { generation } => self.on_recovery_over(turn, generation),
             Timer::GraceOver { generation } => self.on_grace_over(turn, generation),
             Timer::UpdatesAgain { generation } => self.on_updates_due(turn, generation),
             Timer::LingerOver => {
@@ -270,18 +291,6 @@ impl Executor {
     fn on_started(&mut self, turn: &mut Turn) {
         turn.start(Timer::RegisterOverdue, self.config.register_within);
         self.register(turn);
-    }
-
-    fn register(&mut self, turn: &mut Turn) {
-        let Phase::Registering { attempts } = &mut self.phase else {
-            return;
-        };
-        let after = self.config.backoff(*attempts);
-        *attempts += 1;
-        let Identity { framework, executor, container, token } = self.identity.clone();
-        let message = ExecutorToAgent::Register { framework, executor, container, token };
-        turn.push(Effect::ContactAgent(message));
-        turn.start(Timer::Register, after);
     }
 
     fn on_agent_said(&mut self, turn: &mut Turn, from: Pid, message: AgentToExecutor) {
@@ -312,6 +321,11 @@ impl Executor {
             // Command tasks have nobody to read it.
             AgentToExecutor::FromScheduler(_) => {}
             AgentToExecutor::Shutdown => self.on_shutdown(turn, End::Told),
+            AgentToExecutor::Reregistered { agent, shutdown_grace } => {
+                self.agent_id = Some(agent);
+                self.shutdown_grace = shutdown_grace;
+                self.on_reregistered(turn, from);
+            }
         }
     }
 
@@ -445,21 +459,6 @@ impl Executor {
             self.say(turn, &task, updates::Saying::ended(exit, killed, remark));
         }
         self.exit_if_leaving(turn);
-    }
-
-    /// In this release a task does not outlive the connection between its executor and its agent.
-    fn on_agent_down(&mut self, turn: &mut Turn, pid: Pid) {
-        if self.agent != Some(pid) {
-            return;
-        }
-        self.agent = None;
-        self.leaving = Some(End::AgentLost);
-        match self.phase {
-            Phase::Registering { .. } | Phase::Idle | Phase::Over => {
-                turn.push(Effect::Exit(End::AgentLost));
-            }
-            Phase::Spawning | Phase::Running | Phase::Clearing { .. } => self.clear_tree(turn),
-        }
     }
 
     fn on_shutdown(&mut self, turn: &mut Turn, end: End) {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 
 use crate::node::Node;
-use crate::session::Secret;
+use crate::session::{Lender, Secret};
 
 /// Takes connections on the node's port that are not actors': HTTP, TLS. Called on one of the node's threads, inside
 /// its runtime; nothing of the stream has been consumed.
@@ -24,6 +24,9 @@ pub struct NodeConfig {
     /// The cluster's secret, or one that the only node which it is to reach lent it. Nodes with and without one refuse each
     /// other.
     pub secret: Option<Secret>,
+    /// What the secrets that this node lends come from. `None`: another in each life, so that nobody to whom one was lent
+    /// reaches the next.
+    pub lender: Option<Lender>,
     /// Where the ring file of the recorder goes; `None` keeps recordings in memory only.
     pub work_dir: Option<PathBuf>,
     /// The newest version of the messages that this process speaks.
@@ -48,6 +51,7 @@ impl Default for NodeConfig {
             listen: None,
             advertise: None,
             secret: None,
+            lender: None,
             work_dir: None,
             version: 1,
             oldest_version: 1,

@@ -84,5 +84,5 @@ pub use recorder::payloads::{
     FlowPayload, PAYLOADS_BYTES_MAX, PAYLOADS_TIME_MAX, PayloadFilter, PayloadsOver,
 };
 pub use recorder::{FlowRecord, What};
-pub use session::Secret;
+pub use session::{Lender, Secret};
 pub use watchdog::{Fault, Suspect};

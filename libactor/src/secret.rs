@@ -55,13 +55,29 @@ fn node_of(bytes: &[u8]) -> Option<u64> {
     right.then(|| u64::from_str_radix(node, 16).ok())?
 }
 
-/// What a node's lent secrets come from; another in each of its lives.
-pub(crate) struct Lender([u8; 32]);
+/// What a node's lent secrets come from: another in each of its lives, unless it is kept from one to the next. Whoever has it
+/// can speak for every node to which one was lent.
+#[derive(Clone)]
+pub struct Lender([u8; Lender::BYTES]);
 
 impl Lender {
-    pub(crate) fn new() -> Result<Self, getrandom::Error> {
-        let mut root = [0; 32];
+    /// Of what is kept.
+    pub const BYTES: usize = 32;
+
+    /// A new one.
+    pub fn new() -> Result<Self, getrandom::Error> {
+        let mut root = [0; Self::BYTES];
         getrandom::fill(&mut root).map(|()| Self(root))
+    }
+
+    /// One that was kept: what it lent, it still lends.
+    pub fn kept(root: [u8; Self::BYTES]) -> Self {
+        Self(root)
+    }
+
+    /// To be kept, where nobody else reads it.
+    pub fn reveal(&self) -> &[u8; Self::BYTES] {
+        &self.0
     }
 
     /// The same each time.

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 
 use crate::message::Principal;
-pub use crate::secret::{Secret, ShortSecret};
+pub use crate::secret::{Lender, Secret, ShortSecret};
 use crate::wire::{self, MAX_HELLO, WireError};
 
 /// What each side says first.

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::framework::FrameworkInfo;
 use crate::ids::{AgentId, ContainerId, ExecutorId, FrameworkId, TaskId, UpdateId};
-use crate::task::{CommandSpec, TaskSpec, TaskStatus};
+use crate::task::{CommandSpec, TaskSpec, TaskState, TaskStatus};
 
 /// `host:port` of the agent's node.
 pub const ENV_AGENT: &str = "AIRSIDE_AGENT";
@@ -21,6 +21,14 @@ pub const ENV_CONTAINER: &str = "AIRSIDE_CONTAINER_ID";
 pub const ENV_TOKEN: &str = "AIRSIDE_EXECUTOR_TOKEN";
 /// Its sandbox, also its working directory.
 pub const ENV_SANDBOX: &str = "AIRSIDE_SANDBOX";
+/// The file in which its agent says where it is now: `host:port`, another after a restart. Read at each contact; where it cannot
+/// be read, [`ENV_AGENT`] counts.
+pub const ENV_AGENT_FILE: &str = "AIRSIDE_AGENT_FILE";
+/// How long, in milliseconds, it waits for its agent to come back.
+pub const ENV_RECOVERY_TIMEOUT: &str = "AIRSIDE_RECOVERY_TIMEOUT_MS";
+/// For the executor of command tasks and for shims: the folder in which they write down how what they ran has ended. Only the
+/// agent's own user can.
+pub const ENV_RECORDS: &str = "AIRSIDE_EXECUTOR_RECORDS";
 /// Set when the cluster has a secret: the executor's own, lent by its agent, is to be read from standard input, to its end. So
 /// it works for every user, can be read once, and stands in no command line, environment or file.
 pub const ENV_SECRET_ON_STDIN: &str = "AIRSIDE_SECRET_ON_STDIN";
@@ -156,6 +164,31 @@ pub enum ExecutorToAgent {
     Updated(TaskStatus),
     /// For its scheduler; unreliable.
     ToScheduler(Vec<u8>),
+    /// Contact of an executor that lost its agent: it runs on. Sent again, with backoff, until `Reregistered` or `Shutdown`
+    /// arrives.
+    Reregister {
+        /// Whose.
+        framework: FrameworkId,
+        /// Which.
+        executor: ExecutorId,
+        /// This life of it.
+        container: ContainerId,
+        /// From its environment.
+        token: Token,
+        /// All its tasks that have not ended, and those whose end is not acknowledged.
+        tasks: Vec<TaskHeld>,
+        /// News that is not acknowledged, in order. What there is no room for follows as `Updated`.
+        unacknowledged: Vec<TaskStatus>,
+    },
+}
+
+/// A task as its executor knows it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TaskHeld {
+    /// Which.
+    pub task: TaskId,
+    /// The newest state.
+    pub state: TaskState,
 }
 
 /// From an agent to an executor.
@@ -179,7 +212,7 @@ pub enum AgentToExecutor {
         /// Between the polite and the final signal.
         grace: Duration,
     },
-    /// The agent has this news.
+    /// The agent has written this news down.
     Acknowledge {
         /// Which task's.
         task: TaskId,
@@ -190,4 +223,11 @@ pub enum AgentToExecutor {
     FromScheduler(Vec<u8>),
     /// End all tasks, then yourself.
     Shutdown,
+    /// Answer to `Reregister`: the agent has it again.
+    Reregistered {
+        /// The agent's id.
+        agent: AgentId,
+        /// Between the polite and the final signal when `Shutdown` comes.
+        shutdown_grace: Duration,
+    },
 }

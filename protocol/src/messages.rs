@@ -250,12 +250,21 @@ impl Message for ExecutorToAgent {
             Self::Register { .. } => "Register",
             Self::Updated(status) => updated_to(status.state),
             Self::ToScheduler(_) => "ToScheduler",
+            Self::Reregister { .. } => "Reregister",
+        }
+    }
+
+    fn since(&self) -> u32 {
+        match self {
+            Self::Register { .. } | Self::Updated(_) | Self::ToScheduler(_) => 1,
+            Self::Reregister { .. } => 2,
         }
     }
 
     fn subjects(&self, out: &mut Subjects) {
         match self {
-            Self::Register { framework, executor, .. } => {
+            Self::Register { framework, executor, .. }
+            | Self::Reregister { framework, executor, .. } => {
                 out.add(executor.as_str());
                 out.add(framework.as_str());
             }
@@ -280,6 +289,15 @@ impl Message for AgentToExecutor {
             Self::Acknowledge { .. } => "Acknowledge",
             Self::FromScheduler(_) => "FromScheduler",
             Self::Shutdown => "Shutdown",
+            Self::Reregistered { .. } => "Reregistered",
+        }
+    }
+
+    fn since(&self) -> u32 {
+        match self {
+            Self::Registered { .. } | Self::Launch(_) | Self::Kill { .. } => 1,
+            Self::Acknowledge { .. } | Self::FromScheduler(_) | Self::Shutdown => 1,
+            Self::Reregistered { .. } => 2,
         }
     }
 
@@ -288,6 +306,7 @@ impl Message for AgentToExecutor {
             Self::Launch(task) => out.add(task.task.as_str()),
             Self::Kill { task, .. } | Self::Acknowledge { task, .. } => out.add(task.as_str()),
             Self::Registered { .. } | Self::FromScheduler(_) | Self::Shutdown => (),
+            Self::Reregistered { .. } => (),
         }
     }
 }

@@ -177,6 +177,20 @@ impl Resources {
         sum
     }
 
+    /// These, and what of `other` is more than these have.
+    #[must_use]
+    pub fn at_least(&self, other: &Self) -> Self {
+        let mut all = self.clone();
+        for wanted in &other.0 {
+            let mine = all.0.iter_mut().find(|mine| mine.same_entry(wanted));
+            match (mine.map(|mine| &mut mine.value), &wanted.value) {
+                (Some(Value::Scalar(mine)), Value::Scalar(amount)) => *mine = (*mine).max(*amount),
+                (Some(_) | None, _) => all.add_one(wanted.clone()),
+            }
+        }
+        all
+    }
+
     /// What is left without `other`; `None` if not all of it is here.
     pub fn checked_sub(&self, other: &Self) -> Option<Self> {
         let mut left = self.clone();

@@ -55,11 +55,15 @@ pub(crate) fn of_master_to_agent(message: &MasterToAgent) -> Option<MasterToAgen
 }
 
 pub(crate) fn of_executor_to_agent(message: &ExecutorToAgent) -> Option<ExecutorToAgent> {
-    if !matches!(message, ExecutorToAgent::Register { .. }) {
+    let mut message = match message {
+        ExecutorToAgent::Register { .. } | ExecutorToAgent::Reregister { .. } => message.clone(),
+        ExecutorToAgent::Updated(_) | ExecutorToAgent::ToScheduler(_) => return None,
+    };
+    let (ExecutorToAgent::Register { token, .. } | ExecutorToAgent::Reregister { token, .. }) =
+        &mut message
+    else {
         return None;
-    }
-    let mut message = message.clone();
-    let ExecutorToAgent::Register { token, .. } = &mut message else { return None };
+    };
     *token = HIDDEN.into();
     Some(message)
 }

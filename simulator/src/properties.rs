@@ -61,7 +61,7 @@ const LIVES: &str = "nobody is refused who belongs to the cluster";
 const RELAUNCH: &str = "no task is launched again before its end is dealt with";
 const PATIENCE: &str = "nobody is given up before their time";
 const ORDER: &str = "the news of a task is told in order";
-const ALONE: &str = "nothing of an agent's former life runs when it registers";
+const ALONE: &str = "nothing of an agent's former life runs unseen when it registers";
 const KILLED: &str = "a task that is to be killed does not start any more";
 const GONE: &str = "an offer that is gone is not used";
 const VIEW: &str = "a scheduler sees what its master has";
@@ -142,6 +142,7 @@ impl World {
                 false
             }
             AgentEffect::Write(_) | AgentEffect::EndOldExecutor(_) => false,
+            AgentEffect::FindExecutor(_) | AgentEffect::DropRecords(_) => false,
             AgentEffect::StartExecutor(_) | AgentEffect::SignalExecutor { .. } => false,
             AgentEffect::StartTimer { .. } | AgentEffect::Stop(_) => false,
         };

@@ -4,8 +4,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use agent::logic::{OldExecutor, ProcessIdentity};
 use protocol::ids::{ContainerId, TaskId};
-use protocol::task::{Exit, TaskState};
+use protocol::task::{Exit, TaskState, TaskStatus};
 
 use crate::network::Life;
 use crate::process::Seat;
@@ -32,6 +33,8 @@ pub(crate) struct System {
     pub(crate) tasks: BTreeMap<u64, TaskProcess>,
     /// How executors that have ended but are not cleared away ended.
     exits: BTreeMap<Life, Exit>,
+    /// What executors wrote down of the end of their tasks.
+    pub(crate) noted: BTreeMap<ContainerId, Box<TaskStatus>>,
 }
 
 impl World {
@@ -122,7 +125,7 @@ impl World {
         self.queue.after(after, Due::Cleared(executor));
     }
 
-    /// The agent that started the executor, if it lives, has cleared up behind it. Without one, what is left waits for
+    /// The agent that watches the executor, if it lives, has cleared up behind it. Without one, what is left waits for
     /// the agent's next life.
     pub(crate) fn on_cleared(&mut self, executor: Life) {
         let Seat::Executor { parent, container, .. } = &self.processes[&executor.process].seat
@@ -135,9 +138,56 @@ impl World {
             return;
         }
         self.clear_below(executor);
+        self.executor_is_buried(parent, executor, container);
+    }
+
+    fn executor_is_buried(&mut self, agent: Life, executor: Life, container: ContainerId) {
         let exit = self.system.exits.remove(&executor);
-        let event = agent::logic::Event::ExecutorExited { container, exit };
-        self.soon(parent, Event::Agent(event));
+        let ended = self.system.noted.get(&container).cloned();
+        let event = agent::logic::Event::ExecutorExited { container, exit, ended };
+        self.soon(agent, Event::Agent(event));
+    }
+
+    /// A new life of an agent looks for an executor of a former one: what lives it watches from here on, what does not it
+    /// clears up behind.
+    pub(crate) fn find_executor(&mut self, agent: Life, old: &OldExecutor) {
+        let container = old.container.clone();
+        let Some(number) = self.executor_in(agent.process, &container) else {
+            // It may have been told that it runs, and the machine has started anew since.
+            let event = match &old.process {
+                Some(_) => {
+                    let ended = self.system.noted.get(&container).cloned();
+                    agent::logic::Event::ExecutorExited { container, exit: None, ended }
+                }
+                None => agent::logic::Event::ExecutorNeverBegan(container),
+            };
+            return self.soon(agent, Event::Agent(event));
+        };
+        let executor = self.present_life(number);
+        let process = self.processes.get_mut(&number).expect("it was just found");
+        if let Seat::Executor { parent, .. } = &mut process.seat {
+            *parent = agent;
+        }
+        if self.processes[&number].is_up() {
+            let process = old.process.clone().unwrap_or_else(|| ProcessIdentity {
+                process: number,
+                started: 0,
+                boot: self.boot_of(agent.process),
+            });
+            let event = agent::logic::Event::ExecutorFound { container, process };
+            self.soon(agent, Event::Agent(event));
+        } else {
+            self.clear_below(executor);
+            self.executor_is_buried(agent, executor, container);
+        }
+    }
+
+    /// Of the machine on which an agent runs.
+    pub(crate) fn boot_of(&self, agent: u32) -> String {
+        match &self.processes[&agent].seat {
+            Seat::Agent { config, .. } => config.info.boot.clone(),
+            Seat::Master | Seat::Executor { .. } | Seat::Framework(_) => String::new(),
+        }
     }
 
     /// A new life of an agent kills what is left of an executor of a former one.

@@ -129,6 +129,10 @@ impl AgentActor {
             Effect::Unlink(pid) => ctx.unlink(pid),
             Effect::Write(record) => self.write(record, ctx),
             Effect::EndOldExecutor(old) => self.tell_processes(ToProcesses::EndOld(old), ctx),
+            Effect::FindExecutor(old) => self.tell_processes(ToProcesses::Find(old), ctx),
+            Effect::DropRecords(container) => {
+                self.tell_processes(ToProcesses::DropRecords(container), ctx);
+            }
             Effect::StartExecutor(start) => self.tell_processes(ToProcesses::Start(start), ctx),
             Effect::SignalExecutor { container, signal } => {
                 self.tell_processes(ToProcesses::Signal { container, signal }, ctx);
@@ -190,7 +194,9 @@ impl AgentActor {
 
     fn note(&self, notice: &Notice) {
         match notice {
-            Notice::Registered { .. } | Notice::OldExecutors(_) => tracing::info!("{notice}"),
+            Notice::Registered { .. } | Notice::OldExecutors(_) | Notice::Recovered => {
+                tracing::info!("{notice}")
+            }
             Notice::TaskForgotten { .. } => tracing::debug!("{notice}"),
             Notice::MasterSilent { .. } => {
                 let leader = self.leader().unwrap_or_else(|| "nobody".to_owned());
@@ -203,6 +209,7 @@ impl AgentActor {
                 tracing::warn!("{notice}");
             }
             Notice::ExecutorTurnedAway { .. }
+            | Notice::ExecutorNotBack { .. }
             | Notice::ExecutorLost { .. }
             | Notice::ExecutorOverdue { .. } => tracing::warn!("{notice}"),
             Notice::UpdateIgnored { .. }
@@ -260,8 +267,14 @@ impl Handler<Received<FromProcesses>> for AgentActor {
             FromProcesses::NotStarted { container, why } => {
                 Event::ExecutorNotStarted { container, why }
             }
-            FromProcesses::Exited { container, exit } => Event::ExecutorExited { container, exit },
+            FromProcesses::Exited { container, exit, ended } => {
+                Event::ExecutorExited { container, exit, ended }
+            }
             FromProcesses::OldEnded(container) => Event::OldExecutorEnded(container),
+            FromProcesses::Found { container, process } => {
+                Event::ExecutorFound { container, process }
+            }
+            FromProcesses::NeverBegan(container) => Event::ExecutorNeverBegan(container),
         };
         self.advance(event, ctx);
     }

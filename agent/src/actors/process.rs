@@ -1,6 +1,7 @@
 //! Starts executors as processes, on a thread of its own, and tells the agent how they end: only once nothing that they
 //! left behind lives.
 
+mod find;
 mod hunt;
 mod launch;
 
@@ -15,17 +16,19 @@ use std::time::Duration;
 use actix::{Actor, Handler};
 use containerizer::lifeline::Lifeline;
 use containerizer::look::look;
+use containerizer::records::Ended;
 use containerizer::start::Handed;
 use libactor::{Context, Message, Pid, Received, Secret};
 use nix::sys::signal::{self, kill};
 use protocol::executor::ENV_CONTAINER;
 use protocol::ids::ContainerId;
-use protocol::task::Exit;
+use protocol::task::{Exit, TaskStatus};
 use serde::{Deserialize, Serialize};
 use tokio::io::AsyncWriteExt;
 use tokio::process::ChildStdin;
 
 use super::outbox::Outbox;
+use crate::home::Home;
 use crate::logic::{OldExecutor, ProcessIdentity, Program, Signal, StartExecutor, StartFailure};
 use crate::sandboxes::Sandboxes;
 use hunt::Hunt;
@@ -45,6 +48,10 @@ pub(crate) enum ToProcesses {
     Signal { container: ContainerId, signal: Signal },
     /// Kill what lives of it; answered by `OldEnded`.
     EndOld(OldExecutor),
+    /// Look for it; answered by `Found` and at last `Exited`, by that alone, or by `NeverBegan`.
+    Find(OldExecutor),
+    /// What it wrote down is of no further use.
+    DropRecords(ContainerId),
 }
 
 impl Message for ToProcesses {
@@ -56,8 +63,10 @@ impl Message for ToProcesses {
 pub(crate) enum FromProcesses {
     Started { container: ContainerId, process: ProcessIdentity },
     NotStarted { container: ContainerId, why: StartFailure },
-    Exited { container: ContainerId, exit: Option<Exit> },
+    Exited { container: ContainerId, exit: Option<Exit>, ended: Option<Box<TaskStatus>> },
     OldEnded(ContainerId),
+    Found { container: ContainerId, process: ProcessIdentity },
+    NeverBegan(ContainerId),
 }
 
 impl Message for FromProcesses {
@@ -70,8 +79,11 @@ pub(crate) struct Launching {
     /// The command executor's program and arguments.
     pub(crate) executor: Vec<std::ffi::OsString>,
     pub(crate) sandboxes: Sandboxes,
+    pub(crate) home: Home,
     /// Where executors dial.
     pub(crate) agent_at: String,
+    /// How long executors wait for the agent to come back.
+    pub(crate) recovery_timeout: Duration,
     pub(crate) boot: String,
     /// Set where this process is the agent alone: every executor adopts what its processes leave, or has a shim that does, so
     /// that every stranger among this process's children is what a killed one left. Shims see by it that the agent is gone.
@@ -87,6 +99,8 @@ struct Living {
     program: Program,
     /// Where its shim leaves why it could not start it.
     handed: Option<Handed>,
+    /// Set for one of a former life, which is no child of this process.
+    found: Option<ProcessIdentity>,
 }
 
 pub(crate) struct Processes {
@@ -114,6 +128,7 @@ impl Processes {
         // Its own: it reaches this agent and nobody else, and cannot speak for another executor.
         let secret = ctx.node().lend_secret();
         let lends = secret.is_some();
+        self.clear_up_for(&start);
         let launched = launch::launch(&self.launching, &start, lends);
         let Launched { mut child, process, handed } = match launched {
             Ok(launched) => launched,
@@ -123,7 +138,8 @@ impl Processes {
             }
         };
         let number = i32::try_from(process.process).unwrap_or(i32::MAX);
-        self.living.insert(container.clone(), Living { process: number, program, handed });
+        self.living
+            .insert(container.clone(), Living { process: number, program, handed, found: None });
         let started = FromProcesses::Started { container: container.clone(), process };
         self.say(started, ctx);
         Self::hand_secret(child.stdin.take(), secret, ctx);
@@ -131,6 +147,19 @@ impl Processes {
         ctx.run(ended, move |actor, status, ctx| {
             actor.on_process_ended(container, status.ok(), ctx);
         });
+    }
+
+    /// A former life may have died after it made a sandbox and before it started what is to work there.
+    fn clear_up_for(&self, start: &StartExecutor) {
+        let framework = &start.framework.framework;
+        let (executor, container) = (&start.spec.executor, &start.container);
+        let path = self.launching.sandboxes.path(framework, executor, container);
+        match std::fs::remove_dir_all(&path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                tracing::warn!(path = %path.display(), %error, "cannot clear up a sandbox that was never used");
+            }
+            Ok(()) | Err(_) => {}
+        }
     }
 
     /// Waits as long as the executor does not read: a pipe may hold less than a secret.
@@ -176,7 +205,14 @@ impl Processes {
                 let why = StartFailure::Program(format!("cannot start the executor: {words}"));
                 FromProcesses::NotStarted { container, why }
             }
-            None => FromProcesses::Exited { container, exit },
+            None => {
+                let (exit, ended) = match self.launching.home.ended(&container) {
+                    Some(Ended::Executor(noted)) => (exit.or(Some(noted)), None),
+                    Some(Ended::Task(status)) => (exit, Some(status)),
+                    None => (exit, None),
+                };
+                FromProcesses::Exited { container, exit, ended }
+            }
         };
         self.say(message, ctx);
     }
@@ -199,8 +235,13 @@ impl Processes {
         }
     }
 
-    fn signal(&self, container: &ContainerId, signal: Signal) {
+    fn signal(&mut self, container: &ContainerId, signal: Signal, ctx: &mut Context<Self>) {
         if let Some(living) = self.living.get(container) {
+            // Nothing that such a one leaves comes to this process, so all of it goes at once.
+            if let (Some(process), Signal::Kill) = (&living.found, signal) {
+                let hunt = Hunt::for_container(container.clone(), Some(process.clone()));
+                return self.hunt(hunt, LOOK_AGAIN_MIN, |_, _| (), ctx);
+            }
             let signal = match signal {
                 Signal::Terminate => signal::Signal::SIGTERM,
                 Signal::Kill => signal::Signal::SIGKILL,
@@ -217,7 +258,9 @@ impl Handler<Received<ToProcesses>> for Processes {
     fn handle(&mut self, received: Received<ToProcesses>, ctx: &mut Context<Self>) {
         match received.message {
             ToProcesses::Start(start) => self.start(*start, ctx),
-            ToProcesses::Signal { container, signal } => self.signal(&container, signal),
+            ToProcesses::Signal { container, signal } => self.signal(&container, signal, ctx),
+            ToProcesses::Find(old) => self.find(old, ctx),
+            ToProcesses::DropRecords(container) => self.launching.home.drop_records(&container),
             ToProcesses::EndOld(old) => {
                 let process = old.process.filter(|process| process.boot == self.launching.boot);
                 let container = old.container;

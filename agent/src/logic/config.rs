@@ -28,7 +28,12 @@ pub struct Config {
     pub update_backoff_min: Duration,
     /// Where the doubling ends.
     pub update_backoff_max: Duration,
-    /// Executors of a former life must have ended this long after the start.
+    /// Executors of a former life must be back this long after the start, else they are killed.
+    pub executor_reregistration_timeout: Duration,
+    /// How long an executor waits for its agent to come back before it ends its tasks and itself; and the agent for an
+    /// executor whose connection is lost.
+    pub recovery_timeout: Duration,
+    /// Executors of a former life must be back or have ended this long after the start.
     pub old_executors_within: Duration,
     /// How long a leaving agent waits for acknowledgements once its executors have ended.
     pub leave_within: Duration,
@@ -83,6 +88,8 @@ impl Config {
             executor_again_after: Duration::from_secs(2),
             update_backoff_min: Duration::from_secs(1),
             update_backoff_max: Duration::from_secs(30),
+            executor_reregistration_timeout: Duration::from_secs(2),
+            recovery_timeout: Duration::from_secs(15 * 60),
             old_executors_within: Duration::from_secs(60),
             leave_within: Duration::from_secs(1),
             tasks_max: 20_000,
@@ -111,6 +118,7 @@ impl Config {
         for (name, zero) in [
             ("executor_registration_timeout", self.executor_registration_timeout.is_zero()),
             ("executor_again_after", self.executor_again_after.is_zero()),
+            ("recovery_timeout", self.recovery_timeout.is_zero()),
             ("old_executors_within", self.old_executors_within.is_zero()),
             ("tasks_max", self.tasks_max == 0),
             ("executors_max", self.executors_max == 0),
@@ -150,7 +158,7 @@ pub enum Bug {
     LostUpdateNotResent,
     /// An acknowledged update is not taken from its stream.
     AckedUpdateResentForever,
-    /// A restarted agent does not wait for the executors of its former life.
+    /// A restarted agent neither looks for the executors of its former life nor waits for them.
     RegistersBeforeOldExecutorsDied,
     /// A kill that arrives before the executor has the task is forgotten.
     KillForgottenDuringLaunch,

@@ -4,7 +4,7 @@ use libactor::Pid;
 use protocol::agent::AgentToMaster;
 use protocol::executor::{AgentToExecutor, ExecutorToAgent, Token};
 use protocol::ids::{ContainerId, ExecutorId, FrameworkId};
-use protocol::task::{Exit, Reason, TaskState};
+use protocol::task::{Exit, Reason, TaskState, TaskStatus};
 
 use super::checkpoint::{ProcessIdentity, Record};
 use super::notice::Notice;
@@ -20,7 +20,10 @@ impl Agent {
             return;
         };
         if executor.ending.is_some() {
-            self.on_executor_exited(turn, container, None);
+            self.on_executor_exited(turn, container, None, None);
+            return;
+        }
+        if !matches!(executor.phase, Phase::Recording) {
             return;
         }
         executor.phase = Phase::Starting;
@@ -67,6 +70,14 @@ impl Agent {
         turn.push(Effect::Write(Record::ExecutorStarted { container, process }));
     }
 
+    /// It can be found after a restart: now it may be told of tasks.
+    pub(super) fn on_process_noted(&mut self, turn: &mut Turn, container: &ContainerId) {
+        if let Some(executor) = self.state.executors.get_mut(container) {
+            executor.noted = true;
+            self.tell_launches(turn, container);
+        }
+    }
+
     pub(super) fn on_executor_not_started(
         &mut self,
         turn: &mut Turn,
@@ -82,14 +93,19 @@ impl Agent {
         self.remove_executor(turn, container, None, |_| News::new(state, reason, words.clone()));
     }
 
-    /// Nothing of it lives any more, so its tasks can be said to have ended.
+    /// Nothing of it lives any more, so its tasks can be said to have ended: as it wrote down, if it did.
     pub(super) fn on_executor_exited(
         &mut self,
         turn: &mut Turn,
         container: &ContainerId,
         exit: Option<Exit>,
+        ended: Option<Box<TaskStatus>>,
     ) {
+        if let Some(status) = ended.filter(|_| self.state.executors.contains_key(container)) {
+            self.on_executor_update(turn, container, *status);
+        }
         self.remove_executor(turn, container, exit, |executor| news_of_end(executor, exit));
+        self.executor_is_back(turn, container);
     }
 
     fn remove_executor(
@@ -132,10 +148,18 @@ impl Agent {
             executor: executor.spec.executor.clone(),
             container: container.clone(),
             exit,
+            noted: false,
         });
-        self.tell_ended_executors(turn);
         self.state.forget_if_empty(&executor.framework);
         self.leave_if_done(turn);
+    }
+
+    /// It is written down, or cannot be: what its end meant for its tasks is told by now.
+    pub(super) fn on_end_noted(&mut self, turn: &mut Turn, container: &ContainerId) {
+        for ended in &mut self.state.untold {
+            ended.noted |= ended.container == *container;
+        }
+        self.tell_ended_executors(turn);
     }
 
     /// Said once there is a master: it may have been told of an executor that ended while it was still answering.
@@ -143,8 +167,9 @@ impl Agent {
         let Some(to) = self.membership.master() else {
             return;
         };
-        for ended in std::mem::take(&mut self.state.untold) {
-            let EndedExecutor { framework, executor, container, exit } = ended;
+        let noted = self.state.untold.extract_if(.., |ended| ended.noted);
+        for ended in noted.collect::<Vec<_>>() {
+            let EndedExecutor { framework, executor, container, exit, noted: _ } = ended;
             // Another life of it has begun: to the master it is one executor, and that lives on.
             let key = (framework, executor);
             if !self.state.open.contains_key(&key) {
@@ -156,7 +181,7 @@ impl Agent {
     }
 
     /// It takes no new tasks; the next one for this id starts another life.
-    fn close(&mut self, container: &ContainerId) {
+    pub(super) fn close(&mut self, container: &ContainerId) {
         if let Some(executor) = self.state.executors.get(container) {
             let key = (executor.framework.clone(), executor.spec.executor.clone());
             if self.state.open.get(&key) == Some(container) {
@@ -214,11 +239,10 @@ impl Agent {
     }
 
     pub(super) fn on_registration_due(&mut self, turn: &mut Turn, container: &ContainerId) {
-        let late = self
-            .state
-            .executors
-            .get(container)
-            .is_some_and(|executor| executor.pid.is_none() && executor.ending.is_none());
+        let late = self.state.executors.get(container).is_some_and(|executor| {
+            // One that registered and lost its connection has its time for that.
+            executor.pid.is_none() && executor.losses == 0 && executor.ending.is_none()
+        });
         if late {
             self.end_executor(turn, container, Ending::NotRegistered);
         }
@@ -234,15 +258,22 @@ impl Agent {
             ExecutorToAgent::Register { framework, executor, container, token } => {
                 match self.recognise(from, &framework, &executor, &container, &token) {
                     Ok(()) => self.on_executor_registered(turn, from, &container),
-                    Err(words) => {
-                        turn.note(Notice::ExecutorTurnedAway {
-                            container,
-                            words: words.to_owned(),
-                        });
-                        turn.tell_executor(from, AgentToExecutor::Shutdown);
-                    }
+                    Err(words) => turn_away(turn, from, container, words),
                 }
             }
+            ExecutorToAgent::Reregister {
+                framework,
+                executor,
+                container,
+                token,
+                tasks,
+                unacknowledged,
+            } => match self.recognise(from, &framework, &executor, &container, &token) {
+                Ok(()) => {
+                    self.on_executor_reregistered(turn, from, &container, &tasks, unacknowledged);
+                }
+                Err(words) => turn_away(turn, from, container, words),
+            },
             ExecutorToAgent::Updated(status) => {
                 if let Some(container) = self.state.pids.get(&from).cloned() {
                     self.on_executor_update(turn, &container, status);
@@ -276,7 +307,7 @@ impl Agent {
             return Err("the container belongs to another executor");
         }
         match (&known.ending, known.pid) {
-            (Some(Ending::Lost(_)), _) => Err("it lost its agent and has to end"),
+            (Some(Ending::NotBack), _) => Err("it did not come back in time and has to end"),
             (_, Some(pid)) if pid != from => Err("another process is registered as this container"),
             (_, Some(_) | None) => Ok(()),
         }
@@ -285,27 +316,34 @@ impl Agent {
     fn on_executor_registered(&mut self, turn: &mut Turn, from: Pid, container: &ContainerId) {
         let agent = self.membership.agent().cloned();
         let default = self.config.shutdown_grace;
-        let (Some(executor), Some(agent)) = (self.state.executors.get_mut(container), agent) else {
+        let (Some(executor), Some(agent)) = (self.state.executors.get(container), agent) else {
             return;
         };
         if executor.ending.is_some() {
             turn.tell_executor(from, AgentToExecutor::Shutdown);
             return;
         }
-        if executor.pid.is_none() {
-            executor.pid = Some(from);
-            self.state.pids.insert(from, container.clone());
-            turn.push(Effect::Link(from));
-        }
         let shutdown_grace = executor.spec.shutdown_grace.unwrap_or(default);
         let framework = self.state.frameworks[&executor.framework].info.clone();
         let registered = AgentToExecutor::Registered { agent, framework, shutdown_grace };
         let unused = executor.tasks.is_empty();
+        self.connect(turn, from, container);
         turn.tell_executor(from, registered);
         if unused {
             self.end_executor(turn, container, Ending::Idle);
         } else {
             self.tell_launches(turn, container);
+        }
+        self.executor_is_back(turn, container);
+    }
+
+    pub(super) fn connect(&mut self, turn: &mut Turn, from: Pid, container: &ContainerId) {
+        if let Some(executor) = self.state.executors.get_mut(container)
+            && executor.pid.is_none()
+        {
+            executor.pid = Some(from);
+            self.state.pids.insert(from, container.clone());
+            turn.push(Effect::Link(from));
         }
     }
 
@@ -370,30 +408,32 @@ impl Agent {
         self.watch_executor(turn, container);
     }
 
-    /// In this release an executor that loses its agent kills its tasks and ends; it is given its time for that.
+    /// Its process runs, and so do its tasks: it will be back.
     pub(super) fn on_executor_down(&mut self, turn: &mut Turn, pid: Pid, words: &str) {
         let Some(container) = self.state.pids.remove(&pid) else {
             return;
         };
-        self.close(&container);
-        let default = self.config.shutdown_grace;
         let Some(executor) = self.state.executors.get_mut(&container) else {
             return;
         };
         executor.pid = None;
+        executor.losses += 1;
+        let losses = executor.losses;
+        // One that has nothing left to do has ended, most often.
         if !executor.tasks.is_empty() {
             turn.note(Notice::ExecutorLost {
                 executor: executor.spec.executor.clone(),
                 container: container.clone(),
                 words: words.to_owned(),
             });
-        }
-        if executor.ending.is_none() {
-            executor.ending = Some(Ending::Lost(words.to_owned()));
-            let grace = executor.spec.shutdown_grace.unwrap_or(default);
-            turn.start(Timer::ExecutorEnd(container), grace);
+            turn.start(Timer::ExecutorBack { container, losses }, self.config.recovery_timeout);
         }
     }
+}
+
+fn turn_away(turn: &mut Turn, from: Pid, container: ContainerId, words: &str) {
+    turn.note(Notice::ExecutorTurnedAway { container, words: words.to_owned() });
+    turn.tell_executor(from, AgentToExecutor::Shutdown);
 }
 
 /// What the end of its executor means for a task that was still in it.
@@ -422,10 +462,10 @@ fn news_of_end(executor: &Executor, exit: Option<Exit>) -> News {
             Reason::ExecutorRegistrationTimeout,
             format!("executor {id} did not register in time and was killed; {advice}"),
         ),
-        Some(Ending::Lost(why)) => (
+        Some(Ending::NotBack) => (
             TaskState::Failed,
             Reason::ExecutorTerminated,
-            format!("executor {id} {how} after it lost its agent ({why}); {advice}"),
+            format!("executor {id} did not come back to its agent in time, and {how}; {advice}"),
         ),
         Some(Ending::Idle) | None => (
             TaskState::Failed,

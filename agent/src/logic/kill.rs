@@ -6,11 +6,12 @@ use protocol::executor::AgentToExecutor;
 use protocol::ids::{ContainerId, ExecutorId, FrameworkId, Role, TaskId};
 use protocol::task::{Reason, TaskState};
 
+use super::checkpoint::Record;
 use super::config::Bug;
 use super::notice::Notice;
 use super::state::{Ending, Task};
 use super::updates::News;
-use super::{Agent, Turn};
+use super::{Agent, Effect, Turn};
 
 impl Agent {
     pub(super) fn on_kill(
@@ -89,6 +90,7 @@ impl Agent {
             return;
         }
         entry.removed = true;
+        turn.push(Effect::Write(Record::FrameworkRemoved(framework.clone())));
         // Ended tasks wait for acknowledgements that will not come.
         let mut freed = Vec::new();
         entry.tasks.retain(|_, task| !task.state.is_end());

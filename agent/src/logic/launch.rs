@@ -3,9 +3,9 @@
 use protocol::executor::{AgentToExecutor, Token};
 use protocol::framework::FrameworkInfo;
 use protocol::ids::{ContainerId, Role};
-use protocol::task::{ExecutorSpec, Run, TaskSpec};
+use protocol::task::{ExecutorSpec, Reason, Run, TaskSpec, TaskState};
 
-use super::checkpoint::Record;
+use super::checkpoint::{ExecutorLaunch, Record, TaskTaken};
 use super::notice::Notice;
 use super::state::{Executor, Framework, Phase, Task};
 use super::updates::News;
@@ -110,9 +110,14 @@ impl Agent {
                     }
                     None => self.state.hold(&executor.spec.resources),
                 }
+                let launch = Box::new(self.launch_of(&executor));
                 self.state.executors.insert(container.clone(), executor);
                 self.state.open.insert(key, container.clone());
-                turn.push(Effect::Write(Record::ExecutorStarting(container.clone())));
+                let container_id = container.clone();
+                turn.push(Effect::Write(Record::ExecutorLaunching {
+                    container: container_id,
+                    launch,
+                }));
                 container
             }
         };
@@ -123,12 +128,54 @@ impl Agent {
         let executor = self.state.executors.get_mut(&container).expect("found or made above");
         executor.tasks.push(task.clone());
         let heard = executor.heard.remove(task);
-        let registered = executor.pid.is_some();
-        if let Some(entry) = self.state.task_mut(framework, task) {
-            entry.heard = heard;
+        let info = self.state.frameworks[framework].info.clone();
+        let entry = self.state.task_mut(framework, task).expect("it was just taken");
+        entry.heard = heard;
+        let taken = TaskTaken {
+            container,
+            framework: info,
+            spec: entry.spec.clone().expect("it has just come"),
+            role: entry.role.clone(),
+            executor: entry.executor.clone(),
+            state: entry.state,
+            heard,
+        };
+        turn.push(Effect::Write(Record::TaskTaken(Box::new(taken))));
+    }
+
+    /// A later life of the agent knows the task: now its executor may be told of it.
+    pub(super) fn on_task_noted(&mut self, turn: &mut Turn, taken: &TaskTaken) {
+        let framework = &taken.framework.framework;
+        if let Some(entry) = self.state.task_mut(framework, &taken.spec.task)
+            && entry.container.as_ref() == Some(&taken.container)
+        {
+            entry.noted = true;
+            self.tell_launches(turn, &taken.container);
         }
-        if registered {
-            self.tell_launches(turn, &container);
+    }
+
+    /// What a later life would not know is not begun.
+    pub(super) fn on_task_not_noted(&mut self, turn: &mut Turn, taken: &TaskTaken, words: &str) {
+        let (framework, task) = (&taken.framework.framework, &taken.spec.task);
+        let waits = self.state.task(framework, task).is_some_and(|entry| {
+            entry.container.as_ref() == Some(&taken.container) && !entry.state.is_end()
+        });
+        if waits {
+            let words = format!("the agent could not note the task in its checkpoint: {words}");
+            let news = News::new(TaskState::Failed, Reason::ContainerLaunchFailed, words);
+            self.report(turn, framework, task, news);
+            self.end_if_unused(turn, &taken.container);
+        }
+    }
+
+    fn launch_of(&self, executor: &Executor) -> ExecutorLaunch {
+        ExecutorLaunch {
+            framework: self.state.frameworks[&executor.framework].info.clone(),
+            spec: executor.spec.clone(),
+            role: executor.role.clone(),
+            program: executor.program.clone(),
+            user: executor.user.clone(),
+            token: executor.token.clone(),
         }
     }
 
@@ -155,28 +202,30 @@ impl Agent {
             user,
             token: Token::new(self.chance.token()),
             phase: Phase::Recording,
+            noted: false,
             pid: None,
             holds: true,
             ending: None,
             tasks: Vec::new(),
             heard: BTreeMap::new(),
             generation: 0,
+            losses: 0,
         }
     }
 
-    /// Tells a registered executor of its tasks that it has not been told of.
+    /// Tells a registered executor of its tasks that it has not been told of; all of it is written down.
     pub(super) fn tell_launches(&mut self, turn: &mut Turn, container: &ContainerId) {
         let Some(executor) = self.state.executors.get(container) else {
             return;
         };
-        let Some(pid) = executor.pid else {
+        let Some(pid) = executor.pid.filter(|_| executor.noted) else {
             return;
         };
         let (framework, tasks) = (executor.framework.clone(), executor.tasks.clone());
         let mut told_any = false;
         for task in tasks {
             let entry = self.state.task_mut(&framework, &task);
-            if let Some(entry) = entry.filter(|entry| !entry.told)
+            if let Some(entry) = entry.filter(|entry| entry.noted && !entry.told)
                 && let Some(spec) = entry.spec.clone()
             {
                 entry.told = true;

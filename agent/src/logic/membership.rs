@@ -1,11 +1,11 @@
-//! Joining the master and staying joined: former executors first, then registration by name until answered, written down
+//! Joining the master and staying joined: the executors of a former life first, then registration by name until answered, written down
 //! before it counts, pings, silence and loss. First words are in `membership/contact.rs`, last ones in
 //! `membership/leaving.rs`.
 
 mod contact;
 mod leaving;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
 use libactor::Pid;
@@ -16,16 +16,17 @@ use serde::{Deserialize, Serialize};
 
 pub(super) use contact::backoff;
 
-use super::checkpoint::{Checkpoint, OldExecutor, ProcessIdentity, Record};
+use super::checkpoint::{Checkpoint, Record};
 use super::config::Bug;
 use super::notice::{End, Notice};
+use super::state::Kept;
 use super::{Agent, Effect, Timer, Turn};
 
-/// `Clearing -> Contacting -> Joining -> Registered -> Contacting`, and from each `-> Leaving`.
+/// `Recovering -> Contacting -> Joining -> Registered -> Contacting`, and from each `-> Leaving`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 enum Phase {
-    /// Executors of a former life must not run beside new ones.
-    Clearing { left: BTreeMap<ContainerId, Option<ProcessIdentity>> },
+    /// Executors of a former life come back, or end.
+    Recovering { left: BTreeSet<ContainerId> },
     /// Says who it is until a master answers.
     Contacting { attempts: u32 },
     /// The answer is being written down; what the master says meanwhile is held.
@@ -80,9 +81,10 @@ enum Leader {
 }
 
 impl Membership {
-    pub(super) fn new(checkpoint: Checkpoint, nonce: u64) -> Self {
-        let Checkpoint { member, epoch, nonce: written, executors } = checkpoint;
-        let phase = Phase::Clearing { left: executors };
+    pub(super) fn new(checkpoint: &Checkpoint, nonce: u64) -> Self {
+        let (member, epoch, written) =
+            (checkpoint.member.clone(), checkpoint.epoch, checkpoint.nonce);
+        let phase = Phase::Recovering { left: checkpoint.executors.keys().cloned().collect() };
         let (nonce, nonce_is_written) = (written.unwrap_or(nonce), written.is_some());
         Self {
             member,
@@ -108,7 +110,16 @@ impl Membership {
         match &self.phase {
             Phase::Registered { master, .. } => Some(*master),
             Phase::Leaving { master, .. } => *master,
-            Phase::Clearing { .. } | Phase::Contacting { .. } | Phase::Joining { .. } => None,
+            Phase::Recovering { .. } | Phase::Contacting { .. } | Phase::Joining { .. } => None,
+        }
+    }
+
+    /// Those of a former life that are neither back nor gone.
+    pub(super) fn executors_awaited(&self) -> BTreeSet<ContainerId> {
+        match &self.phase {
+            Phase::Recovering { left } => left.clone(),
+            Phase::Contacting { .. } | Phase::Joining { .. } => BTreeSet::new(),
+            Phase::Registered { .. } | Phase::Leaving { .. } => BTreeSet::new(),
         }
     }
 
@@ -134,7 +145,8 @@ impl Membership {
 
 impl Agent {
     pub(super) fn on_started(&mut self, turn: &mut Turn) {
-        let Phase::Clearing { left } = &self.membership.phase else {
+        self.report_orphans(turn);
+        let Phase::Recovering { left } = &self.membership.phase else {
             return;
         };
         if left.is_empty() || self.config.has(Bug::RegistersBeforeOldExecutorsDied) {
@@ -142,26 +154,22 @@ impl Agent {
             return;
         }
         turn.note(Notice::OldExecutors(left.len()));
-        for (container, process) in left {
-            let old = OldExecutor { container: container.clone(), process: process.clone() };
-            turn.push(Effect::EndOldExecutor(old));
-        }
-        turn.start(Timer::OldExecutorsLate, self.config.old_executors_within);
+        self.look_for_executors(turn);
     }
 
-    pub(super) fn on_old_executor_ended(&mut self, turn: &mut Turn, container: &ContainerId) {
-        if let Phase::Clearing { left } = &mut self.membership.phase
-            && left.remove(container).is_some()
+    /// It is back, or nothing of it runs any more: once that is true of all, the master is told.
+    pub(super) fn executor_is_back(&mut self, turn: &mut Turn, container: &ContainerId) {
+        if let Phase::Recovering { left } = &mut self.membership.phase
+            && left.remove(container)
+            && left.is_empty()
         {
-            turn.push(Effect::Write(Record::ExecutorEnded(container.clone())));
-            if left.is_empty() {
-                self.contact_from_now_on(turn, Duration::ZERO);
-            }
+            turn.note(Notice::Recovered);
+            self.contact_from_now_on(turn, Duration::ZERO);
         }
     }
 
     pub(super) fn on_old_executors_late(&mut self, turn: &mut Turn) {
-        if let Phase::Clearing { left } = &self.membership.phase {
+        if let Phase::Recovering { left } = &self.membership.phase {
             turn.push(Effect::Stop(End::OldExecutorsLive(left.len())));
         }
     }
@@ -216,7 +224,7 @@ impl Agent {
     fn on_registered(&mut self, turn: &mut Turn, joining: Joining) {
         let is_later = self.membership.is_before(&joining);
         match &mut self.membership.phase {
-            Phase::Clearing { .. } | Phase::Leaving { .. } => return,
+            Phase::Recovering { .. } | Phase::Leaving { .. } => return,
             Phase::Contacting { .. } => {
                 if let Some((_, mine)) = &self.membership.member
                     && *mine != joining.cluster
@@ -292,7 +300,7 @@ impl Agent {
     pub(super) fn on_written(&mut self, turn: &mut Turn, record: Record) {
         match record {
             Record::Joined { .. } => self.on_joined(turn, &record),
-            Record::ExecutorStarting(container) => self.start_executor(turn, &container),
+            Record::ExecutorLaunching { container, .. } => self.start_executor(turn, &container),
             Record::Left => {
                 if self.membership.is_leaving() {
                     turn.push(Effect::Stop(End::Left));
@@ -302,7 +310,15 @@ impl Agent {
                 self.membership.nonce_is_written |= nonce == self.membership.nonce;
                 self.on_contact_due(turn, self.membership.generation);
             }
-            Record::ExecutorStarted { .. } | Record::ExecutorEnded(_) => {}
+            Record::ExecutorStarted { container, .. } => self.on_process_noted(turn, &container),
+            Record::ExecutorEnded(container) => {
+                self.on_end_noted(turn, &container);
+                turn.push(Effect::DropRecords(container));
+            }
+            Record::TaskTaken(taken) => self.on_task_noted(turn, &taken),
+            Record::Updated { status, .. } => self.on_update_kept(turn, &status, Kept::Written),
+            Record::Acknowledged { .. } | Record::TaskForgotten { .. } => {}
+            Record::FrameworkRemoved(_) | Record::ExecutorStarting(_) | Record::Heard { .. } => {}
         }
     }
 
@@ -312,14 +328,32 @@ impl Agent {
                 turn.push(Effect::Stop(End::CannotRemember(words)));
             }
             Record::Left => turn.push(Effect::Stop(End::Left)),
-            Record::ExecutorStarting(container) => {
+            Record::ExecutorLaunching { container, .. } => {
                 self.on_executor_not_recorded(turn, &container, words);
             }
-            // What should have ended is looked for in vain after a restart, which does no harm; what runs without its
-            // process noted is found by its environment.
-            Record::ExecutorStarted { .. } | Record::ExecutorEnded(_) => {
+            Record::TaskTaken(taken) => self.on_task_not_noted(turn, &taken, &words),
+            // What runs without its process noted is found by its environment.
+            Record::ExecutorStarted { container, .. } => {
+                turn.note(Notice::NotWritten(words));
+                self.on_process_noted(turn, &container);
+            }
+            Record::Updated { status, .. } => {
+                turn.note(Notice::NotWritten(words));
+                self.on_update_kept(turn, &status, Kept::NotWritten);
+            }
+            // After a restart, what should have ended is looked for in vain, and what was acknowledged is said again:
+            // neither does harm.
+            Record::ExecutorEnded(container) => {
+                turn.note(Notice::NotWritten(words));
+                self.on_end_noted(turn, &container);
+            }
+            Record::Acknowledged { .. }
+            | Record::TaskForgotten { .. }
+            | Record::FrameworkRemoved(_) => {
                 turn.note(Notice::NotWritten(words));
             }
+            // Written anew only.
+            Record::ExecutorStarting(_) | Record::Heard { .. } => {}
         }
     }
 
@@ -335,7 +369,7 @@ impl Agent {
             Phase::Contacting { .. } => true,
             Phase::Joining { joining, .. } => joining.master == from,
             Phase::Registered { master, .. } => *master == from,
-            Phase::Clearing { .. } | Phase::Leaving { .. } => false,
+            Phase::Recovering { .. } | Phase::Leaving { .. } => false,
         }
     }
 
@@ -357,7 +391,7 @@ impl Agent {
             Phase::Registered { .. }
                 if self.config.has(Bug::EpochNotChecked)
                     && command.epoch() < self.membership.epoch => {}
-            Phase::Clearing { .. } | Phase::Contacting { .. } | Phase::Joining { .. } => return,
+            Phase::Recovering { .. } | Phase::Contacting { .. } | Phase::Joining { .. } => return,
             Phase::Registered { .. } | Phase::Leaving { .. } => {
                 turn.note(Notice::NotTheMaster(from));
                 return;
@@ -423,7 +457,7 @@ impl Agent {
                 }
                 false
             }
-            Phase::Clearing { .. } | Phase::Contacting { .. } => false,
+            Phase::Recovering { .. } | Phase::Contacting { .. } => false,
         };
         if was_master {
             self.on_master_lost(turn, words.to_owned());

@@ -9,8 +9,19 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 pub enum Notice {
     /// Executors of a former life still run.
-    #[error("waiting for {0} executors of this agent's former life to end before registering")]
+    #[error("waiting for {0} executors of this agent's former life to come back")]
     OldExecutors(usize),
+    /// All of them are back or gone.
+    #[error("all executors of this agent's former life are back or have ended")]
+    Recovered,
+    /// An executor did not come back.
+    #[error("executor {executor} in {container} did not come back in time; killing it")]
+    ExecutorNotBack {
+        /// Which.
+        executor: ExecutorId,
+        /// Its life.
+        container: ContainerId,
+    },
     /// Not answered yet.
     #[error("no answer from the master to {attempts} attempts to register; trying on")]
     MasterSilent {
@@ -66,7 +77,9 @@ pub enum Notice {
         words: String,
     },
     /// An executor's connection is lost.
-    #[error("executor {executor} in {container} lost its connection: {words}; it has to end")]
+    #[error(
+        "executor {executor} in {container} lost its connection: {words}; it runs on, and has to come back"
+    )]
     ExecutorLost {
         /// Which.
         executor: ExecutorId,

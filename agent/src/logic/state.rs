@@ -35,17 +35,37 @@ pub(super) struct Task {
     pub(super) container: Option<ContainerId>,
     /// The newest.
     pub(super) state: TaskState,
+    /// Whether it is written down: before that its executor is not told of it.
+    pub(super) noted: bool,
     /// Whether its executor was told of it.
     pub(super) told: bool,
     /// Set once it is to be killed: the grace.
     pub(super) kill: Option<Duration>,
     /// Not acknowledged yet; the first is on its way to the master.
-    pub(super) updates: VecDeque<TaskStatus>,
+    pub(super) updates: VecDeque<Waiting>,
     /// How often the first was sent.
     pub(super) sent: u32,
     pub(super) generation: u64,
     /// The newest that its executor sent; what is not newer is a repeat.
     pub(super) heard: Option<UpdateId>,
+}
+
+/// News that waits for its acknowledgement.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Waiting {
+    pub(super) status: TaskStatus,
+    pub(super) kept: Kept,
+}
+
+/// `Writing -> Written` or `Writing -> NotWritten`. What is being written is not told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Kept {
+    /// It is on its way to the disk.
+    Writing,
+    /// The agent's next life has it.
+    Written,
+    /// The disk did not take it, or it is not worth it: its executor keeps it until its framework has it.
+    NotWritten,
 }
 
 impl Task {
@@ -56,6 +76,7 @@ impl Task {
             executor,
             container: None,
             state: TaskState::Staging,
+            noted: false,
             told: false,
             kill: None,
             updates: VecDeque::new(),
@@ -78,6 +99,9 @@ pub(super) struct Executor {
     pub(super) user: Option<String>,
     pub(super) token: Token,
     pub(super) phase: Phase,
+    /// Whether its process is written down: before that it is told of no task, so that one of which no process is known
+    /// has none.
+    pub(super) noted: bool,
     /// Its actor, while it is registered and connected.
     pub(super) pid: Option<Pid>,
     /// Whether this life holds the executor's own resources. The next life takes them over from one that is ending, since to
@@ -91,14 +115,19 @@ pub(super) struct Executor {
     /// not to be taken for the old one. Bounded by [`HEARD_MAX`].
     pub(super) heard: BTreeMap<TaskId, UpdateId>,
     pub(super) generation: u64,
+    /// How often its connection was lost.
+    pub(super) losses: u64,
 }
 
 /// Forgotten tasks of which an executor's last update is kept.
 pub(super) const HEARD_MAX: usize = 1024;
 
-/// `Recording -> Starting -> Running -> gone`.
+/// `Recording -> Starting -> Running -> gone`, and in the agent's next life `Looking -> Running`, or `Looking -> Starting` if it
+/// never began.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) enum Phase {
+    /// Of a former life, and looked for; as which process, if that is known.
+    Looking(Option<ProcessIdentity>),
     /// It is being noted that there will be such a process.
     Recording,
     /// The process is being started.
@@ -120,8 +149,8 @@ pub(super) enum Ending {
     AgentLeaves,
     /// It did not register in time.
     NotRegistered,
-    /// It lost its connection; why.
-    Lost(String),
+    /// It lost its connection, or its agent, and did not come back in time.
+    NotBack,
 }
 
 /// An executor that is no more, as the master is told of it.
@@ -131,6 +160,8 @@ pub(super) struct EndedExecutor {
     pub(super) executor: ExecutorId,
     pub(super) container: ContainerId,
     pub(super) exit: Option<Exit>,
+    /// Whether its end is written down, and so what it meant for its tasks: that is told first.
+    pub(super) noted: bool,
 }
 
 /// All of it.
@@ -145,6 +176,8 @@ pub(super) struct State {
     pub(super) pids: BTreeMap<Pid, ContainerId>,
     /// Executors that ended while no master was there to hear it. The last report to one may still name them.
     pub(super) untold: Vec<EndedExecutor>,
+    /// Containers that agents started which did not outlive themselves: of those nothing is kept but that they end.
+    pub(super) strangers: BTreeMap<ContainerId, Option<ProcessIdentity>>,
     /// Of the updates that the agent itself makes.
     last_update: UpdateId,
 }
@@ -159,8 +192,19 @@ impl State {
             open: BTreeMap::new(),
             pids: BTreeMap::new(),
             untold: Vec::new(),
+            strangers: BTreeMap::new(),
             last_update: UpdateId { source, sequence: 0 },
         }
+    }
+
+    /// With all there is, of which so much is held already.
+    pub(super) fn begin_with(&mut self, total: Resources, used: &Resources) {
+        self.free = total.checked_sub(used).expect("the caller says that it is there");
+        self.total = total;
+    }
+
+    pub(super) fn total(&self) -> &Resources {
+        &self.total
     }
 
     pub(super) fn next_update(&mut self) -> UpdateId {
@@ -252,7 +296,7 @@ impl Executor {
                 turn.push(super::Effect::SignalExecutor { container: container.clone(), signal })
             }
             // It is signalled as soon as it runs, since it is ending by then.
-            Phase::Recording | Phase::Starting => {}
+            Phase::Looking(_) | Phase::Recording | Phase::Starting => {}
         }
     }
 }

@@ -5,6 +5,7 @@
 mod executors;
 mod joining;
 mod launching;
+mod recovering;
 mod updating;
 
 use std::time::Duration;
@@ -12,7 +13,7 @@ use std::time::Duration;
 use libactor::Pid;
 use protocol::agent::{AgentAddress, AgentInfo, AgentToMaster, MasterToAgent};
 use protocol::carried::Carried;
-use protocol::executor::{AgentToExecutor, ExecutorToAgent};
+use protocol::executor::{AgentToExecutor, ExecutorToAgent, TaskHeld};
 use protocol::framework::FrameworkInfo;
 use protocol::ids::*;
 use protocol::resources::Resources;
@@ -65,6 +66,8 @@ pub(super) struct Scenario {
     pub(super) agent: Agent,
     pub(super) now: Now,
     done: Vec<String>,
+    /// All that was written down.
+    pub(super) disk: Checkpoint,
     timers: Vec<(Instant, Timer)>,
     /// Executors started and not ended, by the order of their start.
     pub(super) started: Vec<StartExecutor>,
@@ -94,6 +97,7 @@ impl Scenario {
         config(&mut settings);
         settings.validate().unwrap();
         Self {
+            disk: checkpoint.clone(),
             agent: Agent::new(settings, checkpoint, [7; 32]),
             now: Now { steady: Instant(1_000_000_000), wall: WallTime(5) },
             done: Vec::new(),
@@ -125,6 +129,9 @@ impl Scenario {
     pub(super) fn step(&mut self, event: Event) {
         let mut events = vec![event];
         while !events.is_empty() {
+            if let Event::Written(record) = &events[0] {
+                self.disk.apply(record.clone());
+            }
             let step = self.agent.step(self.now, events.remove(0));
             for effect in step.effects {
                 let answer = self.perform(effect);
@@ -159,10 +166,18 @@ impl Scenario {
             Effect::Link(pid) => format!("link {}", pid.actor()),
             Effect::Unlink(pid) => format!("unlink {}", pid.actor()),
             Effect::Write(record) => {
-                self.done.push(format!("write {}", variant(&record)));
+                // Of tasks and their news so much is written that it would hide what else is done.
+                match &record {
+                    Record::TaskTaken(_) | Record::Updated { .. } | Record::Acknowledged { .. } => {
+                    }
+                    Record::TaskForgotten { .. } | Record::FrameworkRemoved(_) => {}
+                    other => self.done.push(format!("write {}", variant(other))),
+                }
                 return Some(Event::Written(record));
             }
             Effect::EndOldExecutor(old) => format!("end old {}", old.container),
+            Effect::FindExecutor(old) => format!("find {}", self.name_of(&old.container)),
+            Effect::DropRecords(_) => return None,
             Effect::StartExecutor(start) => {
                 self.done.push(format!("start executor {}", start.spec.executor));
                 let process = ProcessIdentity { process: 77, started: 1, boot: "boot".into() };
@@ -171,9 +186,7 @@ impl Scenario {
                 return Some(Event::ExecutorStarted { container, process });
             }
             Effect::SignalExecutor { container, signal } => {
-                let which = self.started.iter().find(|start| start.container == container);
-                let which = which.map_or("?", |start| start.spec.executor.as_str());
-                format!("signal {which} {signal:?}")
+                format!("signal {} {signal:?}", self.name_of(&container))
             }
             Effect::Note(notice) => {
                 // Its text is for people; most tests look at what is done.
@@ -184,6 +197,11 @@ impl Scenario {
         };
         self.done.push(line);
         None
+    }
+
+    fn name_of(&self, container: &ContainerId) -> String {
+        let which = self.started.iter().find(|start| start.container == *container);
+        which.map_or("?", |start| start.spec.executor.as_str()).to_owned()
     }
 
     fn told_master(&mut self, message: &AgentToMaster) -> String {
@@ -341,7 +359,7 @@ impl Scenario {
 
     pub(super) fn executor_exits(&mut self, n: usize, exit: Exit) {
         let container = self.started[n].container.clone();
-        self.step(Event::ExecutorExited { container, exit: Some(exit) });
+        self.step(Event::ExecutorExited { container, exit: Some(exit), ended: None });
     }
 
     /// The framework acknowledges the newest update sent.
@@ -356,6 +374,56 @@ impl Scenario {
                 update: status.update.unwrap(),
             },
         );
+    }
+
+    /// The agent is killed: what was being written is lost. Its next life begins with what is on disk.
+    pub(super) fn dies(&mut self) {
+        self.dies_and(|_| ());
+    }
+
+    pub(super) fn dies_and(&mut self, config: impl FnOnce(&mut Config)) {
+        let mut settings = self.agent.config.clone();
+        config(&mut settings);
+        // As it is read back.
+        let mut disk = Checkpoint::default();
+        self.disk.records().into_iter().for_each(|record| disk.apply(record));
+        assert_eq!(disk, self.disk);
+        self.agent = Agent::new(settings, disk, [8; 32]);
+        self.timers.clear();
+        self.held.clear();
+        self.hold = false;
+        self.forget_done();
+        self.step(Event::Started);
+    }
+
+    /// The nth executor is found alive.
+    pub(super) fn executor_is_found(&mut self, n: usize) {
+        let container = self.started[n].container.clone();
+        let process = ProcessIdentity { process: 77, started: 1, boot: "boot".into() };
+        self.step(Event::ExecutorFound { container, process });
+    }
+
+    /// The nth executor, which lost its agent, says what it has.
+    pub(super) fn executor_is_back(
+        &mut self,
+        n: usize,
+        tasks: &[(&str, TaskState)],
+        unacknowledged: Vec<TaskStatus>,
+    ) {
+        let start = self.started[n].clone();
+        let held = |(task, state): &(&str, TaskState)| TaskHeld {
+            task: TaskId::new(*task),
+            state: *state,
+        };
+        let message = ExecutorToAgent::Reregister {
+            framework: start.framework.framework,
+            executor: start.spec.executor,
+            container: start.container,
+            token: start.token,
+            tasks: tasks.iter().map(held).collect(),
+            unacknowledged,
+        };
+        self.step(Event::FromExecutor { from: executor(n), message });
     }
 
     /// A command task that runs, its first updates acknowledged.

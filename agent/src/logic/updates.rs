@@ -1,5 +1,5 @@
 //! The news of tasks: one ordered stream per task, of which one update at a time is on its way to the master, said again
-//! until acknowledged. What a task's executor said is acknowledged to it only then.
+//! until acknowledged. Each is written down before it is told; then it is acknowledged to the executor that said it.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -11,10 +11,11 @@ use protocol::framework::FrameworkInfo;
 use protocol::ids::{ContainerId, FrameworkId, TaskId, UpdateId};
 use protocol::task::{Exit, Isolation, Reason, Source, TaskState, TaskStatus};
 
+use super::checkpoint::Record;
 use super::config::Bug;
 use super::membership::backoff;
 use super::notice::Notice;
-use super::state::{Ending, Framework, HEARD_MAX};
+use super::state::{Ending, Framework, HEARD_MAX, Kept, Waiting};
 use super::{Agent, Effect, Timer, Turn};
 
 /// Something the agent itself says of a task.
@@ -111,8 +112,12 @@ impl Agent {
             heard.source == update.source && heard.sequence >= update.sequence
         });
         if repeat {
-            if !entry.updates.iter().any(|waiting| waiting.update == Some(update)) {
-                self.acknowledge_to_executor(turn, container, &task, update);
+            let waits = entry.updates.iter().find(|waiting| waiting.status.update == Some(update));
+            match waits.map(|waiting| waiting.kept) {
+                Some(Kept::Written) | None => {
+                    self.acknowledge_to_executor(turn, container, &task, update);
+                }
+                Some(Kept::Writing | Kept::NotWritten) => {}
             }
             return;
         }
@@ -182,17 +187,26 @@ impl Agent {
         let update = status.update;
         let is_end = status.state.is_end();
         let mut replaced = None;
+        // What the agent does not have, its next life need not know.
+        let worth_it = container.is_some();
+        let kept = if worth_it { Kept::Writing } else { Kept::NotWritten };
         if !removed {
             if entry.updates.len() >= room {
                 replaced = entry.updates.pop_back();
             }
-            entry.updates.push_back(status);
+            if worth_it {
+                let status = Box::new(status.clone());
+                let replaces = replaced.is_some();
+                turn.push(Effect::Write(Record::Updated { status, replaces }));
+            }
+            entry.updates.push_back(Waiting { status, kept });
         }
         let first = entry.updates.len() == 1;
         if is_end {
             self.settle_end(&framework, &task);
         }
-        if let (Some(old), Some(container)) = (replaced.and_then(|old| old.update), &container) {
+        let replaced = replaced.and_then(|old| old.status.update);
+        if let (Some(old), Some(container)) = (replaced, &container) {
             self.acknowledge_to_executor(turn, container, &task, old);
         }
         if removed {
@@ -202,8 +216,42 @@ impl Agent {
             if is_end {
                 self.forget(turn, &framework, &task);
             }
-        } else if first || newest_first {
+        } else if kept == Kept::NotWritten && (first || newest_first) {
             self.send_update(turn, &framework, &task);
+        }
+    }
+
+    /// The disk has the news, or has refused it: now it may be told.
+    pub(super) fn on_update_kept(&mut self, turn: &mut Turn, status: &TaskStatus, kept: Kept) {
+        let newest_first = self.config.has(Bug::UpdateReordered);
+        let (framework, task) = (&status.framework, &status.task);
+        let Some(entry) = self.state.task_mut(framework, task) else {
+            return;
+        };
+        let waiting = entry.updates.iter_mut().find(|w| w.status.update == status.update);
+        if let Some(waiting) = waiting {
+            waiting.kept = kept;
+        }
+        let container = entry.container.clone();
+        let first = entry.updates.front().is_some_and(|w| w.status.update == status.update);
+        if let (Kept::Written, Source::Executor, Some(update), Some(container)) =
+            (kept, status.source, status.update, &container)
+        {
+            self.acknowledge_to_executor(turn, container, task, update);
+            if status.state.is_end() {
+                self.expect_end_of_command(turn, container);
+            }
+        }
+        if first || newest_first {
+            self.send_update(turn, framework, task);
+        }
+    }
+
+    /// An executor of the agent's making ends by itself when the end of its task is acknowledged.
+    fn expect_end_of_command(&mut self, turn: &mut Turn, container: &ContainerId) {
+        let executor = self.state.executors.get(container);
+        if executor.is_some_and(super::state::Executor::is_for_command) {
+            self.expect_end(turn, container);
         }
     }
 
@@ -240,7 +288,9 @@ impl Agent {
             return;
         };
         let next = if newest_first { entry.updates.back() } else { entry.updates.front() };
-        let Some(mut status) = next.cloned() else {
+        let Some(mut status) =
+            next.filter(|next| next.kept != Kept::Writing).map(|next| next.status.clone())
+        else {
             return;
         };
         // What was said before the agent had an id.
@@ -301,8 +351,8 @@ impl Agent {
         let Some(entry) = self.state.task_mut(framework, task) else {
             return;
         };
-        let at = entry.updates.iter().position(|waiting| waiting.update == Some(update));
-        let Some(status) =
+        let at = entry.updates.iter().position(|waiting| waiting.status.update == Some(update));
+        let Some(Waiting { status, kept }) =
             at.filter(|at| *at == 0 || any_place).and_then(|at| entry.updates.remove(at))
         else {
             return;
@@ -311,13 +361,21 @@ impl Agent {
         // The timer of what is acknowledged no longer counts.
         entry.generation += 1;
         let over = entry.state.is_end() && entry.updates.is_empty();
-        if let (Source::Executor, Some(container)) = (status.source, entry.container.clone()) {
+        if let (Kept::NotWritten, Source::Executor, Some(container)) =
+            (kept, status.source, entry.container.clone())
+        {
             self.acknowledge_to_executor(turn, &container, task, update);
         }
         if over {
             self.forget(turn, framework, task);
         } else {
-            self.send_update(turn, framework, task);
+            let (framework, task) = (framework.clone(), task.clone());
+            turn.push(Effect::Write(Record::Acknowledged {
+                framework: framework.clone(),
+                task: task.clone(),
+                update,
+            }));
+            self.send_update(turn, &framework, &task);
         }
     }
 
@@ -329,6 +387,10 @@ impl Agent {
         let Some(task_entry) = entry.tasks.remove(task) else {
             return;
         };
+        if task_entry.container.is_some() {
+            let (framework, task) = (framework.clone(), task.clone());
+            turn.push(Effect::Write(Record::TaskForgotten { framework, task }));
+        }
         if let (Some(container), Some(heard)) = (&task_entry.container, task_entry.heard)
             && let Some(executor) = self.state.executors.get_mut(container)
         {
@@ -343,11 +405,8 @@ impl Agent {
             task: task.clone(),
             state,
         });
-        let command = task_entry.container.filter(|container| {
-            self.state.executors.get(container).is_some_and(super::state::Executor::is_for_command)
-        });
-        if let Some(container) = command {
-            self.expect_end(turn, &container);
+        if let Some(container) = task_entry.container {
+            self.expect_end_of_command(turn, &container);
         }
         self.state.forget_if_empty(framework);
         self.leave_if_done(turn);

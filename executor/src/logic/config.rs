@@ -11,6 +11,12 @@ pub struct Config {
     pub register_backoff_min: Duration,
     /// Where the doubling ends.
     pub register_backoff_max: Duration,
+    /// An agent that was lost is contacted again after this long; doubles with each attempt.
+    pub reconnect_backoff_min: Duration,
+    /// Where the doubling ends.
+    pub reconnect_backoff_max: Duration,
+    /// An agent that was lost for this long is not waited for any longer.
+    pub recovery_timeout: Duration,
     /// Without an answer for this long, the executor ends.
     pub register_within: Duration,
     /// Between the polite and the final signal when nobody said otherwise.
@@ -28,6 +34,9 @@ impl Default for Config {
         Self {
             register_backoff_min: Duration::from_millis(200),
             register_backoff_max: Duration::from_secs(2),
+            reconnect_backoff_min: Duration::from_millis(50),
+            reconnect_backoff_max: Duration::from_millis(500),
+            recovery_timeout: Duration::from_secs(15 * 60),
             register_within: Duration::from_secs(60),
             kill_grace: Duration::from_secs(3),
             update_backoff_min: Duration::from_secs(2),
@@ -40,6 +49,10 @@ impl Default for Config {
 impl Config {
     pub(super) fn backoff(&self, attempts: u32) -> Duration {
         doubled(self.register_backoff_min, self.register_backoff_max, attempts)
+    }
+
+    pub(super) fn reconnect_backoff(&self, attempts: u32) -> Duration {
+        doubled(self.reconnect_backoff_min, self.reconnect_backoff_max, attempts)
     }
 
     pub(super) fn update_backoff(&self, sent: u32) -> Duration {

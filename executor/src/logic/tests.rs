@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use protocol::carried::Carried;
+use protocol::executor::TaskHeld;
 use protocol::ids::UpdateId;
 use protocol::resources::Resources;
 use protocol::task::{ExecutorSpec, Reason, TaskState, TaskStatus};
@@ -17,6 +18,9 @@ struct Scenario {
     done: Vec<String>,
     timers: Vec<(Instant, Timer)>,
     told: Vec<TaskStatus>,
+    noted: Option<TaskStatus>,
+    /// What it said when it looked for its agent.
+    contact: Option<ExecutorToAgent>,
 }
 
 fn agent() -> Pid {
@@ -52,6 +56,8 @@ impl Scenario {
             done: Vec::new(),
             timers: Vec::new(),
             told: Vec::new(),
+            noted: None,
+            contact: None,
         };
         t.step(Event::Started);
         t
@@ -93,8 +99,21 @@ impl Scenario {
                     self.timers.push((self.now.steady + after, timer));
                     continue;
                 }
-                Effect::ContactAgent(_) => "register".to_owned(),
+                Effect::ContactAgent(message) => {
+                    let again = matches!(message, ExecutorToAgent::Reregister { .. });
+                    self.contact = Some(message);
+                    if again { "reregister" } else { "register" }.to_owned()
+                }
+                Effect::NoteEnd(status) => {
+                    self.noted = Some(*status);
+                    continue;
+                }
                 Effect::TellAgent { message: ExecutorToAgent::Updated(status), .. } => {
+                    let noted = self.noted.as_ref() == Some(&status);
+                    assert!(
+                        noted || !status.state.is_end(),
+                        "an end is written down before it is told"
+                    );
                     let line = format!("{:?}", status.state);
                     self.told.push(status);
                     line
@@ -108,6 +127,10 @@ impl Scenario {
             };
             self.done.push(line);
         }
+    }
+
+    fn forget_done(&mut self) {
+        self.done.clear();
     }
 
     fn hear(&mut self, message: AgentToExecutor) {
@@ -295,9 +318,44 @@ fn a_command_that_cannot_be_started_says_what_to_do() {
 }
 
 #[test]
-fn a_lost_agent_ends_the_task_at_once_and_then_the_executor() {
+fn a_task_runs_on_while_its_agent_is_away_and_the_executor_says_what_it_has() {
+    let mut t = Scenario::running();
+    t.acknowledge_all();
+    t.step(Event::AgentDown { pid: agent() });
+    t.did(["reregister"]);
+    // It ends meanwhile, and that is written down.
+    t.step(Event::Exited(Exit::Code(3)));
+    t.step(Event::TreeCleared);
+    assert_eq!(t.noted.as_ref().map(|status| status.state), Some(TaskState::Failed));
+    t.forget_done();
+    t.pass(1);
+    assert!(t.done.len() >= 2 && t.done.iter().all(|line| line == "reregister"), "{:?}", t.done);
+    let Some(ExecutorToAgent::Reregister { tasks, unacknowledged, .. }) = t.contact.clone() else {
+        panic!("{:?}", t.contact)
+    };
+    assert_eq!(tasks, [TaskHeld { task: TaskId::new("t"), state: TaskState::Failed }]);
+    assert_eq!(unacknowledged, [t.noted.clone().unwrap()]);
+    t.forget_done();
+    let again = Pid::invented(2, 1);
+    let message = AgentToExecutor::Reregistered {
+        agent: AgentId::new("S1"),
+        shutdown_grace: Duration::from_secs(5),
+    };
+    t.step(Event::FromAgent { from: again, message });
+    t.did(["link"]);
+    t.told.extend(unacknowledged);
+    t.acknowledge_all();
+    t.did(["exit Done"]);
+}
+
+#[test]
+fn an_agent_that_does_not_come_back_ends_the_task_and_then_the_executor() {
     let mut t = Scenario::running();
     t.step(Event::AgentDown { pid: agent() });
+    t.pass(15 * 60 - 1);
+    t.forget_done();
+    t.pass(1);
+    t.done.retain(|line| line != "reregister");
     t.did(["clear"]);
     t.step(Event::Exited(Exit::Signal(9)));
     t.did([]);

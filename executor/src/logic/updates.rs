@@ -82,6 +82,10 @@ impl Updates {
         Self { last, waiting: VecDeque::new(), sent: 0, generation: 0 }
     }
 
+    pub(super) fn waiting(&self) -> impl DoubleEndedIterator<Item = &TaskStatus> {
+        self.waiting.iter()
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.waiting.is_empty()
     }
@@ -116,6 +120,9 @@ impl Executor {
             carried: Carried::default(),
         };
         self.updates.waiting.push_back(status.clone());
+        if status.state.is_end() {
+            turn.push(Effect::NoteEnd(Box::new(status.clone())));
+        }
         if let Some(to) = self.agent {
             turn.push(Effect::TellAgent { to, message: ExecutorToAgent::Updated(status) });
         }

@@ -123,8 +123,10 @@ pub enum End {
     /// By a signal.
     #[error("the executor was told to end by a signal")]
     Terminated,
-    /// In this release no task outlives its agent.
-    #[error("the executor lost its agent and has killed its task")]
+    /// It waited for its agent as long as it may.
+    #[error(
+        "the executor lost its agent, which did not come back in time, and has killed its task"
+    )]
     AgentLost,
     /// No agent answered.
     #[error("the agent did not answer the executor's registration in time")]

@@ -7,7 +7,7 @@ pub mod logic;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use libactor::{Accepts, Name, Node, NodeConfig, Spawn};
+use libactor::{Accepts, Node, NodeConfig, Spawn};
 use protocol::PROTOCOL_VERSION;
 use protocol::executor::AgentToExecutor;
 use protocol::framework::FrameworkInfo;
@@ -48,8 +48,8 @@ pub trait Executor {
     /// The scheduler says something.
     fn message(&mut self, calls: &mut ExecutorCalls, data: &[u8]) {}
 
-    /// All tasks are to end now: the process does as soon as each has reported its end, or its grace is over. When the
-    /// agent is lost the process ends when this returns.
+    /// All tasks are to end now: the process does as soon as each has reported its end, or its grace is over. When an
+    /// agent that was lost does not come back in time the process ends when this returns.
     fn shutdown(&mut self, calls: &mut ExecutorCalls);
 }
 
@@ -131,10 +131,12 @@ pub async fn run_executor_as<E: Executor + Send + Unpin + 'static>(
     config: ExecutorConfig,
     executor: E,
 ) -> Result<Ending, ExecutorError> {
-    let agent: Name = format!("agent@{}", config.agent).parse().map_err(ExecutorError::Agent)?;
+    let first = actor::name_of_agent(&config.agent).map_err(ExecutorError::Agent)?;
+    let agent = actor::AgentAt { first, file: config.agent_file };
     let mut name = format!("executor/{}", config.identity.executor);
     name.truncate(name.floor_char_boundary(NAME_BYTES));
-    let driver = ExecutorDriver::new(config.identity, random().map_err(ExecutorError::Random)?);
+    let source = random().map_err(ExecutorError::Random)?;
+    let driver = ExecutorDriver::new(config.identity, source, config.recovery_timeout);
     let node = NodeConfig {
         secret: config.secret,
         version: PROTOCOL_VERSION,

@@ -266,6 +266,7 @@ impl Handler<Received<ExecutorToAgent>> for Agent {
                 answers.extend(status.state.is_end().then_some(AgentToExecutor::Shutdown));
                 answers
             }
+            ExecutorToAgent::Reregister { .. } => vec![],
             ExecutorToAgent::ToScheduler(data) => {
                 self.heard.send(format!("message {}", data.len())).unwrap();
                 vec![]
@@ -312,6 +313,8 @@ async fn an_executor_runs_a_task_and_all_it_says_arrives_in_order() {
             container: ContainerId::new("C"),
             token: "secret".into(),
         },
+        agent_file: None,
+        recovery_timeout: PATIENCE,
         sandbox: ".".into(),
         secret: None,
     };

@@ -290,6 +290,14 @@ pub(crate) fn executor_to_agent() -> Vec<ExecutorToAgent> {
         },
         ExecutorToAgent::Updated(status()),
         ExecutorToAgent::ToScheduler(vec![1]),
+        ExecutorToAgent::Reregister {
+            framework: framework(),
+            executor: executor(),
+            container: container(),
+            token: "token".into(),
+            tasks: vec![TaskHeld { task: task(), state: TaskState::Running }],
+            unacknowledged: vec![status()],
+        },
     ]
 }
 
@@ -298,6 +306,7 @@ pub(crate) fn place_executor_to_agent(message: &ExecutorToAgent) -> usize {
         ExecutorToAgent::Register { .. } => 0,
         ExecutorToAgent::Updated(_) => 1,
         ExecutorToAgent::ToScheduler(_) => 2,
+        ExecutorToAgent::Reregister { .. } => 3,
     }
 }
 
@@ -313,6 +322,7 @@ pub(crate) fn agent_to_executor() -> Vec<AgentToExecutor> {
         AgentToExecutor::Acknowledge { task: task(), update: update() },
         AgentToExecutor::FromScheduler(vec![1]),
         AgentToExecutor::Shutdown,
+        AgentToExecutor::Reregistered { agent: agent(), shutdown_grace: Duration::from_secs(5) },
     ]
 }
 
@@ -324,5 +334,6 @@ pub(crate) fn place_agent_to_executor(message: &AgentToExecutor) -> usize {
         AgentToExecutor::Acknowledge { .. } => 3,
         AgentToExecutor::FromScheduler(_) => 4,
         AgentToExecutor::Shutdown => 5,
+        AgentToExecutor::Reregistered { .. } => 6,
     }
 }

@@ -1,4 +1,4 @@
-//! What agents say and do, step by step: news in order, nobody left from a former life, nothing killed in vain.
+//! What agents say and do, step by step: news in order, nothing of a former life unknown, nothing killed in vain.
 
 use std::time::Duration;
 
@@ -43,13 +43,14 @@ impl World {
                 Effect::ContactMaster(_) => self.check_alone(life),
                 Effect::TellMaster { .. } | Effect::TellExecutor { .. } | Effect::Link(_) => (),
                 Effect::Unlink(_) | Effect::Write(_) | Effect::EndOldExecutor(_) => (),
+                Effect::FindExecutor(_) | Effect::DropRecords(_) => (),
                 Effect::StartExecutor(_) | Effect::SignalExecutor { .. } | Effect::Note(_) => (),
                 Effect::StartTimer { .. } | Effect::Stop(_) => (),
             }
         }
     }
 
-    /// It registers: nothing runs that an earlier life of it started.
+    /// It registers: nothing runs that an earlier life of it started and that it has not found again.
     fn check_alone(&mut self, life: Life) {
         self.truth.checks += 1;
         let left = self.system.tasks.values().find(|task| {
@@ -62,7 +63,9 @@ impl World {
         });
         if let Some(task) = left {
             let (name, task) = (self.name_of(life.process).to_owned(), task.key.1.clone());
-            let words = format!("{name} registers, and {task} of its former life runs");
+            let words = format!(
+                "{name} registers, and {task} of its former life runs, which it does not watch"
+            );
             self.violate(ALONE, words, vec![name, task.to_string()]);
         }
     }

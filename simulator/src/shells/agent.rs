@@ -1,5 +1,7 @@
 //! The agent's shell: its checkpoint, its executors' processes and its messages.
 
+use std::time::Duration;
+
 use agent::logic::{Effect, Event as AgentEvent, Program, Signal, StartExecutor, StartFailure};
 use protocol::task::Exit;
 
@@ -73,6 +75,8 @@ impl World {
                 self.writes(life);
             }
             Effect::EndOldExecutor(old) => self.end_old_executor(life, &old.container),
+            Effect::FindExecutor(old) => self.find_executor(life, &old),
+            Effect::DropRecords(container) => drop(self.system.noted.remove(&container)),
             Effect::StartExecutor(start) => self.start_executor(life, *start),
             Effect::SignalExecutor { container, signal } => {
                 self.signal_executor(life, &container, signal);
@@ -125,7 +129,8 @@ impl World {
                     container: container.clone(),
                     token: start.token,
                 };
-                let config = executor::logic::Config::default();
+                let mut config = executor::logic::Config::default();
+                config.recovery_timeout = self.recovery_timeout(agent.process);
                 let executor = executor::logic::Executor::new(identity, config, source);
                 Body::Executor(Box::new(executor))
             }
@@ -136,7 +141,11 @@ impl World {
                     container: container.clone(),
                     token: start.token,
                 };
-                let driver = sdk::executor::logic::ExecutorDriver::new(identity, source);
+                let driver = sdk::executor::logic::ExecutorDriver::new(
+                    identity,
+                    source,
+                    self.recovery_timeout(agent.process),
+                );
                 Body::Custom(Box::new(CustomBody { driver, tasks: Default::default() }))
             }
         };
@@ -157,9 +166,16 @@ impl World {
         let process = agent::logic::ProcessIdentity {
             process: number,
             started: u64::try_from(self.queue.now().as_millis()).unwrap_or(u64::MAX),
-            boot: "boot".to_owned(),
+            boot: self.boot_of(agent.process),
         };
         self.soon(agent, Event::Agent(AgentEvent::ExecutorStarted { container, process }));
+    }
+
+    fn recovery_timeout(&self, agent: u32) -> Duration {
+        match &self.processes[&agent].seat {
+            Seat::Agent { config, .. } => config.recovery_timeout,
+            Seat::Master | Seat::Executor { .. } | Seat::Framework(_) => Duration::ZERO,
+        }
     }
 
     fn signal_executor(

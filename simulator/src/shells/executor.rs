@@ -2,7 +2,7 @@
 
 use executor::logic::{Effect, Event as ExecutorEvent, Executor, SpawnFailure};
 use protocol::ids::{FrameworkId, TaskId};
-use protocol::task::{Exit, TaskState};
+use protocol::task::{Exit, TaskState, TaskStatus};
 use sdk::executor::logic::{Effect as CustomEffect, Event as CustomEvent, Report, Word};
 
 use crate::network::{Lane, Life, Sent};
@@ -42,6 +42,7 @@ impl World {
                     self.tell(life, to, Said::ExecutorToAgent(message));
                 }
                 Effect::Link(pid) => self.link(life, pid),
+                Effect::NoteEnd(status) => self.note_end(life, status),
                 Effect::Spawn(spawn) => self.spawn_for_executor(life, *spawn),
                 Effect::TerminateTree => self.terminate_below(life),
                 Effect::ClearTree => {
@@ -67,6 +68,12 @@ impl World {
         match &self.processes[&executor.process].seat {
             Seat::Executor { parent, .. } => self.present_life(parent.process),
             Seat::Master | Seat::Agent { .. } | Seat::Framework(_) => executor,
+        }
+    }
+
+    fn note_end(&mut self, life: Life, status: Box<TaskStatus>) {
+        if let Seat::Executor { container, .. } = &self.processes[&life.process].seat {
+            self.system.noted.insert(container.clone(), status);
         }
     }
 

@@ -6,15 +6,16 @@ use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use containerizer::start::{Handed, command, inherited};
 use nix::unistd::User;
 use procfs::process::Process;
 use protocol::executor::{
-    ENV_AGENT, ENV_CONTAINER, ENV_EXECUTOR, ENV_FRAMEWORK, ENV_OPEN_FILES, ENV_SANDBOX,
-    ENV_SECRET_ON_STDIN, ENV_TOKEN, Shim, StartProgram,
+    ENV_AGENT, ENV_AGENT_FILE, ENV_CONTAINER, ENV_EXECUTOR, ENV_FRAMEWORK, ENV_OPEN_FILES,
+    ENV_RECORDS, ENV_RECOVERY_TIMEOUT, ENV_SANDBOX, ENV_SECRET_ON_STDIN, ENV_TOKEN, Shim,
+    StartProgram,
 };
 use protocol::task::CommandSpec;
 use tokio::process::{Child, Command};
@@ -54,8 +55,13 @@ pub(super) fn launch(
         &start.container,
     );
     let sandbox = launching.sandboxes.make(path, owner.as_ref())?;
+    let records = make_records(launching, start)?;
+    let (agent_file, recovery_timeout) =
+        (launching.home.address_file(), launching.recovery_timeout.as_millis().to_string());
     let mut surroundings = vec![
         (ENV_AGENT, OsStr::new(&launching.agent_at)),
+        (ENV_AGENT_FILE, agent_file.as_os_str()),
+        (ENV_RECOVERY_TIMEOUT, OsStr::new(&recovery_timeout)),
         (ENV_FRAMEWORK, start.framework.framework.as_str().as_ref()),
         (ENV_EXECUTOR, start.spec.executor.as_str().as_ref()),
         (ENV_CONTAINER, start.container.as_str().as_ref()),
@@ -69,6 +75,10 @@ pub(super) fn launch(
         Program::CommandExecutor => (command_executor(launching, &surroundings)?, None),
         Program::Custom(spec) => custom(launching, start, spec, owner.as_ref(), &surroundings)?,
     };
+    // Not for a framework's own executor, but for the shim above it.
+    if handed.is_some() || start.program == Program::CommandExecutor {
+        command.env(ENV_RECORDS, records);
+    }
     let stdin = if lends { Stdio::piped() } else { Stdio::null() };
     command
         .current_dir(&sandbox.path)
@@ -89,6 +99,15 @@ pub(super) fn launch(
     let process =
         ProcessIdentity { process, started: started_at(process), boot: launching.boot.clone() };
     Ok(Launched { child, process, handed })
+}
+
+fn make_records(launching: &Launching, start: &StartExecutor) -> Result<PathBuf, StartFailure> {
+    launching.home.make_records(&start.container).map_err(|error| {
+        let words = format!("cannot make the folder of its records: {error}");
+        StartFailure::Sandbox(format!(
+            "{words}; make room on the agent's disk or fix the rights of its --work_dir"
+        ))
+    })
 }
 
 /// As the agent's own user: it becomes the task's user when it starts the task.

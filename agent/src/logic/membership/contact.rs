@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use libactor::Pid;
-use protocol::agent::{AgentToMaster, ExecutorReport};
+use protocol::agent::{AgentInfo, AgentToMaster, ExecutorReport};
 use protocol::ids::AgentId;
 use protocol::task::TaskReport;
 
@@ -95,7 +95,7 @@ impl Agent {
         let master = match &self.membership.phase {
             Phase::Registered { master, .. } => *master,
             Phase::Joining { joining, .. } => joining.master,
-            Phase::Clearing { .. } | Phase::Contacting { .. } | Phase::Leaving { .. } => return,
+            Phase::Recovering { .. } | Phase::Contacting { .. } | Phase::Leaving { .. } => return,
         };
         if master == from {
             turn.push(Effect::Unlink(from));
@@ -123,12 +123,12 @@ impl Agent {
             Phase::Contacting { .. } => {
                 self.contact_from_now_on(turn, self.config.contact_backoff_min);
             }
-            Phase::Clearing { .. } | Phase::Leaving { .. } => {}
+            Phase::Recovering { .. } | Phase::Leaving { .. } => {}
         }
     }
 
     fn contact(&self) -> AgentToMaster {
-        let info = self.config.info.clone();
+        let info = AgentInfo { resources: self.state.total().clone(), ..self.config.info.clone() };
         let Some((agent, cluster)) = &self.membership.member else {
             return AgentToMaster::Register { nonce: self.membership.nonce, info };
         };
@@ -162,7 +162,7 @@ impl Agent {
                 agent: agent.clone(),
                 executor: task.executor.clone(),
                 state: task.state,
-                unacknowledged: task.updates.back().cloned(),
+                unacknowledged: task.updates.back().map(|waiting| waiting.status.clone()),
                 role: task.role.clone(),
             })
         };

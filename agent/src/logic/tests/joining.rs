@@ -27,7 +27,7 @@ fn a_new_agent_counts_as_a_member_only_once_that_is_written_down() {
     t.launch(command_task("early"));
     t.did([]);
     t.release();
-    t.did(["write ExecutorStarting", "start executor early", "write ExecutorStarted"]);
+    t.did(["write ExecutorLaunching", "start executor early", "write ExecutorStarted"]);
     assert_eq!(t.agent.id().map(AgentId::as_str), Some("S1"));
 }
 
@@ -245,10 +245,10 @@ fn a_lost_master_is_contacted_again_within_the_first_gap_and_tasks_run_on() {
 }
 
 #[test]
-fn executors_of_a_former_life_have_ended_before_it_registers() {
+fn executors_of_an_agent_that_did_not_outlive_itself_have_ended_before_it_registers() {
     let mut checkpoint = known(1);
     for id in ["c1", "c2"] {
-        checkpoint.executors.insert(ContainerId::new(id), None);
+        checkpoint.apply(Record::ExecutorStarting(ContainerId::new(id)));
     }
     let mut t = Scenario::new(|_| (), checkpoint.clone());
     t.step(Event::Started);
@@ -277,16 +277,11 @@ fn an_agent_that_leaves_ends_its_executors_tells_of_it_and_forgets_its_id() {
     t.launch(command_task("late"));
     t.did(["update late Dropped"]);
     t.executor_says(0, "t", TaskState::Killed);
-    t.did(["update t Failed"]);
+    t.did(["to executor 100: Acknowledge t", "update t Failed"]);
     assert_eq!(t.sent.as_ref().unwrap().reason, Some(Reason::AgentRemoved));
     t.acknowledge();
     t.executor_exits(0, Exit::Code(0));
-    t.did([
-        "to executor 100: Acknowledge t",
-        "unlink 100",
-        "write ExecutorEnded",
-        "to master: ExecutorEnded",
-    ]);
+    t.did(["unlink 100", "write ExecutorEnded", "to master: ExecutorEnded"]);
     // Nobody acknowledges the end of "late".
     t.pass(Duration::from_secs(2));
     t.did([
@@ -300,9 +295,10 @@ fn an_agent_that_leaves_ends_its_executors_tells_of_it_and_forgets_its_id() {
 #[test]
 fn a_checkpoint_survives_as_its_fewest_records() {
     let mut checkpoint = known(3);
-    checkpoint.executors.insert(ContainerId::new("c1"), None);
+    checkpoint.apply(Record::ExecutorStarting(ContainerId::new("c1")));
     let process = ProcessIdentity { process: 5, started: 6, boot: "b".into() };
-    checkpoint.executors.insert(ContainerId::new("c2"), Some(process));
+    let container = ContainerId::new("c2");
+    checkpoint.apply(Record::ExecutorStarted { container, process });
     let mut again = Checkpoint::default();
     checkpoint.records().into_iter().for_each(|record| again.apply(record));
     assert_eq!(again, checkpoint);

@@ -18,13 +18,13 @@ fn refused(task: TaskSpec) -> (TaskState, Option<Reason>, String) {
 fn a_command_task_gets_an_executor_of_its_own() {
     let mut t = Scenario::registered();
     t.launch(command_task("t"));
-    t.did(["write ExecutorStarting", "start executor t", "write ExecutorStarted"]);
+    t.did(["write ExecutorLaunching", "start executor t", "write ExecutorStarted"]);
     assert_eq!(t.started[0].program, Program::CommandExecutor);
     assert_eq!(t.started[0].user.as_deref(), Some("ann"));
     t.executor_registers(0);
     t.did(["link 100", "to executor 100: Registered", "to executor 100: Launch t"]);
     t.executor_says(0, "t", TaskState::Starting);
-    t.did(["update t Starting"]);
+    t.did(["to executor 100: Acknowledge t", "update t Starting"]);
 }
 
 #[test]
@@ -146,7 +146,7 @@ fn an_unknown_user_is_an_error_before_anything_runs() {
     let why = StartFailure::User("user 'ann' is unknown on here".into());
     t.forget_done();
     t.step(Event::ExecutorNotStarted { container, why });
-    t.did(["update t Error", "write ExecutorEnded", "to master: ExecutorEnded"]);
+    t.did(["write ExecutorEnded", "update t Error", "to master: ExecutorEnded"]);
     assert_eq!(t.sent.clone().unwrap().message, "user 'ann' is unknown on here");
     assert!(t.agent.used().is_empty());
 }
@@ -158,7 +158,7 @@ fn an_executor_that_cannot_be_noted_is_not_started() {
     t.launch(command_task("t"));
     t.forget_done();
     t.fail_held();
-    t.did(["update t Failed", "write ExecutorEnded", "to master: ExecutorEnded"]);
+    t.did(["write ExecutorEnded", "update t Failed", "to master: ExecutorEnded"]);
     assert_eq!(t.sent.clone().unwrap().reason, Some(Reason::ContainerLaunchFailed));
     assert!(t.started.is_empty());
 }
@@ -171,7 +171,7 @@ fn a_task_may_follow_itself_while_the_old_executor_still_ends() {
     t.acknowledge();
     t.forget_done();
     t.launch(command_task("t"));
-    t.did(["write ExecutorStarting", "start executor t", "write ExecutorStarted"]);
+    t.did(["write ExecutorLaunching", "start executor t", "write ExecutorStarted"]);
     t.executor_exits(0, Exit::Code(0));
     assert_eq!(t.agent.tasks().count(), 1);
     t.executor_registers(1);
@@ -184,7 +184,8 @@ fn the_next_life_of_an_executor_takes_over_what_the_ending_one_holds() {
     t.launch(custom_task("a", "E"));
     t.executor_registers(0);
     let with_one = t.agent.used();
-    t.step(Event::Down { pid: executor(0), words: "lost".into() });
+    let (framework, id) = (FrameworkId::new("F"), ExecutorId::new("E"));
+    t.hear(1, MasterToAgent::ShutdownExecutor { epoch: 1, framework, executor: id });
     t.launch(custom_task("b", "E"));
     let task = custom_task("b", "E").resources;
     assert_eq!(t.agent.used(), with_one.plus(&task), "one executor and two tasks");

@@ -1,6 +1,8 @@
 //! An executor as an actor: turns messages into events and performs effects. It decides nothing; every decision is in
 //! [`super::logic`] and the author's executor.
 
+use std::path::PathBuf;
+
 use actix::{Actor, Handler};
 use libactor::{Clock, Context, Down, Name, Received};
 use protocol::executor::{AgentToExecutor, ExecutorToAgent};
@@ -48,11 +50,31 @@ impl Reporter {
     }
 }
 
+/// Where the agent is: another place in another life of it.
+#[derive(Debug)]
+pub(super) struct AgentAt {
+    pub(super) first: Name,
+    pub(super) file: Option<PathBuf>,
+}
+
+impl AgentAt {
+    /// As the agent says now, or said at the start.
+    fn name(&self) -> Name {
+        let said = self.file.as_ref().and_then(|file| std::fs::read_to_string(file).ok());
+        let name = said.and_then(|address| name_of_agent(address.trim()).ok());
+        name.unwrap_or_else(|| self.first.clone())
+    }
+}
+
+pub(super) fn name_of_agent(address: &str) -> Result<Name, libactor::BadName> {
+    format!("agent@{address}").parse()
+}
+
 pub(super) struct ExecutorActor<E: Executor + Send + Unpin + 'static> {
     driver: ExecutorDriver,
     executor: E,
     calls: ExecutorCalls,
-    agent: Name,
+    agent: AgentAt,
     /// Where reports of threads wait; away while one is awaited.
     reports: Option<mpsc::Receiver<Report>>,
     clock: Clock,
@@ -64,7 +86,7 @@ impl<E: Executor + Send + Unpin + 'static> ExecutorActor<E> {
         driver: ExecutorDriver,
         executor: E,
         calls: ExecutorCalls,
-        agent: Name,
+        agent: AgentAt,
         reports: mpsc::Receiver<Report>,
         ended: oneshot::Sender<Ending>,
     ) -> Self {
@@ -105,8 +127,9 @@ impl<E: Executor + Send + Unpin + 'static> ExecutorActor<E> {
 
     /// Repeated by its timer until it is answered.
     fn tell_by_name(&mut self, message: ExecutorToAgent, ctx: &mut Context<Self>) {
-        if let Err(error) = ctx.tell(&self.agent, message) {
-            tracing::info!(agent = %self.agent, %error, "register: agent not reached");
+        let agent = self.agent.name();
+        if let Err(error) = ctx.tell(&agent, message) {
+            tracing::info!(%agent, %error, "register: agent not reached");
         }
     }
 

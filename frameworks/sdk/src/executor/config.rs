@@ -2,22 +2,30 @@
 
 use std::io::{self, Read};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use libactor::Secret;
 use protocol::executor::{
-    ENV_AGENT, ENV_CONTAINER, ENV_EXECUTOR, ENV_FRAMEWORK, ENV_SANDBOX, ENV_SECRET_ON_STDIN,
-    ENV_TOKEN, SECRET_BYTES_MAX, Token,
+    ENV_AGENT, ENV_AGENT_FILE, ENV_CONTAINER, ENV_EXECUTOR, ENV_FRAMEWORK, ENV_RECOVERY_TIMEOUT,
+    ENV_SANDBOX, ENV_SECRET_ON_STDIN, ENV_TOKEN, SECRET_BYTES_MAX, Token,
 };
 use protocol::ids::{ContainerId, ExecutorId, FrameworkId};
 
 use super::ExecutorError;
 use super::logic::Identity;
 
+/// Mesos's.
+const RECOVERY_TIMEOUT: Duration = Duration::from_secs(15 * 60);
+
 /// Who an executor is and where its agent listens.
 #[derive(Clone, Debug)]
 pub struct ExecutorConfig {
-    /// `host:port` of the agent's node.
+    /// `host:port` of the agent's node, at the start.
     pub agent: String,
+    /// Where the agent says where it is now: another place after a restart.
+    pub agent_file: Option<PathBuf>,
+    /// How long an agent that was lost is waited for.
+    pub recovery_timeout: Duration,
     /// Its ids and its token.
     pub identity: Identity,
     /// Its working directory.
@@ -32,6 +40,8 @@ impl ExecutorConfig {
         let required = |name| optional(name).ok_or(ExecutorError::Environment(name));
         let config = Self {
             agent: required(ENV_AGENT)?,
+            agent_file: optional(ENV_AGENT_FILE).map(Into::into),
+            recovery_timeout: recovery_timeout(optional(ENV_RECOVERY_TIMEOUT))?,
             identity: Identity {
                 framework: FrameworkId::new(required(ENV_FRAMEWORK)?),
                 executor: ExecutorId::new(required(ENV_EXECUTOR)?),
@@ -43,6 +53,17 @@ impl ExecutorConfig {
         };
         let secret = optional(ENV_SECRET_ON_STDIN).map(|_| read_secret(io::stdin().lock()));
         Ok(Self { secret: secret.transpose()?, ..config })
+    }
+}
+
+/// As its agent says; else as long as agents say when they are not told otherwise.
+fn recovery_timeout(said: Option<String>) -> Result<Duration, ExecutorError> {
+    match said {
+        None => Ok(RECOVERY_TIMEOUT),
+        Some(text) => match text.parse() {
+            Ok(milliseconds) => Ok(Duration::from_millis(milliseconds)),
+            Err(_) => Err(ExecutorError::Environment(ENV_RECOVERY_TIMEOUT)),
+        },
     }
 }
 

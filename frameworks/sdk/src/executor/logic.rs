@@ -1,7 +1,9 @@
 //! What the executor's side of a framework decides: registration, updates that are sent again until the agent has them,
 //! messages, and the end. Pure; the author's executor hears of it through [`Word`]s.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+mod lost;
+
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use libactor::Pid;
@@ -133,6 +135,10 @@ pub enum Timer {
     Backlog,
     /// The time to end in is over.
     Grace,
+    /// The agent that was lost may be there again.
+    Contact(u64),
+    /// The agent that was lost should have come back by now.
+    Recovery(u64),
 }
 
 /// Why an executor ends.
@@ -141,8 +147,8 @@ pub enum Ending {
     /// The agent or the author said so, and all news has arrived.
     #[error("the executor was shut down")]
     ShutDown,
-    /// The agent is lost, and with it the right to run.
-    #[error("the executor lost its agent")]
+    /// The agent was lost and did not come back in time, and with it the right to run.
+    #[error("the executor lost its agent, which did not come back in time")]
     AgentLost,
     /// The agent never answered.
     #[error("the agent did not answer the executor")]
@@ -159,7 +165,7 @@ pub struct ExecutorDriver {
     source: u64,
     sequence: u64,
     /// Tasks that were launched and have not ended.
-    live: BTreeSet<TaskId>,
+    live: BTreeMap<TaskId, TaskState>,
     /// News that waits for its acknowledgement, each task's in order; only the first of each is on its way.
     updates: BTreeMap<TaskId, VecDeque<TaskStatus>>,
     /// The generation of the timer for updates, and its pause.
@@ -168,31 +174,38 @@ pub struct ExecutorDriver {
     /// What waits for room, in order.
     backlog: VecDeque<ExecutorToAgent>,
     ending: bool,
+    recovery_timeout: Duration,
+    /// How often the agent was lost.
+    losses: u64,
 }
 
-/// `Registering -> Registered -> Ended`.
+/// `Registering -> Registered -> Lost -> Registered`, and from each `-> Ended`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 enum Phase {
     Registering,
     Registered { agent: Pid, id: AgentId, grace: Duration },
+    Lost { id: AgentId, grace: Duration, attempts: u32 },
     Ended,
 }
 
 impl ExecutorDriver {
-    /// An executor that is `identity`; `source` is random and new in each life.
-    pub fn new(identity: Identity, source: u64) -> Self {
+    /// An executor that is `identity`; `source` is random and new in each life. An agent that is lost for longer than
+    /// `recovery_timeout` is not waited for.
+    pub fn new(identity: Identity, source: u64, recovery_timeout: Duration) -> Self {
         Self {
             identity,
             phase: Phase::Registering,
             registrations: 0,
             source,
             sequence: 0,
-            live: BTreeSet::new(),
+            live: BTreeMap::new(),
             updates: BTreeMap::new(),
             repeat: None,
             generation: 0,
             backlog: VecDeque::new(),
             ending: false,
+            recovery_timeout,
+            losses: 0,
         }
     }
 
@@ -215,6 +228,10 @@ impl ExecutorDriver {
             Event::TimerFired(Timer::Register) => self.on_register_due(&mut effects),
             Event::TimerFired(Timer::Updates(due)) => self.on_updates_due(&mut effects, due),
             Event::TimerFired(Timer::Backlog) => self.on_backlog_due(&mut effects),
+            Event::TimerFired(Timer::Contact(losses)) => self.contact(&mut effects, losses),
+            Event::TimerFired(Timer::Recovery(losses)) => {
+                self.on_recovery_over(&mut effects, losses);
+            }
             Event::TimerFired(Timer::Grace) => self.exit(&mut effects, Ending::ShutDown),
             Event::Reported(report) => self.on_report(&mut effects, now, report),
         }
@@ -258,21 +275,30 @@ impl ExecutorDriver {
             (Phase::Registered { agent, .. }, message) if *agent == from => {
                 self.on_word(effects, message);
             }
-            (Phase::Registering | Phase::Registered { .. } | Phase::Ended, _) => (),
+            (
+                Phase::Lost { .. },
+                AgentToExecutor::Reregistered { agent: id, shutdown_grace: grace },
+            ) => self.on_reregistered(effects, from, id, grace),
+            // Turned away: whoever is there now does not want it.
+            (Phase::Lost { .. }, AgentToExecutor::Shutdown) => self.on_shutdown(effects),
+            (Phase::Registering | Phase::Registered { .. }, _) => (),
+            (Phase::Lost { .. } | Phase::Ended, _) => (),
         }
     }
 
     fn on_word(&mut self, effects: &mut Vec<Effect>, message: AgentToExecutor) {
         match message {
-            AgentToExecutor::Registered { .. } => (),
+            AgentToExecutor::Registered { .. } | AgentToExecutor::Reregistered { .. } => (),
             AgentToExecutor::Launch(spec) => {
                 // A repeat of a launch is normal if the agent is not sure that it arrived.
-                if !self.updates.contains_key(&spec.task) && self.live.insert(spec.task.clone()) {
+                let known = self.updates.contains_key(&spec.task);
+                if !known && !self.live.contains_key(&spec.task) {
+                    self.live.insert(spec.task.clone(), TaskState::Staging);
                     effects.push(Effect::Author(Word::Launch(Box::new(spec))));
                 }
             }
             AgentToExecutor::Kill { task, grace } => {
-                if self.live.contains(&task) {
+                if self.live.contains_key(&task) {
                     effects.push(Effect::Author(Word::Kill(task, grace)));
                 }
             }
@@ -292,28 +318,21 @@ impl ExecutorDriver {
         }
         self.ending = true;
         effects.push(Effect::Author(Word::Shutdown));
-        if let Phase::Registered { grace, .. } = self.phase {
+        if let Phase::Registered { grace, .. } | Phase::Lost { grace, .. } = self.phase {
             effects.push(Effect::StartTimer { timer: Timer::Grace, after: grace });
-        }
-    }
-
-    /// Until agents recover, an executor without its agent may not run: it would run on beside its successor.
-    fn on_down(&mut self, effects: &mut Vec<Effect>, pid: Pid) {
-        if matches!(self.phase, Phase::Registered { agent, .. } if agent == pid) {
-            effects.push(Effect::Author(Word::Shutdown));
-            self.exit(effects, Ending::AgentLost);
         }
     }
 
     fn on_report(&mut self, effects: &mut Vec<Effect>, now: Now, report: Report) {
         match report {
             Report::Task { task, state, message, data } => {
-                let Phase::Registered { id, .. } = &self.phase else {
+                let (Phase::Registered { id, .. } | Phase::Lost { id, .. }) = &self.phase else {
                     return;
                 };
-                if !self.live.contains(&task) {
+                let Some(before) = self.live.get_mut(&task) else {
                     return; // It has ended: nothing can follow.
-                }
+                };
+                *before = state;
                 if state.is_end() {
                     self.live.remove(&task);
                 }
@@ -400,8 +419,12 @@ impl ExecutorDriver {
 
     /// Goes first when there is room again. Several of one step may come back: each behind those before it.
     fn on_not_sent(&mut self, effects: &mut Vec<Effect>, message: ExecutorToAgent) {
-        if matches!(message, ExecutorToAgent::Register { .. }) {
-            return; // It has its own timer.
+        let contacts = match message {
+            ExecutorToAgent::Register { .. } | ExecutorToAgent::Reregister { .. } => true,
+            ExecutorToAgent::Updated(_) | ExecutorToAgent::ToScheduler(_) => false,
+        };
+        if contacts || !matches!(self.phase, Phase::Registered { .. }) {
+            return; // A contact has its own timer, and news is kept until it is acknowledged.
         }
         if self.backlog.is_empty() {
             effects.push(Effect::StartTimer { timer: Timer::Backlog, after: BACKLOG_EVERY });

@@ -51,7 +51,11 @@ impl Scenario {
             container: ContainerId::new("C"),
             token: "t".into(),
         };
-        Self { driver: ExecutorDriver::new(identity, 7), lines: vec![], timers: vec![] }
+        Self {
+            driver: ExecutorDriver::new(identity, 7, Duration::from_secs(60)),
+            lines: vec![],
+            timers: vec![],
+        }
     }
 
     /// Registered, with task `a` launched.
@@ -76,6 +80,10 @@ impl Scenario {
                             format!("to {to}: {} {:?} {number}", status.task, status.state)
                         }
                         ExecutorToAgent::ToScheduler(data) => format!("to {to}: message {data:?}"),
+                        ExecutorToAgent::Reregister { tasks, unacknowledged, .. } => {
+                            let (tasks, news) = (tasks.len(), unacknowledged.len());
+                            format!("to {to}: Reregister with {tasks} tasks, {news} news")
+                        }
                     }
                 }
                 Effect::Link(_) => "link".into(),
@@ -193,14 +201,49 @@ fn what_finds_no_room_keeps_its_order() {
 }
 
 #[test]
-fn without_its_agent_it_ends_at_once() {
+fn its_tasks_run_on_while_its_agent_is_away() {
     let mut t = Scenario::running();
     t.step(Event::Down { pid: Pid::invented(2, 1) });
     t.did([]);
     t.step(Event::Down { pid: agent() });
+    let (contact, recovery) = ("to name: Reregister with 1 tasks, 0 news", "Recovery in 60s");
+    t.did([recovery, contact, "Contact in 50ms"]);
+    t.report("a", TaskState::Running);
+    t.did(["Updates in 500ms"]);
+    t.step(Event::TimerFired(Timer::Contact(1)));
+    t.did(["to name: Reregister with 1 tasks, 1 news", "Contact in 100ms"]);
+    let (again, grace) = (Pid::invented(2, 1), Duration::from_secs(5));
+    let message =
+        AgentToExecutor::Reregistered { agent: AgentId::new("S1"), shutdown_grace: grace };
+    t.step(Event::FromAgent { from: again, message });
+    t.did(["link", "to pid: a Running 1", "Updates in 500ms"]);
+    // Timers of the loss that is over do nothing.
+    t.step(Event::TimerFired(Timer::Contact(1)));
+    t.step(Event::TimerFired(Timer::Recovery(1)));
+    t.did([]);
+    let kill = AgentToExecutor::Kill { task: TaskId::new("a"), grace };
+    t.step(Event::FromAgent { from: again, message: kill });
+    t.did(["author: kill a 5s"]);
+}
+
+#[test]
+fn an_agent_that_does_not_come_back_in_time_ends_it() {
+    let mut t = Scenario::running();
+    t.step(Event::Down { pid: agent() });
+    t.lines.clear();
+    t.step(Event::TimerFired(Timer::Recovery(1)));
     t.did(["author: shutdown", "exit AgentLost"]);
     t.report("a", TaskState::Finished);
     t.did([]);
+}
+
+#[test]
+fn who_is_turned_away_by_the_agents_next_life_ends() {
+    let mut t = Scenario::running();
+    t.step(Event::Down { pid: agent() });
+    t.lines.clear();
+    t.hear(AgentToExecutor::Shutdown);
+    t.did(["author: shutdown", "Grace in 5s"]);
 }
 
 #[test]

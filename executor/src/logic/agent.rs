@@ -1,0 +1,98 @@
+//! The executor and its agent: first contact, and what happens when the agent is lost. The task runs on; the executor says who
+//! it is and what it has until an agent answers, and ends the task and itself if none does in time.
+
+use libactor::Pid;
+use protocol::executor::{ExecutorToAgent, TaskHeld};
+use protocol::task::TaskState;
+use serde::{Deserialize, Serialize};
+
+use super::{Effect, End, Executor, Identity, Phase, Timer, Turn};
+
+/// An agent that is lost, as far as it is looked for.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Lost {
+    attempts: u32,
+}
+
+impl Executor {
+    pub(super) fn register(&mut self, turn: &mut Turn) {
+        let Phase::Registering { attempts } = &mut self.phase else {
+            return;
+        };
+        let after = self.config.backoff(*attempts);
+        *attempts += 1;
+        let Identity { framework, executor, container, token } = self.identity.clone();
+        let message = ExecutorToAgent::Register { framework, executor, container, token };
+        turn.push(Effect::ContactAgent(message));
+        turn.start(Timer::Register, after);
+    }
+
+    pub(super) fn on_agent_down(&mut self, turn: &mut Turn, pid: Pid) {
+        if self.agent != Some(pid) {
+            return;
+        }
+        self.agent = None;
+        if let (Phase::Registering { .. } | Phase::Over, Some(end)) = (&self.phase, self.leaving) {
+            return turn.push(Effect::Exit(end));
+        }
+        self.lost = Some(Lost { attempts: 0 });
+        self.losses += 1;
+        let generation = self.losses;
+        turn.start(Timer::RecoveryOver { generation }, self.config.recovery_timeout);
+        self.contact_again(turn, generation);
+    }
+
+    pub(super) fn contact_again(&mut self, turn: &mut Turn, generation: u64) {
+        let Some(lost) = self.lost.as_mut().filter(|_| generation == self.losses) else {
+            return;
+        };
+        let after = self.config.reconnect_backoff(lost.attempts);
+        lost.attempts += 1;
+        let Identity { framework, executor, container, token } = self.identity.clone();
+        let message = ExecutorToAgent::Reregister {
+            framework,
+            executor,
+            container,
+            token,
+            tasks: self.held(),
+            unacknowledged: self.updates.waiting().cloned().collect(),
+        };
+        turn.push(Effect::ContactAgent(message));
+        turn.start(Timer::ContactAgain { generation }, after);
+    }
+
+    fn held(&self) -> Vec<TaskHeld> {
+        let state = match self.phase {
+            Phase::Registering { .. } | Phase::Idle => TaskState::Staging,
+            Phase::Spawning => TaskState::Starting,
+            Phase::Running | Phase::Clearing { .. } => match &self.kill {
+                Some(kill) if kill.begun => TaskState::Killing,
+                Some(_) | None => TaskState::Running,
+            },
+            Phase::Over => self.updates.waiting().last().map_or(TaskState::Unknown, |s| s.state),
+        };
+        self.task.iter().map(|task| TaskHeld { task: task.clone(), state }).collect()
+    }
+
+    /// An agent has it again; its unacknowledged news came along.
+    pub(super) fn on_reregistered(&mut self, turn: &mut Turn, from: Pid) {
+        if self.lost.take().is_some() {
+            self.agent = Some(from);
+            turn.push(Effect::Link(from));
+        }
+    }
+
+    /// No agent came back: nobody knows of the task, so it may not run on.
+    pub(super) fn on_recovery_over(&mut self, turn: &mut Turn, generation: u64) {
+        if self.lost.is_none() || generation != self.losses {
+            return;
+        }
+        self.leaving = Some(End::AgentLost);
+        match self.phase {
+            Phase::Registering { .. } | Phase::Idle | Phase::Over => {
+                turn.push(Effect::Exit(End::AgentLost));
+            }
+            Phase::Spawning | Phase::Running | Phase::Clearing { .. } => self.clear_tree(turn),
+        }
+    }
+}
