@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use coordination::election::Detector;
 use libactor::SpawnError;
@@ -37,6 +38,10 @@ pub struct AgentConfig {
     pub adopts_orphans: bool,
     /// How many files executors and tasks may open, if this process may open more than they are to.
     pub open_files: Option<u64>,
+    /// How long executors have to come back after a restart of the agent; `None`: the default.
+    pub executor_reregistration_timeout: Option<Duration>,
+    /// How long executors wait for an agent that is gone; `None`: the default.
+    pub recovery_timeout: Option<Duration>,
     /// Applied to the settings of the decisions, for tests and for those who know.
     pub adjust: Option<fn(&mut logic::Config)>,
 }
@@ -55,7 +60,18 @@ impl AgentConfig {
             sandboxes: SandboxLimits::default(),
             adopts_orphans: false,
             open_files: None,
+            executor_reregistration_timeout: None,
+            recovery_timeout: None,
             adjust: None,
+        }
+    }
+
+    pub(crate) fn set_times(&self, settings: &mut logic::Config) {
+        if let Some(timeout) = self.executor_reregistration_timeout {
+            settings.executor_reregistration_timeout = timeout;
+        }
+        if let Some(timeout) = self.recovery_timeout {
+            settings.recovery_timeout = timeout;
         }
     }
 

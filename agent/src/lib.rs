@@ -87,6 +87,7 @@ pub fn start(node: &Node, config: AgentConfig) -> Result<Running, StartError> {
     let boot = detect::boot_id()?;
     let info = info(&config, listens, &boot)?;
     let mut settings = logic::Config::new(info.clone());
+    config.set_times(&mut settings);
     if let Some(adjust) = config.adjust {
         adjust(&mut settings);
     }

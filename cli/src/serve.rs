@@ -219,6 +219,8 @@ pub(crate) async fn agent(arguments: AgentArguments) -> Result<(), ServeError> {
         attributes: arguments.attributes,
         hostname: arguments.hostname,
         adopts_orphans: true,
+        executor_reregistration_timeout: Some(arguments.executor_reregistration_timeout),
+        recovery_timeout: Some(arguments.recovery_timeout),
         open_files,
         ..AgentConfig::new(master, arguments.work_dir, executor)
     };

@@ -12,21 +12,35 @@ use rustix::process::{Pid, PidfdFlags, pidfd_open};
 pub struct Watched(OwnedFd);
 
 impl Watched {
-    /// The process that has this number and started then, in clock ticks since boot; `None` if it is no more.
-    pub fn new(process: u32, started: u64) -> io::Result<Option<Self>> {
+    /// The process that has this number now; `None` if none has.
+    pub fn present(process: u32) -> io::Result<Option<Self>> {
         let number = i32::try_from(process).map_err(io::Error::other)?;
         let Some(pid) = Pid::from_raw(number) else {
             return Ok(None);
         };
-        let file = match pidfd_open(pid, PidfdFlags::empty()) {
-            Ok(file) => file,
-            Err(rustix::io::Errno::SRCH) => return Ok(None),
-            Err(error) => return Err(error.into()),
+        match pidfd_open(pid, PidfdFlags::empty()) {
+            Ok(file) => Ok(Some(Self(file))),
+            Err(rustix::io::Errno::SRCH) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The process that has this number and started then, in clock ticks since boot; `None` if it is no more.
+    pub fn new(process: u32, started: u64) -> io::Result<Option<Self>> {
+        let Some(watched) = Self::present(process)? else {
+            return Ok(None);
         };
         // Only now: the number stays this process's for as long as the file shows it alive.
+        let number = i32::try_from(process).map_err(io::Error::other)?;
         let stat = Process::new(number).and_then(|process| process.stat());
         let same = stat.is_ok_and(|stat| stat.starttime == started && stat.state != 'Z');
-        Ok(same.then_some(Self(file)))
+        Ok(same.then_some(watched))
+    }
+}
+
+impl From<Watched> for OwnedFd {
+    fn from(watched: Watched) -> Self {
+        watched.0
     }
 }
 

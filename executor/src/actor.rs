@@ -63,8 +63,7 @@ impl ExecutorActor {
         let Environment { agent, identity, sandbox, path, records, recovery_timeout, .. } =
             environment;
         let processes = Processes::new(sandbox, path, &identity);
-        let mut config = Config::default();
-        config.recovery_timeout = recovery_timeout.unwrap_or(config.recovery_timeout);
+        let config = Config { recovery_timeout, ..Config::default() };
         let executor = Executor::new(identity, config, source);
         Self { executor, agent, records, processes, clearing: None, clock: Clock::start(), ended }
     }

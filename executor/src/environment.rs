@@ -43,8 +43,8 @@ pub enum BadEnvironment {
 #[derive(Debug)]
 pub(crate) struct Environment {
     pub(crate) agent: AgentAt,
-    /// How long it waits for its agent to come back; `None`: as long as it would by itself.
-    pub(crate) recovery_timeout: Option<Duration>,
+    /// How long it waits for its agent to come back; not at all for one that does not say so, and would not know it again.
+    pub(crate) recovery_timeout: Duration,
     /// Where it writes down how its task ended.
     pub(crate) records: Option<PathBuf>,
     pub(crate) identity: Identity,
@@ -82,8 +82,8 @@ impl Environment {
         let first = name_of_agent(&agent).map_err(bad)?;
         let agent = AgentAt { first, file: std::env::var_os(ENV_AGENT_FILE).map(Into::into) };
         let open_files = number(ENV_OPEN_FILES)?;
-        let recovery_timeout = number(ENV_RECOVERY_TIMEOUT)?.map(Duration::from_millis);
-        let records = std::env::var_os(ENV_RECORDS).map(Into::into);
+        let recovery_timeout = recovery_timeout()?;
+        let records = records();
         Ok(Self { agent, recovery_timeout, records, identity, sandbox, secret, path, open_files })
     }
 }
@@ -106,6 +106,16 @@ impl AgentAt {
 
 fn name_of_agent(address: &str) -> Result<Name, libactor::BadName> {
     format!("{AGENT_ACTOR}@{address}").parse()
+}
+
+/// How long what an agent started waits for it to come back.
+pub(crate) fn recovery_timeout() -> Result<Duration, BadEnvironment> {
+    Ok(Duration::from_millis(number(ENV_RECOVERY_TIMEOUT)?.unwrap_or_default()))
+}
+
+/// Where is written down how what runs here has ended, if the agent says so.
+pub(crate) fn records() -> Option<PathBuf> {
+    std::env::var_os(ENV_RECORDS).map(Into::into)
 }
 
 fn number(name: &'static str) -> Result<Option<u64>, BadEnvironment> {

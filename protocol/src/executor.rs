@@ -90,12 +90,15 @@ pub struct StartProgram {
     pub shim: Option<Shim>,
 }
 
+/// By this signal the next life of an agent tells a shim that it is there: from then on the shim watches the sender.
+pub const AGENT_IS_BACK: i32 = 10;
+
 /// What a shim knows of the agent that it works for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Shim {
     /// The number of an open pipe to which nothing is written, and which ends when the agent does, however that comes.
     pub lifeline: i32,
-    /// How long the program has to end by itself once its agent is lost.
+    /// How long the program has to end by itself once its agent is lost and did not come back.
     pub grace: Duration,
 }
 

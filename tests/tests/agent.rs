@@ -10,6 +10,8 @@ mod disks;
 mod endings;
 #[path = "agent/full.rs"]
 mod full;
+#[path = "agent/look.rs"]
+mod look;
 #[path = "agent/own_executors.rs"]
 mod own_executors;
 #[path = "agent/rights.rs"]
@@ -18,3 +20,5 @@ mod rights;
 mod running;
 #[path = "agent/stage.rs"]
 mod stage;
+#[path = "agent/surviving.rs"]
+mod surviving;

@@ -52,6 +52,9 @@ pub struct Config {
     pub bugs: BTreeSet<Bug>,
 }
 
+/// Mesos's: until then no master is told of the agent.
+const EXECUTORS_BACK_MAX: Duration = Duration::from_secs(15);
+
 /// A setting that makes no sense.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BadConfig {
@@ -70,6 +73,9 @@ pub enum BadConfig {
         /// As set.
         max: Duration,
     },
+    /// Longer than whoever waits for the agent is to wait.
+    #[error("executor_reregistration_timeout must be at most {EXECUTORS_BACK_MAX:?}, but is {0:?}")]
+    ExecutorsBackTooLate(Duration),
     /// A limit of zero.
     #[error("{0} must be above zero")]
     Zero(&'static str),
@@ -114,6 +120,9 @@ impl Config {
             if min.is_zero() || min > max {
                 return Err(BadConfig::Backoff { name, min, max });
             }
+        }
+        if self.executor_reregistration_timeout > EXECUTORS_BACK_MAX {
+            return Err(BadConfig::ExecutorsBackTooLate(self.executor_reregistration_timeout));
         }
         for (name, zero) in [
             ("executor_registration_timeout", self.executor_registration_timeout.is_zero()),

@@ -130,6 +130,12 @@ pub(crate) struct AgentArguments {
     /// What to say of this machine, such as `rack:a;zone:1`
     #[arg(long, value_parser = units::attributes)]
     pub(crate) attributes: Option<String>,
+    /// How long executors have to come back after a restart of this agent; at most 15 s
+    #[arg(long, default_value = "2secs", value_parser = units::duration, value_name = "TIME")]
+    pub(crate) executor_reregistration_timeout: Duration,
+    /// How long executors and their tasks run on without an agent before they end
+    #[arg(long, default_value = "15mins", value_parser = units::duration, value_name = "TIME")]
+    pub(crate) recovery_timeout: Duration,
 }
 
 #[derive(Debug, Args)]

@@ -1,5 +1,5 @@
-//! Processes that a cluster's agents started and that have not ended yet. Executors end by themselves when they lose
-//! their agent; whoever started the agents waits for that, and ends what does not.
+//! Processes that a cluster's agents started and that have not ended yet. Agents end them
+//! when they leave; whoever started the agents waits for that, and ends what is left of those that were killed.
 
 use std::collections::BTreeMap;
 use std::path::Path;

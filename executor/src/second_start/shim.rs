@@ -1,14 +1,16 @@
 //! The shim: between an agent and a framework's own executor, of which it knows nothing but that it is a process. Whatever
 //! that executor starts becomes this process's child when its own parent ends, and is killed when the executor has ended,
-//! also what left its session and cleared its environment. And when the agent is lost, the executor is asked to end and
-//! then made to: it may be hung, or not know that executors must not outlive their agent.
+//! also what left its session and cleared its environment; how it ended is written down first. When the agent is lost the executor
+//! runs on, and the agent's next life, which finds this process, sends it a signal. If none does in time, the executor is asked to
+//! end and then made to: it may be hung, or not know that executors must not run on without an agent.
 
-use std::fs::File;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
+use containerizer::records::{self, Ended};
 use containerizer::start::{Handed, Told};
+use containerizer::watch::Watched;
 use containerizer::{lifeline, start};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -24,13 +26,15 @@ use protocol::task::Exit;
 use super::{Failed, NOT_EXECUTABLE, not_started, wrapped};
 use crate::process::tree::Tree;
 use crate::process::with_huge_pages;
-use crate::{complain, set_open_files};
+use crate::{complain, environment, set_open_files};
 
 /// Between the first two looks at what is to die; doubles up to [`LOOK_AGAIN_MAX`]. The end of a child comes in between.
 const LOOK_AGAIN_MIN: Duration = Duration::from_millis(10);
 const LOOK_AGAIN_MAX: Duration = Duration::from_millis(500);
+/// [`protocol::executor::AGENT_IS_BACK`], as the system calls it.
+const AGENT_IS_BACK: Signal = Signal::SIGUSR1;
 /// A longer one ends when the machine does; the clock cannot count all that a framework may ask for.
-const GRACE_MAX: Duration = Duration::from_secs(1 << 32);
+const TIME_MAX: Duration = Duration::from_secs(1 << 32);
 
 /// Starts the program, waits for its end, and ends the same way once nothing of it is left.
 pub(super) fn main(start: &StartProgram, shim: &Shim, told: &Told) -> Result<ExitCode, Failed> {
@@ -42,17 +46,25 @@ pub(super) fn main(start: &StartProgram, shim: &Shim, told: &Told) -> Result<Exi
         .map_err(|error| bad("become the reaper of the executor's processes", &error))?;
     let lifeline = lifeline::take(shim.lifeline)
         .map_err(|error| bad("watch the agent that the executor works for", &error))?;
+    let recovery_timeout = environment::recovery_timeout()
+        .map_err(|error| bad("know how long to wait for an agent", &error))?;
     let signals = signals().map_err(|error| bad("listen for signals", &error))?;
     if let Some(files) = start.open_files {
         set_open_files(files);
     }
     let (executor, handed) = spawn(start)?;
     let mut watch = Watch { executor: Some(executor), signals, tree: Tree::default() };
-    let exit = watch.until_ended(lifeline, shim.grace);
+    let exit = watch.until_ended(Agent::Here(lifeline.into()), recovery_timeout, shim.grace);
     watch.clear();
-    // What was to become it could not.
-    if let Some(why_not) = handed.why_not() {
-        let _ = told.leave(&why_not);
+    match (handed.why_not(), environment::records()) {
+        // What was to become it could not.
+        (Some(why_not), _) => drop(told.leave(&why_not)),
+        (None, Some(folder)) => {
+            if let Err(error) = records::write(&folder, &Ended::Executor(exit)) {
+                complain(&format!("write down how the executor ended: {error}"));
+            }
+        }
+        (None, None) => {}
     }
     Ok(end_as(exit))
 }
@@ -60,7 +72,8 @@ pub(super) fn main(start: &StartProgram, shim: &Shim, told: &Told) -> Result<Exi
 /// They wait until they are asked for. A child begins with this too: see `spawn`.
 fn signals() -> nix::Result<SignalFd> {
     let mut heard = SigSet::empty();
-    [Signal::SIGCHLD, Signal::SIGTERM, Signal::SIGINT].into_iter().for_each(|one| heard.add(one));
+    let mine = [Signal::SIGCHLD, Signal::SIGTERM, Signal::SIGINT, AGENT_IS_BACK];
+    mine.into_iter().for_each(|one| heard.add(one));
     heard.thread_block()?;
     SignalFd::with_flags(&heard, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)
 }
@@ -90,6 +103,34 @@ fn spawn(program: &StartProgram) -> Result<(Pid, Handed), Failed> {
     Ok((Pid::from_raw(i32::try_from(child.id()).unwrap_or(i32::MAX)), handed))
 }
 
+/// The agent, as this process sees it. `Here -> Lost -> Here`, and `Lost -> GivenUp`, from which there is no way back.
+enum Agent {
+    /// Ready to be read once it is gone.
+    Here(OwnedFd),
+    /// Until then it may come back.
+    Lost(Instant),
+    /// Until then the executor may end by itself.
+    GivenUp(Instant),
+}
+
+impl Agent {
+    fn watched(&self) -> Option<BorrowedFd<'_>> {
+        match self {
+            Self::Here(file) => Some(file.as_fd()),
+            Self::Lost(_) | Self::GivenUp(_) => None,
+        }
+    }
+
+    fn rest(&self) -> Option<Duration> {
+        match self {
+            Self::Here(_) => None,
+            Self::Lost(until) | Self::GivenUp(until) => {
+                Some(until.saturating_duration_since(Instant::now()))
+            }
+        }
+    }
+}
+
 /// An executor that runs, and all that comes of it.
 struct Watch {
     /// Until it is buried: then its number may be another's.
@@ -109,14 +150,15 @@ struct Buried {
 
 impl Watch {
     /// Until the executor has ended, or has had its time to end; how it did.
-    fn until_ended(&mut self, lifeline: File, grace: Duration) -> Exit {
+    fn until_ended(
+        &mut self,
+        mut agent: Agent,
+        recovery_timeout: Duration,
+        grace: Duration,
+    ) -> Exit {
         let killed = Exit::Signal(Signal::SIGKILL as i32);
-        let mut lifeline = Some(lifeline);
-        // Once the agent is lost: when the executor has had its time.
-        let mut ends: Option<Instant> = None;
         loop {
-            let rest = ends.map(|ends| ends.saturating_duration_since(Instant::now()));
-            let lost = match self.wait(lifeline.as_ref(), rest) {
+            let lost = match self.wait(agent.watched(), agent.rest()) {
                 Ok(lost) => lost,
                 // What cannot be watched may not run.
                 Err(error) => {
@@ -124,28 +166,34 @@ impl Watch {
                     return killed;
                 }
             };
-            self.pass_signals_on();
+            let back = self.pass_signals_on();
             if let Some(exit) = self.bury().executor {
                 return exit;
             }
+            let now = Instant::now();
             if lost {
-                lifeline = None;
-                ends = Some(Instant::now() + grace.min(GRACE_MAX));
-                complain(&format!(
-                    "the agent is lost: the executor is asked to end, and killed in {grace:?} at the latest"
-                ));
-                self.tree.signal_all(Signal::SIGTERM);
+                agent = Agent::Lost(now + recovery_timeout.min(TIME_MAX));
             }
-            if ends.is_some_and(|ends| ends <= Instant::now()) {
-                return killed;
-            }
+            agent = match (agent, back.and_then(|number| Watched::present(number).ok().flatten())) {
+                // As soon as it has sent its signal it may be gone again: then that is seen at once.
+                (Agent::Here(_) | Agent::Lost(_), Some(next)) => Agent::Here(next.into()),
+                (Agent::Lost(until), None) if until <= now => {
+                    complain(&format!(
+                        "the agent is lost and did not come back within {recovery_timeout:?}: the executor is asked to end, and killed in {grace:?} at the latest"
+                    ));
+                    self.tree.signal_all(Signal::SIGTERM);
+                    Agent::GivenUp(now + grace.min(TIME_MAX))
+                }
+                (Agent::GivenUp(until), _) if until <= now => return killed,
+                (agent, _) => agent,
+            };
         }
     }
 
     /// Until there is a signal, the agent is lost, or the time is over; whether the agent is lost.
-    fn wait(&self, lifeline: Option<&File>, at_most: Option<Duration>) -> nix::Result<bool> {
+    fn wait(&self, agent: Option<BorrowedFd<'_>>, at_most: Option<Duration>) -> nix::Result<bool> {
         let mut waited_for = vec![PollFd::new(self.signals.as_fd(), PollFlags::POLLIN)];
-        waited_for.extend(lifeline.map(|file| PollFd::new(file.as_fd(), PollFlags::POLLIN)));
+        waited_for.extend(agent.map(|file| PollFd::new(file, PollFlags::POLLIN)));
         let at_most = at_most.map_or(PollTimeout::NONE, |time| {
             // Rounded up, so that it does not turn in circles before its time.
             let time = time + Duration::from_millis(1);
@@ -159,17 +207,21 @@ impl Watch {
         }
     }
 
-    /// What this process is told to do, the executor is.
-    fn pass_signals_on(&self) {
+    /// What this process is told to do, the executor is. The agent that says that it is back, if one does.
+    fn pass_signals_on(&self) -> Option<u32> {
+        let mut back = None;
         while let Ok(Some(heard)) = self.signals.read_signal() {
-            let heard = i32::try_from(heard.ssi_signo).map(Signal::try_from);
-            if let (Ok(Ok(signal @ (Signal::SIGTERM | Signal::SIGINT))), Some(executor)) =
-                (heard, self.executor)
-            {
-                // It may have ended just now.
-                let _ = kill(executor, signal);
+            let number = i32::try_from(heard.ssi_signo).map(Signal::try_from);
+            match (number, self.executor) {
+                (Ok(Ok(AGENT_IS_BACK)), _) => back = Some(heard.ssi_pid),
+                (Ok(Ok(signal @ (Signal::SIGTERM | Signal::SIGINT))), Some(executor)) => {
+                    // It may have ended just now.
+                    let _ = kill(executor, signal);
+                }
+                (Ok(_) | Err(_), _) => {}
             }
         }
+        back
     }
 
     /// Buries all that has ended.

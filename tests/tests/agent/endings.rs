@@ -1,5 +1,7 @@
 //! Tasks, executors and agents that are ended: nothing of them may live on.
 
+use std::time::Duration;
+
 use protocol::agent::AgentToMaster;
 use protocol::task::*;
 
@@ -105,8 +107,8 @@ async fn what_a_killed_executor_left_ends_whatever_it_says_of_itself() {
 }
 
 #[tokio::test]
-async fn an_executor_that_loses_its_agent_kills_its_task_and_ends() {
-    let mut stage = Stage::new().await;
+async fn an_executor_whose_agent_does_not_come_back_in_time_kills_its_task_and_ends() {
+    let mut stage = Stage::with_recovery_timeout(Duration::from_millis(300)).await;
     stage.launch("t", &format!("{DAEMON}; exec sleep 1000"));
     let daemon = stage.number("t", "daemon").await;
     let task = stage.hears_state("t", TaskState::Running).await.process.unwrap();
@@ -119,13 +121,13 @@ async fn an_executor_that_loses_its_agent_kills_its_task_and_ends() {
 }
 
 #[tokio::test]
-async fn a_returning_agent_registers_only_once_its_old_executors_are_dead() {
+async fn agent_06_a_returning_agent_registers_only_once_executors_that_are_missing_are_dead() {
     let mut stage = Stage::new().await;
     stage.launch("t", &format!("{DAEMON}; exec sleep 1000"));
     let daemon = stage.number("t", "daemon").await;
     let task = stage.hears_state("t", TaskState::Running).await.process.unwrap();
     let executor = stage.executor("t").await;
-    // A frozen executor cannot notice that its agent is gone.
+    // A frozen executor cannot come back to its agent.
     freeze(executor).await;
     stage.lose_agent().await;
     assert!(lives(task) && lives(executor));
@@ -135,7 +137,9 @@ async fn a_returning_agent_registers_only_once_its_old_executors_are_dead() {
     let AgentToMaster::Reregister { agent, tasks, executors, .. } = again else {
         panic!("{again:?}")
     };
-    assert_eq!((agent.as_str(), tasks.len(), executors.len()), ("S1", 0, 0));
+    assert_eq!((agent.as_str(), tasks.len(), executors.len()), ("S1", 1, 0));
+    let failed = stage.hears_state("t", TaskState::Failed).await;
+    assert!(failed.message.contains("did not come back to its agent in time"), "{failed:?}");
     // It works as before.
     stage.launch("u", "true");
     stage.hears_state("u", TaskState::Finished).await;
@@ -166,7 +170,7 @@ async fn whoever_waits_for_an_agents_end_hears_of_it_when_its_node_is_shut_down(
     let running = stage.agent().clone();
     let waits = tokio::spawn(async move { running.ended().await });
     stage.lose_agent().await;
-    let end = tokio::time::timeout(std::time::Duration::from_secs(30), waits).await;
+    let end = tokio::time::timeout(Duration::from_secs(30), waits).await;
     assert_eq!(end.unwrap().unwrap(), agent::logic::End::NodeEnded);
     stage.end().await;
 }

@@ -91,8 +91,9 @@ fn shell(line: String) -> CommandSpec {
 }
 
 #[tokio::test]
-async fn an_executor_that_knows_nothing_of_its_lost_agent_ends_with_it() {
-    let mut stage = Stage::with_program("true").await;
+async fn an_executor_that_knows_nothing_of_its_lost_agent_ends_when_that_does_not_come_back() {
+    let recovery_timeout = Duration::from_millis(300);
+    let mut stage = Stage::with_program_and_recovery_timeout("true", recovery_timeout).await;
     // One that heeds nothing, and neither does what it has left to itself.
     let orphan = "trap \"\" TERM; echo $$ > orphan; exec sleep 1000";
     let orphan = format!("(env -i setsid sh -c '{orphan}' > /dev/null 2>&1 &)");

@@ -21,8 +21,7 @@ use serde::{Deserialize, Serialize};
 use tests::cluster::{Process, airside};
 use tokio::sync::mpsc;
 
-/// Longer than anything here takes on a busy machine.
-const SOON: Duration = Duration::from_secs(30);
+pub(crate) use crate::look::*;
 
 /// From the story to its master: say this to the agent.
 #[derive(Serialize, Deserialize)]
@@ -110,6 +109,8 @@ pub(crate) struct Stage {
     master: Handle<Master>,
     heard: mpsc::UnboundedReceiver<AgentToMaster>,
     agent: Option<Agent>,
+    /// How long executors wait for an agent that is gone. Not for long: a failing story is to leave nothing behind.
+    pub(crate) recovery_timeout: Duration,
     /// Everything heard so far, for a failing story.
     log: Vec<String>,
 }
@@ -119,9 +120,25 @@ impl Stage {
         Self::prepared(|_| ()).await
     }
 
+    pub(crate) async fn with_recovery_timeout(recovery_timeout: Duration) -> Self {
+        let mut stage = Self::without_agent(|_| (), None).await;
+        stage.recovery_timeout = recovery_timeout;
+        stage.start_agent().await;
+        stage.hears("Register").await;
+        stage
+    }
+
     /// The agent is `airside agent`, started by a shell after this line of its.
     pub(crate) async fn with_program(line: &str) -> Self {
+        Self::with_program_and_recovery_timeout(line, SOON).await
+    }
+
+    pub(crate) async fn with_program_and_recovery_timeout(
+        line: &str,
+        recovery_timeout: Duration,
+    ) -> Self {
         let mut stage = Self::without_agent(|_| (), None).await;
+        stage.recovery_timeout = recovery_timeout;
         stage.start_program(line);
         stage.hears("Register").await;
         stage
@@ -155,7 +172,15 @@ impl Stage {
         let accepts = Accepts::new().tells::<AgentToMaster>().tells::<Say>();
         let spawn = Spawn::named("master").accepts(accepts);
         let master = master_node.spawn(spawn, |_| Master { heard: sender, agent: None }).unwrap();
-        Self { dir, master_node, master, heard, agent: None, log: Vec::new() }
+        Self {
+            dir,
+            master_node,
+            master,
+            heard,
+            agent: None,
+            recovery_timeout: SOON,
+            log: Vec::new(),
+        }
     }
 
     pub(crate) fn agent_config(&self) -> AgentConfig {
@@ -163,13 +188,18 @@ impl Stage {
         let executor = vec![env!("CARGO_BIN_EXE_executor-for-tests").into()];
         let mut config = AgentConfig::new(master, self.dir.path().join("agent"), executor);
         config.resources = Some("cpus:100;mem:10000;disk:10000".into());
+        config.recovery_timeout = Some(self.recovery_timeout);
         config
     }
 
     pub(crate) async fn start_agent(&mut self) {
         let secret = self.master_node.config().secret.clone();
-        let node = Node::start(NodeConfig { secret, ..NodeConfig::loopback() }).await.unwrap();
-        let running = agent::start(&node, self.agent_config()).unwrap();
+        let config = self.agent_config();
+        let lender = Some(agent::lender(&config.work_dir).unwrap());
+        let version = protocol::PROTOCOL_VERSION;
+        let node = NodeConfig { secret, lender, version, ..NodeConfig::loopback() };
+        let node = Node::start(node).await.unwrap();
+        let running = agent::start(&node, config).unwrap();
         self.agent = Some(Agent::Here(node, running));
     }
 
@@ -179,6 +209,7 @@ impl Stage {
         command.arg("agent").arg(format!("--master={}", self.master_node.address().unwrap()));
         command.arg("--work-dir").arg(self.dir.path().join("agent"));
         command.args(["--port=0", "--resources=cpus:100;mem:10000;disk:10000"]);
+        command.arg(format!("--recovery-timeout={}ms", self.recovery_timeout.as_millis()));
         let mut process = Process::start("agent", &mut command);
         let name = process.says("agent@").parse().unwrap();
         self.agent = Some(Agent::Program(Box::new(process), name));
@@ -280,6 +311,18 @@ impl Stage {
             shutdown_grace: grace,
         };
         self.launch_run(task, Run::Executor { executor, data: Vec::new() });
+    }
+
+    /// Launches a task with this data by an executor of the framework's own.
+    pub(crate) fn launch_data(&self, task: &str, command: CommandSpec, data: &str) {
+        let executor = ExecutorSpec {
+            executor: ExecutorId::new(task),
+            name: task.into(),
+            command,
+            resources: Resources::none(),
+            shutdown_grace: None,
+        };
+        self.launch_run(task, Run::Executor { executor, data: data.into() });
     }
 
     fn launch_run(&self, task: &str, run: Run) {
@@ -384,11 +427,14 @@ impl Stage {
         answer.executors.iter().find(|view| view.executor.as_str() == task).unwrap().process
     }
 
+    pub(crate) fn sandbox(&self, task: &str) -> PathBuf {
+        let folder = self.dir.path().join("agent/sandboxes/F").join(task);
+        folder.read_dir().unwrap().next().unwrap().unwrap().path()
+    }
+
     /// What a task wrote into a file of its sandbox.
     pub(crate) fn file(&self, task: &str, file: &str) -> Vec<u8> {
-        let folder = self.dir.path().join("agent/sandboxes/F").join(task);
-        let container = folder.read_dir().unwrap().next().unwrap().unwrap().path();
-        std::fs::read(container.join(file)).unwrap()
+        std::fs::read(self.sandbox(task).join(file)).unwrap()
     }
 
     /// The number that a task writes into a file of its sandbox.
@@ -426,71 +472,4 @@ impl Stage {
         }
         self.master_node.shutdown().await;
     }
-}
-
-fn number_in(folder: &Path, file: &str) -> Option<u32> {
-    let container: PathBuf = folder.read_dir().ok()?.next()?.ok()?.path();
-    let text = std::fs::read_to_string(container.join(file)).ok()?;
-    text.ends_with('\n').then(|| text.trim().parse().ok())?
-}
-
-/// The user that runs the stories.
-pub(crate) fn me() -> String {
-    nix::unistd::User::from_uid(nix::unistd::geteuid()).unwrap().unwrap().name
-}
-
-pub(crate) fn is_root() -> bool {
-    let is_root = nix::unistd::geteuid().is_root();
-    if !is_root {
-        tests::skipped("only root may become somebody else, and mount");
-    }
-    is_root
-}
-
-/// Whether a process lives; one that only waits to be buried does not.
-pub(crate) fn lives(process: u32) -> bool {
-    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
-    stat.rsplit(')').next().is_some_and(|rest| !rest.is_empty() && !rest.starts_with(" Z"))
-}
-
-pub(crate) async fn dies(process: u32) {
-    let mut looks = tokio::time::interval(Duration::from_millis(5));
-    let dead = async {
-        while lives(process) {
-            looks.tick().await;
-        }
-    };
-    tokio::time::timeout(SOON, dead).await.unwrap_or_else(|_| panic!("process {process} lives on"));
-}
-
-/// Stops a process where it stands, and waits until all its threads do.
-pub(crate) async fn freeze(process: u32) {
-    signal(process, nix::sys::signal::Signal::SIGSTOP);
-    let mut looks = tokio::time::interval(Duration::from_millis(5));
-    let frozen = async {
-        while !threads_are_stopped(process) {
-            looks.tick().await;
-        }
-    };
-    tokio::time::timeout(SOON, frozen).await.unwrap();
-}
-
-fn threads_are_stopped(process: u32) -> bool {
-    let threads = std::fs::read_dir(format!("/proc/{process}/task")).unwrap();
-    threads.into_iter().all(|thread| {
-        let stat = std::fs::read_to_string(thread.unwrap().path().join("stat")).unwrap();
-        stat.rsplit(')').next().unwrap().starts_with(" T")
-    })
-}
-
-/// `SIGKILL`, as `kill -9` does it.
-pub(crate) fn kill_9(process: u32) {
-    signal(process, nix::sys::signal::Signal::SIGKILL);
-}
-
-pub(crate) fn signal(process: u32, signal: nix::sys::signal::Signal) {
-    // Zero would be all of the story's own group.
-    assert!(process > 0, "no process");
-    let process = nix::unistd::Pid::from_raw(i32::try_from(process).unwrap());
-    nix::sys::signal::kill(process, signal).unwrap();
 }

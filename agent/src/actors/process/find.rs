@@ -1,9 +1,14 @@
 //! Finding what a former life of the agent started: it is no child of this process, so it is watched in another way.
 
+use std::ffi::OsStr;
+
 use containerizer::look::{Look, Seen, look};
 use containerizer::watch::Watched;
 use libactor::Context;
-use protocol::executor::ENV_CONTAINER;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use procfs::process::Process;
+use protocol::executor::{AGENT_IS_BACK, ENV_CONTAINER, ENV_STARTS};
 use protocol::ids::ContainerId;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
@@ -51,6 +56,7 @@ impl Processes {
         let found = Some(process.clone());
         let living = Living { process: number, program, handed: None, found };
         self.living.insert(container.clone(), living);
+        tell_shim(number);
         self.say(FromProcesses::Found { container: container.clone(), process }, ctx);
         let ended = async move {
             #[expect(
@@ -84,6 +90,17 @@ impl Processes {
     }
 }
 
+/// A shim watches its agent: it is told that this process is that now. No other process could make anything of it.
+fn tell_shim(number: i32) {
+    let environment = Process::new(number).and_then(|process| process.environ());
+    if environment.is_ok_and(|known| known.contains_key(OsStr::new(ENV_STARTS)))
+        && let Ok(signal) = Signal::try_from(AGENT_IS_BACK)
+    {
+        // It may have ended just now.
+        let _ = kill(Pid::from_raw(number), signal);
+    }
+}
+
 /// What cannot be watched is taken for ended, and made to.
 fn watch_one(process: &ProcessIdentity) -> Option<Watched> {
     Watched::new(process.process, process.started).unwrap_or_else(|error| {
@@ -102,9 +119,8 @@ fn topmost(
     if let Some(why) = &look.blind {
         return Err(why.clone());
     }
-    let is_marked = |seen: &&Seen| {
-        !seen.dead && seen.mark.as_deref() == Some(std::ffi::OsStr::new(container.as_str()))
-    };
+    let is_marked =
+        |seen: &&Seen| !seen.dead && seen.mark.as_deref() == Some(OsStr::new(container.as_str()));
     let marked: Vec<&Seen> = look.seen.iter().filter(is_marked).collect();
     let top = marked.iter().find(|seen| !marked.iter().any(|other| other.process == seen.parent));
     Ok(top.and_then(|seen| {

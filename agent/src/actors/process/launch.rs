@@ -152,7 +152,8 @@ fn custom(
     let handed = Handed::new(&program).map_err(not_started)?;
     let mut shim = executors_program(launching)?;
     // Found by them, as all that it starts.
-    let marks = surroundings.iter().filter(|(name, _)| [ENV_CONTAINER, ENV_SANDBOX].contains(name));
+    let shims = [ENV_CONTAINER, ENV_SANDBOX, ENV_RECOVERY_TIMEOUT];
+    let marks = surroundings.iter().filter(|(name, _)| shims.contains(name));
     let (name, value) = handed.variable();
     shim.envs(marks.copied()).env(name, value);
     Ok((shim, Some(handed)))

@@ -25,7 +25,7 @@ fn updates_go_in_order_one_at_a_time() {
 }
 
 #[test]
-fn an_unacknowledged_update_is_said_again_and_an_acknowledged_one_never() {
+fn sum_01_an_unacknowledged_update_is_said_again_and_an_acknowledged_one_never() {
     let mut t =
         Scenario::registered_with(|config| config.executor_again_after = Duration::from_secs(99));
     t.with_running("t");
@@ -47,7 +47,7 @@ fn an_unacknowledged_update_is_said_again_and_an_acknowledged_one_never() {
 }
 
 #[test]
-fn news_wait_for_a_master_and_are_said_at_once_when_there_is_one() {
+fn sum_04_news_wait_for_a_master_and_are_said_at_once_when_there_is_one() {
     let mut t = Scenario::registered();
     t.with_running("t");
     t.lose_master();

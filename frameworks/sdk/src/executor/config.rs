@@ -14,9 +14,6 @@ use protocol::ids::{ContainerId, ExecutorId, FrameworkId};
 use super::ExecutorError;
 use super::logic::Identity;
 
-/// Mesos's.
-const RECOVERY_TIMEOUT: Duration = Duration::from_secs(15 * 60);
-
 /// Who an executor is and where its agent listens.
 #[derive(Clone, Debug)]
 pub struct ExecutorConfig {
@@ -56,10 +53,10 @@ impl ExecutorConfig {
     }
 }
 
-/// As its agent says; else as long as agents say when they are not told otherwise.
+/// As its agent says; not at all for one that does not, and would not know it again.
 fn recovery_timeout(said: Option<String>) -> Result<Duration, ExecutorError> {
     match said {
-        None => Ok(RECOVERY_TIMEOUT),
+        None => Ok(Duration::ZERO),
         Some(text) => match text.parse() {
             Ok(milliseconds) => Ok(Duration::from_millis(milliseconds)),
             Err(_) => Err(ExecutorError::Environment(ENV_RECOVERY_TIMEOUT)),
