@@ -96,7 +96,7 @@ impl ExecutorActor {
         match effect {
             Effect::ContactAgent(message) => {
                 // Said again until answered, so a failure is no news.
-                let _ = ctx.tell(&self.agent.name(), message);
+                let _ = ctx.tell(self.agent.name(), message);
             }
             Effect::TellAgent { to, message } => {
                 // Said again until acknowledged; a lost connection comes as `Down`.

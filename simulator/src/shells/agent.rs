@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use agent::logic::{Effect, Event as AgentEvent, Program, Signal, StartExecutor, StartFailure};
 use protocol::task::Exit;
+use sdk::executor::logic::ExecutorDriver;
 
 use crate::network::{Life, Sent};
 use crate::process::{AgentBody, Body, CustomBody, Seat};
@@ -121,34 +122,7 @@ impl World {
             Seat::Executor { parent: agent, container: container.clone(), framework, custom };
         let number = self.add_process(name, host, false, seat);
         let source = self.chance.draw();
-        let body = match start.program {
-            Program::CommandExecutor => {
-                let identity = executor::logic::Identity {
-                    framework: start.framework.framework,
-                    executor: start.spec.executor,
-                    container: container.clone(),
-                    token: start.token,
-                };
-                let mut config = executor::logic::Config::default();
-                config.recovery_timeout = self.recovery_timeout(agent.process);
-                let executor = executor::logic::Executor::new(identity, config, source);
-                Body::Executor(Box::new(executor))
-            }
-            Program::Custom(_) => {
-                let identity = sdk::executor::logic::Identity {
-                    framework: start.framework.framework,
-                    executor: start.spec.executor,
-                    container: container.clone(),
-                    token: start.token,
-                };
-                let driver = sdk::executor::logic::ExecutorDriver::new(
-                    identity,
-                    source,
-                    self.recovery_timeout(agent.process),
-                );
-                Body::Custom(Box::new(CustomBody { driver, tasks: Default::default() }))
-            }
-        };
+        let body = body_of(start, source, self.recovery_timeout(agent.process));
         self.enter_life(number, body);
         let life = self.present_life(number);
         let first = match &self.processes[&number].body {
@@ -195,6 +169,24 @@ impl World {
             }
             (Signal::Terminate, Some(_)) => self.end_executor(life, Exit::Signal(15)),
             (Signal::Terminate | Signal::Kill, None) => (),
+        }
+    }
+}
+
+/// What an executor begins with.
+fn body_of(start: StartExecutor, source: u64, recovery_timeout: Duration) -> Body {
+    let (framework, executor) = (start.framework.framework, start.spec.executor);
+    let (container, token) = (start.container, start.token);
+    match start.program {
+        Program::CommandExecutor => {
+            let identity = executor::logic::Identity { framework, executor, container, token };
+            let config = executor::logic::Config { recovery_timeout, ..Default::default() };
+            Body::Executor(Box::new(executor::logic::Executor::new(identity, config, source)))
+        }
+        Program::Custom(_) => {
+            let identity = sdk::executor::logic::Identity { framework, executor, container, token };
+            let driver = ExecutorDriver::new(identity, source, recovery_timeout);
+            Body::Custom(Box::new(CustomBody { driver, tasks: Default::default() }))
         }
     }
 }
