@@ -433,6 +433,7 @@ fn part_09_an_agent_that_was_removed_ends_its_tasks_and_then_itself() {
     t.executor_says(0, "t", TaskState::Killed);
     t.executor_exits(0, Exit::Code(0));
     t.did([
+        "to executor 100: Acknowledge t",
         "unlink 100",
         "write ExecutorEnded",
         "stop: the master refused this agent: it was removed",
