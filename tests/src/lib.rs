@@ -1,6 +1,9 @@
 //! Stories.
 
 pub mod cluster;
+pub mod emulated;
+pub mod leader;
+pub mod swarm;
 
 use std::net::TcpStream;
 

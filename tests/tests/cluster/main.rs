@@ -10,5 +10,6 @@ mod first_hour;
 mod flows;
 mod machine;
 mod nodes;
+mod swarm;
 mod tasks;
 mod twins;

@@ -1,0 +1,97 @@
+//! The leading master: a real process on a local store. The next leader is one that is started on what the dead one left,
+//! at the same address.
+
+use std::error::Error;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use libactor::{Name, Node, NodeConfig};
+use nix::sys::signal::Signal;
+use protocol::PROTOCOL_VERSION;
+use protocol::operator::{FrameworkView, List, Read, ReadAnswer, ReadMoment};
+use tempfile::TempDir;
+
+use crate::cluster::Process;
+
+/// Of a question.
+const ANSWERED_WITHIN: Duration = Duration::from_secs(30);
+
+/// A master that can be killed and followed.
+pub struct Leader {
+    airside: PathBuf,
+    folder: TempDir,
+    process: Process,
+    at: String,
+    /// Who reads.
+    node: Node,
+}
+
+impl Leader {
+    /// The first one.
+    pub async fn start(airside: &Path) -> Result<Self, Box<dyn Error>> {
+        let folder = tempfile::tempdir()?;
+        let (process, at) = start(airside, folder.path(), "0")?;
+        let config = NodeConfig {
+            version: PROTOCOL_VERSION,
+            record: false,
+            threads: 1,
+            ..NodeConfig::default()
+        };
+        let node = Node::start(config).await?;
+        Ok(Self { airside: airside.to_owned(), folder, process, at, node })
+    }
+
+    /// `host:port`.
+    pub fn address(&self) -> &str {
+        &self.at
+    }
+
+    /// Its process.
+    pub fn process(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// `kill -9`.
+    pub fn dies(&mut self) {
+        self.process.signal(Signal::SIGKILL);
+        self.process.ended();
+    }
+
+    /// The next one leads.
+    pub fn follows(&mut self) -> Result<(), Box<dyn Error>> {
+        let (_, port) = self.at.rsplit_once(':').ok_or("an address has a port")?;
+        self.process = start(&self.airside, self.folder.path(), port)?.0;
+        Ok(())
+    }
+
+    /// All frameworks, once its view shows what the master knows now. An error if it still awaits agents then.
+    pub async fn frameworks(&self, within: Duration) -> Result<Vec<FrameworkView>, Box<dyn Error>> {
+        let name = |actor| format!("{actor}@{}", self.at).parse::<Name>();
+        let (master, view) = (name("master")?, name("view")?);
+        let moment = self.node.ask(&master, ReadMoment, ANSWERED_WITHIN).await?;
+        let asked = Instant::now();
+        let frameworks = loop {
+            let read = Read::After { moment, list: List::Frameworks };
+            match self.node.ask(&view, read, ANSWERED_WITHIN).await? {
+                ReadAnswer::Frameworks(frameworks) => break frameworks,
+                ReadAnswer::Behind(_) if asked.elapsed() < within => (),
+                other => return Err(format!("the view says {other:?}").into()),
+            }
+        };
+        match self.node.ask(&view, Read::Cluster, ANSWERED_WITHIN).await? {
+            ReadAnswer::Cluster(cluster) if !cluster.recovering => Ok(frameworks),
+            other => Err(format!("agents are still awaited: {other:?}").into()),
+        }
+    }
+}
+
+fn start(airside: &Path, folder: &Path, port: &str) -> Result<(Process, String), Box<dyn Error>> {
+    let mut command = Command::new(airside);
+    command.args(["master", "--end-with-stdin", "--log=warn", &format!("--port={port}")]);
+    command.arg("--work-dir").arg(folder);
+    let mut process = Process::start("the leader", &mut command);
+    let said = process.says("master@");
+    let at = said.trim().strip_prefix("master@").ok_or("it says where it is")?.to_owned();
+    Ok((process, at))
+}
