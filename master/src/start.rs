@@ -16,10 +16,10 @@ use protocol::agent::AgentToMaster;
 use protocol::framework::FrameworkToMaster;
 use protocol::ids::{ClusterId, MasterId};
 use protocol::operator::{ClusterView, KillTask, Read, ReadMoment};
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 
 use crate::actors::allocator::AllocatorActor;
-use crate::actors::master::{Begin, Ended, Helpers, MasterActor, StartOvers};
+use crate::actors::master::{Ended, Helpers, MasterActor, StartOvers};
 use crate::actors::registrar::Registrar;
 use crate::actors::view::{ReadMetrics, ViewActor};
 use crate::config::{BadConfig, Config};
@@ -212,6 +212,18 @@ where
 impl Elected {
     /// The reign begins: its four actors start on the node on which it stood for election.
     pub fn start(self, node: &Node, config: MasterConfig) -> Result<Running, StartError> {
+        let (running, begin) = self.prepare(node, config)?;
+        // The master waits for this, unless its node has ended meanwhile.
+        let _ = begin.send(());
+        Ok(running)
+    }
+
+    /// All is there, and agents may find the master already; it hears them once the other half of the pair is sent.
+    fn prepare(
+        self,
+        node: &Node,
+        config: MasterConfig,
+    ) -> Result<(Running, oneshot::Sender<()>), StartError> {
         let Self { store, standing, registry, identity } = self;
         let logic = config.logic.validate()?;
         let cluster = ClusterView {
@@ -240,10 +252,12 @@ impl Elected {
         };
         let registrar = spawn(node, None, Accepts::new(), true, registrar)?;
         let helpers = Helpers { allocator, registrar, view };
+        let (begin, begun) = oneshot::channel();
         let actor = MasterActor::new(
             Master::new(logic, identity, registry),
             clock,
             helpers.clone(),
+            begun,
             standing,
         );
         let (ended, start_overs) = (Arc::clone(&actor.ended), Arc::clone(&actor.start_overs));
@@ -255,9 +269,7 @@ impl Elected {
             .links();
         let master = spawn(node, Some(MASTER), accepts, false, actor)?;
         let _ = knows_master.set(master.clone());
-        // Nothing waits for an actor that was just spawned.
-        let _ = master.tell(Begin);
-        Ok(Running { master, helpers, ended, start_overs, cluster })
+        Ok((Running { master, helpers, ended, start_overs, cluster }, begin))
     }
 }
 
@@ -272,4 +284,40 @@ where
     A: Actor<Context = Context<A>> + Send,
 {
     node.spawn(Spawn { name, mailbox: MAILBOX, accepts, pinned }, |_| actor)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+    use std::time::Duration;
+
+    use libactor::NodeConfig;
+    use protocol::agent::{AgentAddress, AgentInfo};
+    use protocol::ids::AgentId;
+    use protocol::resources::Resources;
+
+    use super::*;
+    use crate::logic::registry::AgentEntry;
+
+    #[tokio::test]
+    async fn a_master_hears_nobody_before_the_view_knows_whom_the_registry_does() {
+        let node = Node::start(NodeConfig::loopback()).await.unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let mut elected = stand(&node, None, local_store(folder.path()).unwrap()).unwrap();
+        let at = AgentAddress { hostname: "one".into(), listens: "one:5051".into() };
+        let resources = Resources::cpus_mem(1.0, 64.0);
+        let (version, boot) = ("0".into(), "boot".into());
+        let info = AgentInfo { at, resources, attributes: Vec::new(), version, boot };
+        let entry = AgentEntry { info, nonce: 1, unreachable: None };
+        elected.registry.agents.insert(AgentId::new("S0"), entry);
+        let (running, begin) = elected.prepare(&node, MasterConfig::default()).unwrap();
+        let address: SocketAddr = node.address().unwrap();
+        let name = format!("{MASTER}@{address}").parse::<libactor::Name>().unwrap();
+        let asked = node.ask(&name, ReadMoment, Duration::from_secs(60));
+        begin.send(()).unwrap();
+        assert_eq!(asked.await.unwrap().change, 1, "the agent is told to the view first");
+        running.stop();
+        running.ended().await;
+        node.shutdown().await;
+    }
 }

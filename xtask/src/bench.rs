@@ -8,13 +8,16 @@ use crate::goals::{self, Row};
 use crate::steps::Failure;
 
 /// Which bench targets make up a table.
-const TABLES: [(&str, &[Target]); 1] = [(
-    "actors",
-    &[
-        Target { package: "libactor", bench: "actors", needs_airside: false },
-        Target { package: "tests", bench: "cluster", needs_airside: true },
-    ],
-)];
+const TABLES: [(&str, &[Target]); 2] = [
+    (
+        "actors",
+        &[
+            Target { package: "libactor", bench: "actors", needs_airside: false },
+            Target { package: "tests", bench: "cluster", needs_airside: true },
+        ],
+    ),
+    ("failover", &[Target { package: "tests", bench: "failover", needs_airside: true }]),
+];
 
 struct Target {
     package: &'static str,

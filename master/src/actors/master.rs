@@ -16,7 +16,7 @@ use protocol::framework::FrameworkToMaster;
 use protocol::operator::{KillAnswer, KillTask, ReadMoment};
 use protocol::time::Now;
 use serde::{Deserialize, Serialize};
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, oneshot, watch};
 
 use super::allocator::{AllocatorActor, Book};
 use super::registrar::{Registrar, Write};
@@ -36,14 +36,6 @@ const WAITING_MAX: u64 = 1024;
 
 /// Messages that may wait for the view; each has a bound, and what waits here has one.
 const VIEW_WAITING_MAX: u64 = 64;
-
-/// From the process that hosts the master: its helpers know it now.
-#[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct Begin;
-
-impl Message for Begin {
-    const NAME: &'static str = "master.Begin";
-}
 
 /// From the allocator.
 #[derive(Debug, Serialize, Deserialize)]
@@ -101,6 +93,8 @@ pub(crate) struct MasterActor {
     master: Master,
     clock: Clock,
     helpers: Helpers,
+    /// Comes once its helpers know it.
+    begins: Option<oneshot::Receiver<()>>,
     standing: watch::Receiver<Standing>,
     pub(crate) ended: Arc<Ended>,
     /// Questions of operators that wait for their answer.
@@ -116,8 +110,14 @@ pub(crate) struct MasterActor {
 impl Actor for MasterActor {
     type Context = Context<Self>;
 
+    /// Agents may find it at once. Nobody is heard before its helpers know it and those whom the registry knows were told to
+    /// the view: it would know neither whose tasks agents report nor whom to answer.
     fn started(&mut self, ctx: &mut Self::Context) {
-        self.on_standing(ctx);
+        let Some(begins) = self.begins.take() else { return };
+        ctx.wait(wrap_future::<_, Self>(begins).map(|_, actor, ctx| {
+            actor.advance(Event::Started, ctx);
+            actor.on_standing(ctx);
+        }));
     }
 
     fn stopped(&mut self, _: &mut Self::Context) {
@@ -173,6 +173,7 @@ impl MasterActor {
         master: Master,
         clock: Clock,
         helpers: Helpers,
+        begins: oneshot::Receiver<()>,
         standing: watch::Receiver<Standing>,
     ) -> Self {
         let (ended, asked, asked_so_far, entries, backlog) = Default::default();
@@ -181,6 +182,7 @@ impl MasterActor {
             master,
             clock,
             helpers,
+            begins: Some(begins),
             standing,
             ended,
             asked,
@@ -398,14 +400,6 @@ impl Handler<Down> for MasterActor {
 
     fn handle(&mut self, Down { pid, reason }: Down, ctx: &mut Context<Self>) {
         self.advance(Event::Down { pid, reason }, ctx);
-    }
-}
-
-impl Handler<Received<Begin>> for MasterActor {
-    type Result = ();
-
-    fn handle(&mut self, _: Received<Begin>, ctx: &mut Context<Self>) {
-        self.advance(Event::Started, ctx);
     }
 }
 
