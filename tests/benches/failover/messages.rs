@@ -91,16 +91,19 @@ impl Life {
         }
         let words = "the first master is dead".to_owned();
         let down = self.happens(Event::Down { pid: swarm::invented(0), words });
-        let contact = down.into_iter().find_map(|wish| match wish {
-            Wish::After(_, timer @ Timer::Contact { .. }) => Some(Event::TimerFired(timer)),
-            _ => None,
-        });
-        let said = self.happens(contact.expect("it will contact the next master"));
-        let contact = said.into_iter().find_map(|wish| match wish {
-            Wish::Contact(message) => Some(message),
-            _ => None,
-        });
-        contact.expect("it contacts the next master")
+        let mut due = None;
+        for wish in down {
+            if let Wish::After(_, timer @ Timer::Contact { .. }) = wish {
+                due = Some(Event::TimerFired(timer));
+            }
+        }
+        let mut said = None;
+        for wish in self.happens(due.expect("it will contact the next master")) {
+            if let Wish::Contact(message) = wish {
+                said = Some(message);
+            }
+        }
+        said.expect("it contacts the next master")
     }
 
     fn acknowledge(&mut self, wish: Wish) {
