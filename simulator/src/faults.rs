@@ -1,6 +1,10 @@
 //! What goes wrong, and how a world that went wrong is put right again.
 
+mod election;
+
 use std::time::Duration;
+
+pub(crate) use election::Trouble;
 
 use crate::chance::Chance;
 use crate::network::{Host, Life};
@@ -40,6 +44,8 @@ pub(crate) enum Fault {
     CutOffAgents(Duration),
     /// A reign follows the other, so many and so far apart.
     Reigns(u64, Duration),
+    /// Between masters and their ensemble.
+    Election(Trouble),
 }
 
 impl World {
@@ -136,9 +142,10 @@ impl World {
             Fault::Full(in_thousand) => self.network.fill(in_thousand),
             Fault::TakeOver(number) => self.take_over(number),
             Fault::CutOffAgents(span) => self.cut_off_agents(span),
+            Fault::Election(trouble) => self.election_goes_wrong(trouble),
             Fault::Reigns(left, apart) => {
                 self.usurp();
-                if left > 1 {
+                if left > 1 && self.elections.is_none() {
                     self.queue.after(apart, Due::Fault(Fault::Reigns(left - 1, apart)));
                 }
             }
@@ -170,6 +177,9 @@ impl World {
         }
         let span = self.chance.millis(1_000, 40_000);
         self.freeze(old, span);
+        if self.elections.is_some() {
+            return;
+        }
         let finds_out = span + self.chance.millis(0, 6_000);
         self.queue.after(finds_out, Due::Fault(Fault::Depose(self.present_life(old))));
         let process = self.processes.get_mut(&old).expect("it leads");
@@ -216,6 +226,9 @@ impl World {
         self.transcript.add(now, "fault", "all is healed");
         self.network.heal(now);
         self.network.fill(0);
+        if let Some(elections) = &mut self.elections {
+            elections.heal(now);
+        }
         let numbers: Vec<u32> = self.processes.keys().copied().collect();
         for number in numbers {
             let process = self.processes.get_mut(&number).expect("from the keys");

@@ -12,6 +12,7 @@ pub mod chance;
 pub mod clock;
 mod cluster;
 pub mod disk;
+pub mod elections;
 mod faults;
 mod life;
 pub mod network;
@@ -28,5 +29,6 @@ pub mod task;
 pub mod transcript;
 pub mod truth;
 mod world;
+pub mod zookeeper;
 
 pub use cluster::{Cluster, View};

@@ -22,6 +22,7 @@ impl World {
             return;
         }
         match &self.processes[&number].seat {
+            Seat::Master if self.elections.is_some() => self.start_candidate(number),
             Seat::Master => self.start_master(number),
             Seat::Agent { .. } => self.start_agent(number),
             Seat::Framework(_) => self.start_framework(number),
@@ -47,14 +48,27 @@ impl World {
 
     /// A new reign: its epoch is in the store before anything else happens.
     fn start_master(&mut self, number: u32) {
-        self.registry.epoch += 1;
-        self.leader = number;
+        let epoch = self.registry.epoch + 1;
         let identity = MasterId::new(format!("m{:08x}", self.chance.below(1 << 32)));
+        self.begin_reign(number, identity, epoch);
+    }
+
+    /// A master that has read the registry begins to decide.
+    pub(crate) fn begin_reign(&mut self, number: u32, identity: MasterId, epoch: u64) {
+        let mut registry = self.registry.clone();
+        registry.epoch = epoch;
+        if epoch > self.registry.epoch {
+            self.registry.epoch = epoch;
+            self.leader = number;
+        }
         let config = self.setup.master.clone();
         let body = MasterBody {
             allocator: Allocator::new(config.allocator.clone()),
-            master: Master::new(config, identity, self.registry.clone()),
+            master: Master::new(config, identity, registry),
             pending: Pending::default(),
+            writing: false,
+            suspended: false,
+            waiting: Vec::new(),
             to_allocator: Duration::ZERO,
             to_master: Duration::ZERO,
             between: 0,
@@ -77,6 +91,7 @@ impl World {
             return;
         };
         let agent = Agent::new((**config).clone(), (**checkpoint).clone(), seed);
+        self.looks_for_leader(number);
         let body = AgentBody { agent, pending: Pending::default(), said: Default::default() };
         let life = self.enter_life(number, Body::Agent(Box::new(body)));
         self.step(life, Event::Agent(agent::logic::Event::Started));
@@ -96,6 +111,7 @@ impl World {
         let stored = seat.stored.clone();
         let framework = seat.make.make(driver);
         self.forget_told(number);
+        self.looks_for_leader(number);
         let body = FrameworkBody {
             framework,
             pending: Pending::default(),
@@ -120,6 +136,8 @@ impl World {
         self.note(life.process, "ends");
         self.network.died(self.queue.now(), life, quietly);
         match body {
+            // Only what was sent to the ensemble may still arrive there.
+            Body::Master(_) if self.elections.is_some() => (),
             Body::Master(mut body) => {
                 for operation in body.pending.crash(&mut self.chance) {
                     if self.registry.epoch == body.master.epoch() {
@@ -141,6 +159,13 @@ impl World {
                 }
             }
             Body::Executor(_) | Body::Custom(_) => (),
+        }
+        if let Some(elections) = &mut self.elections {
+            if master_like {
+                // The process goes on, and stands again; see `kill`.
+                return;
+            }
+            elections.end(life.process);
         }
         if supervised {
             let after = if master_like {
@@ -166,6 +191,10 @@ impl World {
         let life = self.present_life(number);
         match &self.processes[&number].seat {
             Seat::Executor { .. } => self.end_executor(life, Exit::Signal(9)),
+            Seat::Master if self.elections.is_some() => {
+                self.candidate_dies(number);
+                self.end(life, quietly);
+            }
             Seat::Master | Seat::Agent { .. } | Seat::Framework(_) => self.end(life, quietly),
         }
     }
@@ -173,6 +202,9 @@ impl World {
     /// A process stands still for a while.
     pub(crate) fn freeze(&mut self, number: u32, span: Duration) {
         let (now, life) = (self.queue.now(), self.present_life(number));
+        if let Some(elections) = &mut self.elections {
+            elections.freeze(number, now + span);
+        }
         let process = self.processes.get_mut(&number).expect("the caller knows it");
         if process.body.is_some() && process.frozen.is_none_or(|until| until <= now) {
             process.frozen = Some(now + span);

@@ -20,6 +20,7 @@ use crate::careless::Careless;
 use crate::disk::Pending;
 use crate::network::{Host, Life};
 use crate::properties::{Told, Watch};
+use crate::said::Event;
 
 /// One process and all its lives.
 pub(crate) struct Process {
@@ -77,6 +78,11 @@ pub(crate) struct MasterBody {
     pub(crate) master: Master,
     pub(crate) allocator: Allocator,
     pub(crate) pending: Pending<RegistryOperation>,
+    /// A batch is on its way to the ensemble.
+    pub(crate) writing: bool,
+    /// It is not known whether it leads: what comes waits.
+    pub(crate) suspended: bool,
+    pub(crate) waiting: Vec<Event>,
     /// When the last message in each direction between master and allocator arrives.
     pub(crate) to_allocator: Duration,
     pub(crate) to_master: Duration,

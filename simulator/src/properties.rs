@@ -16,13 +16,14 @@ use protocol::change::{Change, What};
 use protocol::framework::MasterToFramework;
 
 use crate::careless::ON_GONE_OFFER;
+use crate::elections::{FENCED, KEPT, ONE_LEADER, RESUMES};
 use crate::network::Life;
 use crate::process::{AgentBody, Body, MasterBody, Seat};
 use crate::truth::TaskKey;
 use crate::world::World;
 
 /// Every property by its name, for people.
-pub const PROPERTIES: [&str; 21] = [
+pub const PROPERTIES: [&str; 27] = [
     BOOKS,
     EQUAL_BOOKS,
     FITS,
@@ -44,6 +45,12 @@ pub const PROPERTIES: [&str; 21] = [
     KILLED,
     GONE,
     VIEW,
+    ONE_LEADER,
+    RESUMES,
+    KEPT,
+    FENCED,
+    SUSPENDED,
+    LEADER,
 ];
 
 const BOOKS: &str = "nothing is offered twice, and no more than there is";
@@ -66,6 +73,8 @@ const KILLED: &str = "a task that is to be killed does not start any more";
 const GONE: &str = "an offer that is gone is not used";
 const VIEW: &str = "a scheduler sees what its master has";
 const QUIET: &str = "nothing goes round in circles";
+pub(crate) const SUSPENDED: &str = "who may not lead any more commands no agent";
+pub(crate) const LEADER: &str = "after healing one leads in time, and all know who";
 const AGREEMENT: &str = "after healing all agree within a bounded time";
 
 /// More steps than any run needs, many times over.

@@ -13,6 +13,7 @@ use protocol::resources::{Milli, Ranges, Resources};
 
 use crate::bugs::Bug;
 use crate::chance::Chance;
+use crate::elections::Elections;
 use crate::process::{FrameworkSeat, Seat};
 use crate::schedulers::{Scripted, ScriptedMaker, settings};
 use crate::truth::Violation;
@@ -73,11 +74,15 @@ pub fn run_with(seed: u64, bug: Option<Bug>, told: Told, drops: bool) -> Outcome
     let keep = told != Told::Nothing;
     let setup = Setup { seed, rough: true, master, drops, keep };
     let mut world = World::new(setup);
-    populate(&mut world, &mut chance, bug);
+    // Of its own: what happens to clusters without an ensemble does not depend on those that have one.
+    let mut apart = Chance::new(seed.wrapping_mul(0x9fb2_1c65_1e98_df25));
+    populate(&mut world, &mut chance, &mut apart, bug);
     let trouble = Duration::from_secs(chance.between(20, 300));
     world.plan_faults(&mut chance, trouble);
+    world.plan_election_faults(&mut apart, trouble);
     if world.run_until(trouble) {
         world.heal_all();
+        world.come_to_lead();
         let deadline = world.queue.now() + AGREE_WITHIN;
         come_to_agree(&mut world, deadline);
     }
@@ -218,16 +223,32 @@ fn master_config(chance: &mut Chance, bug: Option<Bug>) -> Config {
     config
 }
 
-fn populate(world: &mut World, chance: &mut Chance, bug: Option<Bug>) {
+fn populate(world: &mut World, chance: &mut Chance, apart: &mut Chance, bug: Option<Bug>) {
     let host = world.add_host();
     let master = world.add_process("master".to_owned(), host, true, Seat::Master);
     world.queue.at(Duration::ZERO, Due::Start(master));
     world.leader = master;
+    if apart.in_thousand(WITH_ENSEMBLE) {
+        add_ensemble(world, apart);
+    }
     for n in 1..=chance.between(1, 4) {
         add_agent(world, chance, n, bug);
     }
     for n in 1..=chance.between(1, 3) {
         add_framework(world, chance, n, bug);
+    }
+}
+
+/// So many of a thousand clusters have an ensemble, and more than one master mostly.
+const WITH_ENSEMBLE: u64 = 600;
+
+fn add_ensemble(world: &mut World, chance: &mut Chance) {
+    let timeout = chance.millis(4_000, 12_000);
+    world.elections = Some(Elections::new(chance.split(), timeout));
+    for n in 2..=chance.between(1, 3) {
+        let host = world.add_host();
+        let master = world.add_process(format!("master-{n}"), host, true, Seat::Master);
+        world.queue.at(chance.millis(0, 3_000), Due::Start(master));
     }
 }
 

@@ -1,6 +1,7 @@
 //! What the actors do around each logic, done by the world: messages become events, effects are performed. One file each.
 
 mod agent;
+mod election;
 mod executor;
 mod framework;
 mod master;

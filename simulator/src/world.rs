@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use libactor::Pid;
-use master::logic::registry::Registry;
+use master::logic::registry::{Registry, RegistryOperation};
 use protocol::ids::ClusterId;
 use protocol::time::Now;
 
 use crate::chance::Chance;
 use crate::clock::Clock;
+use crate::elections::{Elections, Happening as ElectionHappening};
 use crate::faults::Fault;
 use crate::network::{Brought, Happening, Host, Lane, Life, Network, Sent};
 use crate::process::{Body, Process, Seat};
@@ -34,6 +35,8 @@ pub(crate) enum Due {
     Start(u32),
     /// Something goes wrong, or is put right.
     Fault(Fault),
+    /// Between a process and the ensemble.
+    Election(ElectionHappening<Vec<RegistryOperation>>),
 }
 
 /// How a world is made; the seed decides everything else.
@@ -58,10 +61,12 @@ pub(crate) struct World {
     pub(crate) processes: BTreeMap<u32, Process>,
     pub(crate) clocks: BTreeMap<Host, Clock>,
     pids: BTreeMap<Pid, Life>,
-    /// The process that bears the master's name.
+    /// The process whose reign is the newest.
     pub(crate) leader: u32,
     /// What the cluster's store holds.
     pub(crate) registry: Registry,
+    /// An ensemble of ZooKeeper holds it, and masters stand for election there; if there is none, who starts leads.
+    pub(crate) elections: Option<Elections<Vec<RegistryOperation>>>,
     pub(crate) system: System,
     pub(crate) transcript: Transcript,
     pub(crate) truth: Truth,
@@ -85,6 +90,7 @@ impl World {
             pids: BTreeMap::new(),
             leader: 0,
             registry: Registry::new(cluster, 0),
+            elections: None,
             system: System::default(),
             truth: Truth::default(),
             steps: 0,
@@ -159,6 +165,9 @@ impl World {
         for (at, happening) in self.network.take_due() {
             self.queue.at(at, Due::Network(happening));
         }
+        for (at, happening) in self.elections.iter_mut().flat_map(Elections::take_due) {
+            self.queue.at(at, Due::Election(happening));
+        }
     }
 
     fn take(&mut self, due: Due) {
@@ -182,6 +191,7 @@ impl World {
             Due::Cleared(executor) => self.on_cleared(executor),
             Due::Start(process) => self.start(process),
             Due::Fault(fault) => self.go_wrong(fault),
+            Due::Election(happening) => self.on_election(happening),
         }
     }
 
@@ -242,6 +252,7 @@ impl World {
         if dies {
             process.dies_after = None;
             self.note(life.process, "dies in the middle of a step");
+            self.candidate_dies(life.process);
         }
         dies
     }
@@ -265,9 +276,17 @@ impl World {
         self.network.send(self.queue.now(), from, to, Lane::Normal, said)
     }
 
-    /// Tells whoever bears the master's name now.
+    /// Tells whoever leads, as far as this process knows.
     pub(crate) fn tell_leader(&mut self, from: Life, said: Said) -> Sent {
-        let to = self.present_life(self.leader);
+        let leader = match &self.elections {
+            Some(elections) => elections.leader_of(from.process),
+            None => Some(self.leader),
+        };
+        let Some(leader) = leader else {
+            // Nobody leads: whoever asked asks again.
+            return Sent::Accepted;
+        };
+        let to = self.present_life(leader);
         self.network.send(self.queue.now(), from, to, Lane::Normal, said)
     }
 

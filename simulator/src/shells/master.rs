@@ -17,6 +17,10 @@ const STUCK_FOR: Duration = Duration::from_millis(50);
 impl World {
     /// Whether the process goes on.
     pub(crate) fn step_master(&mut self, life: Life, body: &mut MasterBody, event: Event) -> bool {
+        if body.suspended && !matches!(event, Event::Allocator(_)) {
+            body.waiting.push(event);
+            return true;
+        }
         let event = match event {
             Event::Master(event) => event,
             Event::Proposals(proposals) => {
@@ -81,6 +85,7 @@ impl World {
         let untold = effect.untold();
         match effect {
             Effect::TellAgent { to, message } => {
+                self.check_may_command(life);
                 self.check_agent_told(life, &message);
                 let sent = self.tell(life, to, Said::MasterToAgent(message));
                 self.untold(life, sent, untold);
@@ -96,7 +101,10 @@ impl World {
             Effect::Unlink(pid) => self.unlink(life, pid),
             Effect::Write(operation) => {
                 body.pending.write(operation);
-                self.writes(life);
+                match &self.elections {
+                    Some(_) => self.write_batch(life.process, body),
+                    None => self.writes(life),
+                }
             }
             Effect::TellAllocator(entries) => self.allocator_is_to_know(life, body, entries),
             Effect::StartTimer { timer, after } => {
@@ -105,6 +113,7 @@ impl World {
             Effect::StepDown { reason } | Effect::EndReign { reason } => {
                 self.note(life.process, format_args!("steps down: {reason}"));
                 self.deposed(life.process);
+                self.steps_down(life.process);
                 return false;
             }
         }
