@@ -96,6 +96,11 @@ impl Emulated {
             Effect::EndOldExecutor(old) => {
                 events.push_back(Event::OldExecutorEnded(old.container));
             }
+            // Emulated agents have no former life.
+            Effect::FindExecutor(old) => {
+                events.push_back(Event::ExecutorNeverBegan(old.container));
+            }
+            Effect::DropRecords(_) => (),
             Effect::StartExecutor(start) => events.extend(self.start_executor(*start)),
             Effect::SignalExecutor { container, signal: Signal::Terminate | Signal::Kill } => {
                 events.extend(self.end_executor(&container, Exit::Signal(9)));
@@ -138,7 +143,8 @@ impl Emulated {
                 self.acknowledged += 1;
                 Vec::new()
             }
-            AgentToExecutor::Registered { .. } | AgentToExecutor::FromScheduler(_) => Vec::new(),
+            AgentToExecutor::Registered { .. } | AgentToExecutor::Reregistered { .. } => Vec::new(),
+            AgentToExecutor::FromScheduler(_) => Vec::new(),
         }
     }
 
@@ -146,7 +152,7 @@ impl Emulated {
         let its = |(_, faked): &(&Pid, &Faked)| faked.start.container == *container;
         let pid = self.executors.iter().find(its).map(|(pid, _)| *pid)?;
         self.executors.remove(&pid);
-        Some(Event::ExecutorExited { container: container.clone(), exit: Some(exit) })
+        Some(Event::ExecutorExited { container: container.clone(), exit: Some(exit), ended: None })
     }
 }
 
