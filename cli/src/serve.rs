@@ -206,6 +206,7 @@ pub(crate) async fn agent(arguments: AgentArguments) -> Result<(), ServeError> {
     let open_files = open_more_files();
     let listen = &arguments.listen;
     let mut config = config(listen, arguments.port, Some(&arguments.work_dir))?;
+    create_dir(&arguments.work_dir)?;
     // Executors that outlive this process are to reach the next.
     config.lender = Some(agent::lender(&arguments.work_dir).map_err(agent::StartError::from)?);
     let figures = Figures::default();

@@ -127,7 +127,6 @@ impl Agent {
             turn.push(Effect::FindExecutor(old));
         }
         turn.start(Timer::ExecutorsBack, self.config.executor_reregistration_timeout);
-        turn.start(Timer::OldExecutorsLate, self.config.old_executors_within);
     }
 
     /// A task whose executor is known to have ended, but not what became of the task: the disk was full.
@@ -190,6 +189,8 @@ impl Agent {
         for container in self.membership.executors_awaited() {
             self.end_what_is_not_back(turn, &container);
         }
+        // Only now: an agent that stood still meanwhile has not heard yet who is back.
+        turn.start(Timer::OldExecutorsLate, self.config.old_executors_within);
     }
 
     pub(super) fn on_executor_back_due(

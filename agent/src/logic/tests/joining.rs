@@ -262,7 +262,7 @@ fn executors_of_an_agent_that_did_not_outlive_itself_have_ended_before_it_regist
     let mut t = Scenario::new(|_| (), checkpoint);
     t.step(Event::Started);
     t.forget_done();
-    t.pass(Duration::from_secs(61));
+    t.pass(Duration::from_secs(63));
     t.did([
         "stop: 2 executors of this agent's former life do not end even when killed; end them by hand, then start the agent again",
     ]);
