@@ -160,7 +160,9 @@ impl actix::Handler<Received<Inside>> for Agent {
                 token: "t".into(),
             };
             let (agent, sandbox) = (self.at.clone(), ".".into());
-            let config = ExecutorConfig { agent, identity, sandbox, secret: None };
+            let (agent_file, secret, recovery_timeout) = (None, None, PATIENCE);
+            let config =
+                ExecutorConfig { agent, agent_file, recovery_timeout, identity, sandbox, secret };
             ctx.run(run_executor_as(config, Counter::default()), |_, ending, _| {
                 ending.unwrap();
             });
@@ -194,6 +196,7 @@ impl actix::Handler<Received<ExecutorToAgent>> for Agent {
                 ctx.tell(received.from.unwrap(), registered).unwrap();
                 self.launch(ctx);
             }
+            ExecutorToAgent::Reregister { .. } => panic!("this agent does not die"),
             ExecutorToAgent::Updated(status) => {
                 ctx.tell(self.master, Inside::Updated(Box::new(status))).unwrap();
             }
