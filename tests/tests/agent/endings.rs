@@ -192,7 +192,7 @@ async fn part_10_an_agent_that_gets_sigusr1_ends_its_tasks_and_leaves_the_cluste
     let task = stage.hears_state("t", TaskState::Running).await.process.unwrap();
     stage.program().signal(nix::sys::signal::Signal::SIGUSR1);
     let end = stage.hears_state("t", TaskState::Failed).await;
-    assert_eq!(end.reason, Some(protocol::task::Reason::AgentRemoved));
+    assert_eq!(end.reason, Some(Reason::AgentRemoved));
     stage.hears("Unregister").await;
     assert!(!lives(task));
     assert!(stage.program().ended().success());
