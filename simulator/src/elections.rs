@@ -111,8 +111,15 @@ pub enum Brought<W> {
     Resumes(u32),
     /// Its reign is over.
     Deposed(u32, String),
-    /// It has found another leader.
-    Finds(u32),
+    /// It has found whoever leads now, or that nobody does.
+    Finds {
+        /// Who.
+        process: u32,
+        /// Whom: the process and the candidate, in words.
+        leader: Option<String>,
+        /// Whether that is another than it found last.
+        is_other: bool,
+    },
     /// A batch is in the registry now.
     Applied(W),
     /// Who leads is told that its batch is in the registry.

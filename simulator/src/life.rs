@@ -94,6 +94,9 @@ impl World {
         self.looks_for_leader(number);
         let body = AgentBody { agent, pending: Pending::default(), said: Default::default() };
         let life = self.enter_life(number, Body::Agent(Box::new(body)));
+        if self.elections.is_some() {
+            self.step(life, Event::Agent(agent::logic::Event::MasterDetected(None)));
+        }
         self.step(life, Event::Agent(agent::logic::Event::Started));
     }
 

@@ -40,10 +40,13 @@ impl<W: Clone> Elections<W> {
                     self.due.push((now + after, Happening::Timer(who, number)));
                 }
                 Effect::Name(leader) => {
-                    if leader.is_some() && leader != finding.followed {
+                    let is_other = leader.is_some() && leader != finding.followed;
+                    if is_other {
                         finding.followed.clone_from(&leader);
-                        brought.push(Brought::Finds(who.process));
                     }
+                    let words = leader.as_ref().map(|at| format!("{} {}", at.address, at.id));
+                    let process = who.process;
+                    brought.push(Brought::Finds { process, leader: words, is_other });
                     finding.known = leader;
                 }
                 Effect::Warn(_) => (),

@@ -105,7 +105,7 @@ impl World {
                 self.wrong.get_or_insert((property, words));
             }
             Brought::Suspends(_) | Brought::Resumes(_) => (),
-            Brought::Deposed(..) | Brought::Finds(_) => (),
+            Brought::Deposed(..) | Brought::Finds { .. } => (),
         }
     }
 

@@ -1,6 +1,7 @@
 //! The part of a master's process that outlives its reigns, and what it means to others who leads: what elections bring,
 //! done to the world.
 
+use agent::logic::Event as AgentEvent;
 use master::logic::Event as MasterEvent;
 use master::logic::registry::RegistryOperation;
 use protocol::ids::MasterId;
@@ -44,7 +45,9 @@ impl World {
                     self.note(process, format_args!("is deposed: {why}"));
                     self.end(self.present_life(process), false);
                 }
-                Brought::Finds(process) => self.finds_leader(process),
+                Brought::Finds { process, leader, is_other } => {
+                    self.finds_leader(process, leader, is_other);
+                }
                 Brought::Applied(batch) => {
                     self.truth.checks += 1;
                     batch.iter().for_each(|operation| self.registry.apply(operation));
@@ -76,11 +79,15 @@ impl World {
         }
     }
 
-    fn finds_leader(&mut self, process: u32) {
+    fn finds_leader(&mut self, process: u32, leader: Option<String>, is_other: bool) {
         let life = self.present_life(process);
-        if let Some(Body::Framework(_)) = &self.processes[&process].body {
-            self.step(life, Event::Framework(FrameworkEvent::OtherLeader));
-        }
+        let event = match &self.processes[&process].body {
+            Some(Body::Framework(_)) if is_other => Event::Framework(FrameworkEvent::OtherLeader),
+            Some(Body::Agent(_)) => Event::Agent(AgentEvent::MasterDetected(leader)),
+            Some(Body::Framework(_) | Body::Master(_) | Body::Executor(_) | Body::Custom(_))
+            | None => return,
+        };
+        self.step(life, event);
     }
 
     fn wrote(&mut self, process: u32, epoch: u64, batch: Batch) {
