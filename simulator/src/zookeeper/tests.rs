@@ -14,10 +14,11 @@ fn ensemble() -> (Ensemble, i64, i64) {
 }
 
 fn ask(ensemble: &mut Ensemble, session: i64, request: Request) -> Answer {
-    match ensemble.perform(session, "1:5050", &Ask::<()>::Elect(request)) {
-        Told::Elected(answer) => answer,
-        told => panic!("{told:?} answers no candidate"),
-    }
+    let told = ensemble.perform(session, "1:5050", &Ask::<()>::Elect(request));
+    let Told::Elected(answer) = told else {
+        panic!("{told:?} answers no candidate");
+    };
+    answer
 }
 
 fn sits(ensemble: &mut Ensemble, session: i64, id: &str) {
