@@ -73,16 +73,21 @@ impl Leader {
         let asked = Instant::now();
         let frameworks = loop {
             let read = Read::After { moment, list: List::Frameworks };
-            match self.node.ask(&view, read, ANSWERED_WITHIN).await? {
-                ReadAnswer::Frameworks(frameworks) => break frameworks,
-                ReadAnswer::Behind(_) if asked.elapsed() < within => (),
-                other => return Err(format!("the view says {other:?}").into()),
+            let answer = self.node.ask(&view, read, ANSWERED_WITHIN).await?;
+            if let ReadAnswer::Frameworks(frameworks) = answer {
+                break frameworks;
+            }
+            if asked.elapsed() > within {
+                return Err(format!("the view says {answer:?}").into());
             }
         };
-        match self.node.ask(&view, Read::Cluster, ANSWERED_WITHIN).await? {
-            ReadAnswer::Cluster(cluster) if !cluster.recovering => Ok(frameworks),
-            other => Err(format!("agents are still awaited: {other:?}").into()),
+        let answer = self.node.ask(&view, Read::Cluster, ANSWERED_WITHIN).await?;
+        if let ReadAnswer::Cluster(cluster) = &answer
+            && !cluster.recovering
+        {
+            return Ok(frameworks);
         }
+        Err(format!("agents are still awaited: {answer:?}").into())
     }
 }
 

@@ -165,6 +165,19 @@ impl Member {
         self.count();
     }
 
+    /// As the real agent's actor does.
+    fn follow_leader(&mut self, ctx: &mut Context<Self>) {
+        let mut found = self.master.leader();
+        let now = found.borrow_and_update().clone();
+        let now = now.map(|leader| format!("{} {}", leader.address, leader.id).trim_end().into());
+        self.advance(Event::MasterDetected(now), ctx);
+        ctx.run(async move { found.changed().await.is_ok() }, |actor, changed, ctx| {
+            if changed {
+                actor.follow_leader(ctx);
+            }
+        });
+    }
+
     fn fulfil(&self, wish: Wish, ctx: &mut Context<Self>) {
         match wish {
             Wish::Contact(message) => self.contact(message, ctx),
@@ -208,8 +221,12 @@ impl Member {
         self.counted.send_modify(|counts| {
             counts.acknowledged += more;
             if before != epoch {
-                before.and_then(|epoch| counts.registered.get_mut(&epoch)).map(|n| *n -= 1);
-                epoch.map(|epoch| *counts.registered.entry(epoch).or_default() += 1);
+                if let Some(agents) = before.and_then(|epoch| counts.registered.get_mut(&epoch)) {
+                    *agents -= 1;
+                }
+                if let Some(epoch) = epoch {
+                    *counts.registered.entry(epoch).or_default() += 1;
+                }
             }
         });
     }
@@ -219,6 +236,7 @@ impl Actor for Member {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Context<Self>) {
+        self.follow_leader(ctx);
         self.advance(Event::Started, ctx);
     }
 }
@@ -272,9 +290,10 @@ impl Scheduler for Filling {
     }
 
     fn updated(&mut self, calls: &mut Calls, status: &TaskStatus) {
-        match status.state {
-            TaskState::Running => self.running += 1,
-            other => self.failed.push(format!("{} {other:?}: {}", status.task, status.message)),
+        if status.state == TaskState::Running {
+            self.running += 1;
+        } else {
+            self.failed.push(format!("{} {:?}: {}", status.task, status.state, status.message));
         }
         if self.running + self.failed.len() as u64 == self.wanted {
             calls.stop();
