@@ -50,7 +50,7 @@ pub struct Swarm {
 }
 
 impl Swarm {
-    /// Starts agents that look for the master that `master` names; each has room for `tasks` of [`task`].
+    /// Starts agents that look for the master that `master` names; each has room for `tasks` of [`task()`].
     pub async fn start(master: &str, agents: u64, tasks: u64) -> Result<Self, Box<dyn Error>> {
         let (sender, counts) = watch::channel(Counts::default());
         let (counted, master) = (Arc::new(sender), detector(master)?);
