@@ -119,6 +119,9 @@ impl World {
                 }
             }
             Fault::Break(one, other) => {
+                // Of several masters only who leads has connections.
+                let is_master = matches!(self.processes[&one].seat, Seat::Master);
+                let one = if is_master { self.leader } else { one };
                 let (one, other) = (self.present_life(one), self.present_life(other));
                 self.network.break_between(now, one, other);
             }

@@ -199,13 +199,13 @@ fn master_config(chance: &mut Chance, bug: Option<Bug>) -> Config {
     if chance.in_thousand(800) {
         config.ping_every = chance.millis(1_000, 10_000);
         config.ping_misses_max = u32::try_from(chance.between(2, 5)).expect("at most five");
-        config.agent_reregister_timeout = chance.millis(15_000, 200_000);
+        config.agent_reregister_timeout = chance.millis(15_000, 120_000);
         config.offer_lease = chance.millis(16_000, 120_000);
         config.contest_timeout = chance.millis(2_000, 6_000);
     }
-    if chance.in_thousand(300) {
+    if chance.in_thousand(500) {
         let count = u32::try_from(chance.between(1, 2)).expect("at most two");
-        let within = chance.millis(5_000, 60_000);
+        let within = chance.millis(20_000, 120_000);
         config.agent_removal_rate_limit = Some(RateLimit { count, within });
     }
     if chance.in_thousand(200) {
@@ -240,7 +240,7 @@ fn populate(world: &mut World, chance: &mut Chance, apart: &mut Chance, bug: Opt
 }
 
 /// So many of a thousand clusters have an ensemble, and more than one master mostly.
-const WITH_ENSEMBLE: u64 = 600;
+const WITH_ENSEMBLE: u64 = 500;
 
 fn add_ensemble(world: &mut World, chance: &mut Chance) {
     let timeout = chance.millis(4_000, 12_000);

@@ -82,7 +82,7 @@ fn what_nobody_knows_is_an_error() {
         ),
         (
             "airside agent --work_dir=/w --master=here",
-            "error: invalid value 'here' for '--master <HOST:PORT>': 'here' names no master: expected host:port, zk://host:port,host:port/path or file:///a/file",
+            "error: invalid value 'here' for '--master <HOST:PORT|ZK>': 'here' names no master: expected host:port, zk://host:port,host:port/path or file:///a/file",
         ),
     ] {
         assert_eq!(read(line, &[]).map(|_| ()), Err(words.to_owned()), "{line}");

@@ -188,7 +188,7 @@ impl World {
 
     /// When the next message between actors of one process arrives: after the last one.
     fn beside(&mut self, last: Duration) -> Duration {
-        let busy = self.setup.rough && self.chance.in_thousand(20);
+        let busy = self.setup.rough && self.chance.in_thousand(40);
         let longest = Duration::from_millis(if busy { 2_000 } else { 5 });
         let after = self.chance.span(Duration::from_micros(1), longest);
         (self.queue.now() + after).max(last + Duration::from_nanos(1))
