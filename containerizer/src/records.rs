@@ -1,5 +1,5 @@
 //! How what an executor ran has ended, written down where the agent finds it: before it is told, so that neither an agent that
-//! was away nor the death of whoever wrote it loses it. On disk before [`write`] returns, whole or not at all.
+//! was away nor the death of whoever wrote it loses it. On disk before [`write()`] returns, whole or not at all.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
