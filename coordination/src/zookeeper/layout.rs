@@ -1,10 +1,12 @@
 //! What is ours below the election's path, and what its nodes hold. Nothing of ours directly below that path ends in `_` and
 //! digits or is a number, or every client of Mesos would take it for a master.
 //!
-//!     <path>/airside/cluster                  whose registry this is, and of which form
-//!     <path>/airside/epoch                    the newest reign
-//!     <path>/airside/written                  how many batches the reign has written that wrote last
-//!     <path>/airside/registry/<shard>/<key>   one record each; 256 shards, so that no list of children grows too long
+//! ```text
+//! <path>/airside/cluster                  whose registry this is, and of which form
+//! <path>/airside/epoch                    the newest reign
+//! <path>/airside/written                  how many batches the reign has written that wrote last
+//! <path>/airside/registry/<shard>/<key>   one record each; 256 shards, so that no list of children grows too long
+//! ```
 //!
 //! All nodes hold records: length, checksum, bytes.
 
