@@ -118,13 +118,14 @@ fn was_tried_again(task: &Interval, intervals: &[Interval]) {
     assert_ne!(next.process, task.process, "in another process");
 }
 
-/// A task whose agent died runs on in its process, to its end, and is not tried again.
+/// A task whose agent died runs on in its process, to its end. Whether its end is heard is not asserted: it may come while
+/// nobody is there to hear it.
 #[track_caller]
 fn went_on(task: &Interval, intervals: &[Interval]) {
-    let tries: Vec<_> = intervals.iter().filter(|i| i.job == task.job).collect();
-    assert!(tries.iter().all(|i| i.attempt <= task.attempt), "{task}: {tries:#?}");
-    let same = |i: &&&Interval| i.attempt == task.attempt && i.process == task.process;
-    assert!(tries.iter().find(same).is_some_and(|i| i.ended), "{task}: {tries:#?}");
+    let same =
+        |i: &&Interval| (&i.job, i.attempt, i.process) == (&task.job, task.attempt, task.process);
+    let ended = intervals.iter().find(same).is_some_and(|i| i.ended);
+    assert!(ended, "{task}: {intervals:#?}");
 }
 
 #[test]
