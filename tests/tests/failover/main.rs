@@ -21,7 +21,7 @@ fn a_killed_leader_is_followed_by_another_and_no_task_notices() {
     for kill in 0..if at_length() { 10 } else { 2 } {
         if at_length() {
             // Between nothing and two seconds after all was well: at no moment in particular.
-            stage.passes(Duration::from_millis(kill * 7919 % 2000));
+            stage.stays_whole_for(Duration::from_millis(kill * 7919 % 2000));
         }
         stage.kill_leader();
         stage.is_whole();
@@ -34,7 +34,7 @@ fn a_frozen_leader_is_followed_by_another_and_harms_nobody_when_it_wakes() {
     let old = stage.freeze_leader();
     stage.is_whole();
     if at_length() {
-        stage.passes(Duration::from_secs(60));
+        stage.stays_whole_for(Duration::from_secs(60));
     }
     stage.thaw_master(&old, "stands for election again");
     stage.is_whole();
@@ -47,7 +47,7 @@ fn a_frozen_zookeeper_server_is_no_more_than_a_pause() {
     for frozen in [leader, leader % 3 + 1] {
         stage.ensemble.freeze(frozen);
         if at_length() {
-            stage.passes(Duration::from_secs(60));
+            stage.stays_whole_for(Duration::from_secs(60));
         }
         stage.leads_again();
         stage.is_whole();

@@ -132,9 +132,13 @@ impl Stage {
         master.says(words);
     }
 
-    /// The cluster is left alone for so long.
-    pub(crate) fn passes(&self, span: Duration) {
-        self.runtime.block_on(tokio::time::sleep(span));
+    /// For so long everything is looked at again and again, and is well.
+    #[track_caller]
+    pub(crate) fn stays_whole_for(&self, span: Duration) {
+        let until = Instant::now() + span;
+        while Instant::now() < until {
+            self.is_whole();
+        }
     }
 
     /// Somebody leads, with an ensemble that has to find itself first.
