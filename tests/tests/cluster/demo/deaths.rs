@@ -118,8 +118,8 @@ fn was_tried_again(task: &Interval, intervals: &[Interval]) {
     assert_ne!(next.process, task.process, "in another process");
 }
 
-/// A task whose agent died runs on in its process, to its end. Whether its end is heard is not asserted: it may come while
-/// nobody is there to hear it.
+/// A task whose agent died runs on in its process, to its end. That it is not tried again is not asserted: what it counted
+/// travels in messages, which nobody keeps for an agent that is away, and without them its job is counted once more.
 #[track_caller]
 fn went_on(task: &Interval, intervals: &[Interval]) {
     let same =
