@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::election::{Candidate, Detector};
 use crate::local::FixedDetector;
 use crate::store::StoreError;
-use crate::zookeeper::url::{BadUrl, FILE_SCHEME, SCHEME, Url, host_and_port};
+use crate::zookeeper::url::{BadUrl, Url, host_and_port};
 use crate::zookeeper::{Settings, ZooKeeper};
 
 /// The name of a master's actor on its node.
@@ -46,7 +46,7 @@ impl FromStr for Way {
 
     fn from_str(text: &str) -> Result<Self, BadMaster> {
         let text = text.trim();
-        if text.starts_with(SCHEME) || text.starts_with(FILE_SCHEME) {
+        if Url::is_meant_by(text) {
             return Ok(Self::Elected(text.parse()?));
         }
         // It might be a URL with a slip in its scheme: what is before the `@` may be a password.

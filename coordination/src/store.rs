@@ -27,6 +27,45 @@ pub enum Change {
 /// The most bytes of one record.
 pub const RECORD_BYTES_MAX: usize = 256 << 10;
 
+/// The most bytes of one batch, counted by [`Change::bytes`]. It is one request to ZooKeeper, whose servers drop the connection of
+/// who sends more than 1 MiB, without a word.
+pub const BATCH_BYTES_MAX: usize = 900 << 10;
+
+/// Bytes of a batch of changes that may as well be written apart: one is on its way while the next is prepared.
+const BATCH_BYTES: usize = 256 << 10;
+
+/// What each change costs beside its key and its value: the lengths, the version, the paths before the key.
+const CHANGE_BYTES: usize = 128;
+
+impl Change {
+    /// The most that it may need of a batch.
+    pub fn bytes(&self) -> usize {
+        // A key's bytes may need three each as a name.
+        match self {
+            Self::Put { key, value } => CHANGE_BYTES + 3 * key.len() + value.len(),
+            Self::Delete { key } => CHANGE_BYTES + 3 * key.len(),
+        }
+    }
+}
+
+/// Cuts what is to be written into batches of a good size, in order; what one item writes stays together.
+pub fn in_batches<T>(items: Vec<T>, bytes: impl Fn(&T) -> usize) -> Vec<Vec<T>> {
+    let mut batches: Vec<Vec<T>> = Vec::new();
+    let mut room = 0;
+    for item in items {
+        let needed = bytes(&item);
+        match batches.last_mut() {
+            Some(last) if needed <= room => last.push(item),
+            Some(_) | None => {
+                room = BATCH_BYTES;
+                batches.push(vec![item]);
+            }
+        }
+        room = room.saturating_sub(needed);
+    }
+    batches
+}
+
 /// Durable records by key. What was written is there after any crash, and only whole batches are.
 pub trait Store: Send {
     /// All records. A record that is damaged is an error that names its key, never silence.
@@ -186,4 +225,27 @@ pub enum StoreError {
         /// The most it may have.
         most: usize,
     },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn batches_of_many_small_changes_are_of_a_size_that_every_store_takes() {
+        let changes: Vec<_> =
+            (0..20_000).map(|n| Change::Delete { key: format!("agents/{n:030}") }).collect();
+        let batches = in_batches(changes.clone(), Change::bytes);
+        assert!(batches.len() > 1);
+        for batch in &batches {
+            assert!(batch.iter().map(Change::bytes).sum::<usize>() <= BATCH_BYTES_MAX);
+        }
+        assert_eq!(batches.concat(), changes, "all of them, in order");
+    }
+
+    #[test]
+    fn what_is_larger_than_a_batch_of_a_good_size_is_one_of_its_own() {
+        let batches = in_batches(vec![1, BATCH_BYTES + 1, 1, BATCH_BYTES - 1, 1], |bytes| *bytes);
+        assert_eq!(batches, [vec![1], vec![BATCH_BYTES + 1], vec![1, BATCH_BYTES - 1], vec![1]]);
+    }
 }

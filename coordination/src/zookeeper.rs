@@ -161,13 +161,21 @@ impl Context {
         if let Some(credentials) = url.credentials() {
             connector = connector.with_auth("digest", credentials.as_bytes());
         }
-        connector.connect(&url.hosts()).await.map_err(|error| {
+        let connected = match url.tls() {
+            Some(tls) => connector.with_tls(tls.options()?).secure_connect(&url.hosts()).await,
+            None => connector.connect(&url.hosts()).await,
+        };
+        connected.map_err(|error| {
             if error == Error::AuthFailed {
                 return format!("the ZooKeeper servers of {url} refused the credentials");
             }
             if matches!(error, Error::NoHosts | Error::ConnectionLoss | Error::Timeout) {
+                let strangers = match url.tls() {
+                    Some(_) => ", or do not speak TLS, or are not whom we trust, or do not trust us",
+                    None => "",
+                };
                 return format!(
-                    "no ZooKeeper server of {url} serves: none can be reached, or they are no majority; trying on"
+                    "no ZooKeeper server of {url} serves: none can be reached, or they are no majority{strangers}; trying on"
                 );
             }
             format!("cannot connect to ZooKeeper at {url}: {error}; trying on")

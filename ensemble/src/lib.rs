@@ -4,6 +4,7 @@
 
 #![warn(missing_docs)]
 
+mod certificates;
 mod package;
 mod ports;
 mod server;
@@ -15,7 +16,8 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 
-use server::{Keeper, Server};
+pub use certificates::Certificates;
+use server::{Keeper, Ports, Server};
 use words::Mode;
 
 /// How long a server may take until it serves: a Java virtual machine on a busy machine, an election, another one.
@@ -48,6 +50,12 @@ pub enum EnsembleError {
         path: PathBuf,
         /// Why.
         source: std::io::Error,
+    },
+    /// No certificates could be made for it.
+    #[error("failed to make certificates for ZooKeeper servers")]
+    Certificates {
+        /// Why.
+        source: rcgen::Error,
     },
     /// No free port was found.
     #[error("failed to find free ports for ZooKeeper servers")]
@@ -86,6 +94,7 @@ pub enum EnsembleError {
 #[derive(Debug)]
 pub struct Ensemble {
     servers: Vec<Server>,
+    certificates: Option<Certificates>,
     // In this order: it ends what is left of the servers and removes their folders.
     _keeper: Keeper,
 }
@@ -93,10 +102,19 @@ pub struct Ensemble {
 impl Ensemble {
     /// Starts so many servers (an odd number) and waits until all serve.
     pub fn start(size: usize) -> Result<Self, EnsembleError> {
+        Self::start_somewhere(size, false)
+    }
+
+    /// The same; clients must speak TLS and show a certificate at [`Ensemble::hosts_with_tls`].
+    pub fn start_with_tls(size: usize) -> Result<Self, EnsembleError> {
+        Self::start_somewhere(size, true)
+    }
+
+    fn start_somewhere(size: usize, with_tls: bool) -> Result<Self, EnsembleError> {
         package::check()?;
         let mut attempt = 1;
         loop {
-            match Self::start_once(size) {
+            match Self::start_once(size, with_tls) {
                 Err(EnsembleError::Ended { said, .. })
                     if attempt < ATTEMPTS && said.contains("Address already in use") =>
                 {
@@ -107,13 +125,21 @@ impl Ensemble {
         }
     }
 
-    fn start_once(size: usize) -> Result<Self, EnsembleError> {
+    fn start_once(size: usize, with_tls: bool) -> Result<Self, EnsembleError> {
         let keeper = Keeper::new()?;
-        let ports = ports::free(3 * size)?;
-        let peers: Vec<_> = ports.chunks(3).map(|each| [each[0], each[1], each[2]]).collect();
-        let numbers = 1..=size;
-        let servers = numbers.map(|number| Server::new(keeper.folder(), number, &peers));
-        let mut ensemble = Self { servers: servers.collect::<Result<_, _>>()?, _keeper: keeper };
+        let certificates = with_tls.then(|| Certificates::make(keeper.folder())).transpose()?;
+        let found = ports::free(4 * size)?;
+        let ports = |each: &[u16]| Ports {
+            clients: each[0],
+            followers: each[1],
+            elections: each[2],
+            clients_with_tls: each[3],
+        };
+        let peers: Vec<_> = found.chunks(4).map(ports).collect();
+        let servers = (1..=size)
+            .map(|number| Server::new(keeper.folder(), number, &peers, certificates.as_ref()));
+        let servers = servers.collect::<Result<_, _>>()?;
+        let mut ensemble = Self { servers, certificates, _keeper: keeper };
         for server in &mut ensemble.servers {
             server.start()?;
         }
@@ -132,6 +158,13 @@ impl Ensemble {
     pub fn hosts(&self) -> String {
         let hosts: Vec<_> = self.servers.iter().map(|server| server.address.to_string()).collect();
         hosts.join(",")
+    }
+
+    /// Where all of them speak TLS, and with which certificates, if they do.
+    pub fn hosts_with_tls(&self) -> Option<(String, &Certificates)> {
+        let port = |server: &Server| format!("127.0.0.1:{}", server.ports.clients_with_tls);
+        let hosts: Vec<_> = self.servers.iter().map(port).collect();
+        Some((hosts.join(","), self.certificates.as_ref()?))
     }
 
     /// A URL of a path of this ensemble, which begins with a slash.

@@ -7,9 +7,9 @@ use crate::EnsembleError;
 /// It names all that it needs in its manifest.
 const ARCHIVE: &str = "/usr/share/java/zookeeper.jar";
 
-/// That, and what writes to standard error what it would say; without it a server that cannot start does so silently.
-pub(crate) const CLASS_PATH: &str =
-    "/usr/share/java/zookeeper.jar:/usr/share/java/slf4j-simple.jar";
+/// That, what TLS needs and the manifest forgot, and what writes to standard error what it would say; without it a server that
+/// cannot start does so silently.
+pub(crate) const CLASS_PATH: &str = "/usr/share/java/zookeeper.jar:/usr/share/java/netty-codec.jar:/usr/share/java/slf4j-simple.jar";
 
 /// The Java virtual machine.
 pub(crate) const JAVA: &str = "java";

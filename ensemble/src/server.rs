@@ -10,6 +10,7 @@ use nix::sys::signal::{self, Signal};
 use nix::unistd::Pid;
 
 use crate::EnsembleError;
+use crate::certificates::Certificates;
 use crate::package::{CLASS_PATH, JAVA};
 
 /// A tick of ZooKeeper in milliseconds; session time-outs are allowed from two of them on.
@@ -37,9 +38,19 @@ const MAIN: &str = "org.apache.zookeeper.server.quorum.QuorumPeerMain";
 /// How much of the end of a log is shown.
 const SAID_BYTES: usize = 4000;
 
+/// What a server listens on.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ports {
+    pub(crate) clients: u16,
+    pub(crate) followers: u16,
+    pub(crate) elections: u16,
+    pub(crate) clients_with_tls: u16,
+}
+
 #[derive(Debug)]
 pub(crate) struct Server {
     pub(crate) number: usize,
+    pub(crate) ports: Ports,
     pub(crate) address: SocketAddr,
     pub(crate) log: PathBuf,
     folder: PathBuf,
@@ -47,11 +58,12 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Writes its files. Of each peer the ports are: for clients, for followers, for elections.
+    /// Writes its files.
     pub(crate) fn new(
         above: &Path,
         number: usize,
-        peers: &[[u16; 3]],
+        peers: &[Ports],
+        certificates: Option<&Certificates>,
     ) -> Result<Self, EnsembleError> {
         let folder = above.join(number.to_string());
         let data = folder.join("data");
@@ -63,11 +75,16 @@ impl Server {
         let own_number = data.join("myid");
         fs::write(&own_number, number.to_string()).map_err(file(&own_number))?;
         let configuration = folder.join("zoo.cfg");
-        let client = peers[number - 1][0];
-        fs::write(&configuration, settings(&data, client, peers)).map_err(file(&configuration))?;
+        let ports = peers[number - 1];
+        let mut lines = settings(&data, ports.clients, peers);
+        if let Some(certificates) = certificates {
+            lines.extend(settings_of_tls(ports.clients_with_tls, certificates));
+        }
+        fs::write(&configuration, lines.join("\n") + "\n").map_err(file(&configuration))?;
         Ok(Self {
             number,
-            address: (Ipv4Addr::LOCALHOST, client).into(),
+            ports,
+            address: (Ipv4Addr::LOCALHOST, ports.clients).into(),
             log: folder.join("log"),
             folder,
             process: None,
@@ -136,7 +153,7 @@ impl Drop for Server {
     }
 }
 
-fn settings(data: &Path, client: u16, peers: &[[u16; 3]]) -> String {
+fn settings(data: &Path, client: u16, peers: &[Ports]) -> Vec<String> {
     let mut lines = vec![
         format!("tickTime={TICK}"),
         "initLimit=50".into(),
@@ -149,12 +166,25 @@ fn settings(data: &Path, client: u16, peers: &[[u16; 3]]) -> String {
         format!("clientPort={client}"),
     ];
     if peers.len() > 1 {
-        let line = |(index, ports): (usize, &[u16; 3])| {
-            format!("server.{}=127.0.0.1:{}:{}", index + 1, ports[1], ports[2])
+        let line = |(index, ports): (usize, &Ports)| {
+            format!("server.{}=127.0.0.1:{}:{}", index + 1, ports.followers, ports.elections)
         };
         lines.extend(peers.iter().enumerate().map(line));
     }
-    lines.join("\n") + "\n"
+    lines
+}
+
+fn settings_of_tls(client: u16, certificates: &Certificates) -> [String; 8] {
+    [
+        "serverCnxnFactory=org.apache.zookeeper.server.NettyServerCnxnFactory".into(),
+        "secureClientPortAddress=127.0.0.1".into(),
+        format!("secureClientPort={client}"),
+        format!("ssl.keyStore.location={}", certificates.server.display()),
+        "ssl.keyStore.type=PEM".into(),
+        format!("ssl.trustStore.location={}", certificates.ca.display()),
+        "ssl.trustStore.type=PEM".into(),
+        "ssl.clientAuth=need".into(),
+    ]
 }
 
 /// A process that outlives its maker by a moment: when the maker is gone, it kills the servers and removes their folders. A

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use crate::cargo::{self, cargo};
 use crate::goals::{self, Row};
+use crate::packages;
 use crate::steps::Failure;
 
 /// Which bench targets make up a table.
@@ -12,18 +13,29 @@ const TABLES: [(&str, &[Target]); 2] = [
     (
         "actors",
         &[
-            Target { package: "libactor", bench: "actors", needs_airside: false },
-            Target { package: "tests", bench: "cluster", needs_airside: true },
+            Target { package: "libactor", bench: "actors", needs: Needs::Nothing },
+            Target { package: "tests", bench: "cluster", needs: Needs::Airside },
         ],
     ),
-    ("failover", &[Target { package: "tests", bench: "failover", needs_airside: true }]),
+    (
+        "failover",
+        &[Target { package: "tests", bench: "failover", needs: Needs::AirsideAndServers }],
+    ),
 ];
 
 struct Target {
     package: &'static str,
     bench: &'static str,
+    needs: Needs,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Needs {
+    Nothing,
     /// It starts clusters, and is told by `--airside PATH` which program to start.
-    needs_airside: bool,
+    Airside,
+    /// ZooKeeper's too.
+    AirsideAndServers,
 }
 
 const GOALS: &str = "tests/bench/goals.tsv";
@@ -50,11 +62,14 @@ fn measure(name: &str, rows: &mut Vec<Row>) -> Result<(), Failure> {
         )]));
     };
     let mut all = Ok(());
-    for Target { package, bench, needs_airside } in *targets {
+    for Target { package, bench, needs } in *targets {
+        if *needs == Needs::AirsideAndServers {
+            packages::install()?;
+        }
         eprintln!("bench {bench} of {package}");
         let mut command = cargo();
         command.args(["bench", "-p", package, "--bench", bench, "--", "--json"]);
-        if *needs_airside {
+        if *needs != Needs::Nothing {
             command.arg("--airside").arg(cargo::release_program("cli", "airside")?);
         }
         let (text, ended) = cargo::output_and_end(&mut command)?;

@@ -1,13 +1,19 @@
-//! Where an ensemble is and which path of it is ours: `zk://[user:password@]host[:port],…/path`, or `file:///…` that holds such
-//! a URL. What it shows of itself never holds the password.
+//! Where an ensemble is and which path of it is ours: `zk://[user:password@]host[:port],…/path`, the same as `zks://…/path?ca=FILE`
+//! if its servers speak TLS, or `file:///…` that holds such a URL. What it shows of itself never holds the password.
+
+mod tls;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+pub use tls::Tls;
+
 /// Of an ensemble.
-pub(crate) const SCHEME: &str = "zk://";
+const SCHEME: &str = "zk://";
+/// Of one whose servers speak TLS.
+const TLS_SCHEME: &str = "zks://";
 /// Of a file that holds a URL.
-pub(crate) const FILE_SCHEME: &str = "file://";
+const FILE_SCHEME: &str = "file://";
 
 /// ZooKeeper's own, for hosts that name none.
 const PORT: u16 = 2181;
@@ -21,6 +27,7 @@ pub struct Url {
     credentials: Option<String>,
     hosts: Vec<String>,
     path: String,
+    tls: Option<Tls>,
     /// The file it was read from is what may be shown.
     file: Option<PathBuf>,
 }
@@ -30,7 +37,7 @@ pub struct Url {
 pub enum BadUrl {
     /// It begins with something else.
     #[error(
-        "'{0}' is no ZooKeeper URL: write zk://host:port,host:port/path or file:///path/of/a/file"
+        "'{0}' is no ZooKeeper URL: write zk://host:port,host:port/path, zks://… if the servers speak TLS, or file:///path/of/a/file"
     )]
     Scheme(String),
     /// The root of an ensemble belongs to everybody.
@@ -55,6 +62,14 @@ pub enum BadUrl {
     /// ZooKeeper's digest wants both.
     #[error("the credentials of the ZooKeeper URL are not of the form user:password")]
     Credentials,
+    /// What it says about TLS is no use.
+    #[error(
+        "{reason}: write zks://host:port/path?ca=FILE with the certificates (PEM) that those of the servers are signed with, and &cert=FILE&key=FILE behind it if they ask for ours"
+    )]
+    Tls {
+        /// What is wrong.
+        reason: String,
+    },
     /// The file cannot be read.
     #[error("failed to read the ZooKeeper URL from {path}")]
     File {
@@ -69,6 +84,11 @@ pub enum BadUrl {
 }
 
 impl Url {
+    /// Whether a text means to be such a URL.
+    pub(crate) fn is_meant_by(text: &str) -> bool {
+        [SCHEME, TLS_SCHEME, FILE_SCHEME].iter().any(|scheme| text.starts_with(scheme))
+    }
+
     /// Reads a URL; one of a file is read from that file.
     pub fn parse(text: &str) -> Result<Self, BadUrl> {
         let mut text = text.trim().to_owned();
@@ -87,8 +107,13 @@ impl Url {
     }
 
     fn parse_direct(text: &str) -> Result<Self, BadUrl> {
-        let Some(rest) = text.strip_prefix(SCHEME) else {
-            return Err(BadUrl::Scheme(without_credentials(text)));
+        let (rest, tls) = match (text.strip_prefix(SCHEME), text.strip_prefix(TLS_SCHEME)) {
+            (Some(rest), _) => (rest, None),
+            (None, Some(rest)) => {
+                let (rest, words) = rest.split_once('?').unwrap_or((rest, ""));
+                (rest, Some(Tls::parse(words)?))
+            }
+            (None, None) => return Err(BadUrl::Scheme(without_credentials(text))),
         };
         let (front, path) = match rest.find('/') {
             Some(at) => rest.split_at(at),
@@ -107,9 +132,12 @@ impl Url {
         if hosts.is_empty() {
             return Err(BadUrl::NoHost);
         }
-        let hosts = hosts.split(',').map(host_and_port).collect::<Result<_, _>>()?;
+        let hosts = hosts.split(',').map(host_and_port).collect::<Result<Vec<_>, _>>()?;
+        if let Some(host) = hosts.iter().find(|host| tls.is_some() && !tls::is_name(host)) {
+            return Err(BadUrl::Host(host.clone()));
+        }
         let path = read_path(path)?;
-        Ok(Self { credentials: credentials.map(str::to_owned), hosts, path, file: None })
+        Ok(Self { credentials: credentials.map(str::to_owned), hosts, path, tls, file: None })
     }
 
     /// `user:password`, for ZooKeeper's scheme `digest`.
@@ -132,6 +160,11 @@ impl Url {
         &self.path
     }
 
+    /// How its servers are known, if they speak TLS.
+    pub fn tls(&self) -> Option<&Tls> {
+        self.tls.as_ref()
+    }
+
     /// The file it was read from, if it was.
     pub fn file(&self) -> Option<&Path> {
         self.file.as_deref()
@@ -143,11 +176,12 @@ impl fmt::Display for Url {
         if let Some(file) = &self.file {
             return write!(f, "{FILE_SCHEME}{}", file.display());
         }
-        f.write_str(SCHEME)?;
+        f.write_str(if self.tls.is_some() { TLS_SCHEME } else { SCHEME })?;
         if let Some(user) = self.user() {
             write!(f, "{user}:***@")?;
         }
-        write!(f, "{}{}", self.hosts(), self.path)
+        write!(f, "{}{}", self.hosts(), self.path)?;
+        self.tls.as_ref().map_or(Ok(()), |tls| write!(f, "?{tls}"))
     }
 }
 

@@ -10,4 +10,5 @@ mod kazoo;
 mod outages;
 mod registry;
 mod stage;
+mod tls;
 mod transfer;

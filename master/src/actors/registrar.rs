@@ -4,16 +4,13 @@
 use std::sync::{Arc, OnceLock};
 
 use actix::{Actor, Handler};
-use coordination::store::{Change, Store};
+use coordination::store::{Change, Stopped, Store, StoreError, in_batches};
 use libactor::{Context, Handle, Message, Received};
 use serde::{Deserialize, Serialize};
 
 use super::master::{MasterActor, Written};
 use crate::logic::registry::{Registry, RegistryOperation};
 use crate::records;
-
-/// Bytes of records that are written in one batch, if there are more than one; ZooKeeper's limit is 1 MiB.
-const BATCH_BYTES: usize = 512 << 10;
 
 /// From the master: write this; answered by [`Written`].
 #[derive(Debug, Serialize, Deserialize)]
@@ -52,45 +49,39 @@ impl Handler<Received<Write>> for Registrar {
 
 impl Registrar {
     fn write_all(&mut self) {
-        let mut waiting = std::mem::take(&mut self.waiting).into_iter().peekable();
-        while waiting.peek().is_some() {
-            let (mut operations, mut batch, mut bytes) = (Vec::new(), Vec::new(), 0);
-            while let Some((operation, changes)) = waiting.next_if(|(_, changes)| {
-                batch.is_empty() || bytes + changes.iter().map(size).sum::<usize>() <= BATCH_BYTES
-            }) {
-                bytes += changes.iter().map(size).sum::<usize>();
-                operations.push(operation);
-                batch.extend(changes);
-            }
-            let error = self.store.write(self.registry.epoch, &batch).err().map(said_whole);
-            if self.answer(operations, error) {
-                return;
-            }
+        let waiting = std::mem::take(&mut self.waiting);
+        let (mut operations, mut batches) = (Vec::new(), Vec::new());
+        for batch in in_batches(waiting, |(_, changes)| changes.iter().map(Change::bytes).sum()) {
+            let (told, changes): (Vec<_>, Vec<_>) = batch.into_iter().unzip();
+            operations.push(told);
+            batches.push(changes.concat());
+        }
+        let (done, error) = match self.store.write_all(self.registry.epoch, &batches) {
+            Ok(()) => (batches.len(), None),
+            Err(Stopped { done, error }) => (done, Some(said_whole(error))),
+        };
+        let unwritten = operations.split_off(done).concat();
+        let written = operations.concat();
+        let goes_on = written.is_empty() || self.answer(written, None);
+        if goes_on && error.is_some() {
+            self.answer(unwritten, error);
         }
     }
 
-    /// Whether there is nothing more to do: what could not be written ends the reign.
+    /// Whether the master hears it.
     fn answer(&self, operations: Vec<RegistryOperation>, error: Option<String>) -> bool {
         let master = self.master.get().expect("it was set before the first message came");
-        let failed = error.is_some();
         if let Err(error) = master.tell(Written { operations, error }) {
             // Without the answer the master waits; it cannot be told to end, but it can be ended.
             tracing::error!(%error, "the master has no room for what was written");
             master.stop();
-            return true;
+            return false;
         }
-        failed
+        true
     }
 }
 
-fn size(change: &Change) -> usize {
-    match change {
-        Change::Put { key, value } => key.len() + value.len(),
-        Change::Delete { key } => key.len(),
-    }
-}
-
-fn said_whole(error: coordination::store::StoreError) -> String {
+fn said_whole(error: StoreError) -> String {
     let mut words = error.to_string();
     let mut cause = std::error::Error::source(&error);
     while let Some(source) = cause {

@@ -1,5 +1,5 @@
 //! What a fail-over costs: the return of agents with their tasks, decided on in this process and over real TCP to a real
-//! master process. The agents are emulated (`tests::swarm`): their logic is real, their disks and executors are not.
+//! master process, and the registry's way to ZooKeeper. The agents are emulated (`tests::swarm`): their logic is real, their disks and executors are not.
 //! `--airside PATH` names the program; `--json` prints one object a line; a case's name measures that one only.
 
 #![allow(clippy::print_stdout, reason = "a bench prints what it measured")]
@@ -7,6 +7,7 @@
 mod back;
 mod in_process;
 mod messages;
+mod registry;
 
 use std::env;
 use std::error::Error;
@@ -35,7 +36,7 @@ impl Row {
 pub(crate) type Measured = Result<Vec<Row>, Box<dyn Error>>;
 
 /// Each has a process of its own, so that none finds the memory of another.
-const CASES: [&str; 5] = ["in_process", "tcp", "back_4000", "back_5000", "back_50000"];
+const CASES: [&str; 6] = ["in_process", "registry", "tcp", "back_4000", "back_5000", "back_50000"];
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = env::args_os().skip(1);
@@ -54,6 +55,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let runtime = tokio::runtime::Runtime::new()?;
     let measured = match case.as_str() {
         "in_process" => in_process::run(),
+        "registry" => registry::run(),
         "tcp" => runtime.block_on(back::tcp(&airside)),
         "back_4000" => runtime.block_on(back::agents_4000(&airside)),
         "back_5000" => runtime.block_on(back::agents_5000(&airside)),

@@ -6,16 +6,9 @@ use std::collections::BTreeSet;
 use zookeeper_client::{Acls, Client, CreateMode, Error, MultiWriteError, MultiWriteResult};
 
 use crate::record::seal;
-use crate::store::{Change, RECORD_BYTES_MAX, StoreError};
+use crate::store::{BATCH_BYTES_MAX, Change, RECORD_BYTES_MAX, StoreError};
 use crate::zookeeper::layout::{WrittenRecord, encode, shard_of};
 use crate::zookeeper::requests::Context;
-
-/// The most bytes of one batch, which is one request. The servers' own limit is 1 MiB, and they drop the connection of who
-/// exceeds it without a word.
-pub(super) const BATCH_BYTES_MAX: usize = 900 << 10;
-
-/// What each change costs beside its key and its value: the lengths, the version, the paths before the key.
-const CHANGE_BYTES: usize = 128;
 
 /// Which nodes there are.
 #[derive(Debug, Default)]
@@ -90,12 +83,7 @@ pub(super) fn check_sizes(batches: &[Vec<Change>]) -> Result<(), StoreError> {
 }
 
 fn size(changes: &[Change]) -> usize {
-    let size = |change: &Change| match change {
-        // A key's bytes may need three each as a name.
-        Change::Put { key, value } => CHANGE_BYTES + 3 * key.len() + value.len(),
-        Change::Delete { key } => CHANGE_BYTES + 3 * key.len(),
-    };
-    changes.iter().map(size).sum()
+    changes.iter().map(Change::bytes).sum()
 }
 
 impl Context {

@@ -7,7 +7,7 @@ use super::write::{Writing, read_error};
 use super::{StoreError, Work, ZooKeeperStore};
 use crate::election::Reign;
 use crate::export::{Export, Portable};
-use crate::store::Change;
+use crate::store::{Change, in_batches};
 use crate::zookeeper::errors::words;
 use crate::zookeeper::layout::{ClusterRecord, EpochRecord, FORM, WrittenRecord, decode, encode};
 use crate::zookeeper::logic::Answer;
@@ -16,9 +16,6 @@ use crate::zookeeper::shell::Elected;
 
 /// A registry that is written while it is read is read again, so many times.
 const READS_MAX: usize = 10;
-
-/// Bytes of one batch.
-const BATCH_BYTES: usize = 256 << 10;
 
 /// When nobody knows the epoch any more: more reigns than there are between two exports.
 const EPOCHS_LOST: u64 = 1_000_000;
@@ -172,7 +169,7 @@ impl Work {
             value: value.clone(),
         };
         let changes: Vec<_> = gone.chain(export.records.iter().map(put)).collect();
-        let batches = in_batches(changes);
+        let batches = in_batches(changes, Change::bytes);
         super::batch::check_sizes(&batches)?;
         let (_, outcome) = self.write(Writing::new(elected, None, known, &batches)).await;
         outcome
@@ -192,24 +189,4 @@ fn said(answer: Answer) -> String {
         return words;
     }
     "the path of the registry was removed just now".to_owned()
-}
-
-fn in_batches(changes: Vec<Change>) -> Vec<Vec<Change>> {
-    let mut batches = vec![Vec::new()];
-    let mut bytes = 0;
-    for change in changes {
-        let size = match &change {
-            Change::Put { key, value } => 3 * key.len() + value.len() + 128,
-            Change::Delete { key } => 3 * key.len() + 128,
-        };
-        bytes += size;
-        if bytes > BATCH_BYTES {
-            batches.push(Vec::new());
-            bytes = size;
-        }
-        if let Some(last) = batches.last_mut() {
-            last.push(change);
-        }
-    }
-    batches
 }

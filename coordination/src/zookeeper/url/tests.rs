@@ -102,3 +102,45 @@ fn a_file_holds_the_url_and_is_shown_instead_of_it() {
     let missing = Url::parse("file:///no/such/file").unwrap_err();
     assert!(missing.to_string().contains("/no/such/file"), "{missing}");
 }
+
+#[test]
+fn a_url_with_tls_says_whom_to_trust_and_who_we_are() {
+    for (text, shown) in [
+        ("zks://h1/m?ca=/a", "zks://h1:2181/m?ca=/a"),
+        (
+            "zks://u:p@h1:1,[::1]:2/m/?ca=/a&cert=c&key=k",
+            "zks://u:***@h1:1,[::1]:2/m?ca=/a&cert=c&key=k",
+        ),
+        ("zks://h_1.x-y.z/m?key=k&cert=c&ca=/a", "zks://h_1.x-y.z:2181/m?ca=/a&cert=c&key=k"),
+    ] {
+        let url = Url::parse(text).unwrap_or_else(|error| panic!("{text}: {error}"));
+        assert_eq!((url.to_string().as_str(), url.tls().is_some()), (shown, true));
+    }
+    for (text, words) in [
+        ("zks://h1/m", "does not say whom to trust"),
+        ("zks://h1/m?cert=c&key=k", "does not say whom to trust"),
+        ("zks://h1/m?ca=", "'ca' of the ZooKeeper URL names no file"),
+        ("zks://h1/m?ca=/a&ca=/b", "says 'ca' twice"),
+        ("zks://h1/m?ca=/a&cert=c", "a cert but no key"),
+        ("zks://h1/m?ca=/a&key=k", "a key but no cert"),
+        ("zks://h1/m?ca=/a&trust=all", "'trust' of the ZooKeeper URL means nothing"),
+        ("zks://-h1/m?ca=/a", "'-h1:2181' is no host"),
+        ("zks://h1..x/m?ca=/a", "'h1..x:2181' is no host"),
+        ("zks://h1?ca=/a", "'/' is not supported"),
+    ] {
+        let error = Url::parse(text).unwrap_err().to_string();
+        assert!(error.contains(words), "{text}: {error}");
+    }
+}
+
+#[test]
+fn files_for_tls_that_cannot_be_used_are_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("ca.pem");
+    let url = Url::parse(&format!("zks://h1/m?ca={}", file.display())).unwrap();
+    let error = url.tls().unwrap().options().unwrap_err();
+    assert!(error.contains("failed to read") && error.contains("ca.pem"), "{error}");
+    std::fs::write(&file, "nothing").unwrap();
+    let error = url.tls().unwrap().options().unwrap_err();
+    assert!(error.contains("ca.pem cannot be used for TLS"), "{error}");
+}
