@@ -10,7 +10,7 @@ mod ports;
 mod server;
 mod words;
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -102,19 +102,24 @@ pub struct Ensemble {
 impl Ensemble {
     /// Starts so many servers (an odd number) and waits until all serve.
     pub fn start(size: usize) -> Result<Self, EnsembleError> {
-        Self::start_somewhere(size, false)
+        Self::start_at(Ipv4Addr::LOCALHOST, size)
+    }
+
+    /// The same, at another address of this machine.
+    pub fn start_at(ip: Ipv4Addr, size: usize) -> Result<Self, EnsembleError> {
+        Self::start_somewhere(ip, size, false)
     }
 
     /// The same; clients must speak TLS and show a certificate at [`Ensemble::hosts_with_tls`].
     pub fn start_with_tls(size: usize) -> Result<Self, EnsembleError> {
-        Self::start_somewhere(size, true)
+        Self::start_somewhere(Ipv4Addr::LOCALHOST, size, true)
     }
 
-    fn start_somewhere(size: usize, with_tls: bool) -> Result<Self, EnsembleError> {
+    fn start_somewhere(ip: Ipv4Addr, size: usize, with_tls: bool) -> Result<Self, EnsembleError> {
         package::check()?;
         let mut attempt = 1;
         loop {
-            match Self::start_once(size, with_tls) {
+            match Self::start_once(ip, size, with_tls) {
                 Err(EnsembleError::Ended { said, .. })
                     if attempt < ATTEMPTS && said.contains("Address already in use") =>
                 {
@@ -125,11 +130,12 @@ impl Ensemble {
         }
     }
 
-    fn start_once(size: usize, with_tls: bool) -> Result<Self, EnsembleError> {
+    fn start_once(ip: Ipv4Addr, size: usize, with_tls: bool) -> Result<Self, EnsembleError> {
         let keeper = Keeper::new()?;
         let certificates = with_tls.then(|| Certificates::make(keeper.folder())).transpose()?;
-        let found = ports::free(4 * size)?;
+        let found = ports::free(ip, 4 * size)?;
         let ports = |each: &[u16]| Ports {
+            ip,
             clients: each[0],
             followers: each[1],
             elections: each[2],

@@ -15,7 +15,7 @@ const COUNT: u16 = 12_000;
 static LOOKED_AT: AtomicU32 = AtomicU32::new(0);
 
 /// So many different ports that nobody listens on.
-pub(crate) fn free(count: usize) -> Result<Vec<u16>, EnsembleError> {
+pub(crate) fn free(ip: Ipv4Addr, count: usize) -> Result<Vec<u16>, EnsembleError> {
     let begin = std::process::id().wrapping_mul(7919);
     let mut held = Vec::new();
     for _ in 0..COUNT {
@@ -25,7 +25,7 @@ pub(crate) fn free(count: usize) -> Result<Vec<u16>, EnsembleError> {
         let step = LOOKED_AT.fetch_add(1, Ordering::Relaxed);
         let offset = begin.wrapping_add(step) % u32::from(COUNT);
         let offset = u16::try_from(offset).expect("it is below COUNT");
-        if let Ok(listener) = TcpListener::bind((Ipv4Addr::LOCALHOST, FIRST + offset)) {
+        if let Ok(listener) = TcpListener::bind((ip, FIRST + offset)) {
             // Held until all are found, or one would be found twice.
             held.push((FIRST + offset, listener));
         }

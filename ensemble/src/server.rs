@@ -41,6 +41,7 @@ const SAID_BYTES: usize = 4000;
 /// What a server listens on.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Ports {
+    pub(crate) ip: Ipv4Addr,
     pub(crate) clients: u16,
     pub(crate) followers: u16,
     pub(crate) elections: u16,
@@ -76,7 +77,7 @@ impl Server {
         fs::write(&own_number, number.to_string()).map_err(file(&own_number))?;
         let configuration = folder.join("zoo.cfg");
         let ports = peers[number - 1];
-        let mut lines = settings(&data, ports.clients, peers);
+        let mut lines = settings(&data, ports, peers);
         if let Some(certificates) = certificates {
             lines.extend(settings_of_tls(ports.clients_with_tls, certificates));
         }
@@ -84,7 +85,7 @@ impl Server {
         Ok(Self {
             number,
             ports,
-            address: (Ipv4Addr::LOCALHOST, ports.clients).into(),
+            address: (ports.ip, ports.clients).into(),
             log: folder.join("log"),
             folder,
             process: None,
@@ -153,7 +154,8 @@ impl Drop for Server {
     }
 }
 
-fn settings(data: &Path, client: u16, peers: &[Ports]) -> Vec<String> {
+fn settings(data: &Path, own: Ports, peers: &[Ports]) -> Vec<String> {
+    let ip = own.ip;
     let mut lines = vec![
         format!("tickTime={TICK}"),
         "initLimit=50".into(),
@@ -162,12 +164,12 @@ fn settings(data: &Path, client: u16, peers: &[Ports]) -> Vec<String> {
         "maxSessionTimeout=60000".into(),
         "maxClientCnxns=0".into(),
         format!("dataDir={}", data.display()),
-        "clientPortAddress=127.0.0.1".into(),
-        format!("clientPort={client}"),
+        format!("clientPortAddress={ip}"),
+        format!("clientPort={}", own.clients),
     ];
     if peers.len() > 1 {
         let line = |(index, ports): (usize, &Ports)| {
-            format!("server.{}=127.0.0.1:{}:{}", index + 1, ports.followers, ports.elections)
+            format!("server.{}={ip}:{}:{}", index + 1, ports.followers, ports.elections)
         };
         lines.extend(peers.iter().enumerate().map(line));
     }

@@ -1,7 +1,8 @@
 //! Clusters for stories: real processes of the real binary in folders of their own, ports that are free, deadlines instead
 //! of sleeps, and everything that was said printed when a story fails.
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::OnceLock;
@@ -149,6 +150,16 @@ pub fn eventually(what: &str, mut so: impl FnMut() -> bool) {
     }
 }
 
+/// What a node answers to a GET, head and all.
+pub fn page(at: &str, path: &str) -> io::Result<String> {
+    let mut stream = TcpStream::connect(at)?;
+    stream.set_read_timeout(Some(DEADLINE))?;
+    stream.write_all(format!("GET {path} HTTP/1.1\r\n\r\n").as_bytes())?;
+    let mut text = String::new();
+    stream.read_to_string(&mut text)?;
+    Ok(text)
+}
+
 /// What a command printed and how it ended.
 #[derive(Debug)]
 pub struct Outcome {
@@ -179,7 +190,12 @@ impl Home {
 
     /// `airside …`, as a user whose home this is would call it.
     pub fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(airside());
+        self.command_of(airside(), arguments)
+    }
+
+    /// The same of another version of the program.
+    pub fn command_of(&self, program: &Path, arguments: &[&str]) -> Command {
+        let mut command = Command::new(program);
         command.args(arguments).env("XDG_CACHE_HOME", self.path("cache"));
         command.env("TMPDIR", self.dir.path()).current_dir(self.dir.path());
         for name in ["AIRSIDE_MASTER", "AIRSIDE_CLUSTER_SECRET_FILE", "MESOS_MASTER"] {
@@ -191,7 +207,12 @@ impl Home {
     /// Runs `airside …` to its end.
     #[track_caller]
     pub fn airside(&self, arguments: &[&str]) -> Outcome {
-        let mut command = self.command(arguments);
+        self.run(&mut self.command(arguments))
+    }
+
+    /// Runs a command to its end.
+    #[track_caller]
+    pub fn run(&self, command: &mut Command) -> Outcome {
         let output = command.stdin(Stdio::null()).output().expect("the binary starts");
         Outcome {
             code: output.status.code(),

@@ -2,7 +2,10 @@
 
 pub mod cluster;
 pub mod emulated;
+pub mod holder;
 pub mod leader;
+pub mod line;
+pub mod network;
 pub mod swarm;
 
 use std::net::TcpStream;

@@ -8,11 +8,14 @@ use crate::cargo;
 use crate::steps::Failure;
 
 /// A package, and a file that is there when it is.
-const NEEDED: [(&str, &str); 3] = [
+const NEEDED: [(&str, &str); 5] = [
     ("default-jre-headless", "/usr/bin/java"),
     ("zookeeper", "/usr/share/java/zookeeper.jar"),
     // An independent client of ZooKeeper is installed into an environment of its own.
     ("python3-venv", "/usr/bin/python3"),
+    // Stories that cut a leader off do it in networks of their own.
+    ("iproute2", "/sbin/ip"),
+    ("iptables", "/usr/sbin/iptables"),
 ];
 
 pub(crate) fn install() -> Result<(), Failure> {

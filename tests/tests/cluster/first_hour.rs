@@ -1,9 +1,7 @@
 //! A person's first hour: a cluster comes up, runs a command, shows what it did, and goes without a trace.
 
-use std::io::{Read, Write};
-
 use nix::sys::signal::Signal;
-use tests::cluster::{Home, Process, TestCluster, eventually, signal_process};
+use tests::cluster::{Home, Process, TestCluster, eventually, page, signal_process};
 
 /// Each line of the narration is a step with its milliseconds; what the task itself writes to stderr stands between.
 #[track_caller]
@@ -274,7 +272,7 @@ fn masters_and_agents_show_what_they_count_on_their_one_port() {
     let listed = cluster.airside(&["agents", "--json"]);
     let agents: serde_json::Value = serde_json::from_str(&listed.stdout).expect("it is JSON");
     let agent = agents[0]["address"].as_str().expect("an agent listens");
-    let text = page(agent, "/metrics");
+    let text = page(agent, "/metrics").expect("it answers");
     assert!(text.starts_with("HTTP/1.1 200 OK\r\n"), "{text}");
     assert!(text.contains("\nairside_agent_registrations_total 1\n"), "{text}");
     assert!(text.contains("\nlibactor_"), "{text}");
@@ -282,22 +280,13 @@ fn masters_and_agents_show_what_they_count_on_their_one_port() {
         .expect("up leaves its file");
     let master: serde_json::Value = serde_json::from_str(&master).expect("it is JSON");
     let master = master["master"].as_str().expect("a master listens");
-    let text = page(master, "/metrics");
+    let text = page(master, "/metrics").expect("it answers");
     assert!(text.contains("\nairside_master_agents_active 1\n"), "{text}");
     for at in [master, agent] {
-        assert!(page(at, "/health").ends_with("\r\n\r\nok\n"));
-        let version = page(at, "/version");
+        assert!(page(at, "/health").expect("it answers").ends_with("\r\n\r\nok\n"));
+        let version = page(at, "/version").expect("it answers");
         let (_, json) = version.split_once("\r\n\r\n").expect("a head and a body");
         let version: serde_json::Value = serde_json::from_str(json).expect("it is JSON");
         assert_eq!(version["version"], "0.1.0", "{version:#}");
     }
-}
-
-/// What a node answers to a GET, head and all.
-fn page(at: &str, path: &str) -> String {
-    let mut stream = std::net::TcpStream::connect(at).expect("a node listens");
-    stream.write_all(format!("GET {path} HTTP/1.1\r\n\r\n").as_bytes()).expect("it takes requests");
-    let mut text = String::new();
-    stream.read_to_string(&mut text).expect("it answers");
-    text
 }

@@ -3,12 +3,16 @@
 
 #![allow(clippy::unwrap_used, clippy::print_stderr)] // all of this is a test
 
-mod holder;
+mod deposed;
+mod partitions;
+mod seats;
 mod stage;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use stage::Stage;
+use seats::Stranger;
+use stage::{LEADS_WITHIN, PATH, Stage};
+use tests::cluster::eventually;
 
 /// Whether the stories are told at length.
 fn at_length() -> bool {
@@ -54,4 +58,36 @@ fn a_frozen_zookeeper_server_is_no_more_than_a_pause() {
         stage.ensemble.thaw(frozen);
         stage.is_whole();
     }
+}
+
+#[test]
+fn ha_03_a_leader_whose_node_is_deleted_drops_its_state_and_stands_again_under_another_id() {
+    let mut stage = Stage::set();
+    let stranger = stage.waits(Stranger::new(&stage.ensemble.hosts()));
+    let old = stage.leader().unwrap();
+    let seats = || stage.waits(stranger.seats(PATH));
+    assert_eq!(seats()[0].1["id"], old.id.as_str());
+    stage.waits(stranger.deletes(&seats()[0].0));
+    stage.another_leads(&old, Instant::now(), LEADS_WITHIN);
+    stage.is_whole();
+    let again = format!("master@{}", old.address);
+    eventually("it stands again", || {
+        let seats = seats();
+        let last = seats.last().filter(|_| seats.len() == 3);
+        last.is_some_and(|(_, master)| {
+            master["pid"] == again.as_str() && master["id"] != old.id.as_str()
+        })
+    });
+    assert_eq!(stage.agents_of(&old.address), None, "it has nothing of its reign");
+    stage.one_leads();
+    // Both before it have to stand again too: its next reign learns everything anew.
+    for (node, _) in &seats()[..2] {
+        stage.waits(stranger.deletes(node));
+    }
+    eventually("it leads", || {
+        stage.leader().is_some_and(|now| now.address == old.address && now.id != old.id)
+    });
+    stage.is_whole();
+    stage.one_leads();
+    stage.master(&old).process.says("stands for election again");
 }

@@ -1,6 +1,7 @@
 //! Three masters, three ZooKeeper servers, four agents, three frameworks: all real, on this machine.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -9,46 +10,90 @@ use coordination::detect::detector;
 use coordination::election::{Candidate, Detector};
 use ensemble::Ensemble;
 use nix::sys::signal::Signal;
-use protocol::task::TaskState;
-use tests::cluster::{Home, Process, eventually};
+use tests::cluster::{Home, Process, eventually, page};
+use tests::holder::{Held, are_whole};
+use tests::line::{Weather, line};
+use tests::network::{HUB, Network, Others, Room, SERVERS};
 
-use crate::holder::{Held, Seen};
-
-const AGENTS: usize = 4;
+const AGENTS: u8 = 4;
 const MASTERS: usize = 3;
 const FRAMEWORKS: usize = 3;
 const TASKS_EACH: usize = 6;
 
 /// How long a leader that says nothing is waited for by ZooKeeper.
-const SESSION: Duration = Duration::from_secs(4);
+pub(crate) const SESSION: Duration = Duration::from_secs(4);
 
-/// And how much longer the next may take.
-const LEADS_AFTER: Duration = Duration::from_secs(2);
+/// And how long it may take until another one leads.
+pub(crate) const LEADS_WITHIN: Duration = Duration::from_secs(4 + 2);
 
-pub(crate) struct Stage {
+/// Where masters are elected.
+pub(crate) const PATH: &str = "/airside";
+
+/// Where the rooms of masters and of agents are, if they have rooms.
+const MASTER_ROOMS: [u8; 4] = [10, 77, 0, 16];
+const AGENT_ROOMS: [u8; 4] = [10, 77, 0, 32];
+
+/// Where a master listens that has a room and is found elsewhere.
+const PORT: u16 = 5050;
+
+/// All agents that have rooms.
+pub(crate) const AGENTS_APART: Others =
+    Others { first: Ipv4Addr::from_octets(AGENT_ROOMS), prefix: 27 };
+
+/// A process, and the room in which it is.
+pub(crate) struct Placed {
+    pub(crate) process: Process,
+    pub(crate) room: Option<Room>,
+}
+
+pub(crate) struct Stage<'n> {
     runtime: tokio::runtime::Runtime,
     pub(crate) home: Home,
     pub(crate) ensemble: Ensemble,
+    network: Option<&'n Network>,
+    /// Of the lines to masters and to ZooKeeper, which are direct if there is none.
+    weather: Option<Weather>,
     /// By the address at which each is found.
-    masters: BTreeMap<String, Process>,
-    masters_made: usize,
-    _agents: Vec<Process>,
+    masters: BTreeMap<String, Placed>,
+    masters_made: u8,
+    _agents: Vec<Placed>,
     frameworks: Vec<Held>,
     detector: Arc<dyn Detector>,
     url: String,
     notes: PathBuf,
 }
 
-impl Stage {
+impl<'n> Stage<'n> {
     pub(crate) fn set() -> Self {
+        Self::set_in(None, None)
+    }
+
+    /// Masters and agents each have a room; ZooKeeper and frameworks are at the hub.
+    pub(crate) fn set_apart(network: &'n Network) -> Self {
+        Self::set_in(Some(network), None)
+    }
+
+    /// The same, and every word to a master or to ZooKeeper goes over a bad line.
+    pub(crate) fn set_in_bad_weather(network: &'n Network, weather: Weather) -> Self {
+        Self::set_in(Some(network), Some(weather))
+    }
+
+    fn set_in(network: Option<&'n Network>, weather: Option<Weather>) -> Self {
         let runtime = tokio::runtime::Runtime::new().unwrap();
         let home = Home::new();
-        let ensemble = Ensemble::start(3).unwrap();
-        let url = ensemble.url("/airside");
+        let at = network.map_or(Ipv4Addr::LOCALHOST, |_| SERVERS);
+        let ensemble = Ensemble::start_at(at, 3).unwrap();
+        let url = weather.map_or(ensemble.url(PATH), |weather| {
+            let server = |number| line(HUB.into(), ensemble.address(number), weather).unwrap();
+            let servers: Vec<_> = (1..=3).map(|number| server(number).to_string()).collect();
+            format!("zk://{}{PATH}", servers.join(","))
+        });
         let notes = home.path("notes");
         let mut stage = Self {
             runtime,
             ensemble,
+            network,
+            weather,
             masters: BTreeMap::new(),
             masters_made: 0,
             _agents: Vec::new(),
@@ -64,8 +109,7 @@ impl Stage {
         stage._agents = (0..AGENTS).map(|n| stage.start_agent(n)).collect();
         for n in 0..FRAMEWORKS {
             let name = format!("holder{n}");
-            let notes = stage.notes.display().to_string();
-            let held = Held::start(&name, &stage.url, TASKS_EACH, &notes);
+            let held = Held::start(&name, &stage.url, TASKS_EACH, &stage.notes);
             let held = stage.runtime.block_on(held);
             stage.frameworks.push(held);
         }
@@ -73,31 +117,59 @@ impl Stage {
         stage
     }
 
-    fn process(&self, name: &str, arguments: &[&str]) -> Process {
+    fn place(&self, name: &str, [a, b, c, d]: [u8; 4], arguments: &[&str]) -> Placed {
         let work_dir = self.home.path(name);
         let mut command = self.home.command(arguments);
-        command.args(["--port", "0", "--log", "debug"]).arg("--work-dir").arg(work_dir);
-        Process::start(name, &mut command)
+        command.args(["--log", "debug"]).arg("--work-dir").arg(work_dir);
+        let room = self.network.map(|network| network.room(Ipv4Addr::new(a, b, c, d)));
+        let process = match &room {
+            None => Process::start(name, &mut command),
+            Some(room) => {
+                command.arg("--ip").arg(room.address.to_string());
+                room.start(name, &mut command)
+            }
+        };
+        Placed { process, room }
     }
 
     pub(crate) fn start_master(&mut self) {
         self.masters_made += 1;
         let name = format!("master-{}", self.masters_made);
         let session = format!("{}secs", SESSION.as_secs());
-        let arguments =
-            ["master", "--zk", &self.url, "--zk-session-timeout", &session, "--hostname", &name];
-        let mut master = self.process(&name, &arguments);
-        let ready = master.says("master@");
+        let mut arguments = vec!["master", "--hostname", &name, "--zk", &self.url];
+        arguments.extend(["--zk-session-timeout", &session]);
+        let [a, b, c, d] = MASTER_ROOMS;
+        let room = [a, b, c, d + self.masters_made];
+        let found_at = self.weather.map(|weather| {
+            let here = SocketAddr::from((room, PORT));
+            line(HUB.into(), here, weather).unwrap()
+        });
+        let there = found_at.map(|at| [PORT, at.port()].map(|port| port.to_string()));
+        let hub = HUB.to_string();
+        match &there {
+            None => arguments.extend(["--port", "0"]),
+            Some([port, outside]) => {
+                arguments.extend(["--port", port, "--advertise-ip", &hub]);
+                arguments.extend(["--advertise-port", outside]);
+            }
+        }
+        let mut master = self.place(&name, room, &arguments);
+        let ready = master.process.says("master@");
         let address = ready.trim_start_matches("master@").trim().to_owned();
         self.masters.insert(address, master);
     }
 
-    fn start_agent(&self, n: usize) -> Process {
-        let arguments =
-            ["agent", "--master", &self.url, "--resources", "cpus:4;mem:2048;disk:1024"];
-        let mut agent = self.process(&format!("agent-{n}"), &arguments);
-        agent.says("agent@");
+    fn start_agent(&self, n: u8) -> Placed {
+        let mut arguments = vec!["agent", "--master", &self.url, "--port", "0"];
+        arguments.extend(["--resources", "cpus:4;mem:2048;disk:1024"]);
+        let [a, b, c, d] = AGENT_ROOMS;
+        let mut agent = self.place(&format!("agent-{n}"), [a, b, c, d + n], &arguments);
+        agent.process.says("agent@");
         agent
+    }
+
+    pub(crate) fn waits<T>(&self, what: impl Future<Output = T>) -> T {
+        self.runtime.block_on(what)
     }
 
     /// Who leads now.
@@ -109,27 +181,49 @@ impl Stage {
     pub(crate) fn kill_leader(&mut self) {
         let old = self.leader().expect("somebody leads");
         let mut killed = self.masters.remove(&old.address).expect("it is one of ours");
-        killed.signal(Signal::SIGKILL);
+        killed.process.signal(Signal::SIGKILL);
         let since = Instant::now();
-        killed.ended();
-        self.another_leads(&old, since);
+        killed.process.ended();
+        self.another_leads(&old, since, LEADS_WITHIN);
         self.start_master();
     }
 
     /// Freezes whoever leads; [`Stage::thaw`] lets it go on.
     pub(crate) fn freeze_leader(&self) -> Candidate {
         let old = self.leader().expect("somebody leads");
-        self.masters[&old.address].signal(Signal::SIGSTOP);
-        self.another_leads(&old, Instant::now());
+        self.masters[&old.address].process.signal(Signal::SIGSTOP);
+        self.another_leads(&old, Instant::now(), LEADS_WITHIN);
         old
     }
 
     /// Lets a frozen master go on, and waits until it says so.
     #[track_caller]
     pub(crate) fn thaw_master(&mut self, master: &Candidate, words: &str) {
-        let master = self.masters.get_mut(&master.address).expect("it is one of ours");
-        master.signal(Signal::SIGCONT);
-        master.says(words);
+        let master = self.master(master);
+        master.process.signal(Signal::SIGCONT);
+        master.process.says(words);
+    }
+
+    /// One of ours.
+    #[track_caller]
+    pub(crate) fn master(&mut self, master: &Candidate) -> &mut Placed {
+        self.masters.get_mut(&master.address).expect("it is one of ours")
+    }
+
+    /// So many agents are connected with this master; `None` if it does not lead, or cannot be reached.
+    pub(crate) fn agents_of(&self, address: &str) -> Option<u8> {
+        let text = page(address, "/metrics").ok()?;
+        let line = text.lines().find_map(|line| line.strip_prefix("airside_master_agents_active "));
+        line?.parse().ok()
+    }
+
+    /// One master leads and no other one, and it has all agents.
+    #[track_caller]
+    pub(crate) fn one_leads(&self) {
+        eventually("one master leads, with all agents", || {
+            let leading = self.masters.keys().filter_map(|address| self.agents_of(address));
+            leading.collect::<Vec<_>>() == [AGENTS]
+        });
     }
 
     /// For so long everything is looked at again and again, and is well.
@@ -152,52 +246,17 @@ impl Stage {
 
     /// Another one leads in time.
     #[track_caller]
-    fn another_leads(&self, old: &Candidate, since: Instant) {
+    pub(crate) fn another_leads(&self, old: &Candidate, since: Instant, within: Duration) {
         let other = |now: &Option<Candidate>| now.as_ref().is_some_and(|now| now.id != old.id);
         let mut leader = self.detector.leader();
-        let found = async {
-            tokio::time::timeout(SESSION + LEADS_AFTER, leader.wait_for(other)).await.is_ok()
-        };
-        assert!(self.runtime.block_on(found), "no leader within {:?}", SESSION + LEADS_AFTER);
+        let found = async { tokio::time::timeout(within, leader.wait_for(other)).await.is_ok() };
+        assert!(self.runtime.block_on(found), "no other leader within {within:?}");
         eprintln!("another leads after {:?}", since.elapsed());
     }
 
     /// Every task runs, once and as the same process as ever; the leader and every framework see just that.
     #[track_caller]
     pub(crate) fn is_whole(&self) {
-        let all: BTreeSet<String> = self
-            .frameworks
-            .iter()
-            .flat_map(|held| held.tasks.iter().map(ToString::to_string))
-            .collect();
-        let since = Instant::now();
-        eventually("every framework sees its tasks run", || {
-            self.frameworks.iter().all(|held| {
-                let Seen { connected, tasks, lost, .. } = held.sees();
-                assert!(lost.is_empty(), "no task is lost: {lost:?}");
-                let running = tasks.values().all(|state| *state == TaskState::Running);
-                connected && running && tasks.keys().eq(held.tasks.iter())
-            })
-        });
-        eventually("the leader sees the same", || self.leader_sees() == Some(all.clone()));
-        eprintln!("whole after {:?}", since.elapsed());
-        let notes = std::fs::read_to_string(&self.notes).unwrap();
-        let started: Vec<_> = notes.lines().filter_map(|line| line.split_once(' ')).collect();
-        let ids: BTreeSet<String> = started.iter().map(|(id, _)| (*id).to_owned()).collect();
-        assert_eq!((started.len(), ids), (all.len(), all), "each started once");
-        for (task, process) in started {
-            let lives = std::path::Path::new("/proc").join(process).exists();
-            assert!(lives, "{task} runs as process {process}");
-        }
-    }
-
-    /// The tasks that run, if nothing else is known of any.
-    fn leader_sees(&self) -> Option<BTreeSet<String>> {
-        let listed = self.home.airside(&["tasks", "--json", "--master", &self.url]);
-        let tasks: Vec<serde_json::Value> = serde_json::from_str(&listed.stdout).ok()?;
-        let running = |task: &serde_json::Value| {
-            (task["state"] == "TASK_RUNNING").then(|| task["id"].as_str().map(str::to_owned))?
-        };
-        tasks.iter().map(running).collect()
+        are_whole(&self.home, &self.frameworks, &self.url, &self.notes);
     }
 }
