@@ -31,8 +31,11 @@ pub(crate) enum ClientError {
         "cannot reach the master at {master}: {why}; start a cluster with `airside up`, or name the master with --master and its secret with --cluster-secret-file"
     )]
     Master { master: String, why: AskError },
-    #[error("nobody leads the cluster at {master}; is a master running there?")]
-    NoLeader { master: String },
+    #[error(
+        "nobody leads the cluster at {master}{}",
+        why.as_ref().map_or("; is a master running there?".to_owned(), |why| format!(": {why}"))
+    )]
+    NoLeader { master: String, why: Option<String> },
     #[error(transparent)]
     Detect(#[from] BadMaster),
     #[error("cannot reach {name}: {why}; is it running there, with the same secret?")]
@@ -92,6 +95,7 @@ impl Client {
         let shown = |way: Way| way.to_string();
         let nobody = || ClientError::NoLeader {
             master: self.master.parse().map_or_else(|_| String::new(), shown),
+            why: self.detector.trouble(),
         };
         found.map(|leader| leader.address).ok_or_else(nobody)
     }

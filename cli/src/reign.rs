@@ -1,5 +1,6 @@
 //! A master's process: it stands for election, leads, and stands again under a new id when its reign is over.
 
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -52,8 +53,8 @@ pub(crate) struct Throne<S> {
     pub(crate) hostname: Option<String>,
     pub(crate) store: S,
     pub(crate) config: MasterConfig,
-    /// Whether there are other candidates: then it stands again when a reign is over.
-    pub(crate) again: bool,
+    /// The work directory, if the registry is elsewhere. There are other candidates then: it stands again when a reign is over.
+    pub(crate) led_from: Option<PathBuf>,
 }
 
 impl<S> Throne<S>
@@ -70,7 +71,7 @@ where
         present.counted_by(figures);
         // A candidate among others is ready when it stands; the only one, when it leads.
         let mut ready = Some(|| serve::say_ready(&self.node, master::MASTER));
-        if self.again
+        if self.led_from.is_some()
             && let Some(say) = ready.take()
         {
             say();
@@ -82,6 +83,9 @@ where
                 elected = self.stand() => elected?,
                 asked = &mut asked => return asked.map_err(ServeError::Signals),
             };
+            if let Some(work_dir) = &self.led_from {
+                master::belongs_to(work_dir, elected.cluster())?;
+            }
             let running = Arc::new(elected.start(&self.node, self.config.clone())?);
             let (epoch, id) = (running.cluster().epoch, &running.cluster().master);
             tracing::info!(epoch, %id, "leads");
@@ -105,7 +109,7 @@ where
             if outseen == OUTSEEN_MAX {
                 return Err(ServeError::Outseen(end));
             }
-            if !self.again {
+            if self.led_from.is_none() {
                 return Err(ServeError::MasterEnded(end));
             }
             tracing::warn!("{end}; stands for election again");

@@ -66,4 +66,9 @@ pub trait Detector: std::fmt::Debug + Send + Sync {
     /// Who leads now and from now on; `None` while nobody does. A leader that was just deposed may still be named: the epoch
     /// protects.
     fn leader(&self) -> watch::Receiver<Option<Candidate>>;
+
+    /// Why nobody can be found, in words, if there is more to say than that nobody leads.
+    fn trouble(&self) -> Option<String> {
+        None
+    }
 }

@@ -112,6 +112,13 @@ impl LocalStore {
     }
 }
 
+impl LocalStore {
+    /// The newest reign; `None` if there was none yet.
+    pub fn led(&self) -> Option<Reign> {
+        (self.reign.epoch > 0).then(|| self.reign.clone())
+    }
+}
+
 impl Elector for LocalStore {
     type Error = StoreError;
 

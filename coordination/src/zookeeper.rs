@@ -117,7 +117,8 @@ impl ZooKeeper {
         ZooKeeperStore::new(self.clone())
     }
 
-    /// Why there is no connection, in words; `None` while there is one, and before the first attempt has failed.
+    /// Why there is no connection, or nobody can be found though there is one, in words; `None` while all is well, and before
+    /// the first attempt has failed.
     pub fn trouble(&self) -> watch::Receiver<Option<String>> {
         self.0.told.trouble.subscribe()
     }
@@ -131,6 +132,10 @@ impl ZooKeeper {
 impl Detector for ZooKeeper {
     fn leader(&self) -> watch::Receiver<Option<Candidate>> {
         self.0.told.leader.subscribe()
+    }
+
+    fn trouble(&self) -> Option<String> {
+        self.0.told.trouble.borrow().clone()
     }
 }
 
@@ -175,10 +180,10 @@ impl Context {
                     None => "",
                 };
                 return format!(
-                    "no ZooKeeper server of {url} serves: none can be reached, or they are no majority{strangers}; trying on"
+                    "no ZooKeeper server of {url} serves: none can be reached, or they are no majority{strangers}"
                 );
             }
-            format!("cannot connect to ZooKeeper at {url}: {error}; trying on")
+            format!("cannot connect to ZooKeeper at {url}: {error}")
         })
     }
 }

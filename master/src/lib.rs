@@ -7,12 +7,14 @@
 
 mod actors;
 pub mod backlog;
+mod belonging;
 pub mod config;
 pub mod logic;
 pub mod records;
 mod start;
 pub mod view;
 
+pub use belonging::{belongs_to, cluster_of};
 pub use start::{
     Elected, End, MASTER, MasterConfig, Running, StartError, VIEW, local_store, stand, start,
     zookeeper,

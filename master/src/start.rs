@@ -33,7 +33,7 @@ use crate::view::View;
 pub const VIEW: &str = "view";
 
 /// The registry's file below a master's work directory.
-const REGISTRY_FILE: &str = "registry.redb";
+pub(crate) const REGISTRY_FILE: &str = "registry.redb";
 
 /// What waits for the master at most: the returns of thousands of agents.
 const MAILBOX: usize = 65_536;
@@ -60,6 +60,16 @@ pub enum StartError {
     #[error("failed to make the work directory {path}")]
     WorkDir {
         /// The folder.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// It cannot be noted, or read, to which cluster its folder belongs.
+    #[error(
+        "failed to read or write {path}, which says to which cluster this work directory belongs"
+    )]
+    Belonging {
+        /// The file.
         path: PathBuf,
         /// Why.
         source: std::io::Error,
@@ -161,10 +171,15 @@ pub fn local_store(work_dir: &Path) -> Result<LocalStore, StartError> {
     Ok(LocalStore::open(&work_dir.join(REGISTRY_FILE), &cluster)?)
 }
 
-/// The connection to the ensemble in which masters are elected and which keeps their registry.
-pub fn zookeeper(url: Url, session_timeout: Duration) -> Result<ZooKeeper, StartError> {
+/// The connection to the ensemble in which masters are elected and which keeps their registry: this cluster's, if it is
+/// known which one it should be.
+pub fn zookeeper(
+    url: Url,
+    session_timeout: Duration,
+    cluster: Option<String>,
+) -> Result<ZooKeeper, StartError> {
     let new_cluster = random_text(6)?;
-    Ok(ZooKeeper::start(Settings { session_timeout, new_cluster, ..Settings::of(url) })?)
+    Ok(ZooKeeper::start(Settings { session_timeout, cluster, new_cluster, ..Settings::of(url) })?)
 }
 
 fn random_text(bytes: usize) -> Result<String, StartError> {
@@ -210,6 +225,11 @@ where
 }
 
 impl Elected {
+    /// The id of the cluster that it will lead.
+    pub fn cluster(&self) -> &str {
+        self.registry.cluster.as_str()
+    }
+
     /// The reign begins: its four actors start on the node on which it stood for election.
     pub fn start(self, node: &Node, config: MasterConfig) -> Result<Running, StartError> {
         let (running, begin) = self.prepare(node, config)?;

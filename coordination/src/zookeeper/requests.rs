@@ -53,8 +53,28 @@ impl Context {
 
     /// Makes the path and its parents, and what is ours below it.
     async fn prepare(&self, client: &Client) -> Result<Answer, Answer> {
+        self.is_not_begun_anew(client).await?;
         self.make_nodes(client).await?;
         self.read_cluster(client, &self.layout.cluster()).await
+    }
+
+    /// A cluster that there is already would be without its agents and frameworks in a registry that is made now.
+    async fn is_not_begun_anew(&self, client: &Client) -> Result<(), Answer> {
+        let Some(cluster) = &self.settings.cluster else { return Ok(()) };
+        let place = self.layout.cluster();
+        let synced = client.sync(&place).await;
+        synced.map_err(|error| self.answer("look for", &place, &error))?;
+        let there = client.check_stat(&place).await;
+        match there.map_err(|error| self.answer("look for", &place, &error))? {
+            Some(_) => Ok(()),
+            None => Err(Answer::Refused(format!(
+                "there is no registry at {} of {}, and this master belongs to cluster {cluster}; if this is the right \
+                 path, import the newest export of that cluster's registry, and if the master is to belong to a new \
+                 cluster, give it another work directory",
+                self.layout.root(),
+                self.settings.url,
+            ))),
+        }
     }
 
     pub(super) async fn make_nodes(&self, client: &Client) -> Result<(), Answer> {
@@ -138,7 +158,8 @@ impl Context {
         match &self.settings.cluster {
             Some(known) if *known != record.cluster => Err(format!(
                 "{} of {url} is the registry of cluster {}, and this master belongs to cluster {known}; give each \
-                 cluster a path of its own, or this master another work directory",
+                 cluster a path of its own, or this master another work directory; a registry moves by `airside \
+                 registry export` and `import`",
                 self.layout.root(),
                 record.cluster,
             )),

@@ -51,7 +51,7 @@ pub(super) struct Told {
     pub(super) standing: watch::Sender<Standing>,
     pub(super) leader: watch::Sender<Option<Candidate>>,
     pub(super) session: watch::Sender<Option<Session>>,
-    /// Why there is no session, if there is none for long.
+    /// Why there is no session, if there is none for long, or why nobody can be found.
     pub(super) trouble: watch::Sender<Option<String>>,
 }
 
@@ -294,9 +294,15 @@ impl Shell {
                     self.start_timer(Message::DetectionTimer(number), after);
                 }
                 detection::Effect::Name(leader) => {
+                    if leader.is_some() {
+                        self.told.trouble.send_replace(None);
+                    }
                     self.told.leader.send_replace(leader);
                 }
-                detection::Effect::Warn(words) => tracing::warn!("{words}"),
+                detection::Effect::Warn(words) => {
+                    tracing::warn!("{words}");
+                    self.told.trouble.send_replace(Some(words));
+                }
             }
         }
     }
@@ -359,7 +365,7 @@ impl Shell {
                     }
                     Err(words) => {
                         if said.is_none_or(|said| said.elapsed() > SAY_EVERY) {
-                            tracing::warn!("{words}");
+                            tracing::warn!("{words}; trying on");
                             said = Some(Instant::now());
                         }
                         told.trouble.send_replace(Some(words));

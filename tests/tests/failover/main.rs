@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::print_stderr)] // all of this is a test
 
+mod bad_input;
 mod deposed;
 mod partitions;
 mod seats;
