@@ -184,13 +184,16 @@ pub(crate) async fn master(arguments: MasterArguments) -> Result<(), ServeError>
     let held = match arguments.zk {
         None => {
             let store = Arc::new(Mutex::new(master::local_store(&arguments.work_dir)?));
-            let throne = Throne { node: node.clone(), hostname, store, config, again: false };
+            let (node, led_from) = (node.clone(), None);
+            let throne = Throne { node, hostname, store, config, led_from };
             throne.hold(&figures, asked).await
         }
         Some(url) => {
-            let zookeeper = master::zookeeper(url, arguments.zk_session_timeout)?;
+            let cluster = master::cluster_of(&arguments.work_dir)?;
+            let zookeeper = master::zookeeper(url, arguments.zk_session_timeout, cluster)?;
             let store = zookeeper.store();
-            let throne = Throne { node: node.clone(), hostname, store, config, again: true };
+            let (node, led_from) = (node.clone(), Some(arguments.work_dir));
+            let throne = Throne { node, hostname, store, config, led_from };
             let held = throne.hold(&figures, asked).await;
             // The next leader need not wait until the session has run out.
             let _ = tokio::task::spawn_blocking(move || zookeeper.close()).await;
@@ -232,15 +235,23 @@ pub(crate) async fn agent(arguments: AgentArguments) -> Result<(), ServeError> {
         async move { counted.metrics().await }
     });
     let mut unregister = signal(SignalKind::user_defined1()).map_err(ServeError::Signals)?;
+    let mut stop = signal(SignalKind::terminate()).map_err(ServeError::Signals)?;
+    let asked = ending::asked(listen.end_with_stdin);
     say_ready(&node, agent::ACTOR);
     let end = tokio::select! {
+        biased;
         end = running.ended() => end,
+        // How supervisors end what they start anew. It is as if the process had died, for which all is prepared.
+        _ = stop.recv() => {
+            tracing::info!("asked to stop, by SIGTERM; tasks run on, and the next life of this agent finds them");
+            return Ok(());
+        }
         _ = unregister.recv() => {
             tracing::info!("asked to leave the cluster for good, by SIGUSR1");
             running.leave();
             running.ended().await
         }
-        asked = ending::asked(listen.end_with_stdin) => {
+        asked = asked => {
             asked.map_err(ServeError::Signals)?;
             running.leave();
             running.ended().await

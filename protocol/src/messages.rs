@@ -11,7 +11,7 @@ use crate::operator::{
     ReadSandbox, SandboxAnswer,
 };
 use crate::secrets;
-use crate::task::{TaskState, TaskStatus};
+use crate::task::{Reason, TaskState, TaskStatus};
 
 fn status_subjects(status: &TaskStatus, out: &mut Subjects) {
     out.add(status.task.as_str());
@@ -215,6 +215,18 @@ impl Message for MasterToFramework {
             Self::TornDown => "TornDown",
             Self::Error { .. } => "Error",
             Self::Unmet(_) => "Unmet",
+        }
+    }
+
+    /// Who does not know a reason could read nothing of the news. It is owed all then, and hears of the task in the answer to a
+    /// new subscription.
+    fn since(&self) -> u32 {
+        match self {
+            Self::Updated(status) if status.reason == Some(Reason::AgentReregistered) => 2,
+            Self::Subscribed { .. } | Self::Refused { .. } | Self::FailedOver => 1,
+            Self::Offers(_) | Self::Rescinded(_) | Self::Updated(_) | Self::Deltas(_) => 1,
+            Self::FromExecutor { .. } | Self::ExecutorEnded { .. } | Self::AgentLost(_) => 1,
+            Self::TornDown | Self::Error { .. } | Self::Unmet(_) => 1,
         }
     }
 

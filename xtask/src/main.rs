@@ -12,6 +12,7 @@ mod packages;
 mod report;
 mod steps;
 mod suite;
+mod upgrade;
 
 use std::process::ExitCode;
 
@@ -23,6 +24,7 @@ cargo xtask check             what to run while working: formatting, lints, hous
 cargo xtask test              everything CI runs; ends with `N passed, N failed`
 cargo xtask deny              licences, sources and bans of all dependencies (deny.toml)
 cargo xtask test-failover     leaders killed, frozen and cut off, longer than `test` does it
+cargo xtask test-upgrade      the version before and today's together, and one replaced by the other
 cargo xtask simulate ...      whole clusters from seeds; arguments go to the simulator
 cargo xtask bench NAME        the speed table NAME beside its goals; --json: one object a line
 cargo xtask bench peers       the same work done by ractor, kameo and, if installed, Erlang/OTP";
@@ -37,6 +39,7 @@ fn main() -> ExitCode {
         ["check"] => check(),
         ["test"] => test(),
         ["test-failover"] => test_failover(),
+        ["test-upgrade"] => test_upgrade(),
         ["deny"] => one("dependencies", deny::check),
         ["simulate", rest @ ..] => one("simulation", || cargo::simulate(rest)),
         ["bench", "--json", name] | ["bench", name, "--json"] => bench::run(name, true),
@@ -72,6 +75,15 @@ fn test_failover() -> ExitCode {
     let mut steps = Steps::of(2);
     steps.run("packages", packages::install);
     steps.run("fail-over", cargo::failover);
+    steps.finish()
+}
+
+/// Masters and agents of the version before beside those of today.
+fn test_upgrade() -> ExitCode {
+    let mut steps = Steps::of(2);
+    let mut former = None;
+    steps.run("the version before", || upgrade::build_former(&mut former));
+    steps.run("upgrade", || upgrade::stories(former.as_deref()));
     steps.finish()
 }
 

@@ -3,6 +3,7 @@
 //! `INSTA_UPDATE=always` once, after the sample and its place in the exhaustive match are written.
 
 mod samples;
+mod smaller;
 
 use std::fmt::Write;
 
@@ -76,4 +77,17 @@ fn no_token_and_no_environment_is_in_what_a_recording_keeps() {
     assert!(has(&variable("(hidden)")) >= 4, "the names are there");
     let token = encode(&(samples::container(), "s"), 100).expect("it fits");
     assert_eq!(has(&token), 0);
+}
+
+#[test]
+fn news_with_a_reason_that_version_1_does_not_know_is_not_sent_to_it() {
+    use protocol::framework::MasterToFramework;
+    use protocol::task::Reason;
+    for sample in samples::master_to_framework() {
+        assert_eq!(sample.since(), 1, "{}", sample.label());
+        if let MasterToFramework::Updated(mut status) = sample {
+            status.reason = Some(Reason::AgentReregistered);
+            assert_eq!(MasterToFramework::Updated(status).since(), 2);
+        }
+    }
 }

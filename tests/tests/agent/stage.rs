@@ -253,7 +253,7 @@ impl Stage {
                 end.to_string()
             }
             Agent::Program(mut process, _) => {
-                process.signal(nix::sys::signal::Signal::SIGTERM);
+                process.signal(nix::sys::signal::Signal::SIGINT);
                 let ended = tokio::task::spawn_blocking(move || process.ended());
                 ended.await.unwrap().to_string()
             }

@@ -1,0 +1,57 @@
+//! Enums that messages hold: an older peer that meets a variant it does not know can read nothing of the message, so they are
+//! kept as strictly as messages are.
+
+use std::fmt::{Debug, Write};
+
+use libactor::wire::encode;
+use protocol::change::{AgentState, FrameworkState};
+use protocol::framework::Capability;
+use protocol::operator::List;
+use protocol::resources::Kind;
+use protocol::task::{Exit, Isolation, Reason, Source, TaskState};
+use serde::Serialize;
+
+/// All variants without fields of an enum; the build stops at one that is missing.
+macro_rules! all {
+    ($name:ident: $($variant:ident),* $(; $other:pat)?) => {{
+        let known = |value: &$name| match value {
+            $($name::$variant => (),)*
+            $($other => (),)?
+        };
+        let variants = [$($name::$variant),*];
+        variants.iter().for_each(known);
+        lines(stringify!($name), &variants)
+    }};
+}
+
+fn lines<T: Serialize + Debug>(name: &str, variants: &[T]) -> String {
+    let mut lines = String::new();
+    for variant in variants {
+        write!(lines, "{name} {variant:?} ").expect("writing to a string");
+        for byte in encode(variant, 1 << 10).expect("it encodes") {
+            write!(lines, "{byte:02x}").expect("writing to a string");
+        }
+        lines.push('\n');
+    }
+    lines
+}
+
+#[test]
+fn every_released_variant_that_a_message_holds_keeps_its_bytes() {
+    let mut text = all!(TaskState: Staging, Starting, Running, Killing, Finished, Failed, Killed, Error, Lost, Dropped,
+        Unreachable, Gone, GoneByOperator, Unknown);
+    text += &all!(Source: Master, Agent, Executor);
+    text += &all!(Reason: AgentDisconnected, AgentRemoved, AgentRestarted, AgentUnknown, CommandExecutorFailed,
+        ContainerLaunchFailed, ExecutorRegistrationTimeout, ExecutorTerminated, ExecutorUnregistered, FrameworkRemoved,
+        InvalidOffers, Reconciliation, ResourcesUnknown, TaskInvalid, TaskUnauthorized, TaskUnknown,
+        TaskKilledDuringLaunch, MasterDisconnected, InvalidFrameworkId, AgentReregistered);
+    text += &all!(Isolation: ProcessGroup);
+    text += &all!(Capability: PartitionAware, StatesDemand);
+    text += &all!(AgentState: Active, Disconnected, Unreachable, Gone, Recovered);
+    text += &all!(FrameworkState: Active, Suppressed, Disconnected, Recovered, Removed);
+    text += &all!(Kind: Unreserved);
+    text += &all!(List: Cluster, Agents, Frameworks, Tasks;
+        List::TasksBehind { .. } | List::AgentsBehind(_) | List::FrameworksBehind(_));
+    text += &lines("Exit", &[Exit::Code(1), Exit::Signal(9)]);
+    insta::assert_snapshot!(text);
+}
