@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 use std::net::TcpListener;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use nix::sys::signal::Signal;
 use tests::cluster::{Home, Outcome, Process, airside, eventually};
@@ -36,7 +36,7 @@ struct Cluster {
 const TASKS_EACH: usize = 4;
 
 impl Cluster {
-    fn of(former: &str, master: Version, agents: &[Version]) -> Self {
+    fn of(former: &Path, master: Version, agents: &[Version]) -> Self {
         let home = Home::new();
         // Whoever follows a master is found at the same place.
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
@@ -142,10 +142,10 @@ impl Cluster {
 }
 
 /// Tells a story if it is known where the former version is.
-fn with_former(story: impl FnOnce(&str)) {
-    match std::env::var("UPGRADE_FROM") {
-        Ok(former) => story(&former),
-        Err(_) => tests::skipped("`cargo xtask test-upgrade` builds the version that this needs"),
+fn with_former(story: impl FnOnce(&Path)) {
+    match std::env::var_os("UPGRADE_FROM") {
+        Some(former) => story(Path::new(&former)),
+        None => tests::skipped("`cargo xtask test-upgrade` builds the version that this needs"),
     }
 }
 
@@ -233,7 +233,7 @@ fn an_agent_of_the_former_version_whose_file_was_replaced_runs_tasks_under_today
         let home = Home::new();
         let installed = home.path("airside");
         std::fs::copy(former, &installed).unwrap();
-        let cluster = Cluster::of(installed.to_str().unwrap(), Todays, &[Former]);
+        let cluster = Cluster::of(&installed, Todays, &[Former]);
         let beside = home.path("airside.new");
         std::fs::copy(airside(), &beside).unwrap();
         std::fs::rename(&beside, &installed).unwrap();

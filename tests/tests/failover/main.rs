@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::print_stderr)] // all of this is a test
 
+mod asker;
 mod bad_input;
 mod deposed;
 mod partitions;
@@ -11,6 +12,7 @@ mod stage;
 
 use std::time::{Duration, Instant};
 
+use asker::Asker;
 use seats::Stranger;
 use stage::{LEADS_WITHIN, PATH, Stage};
 use tests::cluster::eventually;
@@ -36,8 +38,11 @@ fn a_killed_leader_is_followed_by_another_and_no_task_notices() {
 #[test]
 fn a_frozen_leader_is_followed_by_another_and_harms_nobody_when_it_wakes() {
     let mut stage = Stage::set();
+    let asker = Asker::of_leader(&stage);
     let old = stage.freeze_leader();
     stage.is_whole();
+    // It will find these when it wakes up, perhaps before it hears that it leads no more.
+    stage.frameworks.iter().for_each(|held| asker.asks_to_kill_all_of(held));
     if at_length() {
         stage.stays_whole_for(Duration::from_secs(60));
     }

@@ -57,7 +57,7 @@ pub(crate) struct Stage<'n> {
     masters: BTreeMap<String, Placed>,
     masters_made: u8,
     _agents: Vec<Placed>,
-    frameworks: Vec<Held>,
+    pub(crate) frameworks: Vec<Held>,
     detector: Arc<dyn Detector>,
     url: String,
     notes: PathBuf,
