@@ -4,12 +4,15 @@ use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use batch::{BadBatch, Batch, CANCEL, Happening, Limits};
+use batch::{BadBatch, Batch, CANCEL, Happening, Limits, Report};
 use libactor::Secret;
 use protocol::resources::{Milli, Resources};
 use protocol::task::CommandSpec;
 use sdk::executor::ExecutorError;
-use sdk::{Options, Outcome, RunError, framework, run_executor, start_scheduler};
+use sdk::{
+    Election, ElectionError, Options, Outcome, RunError, Running, framework, run_executor,
+    start_scheduler,
+};
 use tokio::time::timeout;
 use wordcount::{Counter, Plan, PlanError, Setup, WordCount};
 
@@ -60,50 +63,95 @@ fn find(
     Ok((cluster.master, secret))
 }
 
-/// `airside batch`: exits 0 if all tasks succeeded.
+/// `airside batch`: exits 0 if all tasks succeeded, or if it stood by until another process had run them.
 pub(crate) async fn batch(
     arguments: BatchArguments,
     environment: &Environment,
 ) -> Result<ExitCode, FrameworkError> {
     let (master, secret) = find(&arguments.cluster, environment)?;
+    let asked = ending::asked(arguments.end_with_stdin);
+    tokio::pin!(asked);
+    let elect = arguments.elect.clone().map(Election::at);
+    let stands = elect.is_some();
+    let options =
+        Options { state_dir: arguments.state_dir.clone(), secret, elect, ..Options::default() };
+    if arguments.progress {
+        output::print("ready\n");
+    }
+    loop {
+        if stands {
+            output::narrate("stands by\n");
+        }
+        let scheduler = all_jobs(&arguments)?;
+        let starts = start_scheduler(&master, framework("batch"), scheduler, options.clone());
+        let started = tokio::select! {
+            started = starts => started,
+            asked = &mut asked => {
+                asked.map_err(FrameworkError::Signals)?;
+                return Ok(ExitCode::FAILURE);
+            }
+        };
+        if let Err(RunError::Election(ElectionError::TornDown)) = started {
+            output::narrate("another process has run the batch to its end\n");
+            return Ok(ExitCode::SUCCESS);
+        }
+        let running = started?;
+        if stands {
+            output::narrate("leads\n");
+        }
+        let (outcome, batch) = end_of(running, &mut asked).await?;
+        match outcome {
+            Outcome::Deposed(_) | Outcome::FailedOver if stands => {
+                output::narrate(&format!("{outcome}\n"));
+            }
+            Outcome::Deposed(_) | Outcome::FailedOver | Outcome::Refused(_) => {
+                return Err(FrameworkError::Ended(outcome));
+            }
+            Outcome::Stopped | Outcome::TornDown => return Ok(told(&batch.report(), &arguments)),
+        }
+    }
+}
+
+/// What is to be run, of which nothing has been.
+fn all_jobs(arguments: &BatchArguments) -> Result<Batch, BadBatch> {
     let mem = i64::try_from(arguments.mem).unwrap_or(i64::MAX);
     let each = Resources::none()
         .with_scalar("cpus", Milli::from_f64(arguments.cpus))
         .with_scalar("mem", Milli::whole(mem));
     let lines = arguments.commands.iter().map(String::as_str);
-    let repeat = usize::from(arguments.repeat);
-    let total = repeat * arguments.commands.len();
+    let total = usize::from(arguments.repeat) * arguments.commands.len();
     let jobs = batch::shell_lines("job", lines.cycle().take(total), &each);
     let limits = Limits { attempts: arguments.attempts, ..Limits::default() };
     let for_programs = arguments.progress;
-    let watcher = move |happening: &Happening| tell(happening, total, for_programs);
-    let scheduler = Batch::new(jobs, limits, watcher)?;
-    let options = Options { state_dir: arguments.state_dir, secret, ..Options::default() };
-    if for_programs {
-        output::print("ready\n");
-    }
-    let running = start_scheduler(&master, framework("batch"), scheduler, options).await?;
+    Batch::new(jobs, limits, move |happening| tell(happening, total, for_programs))
+}
+
+/// Runs a batch to its end; all that runs of it is killed first if that is asked for.
+async fn end_of(
+    running: Running<Batch>,
+    asked: impl Future<Output = io::Result<()>>,
+) -> Result<(Outcome, Batch), FrameworkError> {
     let inputs = running.inputs();
     let ended = running.ended();
     tokio::pin!(ended);
-    let (outcome, batch) = tokio::select! {
-        ended = &mut ended => ended?,
-        asked = ending::asked(arguments.end_with_stdin) => {
+    tokio::select! {
+        ended = &mut ended => Ok(ended?),
+        asked = asked => {
             asked.map_err(FrameworkError::Signals)?;
             inputs.input(CANCEL.to_vec());
-            timeout(ending::TASKS_END_WITHIN, ended).await.map_err(|_| FrameworkError::NotEnded)??
+            let ended = timeout(ending::TASKS_END_WITHIN, ended).await;
+            Ok(ended.map_err(|_| FrameworkError::NotEnded)??)
         }
-    };
-    if let Outcome::Refused(_) | Outcome::FailedOver = outcome {
-        return Err(FrameworkError::Ended(outcome));
     }
-    let report = batch.report();
-    if for_programs {
+}
+
+fn told(report: &Report, arguments: &BatchArguments) -> ExitCode {
+    if arguments.progress {
         tracing::info!("{report}");
     } else {
         output::print(&format!("{report}\n"));
     }
-    Ok(if report.all_succeeded() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    if report.all_succeeded() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 /// One line for each end, for people or for programs.

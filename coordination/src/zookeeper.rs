@@ -32,11 +32,23 @@ use url::Url;
 /// What Mesos's masters and agents use.
 pub const SESSION_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// What is elected at a path. Each path is for one office.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Office {
+    /// A cluster's leading master, found as clients of Mesos find it.
+    #[default]
+    Master,
+    /// The leading scheduler of the framework of this name.
+    Scheduler(String),
+}
+
 /// How an ensemble is used.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// Where it is, which path is ours, and who we are there.
     pub url: Url,
+    /// What the path is for.
+    pub office: Office,
     /// Without a word from us for so long, the ensemble takes us for dead. It may allow less or more.
     pub session_timeout: Duration,
     /// The cluster that this process belongs to, if it does already: the path must be that cluster's.
@@ -48,7 +60,13 @@ pub struct Settings {
 impl Settings {
     /// For those who only want to know who leads.
     pub fn of(url: Url) -> Self {
-        Self { url, session_timeout: SESSION_TIMEOUT, cluster: None, new_cluster: String::new() }
+        Self {
+            url,
+            office: Office::Master,
+            session_timeout: SESSION_TIMEOUT,
+            cluster: None,
+            new_cluster: String::new(),
+        }
     }
 }
 

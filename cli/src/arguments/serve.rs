@@ -262,6 +262,10 @@ pub(crate) struct BatchArguments {
     /// Folder for what must survive this process; with it, a list that was cut short goes on
     #[arg(long, value_name = "DIR")]
     pub(crate) state_dir: Option<PathBuf>,
+    /// Stand by for other processes with the same list, of which one leads, and keep there what must survive: a path of
+    /// ZooKeeper for this list alone, `zk://[user:password@]host:port,…/path`
+    #[arg(long, value_name = "URL", value_parser = units::zookeeper, conflicts_with = "state_dir")]
+    pub(crate) elect: Option<Url>,
     /// Say on stdout how far it is, in lines for programs
     #[arg(long, hide = true)]
     pub(crate) progress: bool,

@@ -30,7 +30,7 @@ pub(super) fn words(url: &Url, what: &str, path: &str, error: &Error) -> String 
             "; the path was made by somebody with credentials: put them into the URL, zk://user:password@…"
         }
         (Error::NoAuth, Some(_)) => {
-            "; the path was made with other credentials than those of the URL: use the same ones for all masters"
+            "; the path was made with other credentials than those of the URL: use the same ones for all that use it"
         }
         (Error::InvalidAcl, Some(_)) => "; the servers did not take the URL's credentials",
         (Error::Unimplemented, _) => "; ZooKeeper 3.5 or later is needed",

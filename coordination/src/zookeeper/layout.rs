@@ -32,6 +32,9 @@ pub(super) struct ClusterRecord {
     /// While an import is under way, the registry is not whole.
     #[prost(bool, tag = "3")]
     pub(super) importing: bool,
+    /// If it is no cluster's registry, but the state of a framework: its name.
+    #[prost(string, tag = "4")]
+    pub(super) framework: String,
 }
 
 /// What `epoch` holds. Only the beginning of a reign changes it, so its version is the fence: each batch of the registry checks

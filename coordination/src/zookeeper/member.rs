@@ -1,15 +1,20 @@
 //! A node below the election's path: its name, and the candidate in it, in the three forms that Mesos's masters have
-//! written. Ours is `json.info_`, with every field that clients of Mesos read (`MasterInfo` as JSON).
+//! written. Ours is `json.info_`, with every field that clients of Mesos read (`MasterInfo` as JSON). That of a scheduler is
+//! `scheduler_`, which nobody takes for a master, and is there for people to read.
 
 use std::net::{IpAddr, Ipv4Addr};
 
 use prost::Message;
 use serde::{Deserialize, Serialize};
 
+use super::Office;
 use crate::election::Candidate;
 
-/// Before the number of a node of ours.
-pub(super) const LABEL: &str = "json.info";
+/// Before the number of a master's node of ours.
+const LABEL: &str = "json.info";
+
+/// Before that of a scheduler's.
+const LABEL_SCHEDULER: &str = "scheduler";
 
 /// An older form: `MasterInfo` in protobuf.
 const LABEL_PROTOBUF: &str = "info";
@@ -25,6 +30,8 @@ pub(super) enum BadMember {
     Protobuf(String),
     #[error("it is no text of the form master@host:port")]
     Text,
+    #[error("it is not what a scheduler would write: {0}")]
+    Scheduler(String),
 }
 
 /// In the order of the alphabet, as Mesos writes them.
@@ -52,6 +59,14 @@ struct Address {
     #[serde(default)]
     ip: Option<String>,
     port: i64,
+}
+
+/// Nobody reaches a scheduler by its node.
+#[derive(Serialize, Deserialize)]
+struct SchedulerInfo {
+    hostname: String,
+    id: String,
+    version: String,
 }
 
 #[derive(Serialize)]
@@ -92,6 +107,42 @@ struct AddressMessage {
     port: i32,
 }
 
+impl Office {
+    /// Before the number of the node of a candidate for it.
+    pub(super) fn label(&self) -> &'static str {
+        match self {
+            Self::Master => LABEL,
+            Self::Scheduler(_) => LABEL_SCHEDULER,
+        }
+    }
+
+    /// What a candidate for it writes into its node.
+    pub(super) fn write(&self, candidate: &Candidate, ip: Ipv4Addr) -> Vec<u8> {
+        match self {
+            Self::Master => write(candidate, ip),
+            Self::Scheduler(_) => {
+                let Candidate { id, hostname, version, .. } = candidate.clone();
+                serde_json::to_vec(&SchedulerInfo { hostname, id, version })
+                    .expect("texts can be written as JSON")
+            }
+        }
+    }
+
+    /// The candidate in a node with this label.
+    pub(super) fn read(&self, label: &str, data: &[u8]) -> Result<Candidate, BadMember> {
+        match (self, label) {
+            (Self::Master, label) => read(label, data),
+            (Self::Scheduler(_), LABEL_SCHEDULER) => {
+                let info = serde_json::from_slice::<SchedulerInfo>(data);
+                let SchedulerInfo { hostname, id, version } =
+                    info.map_err(|error| BadMember::Scheduler(error.to_string()))?;
+                Ok(Candidate { id, address: String::new(), hostname, version })
+            }
+            (Self::Scheduler(_), _) => Err(BadMember::Label),
+        }
+    }
+}
+
 /// The label and the number of a node; `None` if it is not a seat. `log_replicas` is none, `info_0000000001` is one.
 pub(super) fn seat(name: &str) -> Option<(&str, u64)> {
     let (label, number) = match name.rsplit_once('_') {
@@ -105,8 +156,8 @@ pub(super) fn seat(name: &str) -> Option<(&str, u64)> {
     Some((label, number.parse().ok()?))
 }
 
-/// What a candidate of ours writes. `ip` is that of its address, or what the address's name was resolved to.
-pub(super) fn write(candidate: &Candidate, ip: Ipv4Addr) -> Vec<u8> {
+/// What a master of ours writes. `ip` is that of its address, or what the address's name was resolved to.
+fn write(candidate: &Candidate, ip: Ipv4Addr) -> Vec<u8> {
     let (host, port) = host_and_port(&candidate.address).unwrap_or((&candidate.address, 0));
     let shown = host.parse::<IpAddr>().map_or_else(|_| ip.to_string(), |ip| ip.to_string());
     let info = MasterInfo {
@@ -127,8 +178,8 @@ pub(super) fn write(candidate: &Candidate, ip: Ipv4Addr) -> Vec<u8> {
     serde_json::to_vec(&info).expect("texts and numbers can be written as JSON")
 }
 
-/// The candidate in a node with this label.
-pub(super) fn read(label: &str, data: &[u8]) -> Result<Candidate, BadMember> {
+/// The master in a node with this label.
+fn read(label: &str, data: &[u8]) -> Result<Candidate, BadMember> {
     match label {
         "" => read_text(data),
         LABEL_PROTOBUF => {
@@ -245,6 +296,20 @@ mod tests {
         assert_eq!(read("json.info", json).unwrap().address, "10.0.0.1:5050");
         let json = br#"{"id":"m","ip":1,"port":1,"address":{"ip":"::1","port":5050}}"#;
         assert_eq!(read("json.info", json).unwrap().address, "[::1]:5050");
+    }
+
+    #[test]
+    fn nobody_takes_a_scheduler_for_a_master_nor_a_master_for_a_scheduler() {
+        let office = Office::Scheduler("kafka".into());
+        let scheduler = Candidate { address: String::new(), ..ours() };
+        let data = office.write(&scheduler, Ipv4Addr::UNSPECIFIED);
+        let name = format!("{}_0000000001", office.label());
+        let (label, _) = seat(&name).unwrap();
+        assert_eq!(office.read(label, &data), Ok(scheduler));
+        assert_eq!(Office::Master.read(label, &data), Err(BadMember::Label));
+        let master = Office::Master.write(&ours(), Ipv4Addr::UNSPECIFIED);
+        assert_eq!(office.read(LABEL, &master), Err(BadMember::Label));
+        assert!(matches!(office.read(label, b"{}"), Err(BadMember::Scheduler(_))));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use zookeeper_client::{
     Acls, Client, CreateMode, Error, MultiWriteError, MultiWriteResult, OneshotWatcher,
 };
 
-use super::Settings;
+use super::{Office, Settings};
 use super::errors::{answer, is_definite, words};
 use super::layout::{ClusterRecord, EpochRecord, FORM, Layout, WrittenRecord, decode, encode};
 use super::logic::detection::Found;
@@ -86,8 +86,12 @@ impl Context {
         for folder in [self.layout.root(), self.layout.registry()] {
             self.ensure(client, &folder, b"", &self.layout.own).await?;
         }
-        let cluster = &self.settings.new_cluster;
-        let cluster = ClusterRecord { cluster: cluster.clone(), form: FORM, importing: false };
+        let framework = match &self.settings.office {
+            Office::Master => String::new(),
+            Office::Scheduler(framework) => framework.clone(),
+        };
+        let cluster = self.settings.new_cluster.clone();
+        let cluster = ClusterRecord { cluster, form: FORM, importing: false, framework };
         let place = self.layout.cluster();
         self.ensure(client, &place, &encode(&cluster), &self.layout.own).await?;
         let epoch = encode(&EpochRecord::default());
@@ -141,9 +145,13 @@ impl Context {
     ) -> Result<ClusterRecord, String> {
         let url = &self.settings.url;
         let record = decode::<ClusterRecord>(data).map_err(|error| {
+            let afterwards = match self.settings.office {
+                Office::Master => "import the newest export of the registry",
+                Office::Scheduler(_) => "start as a new framework",
+            };
             format!(
-                "{place} of {url} is not what a master of Airside would write ({error}); if another program uses \
-                 this path, choose another one, else remove {} and import the newest export of the registry",
+                "{place} of {url} is not what Airside would write ({error}); if another program uses this path, \
+                 choose another one, else remove {} and {afterwards}",
                 self.layout.root(),
             )
         })?;
@@ -155,6 +163,7 @@ impl Context {
                 record.form,
             ));
         }
+        self.check_office(&record)?;
         match &self.settings.cluster {
             Some(known) if *known != record.cluster => Err(format!(
                 "{} of {url} is the registry of cluster {}, and this master belongs to cluster {known}; give each \
@@ -164,6 +173,26 @@ impl Context {
                 record.cluster,
             )),
             Some(_) | None => Ok(record),
+        }
+    }
+
+    /// A path is the election of one cluster's masters, or of one framework's schedulers.
+    fn check_office(&self, record: &ClusterRecord) -> Result<(), String> {
+        let (root, url) = (self.layout.root(), &self.settings.url);
+        let ClusterRecord { cluster, framework, .. } = record;
+        let holds = match framework.as_str() {
+            "" => format!("the registry of cluster {cluster}"),
+            framework => format!("the state of framework {framework}"),
+        };
+        match &self.settings.office {
+            Office::Master if framework.is_empty() => Ok(()),
+            Office::Scheduler(ours) if ours == framework => Ok(()),
+            Office::Master => {
+                Err(format!("{root} of {url} holds {holds}; masters need a path of their own"))
+            }
+            Office::Scheduler(ours) => Err(format!(
+                "{root} of {url} holds {holds}; the schedulers of framework {ours} need a path of their own"
+            )),
         }
     }
 
@@ -183,8 +212,8 @@ impl Context {
             let Some((label, sequence)) = member::seat(&name) else { continue };
             let (owner, id) = match client.get_data(&self.layout.seat(&name)).await {
                 Ok((data, stat)) => {
-                    let ours = label == member::LABEL;
-                    let id = ours.then(|| member::read(label, &data).ok()).flatten();
+                    let ours = label == self.settings.office.label();
+                    let id = ours.then(|| self.settings.office.read(label, &data).ok()).flatten();
                     (stat.ephemeral_owner, id.map(|candidate| candidate.id))
                 }
                 // It vanished, or is not for us to read: then it is not ours.
@@ -197,10 +226,13 @@ impl Context {
     }
 
     async fn create(&self, client: &Client, candidate: &Candidate) -> Answer {
-        let ip = ip_of(&candidate.address).await;
-        let data = member::write(candidate, ip);
+        let office = &self.settings.office;
+        let data = match office {
+            Office::Master => office.write(candidate, ip_of(&candidate.address).await),
+            Office::Scheduler(_) => office.write(candidate, Ipv4Addr::UNSPECIFIED),
+        };
         let options = CreateMode::EphemeralSequential.with_acls(Acls::new(&self.layout.open));
-        let path = self.layout.seat(&format!("{}_", member::LABEL));
+        let path = self.layout.seat(&format!("{}_", office.label()));
         match client.create(&path, &data, &options).await {
             Ok(_) => Answer::Done,
             Err(Error::NoNode) => Answer::Missing,
@@ -233,10 +265,16 @@ impl Context {
 
     pub(super) fn damaged(&self, path: &str, error: &str) -> String {
         let url = &self.settings.url;
-        format!(
-            "{path} of {url} is damaged ({error}), so nobody knows which reign comes next; import the newest export \
-             of the registry, which raises the epoch above all that ever were"
-        )
+        let advice = match self.settings.office {
+            Office::Master => {
+                "import the newest export of the registry, which raises the epoch above all that ever were"
+                    .to_owned()
+            }
+            Office::Scheduler(_) => {
+                format!("stop all schedulers and remove {} to start as a new framework", self.layout.root())
+            }
+        };
+        format!("{path} of {url} is damaged ({error}), so nobody knows which reign comes next; {advice}")
     }
 
     async fn raise(
@@ -286,7 +324,7 @@ impl Context {
         };
         let place = self.layout.seat(name);
         let found = match client.get_data(&place).await {
-            Ok((data, _)) => match member::read(label, &data) {
+            Ok((data, _)) => match self.settings.office.read(label, &data) {
                 Ok(candidate) => Found::Leader(candidate),
                 Err(error) => Found::Garbage(format!(
                     "{place} of {} comes first in the election, but nobody can read it: {error}; who made it \

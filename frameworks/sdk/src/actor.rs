@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use actix::{Actor, Handler};
 use coordination::detect::MASTER;
-use coordination::election::{Candidate, Detector};
+use coordination::election::{Candidate, Detector, Standing};
 use libactor::{Clock, Context, Down, Message, Name, Pid, Received, TellError};
 use protocol::framework::{FrameworkToMaster, MasterToFramework};
 use serde::{Deserialize, Serialize};
@@ -38,6 +38,8 @@ pub(crate) struct FrameworkActor<S: Scheduler + Send + Unpin + 'static> {
     _detector: Arc<dyn Detector>,
     stored: Option<Stored>,
     keeper: Keeper,
+    /// How its reign goes, if it was elected.
+    standing: Option<watch::Receiver<Standing>>,
     /// The framework's id is being written.
     remembering: bool,
     /// What came from masters meanwhile, in order, and the word that its turn has come.
@@ -59,11 +61,17 @@ impl<S: Scheduler + Send + Unpin + 'static> FrameworkActor<S> {
             _detector: detector,
             stored: Some(stored),
             keeper,
+            standing: None,
             remembering: false,
             deferred: VecDeque::new(),
             clock: Clock::start(),
             ended: Some(ended),
         }
+    }
+
+    /// Elected for as long as `standing` says.
+    pub(crate) fn elected(self, standing: Option<watch::Receiver<Standing>>) -> Self {
+        Self { standing, ..self }
     }
 
     fn advance(&mut self, event: Event, ctx: &mut Context<Self>) {
@@ -180,6 +188,19 @@ impl<S: Scheduler + Send + Unpin + 'static> FrameworkActor<S> {
         });
     }
 
+    fn follow_standing(&self, mut standing: watch::Receiver<Standing>, ctx: &mut Context<Self>) {
+        let next = async move { standing.changed().await.ok().map(|()| standing) };
+        ctx.run(next, |actor, next, ctx| {
+            let Some(mut standing) = next else {
+                let why = "its connection with ZooKeeper was closed".to_owned();
+                return actor.advance(Event::Deposed(why), ctx);
+            };
+            let now = standing.borrow_and_update().clone();
+            actor.follow_standing(standing, ctx);
+            actor.advance(heard(now), ctx);
+        });
+    }
+
     fn not_told(&mut self, to: Pid, error: &TellError, ctx: &mut Context<Self>) {
         tracing::warn!(master = %to, %error, "tell master");
         // Not within the effects of the step that failed: those that follow belong to the old subscription.
@@ -200,6 +221,7 @@ impl<S: Scheduler + Send + Unpin + 'static> FrameworkActor<S> {
         }
         ctx.run(written, move |actor, written, ctx| match written {
             Ok(()) => actor.advance(event, ctx),
+            Err(StateError::Deposed(why)) => actor.advance(Event::Deposed(why), ctx),
             Err(error) => actor.finish(Err(error), ctx),
         });
         None
@@ -233,6 +255,12 @@ impl<S: Scheduler + Send + Unpin + 'static> Actor for FrameworkActor<S> {
         let found = self.leader.borrow().clone();
         self.follow_leader(found, ctx);
         let stored = self.stored.take().unwrap_or_default().entries;
+        let standing = self.standing.take();
+        if let Some(mut standing) = standing {
+            let now = standing.borrow_and_update().clone();
+            self.follow_standing(standing, ctx);
+            self.advance(heard(now), ctx);
+        }
         self.advance(Event::Started { stored }, ctx);
     }
 }
@@ -268,6 +296,14 @@ impl<S: Scheduler + Send + Unpin + 'static> Handler<Received<Input>> for Framewo
 
     fn handle(&mut self, received: Received<Input>, ctx: &mut Context<Self>) {
         self.advance(Event::Input(received.message.0), ctx);
+    }
+}
+
+fn heard(standing: Standing) -> Event {
+    match standing {
+        Standing::Leads => Event::Resumed,
+        Standing::Suspended => Event::Suspended,
+        Standing::Deposed(why) => Event::Deposed(why),
     }
 }
 

@@ -18,7 +18,10 @@ pub(crate) enum Keep {
     Close,
 }
 
-pub(crate) type Job = (Keep, oneshot::Sender<Result<(), StateError>>);
+/// Who waits until it is kept.
+pub(crate) type Done = oneshot::Sender<Result<(), StateError>>;
+
+pub(crate) type Job = (Keep, Done);
 
 /// The way to the thread; it ends when this is dropped. Without a directory nothing is kept.
 #[derive(Debug)]
@@ -51,6 +54,11 @@ impl Keeper {
             })
             .map_err(|source| StateError::Directory { path: directory.to_owned(), source })?;
         Ok((Self(Some(jobs)), stored))
+    }
+
+    /// To a thread that does these jobs.
+    pub(crate) fn to(jobs: mpsc::Sender<Job>) -> Self {
+        Self(Some(jobs))
     }
 
     /// To a disk that hangs for as long as the jobs for it live.

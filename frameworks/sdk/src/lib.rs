@@ -9,6 +9,21 @@
 #![doc = include_str!("../examples/hello.rs")]
 #![doc = "```"]
 //!
+//! One scheduler may stand by for another, as a process of its own, if both are told where they are elected. Only one leads at a
+//! time; the next one finds the framework's id and what was stored ([`Calls::store`]) in ZooKeeper, also on another machine:
+//!
+//! ```no_run
+//! # use sdk::prelude::*;
+//! # #[derive(Default)]
+//! # struct Hello;
+//! # impl Scheduler for Hello {}
+//! # fn main() -> Result<(), RunError> {
+//! let options = Options::default().elect("zk://z1:2181,z2:2181,z3:2181/frameworks/hello")?;
+//! run_elected("zk://z1:2181,z2:2181,z3:2181/airside", framework("hello"), Hello::default, options)?;
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! Nothing in a scheduler needs a cluster: [`logic::Framework::step`] takes one event and returns what would be done, and
 //! the `simulator` crate runs any [`Scheduler`] in a simulated cluster, with loss of masters and agents, in a unit test.
 //!
@@ -19,6 +34,7 @@
 
 mod actor;
 mod chance;
+pub mod election;
 pub mod executor;
 mod keeper;
 pub mod logic;
@@ -28,12 +44,13 @@ pub mod state;
 pub mod task;
 pub mod typed;
 
+pub use election::{Election, ElectionError};
 pub use executor::{Executor, ExecutorCalls, Reporter, run_executor, task_data};
 pub use logic::{Calls, NotLaunched, Outcome, Scheduler, Settings};
 pub use protocol;
 pub use run::{
-    FAILOVER_TIMEOUT, Inputs, Options, RunError, Running, framework, run, run_scheduler,
-    start_scheduler,
+    FAILOVER_TIMEOUT, Inputs, Options, RunError, Running, framework, run, run_elected,
+    run_elected_scheduler, run_scheduler, start_scheduler,
 };
 
 #[cfg(test)]

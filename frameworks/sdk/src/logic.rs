@@ -4,6 +4,7 @@
 
 mod calls;
 mod framework;
+mod leading;
 mod offers;
 mod reconcile;
 mod settled;
@@ -101,6 +102,12 @@ pub enum Event {
     TimerFired(Timer),
     /// Somebody outside has something for the scheduler.
     Input(Vec<u8>),
+    /// Nobody can say whether it still leads the schedulers of its framework.
+    Suspended,
+    /// It still does.
+    Resumed,
+    /// It does not any more, and why.
+    Deposed(String),
 }
 
 /// Everything a framework can do.
@@ -173,6 +180,9 @@ pub enum Outcome {
     /// The master does not take this framework.
     #[error("the master refused the framework: {0}")]
     Refused(String),
+    /// Another scheduler of the framework leads from now on, or may.
+    #[error("the scheduler does not lead any more: {0}")]
+    Deposed(String),
 }
 
 /// What one step asks for, in order.
@@ -271,6 +281,8 @@ pub struct Driver {
     pub(crate) tear_down_told: bool,
     /// The scheduler wants to end; done once everything is stored and said.
     pub(crate) stopping: bool,
+    /// Nobody can say whether it leads.
+    pub(crate) suspended: bool,
     pub(crate) bug: Option<Bug>,
 }
 
@@ -317,6 +329,7 @@ impl Driver {
             tearing_down: false,
             tear_down_told: false,
             stopping: false,
+            suspended: false,
             bug: None,
         }
     }
@@ -364,6 +377,9 @@ impl Driver {
                 Timer::Author(key) => turn.news.push_back(News::Timer(key)),
             },
             Event::Input(data) => turn.news.push_back(News::Input(data)),
+            Event::Suspended => self.suspended = true,
+            Event::Resumed => self.on_resumed(turn),
+            Event::Deposed(why) => self.on_deposed(turn, why),
         }
     }
 
@@ -376,10 +392,12 @@ impl Driver {
         self.generation
     }
 
-    /// To the master that is followed. Waits behind what is being stored; without a master it is lost, and whatever
+    /// To the master that is followed. Waits behind what is being stored, of nothing if nobody can say who leads: only a leader
+    /// can write. Without a master it is lost, and whatever
     /// matters is repeated after the next `Subscribed`.
     pub(crate) fn tell(&mut self, turn: &mut Turn, message: FrameworkToMaster) {
-        if self.stores > self.stored && !self.has(Bug::UpdateToldBeforeStored) {
+        let waits = self.stores > self.stored || self.suspended;
+        if waits && !self.has(Bug::UpdateToldBeforeStored) {
             self.store_in(turn);
             self.withheld.push_back((self.stores, message));
         } else if let Phase::Subscribed { master } = self.phase {

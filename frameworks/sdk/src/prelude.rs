@@ -10,5 +10,7 @@ pub use protocol::task::{
 
 pub use crate::executor::{Executor, ExecutorCalls, Reporter, run_executor, task_data};
 pub use crate::logic::{Calls, NotLaunched, Outcome, Scheduler, Settings};
-pub use crate::run::{Options, RunError, framework, run, run_scheduler, start_scheduler};
+pub use crate::run::{
+    Options, RunError, framework, run, run_elected, run_scheduler, start_scheduler,
+};
 pub use crate::task;

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use coordination::detect::{BadMaster, detector};
+use coordination::zookeeper::url::{BadUrl, Url};
 use libactor::{Accepts, Handle, Node, NodeConfig, Pid, Secret, Spawn, SpawnError, StartError};
 use nix::unistd::{User, geteuid};
 use protocol::PROTOCOL_VERSION;
@@ -13,12 +14,16 @@ use tokio::sync::oneshot;
 
 use crate::actor::{Ended, FrameworkActor, Input};
 use crate::chance::random;
+use crate::election::{Elected, Election, ElectionError};
 use crate::keeper::Keeper;
 use crate::logic::{Driver, Framework, Outcome, Scheduler, Settings};
 use crate::state::StateError;
 
 /// How long a framework's tasks outlive the loss of its scheduler, if its author says nothing.
 pub const FAILOVER_TIMEOUT: Duration = Duration::from_secs(7 * 24 * 3600);
+
+/// Before a scheduler that was deposed stands again.
+const AGAIN: Duration = Duration::from_secs(1);
 
 /// The most bytes of the name under which a scheduler's actor is found.
 const NAME_BYTES: usize = 128;
@@ -38,6 +43,12 @@ pub enum RunError {
     /// Its state cannot be read or kept.
     #[error("run a scheduler: its state is lost")]
     State(#[source] StateError),
+    /// It says where it is elected in a way that cannot be read.
+    #[error("run an elected scheduler")]
+    Url(#[from] BadUrl),
+    /// It cannot be elected.
+    #[error("run an elected scheduler")]
+    Election(#[from] ElectionError),
     /// The kernel gave no random number.
     #[error("run a scheduler: draw a random number: {0}")]
     Random(String),
@@ -55,12 +66,23 @@ pub struct Options {
     /// Where the framework's id and what its scheduler stores are kept. Without one, a scheduler that is started anew
     /// is a new framework.
     pub state_dir: Option<PathBuf>,
+    /// Where this scheduler stands for election among others of its framework, and keeps what it would keep in a state
+    /// directory. Its scheduler hears nothing before it leads.
+    pub elect: Option<Election>,
     /// The cluster's secret, if it has one.
     pub secret: Option<Secret>,
     /// How patient the driver is.
     pub settings: Settings,
     /// The node to live on; `None`: one of its own, that ends with it.
     pub node: Option<Node>,
+}
+
+impl Options {
+    /// Elected at `zk://[user:password@]host:port,…/path`, or at what `file:///…` holds. The path is this framework's alone.
+    pub fn elect(self, url: &str) -> Result<Self, RunError> {
+        let elect = Some(Election::at(url.parse::<Url>()?));
+        Ok(Self { elect, ..self })
+    }
 }
 
 /// What a framework says of itself if it says no more than its name: this machine, this user, everybody's role, tasks
@@ -128,7 +150,9 @@ impl<S: Scheduler + Send + Unpin + 'static> Running<S> {
     }
 }
 
-/// Starts a scheduler for a framework that is `info`, in the cluster whose leader `master` finds: `host:port`.
+/// Starts a scheduler for a framework that is `info`, in the cluster whose leader `master` finds: `host:port`, or
+/// `zk://host:port,…/path`. With [`Options::elect`] it is started once it leads, and until then this waits; whoever stops
+/// to wait stops to stand.
 pub async fn start_scheduler<S: Scheduler + Send + Unpin + 'static>(
     master: &str,
     info: FrameworkInfo,
@@ -136,7 +160,14 @@ pub async fn start_scheduler<S: Scheduler + Send + Unpin + 'static>(
     options: Options,
 ) -> Result<Running<S>, RunError> {
     let detector = detector(master).map_err(RunError::Master)?;
-    let kept = Keeper::open(options.state_dir.as_deref()).map_err(RunError::State)?;
+    let (kept, standing) = match &options.elect {
+        None => (Keeper::open(options.state_dir.as_deref()).map_err(RunError::State)?, None),
+        Some(election) => {
+            election.check(&info, options.state_dir.as_deref())?;
+            let Elected { keeper, stored, standing } = election.stand(&info).await?;
+            ((keeper, stored), Some(standing))
+        }
+    };
     let mut name = format!("scheduler/{}", info.name);
     name.truncate(name.floor_char_boundary(NAME_BYTES));
     let nonce = random().map_err(RunError::Random)?;
@@ -158,7 +189,9 @@ pub async fn start_scheduler<S: Scheduler + Send + Unpin + 'static>(
     let accepts = Accepts::new().tells::<MasterToFramework>().links();
     let spawn = Spawn::named(&name).accepts(accepts);
     let handle = node
-        .spawn(spawn, move |_| FrameworkActor::new(framework, detector, kept, ends))
+        .spawn(spawn, move |_| {
+            FrameworkActor::new(framework, detector, kept, ends).elected(standing)
+        })
         .map_err(RunError::Actor)?;
     Ok(Running { handle, ended, node: own.then_some(node) })
 }
@@ -180,7 +213,40 @@ pub fn run<S: Scheduler + Send + Unpin + 'static>(
     scheduler: S,
     options: Options,
 ) -> Result<(Outcome, S), RunError> {
+    block_on(run_scheduler(master, info, scheduler, options))
+}
+
+/// Stands for election ([`Options::elect`]) and runs a scheduler that `make` made whenever it leads, until that ends by
+/// itself; stands again, with a new one, when another has taken over.
+pub async fn run_elected_scheduler<S: Scheduler + Send + Unpin + 'static>(
+    master: &str,
+    info: FrameworkInfo,
+    mut make: impl FnMut() -> S,
+    options: Options,
+) -> Result<(Outcome, S), RunError> {
+    loop {
+        let running = run_scheduler(master, info.clone(), make(), options.clone());
+        let (outcome, scheduler) = running.await?;
+        let goes_on = matches!(outcome, Outcome::Deposed(_) | Outcome::FailedOver);
+        if !goes_on || options.elect.is_none() {
+            return Ok((outcome, scheduler));
+        }
+        tracing::warn!(framework = info.name, "{outcome}; stands for election again");
+        tokio::time::sleep(AGAIN).await;
+    }
+}
+
+/// The same from a plain `main`.
+pub fn run_elected<S: Scheduler + Send + Unpin + 'static>(
+    master: &str,
+    info: FrameworkInfo,
+    make: impl FnMut() -> S,
+    options: Options,
+) -> Result<(Outcome, S), RunError> {
+    block_on(run_elected_scheduler(master, info, make, options))
+}
+
+fn block_on<T>(running: impl Future<Output = Result<T, RunError>>) -> Result<T, RunError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(RunError::Runtime)?;
-    runtime.block_on(run_scheduler(master, info, scheduler, options))
+    runtime.map_err(RunError::Runtime)?.block_on(running)
 }

@@ -1,12 +1,15 @@
 //! The one file of a scheduler's state directory: the framework's id and what the scheduler stores. Checksummed records,
 //! appended and synced; a torn tail is a write that was never confirmed, and is cut. Opening writes the file anew, and so
-//! does much that was replaced or removed.
+//! does much that was replaced or removed. What an elected scheduler has in ZooKeeper instead is in [`logic`].
+
+pub mod logic;
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
+use coordination::store::StoreError;
 use protocol::ids::FrameworkId;
 use serde::{Deserialize, Serialize};
 
@@ -78,6 +81,23 @@ pub enum StateError {
     /// Nobody writes any more.
     #[error("write the scheduler's state: its file is closed")]
     Closed,
+    /// The scheduler stores more than may be kept in ZooKeeper.
+    #[error(transparent)]
+    TooMuch(#[from] logic::TooMuch),
+    /// What is kept in ZooKeeper makes no sense.
+    #[error("read the scheduler's state in {place}")]
+    Unreadable {
+        /// Where.
+        place: String,
+        /// Why.
+        source: logic::Unreadable,
+    },
+    /// ZooKeeper does not take it.
+    #[error("keep the scheduler's state in ZooKeeper")]
+    Store(#[source] StoreError),
+    /// Another scheduler of the framework may have been elected.
+    #[error("write the scheduler's state: {0}")]
+    Deposed(String),
     /// The scheduler stores more than may be kept.
     #[error("write {path}: more than {BYTES_MAX} bytes in all, or {RECORD_MAX} in one entry")]
     TooLarge {

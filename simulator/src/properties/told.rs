@@ -172,6 +172,8 @@ impl World {
             Outcome::TornDown => removed,
             Outcome::FailedOver => self.truth.families.contains_key(&life.process),
             Outcome::Refused(_) => removed,
+            // Only who was elected.
+            Outcome::Deposed(_) => false,
         };
         if !may {
             let name = self.name_of(life.process).to_owned();

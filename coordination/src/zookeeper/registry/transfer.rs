@@ -90,7 +90,8 @@ impl Work {
         let elected = self.begin(client, export, session.generation).await?;
         let reign = elected.reign.clone();
         self.replace(export, elected).await?;
-        let whole = ClusterRecord { cluster: export.cluster.clone(), form: FORM, importing: false };
+        let cluster = export.cluster.clone();
+        let whole = ClusterRecord { cluster, form: FORM, ..Default::default() };
         let done = client.set_data(&place, &encode(&whole), None).await;
         done.map_err(|error| self.failed_at("write", &place, &error))?;
         // It goes with the session anyway.
@@ -137,7 +138,8 @@ impl Work {
             Err(_) => export.epoch + EPOCHS_LOST,
         };
         let record = EpochRecord { epoch, by: IMPORT.to_owned() };
-        let partly = ClusterRecord { cluster: export.cluster.clone(), form: FORM, importing: true };
+        let cluster = export.cluster.clone();
+        let partly = ClusterRecord { cluster, form: FORM, importing: true, ..Default::default() };
         let mut writer = client.new_multi_writer();
         let built = writer
             .add_set_data(&path, &encode(&record), Some(stat.version))

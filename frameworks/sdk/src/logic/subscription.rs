@@ -58,19 +58,21 @@ impl Driver {
         }
     }
 
-    fn subscribe(&mut self, turn: &mut Turn) {
+    pub(super) fn subscribe(&mut self, turn: &mut Turn) {
         let generation = self.next_generation();
         self.phase = Phase::Subscribing { generation };
         self.demand_told = self.demand.clone();
-        turn.effects.push(Effect::TellMaster {
-            to: None,
-            message: FrameworkToMaster::Subscribe {
-                nonce: self.nonce,
-                framework: self.framework.clone(),
-                info: self.info.clone(),
-                demand: self.demand.clone(),
-            },
-        });
+        if !self.suspended {
+            turn.effects.push(Effect::TellMaster {
+                to: None,
+                message: FrameworkToMaster::Subscribe {
+                    nonce: self.nonce,
+                    framework: self.framework.clone(),
+                    info: self.info.clone(),
+                    demand: self.demand.clone(),
+                },
+            });
+        }
         let most = self.settings.backoff_most;
         let after = self.settings.backoff.saturating_mul(1 << self.attempts.min(16)).min(most);
         self.attempts = self.attempts.saturating_add(1);
@@ -307,7 +309,7 @@ impl Driver {
             return self.on_torn_down(turn);
         }
         let kept = self.framework.as_ref().map(|id| {
-            format!("; its id {id} was kept by an earlier life: to start as a new framework, give another --state-dir")
+            format!("; its id {id} was kept by an earlier life: to start as a new framework, give another --state-dir or --elect")
         });
         self.end(turn, Outcome::Refused(reason + &kept.unwrap_or_default()));
     }

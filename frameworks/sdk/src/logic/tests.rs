@@ -1,6 +1,7 @@
 //! Decisions of the driver, one step at a time: what the scheduler hears and what the master is told.
 
 mod ends;
+mod leading;
 mod scenario;
 
 use std::time::Duration;

@@ -224,6 +224,18 @@ impl Scenario {
         self.step(Event::OtherLeader);
     }
 
+    pub(super) fn suspended(&mut self) {
+        self.step(Event::Suspended);
+    }
+
+    pub(super) fn resumed(&mut self) {
+        self.step(Event::Resumed);
+    }
+
+    pub(super) fn deposed(&mut self) {
+        self.step(Event::Deposed("another leads".into()));
+    }
+
     pub(super) fn not_sent(&mut self, master: u64) {
         self.step(Event::NotSent { to: Some(Pid::invented(master, 1)) });
     }

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used)] // the helpers of these tests, too
 
+mod elected;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
