@@ -146,7 +146,7 @@ fn too_open(path: &Path, mode: u32) -> Option<String> {
 }
 
 /// Replaces a file whole, readable by its owner alone.
-fn write_private(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
+pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
     let new = path.with_extension(format!("{}.new", std::process::id()));
     let write = || {
         let mut file = fs::OpenOptions::new()

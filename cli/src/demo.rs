@@ -2,6 +2,7 @@
 //! the batch framework beside it are processes of their own; everything is below one temporary folder.
 
 mod folder;
+mod ha;
 mod holdings;
 pub(crate) mod progress;
 
@@ -12,9 +13,13 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use agent::detect::DetectError;
+use coordination::detect::BadMaster;
+use coordination::store::StoreError;
+use ensemble::EnsembleError;
 use protocol::ids::TaskId;
 use protocol::operator::{AgentView, TaskView};
 use protocol::task::TaskState;
+use tempfile::TempDir;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use wordcount::{Plan as Counted, PlanError};
 
@@ -25,7 +30,7 @@ use crate::ending;
 use crate::environment::Environment;
 use crate::flow;
 use crate::frameworks;
-use crate::local::{Local, LocalError, Plan};
+use crate::local::{Local, LocalError, Masters, Plan};
 use crate::output;
 use crate::supervise::{ChildError, Kept, Recipe};
 use holdings::Holdings;
@@ -69,6 +74,26 @@ pub(crate) enum DemoError {
     Late(String),
     #[error("interrupted")]
     Interrupted,
+    #[error(
+        "{0}; the demo needs a ZooKeeper: install Debian's packages zookeeper and default-jre-headless, or name one that runs with --zk zk://host:port/a/path/of/its/own"
+    )]
+    NoZooKeeper(EnsembleError),
+    #[error("cannot start ZooKeeper servers")]
+    Ensemble(#[source] EnsembleError),
+    #[error(transparent)]
+    ZooKeeper(#[from] StoreError),
+    #[error(transparent)]
+    Way(#[from] BadMaster),
+    #[error(
+        "there is something at {0} already; name a path that is not there, since the demo removes it"
+    )]
+    PathInUse(String),
+    #[error("not within {} s: {what}", .within.as_secs())]
+    NotInTime { what: &'static str, within: Duration },
+    #[error("{lost} of {all} tasks did not run on when the leading master was killed")]
+    TasksLost { lost: usize, all: usize },
+    #[error("a thread of the demo's ended early")]
+    Thread,
 }
 
 /// Runs it. Whatever happens, the cluster is ended and its folder removed.
@@ -76,6 +101,9 @@ pub(crate) async fn demo(
     arguments: DemoArguments,
     environment: &Environment,
 ) -> Result<(), DemoError> {
+    if arguments.ha {
+        return ha::demo(&arguments, environment).await;
+    }
     if let Some(path) = arguments.input.iter().find(|path| std::fs::read_dir(path).is_err()) {
         return Err(DemoError::Input { path: path.clone() });
     }
@@ -84,14 +112,11 @@ pub(crate) async fn demo(
     tokio::pin!(asked);
     let planned = said_of(&frameworks::plan(&arguments.input, arguments.input_max)?, &arguments);
     let began_at = Instant::now();
-    let within = match &arguments.work_dir {
-        Some(given) => std::path::absolute(given).unwrap_or_else(|_| given.clone()),
-        None => std::env::temp_dir(),
-    };
-    let folder = folder::make(&within).await?;
+    let folder = folder::make(&within(&arguments)).await?;
     let plan = Plan {
         work_dir: folder.path().to_owned(),
         agents: arguments.agents,
+        masters: Masters::One,
         port: 5050,
         log: arguments.log.clone(),
         resources: agent::detect::resources(folder.path(), None)?,
@@ -111,11 +136,25 @@ pub(crate) async fn demo(
     };
     local.stop().await;
     let text = shown?;
+    output::print(&format!("{text}\n"));
+    clear(folder, began_at)
+}
+
+/// Where the demo's folder is made.
+fn within(arguments: &DemoArguments) -> PathBuf {
+    match &arguments.work_dir {
+        Some(given) => std::path::absolute(given).unwrap_or_else(|_| given.clone()),
+        None => std::env::temp_dir(),
+    }
+}
+
+/// The last of it.
+fn clear(folder: TempDir, began_at: Instant) -> Result<(), DemoError> {
     let left = folder.path().to_owned();
     folder.close().map_err(|source| DemoError::Write { path: left, source })?;
     let seconds = began_at.elapsed().as_secs_f64();
     output::print(&format!(
-        "{text}\nAll processes have ended and all files are gone, {seconds:.1} s after the start.\n"
+        "All processes have ended and all files are gone, {seconds:.1} s after the start.\n"
     ));
     Ok(())
 }

@@ -1,7 +1,9 @@
-//! A cluster on this machine: a master and agents as processes of their own, below one folder.
+//! A cluster on this machine: a master, or several of which one is elected, and agents, as processes of their own below one
+//! folder.
 
 pub(crate) mod leftovers;
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
@@ -36,7 +38,9 @@ pub(crate) struct Plan {
     pub(crate) work_dir: PathBuf,
     /// How many agents.
     pub(crate) agents: u16,
-    /// The master's port; the agents get the next ones.
+    /// Who leads.
+    pub(crate) masters: Masters,
+    /// The first master's port; the others and the agents get the next ones.
     pub(crate) port: u16,
     /// What each process logs.
     pub(crate) log: String,
@@ -44,10 +48,26 @@ pub(crate) struct Plan {
     pub(crate) resources: Resources,
 }
 
+/// The masters of a cluster.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Masters {
+    /// One, with its registry in a file.
+    One,
+    /// Several, of which one is elected.
+    Elected {
+        /// How many.
+        count: u16,
+        /// Where, as a command line has it.
+        zk: String,
+        /// After so long without a word, one is taken for dead.
+        session_timeout: Duration,
+    },
+}
+
 /// The processes of a cluster, as far as they were started.
 struct Processes {
     work_dir: PathBuf,
-    master: Option<Kept>,
+    masters: Vec<Kept>,
     agents: Vec<Kept>,
     /// Held for as long as any of them may run.
     _lock: Flock<File>,
@@ -56,7 +76,7 @@ struct Processes {
 /// A running cluster.
 pub(crate) struct Local {
     processes: Processes,
-    /// `host:port` of the master.
+    /// `host:port` of the master, or where it is elected.
     pub(crate) master_at: String,
     /// `host:port` of each agent.
     pub(crate) agents_at: Vec<String>,
@@ -93,7 +113,7 @@ impl Local {
     ) -> Result<Self, LocalError> {
         let work_dir = plan.work_dir.clone();
         let lock = take_folder(&work_dir)?;
-        let mut processes = Processes { work_dir, master: None, agents: vec![], _lock: lock };
+        let mut processes = Processes { work_dir, masters: vec![], agents: vec![], _lock: lock };
         let started = tokio::select! {
             started = processes.start(plan, environment) => started,
             asked = asked => Err(asked.map_or_else(LocalError::Signals, |()| LocalError::Interrupted)),
@@ -110,6 +130,15 @@ impl Local {
     /// The way to it.
     pub(crate) async fn client(&self) -> Result<Client, ClientError> {
         self.processes.client(&self.master_at).await
+    }
+
+    /// The masters: the name and the process of each that is ready, by where it listens.
+    pub(crate) fn masters(&self) -> BTreeMap<String, (String, u32)> {
+        let ready = |master: &Kept| {
+            let (address, process) = master.is_ready()?;
+            Some((address_of(&address), (master.name().to_owned(), process)))
+        };
+        self.processes.masters.iter().filter_map(ready).collect()
     }
 
     /// Starts one more process beside, with its log among the others.
@@ -147,8 +176,17 @@ impl Processes {
         make_secret(&secret_file(&plan.work_dir))?;
         let logs = self.logs();
         create_dir(&logs)?;
-        let master = self.master.insert(Kept::start(plan.master(), &logs, environment)?);
-        let master_at = address_of(&master.ready().await?);
+        for recipe in plan.masters() {
+            self.masters.push(Kept::start(recipe, &logs, environment)?);
+        }
+        let mut masters_at = Vec::new();
+        for master in &mut self.masters {
+            masters_at.push(address_of(&master.ready().await?));
+        }
+        let master_at = match &plan.masters {
+            Masters::One => masters_at.concat(),
+            Masters::Elected { zk, .. } => zk.clone(),
+        };
         for index in 0..plan.agents {
             self.agents.push(Kept::start(plan.agent(index, &master_at), &logs, environment)?);
         }
@@ -167,7 +205,11 @@ impl Processes {
         let active = async {
             loop {
                 looks.tick().await;
-                let agents = client.agents().await?;
+                let agents = match client.agents().await {
+                    // Whoever was just elected is about to read its registry.
+                    Err(_) if self.masters.len() > 1 => continue,
+                    agents => agents?,
+                };
                 let active = agents.iter().filter(|agent| agent.state == AgentState::Active);
                 if active.count() >= self.agents.len() {
                     return Ok(());
@@ -197,7 +239,7 @@ impl Processes {
             // The task only panics if the runtime ends, and then so do we.
             let _ = stop.await;
         }
-        if let Some(master) = self.master {
+        for master in self.masters {
             master.stop(END_WITHIN).await;
         }
         let ended = leftovers::end(&self.work_dir, EXECUTORS_END_WITHIN).await;
@@ -212,10 +254,30 @@ impl Processes {
 }
 
 impl Plan {
-    fn master(&self) -> Recipe {
-        let mut arguments = vec![OsString::from("master")];
-        arguments.extend(self.for_all("master"));
-        Recipe { name: "master".into(), arguments, port: Some(self.port), forever: true }
+    fn masters(&self) -> Vec<Recipe> {
+        let (count, elected) = match &self.masters {
+            Masters::One => (1, None),
+            Masters::Elected { count, zk, session_timeout } => {
+                (*count, Some((zk, session_timeout)))
+            }
+        };
+        let recipe = |index: u16| {
+            let name = elected.map_or("master".into(), |_| format!("master-{}", index + 1));
+            let mut arguments = vec![OsString::from("master")];
+            if let Some((zk, session_timeout)) = elected {
+                arguments.push(format!("--zk={zk}").into());
+                let millis = session_timeout.as_millis();
+                arguments.push(format!("--zk-session-timeout={millis}ms").into());
+            }
+            arguments.extend(self.for_all(&name));
+            Recipe { name, arguments, port: Some(self.port_after(index)), forever: true }
+        };
+        (0..count).map(recipe).collect()
+    }
+
+    /// Any, if the first is any.
+    fn port_after(&self, places: u16) -> u16 {
+        if self.port == 0 { 0 } else { self.port.saturating_add(places) }
     }
 
     fn agent(&self, index: u16, master: &str) -> Recipe {
@@ -224,8 +286,12 @@ impl Plan {
         let mut arguments = vec![OsString::from("agent"), format!("--master={master}").into()];
         arguments.push(format!("--resources={share}").into());
         arguments.extend(self.for_all(&name));
-        let port = if self.port == 0 { 0 } else { self.port.saturating_add(1 + index) };
-        Recipe { name, arguments, port: Some(port), forever: true }
+        let masters = match self.masters {
+            Masters::One => 1,
+            Masters::Elected { count, .. } => count,
+        };
+        let port = Some(self.port_after(masters.saturating_add(index)));
+        Recipe { name, arguments, port, forever: true }
     }
 
     fn for_all(&self, name: &str) -> [OsString; 4] {
@@ -305,19 +371,28 @@ mod tests {
         let plan = |port| Plan {
             work_dir: "/w".into(),
             agents: 3,
+            masters: Masters::One,
             port,
             log: "info".into(),
             resources: Resources::none(),
         };
         let ports = |plan: &Plan| {
             let agents = (0..plan.agents).map(|index| plan.agent(index, "127.0.0.1:1"));
-            let all: Vec<_> = std::iter::once(plan.master()).chain(agents).collect();
+            let all: Vec<_> = plan.masters().into_iter().chain(agents).collect();
             let any = |recipe: &Recipe| recipe.arguments.contains(&"--or-any-port".into());
             assert!(all.iter().all(any), "{all:?}");
             all.iter().map(|recipe| recipe.port.unwrap()).collect::<Vec<_>>()
         };
         assert_eq!(ports(&plan(5050)), [5050, 5051, 5052, 5053]);
         assert_eq!(ports(&plan(0)), [0, 0, 0, 0]);
+        let zk = "zk://h:1/demo".to_owned();
+        let masters =
+            Masters::Elected { count: 2, zk: zk.clone(), session_timeout: Duration::from_secs(4) };
+        let elected = Plan { masters, ..plan(5050) };
+        assert_eq!(ports(&elected), [5050, 5051, 5052, 5053, 5054]);
+        for master in elected.masters() {
+            assert!(master.arguments.contains(&format!("--zk={zk}").into()), "{master:?}");
+        }
     }
 
     #[test]

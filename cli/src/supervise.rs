@@ -135,6 +135,19 @@ impl Kept {
         ended.is_ok_and(|life| *life == Life::Ended { well: true })
     }
 
+    /// Where it listens and which process it is, while it is ready.
+    pub(crate) fn is_ready(&self) -> Option<(String, u32)> {
+        match &*self.life.borrow() {
+            Life::Ready { address, process } => Some((address.clone(), *process)),
+            Life::Starting | Life::Pausing | Life::Ended { .. } => None,
+        }
+    }
+
+    /// What it is called.
+    pub(crate) fn name(&self) -> &str {
+        &self.recipe.name
+    }
+
     /// The newest line that the child said after it was ready.
     pub(crate) fn said(&self) -> String {
         self.said.borrow().clone()

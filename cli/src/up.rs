@@ -9,7 +9,7 @@ use crate::arguments::UpArguments;
 use crate::cluster::{ClusterFile, FileError, create_dir};
 use crate::ending;
 use crate::environment::Environment;
-use crate::local::{Local, LocalError, Plan};
+use crate::local::{Local, LocalError, Masters, Plan};
 use crate::output;
 
 /// Addresses of agents that are printed before the rest is only counted.
@@ -42,6 +42,7 @@ pub(crate) async fn up(arguments: UpArguments, environment: &Environment) -> Res
     create_dir(&work_dir)?;
     let plan = Plan {
         agents: arguments.agents,
+        masters: Masters::One,
         port: arguments.port,
         log: arguments.log,
         resources: agent::detect::resources(&work_dir, None)?,
@@ -103,6 +104,7 @@ mod tests {
         let plan = Plan {
             work_dir: "/home/me/.cache/airside/up".into(),
             agents: 6,
+            masters: Masters::One,
             port: 5050,
             log: "info".into(),
             resources: protocol::resources::Resources::none(),

@@ -8,6 +8,7 @@ mod errors;
 mod layout;
 pub mod logic;
 mod member;
+mod place;
 mod registry;
 mod requests;
 mod shell;

@@ -7,12 +7,12 @@ use zookeeper_client::{
     Acls, Client, CreateMode, Error, MultiWriteError, MultiWriteResult, OneshotWatcher,
 };
 
-use super::{Office, Settings};
 use super::errors::{answer, is_definite, words};
 use super::layout::{ClusterRecord, EpochRecord, FORM, Layout, WrittenRecord, decode, encode};
 use super::logic::detection::Found;
 use super::logic::{Answer, Request, Seat};
 use super::member;
+use super::{Office, Settings};
 use crate::election::Candidate;
 
 /// What requests need beside a client.
@@ -274,7 +274,9 @@ impl Context {
                 format!("stop all schedulers and remove {} to start as a new framework", self.layout.root())
             }
         };
-        format!("{path} of {url} is damaged ({error}), so nobody knows which reign comes next; {advice}")
+        format!(
+            "{path} of {url} is damaged ({error}), so nobody knows which reign comes next; {advice}"
+        )
     }
 
     async fn raise(

@@ -1,8 +1,9 @@
 //! Credentials: who may read who leads, and nobody else may do anything.
 
 use coordination::store::{Change, Store};
+use coordination::zookeeper::ZooKeeper;
 
-use crate::stage::{Member, Stranger, ensemble, path};
+use crate::stage::{Member, Stranger, ensemble, path, settings};
 
 /// `scheme:id permissions` of each line of a list.
 fn access(stranger: &Stranger, path: &str) -> Vec<String> {
@@ -67,4 +68,24 @@ fn without_credentials_everybody_may_do_everything() {
     {
         assert_eq!(access(&stranger, &place), ["world:anyone ALL"], "{place}");
     }
+}
+
+#[test]
+fn a_path_that_was_used_for_a_while_is_removed_with_all_below_it_and_nothing_beside() {
+    let ensemble = ensemble();
+    let (path, stranger) = (path("for-a-while"), Stranger::new(&ensemble.hosts()));
+    let beside = format!("{path}-beside");
+    Member::new(&ensemble.url(&beside), "beside").leads();
+    let zookeeper = ZooKeeper::start(settings(&ensemble.url(&path))).unwrap();
+    assert!(!zookeeper.is_there().unwrap());
+    let mut member = Member::new(&ensemble.url(&path), "m");
+    let (mut store, reign) = member.leads();
+    let change = Change::Put { key: "a".into(), value: b"x".to_vec() };
+    store.write(reign.epoch, &[change]).unwrap();
+    member.leaves();
+    assert!(zookeeper.is_there().unwrap());
+    zookeeper.remove().unwrap();
+    assert!(!zookeeper.is_there().unwrap());
+    zookeeper.remove().unwrap();
+    assert!(!stranger.children(&beside).is_empty());
 }

@@ -94,22 +94,22 @@ fn a_master_of_another_cluster_is_refused_and_the_first_leads_on() {
 fn a_path_is_for_the_masters_of_one_cluster_or_the_schedulers_of_one_framework() {
     let ensemble = ensemble();
     let (masters, schedulers) = (ensemble.url(&path("masters")), ensemble.url(&path("kafka")));
-    let scheduler = |url: &str, framework: &str| {
+    let scheduler = |url: &str, framework: &str, name| {
         let office = Office::Scheduler(framework.into());
-        Member::with(Settings { office, ..settings(url) }, "scheduler")
+        Member::with(Settings { office, ..settings(url) }, name)
     };
-    let mut kafka = scheduler(&schedulers, "kafka");
+    let mut kafka = scheduler(&schedulers, "kafka", "first");
     kafka.leads();
-    kafka.finds("scheduler-1");
+    kafka.finds("first-1");
     let words = Member::new(&schedulers, "m").stands().ends_refused();
     assert!(words.contains("framework kafka; masters need a path of their own"), "{words}");
-    let words = scheduler(&schedulers, "spark").stands().ends_refused();
+    let words = scheduler(&schedulers, "spark", "other").stands().ends_refused();
     assert!(words.contains("framework kafka; the schedulers of framework spark"), "{words}");
     Member::new(&masters, "m").leads();
-    let words = scheduler(&masters, "kafka").stands().ends_refused();
+    let words = scheduler(&masters, "kafka", "other").stands().ends_refused();
     assert!(words.contains("cluster c1; the schedulers of framework kafka"), "{words}");
     // A second candidate of the same framework waits for the first to go.
-    let mut standby = scheduler(&schedulers, "kafka");
+    let mut standby = scheduler(&schedulers, "kafka", "second");
     let waits = standby.stands();
     kafka.leaves();
     assert_eq!(waits.leads().1.epoch, 2);

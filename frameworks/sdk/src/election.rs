@@ -126,7 +126,7 @@ impl Election {
             .spawn(move || lead(zookeeper, &candidate, done))
             .map_err(ElectionError::Thread)?;
         let elected = waits.await.map_err(|_| ElectionError::State(StateError::Closed))?;
-        candidacy.is_over();
+        candidacy.has_ended();
         if elected.is_ok() {
             tracing::info!(url = %self.url, framework = info.name, "leads");
         }
@@ -138,7 +138,7 @@ impl Election {
 struct Candidacy(Option<ZooKeeper>);
 
 impl Candidacy {
-    fn is_over(mut self) {
+    fn has_ended(mut self) {
         self.0 = None;
     }
 }
@@ -183,10 +183,7 @@ struct Lead {
 }
 
 impl Lead {
-    fn begin(
-        zookeeper: ZooKeeper,
-        candidate: &Candidate,
-    ) -> Result<(Self, Stored), ElectionError> {
+    fn begin(zookeeper: ZooKeeper, candidate: &Candidate) -> Result<(Self, Stored), ElectionError> {
         let mut store = zookeeper.store();
         // A framework that is torn down while this one stands by is over; one that was before is none of its business.
         let (before, ..) = read(&zookeeper, &mut store)?;

@@ -8,6 +8,7 @@ mod demo;
 mod descriptors;
 mod first_hour;
 mod flows;
+mod ha;
 mod machine;
 mod nodes;
 mod swarm;

@@ -48,7 +48,9 @@ pub enum TooMuch {
         bytes: usize,
     },
     /// One key.
-    #[error("store an entry: its key has {bytes} bytes, more than {KEY_BYTES_MAX}; it begins {begins}")]
+    #[error(
+        "store an entry: its key has {bytes} bytes, more than {KEY_BYTES_MAX}; it begins {begins}"
+    )]
     Key {
         /// The first characters of it.
         begins: String,

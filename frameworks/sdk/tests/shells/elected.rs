@@ -67,9 +67,7 @@ impl Schedulers {
     }
 
     /// Starts one more; it may have to stand by.
-    fn one(
-        &self,
-    ) -> (impl Future<Output = Started> + use<>, mpsc::UnboundedReceiver<FrameworkId>) {
+    fn one(&self) -> (impl Future<Output = Started> + use<>, mpsc::UnboundedReceiver<FrameworkId>) {
         let (subscribed, hears) = mpsc::unbounded_channel();
         let (master, options) = (self.master.clone(), self.options());
         let scheduler = Obeys { stored: BTreeMap::new(), subscribed };
