@@ -15,7 +15,7 @@ pub(crate) use client::{
 pub(crate) use registry::{RegistryArguments, RegistryCommand, RegistryPlace};
 pub(crate) use serve::{
     AgentArguments, BatchArguments, DemoArguments, Hosted, ListenArguments, MasterArguments,
-    NodeArguments, UpArguments, WordcountArguments,
+    NodeArguments, PeriodicArguments, StateArguments, UpArguments, WordcountArguments,
 };
 
 use crate::environment::Environment;
@@ -54,6 +54,8 @@ pub(crate) enum Command {
     Flow(FlowArguments),
     /// Run a list of shell commands as tasks, to the end
     Batch(BatchArguments),
+    /// Run shell commands again and again, each once whenever it is due
+    Periodic(PeriodicArguments),
     /// Save or bring back what the masters of a cluster must not forget
     #[command(subcommand)]
     Registry(RegistryCommand),
@@ -85,6 +87,7 @@ impl Command {
             Self::Logs(arguments) => Some(&arguments.cluster.log),
             Self::Flow(arguments) => Some(&arguments.cluster.log),
             Self::Batch(arguments) => Some(&arguments.cluster.log),
+            Self::Periodic(arguments) => Some(&arguments.cluster.log),
             Self::WordcountScheduler(arguments) => Some(&arguments.cluster.log),
             Self::Master(arguments) => Some(&arguments.listen.log),
             Self::Agent(arguments) => Some(&arguments.listen.log),

@@ -1,26 +1,24 @@
-//! `airside batch` and the wordcount framework: frameworks of the house, each as a process of its own.
+//! `airside batch`, `airside periodic` and the wordcount framework: frameworks of the house, each as a process of its own.
 
 use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use batch::{BadBatch, Batch, CANCEL, Happening, Limits, Report};
-use libactor::Secret;
+use periodic::{BadJob, Job, Periodic};
 use protocol::resources::{Milli, Resources};
 use protocol::task::CommandSpec;
 use sdk::executor::ExecutorError;
-use sdk::{
-    Election, ElectionError, Options, Outcome, RunError, Running, framework, run_executor,
-    start_scheduler,
-};
-use tokio::time::timeout;
+use sdk::{Options, Outcome, RunError, framework, run_executor, start_scheduler};
 use wordcount::{Counter, Plan, PlanError, Setup, WordCount};
 
-use crate::arguments::{BatchArguments, ClusterArguments, WordcountArguments};
-use crate::cluster::{Cluster, FileError, read_secret};
+use crate::arguments::{BatchArguments, PeriodicArguments, WordcountArguments};
+use crate::cluster::FileError;
 use crate::demo::progress;
 use crate::ending;
 use crate::environment::Environment;
+use crate::lead::{Led, find, lead};
 use crate::output;
 
 /// A framework that could not do its work.
@@ -30,6 +28,8 @@ pub(crate) enum FrameworkError {
     Secret(#[from] FileError),
     #[error(transparent)]
     Batch(#[from] BadBatch),
+    #[error(transparent)]
+    Periodic(#[from] BadJob),
     #[error(transparent)]
     Run(#[from] RunError),
     #[error("cannot listen for signals")]
@@ -53,62 +53,59 @@ pub(crate) enum FrameworkError {
     Executor(#[from] ExecutorError),
 }
 
-/// The master and the secret of the cluster that is meant.
-fn find(
-    arguments: &ClusterArguments,
-    environment: &Environment,
-) -> Result<(String, Option<Secret>), FileError> {
-    let cluster = Cluster::find(arguments, environment);
-    let secret = cluster.secret_file.as_deref().map(read_secret).transpose()?;
-    Ok((cluster.master, secret))
-}
-
 /// `airside batch`: exits 0 if all tasks succeeded, or if it stood by until another process had run them.
 pub(crate) async fn batch(
     arguments: BatchArguments,
     environment: &Environment,
 ) -> Result<ExitCode, FrameworkError> {
-    let (master, secret) = find(&arguments.cluster, environment)?;
-    let asked = ending::asked(arguments.end_with_stdin);
-    tokio::pin!(asked);
-    let elect = arguments.elect.clone().map(Election::at);
-    let stands = elect.is_some();
-    let options =
-        Options { state_dir: arguments.state_dir.clone(), secret, elect, ..Options::default() };
+    let cluster = find(&arguments.cluster, environment)?;
     if arguments.progress {
         output::print("ready\n");
     }
-    loop {
-        if stands {
-            output::narrate("stands by\n");
-        }
-        let scheduler = all_jobs(&arguments)?;
-        let starts = start_scheduler(&master, framework("batch"), scheduler, options.clone());
-        let started = tokio::select! {
-            started = starts => started,
-            asked = &mut asked => {
-                asked.map_err(FrameworkError::Signals)?;
-                return Ok(ExitCode::FAILURE);
-            }
-        };
-        if let Err(RunError::Election(ElectionError::TornDown)) = started {
+    let make = || Ok(all_jobs(&arguments)?);
+    match lead("batch", cluster, &arguments.state, make, CANCEL).await? {
+        Led::Ended(_, batch) => Ok(told(&batch.report(), &arguments)),
+        Led::Elsewhere => {
             output::narrate("another process has run the batch to its end\n");
-            return Ok(ExitCode::SUCCESS);
+            Ok(ExitCode::SUCCESS)
         }
-        let running = started?;
-        if stands {
-            output::narrate("leads\n");
-        }
-        let (outcome, batch) = end_of(running, &mut asked).await?;
-        match outcome {
-            Outcome::Deposed(_) | Outcome::FailedOver if stands => {
-                output::narrate(&format!("{outcome}\n"));
-            }
-            Outcome::Deposed(_) | Outcome::FailedOver | Outcome::Refused(_) => {
-                return Err(FrameworkError::Ended(outcome));
-            }
-            Outcome::Stopped | Outcome::TornDown => return Ok(told(&batch.report(), &arguments)),
-        }
+        Led::Asked => Ok(ExitCode::FAILURE),
+    }
+}
+
+/// `airside periodic`: until it is asked to end. Runs that have begun go on.
+pub(crate) async fn periodic(
+    arguments: PeriodicArguments,
+    environment: &Environment,
+) -> Result<(), FrameworkError> {
+    let cluster = find(&arguments.cluster, environment)?;
+    let mem = i64::try_from(arguments.mem).unwrap_or(i64::MAX);
+    let each = Resources::none()
+        .with_scalar("cpus", Milli::from_f64(arguments.cpus))
+        .with_scalar("mem", Milli::whole(mem));
+    let job = |(name, every, line): &(String, Duration, String)| Job {
+        name: name.clone(),
+        every: *every,
+        task: sdk::task::shell(name, line, &each),
+    };
+    let jobs = arguments.jobs.iter().map(job).collect();
+    let scheduler = Periodic::new(jobs, tell_periodic)?;
+    let make = || Ok(scheduler.clone());
+    match lead("periodic", cluster, &arguments.state, make, periodic::STOP).await? {
+        Led::Ended(Outcome::Stopped, _) | Led::Asked => Ok(()),
+        Led::Ended(outcome, _) => Err(FrameworkError::Ended(outcome)),
+        Led::Elsewhere => Err(FrameworkError::Ended(Outcome::TornDown)),
+    }
+}
+
+fn tell_periodic(happening: &periodic::Happening) {
+    use periodic::Happening as H;
+    match happening {
+        H::Launched(task) => output::narrate(&format!("{task}: launched\n")),
+        H::Ended { task, state } => output::narrate(&format!("{task}: {state:?}\n")),
+        H::Missed { job, due } => output::narrate(&format!("{job}.{due}: missed\n")),
+        H::Disconnected => output::narrate("lost the master; looking for it\n"),
+        H::Subscribed(_) => {}
     }
 }
 
@@ -124,25 +121,6 @@ fn all_jobs(arguments: &BatchArguments) -> Result<Batch, BadBatch> {
     let limits = Limits { attempts: arguments.attempts, ..Limits::default() };
     let for_programs = arguments.progress;
     Batch::new(jobs, limits, move |happening| tell(happening, total, for_programs))
-}
-
-/// Runs a batch to its end; all that runs of it is killed first if that is asked for.
-async fn end_of(
-    running: Running<Batch>,
-    asked: impl Future<Output = io::Result<()>>,
-) -> Result<(Outcome, Batch), FrameworkError> {
-    let inputs = running.inputs();
-    let ended = running.ended();
-    tokio::pin!(ended);
-    tokio::select! {
-        ended = &mut ended => Ok(ended?),
-        asked = asked => {
-            asked.map_err(FrameworkError::Signals)?;
-            inputs.input(CANCEL.to_vec());
-            let ended = timeout(ending::TASKS_END_WITHIN, ended).await;
-            Ok(ended.map_err(|_| FrameworkError::NotEnded)??)
-        }
-    }
 }
 
 fn told(report: &Report, arguments: &BatchArguments) -> ExitCode {

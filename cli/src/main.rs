@@ -10,6 +10,7 @@ mod ending;
 mod environment;
 mod flow;
 mod frameworks;
+mod lead;
 mod lists;
 mod local;
 mod node;
@@ -81,6 +82,7 @@ async fn perform(
         Command::Logs(arguments) => commands::logs(arguments, environment).await?,
         Command::Flow(arguments) => flow::flow(arguments, environment).await?,
         Command::Batch(arguments) => return Ok(frameworks::batch(arguments, environment).await?),
+        Command::Periodic(arguments) => frameworks::periodic(arguments, environment).await?,
         Command::WordcountScheduler(arguments) => {
             frameworks::wordcount_scheduler(arguments, environment).await?;
         }

@@ -16,6 +16,10 @@ pub(crate) enum BadQuantity {
     NotPositive(String),
     #[error("'{0}' is no amount: expected a number such as 0.5")]
     Amount(String),
+    #[error(
+        "'{0}' is no job: expected a name, a period and a command, such as 'backup=1hr ./backup.sh'"
+    )]
+    Job(String),
     #[error("'{0}' is no time: expected a number with ms, s, mins or hrs")]
     Duration(String),
     #[error("'{0}' is no rate: expected a number and a time, such as 1/10mins")]
@@ -107,6 +111,22 @@ pub(crate) fn zookeeper(text: &str) -> Result<Url, BadUrl> {
     Url::parse(text)
 }
 
+/// The same, as it was written: what a URL shows of itself has no password.
+pub(crate) fn zookeeper_url(text: &str) -> Result<String, BadUrl> {
+    zookeeper(text).map(|_| text.trim().to_owned())
+}
+
+/// `NAME=TIME COMMAND`.
+pub(crate) fn job(text: &str) -> Result<(String, Duration, String), BadQuantity> {
+    let bad = || BadQuantity::Job(text.into());
+    let (name, rest) = text.split_once('=').ok_or_else(bad)?;
+    let (every, line) = rest.trim().split_once(char::is_whitespace).ok_or_else(bad)?;
+    if name.trim().is_empty() || line.trim().is_empty() {
+        return Err(bad());
+    }
+    Ok((name.trim().to_owned(), duration(every)?, line.trim().to_owned()))
+}
+
 /// `NAME=VALUE`.
 pub(crate) fn variable(text: &str) -> Result<(String, String), BadQuantity> {
     match text.split_once('=') {
@@ -142,6 +162,19 @@ pub(crate) fn percent(text: &str) -> Result<u8, BadQuantity> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_job_has_a_name_a_period_and_a_command() {
+        let read = job("backup = 1hr  ./backup.sh --to=here").unwrap();
+        let (name, every, line) =
+            ("backup".into(), Duration::from_secs(3600), "./backup.sh --to=here");
+        assert_eq!(read, (name, every, line.to_owned()));
+        for bad in ["", "backup", "backup=1hr", "=1hr x", "backup=1hr  "] {
+            let words = job(bad).unwrap_err().to_string();
+            assert!(words.contains("a name, a period and a command"), "{words}");
+        }
+        assert!(job("backup=soon ./x").unwrap_err().to_string().contains("'soon' is no time"));
+    }
 
     #[test]
     fn sizes_are_read_in_the_units_people_write() {

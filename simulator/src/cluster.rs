@@ -1,5 +1,7 @@
 //! A simulated cluster inside a unit test, for authors of schedulers: no process, no socket, no waiting.
 
+mod partitions;
+
 use std::time::Duration;
 
 use protocol::change::AgentState;

@@ -48,6 +48,7 @@ impl World {
         );
         self.check_task_starts(&key, number);
         self.check_not_killed(executor, &key);
+        self.truth.starts.entry(key.clone()).or_default().push(self.queue.now());
         // The news that it runs comes before the news of its end.
         let runs = behaviour.runs.max(Duration::from_millis(4));
         self.queue.after(runs, Due::TaskEnds(number));

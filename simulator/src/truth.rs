@@ -56,6 +56,8 @@ pub(crate) struct Truth {
     pub(crate) launched_by: BTreeMap<TaskKey, u32>,
     /// Tasks that a life of an agent was told to kill, and when.
     pub(crate) kills: BTreeMap<(Life, TaskKey), Duration>,
+    /// When each process of each task was started.
+    pub(crate) starts: BTreeMap<TaskKey, Vec<Duration>>,
     /// How many processes of tasks there ever were.
     pub(crate) tasks_run: u64,
     /// How often any property was looked at.

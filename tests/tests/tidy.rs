@@ -38,7 +38,7 @@ enum May {
 }
 
 /// The one direction. A new crate gets its line here.
-const MAY_USE: [(&str, May); 16] = [
+const MAY_USE: [(&str, May); 17] = [
     ("libactor", May::Use(&[])),
     ("api", May::Use(&[])),
     ("coordination", May::Use(&[])),
@@ -51,6 +51,7 @@ const MAY_USE: [(&str, May); 16] = [
     ("sdk", May::Use(&["libactor", "protocol", "api", "coordination"])),
     ("batch", May::Use(&["sdk", "libactor", "protocol", "api"])),
     ("wordcount", May::Use(&["sdk", "libactor", "protocol", "api"])),
+    ("periodic", May::Use(&["sdk", "libactor", "protocol", "api"])),
     ("cli", May::UseAllBut(&["simulator", "tests", "xtask"])),
     (
         "simulator",
@@ -70,7 +71,7 @@ const MAY_USE: [(&str, May); 16] = [
 ];
 
 /// Authors of frameworks test against simulated clusters, and so do we.
-const MAY_TEST_WITH_SIMULATOR: [&str; 3] = ["sdk", "batch", "wordcount"];
+const MAY_TEST_WITH_SIMULATOR: [&str; 4] = ["sdk", "batch", "wordcount", "periodic"];
 
 /// Who tests with real ZooKeeper servers.
 const MAY_TEST_WITH_ENSEMBLE: [&str; 2] = ["coordination", "sdk"];

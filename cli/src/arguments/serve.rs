@@ -195,6 +195,13 @@ pub(crate) struct DemoArguments {
     /// How many agents to start
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=64))]
     pub(crate) agents: u16,
+    /// Show instead how tasks run on while the leading one of three masters is killed
+    #[arg(long, conflicts_with_all = ["input", "input_max", "batch_tasks", "counts", "intervals"])]
+    pub(crate) ha: bool,
+    /// With --ha: the ZooKeeper in which the masters are elected, with a path that is not there and is gone with the demo
+    /// [default: one that is started for the demo, from Debian's package]
+    #[arg(long, value_name = "URL", value_parser = units::zookeeper_url, requires = "ha")]
+    pub(crate) zk: Option<String>,
     /// Where to make the folder that is gone with the demo [default: the system's temporary folder]
     #[arg(long, value_name = "DIR")]
     pub(crate) work_dir: Option<PathBuf>,
@@ -259,17 +266,41 @@ pub(crate) struct BatchArguments {
     /// Memory for each task
     #[arg(long, default_value = "32MB", value_parser = units::megabytes)]
     pub(crate) mem: u64,
-    /// Folder for what must survive this process; with it, a list that was cut short goes on
-    #[arg(long, value_name = "DIR")]
-    pub(crate) state_dir: Option<PathBuf>,
-    /// Stand by for other processes with the same list, of which one leads, and keep there what must survive: a path of
-    /// ZooKeeper for this list alone, `zk://[user:password@]host:port,…/path`
-    #[arg(long, value_name = "URL", value_parser = units::zookeeper, conflicts_with = "state_dir")]
-    pub(crate) elect: Option<Url>,
+    #[command(flatten)]
+    pub(crate) state: StateArguments,
     /// Say on stdout how far it is, in lines for programs
     #[arg(long, hide = true)]
     pub(crate) progress: bool,
+}
+
+/// Where a scheduler keeps what must survive it.
+#[derive(Debug, Args)]
+pub(crate) struct StateArguments {
+    /// Folder for what must survive this process; with it, what was cut short goes on
+    #[arg(long, value_name = "DIR")]
+    pub(crate) state_dir: Option<PathBuf>,
+    /// Stand by for other processes that were given the same, of which one leads, and keep there what must survive: a path of
+    /// ZooKeeper for this alone, `zk://[user:password@]host:port,…/path`
+    #[arg(long, value_name = "URL", value_parser = units::zookeeper, conflicts_with = "state_dir")]
+    pub(crate) elect: Option<Url>,
     /// End when stdin does
     #[arg(long, hide = true)]
     pub(crate) end_with_stdin: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PeriodicArguments {
+    #[command(flatten)]
+    pub(crate) cluster: ClusterArguments,
+    /// Lines for the shell, each with a name and a period: `backup=1hr ./backup.sh`. Due at whole multiples of it since 1970
+    #[arg(value_name = "NAME=TIME COMMAND", required = true, value_parser = units::job)]
+    pub(crate) jobs: Vec<(String, Duration, String)>,
+    /// Cores for each run
+    #[arg(long, default_value = "0.1", value_parser = units::amount)]
+    pub(crate) cpus: f64,
+    /// Memory for each run
+    #[arg(long, default_value = "32MB", value_parser = units::megabytes)]
+    pub(crate) mem: u64,
+    #[command(flatten)]
+    pub(crate) state: StateArguments,
 }

@@ -1,0 +1,102 @@
+//! A scheduler as a command: until it ends by itself or is asked to, and if it is elected, again and again.
+
+use std::io;
+
+use libactor::Secret;
+use sdk::{
+    Election, ElectionError, Options, Outcome, RunError, Running, Scheduler, framework,
+    start_scheduler,
+};
+use tokio::time::timeout;
+
+use crate::arguments::{ClusterArguments, StateArguments};
+use crate::cluster::{Cluster, FileError, read_secret};
+use crate::ending;
+use crate::environment::Environment;
+use crate::frameworks::FrameworkError;
+use crate::output;
+
+/// How a command came to its end.
+pub(crate) enum Led<S> {
+    /// Its scheduler has ended.
+    Ended(Outcome, S),
+    /// Another process has torn the framework down while this one stood by.
+    Elsewhere,
+    /// It was asked to end while it stood by.
+    Asked,
+}
+
+/// The master and the secret of the cluster that is meant.
+pub(crate) fn find(
+    arguments: &ClusterArguments,
+    environment: &Environment,
+) -> Result<(String, Option<Secret>), FileError> {
+    let cluster = Cluster::find(arguments, environment);
+    let secret = cluster.secret_file.as_deref().map(read_secret).transpose()?;
+    Ok((cluster.master, secret))
+}
+
+/// Runs what `make` makes as the framework of this name. If it is asked to end, it hears `last_word` and may take a while.
+pub(crate) async fn lead<S: Scheduler + Send + Unpin + 'static>(
+    name: &str,
+    (master, secret): (String, Option<Secret>),
+    state: &StateArguments,
+    mut make: impl FnMut() -> Result<S, FrameworkError>,
+    last_word: &[u8],
+) -> Result<Led<S>, FrameworkError> {
+    let asked = ending::asked(state.end_with_stdin);
+    tokio::pin!(asked);
+    let elect = state.elect.clone().map(Election::at);
+    let stands = elect.is_some();
+    let state_dir = state.state_dir.clone();
+    let options = Options { state_dir, secret, elect, ..Options::default() };
+    loop {
+        if stands {
+            output::narrate("stands by\n");
+        }
+        let starts = start_scheduler(&master, framework(name), make()?, options.clone());
+        let started = tokio::select! {
+            started = starts => started,
+            asked = &mut asked => {
+                asked.map_err(FrameworkError::Signals)?;
+                return Ok(Led::Asked);
+            }
+        };
+        if let Err(RunError::Election(ElectionError::TornDown)) = started {
+            return Ok(Led::Elsewhere);
+        }
+        let running = started?;
+        if stands {
+            output::narrate("leads\n");
+        }
+        let (outcome, scheduler) = end_of(running, &mut asked, last_word).await?;
+        match outcome {
+            Outcome::Deposed(_) | Outcome::FailedOver if stands => {
+                output::narrate(&format!("{outcome}\n"));
+            }
+            Outcome::Deposed(_) | Outcome::FailedOver | Outcome::Refused(_) => {
+                return Err(FrameworkError::Ended(outcome));
+            }
+            Outcome::Stopped | Outcome::TornDown => return Ok(Led::Ended(outcome, scheduler)),
+        }
+    }
+}
+
+async fn end_of<S: Scheduler + Send + Unpin + 'static>(
+    running: Running<S>,
+    asked: impl Future<Output = io::Result<()>>,
+    last_word: &[u8],
+) -> Result<(Outcome, S), FrameworkError> {
+    let inputs = running.inputs();
+    let ended = running.ended();
+    tokio::pin!(ended);
+    tokio::select! {
+        ended = &mut ended => Ok(ended?),
+        asked = asked => {
+            asked.map_err(FrameworkError::Signals)?;
+            inputs.input(last_word.to_vec());
+            let ended = timeout(ending::TASKS_END_WITHIN, ended).await;
+            Ok(ended.map_err(|_| FrameworkError::NotEnded)??)
+        }
+    }
+}
