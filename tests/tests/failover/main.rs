@@ -5,6 +5,7 @@
 
 mod asker;
 mod bad_input;
+mod chronos;
 mod deposed;
 mod partitions;
 mod seats;

@@ -56,7 +56,7 @@ pub(crate) struct Stage<'n> {
     /// By the address at which each is found.
     masters: BTreeMap<String, Placed>,
     masters_made: u8,
-    _agents: Vec<Placed>,
+    agents: Vec<Placed>,
     pub(crate) frameworks: Vec<Held>,
     detector: Arc<dyn Detector>,
     url: String,
@@ -96,7 +96,7 @@ impl<'n> Stage<'n> {
             weather,
             masters: BTreeMap::new(),
             masters_made: 0,
-            _agents: Vec::new(),
+            agents: Vec::new(),
             frameworks: Vec::new(),
             detector: detector(&url).unwrap(),
             url,
@@ -106,7 +106,7 @@ impl<'n> Stage<'n> {
         for _ in 0..MASTERS {
             stage.start_master();
         }
-        stage._agents = (0..AGENTS).map(|n| stage.start_agent(n)).collect();
+        stage.agents = (0..AGENTS).map(|n| stage.start_agent(n)).collect();
         for n in 0..FRAMEWORKS {
             let name = format!("holder{n}");
             let held = Held::start(&name, &stage.url, TASKS_EACH, &stage.notes);
@@ -170,6 +170,20 @@ impl<'n> Stage<'n> {
 
     pub(crate) fn waits<T>(&self, what: impl Future<Output = T>) -> T {
         self.runtime.block_on(what)
+    }
+
+    /// Where masters are elected, for those who look for the leader.
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// All rooms there are.
+    pub(crate) fn rooms(&self) -> Vec<&Room> {
+        self.masters
+            .values()
+            .chain(&self.agents)
+            .filter_map(|placed| placed.room.as_ref())
+            .collect()
     }
 
     /// Who leads now.
