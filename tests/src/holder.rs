@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
 
 use protocol::ids::{FrameworkId, TaskId};
 use protocol::task::TaskState;
@@ -121,6 +120,11 @@ impl Held {
         self.inputs.input(task.as_bytes().to_vec());
     }
 
+    /// What it was told of losses was expected.
+    pub fn forgives(&self) {
+        lock(&self.seen).lost.clear();
+    }
+
     /// What it saw when it looked last; it is asked to look again.
     pub fn sees(&self) -> Seen {
         self.inputs.input(Vec::new());
@@ -128,13 +132,12 @@ impl Held {
     }
 }
 
-/// Every task of these frameworks runs, once and as the same process as ever; the leader and every framework see just that.
+/// Every task of these frameworks runs, once and as the same process as ever; the leader and every framework see just that,
+/// or will soon.
 #[track_caller]
-#[allow(clippy::print_stderr, reason = "how long it took is for whoever tells a story at length")]
 pub fn are_whole(home: &Home, frameworks: &[Held], master: &str, notes: &Path) {
     let all: BTreeSet<String> =
         frameworks.iter().flat_map(|held| held.tasks.iter().map(ToString::to_string)).collect();
-    let since = Instant::now();
     eventually("every framework sees its tasks run", || {
         frameworks.iter().all(|held| {
             let Seen { connected, tasks, lost, .. } = held.sees();
@@ -144,7 +147,6 @@ pub fn are_whole(home: &Home, frameworks: &[Held], master: &str, notes: &Path) {
         })
     });
     eventually("the leader sees the same", || master_sees(home, master) == Some(all.clone()));
-    eprintln!("whole after {:?}", since.elapsed());
     let started = noted(notes);
     let ids: BTreeSet<String> = started.iter().map(|(id, _)| id.clone()).collect();
     assert_eq!((started.len(), ids), (all.len(), all), "each started once");

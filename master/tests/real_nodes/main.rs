@@ -4,6 +4,7 @@
 
 mod reigns;
 mod side;
+mod versions;
 
 use std::time::Duration;
 

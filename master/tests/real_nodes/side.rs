@@ -106,7 +106,12 @@ where
     Voice<M>: Actor<Context = Context<Voice<M>>> + Handler<Received<SayTo>>,
 {
     pub(crate) async fn new(master: &Name) -> Self {
-        let node = Node::start(NodeConfig::default()).await.unwrap();
+        Self::of_version(NodeConfig::default().version, master).await
+    }
+
+    pub(crate) async fn of_version(version: u32, master: &Name) -> Self {
+        let config = NodeConfig { version, ..NodeConfig::default() };
+        let node = Node::start(config).await.unwrap();
         let (sender, heard) = mpsc::unbounded_channel();
         let accepts = Accepts::new().tells::<M>().links();
         let spawn = Spawn { accepts, ..Spawn::default() };

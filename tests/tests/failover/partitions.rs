@@ -4,7 +4,9 @@
 use std::time::{Duration, Instant};
 
 use coordination::election::Candidate;
+use protocol::task::TaskState;
 use tests::cluster::eventually;
+use tests::holder::Held;
 use tests::line::Weather;
 use tests::network::{Cut, EVERYBODY, Others, Room, SERVERS, in_own_network};
 
@@ -94,6 +96,27 @@ fn a_leader_cut_from_its_agents_leads_on_and_has_them_and_their_tasks_back_after
                 stage.keeps_the_one_cut_from(AGENTS_APART, how);
             }
         }
+    });
+}
+
+/// Three pings in a row, a second each, come before connections count as lost.
+const IMPATIENT: [&str; 4] = ["--agent-ping-timeout", "1secs", "--max-agent-ping-timeouts", "3"];
+
+#[test]
+fn part_01_part_04_agents_behind_a_cut_become_unreachable_and_their_tasks_come_back_as_it_heals() {
+    in_own_network(|network| {
+        let mut stage = Stage::set_apart_with(network, &IMPATIENT);
+        let since = Instant::now();
+        let leader = stage.cut_leader(AGENTS_APART, Cut::Both);
+        eventually("every framework hears that all its tasks are unreachable", || {
+            stage.frameworks.iter().all(|held| {
+                held.sees().tasks.values().all(|state| *state == TaskState::Unreachable)
+            })
+        });
+        eprintln!("unreachable after {:?}", since.elapsed());
+        stage.frameworks.iter().for_each(Held::forgives);
+        stage.heals(&leader);
+        assert_eq!(stage.leader(), Some(leader), "it leads on");
     });
 }
 

@@ -53,6 +53,8 @@ pub(crate) struct Stage<'n> {
     network: Option<&'n Network>,
     /// Of the lines to masters and to ZooKeeper, which are direct if there is none.
     weather: Option<Weather>,
+    /// Beside those that all need.
+    master_flags: &'static [&'static str],
     /// By the address at which each is found.
     masters: BTreeMap<String, Placed>,
     masters_made: u8,
@@ -65,20 +67,29 @@ pub(crate) struct Stage<'n> {
 
 impl<'n> Stage<'n> {
     pub(crate) fn set() -> Self {
-        Self::set_in(None, None)
+        Self::set_in(None, None, &[])
     }
 
     /// Masters and agents each have a room; ZooKeeper and frameworks are at the hub.
     pub(crate) fn set_apart(network: &'n Network) -> Self {
-        Self::set_in(Some(network), None)
+        Self::set_in(Some(network), None, &[])
+    }
+
+    /// The same, with masters that are told more.
+    pub(crate) fn set_apart_with(network: &'n Network, flags: &'static [&'static str]) -> Self {
+        Self::set_in(Some(network), None, flags)
     }
 
     /// The same, and every word to a master or to ZooKeeper goes over a bad line.
     pub(crate) fn set_in_bad_weather(network: &'n Network, weather: Weather) -> Self {
-        Self::set_in(Some(network), Some(weather))
+        Self::set_in(Some(network), Some(weather), &[])
     }
 
-    fn set_in(network: Option<&'n Network>, weather: Option<Weather>) -> Self {
+    fn set_in(
+        network: Option<&'n Network>,
+        weather: Option<Weather>,
+        master_flags: &'static [&'static str],
+    ) -> Self {
         let runtime = tokio::runtime::Runtime::new().unwrap();
         let home = Home::new();
         let at = network.map_or(Ipv4Addr::LOCALHOST, |_| SERVERS);
@@ -94,6 +105,7 @@ impl<'n> Stage<'n> {
             ensemble,
             network,
             weather,
+            master_flags,
             masters: BTreeMap::new(),
             masters_made: 0,
             agents: Vec::new(),
@@ -138,6 +150,7 @@ impl<'n> Stage<'n> {
         let session = format!("{}secs", SESSION.as_secs());
         let mut arguments = vec!["master", "--hostname", &name, "--zk", &self.url];
         arguments.extend(["--zk-session-timeout", &session]);
+        arguments.extend(self.master_flags);
         let [a, b, c, d] = MASTER_ROOMS;
         let room = [a, b, c, d + self.masters_made];
         let found_at = self.weather.map(|weather| {
@@ -245,7 +258,7 @@ impl<'n> Stage<'n> {
     pub(crate) fn stays_whole_for(&self, span: Duration) {
         let until = Instant::now() + span;
         while Instant::now() < until {
-            self.is_whole();
+            self.looks_whole();
         }
     }
 
@@ -271,6 +284,13 @@ impl<'n> Stage<'n> {
     /// Every task runs, once and as the same process as ever; the leader and every framework see just that.
     #[track_caller]
     pub(crate) fn is_whole(&self) {
+        let since = Instant::now();
+        self.looks_whole();
+        eprintln!("whole after {:?}", since.elapsed());
+    }
+
+    #[track_caller]
+    fn looks_whole(&self) {
         are_whole(&self.home, &self.frameworks, &self.url, &self.notes);
     }
 }
