@@ -1,7 +1,10 @@
 //! A scheduler as a command: until it ends by itself or is asked to, and if it is elected, again and again.
 
 use std::io;
+use std::time::Duration;
 
+use coordination::zookeeper::url::Url;
+use coordination::zookeeper::{Settings, ZooKeeper};
 use libactor::Secret;
 use sdk::{
     Election, ElectionError, Options, Outcome, RunError, Running, Scheduler, framework,
@@ -15,6 +18,9 @@ use crate::ending;
 use crate::environment::Environment;
 use crate::frameworks::FrameworkError;
 use crate::output;
+
+/// How long a ZooKeeper server may take to answer before that is mentioned.
+const CONNECTED_WITHIN: Duration = Duration::from_secs(5);
 
 /// How a command came to its end.
 pub(crate) enum Led<S> {
@@ -36,6 +42,14 @@ pub(crate) fn find(
     Ok((cluster.master, secret))
 }
 
+/// Says so if ZooKeeper does not answer. Whoever stands for election there tries on.
+async fn say_if_silent(url: Url) {
+    let look = move || ZooKeeper::start(Settings::of(url))?.wait_until_connected(CONNECTED_WITHIN);
+    if let Ok(Err(silent)) = actix_rt::task::spawn_blocking(look).await {
+        output::narrate(&format!("{silent}; trying on\n"));
+    }
+}
+
 /// Runs what `make` makes as the framework of this name. If it is asked to end, it hears `last_word` and may take a while.
 pub(crate) async fn lead<S: Scheduler + Send + Unpin + 'static>(
     name: &str,
@@ -48,6 +62,9 @@ pub(crate) async fn lead<S: Scheduler + Send + Unpin + 'static>(
     tokio::pin!(asked);
     let elect = state.elect.clone().map(Election::at);
     let stands = elect.is_some();
+    if let Some(url) = state.elect.clone() {
+        actix_rt::spawn(say_if_silent(url));
+    }
     let state_dir = state.state_dir.clone();
     let options = Options { state_dir, secret, elect, ..Options::default() };
     loop {

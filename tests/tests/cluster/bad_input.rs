@@ -147,3 +147,32 @@ fn a_filter_that_is_none() {
         "{outcome:#?}"
     );
 }
+
+#[test]
+fn a_zookeeper_that_does_not_answer_is_named_and_waited_for() {
+    let home = Home::new();
+    let elect = "--elect=zk://127.0.0.1:1/batch";
+    let mut command = home.command(&["batch", "--master=127.0.0.1:1", elect, "true"]);
+    let mut batch = Process::start("batch", &mut command);
+    batch.says("no answer from zk://127.0.0.1:1/batch within 5 s");
+    batch.signal(nix::sys::signal::Signal::SIGTERM);
+    assert_eq!(batch.ended().code(), Some(1));
+}
+
+#[test]
+fn where_schedulers_cannot_be_elected() {
+    let home = Home::new();
+    let path = ["batch", "--elect=zk://127.0.0.1:1", "true"];
+    let outcome = home.airside(&path);
+    assert_eq!(outcome.code, Some(2), "{outcome:#?}");
+    assert!(
+        outcome.stderr.contains("invalid value 'zk://127.0.0.1:1' for '--elect <URL>'"),
+        "{outcome:#?}"
+    );
+    let both = ["batch", "--elect=zk://127.0.0.1:1/x", "--state-dir=s", "true"];
+    let outcome = home.airside(&both);
+    assert!(outcome.stderr.contains("cannot be used with"), "{outcome:#?}");
+    let job = ["periodic", "backup=soon ./backup.sh"];
+    let outcome = home.airside(&job);
+    assert!(outcome.stderr.contains("'soon' is no time"), "{outcome:#?}");
+}
