@@ -166,7 +166,7 @@ pub fn noted(notes: &Path) -> Vec<(String, u32)> {
 }
 
 /// The tasks that run, if nothing else is known of any.
-fn master_sees(home: &Home, master: &str) -> Option<BTreeSet<String>> {
+pub fn master_sees(home: &Home, master: &str) -> Option<BTreeSet<String>> {
     let listed = home.airside(&["tasks", "--json", "--master", master]);
     let tasks: Vec<serde_json::Value> = serde_json::from_str(&listed.stdout).ok()?;
     let running = |task: &serde_json::Value| {

@@ -5,6 +5,7 @@
 use std::fs::File;
 use std::net::Ipv4Addr;
 use std::os::fd::AsRawFd;
+use std::path::PathBuf;
 use std::process::{Command, Output};
 
 use nix::sched::{CloneFlags, setns, unshare};
@@ -144,6 +145,11 @@ impl Room {
         self.run("ip route flush type blackhole");
     }
 
+    /// Its network, as all show it that are in it.
+    pub fn network(&self) -> PathBuf {
+        self.enter(here)
+    }
+
     fn run(&self, line: &str) {
         self.enter(|| must(line));
     }
@@ -159,6 +165,11 @@ impl Room {
             Err(panic) => std::panic::resume_unwind(panic),
         }
     }
+}
+
+/// The network in which this thread is, as all show it that are in it.
+pub fn here() -> PathBuf {
+    std::fs::read_link("/proc/thread-self/ns/net").expect("a thread knows its namespace")
 }
 
 #[track_caller]

@@ -1,6 +1,9 @@
 //! Leaders that are cut off: from ZooKeeper, from agents, from everybody; in both directions, or in one. And lines that are slow,
 //! late and break.
 
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use coordination::election::Candidate;
@@ -8,7 +11,7 @@ use protocol::task::TaskState;
 use tests::cluster::eventually;
 use tests::holder::Held;
 use tests::line::Weather;
-use tests::network::{Cut, EVERYBODY, Others, Room, SERVERS, in_own_network};
+use tests::network::{Cut, EVERYBODY, Others, Room, SERVERS, here, in_own_network};
 
 use crate::at_length;
 use crate::stage::{AGENTS_APART, LEADS_WITHIN, SESSION, Stage};
@@ -135,4 +138,34 @@ fn over_lines_that_are_slow_and_break_a_killed_leader_is_followed_and_no_task_no
         }
         stage.one_leads();
     });
+}
+
+/// Networks that some process or thread of this machine is in.
+fn networks() -> BTreeSet<PathBuf> {
+    let processes = procfs::process::all_processes().unwrap().flatten();
+    let threads = processes.filter_map(|process| process.tasks().ok()).flatten().flatten();
+    let of = |task: procfs::process::Task| {
+        std::fs::read_link(format!("/proc/{}/task/{}/ns/net", task.pid, task.tid)).ok()
+    };
+    threads.filter_map(of).collect()
+}
+
+#[test]
+fn a_story_that_fails_leaves_nothing_of_its_network() {
+    let (told, made) = std::sync::mpsc::channel();
+    let story = std::panic::AssertUnwindSafe(|| {
+        in_own_network(|network| {
+            let room = network.room([10, 77, 0, 16].into());
+            let _process = room.start("sleeps", Command::new("sleep").arg("1000"));
+            told.send([here(), room.network()]).unwrap();
+            panic!("on purpose");
+        });
+    });
+    let failed = std::panic::catch_unwind(story).is_err();
+    drop(told);
+    // Nothing was made where that is not possible, which was said.
+    let made = made.iter().flatten().collect::<BTreeSet<_>>();
+    assert_eq!((failed, made.len()), if failed { (true, 2) } else { (false, 0) });
+    assert!(!made.contains(&here()));
+    eventually("nobody is in it", || networks().is_disjoint(&made));
 }

@@ -1,0 +1,57 @@
+//! From one master with its registry on disk to several that are elected: the registry moves, and tasks run on.
+
+use std::collections::BTreeSet;
+
+use ensemble::Ensemble;
+use nix::sys::signal::Signal;
+use tests::cluster::{Home, Process, eventually};
+use tests::holder::{Held, are_whole, master_sees, noted};
+use tokio::runtime::Runtime;
+
+const TASKS: usize = 3;
+
+fn start(home: &Home, what: &str, name: &str, flags: &[&str]) -> Process {
+    let mut command = home.command(&[what, "--port", "0", "--log", "info"]);
+    let process = command.args(flags).arg("--work-dir").arg(home.path(name));
+    let mut process = Process::start(name, process);
+    process.says(&format!("{what}@"));
+    process
+}
+
+#[track_caller]
+fn ends(mut process: Process) {
+    process.signal(Signal::SIGTERM);
+    assert!(process.ended().success(), "{}", process.said.join("\n"));
+}
+
+#[test]
+fn a_cluster_with_one_master_gets_several_and_no_task_notices() {
+    let (runtime, home, ensemble) =
+        (Runtime::new().unwrap(), Home::new(), Ensemble::start(1).unwrap());
+    let (notes, url) = (home.path("notes"), ensemble.url("/airside"));
+    let mut only = start(&home, "master", "only", &[]);
+    let address = only.says("master@").trim().replace("master@", "");
+    let resources = ["--resources", "cpus:4;mem:2048;disk:1024"];
+    let agent = start(&home, "agent", "agent", &[&["--master", &address], &resources[..]].concat());
+    let held = runtime.block_on(Held::start("holder", &address, TASKS, &notes));
+    are_whole(&home, std::slice::from_ref(&held), &address, &notes);
+    let tasks: BTreeSet<String> = held.tasks.iter().map(ToString::to_string).collect();
+    ends(only);
+
+    let (from, file) = (home.path("only"), home.path("registry.export"));
+    let (from, file) = (from.to_str().unwrap(), file.to_str().unwrap());
+    let exported = home.airside(&["registry", "export", "--work-dir", from, file]);
+    assert_eq!(exported.code, Some(0), "{exported:#?}");
+    let imported = home.airside(&["registry", "import", "--zk", &url, file]);
+    assert_eq!(imported.code, Some(0), "{imported:#?}");
+
+    // The work directory knows which cluster this is, and the path is that cluster's now.
+    let _masters = [
+        start(&home, "master", "only", &["--zk", &url]),
+        start(&home, "master", "another", &["--zk", &url]),
+    ];
+    ends(agent);
+    let _agent = start(&home, "agent", "agent", &[&["--master", &url], &resources[..]].concat());
+    eventually("the leader sees all of it", || master_sees(&home, &url) == Some(tasks.clone()));
+    assert_eq!(noted(&notes).len(), TASKS, "each is the process that it was");
+}
