@@ -30,6 +30,18 @@ impl Cluster {
         self
     }
 
+    /// From now on the drivers of all schedulers make this mistake: for tests of tests.
+    #[must_use]
+    pub fn with_mistake(mut self, mistake: sdk::logic::Bug) -> Self {
+        for number in &self.schedulers {
+            let process = self.world.processes.get_mut(number).expect("it was added");
+            if let Seat::Framework(seat) = &mut process.seat {
+                seat.bug = Some(mistake);
+            }
+        }
+        self
+    }
+
     /// For so long, machines and the ensemble lose sight of one another, both ways or one way only, many times and several at
     /// once; after that they see each other again. No process dies of it. A cluster that does not find one leader in time
     /// then fails the test.

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used)] // all of this is a test
 
 use std::collections::BTreeMap;
+use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -34,10 +35,14 @@ fn jobs() -> Vec<Job> {
     ]
 }
 
-/// One history; how many runs there were, or what was wrong.
-fn chronos(seed: u64) -> Result<usize, String> {
+/// A cluster that has not begun.
+fn cluster(seed: u64) -> Cluster {
     let periodic = Periodic::new(jobs(), |_| ()).unwrap();
-    let mut cluster = Cluster::new(seed).masters(3).agents(4).with_scheduler(periodic);
+    Cluster::new(seed).masters(3).agents(4).with_scheduler(periodic)
+}
+
+/// One history; how many runs there were, or what was wrong.
+fn chronos(mut cluster: Cluster, seed: u64) -> Result<usize, String> {
     cluster.run_until(|view| view.starts().next().is_some());
     cluster.partitions_for(PARTITIONS);
     let healed = cluster.view().now();
@@ -79,7 +84,7 @@ fn after_partitions_every_job_that_is_due_runs_and_none_ever_ran_twice_for_its_t
                     if seed > SEEDS {
                         return;
                     }
-                    match chronos(seed) {
+                    match chronos(cluster(seed), seed) {
                         Ok(runs) => {
                             ran.fetch_add(runs as u64, Ordering::Relaxed);
                         }
@@ -93,4 +98,23 @@ fn after_partitions_every_job_that_is_due_runs_and_none_ever_ran_twice_for_its_t
     assert!(wrong.is_empty(), "{} of {SEEDS}: {:#?}", wrong.len(), &wrong[..wrong.len().min(10)]);
     let ran = ran.into_inner();
     assert!(ran > SEEDS * 50, "only {ran} runs in all");
+}
+
+/// Whatever nobody has heard of since a fail-over is taken for not launched. That a run which is at work is told to be dropped
+/// is seen before it runs once more.
+#[test]
+fn a_driver_that_guesses_what_was_launched_is_caught() {
+    let told = |seed: &u64| {
+        let guessing = cluster(*seed).with_mistake(sdk::logic::Bug::RelaunchesUnacknowledged);
+        let seed = *seed;
+        match std::panic::catch_unwind(AssertUnwindSafe(|| chronos(guessing, seed))) {
+            Ok(Ok(_)) => None,
+            Ok(Err(words)) => Some(words),
+            Err(panic) => panic.downcast_ref::<String>().cloned(),
+        }
+    };
+    let caught = (1..=200).find_map(|seed| told(&seed)).expect("it is caught");
+    let first = caught.lines().next().unwrap_or_default();
+    let either = ["is told to be Dropped", "was started at"];
+    assert!(either.iter().any(|words| first.contains(words)), "{first}");
 }
