@@ -279,6 +279,29 @@ pub struct TaskStatus {
     pub carried: Carried<v1::TaskStatus>,
 }
 
+impl TaskStatus {
+    /// Only that a task is in this state, and who says so. It is not to be acknowledged.
+    pub fn plain(framework: FrameworkId, task: TaskId, state: TaskState, source: Source) -> Self {
+        Self {
+            framework,
+            task,
+            agent: None,
+            executor: None,
+            state,
+            source,
+            reason: None,
+            message: String::new(),
+            exit: None,
+            isolation: None,
+            process: None,
+            data: Vec::new(),
+            at: WallTime::default(),
+            update: None,
+            carried: Carried::default(),
+        }
+    }
+}
+
 /// A task as an agent or the master knows it, for whoever has to learn of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TaskReport {

@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use libactor::Pid;
 use protocol::agent::MasterToAgent;
-use protocol::carried::Carried;
 use protocol::change::What;
 use protocol::framework::{Capability, MasterToFramework};
 use protocol::ids::{AgentId, ExecutorId, FrameworkId, Role, TaskId, UpdateId};
@@ -99,21 +98,11 @@ fn own_status(
     at: WallTime,
 ) -> TaskStatus {
     TaskStatus {
-        framework: framework.clone(),
-        task: task.clone(),
         agent,
-        executor: None,
-        state,
-        source: Source::Master,
         reason: Some(reason),
         message,
-        exit: None,
-        isolation: None,
-        process: None,
-        data: Vec::new(),
         at,
-        update: None,
-        carried: Carried::default(),
+        ..TaskStatus::plain(framework.clone(), task.clone(), state, Source::Master)
     }
 }
 

@@ -19,7 +19,6 @@ use protocol::ids::{AgentId, FrameworkId, OfferId, Role, TaskId, UpdateId};
 use protocol::operator::{KillAnswer, KillTask, List, Read, ReadAnswer, ReadMoment};
 use protocol::resources::Resources;
 use protocol::task::{CommandSpec, Run, Source, TaskReport, TaskSpec, TaskState, TaskStatus};
-use protocol::time::WallTime;
 use serde::{Deserialize, Serialize};
 use side::{PATIENCE, Say, SayTo, Side};
 use tokio::sync::mpsc;
@@ -78,21 +77,9 @@ fn status(
     n: u64,
 ) -> TaskStatus {
     TaskStatus {
-        framework: framework.clone(),
-        task: TaskId::new(id),
         agent: Some(agent.clone()),
-        executor: None,
-        state,
-        source: Source::Executor,
-        reason: None,
-        message: String::new(),
-        exit: None,
-        isolation: None,
-        process: None,
-        data: Vec::new(),
-        at: WallTime(0),
         update: Some(UpdateId { source: 1, sequence: n }),
-        carried: Default::default(),
+        ..TaskStatus::plain(framework.clone(), TaskId::new(id), state, Source::Executor)
     }
 }
 

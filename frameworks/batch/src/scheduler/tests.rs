@@ -103,21 +103,12 @@ impl Scenario {
     fn updated(&mut self, task: &str, state: TaskState, reason: Option<Reason>) {
         self.updates += 1;
         self.hear(MasterToFramework::Updated(TaskStatus {
-            framework: FrameworkId::new("F"),
-            task: TaskId::new(task),
             agent: Some(AgentId::new("S1")),
-            executor: None,
-            state,
-            source: Source::Executor,
             reason,
             message: "so it was".into(),
             exit: Some(Exit::Code(1)).filter(|_| state == TaskState::Failed),
-            isolation: None,
-            process: None,
-            data: vec![],
-            at: Default::default(),
             update: Some(UpdateId { source: 1, sequence: self.updates }),
-            carried: Default::default(),
+            ..TaskStatus::plain(FrameworkId::new("F"), TaskId::new(task), state, Source::Executor)
         }));
     }
 

@@ -50,21 +50,14 @@ impl Master {
 
 fn finished(task: &TaskId, sequence: u64) -> MasterToFramework {
     MasterToFramework::Updated(TaskStatus {
-        framework: FrameworkId::new("F"),
-        task: task.clone(),
         agent: Some(AgentId::new("S1")),
-        executor: None,
-        state: TaskState::Finished,
-        source: Source::Executor,
-        reason: None,
-        message: String::new(),
-        exit: None,
-        isolation: None,
-        process: None,
-        data: vec![],
-        at: Default::default(),
         update: Some(UpdateId { source: 1, sequence }),
-        carried: Default::default(),
+        ..TaskStatus::plain(
+            FrameworkId::new("F"),
+            task.clone(),
+            TaskState::Finished,
+            Source::Executor,
+        )
     })
 }
 

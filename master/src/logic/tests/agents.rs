@@ -10,7 +10,6 @@ use protocol::task::TaskState;
 use super::scenario::{Scenario, agent_id, agent_info, agent_pid, report, task};
 use crate::config::Config;
 use crate::logic::Event;
-use crate::logic::registry::RegistryOperation;
 
 const PING: Duration = Duration::from_secs(15);
 
@@ -65,27 +64,6 @@ fn lp_08_an_agent_that_answers_is_kept_and_a_silent_one_is_given_up_after_five_p
     t.pass(PING);
     t.did([]);
     assert!(t.written.agents[&agent_id(1)].unreachable.is_some());
-}
-
-#[test]
-fn unreachable_is_written_before_it_is_told() {
-    let mut t = Scenario::new();
-    t.agent_joins(1);
-    t.subscribes(1);
-    t.launches(1, 1, vec![task("a", 1.0)]);
-    t.news(1, "a", TaskState::Running, 1);
-    t.forget_lines();
-    t.registrar_is_slow = true;
-    t.down(agent_pid(1, 1));
-    t.did([]);
-    t.pass(Config::default().agent_reregister_timeout);
-    t.did([]);
-    assert!(matches!(t.unwritten[0], RegistryOperation::MarkUnreachable { .. }));
-    t.write();
-    t.did([
-        "to scheduler-1: a Unreachable, AgentRemoved: its agent is unreachable",
-        "to scheduler-1: AgentLost c-S0",
-    ]);
 }
 
 #[test]

@@ -428,21 +428,9 @@ pub(crate) fn status(
     sequence: Option<u64>,
 ) -> TaskStatus {
     TaskStatus {
-        framework: FrameworkId::new("c-0000"),
-        task: TaskId::new(task),
         agent: Some(agent_id(agent)),
-        executor: None,
-        state,
-        source: Source::Executor,
-        reason: None,
-        message: String::new(),
-        exit: None,
-        isolation: None,
-        process: None,
-        data: Vec::new(),
-        at: WallTime(0),
         update: sequence.map(|sequence| UpdateId { source: agent, sequence }),
-        carried: Default::default(),
+        ..TaskStatus::plain(FrameworkId::new("c-0000"), TaskId::new(task), state, Source::Executor)
     }
 }
 

@@ -123,21 +123,13 @@ impl Scenario {
     fn end(&mut self, task: &str, state: TaskState, reason: Option<Reason>, data: Vec<u8>) {
         self.updates += 1;
         self.hear(MasterToFramework::Updated(TaskStatus {
-            framework: FrameworkId::new("F"),
-            task: TaskId::new(task),
             agent: Some(AgentId::new("S1")),
             executor: Some(ExecutorId::new(EXECUTOR)),
-            state,
-            source: Source::Executor,
             reason,
             message: "no such file".into(),
-            exit: None,
-            isolation: None,
-            process: None,
             data,
-            at: Default::default(),
             update: Some(UpdateId { source: 1, sequence: self.updates }),
-            carried: Default::default(),
+            ..TaskStatus::plain(FrameworkId::new("F"), TaskId::new(task), state, Source::Executor)
         }));
     }
 

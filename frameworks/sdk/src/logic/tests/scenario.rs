@@ -372,21 +372,9 @@ pub(super) fn forgotten(number: u64, task: &str) -> Change {
 /// News number `update`; 0: the master's own word.
 pub(super) fn status(task: &str, state: TaskState, update: u64) -> TaskStatus {
     TaskStatus {
-        framework: FrameworkId::new("F"),
-        task: TaskId::new(task),
         agent: Some(AgentId::new("S1")),
-        executor: None,
-        state,
-        source: Source::Executor,
-        reason: None,
-        message: String::new(),
-        exit: None,
-        isolation: None,
-        process: None,
-        data: vec![],
-        at: Default::default(),
         update: (update > 0).then_some(UpdateId { source: 1, sequence: update }),
-        carried: Default::default(),
+        ..TaskStatus::plain(FrameworkId::new("F"), TaskId::new(task), state, Source::Executor)
     }
 }
 
