@@ -1,6 +1,9 @@
 //! The agent's memory on disk: one small file of records, appended, each with its length and checksum. A torn tail is
 //! what a crash leaves and is cut off; anything else that cannot be read is said and stops the start.
 
+#[cfg(feature = "testing")]
+pub mod bytes;
+
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;

@@ -25,6 +25,8 @@ use actors::outbox::Outbox;
 use actors::process::{FromProcesses, Launching, Processes, ToProcesses};
 pub use checkpoint::CheckpointError;
 use checkpoint::CheckpointFile;
+#[cfg(feature = "testing")]
+pub use checkpoint::bytes as checkpoint_bytes;
 pub use config::{AgentConfig, StartError};
 use home::Home;
 pub use home::lender;

@@ -318,6 +318,7 @@ impl Agent {
     /// A new life, with what the checkpoint remembers of the former ones. All chance comes from `seed`, which must be
     /// unguessable: executors prove themselves by tokens made from it.
     pub fn new(config: Config, checkpoint: Checkpoint, seed: [u8; 32]) -> Self {
+        let checkpoint = recovery::remembered(&config, checkpoint);
         let mut chance = Chance::new(seed);
         let membership = Membership::new(&checkpoint, chance.draw());
         let state = State::recovered(config.info.resources.clone(), chance.draw(), checkpoint);

@@ -2,12 +2,14 @@
 //! for election and keeps the registry.
 //!
 //! `logic` decides, `shell` is the thread that the client lives on, `requests` and `registry` say it in ZooKeeper's words,
-//! `layout` and `member` are what its nodes hold.
+//! `layout` and `member` are what its nodes hold; `model` is an ensemble for tests.
 
 mod errors;
 mod layout;
 pub mod logic;
 mod member;
+#[cfg(any(test, feature = "testing"))]
+pub mod model;
 mod place;
 mod registry;
 mod requests;

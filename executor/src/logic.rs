@@ -19,7 +19,7 @@ use protocol::task::{CommandSpec, Exit, Run, TaskSpec, TaskStatus};
 use protocol::time::Now;
 use serde::{Deserialize, Serialize};
 
-pub use config::Config;
+pub use config::{Bug, Config};
 pub use words::{End, Remark, SpawnFailure};
 
 use agent::Lost;

@@ -288,8 +288,8 @@ impl Turn {
 impl Master {
     /// The master of a new reign: it knows what the registry says, and nobody is there yet.
     pub fn new(config: Config, identity: MasterId, registry: Registry) -> Self {
-        let agents =
-            registry.agents.iter().map(|(id, entry)| (id.clone(), Agent::recovered(entry)));
+        let recovered = |entry| Agent::recovered(entry, &config.bugs);
+        let agents = registry.agents.iter().map(|(id, entry)| (id.clone(), recovered(entry)));
         let frameworks =
             registry.frameworks.iter().map(|(id, entry)| (id.clone(), Framework::recovered(entry)));
         Self {

@@ -11,6 +11,10 @@ pub enum Bug {
     Agent(agent::logic::Bug),
     /// Of the scheduler's side.
     Sdk(sdk::logic::Bug),
+    /// Of the executor of command tasks.
+    Executor(executor::logic::Bug),
+    /// Of the election, of those who look for the leader, or of the registry's writer.
+    Coordination(coordination::zookeeper::logic::bugs::Bug),
 }
 
 impl Bug {
@@ -19,7 +23,10 @@ impl Bug {
         let master = master::logic::bugs::Bug::ALL.into_iter().map(Self::Master);
         let agent = agent::logic::Bug::ALL.into_iter().map(Self::Agent);
         let sdk = sdk::logic::Bug::ALL.into_iter().map(Self::Sdk);
-        master.chain(agent).chain(sdk).collect()
+        let executor = executor::logic::Bug::ALL.into_iter().map(Self::Executor);
+        let coordination = coordination::zookeeper::logic::bugs::Bug::ALL.into_iter();
+        let coordination = coordination.map(Self::Coordination);
+        master.chain(agent).chain(sdk).chain(executor).chain(coordination).collect()
     }
 
     /// The one of this name.
@@ -35,6 +42,8 @@ impl fmt::Display for Bug {
             Self::Master(bug) => format!("master/{bug:?}"),
             Self::Agent(bug) => format!("agent/{bug:?}"),
             Self::Sdk(bug) => format!("sdk/{bug:?}"),
+            Self::Executor(bug) => format!("executor/{bug:?}"),
+            Self::Coordination(bug) => format!("coordination/{bug:?}"),
         };
         f.pad(&name)
     }
@@ -47,7 +56,7 @@ mod tests {
     #[test]
     fn every_bug_is_found_by_its_name() {
         let all = Bug::all();
-        assert!(all.len() >= 10);
+        assert!(all.len() >= 40);
         for bug in all {
             assert_eq!(Bug::named(&bug.to_string()), Some(bug));
         }

@@ -66,8 +66,15 @@ pub struct Cluster {
 impl Cluster {
     /// A master and nobody else, with Mesos's time-outs.
     pub fn new(seed: u64) -> Self {
-        let setup =
-            Setup { seed, rough: false, master: Default::default(), drops: false, keep: true };
+        let setup = Setup {
+            seed,
+            rough: false,
+            master: Default::default(),
+            bug: None,
+            busy: 0,
+            drops: false,
+            keep: true,
+        };
         let mut world = World::new(setup);
         let host = world.add_host();
         let master = world.add_process("master".to_owned(), host, true, Seat::Master);
@@ -94,7 +101,7 @@ impl Cluster {
     pub fn agent_with(mut self, resources: Resources) -> Self {
         let name = format!("agent-{}", self.agents.len() + 1);
         let config = agent::logic::Config::new(agent_info(&name, resources));
-        let seat = Seat::Agent { config: Box::new(config), checkpoint: Box::default() };
+        let seat = Seat::agent(config);
         let host = self.world.add_host();
         let number = self.world.add_process(name, host, true, seat);
         self.world.queue.after(Duration::ZERO, Due::Start(number));

@@ -1,5 +1,5 @@
 //! Writes on a simulated disk: done in order, some time after they were asked for. A crash in between loses them, or keeps
-//! some of them without anybody having been told: the writer cannot know.
+//! some of them without anybody having been told, and a part of one: the writer cannot know.
 
 use std::collections::VecDeque;
 
@@ -26,12 +26,14 @@ impl<W> Pending<W> {
         self.0.pop_front()
     }
 
-    /// The writer has crashed. Returns those of the first writes that were done all the same.
-    pub fn crash(&mut self, chance: &mut Chance) -> Vec<W> {
+    /// The writer has crashed. Returns those of the first writes that were done all the same, and the next one, which is
+    /// torn.
+    pub fn crash(&mut self, chance: &mut Chance) -> (Vec<W>, Option<W>) {
         let survive = chance.index(self.0.len() + 1);
         let done = self.0.drain(..survive).collect();
+        let torn = self.0.pop_front();
         self.0.clear();
-        done
+        (done, torn)
     }
 }
 
@@ -46,8 +48,9 @@ mod tests {
             let mut disk = Pending::default();
             (0..4).for_each(|n| disk.write(n));
             assert_eq!(disk.done(), Some(0));
-            let done = disk.crash(&mut Chance::new(seed));
+            let (done, torn) = disk.crash(&mut Chance::new(seed));
             assert!([1, 2, 3].starts_with(&done));
+            assert_eq!(torn, [1, 2, 3].get(done.len()).copied());
             kept[done.len()] = true;
             assert_eq!(disk.done(), None);
         }

@@ -6,16 +6,18 @@
 mod candidate;
 mod faults;
 mod finder;
+mod servers;
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use coordination::zookeeper::logic::bugs::Bugs;
 use coordination::zookeeper::logic::detection::{self, Found};
 use coordination::zookeeper::logic::{self, Answer, Number};
+use coordination::zookeeper::model::{Ask, Ensemble, Told};
 
 use crate::chance::Chance;
-use crate::zookeeper::{Ask, Ensemble, Told};
 use candidate::Standing;
 use finder::Finding;
 
@@ -39,7 +41,8 @@ pub(crate) const FENCED: &str = "every write belongs to the reign that made it";
 enum Tag {
     Election(Number),
     Detection(Number),
-    Write,
+    /// Of the reign with this epoch.
+    Write(u64),
 }
 
 /// What is to happen later.
@@ -174,8 +177,15 @@ pub struct Elections<W> {
     is_away: bool,
     away_until: Duration,
     slow_until: Duration,
+    /// Somebody has raised the epoch, and who leads need not know.
+    raised_by_hand: bool,
+    /// Nobody hears what becomes of the next batch, which is written or not.
+    lose_answer: Option<bool>,
     /// Epochs that somebody began to reign in.
     begun: BTreeSet<u64>,
+    /// Candidates that ever reigned.
+    reigned: BTreeSet<String>,
+    bugs: Bugs,
     /// Batches that are in the registry, by candidate and number.
     applied: BTreeSet<(String, u64)>,
 }
@@ -192,9 +202,19 @@ impl<W: Clone> Elections<W> {
             is_away: false,
             away_until: Duration::ZERO,
             slow_until: Duration::ZERO,
+            raised_by_hand: false,
+            lose_answer: None,
             begun: BTreeSet::new(),
+            reigned: BTreeSet::new(),
+            bugs: Bugs::default(),
             applied: BTreeSet::new(),
         }
+    }
+
+    /// With mistakes switched on.
+    #[must_use]
+    pub fn with_bugs(self, bugs: Bugs) -> Self {
+        Self { bugs, ..self }
     }
 
     /// How long a session lasts without being heard of.
@@ -209,13 +229,13 @@ impl<W: Clone> Elections<W> {
 
     /// A process starts that wants to lead.
     pub fn stand(&mut self, now: Duration, process: u32) {
-        let who = self.enter(now, process, Role::Candidate(Box::default()));
+        let who = self.enter(now, process, Role::Candidate(Box::new(Standing::new(&self.bugs))));
         self.due.push((now, Happening::Stand(who)));
     }
 
     /// A process starts that wants to know who leads.
     pub fn look(&mut self, now: Duration, process: u32) {
-        self.enter(now, process, Role::Finder(Box::default()));
+        self.enter(now, process, Role::Finder(Box::new(Finding::new(&self.bugs))));
     }
 
     fn enter(&mut self, now: Duration, process: u32, role: Role<W>) -> Who {
@@ -357,7 +377,7 @@ impl<W: Clone> Elections<W> {
                 let event = detection::Event::Found(number, Found::Unknown);
                 self.detect(now, member, event, brought);
             }
-            (Tag::Write, told) => self.on_write(now, member, told, brought),
+            (Tag::Write(epoch), told) => self.on_write(now, member, epoch, told, brought),
         }
     }
 
@@ -373,97 +393,6 @@ impl<W: Clone> Elections<W> {
         member.to_servers = at;
         let asked = Asked { who, connection, session, tag, ask };
         self.due.push((at, Happening::Arrive(asked)));
-    }
-
-    /// An ask comes to the servers, if it does.
-    fn arrive(&mut self, now: Duration, asked: Asked<W>, brought: &mut Vec<Brought<W>>) {
-        let Some(member) = self.members.get(&asked.who.process) else {
-            return;
-        };
-        let is_open =
-            member.up && member.who == asked.who && member.connection == Some(asked.connection);
-        if self.is_away || member.mute_until > now {
-            if is_open {
-                self.due.push((now + HELD, Happening::Arrive(asked)));
-            }
-            return;
-        }
-        // The connection is lost: what was on it is done or not.
-        if !is_open && self.chance.in_thousand(500) {
-            return;
-        }
-        if !self.ensemble.hears(now, asked.session, asked.connection) {
-            return;
-        }
-        let address = format!("{}:5050", asked.who.process);
-        let told = self.ensemble.perform(asked.session, &address, &asked.ask);
-        self.see(&asked, &told, brought);
-        self.tell_watchers(now);
-        let delay = self.delay(now);
-        let Some(member) = self.members.get_mut(&asked.who.process) else {
-            return;
-        };
-        let at = (now + delay).max(member.from_servers + Duration::from_nanos(1));
-        member.from_servers = at;
-        let (who, connection, tag) = (asked.who, Some(asked.connection), asked.tag);
-        self.due.push((at, Happening::Answer(Answered { who, connection, tag, told })));
-    }
-
-    /// What really happened at the servers.
-    fn see(&mut self, asked: &Asked<W>, told: &Told, brought: &mut Vec<Brought<W>>) {
-        if let Some(words) = self.ensemble.take_wrong() {
-            brought.push(Brought::Wrong(ONE_LEADER, words));
-        }
-        match (&asked.ask, told) {
-            (Ask::Write(write), Told::Wrote) => {
-                let epoch = self.ensemble.epoch().number;
-                let Some(by) = self.ensemble.raised_by(epoch).filter(|by| *by != write.by) else {
-                    return self.see_applied(write, brought);
-                };
-                let words = format!(
-                    "{} writes in epoch {}, and {by} reigns in {epoch}",
-                    write.by, write.epoch
-                );
-                brought.push(Brought::Wrong(FENCED, words));
-            }
-            (Ask::Elect(logic::Request::ReadEpoch), Told::Elected(Answer::Epoch { by, .. })) => {
-                self.see_confirmed(asked.who, by);
-            }
-            (Ask::Elect(_) | Ask::Look | Ask::Write(_) | Ask::ReadWritten, _) => (),
-        }
-    }
-
-    fn see_applied(&mut self, write: &crate::zookeeper::Write<W>, brought: &mut Vec<Brought<W>>) {
-        if !self.applied.insert((write.by.clone(), write.number)) {
-            let words = format!("batch {} of {} is written again", write.number, write.by);
-            return brought.push(Brought::Wrong(KEPT, words));
-        }
-        brought.push(Brought::Applied(write.what.clone()));
-    }
-
-    fn tell_watchers(&mut self, now: Duration) {
-        for session in self.ensemble.take_fired() {
-            let delay = self.delay(now);
-            let member = self.members.values_mut().find(|member| member.session == Some(session));
-            if let Some(member) = member.filter(|member| member.up)
-                && let Some(connection) = member.connection
-            {
-                let at = (now + delay).max(member.from_servers + Duration::from_nanos(1));
-                member.from_servers = at;
-                let who = member.who;
-                self.due.push((at, Happening::Watch { who, connection }));
-            }
-        }
-    }
-
-    fn delay(&mut self, now: Duration) -> Duration {
-        if self.slow_until > now {
-            return self.chance.millis(200, 2_000);
-        }
-        match self.chance.below(50) {
-            0 => self.chance.millis(50, 400),
-            _ => self.chance.span(Duration::from_micros(200), Duration::from_millis(10)),
-        }
     }
 }
 

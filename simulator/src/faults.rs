@@ -5,6 +5,7 @@ mod election;
 use std::time::Duration;
 
 pub(crate) use election::Trouble;
+use protocol::resources::Milli;
 
 use crate::chance::Chance;
 use crate::network::{Host, Life};
@@ -22,6 +23,8 @@ pub(crate) enum Fault {
     KillAnExecutor(u32),
     /// A process stands still.
     Freeze(u32, Duration),
+    /// The machine of a process is suspended: whatever runs on it stands still, and its clock with it.
+    Suspend(u32, Duration),
     /// It goes on.
     Thaw(Life),
     /// The connections between two processes break.
@@ -42,6 +45,10 @@ pub(crate) enum Fault {
     TakeOver(u32),
     /// A switch is off: no agent reaches the leader, nor the other way round, for a while.
     CutOffAgents(Duration),
+    /// Whoever leads dies, and for a while no agent reaches any master, nor the other way round.
+    Blackout(Duration),
+    /// An agent starts anew, and says something else of itself.
+    Reconfigure(u32),
     /// A reign follows the other, so many and so far apart.
     Reigns(u64, Duration),
     /// Between masters and their ensemble.
@@ -81,7 +88,7 @@ impl World {
         let master = *chance.one_of(&masters)?;
         let hosts: Vec<Host> = self.clocks.keys().copied().collect();
         let (one, other) = (*chance.one_of(&hosts)?, *chance.one_of(&hosts)?);
-        Some(match chance.below(27) {
+        Some(match chance.below(37) {
             0..2 => Fault::Kill(master, false),
             2..4 => Fault::Kill(agent, chance.in_thousand(300)),
             4..6 => Fault::Kill(framework, chance.in_thousand(300)),
@@ -97,6 +104,10 @@ impl World {
             22 => Fault::Usurp,
             21 => Fault::Freeze(framework, chance.millis(10_000, 130_000)),
             23 | 24 => Fault::CutOffAgents(chance.millis(5_000, 400_000)),
+            27..29 => Fault::Reconfigure(agent),
+            34..37 => Fault::CutOffAgents(chance.millis(5_000, 80_000)),
+            32..34 => Fault::Suspend(any, chance.millis(1_000, 90_000)),
+            29..32 => Fault::Blackout(chance.millis(20_000, 300_000)),
             25 => Fault::Reigns(chance.between(2, 4), chance.millis(500, 30_000)),
             _ => Fault::Break(master, agent),
         })
@@ -113,6 +124,7 @@ impl World {
             }
             Fault::KillAnExecutor(agent) => self.kill_an_executor(agent),
             Fault::Freeze(number, span) => self.freeze(number, span),
+            Fault::Suspend(number, span) => self.suspend(number, span),
             Fault::Thaw(life) => {
                 if self.processes[&life.process].life == life.life {
                     self.network.thawed(life);
@@ -144,8 +156,11 @@ impl World {
             }
             Fault::Full(in_thousand) => self.network.fill(in_thousand),
             Fault::TakeOver(number) => self.take_over(number),
-            Fault::CutOffAgents(span) => self.cut_off_agents(span),
+            Fault::CutOffAgents(span) => self.cut_off_agents(self.leader, span),
+            Fault::Blackout(span) => self.black_out(span),
+            Fault::Reconfigure(agent) => self.reconfigure(agent),
             Fault::Election(trouble) => self.election_goes_wrong(trouble),
+            Fault::Reigns(..) if self.is_healed => (),
             Fault::Reigns(left, apart) => {
                 self.usurp();
                 if left > 1 && self.elections.is_none() {
@@ -193,8 +208,42 @@ impl World {
         self.start(number);
     }
 
-    fn cut_off_agents(&mut self, span: Duration) {
-        let (now, leader) = (self.queue.now(), self.processes[&self.leader].host);
+    fn black_out(&mut self, span: Duration) {
+        for master in self.numbers(|seat| matches!(seat, Seat::Master)) {
+            self.cut_off_agents(master, span);
+        }
+        self.kill(self.leader, false);
+    }
+
+    /// It returns under its id, with other resources, and its tasks run on.
+    fn reconfigure(&mut self, agent: u32) {
+        let cpus = i64::try_from(self.chance.between(2, 5)).expect("at most five");
+        let process = self.processes.get_mut(&agent).expect("faults name processes");
+        if let Seat::Agent { config, .. } = &mut process.seat {
+            let resources = config.info.resources.clone();
+            config.info.resources = resources.with_scalar("cpus", Milli::whole(cpus));
+            config.info.version.push('+');
+        }
+        self.kill(agent, false);
+    }
+
+    fn suspend(&mut self, number: u32, span: Duration) {
+        let (now, host) = (self.queue.now(), self.processes[&number].host);
+        let clock = self.clocks.get_mut(&host).expect("every process has a machine");
+        if !clock.stop(now, now + span) {
+            return;
+        }
+        let on_it = self.processes.iter().filter(|(_, process)| process.host == host);
+        for number in on_it.map(|(number, _)| *number).collect::<Vec<_>>() {
+            self.freeze(number, span);
+            if let Some(elections) = &mut self.elections {
+                elections.forgets_time(number, span);
+            }
+        }
+    }
+
+    fn cut_off_agents(&mut self, master: u32, span: Duration) {
+        let (now, leader) = (self.queue.now(), self.processes[&master].host);
         for agent in self.numbers(|seat| matches!(seat, Seat::Agent { .. })) {
             let host = self.processes[&agent].host;
             for (from, to) in [(host, leader), (leader, host)] {
@@ -228,6 +277,7 @@ impl World {
         let now = self.queue.now();
         self.transcript.add(now, "fault", "all is healed");
         self.network.heal(now);
+        self.is_healed = true;
         self.network.fill(0);
         if let Some(elections) = &mut self.elections {
             elections.heal(now);

@@ -14,6 +14,7 @@ mod cluster;
 pub mod disk;
 pub mod elections;
 mod faults;
+pub mod healing;
 mod life;
 pub mod network;
 mod process;
@@ -29,6 +30,5 @@ pub mod task;
 pub mod transcript;
 pub mod truth;
 mod world;
-pub mod zookeeper;
 
 pub use cluster::{Cluster, View};

@@ -2,13 +2,15 @@
 
 use std::time::Duration;
 
+use agent::checkpoint_bytes;
 use agent::logic::Agent;
 use master::logic::Master;
 use master::logic::allocator::Allocator;
-use protocol::ids::MasterId;
+use protocol::ids::{AgentId, MasterId};
 use protocol::task::Exit;
 use sdk::logic::Driver;
 
+use crate::chance::Chance;
 use crate::disk::Pending;
 use crate::network::Life;
 use crate::process::{AgentBody, Body, FrameworkBody, MasterBody, Seat};
@@ -20,6 +22,9 @@ impl World {
     pub(crate) fn start(&mut self, number: u32) {
         if self.processes[&number].is_up() {
             return;
+        }
+        if let Some(until) = self.suspended_until(number) {
+            return self.queue.at(until, Due::Start(number));
         }
         match &self.processes[&number].seat {
             Seat::Master if self.elections.is_some() => self.start_candidate(number),
@@ -61,6 +66,8 @@ impl World {
             self.registry.epoch = epoch;
             self.leader = number;
         }
+        let away = registry.agents.iter().filter(|(_, entry)| entry.unreachable.is_some());
+        let away: Vec<AgentId> = away.map(|(agent, _)| agent.clone()).collect();
         let config = self.setup.master.clone();
         let body = MasterBody {
             allocator: Allocator::new(config.allocator.clone()),
@@ -78,26 +85,50 @@ impl World {
             books: Default::default(),
             agents: Default::default(),
             watch: Default::default(),
+            pace: Default::default(),
+            generations: Default::default(),
             told: Default::default(),
         };
         let life = self.enter_life(number, Body::Master(Box::new(body)));
         self.step(life, Event::Allocator(master::logic::allocator::Event::Started));
         self.step(life, Event::Master(master::logic::Event::Started));
+        self.check_new_reign(life, &away);
     }
 
     fn start_agent(&mut self, number: u32) {
         let seed = self.chance.bytes();
-        let Seat::Agent { config, checkpoint } = &self.processes[&number].seat else {
+        self.read_checkpoint(number);
+        let Seat::Agent { config, checkpoint, .. } = &self.processes[&number].seat else {
             return;
         };
+        let written = checkpoint.epoch;
         let agent = Agent::new((**config).clone(), (**checkpoint).clone(), seed);
+        self.check_epoch_remembered(self.present_life(number), &agent, written);
         self.looks_for_leader(number);
-        let body = AgentBody { agent, pending: Pending::default(), said: Default::default() };
+        let (pending, greeted, said) = (Pending::default(), false, Default::default());
+        let body = AgentBody { agent, pending, greeted, said };
         let life = self.enter_life(number, Body::Agent(Box::new(body)));
         if self.elections.is_some() {
             self.step(life, Event::Agent(agent::logic::Event::MasterDetected(None)));
         }
         self.step(life, Event::Agent(agent::logic::Event::Started));
+    }
+
+    /// As each life does: it reads the file, and writes it anew in its shortest form.
+    fn read_checkpoint(&mut self, number: u32) {
+        let process = self.processes.get_mut(&number).expect("the caller knows it");
+        let Seat::Agent { checkpoint, file, .. } = &mut process.seat else {
+            return;
+        };
+        let wrong = match checkpoint_bytes::read(file) {
+            Ok(read) if read == **checkpoint => None,
+            Ok(read) => Some(format!("{read:?} is read, and {checkpoint:?} was written")),
+            Err(error) => Some(error.to_string()),
+        };
+        *file = checkpoint_bytes::file(checkpoint);
+        if let Some(words) = wrong {
+            self.violate_disk(number, words);
+        }
     }
 
     fn start_framework(&mut self, number: u32) {
@@ -142,21 +173,28 @@ impl World {
             // Only what was sent to the ensemble may still arrive there.
             Body::Master(_) if self.elections.is_some() => (),
             Body::Master(mut body) => {
-                for operation in body.pending.crash(&mut self.chance) {
+                for operation in body.pending.crash(&mut self.chance).0 {
                     if self.registry.epoch == body.master.epoch() {
                         self.registry.apply(&operation);
                     }
                 }
             }
             Body::Agent(mut body) => {
-                let done = body.pending.crash(&mut self.chance);
+                let (done, torn) = body.pending.crash(&mut self.chance);
                 let process = self.processes.get_mut(&life.process).expect("found above");
-                if let Seat::Agent { checkpoint, .. } = &mut process.seat {
-                    done.into_iter().for_each(|record| checkpoint.apply(record));
+                if let Seat::Agent { checkpoint, file, .. } = &mut process.seat {
+                    for record in done {
+                        file.extend(checkpoint_bytes::appended(&record));
+                        checkpoint.apply(record);
+                    }
+                    if let Some(record) = torn {
+                        let bytes = checkpoint_bytes::appended(&record);
+                        file.extend(tear(bytes, &mut self.chance));
+                    }
                 }
             }
             Body::Framework(mut body) => {
-                let done = body.pending.crash(&mut self.chance);
+                let (done, _) = body.pending.crash(&mut self.chance);
                 if let Some(seat) = self.framework_seat(life.process) {
                     done.iter().for_each(|write| seat.apply(write));
                 }
@@ -191,6 +229,9 @@ impl World {
 
     /// A process is killed: `kill -9`, or its machine loses power.
     pub(crate) fn kill(&mut self, number: u32, quietly: bool) {
+        if self.suspended_until(number).is_some() {
+            return;
+        }
         let life = self.present_life(number);
         match &self.processes[&number].seat {
             Seat::Executor { .. } => self.end_executor(life, Exit::Signal(9)),
@@ -215,4 +256,13 @@ impl World {
             self.queue.at(now + span, Due::Fault(crate::faults::Fault::Thaw(life)));
         }
     }
+}
+
+/// What a crash leaves of the last write: some of its first bytes, or zeroes where they should be.
+fn tear(mut bytes: Vec<u8>, chance: &mut Chance) -> Vec<u8> {
+    bytes.truncate(chance.index(bytes.len()));
+    if chance.in_thousand(200) {
+        bytes.fill(0);
+    }
+    bytes
 }

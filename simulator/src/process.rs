@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use agent::checkpoint_bytes;
 use agent::logic::{Agent, Checkpoint, Record};
 use executor::logic::Executor;
 use master::logic::Master;
@@ -19,7 +20,7 @@ use crate::author::{AnyFramework, MakeScheduler};
 use crate::careless::Careless;
 use crate::disk::Pending;
 use crate::network::{Host, Life};
-use crate::properties::{Told, Watch};
+use crate::properties::{Generations, Pace, Told, Watch};
 use crate::said::Event;
 
 /// One process and all its lives.
@@ -43,7 +44,12 @@ pub(crate) enum Seat {
     /// Its disk is the cluster's registry.
     Master,
     /// An agent with its work directory.
-    Agent { config: Box<agent::logic::Config>, checkpoint: Box<Checkpoint> },
+    Agent {
+        config: Box<agent::logic::Config>,
+        /// What is written, and how it stands in the file.
+        checkpoint: Box<Checkpoint>,
+        file: Vec<u8>,
+    },
     /// An executor; it has one life.
     Executor { parent: Life, container: ContainerId, framework: FrameworkId, custom: bool },
     /// A scheduler with its state directory.
@@ -99,6 +105,8 @@ pub(crate) struct MasterBody {
     /// What the changes say of each agent's state.
     pub(crate) agents: BTreeMap<AgentId, AgentState>,
     pub(crate) watch: Watch,
+    pub(crate) pace: Pace,
+    pub(crate) generations: Generations,
     /// What schedulers were told of the tasks there are.
     pub(crate) told: Told,
 }
@@ -107,6 +115,8 @@ pub(crate) struct MasterBody {
 pub(crate) struct AgentBody {
     pub(crate) agent: Agent,
     pub(crate) pending: Pending<Record>,
+    /// Whether this life was ever with a master.
+    pub(crate) greeted: bool,
     /// The newest news that it told the master, by task and by who made it.
     pub(crate) said: BTreeMap<(FrameworkId, TaskId, u64), u64>,
 }
@@ -134,6 +144,15 @@ pub(crate) struct FrameworkBody {
     /// Updates whose handling stored something, with the number of that store.
     pub(crate) stores_for: BTreeMap<UpdateId, u64>,
     pub(crate) careless: Careless,
+}
+
+impl Seat {
+    /// An agent with an empty disk.
+    pub(crate) fn agent(config: agent::logic::Config) -> Self {
+        let checkpoint = Box::<Checkpoint>::default();
+        let file = checkpoint_bytes::file(&checkpoint);
+        Self::Agent { config: Box::new(config), checkpoint, file }
+    }
 }
 
 impl FrameworkSeat {

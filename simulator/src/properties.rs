@@ -3,17 +3,24 @@
 
 mod agents;
 mod agreement;
+mod pace;
 mod patience;
+mod proposals;
 mod told;
 mod view;
 
+pub(crate) use pace::Pace;
 pub(crate) use patience::Watch;
+pub(crate) use proposals::Generations;
 pub(crate) use view::Told;
 
 use agent::logic::{Effect as AgentEffect, End, Event as AgentEvent, Notice};
+use executor::logic::Effect as ExecutorEffect;
 use protocol::agent::{AgentToMaster, MasterToAgent};
-use protocol::change::{Change, What};
+use protocol::change::{AgentState, Change, What};
 use protocol::framework::MasterToFramework;
+use protocol::ids::AgentId;
+use protocol::task::TaskStatus;
 
 use crate::careless::ON_GONE_OFFER;
 use crate::elections::{FENCED, KEPT, ONE_LEADER, RESUMES};
@@ -23,7 +30,7 @@ use crate::truth::TaskKey;
 use crate::world::World;
 
 /// Every property by its name, for people.
-pub const PROPERTIES: [&str; 27] = [
+pub const PROPERTIES: [&str; 35] = [
     BOOKS,
     EQUAL_BOOKS,
     FITS,
@@ -51,6 +58,14 @@ pub const PROPERTIES: [&str; 27] = [
     FENCED,
     SUSPENDED,
     LEADER,
+    PACE,
+    KNOWS,
+    SURVIVES,
+    DISK,
+    BACK,
+    HEIR,
+    REPLAYED,
+    STALE,
 ];
 
 const BOOKS: &str = "nothing is offered twice, and no more than there is";
@@ -67,6 +82,13 @@ const CHANGES: &str = "changes are numbered without gaps";
 const LIVES: &str = "nobody is refused who belongs to the cluster";
 const RELAUNCH: &str = "no task is launched again before its end is dealt with";
 const PATIENCE: &str = "nobody is given up before their time";
+const PACE: &str = "no more are given up, or let in, at once than there may be";
+const KNOWS: &str = "a new reign knows what the registry says";
+const HEIR: &str = "only the newest scheduler of a framework is told of its tasks and offers";
+const STALE: &str = "what is offered is of its agent as it is now";
+const REPLAYED: &str = "a new life tells what its former one had not been heard with";
+const DISK: &str = "a disk gives back what was written, but for a torn end";
+const SURVIVES: &str = "no task ends because its agent is away";
 const ORDER: &str = "the news of a task is told in order";
 const ALONE: &str = "nothing of an agent's former life runs unseen when it registers";
 const KILLED: &str = "a task that is to be killed does not start any more";
@@ -75,6 +97,7 @@ const VIEW: &str = "a scheduler sees what its master has";
 const QUIET: &str = "nothing goes round in circles";
 pub(crate) const SUSPENDED: &str = "who may not lead any more commands no agent";
 pub(crate) const LEADER: &str = "after healing one leads in time, and all know who";
+pub(crate) const BACK: &str = "after healing all come back to who leads in time";
 const AGREEMENT: &str = "after healing all agree within a bounded time";
 
 /// More steps than any run needs, many times over.
@@ -188,6 +211,76 @@ impl World {
         }
     }
 
+    /// A master did more at once than it may.
+    pub(crate) fn violate_pace(&mut self, life: Life, words: String) {
+        let name = self.name_of(life.process).to_owned();
+        self.violate(PACE, words, vec![name]);
+    }
+
+    /// A master offered what an agent was before it came back.
+    pub(crate) fn violate_stale(&mut self, life: Life, words: String) {
+        let name = self.name_of(life.process).to_owned();
+        self.violate(STALE, words, vec![name]);
+    }
+
+    /// A master told somebody what is another's.
+    pub(crate) fn violate_heir(&mut self, life: Life, words: String) {
+        let name = self.name_of(life.process).to_owned();
+        self.violate(HEIR, words, vec![name]);
+    }
+
+    /// A life of an agent reads something else than was written.
+    pub(crate) fn violate_disk(&mut self, process: u32, words: String) {
+        let name = self.name_of(process).to_owned();
+        self.violate(DISK, words, vec![name]);
+    }
+
+    /// A reign has begun, and these agents were written down as unreachable.
+    pub(crate) fn check_new_reign(&mut self, life: Life, away: &[AgentId]) {
+        self.truth.checks += 1;
+        let Some(Body::Master(body)) = &self.processes[&life.process].body else {
+            return;
+        };
+        let unknown = away.iter().find(|agent| {
+            body.agents.get(*agent).is_some_and(|state| *state != AgentState::Unreachable)
+        });
+        if let Some(agent) = unknown {
+            let words = format!("{agent} is unreachable, and the reign takes it for reachable");
+            let name = self.name_of(life.process).to_owned();
+            self.violate(KNOWS, words, vec![name, agent.to_string()]);
+        }
+    }
+
+    /// An executor that has just lost its agent, and what it is about to do.
+    pub(crate) fn check_task_survives(&mut self, life: Life, effects: &[ExecutorEffect]) {
+        self.truth.checks += 1;
+        let ends = |effect: &ExecutorEffect| match effect {
+            ExecutorEffect::TerminateTree | ExecutorEffect::ClearTree => true,
+            ExecutorEffect::ContactAgent(_) | ExecutorEffect::TellAgent { .. } => false,
+            ExecutorEffect::Link(_) | ExecutorEffect::NoteEnd(_) | ExecutorEffect::Spawn(_) => {
+                false
+            }
+            ExecutorEffect::StartTimer { .. } | ExecutorEffect::Exit(_) => false,
+        };
+        if effects.iter().any(ends) {
+            let name = self.name_of(life.process).to_owned();
+            self.violate(SURVIVES, format!("{name} ends its task"), vec![name]);
+        }
+    }
+
+    /// An executor is about to tell how its task ended.
+    pub(crate) fn check_end_noted(&mut self, life: Life, status: &TaskStatus) {
+        self.truth.checks += 1;
+        let Seat::Executor { container, .. } = &self.processes[&life.process].seat else {
+            return;
+        };
+        let noted = self.system.noted.get(container).and_then(|noted| noted.update);
+        if status.state.is_end() && noted != status.update {
+            let words = format!("the end of {} is told, and is not written down", status.task);
+            self.violate(WRITTEN, words, vec![status.task.to_string()]);
+        }
+    }
+
     /// A master gave somebody up too early.
     pub(crate) fn violate_patience(&mut self, life: Life, words: String) {
         let name = self.name_of(life.process).to_owned();
@@ -232,7 +325,15 @@ impl World {
     }
 
     /// A framework that is greeted is in the store.
-    pub(crate) fn check_framework_told(&mut self, life: Life, message: &MasterToFramework) {
+    pub(crate) fn check_framework_told(
+        &mut self,
+        life: Life,
+        reign: u64,
+        message: &MasterToFramework,
+    ) {
+        if let MasterToFramework::AgentLost(agent) = message {
+            return self.check_agent_lost(life, reign, agent);
+        }
         let MasterToFramework::Subscribed { epoch, framework, .. } = message else {
             return;
         };
@@ -241,6 +342,19 @@ impl World {
             let words = format!("{framework} is greeted, but the store does not hold it");
             let name = self.name_of(life.process).to_owned();
             self.violate(WRITTEN, words, vec![name, framework.to_string()]);
+        }
+    }
+}
+
+impl World {
+    /// An agent that is told to be lost is unreachable by what the store holds, or not there.
+    fn check_agent_lost(&mut self, life: Life, reign: u64, agent: &AgentId) {
+        self.truth.checks += 1;
+        let entry = self.registry.agents.get(agent);
+        if reign == self.registry.epoch && entry.is_some_and(|entry| entry.unreachable.is_none()) {
+            let words = format!("{agent} is told to be lost, and the store has it as reachable");
+            let name = self.name_of(life.process).to_owned();
+            self.violate(WRITTEN, words, vec![name, agent.to_string()]);
         }
     }
 }

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use api::v1;
+use coordination::zookeeper::logic::bugs::Bugs;
 use master::config::{Config, RateLimit};
 use protocol::agent::{AgentAddress, AgentInfo};
 use protocol::carried::Carried;
@@ -14,18 +15,11 @@ use protocol::resources::{Milli, Ranges, Resources};
 use crate::bugs::Bug;
 use crate::chance::Chance;
 use crate::elections::Elections;
+use crate::healing::Healing;
 use crate::process::{FrameworkSeat, Seat};
 use crate::schedulers::{Scripted, ScriptedMaker, settings};
 use crate::truth::Violation;
 use crate::world::{Due, Setup, World};
-
-/// How long after healing all have to agree. An agent may have to be given up first, and frozen processes stand still for
-/// up to a minute more.
-const AGREE_WITHIN: Duration = Duration::from_secs(1800);
-/// How often it is looked whether they do.
-const LOOK_EVERY: Duration = Duration::from_secs(5);
-/// For how long after that nothing may change.
-const REST: Duration = Duration::from_secs(20);
 
 /// What a run came to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,6 +40,8 @@ pub struct Outcome {
     pub messages: u64,
     /// How much time passed in the simulation.
     pub time: Duration,
+    /// How long it took to come right again.
+    pub healing: Healing,
     /// The flow of what went wrong, if it was asked for.
     pub flow: Vec<String>,
 }
@@ -72,7 +68,8 @@ pub fn run_with(seed: u64, bug: Option<Bug>, told: Told, drops: bool) -> Outcome
     let mut chance = Chance::new(seed.wrapping_mul(0x2545_f491_4f6c_dd1d));
     let master = master_config(&mut chance, bug);
     let keep = told != Told::Nothing;
-    let setup = Setup { seed, rough: true, master, drops, keep };
+    let busy = if chance.in_thousand(400) { 500 } else { 40 };
+    let setup = Setup { seed, rough: true, master, bug, busy, drops, keep };
     let mut world = World::new(setup);
     // Of its own: what happens to clusters without an ensemble does not depend on those that have one.
     let mut apart = Chance::new(seed.wrapping_mul(0x9fb2_1c65_1e98_df25));
@@ -82,40 +79,10 @@ pub fn run_with(seed: u64, bug: Option<Bug>, told: Told, drops: bool) -> Outcome
     world.plan_election_faults(&mut apart, trouble);
     if world.run_until(trouble) {
         world.heal_all();
-        world.come_to_lead();
-        let deadline = world.queue.now() + AGREE_WITHIN;
-        come_to_agree(&mut world, deadline);
+        world.come_to_rest();
     }
     world.check_messages();
     outcome(&world, seed, told)
-}
-
-/// Until all agree and have nothing left to do, then for a while on.
-fn come_to_agree(world: &mut World, deadline: Duration) {
-    let mut open = world.disagreement().or_else(|| world.work_left());
-    while let Some(words) = open {
-        if world.queue.now() >= deadline {
-            return world.violate_agreement(words);
-        }
-        if !world.run_until(world.queue.now() + LOOK_EVERY) {
-            return;
-        }
-        open = world.disagreement().or_else(|| world.work_left());
-    }
-    let written = world.registry.clone();
-    if !world.run_until(world.queue.now() + REST) {
-        return;
-    }
-    if world.registry != written {
-        // A time-out of minutes has come to its end: a framework without a scheduler is removed, say. All agree anew.
-        return match world.queue.now() < deadline {
-            true => come_to_agree(world, deadline),
-            false => world.violate_agreement("the registry is written again and again".to_owned()),
-        };
-    }
-    if let Some(words) = world.disagreement() {
-        world.violate_agreement(format!("at rest: {words}"));
-    }
 }
 
 /// The most characters of a line of the flow.
@@ -151,26 +118,6 @@ impl World {
         }
         short
     }
-
-    /// What scripted schedulers have not done yet, and what still runs of those that are gone.
-    fn work_left(&self) -> Option<String> {
-        let agents = self.processes.keys().filter_map(|number| self.agent_in(*number));
-        let mut live = agents.flat_map(|agent| agent.tasks()).filter(|(.., state)| !state.is_end());
-        if let Some((_, task, state)) = live.next() {
-            return Some(format!("{task} is {state:?}"));
-        }
-        for (number, process) in &self.processes {
-            if self.is_over(*number) {
-                continue;
-            }
-            if let Some(scheduler) = self.scheduler_in::<Scripted>(*number)
-                && !scheduler.is_done()
-            {
-                return Some(format!("{} has not done {}", process.name, scheduler.left()));
-            }
-        }
-        None
-    }
 }
 
 fn outcome(world: &World, seed: u64, told: Told) -> Outcome {
@@ -189,6 +136,7 @@ fn outcome(world: &World, seed: u64, told: Told) -> Outcome {
         tasks: world.truth.tasks_run,
         messages: world.network.accounts().sent,
         time: world.queue.now(),
+        healing: world.healing,
         flow,
     }
 }
@@ -203,16 +151,16 @@ fn master_config(chance: &mut Chance, bug: Option<Bug>) -> Config {
         config.offer_lease = chance.millis(16_000, 120_000);
         config.contest_timeout = chance.millis(2_000, 6_000);
     }
-    if chance.in_thousand(500) {
+    if chance.in_thousand(700) {
         let count = u32::try_from(chance.between(1, 2)).expect("at most two");
         let within = chance.millis(20_000, 120_000);
         config.agent_removal_rate_limit = Some(RateLimit { count, within });
     }
-    if chance.in_thousand(200) {
+    if chance.in_thousand(300) {
         let percent = u8::try_from(chance.between(0, 60)).expect("at most sixty");
         config.recovery_agent_removal_percent_max = percent;
     }
-    if chance.in_thousand(500) {
+    if chance.in_thousand(700) {
         config.returns_at_once_max = chance.index(3) + 1;
         config.returning_tasks_at_once_max = chance.index(6) + 1;
     }
@@ -244,7 +192,13 @@ const WITH_ENSEMBLE: u64 = 500;
 
 fn add_ensemble(world: &mut World, chance: &mut Chance) {
     let timeout = chance.millis(4_000, 12_000);
-    world.elections = Some(Elections::new(chance.split(), timeout));
+    let bugs = match world.setup.bug {
+        Some(Bug::Coordination(bug)) => Bugs::only([bug]),
+        Some(Bug::Master(_) | Bug::Agent(_) | Bug::Sdk(_) | Bug::Executor(_)) | None => {
+            Bugs::default()
+        }
+    };
+    world.elections = Some(Elections::new(chance.split(), timeout).with_bugs(bugs));
     for n in 2..=chance.between(1, 3) {
         let host = world.add_host();
         let master = world.add_process(format!("master-{n}"), host, true, Seat::Master);
@@ -264,7 +218,7 @@ fn add_agent(world: &mut World, chance: &mut Chance, n: u64, bug: Option<Bug>) {
     if let Some(Bug::Agent(bug)) = bug {
         config.bugs.insert(bug);
     }
-    let seat = Seat::Agent { config: Box::new(config), checkpoint: Box::default() };
+    let seat = Seat::agent(config);
     let host = world.add_host();
     let number = world.add_process(format!("agent-{n}"), host, true, seat);
     let at = chance.millis(0, 3_000);
@@ -301,7 +255,8 @@ fn add_framework(world: &mut World, chance: &mut Chance, n: u64, bug: Option<Bug
         settings: settings(chance),
         bug: match bug {
             Some(Bug::Sdk(bug)) => Some(bug),
-            Some(Bug::Master(_) | Bug::Agent(_)) | None => None,
+            Some(Bug::Master(_) | Bug::Agent(_) | Bug::Executor(_) | Bug::Coordination(_)) => None,
+            None => None,
         },
         careless: chance.in_thousand(600),
         make: Box::new(ScriptedMaker {

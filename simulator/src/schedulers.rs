@@ -49,6 +49,10 @@ pub(crate) struct Scripted {
     /// Whether that may be the end of the framework.
     may_tear_down: bool,
     lost_interest: bool,
+    /// So many offers it does not want before it has looked around.
+    declines: u32,
+    /// It thinks long about many an offer.
+    is_slow: bool,
     executor: ExecutorSpec,
 }
 
@@ -81,6 +85,8 @@ impl Scripted {
         let count = chance.between(1, 14);
         let mischief = u32::try_from(chance.below(12)).expect("it is below twelve");
         let all_custom = chance.in_thousand(300);
+        let is_slow = chance.in_thousand(200);
+        let declines = if chance.in_thousand(200) { chance.between(4, 10) } else { 0 };
         let items = (0..count).map(|n| (format!("w{n}"), Item::new(&mut chance, all_custom)));
         let items: BTreeMap<String, Item> = items.collect();
         let executor = ExecutorSpec {
@@ -98,6 +104,8 @@ impl Scripted {
             mischief,
             may_tear_down,
             lost_interest: false,
+            declines: u32::try_from(declines).expect("at most ten"),
+            is_slow,
             executor,
         }
     }
@@ -276,6 +284,8 @@ impl Scheduler for Scripted {
         for offer in offers {
             let mood = self.chance.below(10);
             match mood {
+                _ if self.declines > 0 => self.declines -= 1,
+                _ if self.is_slow && mood < 6 => calls.hold(&offer),
                 0 if self.mischief > 0 => self.mischief -= 1,
                 1 if self.mischief > 0 => {
                     self.mischief -= 1;
@@ -336,7 +346,10 @@ impl Scheduler for Scripted {
 /// How long a scheduler may take over an offer, and the like; a little different with each.
 pub(crate) fn settings(chance: &mut Chance) -> sdk::logic::Settings {
     sdk::logic::Settings {
-        hold_most: chance.millis(500, 15_000),
+        hold_most: match chance.below(4) {
+            0 => chance.millis(15_000, 60_000),
+            _ => chance.millis(500, 15_000),
+        },
         refuse_for: chance.millis(0, 10_000),
         reconcile_every: Duration::from_secs(chance.between(30, 300)),
         ..sdk::logic::Settings::default()

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use crate::bugs::Bug;
+use crate::healing::Healing;
 use crate::properties::PROPERTIES;
 use crate::run::{Outcome, Told, run_with};
 
@@ -13,7 +14,7 @@ const USAGE: &str = "usage: simulate [--seeds N] [--from SEED] | --seed S [--bug
   --seeds N   runs N seeds (default 1000; 200 with --bugs) and says what they found
   --from S    the first of them (default 1)
   --seed S    repeats one seed byte for byte and prints the flow of what went wrong
-  --all       prints all that happened instead
+  --all       prints all that happened instead; with --bugs it runs every seed and says how many caught each mistake
   --bug NAME  with a deliberate mistake switched on
   --no-drops  connections always have room for a tell
   --bugs      switches on every deliberate mistake, one at a time, and says which were caught";
@@ -85,6 +86,10 @@ struct Totals {
     messages: AtomicU64,
     seconds: AtomicU64,
     done: AtomicU64,
+    /// The longest, in milliseconds.
+    led: AtomicU64,
+    back: AtomicU64,
+    agreed: AtomicU64,
 }
 
 impl Totals {
@@ -95,6 +100,10 @@ impl Totals {
         self.messages.fetch_add(outcome.messages, Relaxed);
         self.seconds.fetch_add(outcome.time.as_secs(), Relaxed);
         self.done.fetch_add(1, Relaxed);
+        let Healing { led, back, agreed } = outcome.healing;
+        for (longest, took) in [(&self.led, led), (&self.back, back), (&self.agreed, agreed)] {
+            longest.fetch_max(u64::try_from(took.as_millis()).unwrap_or(u64::MAX), Relaxed);
+        }
     }
 }
 
@@ -172,6 +181,13 @@ fn print_totals(totals: &Totals, took: Duration) {
         totals.checks.load(Relaxed)
     );
     println!("simulated time    {:.1} hours", simulated.as_secs_f64() / 3600.0);
+    let longest = |millis: &AtomicU64| Duration::from_millis(millis.load(Relaxed)).as_secs_f64();
+    println!(
+        "after healing     at most {:.1} s until one leads, {:.1} s until all are with it, {:.1} s until all agree and are done",
+        longest(&totals.led),
+        longest(&totals.back),
+        longest(&totals.agreed)
+    );
     println!("took              {:.1} s", took.as_secs_f64());
 }
 
@@ -208,14 +224,16 @@ fn hunt(wish: &Wish) -> ExitCode {
     let sick: Vec<u64> = sick.iter().map(|outcome| outcome.seed).collect();
     let sound: Vec<u64> = seeds.iter().copied().filter(|seed| !sick.contains(seed)).collect();
     let bugs = if wish.names.is_empty() { Bug::all() } else { wish.names.clone() };
-    println!("{:<44} {:>6}  property", "mistake", "seed");
+    let column = if wish.all { "caught" } else { "seed" };
+    println!("{:<44} {column:>6}  property", "mistake");
     let mut caught = 0_u32;
     for bug in &bugs {
-        let (_, wrong) = run_seeds(&sound, Some(*bug), true, false, !wish.no_drops);
+        let (_, wrong) = run_seeds(&sound, Some(*bug), !wish.all, false, !wish.no_drops);
         match wrong.first().and_then(|outcome| Some((outcome.seed, outcome.violation.as_ref()?))) {
             Some((seed, violation)) => {
                 caught += 1;
-                println!("{bug:<44} {seed:>6}  {}", violation.property);
+                let number = if wish.all { wrong.len() as u64 } else { seed };
+                println!("{bug:<44} {number:>6}  {}", violation.property);
             }
             None => println!("{bug:<44}      -  not caught"),
         }

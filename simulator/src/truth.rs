@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use protocol::ids::{FrameworkId, TaskId};
 use protocol::task::{Exit, TaskState};
+use protocol::time::Instant;
 
 use crate::network::Life;
 
@@ -54,8 +55,8 @@ pub(crate) struct Truth {
     pub(crate) families: BTreeMap<u32, u32>,
     /// Which scheduler process launched each task last.
     pub(crate) launched_by: BTreeMap<TaskKey, u32>,
-    /// Tasks that a life of an agent was told to kill, and when.
-    pub(crate) kills: BTreeMap<(Life, TaskKey), Duration>,
+    /// Tasks that a life of an agent was told to kill, and when by its own clock.
+    pub(crate) kills: BTreeMap<(Life, TaskKey), Instant>,
     /// When each process of each task was started.
     pub(crate) starts: BTreeMap<TaskKey, Vec<Duration>>,
     /// How many processes of tasks there ever were.

@@ -7,12 +7,14 @@ use std::time::Duration;
 use libactor::Pid;
 use master::logic::registry::{Registry, RegistryOperation};
 use protocol::ids::ClusterId;
-use protocol::time::Now;
+use protocol::time::{Instant, Now};
 
+use crate::bugs::Bug;
 use crate::chance::Chance;
 use crate::clock::Clock;
 use crate::elections::{Elections, Happening as ElectionHappening};
 use crate::faults::Fault;
+use crate::healing::Healing;
 use crate::network::{Brought, Happening, Host, Lane, Life, Network, Sent};
 use crate::process::{Body, Process, Seat};
 use crate::queue::Queue;
@@ -27,6 +29,8 @@ pub(crate) enum Due {
     Network(Happening),
     /// At a process.
     Event(Life, Event),
+    /// At a process, once its machine's steady clock shows this.
+    Timer(Life, Instant, Event),
     /// A task's process comes to its end by itself.
     TaskEnds(u64),
     /// An executor's process, which has ended, has left nothing behind any more.
@@ -46,6 +50,10 @@ pub(crate) struct Setup {
     /// Whether clocks drift, writes are slow and the like.
     pub(crate) rough: bool,
     pub(crate) master: master::config::Config,
+    /// A deliberate mistake of some component's.
+    pub(crate) bug: Option<Bug>,
+    /// How many in a thousand messages between actors of one process are late.
+    pub(crate) busy: u64,
     /// Whether tells may find their connection full.
     pub(crate) drops: bool,
     /// Whether lines of the transcript are kept.
@@ -71,6 +79,9 @@ pub(crate) struct World {
     pub(crate) transcript: Transcript,
     pub(crate) truth: Truth,
     pub(crate) steps: u64,
+    pub(crate) healing: Healing,
+    /// Nothing goes wrong any more.
+    pub(crate) is_healed: bool,
     pub(crate) violation: Option<Violation>,
 }
 
@@ -94,6 +105,8 @@ impl World {
             system: System::default(),
             truth: Truth::default(),
             steps: 0,
+            healing: Healing::default(),
+            is_healed: false,
             violation: None,
         }
     }
@@ -132,7 +145,7 @@ impl World {
 
     /// What the clocks of a process's machine show.
     pub(crate) fn shown(&self, process: u32) -> Now {
-        self.clocks[&self.processes[&process].host].show(self.queue.now())
+        self.clock_of(process).show(self.queue.now())
     }
 
     pub(crate) fn name_of(&self, process: u32) -> &str {
@@ -187,12 +200,35 @@ impl World {
                 Some(until) => self.queue.at(until, Due::Event(life, event)),
                 None => self.step(life, event),
             },
+            Due::Timer(life, at, event) => self.timer_is_due(life, at, event),
             Due::TaskEnds(task) => self.on_task_due(task),
             Due::Cleared(executor) => self.on_cleared(executor),
             Due::Start(process) => self.start(process),
             Due::Fault(fault) => self.go_wrong(fault),
             Due::Election(happening) => self.on_election(happening),
         }
+    }
+
+    /// A machine that was suspended meanwhile lets its timers run on.
+    fn timer_is_due(&mut self, life: Life, at: Instant, event: Event) {
+        if let Some(until) = self.stands_until(life) {
+            return self.queue.at(until, Due::Timer(life, at, event));
+        }
+        let missing = at.since(self.shown(life.process).steady);
+        if missing.is_zero() {
+            return self.step(life, event);
+        }
+        let after = self.clock_of(life.process).real(missing);
+        self.queue.after(after, Due::Timer(life, at, event));
+    }
+
+    /// Until when the machine of a process is suspended, if it is.
+    pub(crate) fn suspended_until(&self, process: u32) -> Option<Duration> {
+        self.clock_of(process).stopped_until(self.queue.now())
+    }
+
+    fn clock_of(&self, process: u32) -> &Clock {
+        &self.clocks[&self.processes[&process].host]
     }
 
     /// Until when a process stands still, if it does.
@@ -307,9 +343,9 @@ impl World {
 
     /// Something comes to a process after a while by its own clock.
     pub(crate) fn timer(&mut self, life: Life, after: Duration, event: Event) {
-        let host = self.processes[&life.process].host;
-        let after = self.clocks[&host].real(after);
-        self.queue.after(after, Due::Event(life, event));
+        let at = self.shown(life.process).steady + after;
+        let after = self.clock_of(life.process).real(after);
+        self.queue.after(after, Due::Timer(life, at, event));
     }
 
     /// Something comes to a process from its own machine, soon.

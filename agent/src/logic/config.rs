@@ -175,11 +175,17 @@ pub enum Bug {
     TerminalUpdateDropped,
     /// A membership counts before it is written down.
     IdToldBeforeStored,
+    /// A new life does not say what the former one was still saying.
+    NewsNotReplayed,
+    /// News of a task is told before it is written down.
+    NewsToldBeforeWritten,
+    /// A new life has seen no epoch.
+    EpochForgotten,
 }
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 11] = [
         Self::EpochNotChecked,
         Self::UpdateReordered,
         Self::LostUpdateNotResent,
@@ -188,5 +194,8 @@ impl Bug {
         Self::KillForgottenDuringLaunch,
         Self::TerminalUpdateDropped,
         Self::IdToldBeforeStored,
+        Self::NewsNotReplayed,
+        Self::NewsToldBeforeWritten,
+        Self::EpochForgotten,
     ];
 }

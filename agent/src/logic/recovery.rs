@@ -10,6 +10,7 @@ use protocol::resources::Resources;
 use protocol::task::{Reason, TaskState, TaskStatus};
 
 use super::checkpoint::{Checkpoint, KeptExecutor, KeptTask, OldExecutor, ProcessIdentity, Record};
+use super::config::{Bug, Config};
 use super::notice::Notice;
 use super::state::{Ending, Executor, Framework, Kept, Phase, State, Task, Waiting};
 use super::updates::News;
@@ -74,6 +75,18 @@ impl State {
         }
         held
     }
+}
+
+/// What a new life remembers: everything, but for deliberate bugs.
+pub(super) fn remembered(config: &Config, mut checkpoint: Checkpoint) -> Checkpoint {
+    if config.has(Bug::EpochForgotten) {
+        checkpoint.epoch = 0;
+    }
+    if config.has(Bug::NewsNotReplayed) {
+        let tasks = checkpoint.frameworks.values_mut().flat_map(|kept| kept.tasks.values_mut());
+        tasks.for_each(|task| task.updates.clear());
+    }
+    checkpoint
 }
 
 fn recovered_task(kept: KeptTask) -> Task {

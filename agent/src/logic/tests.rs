@@ -2,6 +2,8 @@
 //! asked; disk and processes answer at once unless a test holds them back.
 #![allow(clippy::wildcard_enum_match_arm)] // a scenario names what it looks at
 
+#[cfg(feature = "testing")]
+mod bugs;
 mod executors;
 mod joining;
 mod launching;
@@ -339,21 +341,8 @@ impl Scenario {
 
     pub(super) fn status(&self, n: usize, task: &str, state: TaskState, seq: u64) -> TaskStatus {
         TaskStatus {
-            framework: FrameworkId::new("F"),
-            task: TaskId::new(task),
-            agent: None,
-            executor: None,
-            state,
-            source: Source::Executor,
-            reason: None,
-            message: String::new(),
-            exit: None,
-            isolation: None,
-            process: None,
-            data: Vec::new(),
-            at: WallTime(0),
             update: Some(UpdateId { source: n as u64 + 1, sequence: seq }),
-            carried: Carried::default(),
+            ..TaskStatus::plain(FrameworkId::new("F"), TaskId::new(task), state, Source::Executor)
         }
     }
 

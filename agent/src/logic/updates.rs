@@ -178,6 +178,7 @@ impl Agent {
         let (framework, task) = (status.framework.clone(), status.task.clone());
         let room = self.config.updates_max.max(2);
         let newest_first = self.config.has(Bug::UpdateReordered);
+        let told_at_once = self.config.has(Bug::NewsToldBeforeWritten);
         let removed = self.state.is_removed(&framework);
         let Some(entry) = self.state.task_mut(&framework, &task) else {
             return;
@@ -189,7 +190,8 @@ impl Agent {
         let mut replaced = None;
         // What the agent does not have, its next life need not know.
         let worth_it = container.is_some();
-        let kept = if worth_it { Kept::Writing } else { Kept::NotWritten };
+        let waits = worth_it && !told_at_once;
+        let kept = if waits { Kept::Writing } else { Kept::NotWritten };
         if !removed {
             if entry.updates.len() >= room {
                 replaced = entry.updates.pop_back();

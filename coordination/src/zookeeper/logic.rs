@@ -6,10 +6,16 @@
 //! next survey shows what came of it. It never gives up; only what no repetition can mend (wrong credentials, another
 //! cluster's path) ends a candidacy.
 
+pub mod bugs;
+pub mod chain;
 pub mod detection;
+mod terms;
 
 use std::collections::VecDeque;
 use std::time::Duration;
+
+use bugs::{Bug, Bugs};
+pub use terms::{Answer, Effect, Event, Request, Seat};
 
 /// Numbers requests and timers, so that late answers are known.
 pub type Number = u64;
@@ -19,137 +25,6 @@ pub const RETRY: Duration = Duration::from_millis(500);
 
 /// Candidates of earlier reigns whose seats are still looked for. What was created long ago is long gone.
 const FORMER_MAX: usize = 16;
-
-/// A numeric child of the election's path, whatever its label.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Seat {
-    /// The name of the node.
-    pub name: String,
-    /// The lowest of all leads.
-    pub sequence: u64,
-    /// The session that it vanishes with; 0 if it does not say.
-    pub owner: i64,
-    /// The candidate that it names, if one can be read from it.
-    pub id: Option<String>,
-}
-
-/// Something to be asked of the ensemble.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Request {
-    /// Make the path and what is ours below it, unless it is there. `Prepared`.
-    Prepare,
-    /// Read all seats, as new as the ensemble's leader has them, and watch for another or a lost one. `Surveyed`.
-    Survey,
-    /// Take a seat: an ephemeral and sequential child. `Done`.
-    Create {
-        /// The candidate.
-        id: String,
-    },
-    /// Give up a seat. `Done`, also if it was not there.
-    Delete {
-        /// Of the node.
-        name: String,
-    },
-    /// Read the epoch. `Epoch`.
-    ReadEpoch,
-    /// Raise the epoch, if it still has this version and the seat is still there. `Raised`, or `Conflict`.
-    Raise {
-        /// The name of our seat.
-        seat: String,
-        /// The candidate who raises it.
-        by: String,
-        /// To what.
-        to: u64,
-        /// Of the epoch's node as it was read.
-        version: i32,
-    },
-}
-
-/// What came of a request.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Answer {
-    /// All that is needed is there.
-    Prepared,
-    /// These seats there are.
-    Surveyed(Vec<Seat>),
-    /// It is done.
-    Done,
-    /// This is the epoch.
-    Epoch {
-        /// Its number.
-        number: u64,
-        /// Of its node.
-        version: i32,
-        /// The candidate who raised it.
-        by: String,
-    },
-    /// The epoch is raised.
-    Raised {
-        /// Of its node.
-        version: i32,
-    },
-    /// Something else was so than the request supposed; nothing happened.
-    Conflict,
-    /// The path is not there.
-    Missing,
-    /// Nobody can say whether it happened.
-    Unknown(String),
-    /// It did not happen and never will, in words.
-    Refused(String),
-}
-
-/// Something that happened.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Event {
-    /// This candidate wants to lead. An earlier one of this process does not want to any more.
-    Stand {
-        /// Unique for all time.
-        id: String,
-    },
-    /// A session began, or answers again.
-    Connected {
-        /// Its id.
-        session: i64,
-        /// As it was negotiated: so long the ensemble keeps the session without hearing from us.
-        timeout: Duration,
-    },
-    /// No server answers. The session may still be there.
-    Disconnected,
-    /// The session is over; what it owned vanishes sooner or later.
-    Expired,
-    /// A request was answered.
-    Answered(Number, Answer),
-    /// There are other seats than in the last survey.
-    SeatsChanged,
-    /// A timer ran down.
-    Timer(Number),
-    /// A write of this reign was refused since a later epoch has begun.
-    Fenced(String),
-}
-
-/// Something to be done.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Effect {
-    /// Ask this.
-    Ask(Number, Request),
-    /// Start a timer.
-    StartTimer(Number, Duration),
-    /// The reign begins.
-    Lead {
-        /// Its number.
-        epoch: u64,
-        /// Of the epoch's node: the first write must find it.
-        version: i32,
-    },
-    /// Nobody can say whether we lead.
-    Suspend,
-    /// We still lead.
-    Resume,
-    /// The reign is over.
-    Depose(String),
-    /// The candidacy is over before it came to a reign.
-    Fail(String),
-}
 
 /// What is under way or waited for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -181,6 +56,7 @@ pub struct Election {
     patience: Option<Number>,
     /// Runs before something is tried again.
     pause: Option<Number>,
+    bugs: Bugs,
 }
 
 impl Default for Election {
@@ -197,11 +73,19 @@ impl Default for Election {
             under_way: None,
             patience: None,
             pause: None,
+            bugs: Bugs::default(),
         }
     }
 }
 
 impl Election {
+    /// With mistakes switched on.
+    #[cfg(feature = "testing")]
+    #[must_use]
+    pub fn with_bugs(self, bugs: Bugs) -> Self {
+        Self { bugs, ..self }
+    }
+
     /// Takes in what happened.
     pub fn step(&mut self, event: Event) -> Vec<Effect> {
         let mut effects = Vec::new();
@@ -218,7 +102,10 @@ impl Election {
             }
             // Of a session that is over.
             Event::Answered(..) => {}
-            Event::SeatsChanged => self.stale = true,
+            Event::SeatsChanged => {
+                let waits = matches!(self.stage, Stage::Waits);
+                self.stale |= !(waits && self.bugs.has(Bug::ChangeMissed));
+            }
             Event::Timer(number) if self.patience == Some(number) => {
                 let why = "no ZooKeeper server answered for half of the session time-out";
                 self.depose(why.to_owned(), &mut effects);
@@ -232,6 +119,9 @@ impl Election {
     }
 
     fn on_stand(&mut self, id: String) {
+        if self.candidate.is_some() && self.bugs.has(Bug::SameCandidateAgain) {
+            return;
+        }
         if let Some(earlier) = self.candidate.replace(id) {
             self.forget(earlier);
         }
@@ -247,12 +137,21 @@ impl Election {
         self.connected = true;
         // Whoever reigns is not resumed before a survey shows that nothing has changed.
         self.stale = true;
+        if let Stage::Reigns { suspended: suspended @ true, .. } = &mut self.stage
+            && self.bugs.has(Bug::ResumesWithoutLooking)
+        {
+            *suspended = false;
+            self.patience = None;
+            effects.push(Effect::Resume);
+        }
     }
 
     fn on_disconnected(&mut self, effects: &mut Vec<Effect>) {
         self.connected = false;
         let half = self.session.map_or(Duration::ZERO, |(_, timeout)| timeout / 2);
-        if let Stage::Reigns { suspended: suspended @ false, .. } = &mut self.stage {
+        if let Stage::Reigns { suspended: suspended @ false, .. } = &mut self.stage
+            && !self.bugs.has(Bug::NotSuspendedWhenCutOff)
+        {
             *suspended = true;
             effects.push(Effect::Suspend);
             self.patience = Some(self.start_timer(half, effects));
@@ -308,7 +207,10 @@ impl Election {
             return;
         };
         let own = seats.iter().find(|seat| seat.id.as_deref() == Some(&*id));
-        let lowest = seats.iter().min_by_key(|seat| seat.sequence);
+        let lowest = match self.bugs.has(Bug::LeadsThoughNotLowest) {
+            true => own,
+            false => seats.iter().min_by_key(|seat| seat.sequence),
+        };
         let reigns = matches!(self.stage, Stage::Reigns { .. });
         match (own, lowest) {
             (None, _) if reigns => self.depose("its node was deleted".to_owned(), effects),
@@ -340,12 +242,16 @@ impl Election {
     /// A seat of ours that is not the candidate's, or not of this session, or one too many: it would stand in the way.
     fn seat_to_clear(&self, seats: &[Seat], session: i64) -> Option<String> {
         let is_candidates = |seat: &Seat| seat.id.is_some() && seat.id == self.candidate;
-        let is_former = |seat: &Seat| seat.id.as_ref().is_some_and(|id| self.former.contains(id));
+        let stay = self.bugs.has(Bug::FormerSeatsStay);
+        let is_former =
+            |seat: &Seat| !stay && seat.id.as_ref().is_some_and(|id| self.former.contains(id));
         let in_the_way = |seat: &&Seat| {
             let (ours, current) = (seat.owner == session, is_candidates(seat));
             is_former(seat) || ours != current
         };
-        let ours = |seat: &Seat| seat.owner == session || is_candidates(seat) || is_former(seat);
+        let ours = |seat: &Seat| {
+            (seat.owner == session && !stay) || is_candidates(seat) || is_former(seat)
+        };
         if let Some(seat) = seats.iter().filter(|seat| ours(seat)).find(in_the_way) {
             return Some(seat.name.clone());
         }
@@ -365,6 +271,9 @@ impl Election {
                     return self.reign(number, version, effects);
                 }
                 *to = Some(next);
+                if self.bugs.has(Bug::LeadsBeforeRaising) {
+                    return self.reign(next, version + 1, effects);
+                }
                 let by = self.candidate.clone().unwrap_or_default();
                 self.ask(Request::Raise { seat, by, to: next, version }, effects);
             }
@@ -409,7 +318,9 @@ impl Election {
         self.stage = Stage::Lost;
         self.stale = true;
         self.patience = None;
-        if let Some(id) = self.candidate.take() {
+        if !self.bugs.has(Bug::SameCandidateAgain)
+            && let Some(id) = self.candidate.take()
+        {
             self.forget(id);
         }
         effects.push(Effect::Depose(why));

@@ -22,8 +22,9 @@ use super::requests::Context;
 use super::shell::{Elected, Message, Told};
 use crate::election::{Candidate, Elector, Reign, Standing};
 use crate::store::{Change, Stopped, Store, StoreError};
+use crate::zookeeper::logic::chain::Chain;
 use batch::Known;
-use write::{Chain, Writing};
+use write::Writing;
 
 /// Stands for election, and keeps the registry of the reign it won.
 #[derive(Debug)]
@@ -135,7 +136,7 @@ impl Store for ZooKeeperStore {
         match outcome {
             Ok(()) => {
                 // After anything else both are read anew.
-                (self.known, self.chain) = (Some(writing.known), writing.chain);
+                (self.known, self.chain) = (Some(writing.known), Some(writing.chain));
                 Ok(())
             }
             Err(error) => {

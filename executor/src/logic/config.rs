@@ -27,6 +27,23 @@ pub struct Config {
     pub update_backoff_max: Duration,
     /// How long an executor that was told to end waits for acknowledgements.
     pub linger: Duration,
+    /// A deliberate bug that is switched on.
+    #[cfg(feature = "testing")]
+    pub bug: Option<Bug>,
+}
+
+/// Bugs that the simulator must catch; they exist only under the feature `testing`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Bug {
+    /// The task is killed as soon as the agent is lost.
+    TaskKilledWithoutAgent,
+    /// The end of the task is told before it is written down.
+    EndToldBeforeNoted,
+}
+
+impl Bug {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::TaskKilledWithoutAgent, Self::EndToldBeforeNoted];
 }
 
 impl Default for Config {
@@ -42,11 +59,26 @@ impl Default for Config {
             update_backoff_min: Duration::from_secs(2),
             update_backoff_max: Duration::from_secs(30),
             linger: Duration::from_millis(500),
+            #[cfg(feature = "testing")]
+            bug: None,
         }
     }
 }
 
 impl Config {
+    /// Whether a deliberate bug is switched on; never without the feature `testing`.
+    #[cfg(feature = "testing")]
+    pub(super) fn has(&self, bug: Bug) -> bool {
+        self.bug == Some(bug)
+    }
+
+    /// Whether a deliberate bug is switched on; never without the feature `testing`.
+    #[cfg(not(feature = "testing"))]
+    #[expect(clippy::unused_self, reason = "has a use of it with the feature `testing`")]
+    pub(super) const fn has(&self, _: Bug) -> bool {
+        false
+    }
+
     pub(super) fn backoff(&self, attempts: u32) -> Duration {
         doubled(self.register_backoff_min, self.register_backoff_max, attempts)
     }

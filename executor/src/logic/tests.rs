@@ -414,3 +414,25 @@ fn an_acknowledgement_of_something_else_changes_nothing() {
     t.did([]);
     assert_eq!(t.last().at, WallTime(0));
 }
+
+#[cfg(feature = "testing")]
+mod bugs {
+    use super::*;
+
+    #[test]
+    fn the_task_is_killed_when_the_agent_is_lost() {
+        let mut t = Scenario::running();
+        t.executor.config.bug = Some(Bug::TaskKilledWithoutAgent);
+        t.step(Event::AgentDown { pid: agent() });
+        t.did(["clear"]);
+    }
+
+    #[test]
+    #[should_panic(expected = "an end is written down before it is told")]
+    fn the_end_is_told_before_it_is_written_down() {
+        let mut t = Scenario::running();
+        t.executor.config.bug = Some(Bug::EndToldBeforeNoted);
+        t.step(Event::Exited(Exit::Code(0)));
+        t.step(Event::TreeCleared);
+    }
+}

@@ -9,7 +9,7 @@ use protocol::task::{Exit, Isolation, Reason, Source, TaskState, TaskStatus};
 use serde::{Deserialize, Serialize};
 
 use super::words::{Remark, SpawnFailure, words_of_exit};
-use super::{Effect, Executor, Timer, Turn};
+use super::{Bug, Effect, Executor, Timer, Turn};
 
 /// What is not acknowledged yet, oldest first.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -120,11 +120,16 @@ impl Executor {
             carried: Carried::default(),
         };
         self.updates.waiting.push_back(status.clone());
-        if status.state.is_end() {
+        let late = self.config.has(Bug::EndToldBeforeNoted);
+        if status.state.is_end() && !late {
             turn.push(Effect::NoteEnd(Box::new(status.clone())));
         }
         if let Some(to) = self.agent {
-            turn.push(Effect::TellAgent { to, message: ExecutorToAgent::Updated(status) });
+            let message = ExecutorToAgent::Updated(status.clone());
+            turn.push(Effect::TellAgent { to, message });
+        }
+        if status.state.is_end() && late {
+            turn.push(Effect::NoteEnd(Box::new(status)));
         }
         self.updates.sent = 0;
         self.start_updates_timer(turn);

@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use super::allocator::BookEntry;
 use super::authorize::{Action, authorize};
 use super::book::Book;
-use super::bugs::Bug;
+use super::bugs::{Bug, Bugs};
 use super::registry::{AgentEntry, RegistryOperation};
 use super::{Effect, Master, Peer, TaskKey, Timer, Turn, validate};
 pub(super) use entrance::Entrance;
@@ -90,10 +90,10 @@ pub(super) struct Joining {
 }
 
 impl Agent {
-    pub(super) fn recovered(entry: &AgentEntry) -> Self {
+    pub(super) fn recovered(entry: &AgentEntry, bugs: &Bugs) -> Self {
         let phase = match entry.unreachable {
-            None => Phase::Recovered,
-            Some(_) => Phase::Unreachable,
+            Some(_) if !bugs.has(Bug::UnreachableForgotten) => Phase::Unreachable,
+            Some(_) | None => Phase::Recovered,
         };
         Self::of(entry.info.clone(), phase)
     }

@@ -34,11 +34,21 @@ pub enum Bug {
     CondemnedAreNotSpared,
     /// Agents that have returned make no room for those that wait.
     EntranceStaysShut,
+    /// All agents that ask may return at once.
+    EntranceHasNoBound,
+    /// Agents are given up as fast as they are due.
+    GivenUpWithoutRateLimit,
+    /// Agents that are not back after a fail-over are given up, however many they are.
+    GivenUpWithoutSafetyLimit,
+    /// A new reign takes agents that are written down as unreachable for reachable.
+    UnreachableForgotten,
+    /// That an agent is unreachable is told before it is written down.
+    UnreachableToldBeforeWritten,
 }
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 18] = [
         Self::OfferNotRescindedOnAgentLoss,
         Self::ResourcesReturnedTwice,
         Self::FailoverKeepsOldPid,
@@ -52,6 +62,11 @@ impl Bug {
         Self::UnreachableKeepsOffers,
         Self::CondemnedAreNotSpared,
         Self::EntranceStaysShut,
+        Self::EntranceHasNoBound,
+        Self::GivenUpWithoutRateLimit,
+        Self::GivenUpWithoutSafetyLimit,
+        Self::UnreachableForgotten,
+        Self::UnreachableToldBeforeWritten,
     ];
 }
 

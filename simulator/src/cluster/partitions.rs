@@ -57,8 +57,7 @@ impl Cluster {
         }
         self.advance(span);
         self.world.heal_all();
-        self.world.come_to_lead();
-        if self.world.violation.is_some() {
+        if !self.world.come_to_lead() {
             self.fail("healed");
         }
         self

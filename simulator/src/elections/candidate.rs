@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
+use coordination::zookeeper::logic::bugs::Bugs;
+use coordination::zookeeper::logic::chain::{Chain, Count, Epoch};
 use coordination::zookeeper::logic::{Effect, Election, Event};
+use coordination::zookeeper::model::{Ask, Told, Write};
 
 use super::{Brought, Elections, Happening, KEPT, Member, ONE_LEADER, RESUMES, Role, Tag, Who};
-use crate::zookeeper::{Ask, Epoch, Told, Write, Written};
 
 /// A process that wants to lead.
 #[derive(Debug)]
@@ -23,23 +25,20 @@ pub(super) struct Standing<W> {
 #[derive(Debug)]
 struct Reign<W> {
     epoch: u64,
-    /// The version of the epoch's node.
-    fence: i32,
+    chain: Chain,
     /// The registry is read, and the master decides.
     begun: bool,
     suspended: bool,
-    /// The version of the count of batches, while it is known.
-    version: Option<i32>,
-    /// How many batches are written.
+    /// How many batches are written, as far as the registrar knows.
     batches: u64,
     /// What is being written.
     writing: Option<W>,
 }
 
-impl<W> Default for Standing<W> {
-    fn default() -> Self {
+impl<W> Standing<W> {
+    pub(super) fn new(bugs: &Bugs) -> Self {
         Self {
-            election: Election::default(),
+            election: Election::default().with_bugs(bugs.clone()),
             id: String::new(),
             stood: 0,
             reign: None,
@@ -169,16 +168,15 @@ impl<W: Clone> Elections<W> {
             let words = format!("{} leads in epoch {epoch}, which was led in before", standing.id);
             brought.push(Brought::Wrong(ONE_LEADER, words));
         }
+        if !self.reigned.insert(standing.id.clone()) {
+            let words = format!("{} leads again in epoch {epoch}", standing.id);
+            brought.push(Brought::Wrong(ONE_LEADER, words));
+        }
         standing.confirmed = true;
-        standing.reign = Some(Reign {
-            epoch,
-            fence,
-            begun: false,
-            suspended: false,
-            version: None,
-            batches: 0,
-            writing: None,
-        });
+        let chain = Chain::new(Epoch { number: epoch, version: fence, by: standing.id.clone() });
+        let chain = chain.with_bugs(self.bugs.clone());
+        let (begun, suspended, batches, writing) = (false, false, 0, None);
+        standing.reign = Some(Reign { epoch, chain, begun, suspended, batches, writing });
         let at = now + self.delay(now);
         self.due.push((at, Happening::Begin(who, epoch)));
     }
@@ -233,30 +231,26 @@ impl<W: Clone> Elections<W> {
 
     /// Whatever is next for a batch that is not known to be written: to be sent, or to be looked for.
     pub(super) fn write_on(&mut self, now: Duration, member: &mut Member<W>) {
-        if member.connection.is_none() || member.unanswered.contains(&Tag::Write) {
-            return;
-        }
         let Role::Candidate(standing) = &mut member.role else {
             return;
         };
         let Some(reign) = &standing.reign else {
             return;
         };
+        let tag = Tag::Write(reign.epoch);
+        if member.connection.is_none() || member.unanswered.contains(&tag) {
+            return;
+        }
         let Some(what) = reign.writing.clone() else {
             return;
         };
-        let ask = match reign.version {
+        let ask = match reign.chain.next(0) {
             None => Ask::ReadWritten,
-            Some(version) => Ask::Write(Write {
-                epoch: reign.epoch,
-                by: standing.id.clone(),
-                fence: Some(reign.fence),
-                version,
-                number: reign.batches + 1,
-                what,
-            }),
+            Some(link) => {
+                Ask::Write(Write { epoch: reign.epoch, by: standing.id.clone(), link, what })
+            }
         };
-        self.ask(now, member, Tag::Write, ask);
+        self.ask(now, member, tag, ask);
     }
 
     /// What came of a batch, or of looking for it.
@@ -264,25 +258,27 @@ impl<W: Clone> Elections<W> {
         &mut self,
         now: Duration,
         member: &mut Member<W>,
+        of: u64,
         told: Told,
         brought: &mut Vec<Brought<W>>,
     ) {
         let Role::Candidate(standing) = &mut member.role else {
             return;
         };
-        let Some(reign) = &mut standing.reign else {
+        // What an earlier reign asked is nothing to this one.
+        let Some(reign) = standing.reign.as_mut().filter(|reign| reign.epoch == of) else {
             return;
         };
         match told {
             Told::Wrote => {
-                reign.version = reign.version.map(|version| version + 1);
+                reign.chain.wrote();
                 self.written(member, brought);
             }
-            Told::Counted(written, epoch) => {
-                return self.on_counted(now, member, &written, &epoch, brought);
+            Told::Counted(count, epoch) => {
+                return self.on_counted(now, member, &count, &epoch, brought);
             }
             Told::NotWritten | Told::Unknown | Told::Elected(_) | Told::Found(_) => {
-                reign.version = None;
+                reign.chain.lost();
             }
         }
         self.write_on(now, member);
@@ -292,7 +288,7 @@ impl<W: Clone> Elections<W> {
         &mut self,
         now: Duration,
         member: &mut Member<W>,
-        written: &Written,
+        count: &Count,
         epoch: &Epoch,
         brought: &mut Vec<Brought<W>>,
     ) {
@@ -302,14 +298,11 @@ impl<W: Clone> Elections<W> {
         let Some(reign) = &mut standing.reign else {
             return;
         };
-        let is_ours = (written.epoch, &written.by) == (reign.epoch, &standing.id);
-        let is_done = is_ours && written.batches > reign.batches;
-        reign.version = Some(written.version);
-        let (fence, newest) = (reign.fence, epoch.number);
-        if is_done {
+        let found = reign.chain.found(count, epoch);
+        if found.arrived > 0 {
             self.written(member, brought);
         }
-        if epoch.version != fence {
+        if let Some(newest) = found.fenced {
             let event = Event::Fenced(format!("epoch {newest} has begun"));
             return self.elect(now, member, event, brought);
         }

@@ -4,15 +4,22 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use coordination::zookeeper::logic::{self, detection};
+use coordination::zookeeper::model::Told;
 
 use super::{Brought, Elections, Happening, Member, TICK};
-use crate::zookeeper::Told;
 
 impl<W: Clone> Elections<W> {
     /// A process stands still: it says nothing and hears nothing, and does not know.
     pub fn freeze(&mut self, process: u32, until: Duration) {
         if let Some(member) = self.members.get_mut(&process) {
             member.frozen_until = member.frozen_until.max(until);
+        }
+    }
+
+    /// Its clock stands still as well: it does not notice how long it has not heard of the servers.
+    pub fn forgets_time(&mut self, process: u32, span: Duration) {
+        if let Some(member) = self.members.get_mut(&process) {
+            member.heard += span;
         }
     }
 
@@ -48,8 +55,36 @@ impl<W: Clone> Elections<W> {
 
     /// Somebody deletes the lowest seat by hand.
     pub fn delete_lowest(&mut self, now: Duration) {
-        self.ensemble.delete_lowest();
-        self.tell_watchers(now);
+        let lowest = self.ensemble.seats().next().map(|seat| seat.name.clone());
+        if let Some(lowest) = lowest {
+            self.ensemble.delete(&lowest);
+            self.tell_watchers(now);
+        }
+    }
+
+    /// The servers end the session of a process, which finds out when it says something.
+    pub fn end_session(&mut self, now: Duration, process: u32) {
+        if let Some(session) = self.members.get(&process).and_then(|member| member.session) {
+            self.ensemble.end(session);
+            self.tell_watchers(now);
+        }
+    }
+
+    /// Somebody who does not stand raises the epoch.
+    pub fn raise_by_hand(&mut self) {
+        self.ensemble.raise_by_hand("a person");
+        self.raised_by_hand = true;
+    }
+
+    /// The servers start anew, one after the other: every connection is lost.
+    pub fn restart_servers(&mut self) {
+        self.ensemble.close_all();
+        self.raised_by_hand = false;
+    }
+
+    /// The connection is lost by which the next batch comes, once it is written, or just before.
+    pub fn lose_answer(&mut self, written: bool) {
+        self.lose_answer = Some(written);
     }
 
     /// The connection of a process breaks; it can dial again at once.
@@ -68,6 +103,10 @@ impl<W: Clone> Elections<W> {
     pub fn heal(&mut self, now: Duration) {
         self.away_until = now;
         self.slow_until = now;
+        self.lose_answer = None;
+        if self.raised_by_hand {
+            self.restart_servers();
+        }
         for member in self.members.values_mut() {
             (member.mute_until, member.deaf_until) = (now, now);
         }

@@ -3,18 +3,26 @@
 use std::time::Duration;
 
 use coordination::election::Candidate;
+use coordination::zookeeper::logic::bugs::Bugs;
 use coordination::zookeeper::logic::detection::{Detection, Effect, Event};
+use coordination::zookeeper::model::Ask;
 
 use super::{Brought, Elections, Happening, Member, Role, Tag};
-use crate::zookeeper::Ask;
 
 /// A process that wants to know who leads.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Finding {
     detection: Detection,
     known: Option<Candidate>,
     /// Whom it found last: that nobody leads changes nothing.
     followed: Option<Candidate>,
+}
+
+impl Finding {
+    pub(super) fn new(bugs: &Bugs) -> Self {
+        let detection = Detection::default().with_bugs(bugs.clone());
+        Self { detection, known: None, followed: None }
+    }
 }
 
 impl<W: Clone> Elections<W> {

@@ -115,7 +115,7 @@ impl World {
         let any = *self.chance.one_of(&all).unwrap();
         let leader = self.elections.reigning().first().map_or(any, |(process, ..)| *process);
         let process = if self.chance.in_thousand(600) { leader } else { any };
-        match self.chance.below(9) {
+        match self.chance.below(13) {
             0 if self.candidates.contains(&process) => {
                 self.elections.end(process);
                 let after = self.chance.millis(200, 8_000);
@@ -134,6 +134,16 @@ impl World {
                 for brought in self.elections.break_connection(now, process) {
                     self.bring(brought);
                 }
+            }
+            8 => self.elections.end_session(now, process),
+            9 => self.elections.raise_by_hand(),
+            10 => {
+                let written = self.chance.in_thousand(500);
+                self.elections.lose_answer(written);
+            }
+            11 => {
+                self.elections.freeze(process, now + span);
+                self.elections.forgets_time(process, span);
             }
             _ => {
                 self.elections.deafen(leader, now + span / 10);

@@ -5,15 +5,7 @@ use std::time::Duration;
 use crate::chance::Chance;
 use crate::faults::Fault;
 use crate::process::Seat;
-use crate::properties::LEADER;
 use crate::world::{Due, World};
-
-/// How long after all is healed one must lead and everybody know it, beside a session's time-out.
-const LEADS_WITHIN: Duration = Duration::from_secs(2);
-/// Who stands still comes back within a minute, who is dead sooner.
-const ALL_BACK_WITHIN: Duration = Duration::from_secs(200);
-/// How often it is looked.
-const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// One thing that goes wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +14,8 @@ pub(crate) enum Trouble {
     KillLeader,
     /// Whoever leads stands still and does not know it.
     FreezeLeader(Duration),
+    /// The machine of whoever leads is suspended.
+    SuspendLeader(Duration),
     /// Nothing of this master (or whoever leads) reaches the ensemble, nothing of the ensemble it, or neither.
     Cut { master: Option<u32>, mute: bool, deaf: bool, span: Duration },
     /// Nothing of these agents and schedulers reaches the ensemble, nor the other way round.
@@ -36,6 +30,18 @@ pub(crate) enum Trouble {
     Break(u32),
     /// Somebody deletes the node of whoever leads, who does not hear of it for so long.
     DeleteSeat(Duration),
+    /// The servers end the session of a process.
+    EndSession(u32),
+    /// Somebody raises the epoch without an election, as an import does. The servers are started anew after so long, so that
+    /// everybody looks.
+    RaiseByHand(Duration),
+    /// That was that.
+    RestartServers,
+    /// The next batch that arrives at the servers is written (or not), and nobody hears what became of it.
+    LoseAnswer {
+        /// Whether it is written.
+        written: bool,
+    },
 }
 
 impl World {
@@ -44,10 +50,18 @@ impl World {
         if self.elections.is_none() {
             return;
         }
-        for _ in 0..chance.between(0, 8) {
+        let agents = self.numbers(|seat| matches!(seat, Seat::Agent { .. }));
+        for _ in 0..chance.between(0, 10) {
             let at = chance.span(Duration::from_secs(1), until);
-            if let Some(trouble) = self.choose_trouble(chance) {
-                self.queue.at(at, Due::Fault(Fault::Election(trouble)));
+            let Some(trouble) = self.choose_trouble(chance) else {
+                continue;
+            };
+            self.queue.at(at, Due::Fault(Fault::Election(trouble)));
+            let is_of_writes =
+                matches!(trouble, Trouble::RaiseByHand(_) | Trouble::LoseAnswer { .. });
+            // Something has to be written for it to matter.
+            if let Some(agent) = chance.one_of(&agents).copied().filter(|_| is_of_writes) {
+                self.queue.at(at, Due::Fault(Fault::Reconfigure(agent)));
             }
         }
     }
@@ -58,7 +72,8 @@ impl World {
         let (one, other) = (*chance.one_of(&masters)?, *chance.one_of(&others)?);
         let (span, short) = (chance.millis(500, 60_000), chance.millis(100, 5_000));
         let master = chance.in_thousand(300).then_some(one);
-        Some(match chance.below(13) {
+        let master_or_other = if chance.in_thousand(700) { one } else { other };
+        Some(match chance.below(20) {
             0 | 1 => Trouble::KillLeader,
             2 => Trouble::FreezeLeader(Duration::from_secs(60)),
             3 => Trouble::FreezeLeader(span),
@@ -69,8 +84,12 @@ impl World {
             8 => Trouble::CutLeaderFromAll(span),
             9 => Trouble::Away(span),
             10 => Trouble::Slow(span),
-            11 => Trouble::Break(if chance.in_thousand(700) { one } else { other }),
-            _ => Trouble::DeleteSeat(short),
+            11 => Trouble::Break(master_or_other),
+            12 | 13 => Trouble::DeleteSeat(short),
+            14 | 15 => Trouble::RaiseByHand(chance.millis(1_000, 20_000)),
+            16 => Trouble::SuspendLeader(chance.millis(1_000, 90_000)),
+            17 => Trouble::EndSession(master_or_other),
+            _ => Trouble::LoseAnswer { written: chance.in_thousand(500) },
         })
     }
 
@@ -79,15 +98,22 @@ impl World {
         match trouble {
             Trouble::KillLeader => return self.kill(leader, false),
             Trouble::FreezeLeader(span) => return self.freeze(leader, span),
-            Trouble::CutLeaderFromAll(span) => self.cut_off_agents(span),
+            Trouble::SuspendLeader(span) => return self.suspend(leader, span),
+            Trouble::CutLeaderFromAll(span) => self.cut_off_agents(leader, span),
+            Trouble::RaiseByHand(span) => {
+                let restart = Fault::Election(Trouble::RestartServers);
+                self.queue.after(span, Due::Fault(restart));
+            }
             Trouble::Cut { .. } | Trouble::CutFinder(..) | Trouble::Away(_) => (),
             Trouble::Slow(_) | Trouble::Break(_) | Trouble::DeleteSeat(_) => (),
+            Trouble::RestartServers | Trouble::LoseAnswer { .. } => (),
+            Trouble::EndSession(_) => (),
         }
         let Some(elections) = &mut self.elections else {
             return;
         };
         match trouble {
-            Trouble::KillLeader | Trouble::FreezeLeader(_) => (),
+            Trouble::KillLeader | Trouble::FreezeLeader(_) | Trouble::SuspendLeader(_) => (),
             Trouble::Cut { master, mute, deaf, span } => {
                 let process = master.unwrap_or(leader);
                 if mute {
@@ -111,51 +137,14 @@ impl World {
                 let brought = elections.break_connection(now, process);
                 self.bring_from_election(brought);
             }
+            Trouble::EndSession(process) => elections.end_session(now, process),
+            Trouble::RaiseByHand(_) => elections.raise_by_hand(),
+            Trouble::RestartServers => elections.restart_servers(),
+            Trouble::LoseAnswer { written } => elections.lose_answer(written),
             Trouble::DeleteSeat(span) => {
                 elections.deafen(leader, now + span);
                 elections.delete_lowest(now);
             }
         }
-    }
-
-    /// All is healed: once everybody is there and goes on, one must lead within a bounded time, and all know who.
-    pub(crate) fn come_to_lead(&mut self) {
-        let Some(timeout) = self.elections.as_ref().map(|elections| elections.timeout()) else {
-            return;
-        };
-        let patience = self.queue.now() + ALL_BACK_WITHIN;
-        while self.somebody_is_missing() && self.queue.now() < patience {
-            if !self.run_until(self.queue.now() + LOOK_EVERY) {
-                return;
-            }
-        }
-        let deadline = self.queue.now() + timeout + LEADS_WITHIN;
-        loop {
-            let open = self.elections.as_ref().and_then(|elections| elections.unsettled());
-            let Some(words) = open else {
-                return;
-            };
-            if self.queue.now() >= deadline {
-                let who = self.name_of(self.leader).to_owned();
-                return self.violate(LEADER, words, vec![who]);
-            }
-            if !self.run_until(self.queue.now() + LOOK_EVERY) {
-                return;
-            }
-        }
-    }
-
-    fn somebody_is_missing(&self) -> bool {
-        let now = self.queue.now();
-        let Some(elections) = &self.elections else {
-            return false;
-        };
-        self.processes.iter().any(|(number, process)| match &process.seat {
-            Seat::Executor { .. } => false,
-            Seat::Master | Seat::Agent { .. } | Seat::Framework(_) => {
-                !self.is_over(*number)
-                    && elections.frozen_until(*number).is_none_or(|until| until > now)
-            }
-        })
     }
 }

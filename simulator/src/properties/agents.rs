@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use agent::logic::{Agent, Effect, Event};
 use protocol::agent::{AgentToMaster, MasterToAgent};
-use protocol::task::TaskState;
+use protocol::task::{TaskReport, TaskState, TaskStatus};
 
-use super::{ALONE, KILLED, ORDER};
+use super::{ALONE, EPOCHS, KILLED, ORDER, REPLAYED, WRITTEN};
 use crate::network::Life;
 use crate::process::{AgentBody, Seat};
 use crate::truth::TaskKey;
@@ -25,11 +25,13 @@ impl World {
         effects: &[Effect],
     ) {
         self.see_kill(life, &body.agent, heard);
+        body.greeted |= body.agent.master().is_some();
         for effect in effects {
             match effect {
                 Effect::TellMaster { message: AgentToMaster::Updated { status, .. }, .. } => {
                     let Some(update) = status.update else { continue };
                     self.truth.checks += 1;
+                    self.check_news_written(life, status);
                     let key = (status.framework.clone(), status.task.clone(), update.source);
                     let before = body.said.insert(key, update.sequence);
                     if let Some(before) = before.filter(|before| *before > update.sequence) {
@@ -40,6 +42,11 @@ impl World {
                         self.violate(ORDER, words, vec![status.task.to_string()]);
                     }
                 }
+                Effect::TellMaster { message: AgentToMaster::Reregister { tasks, .. }, .. }
+                | Effect::ContactMaster(AgentToMaster::Reregister { tasks, .. }) => {
+                    self.check_alone(life);
+                    self.check_replayed(life, body, tasks);
+                }
                 Effect::ContactMaster(_) => self.check_alone(life),
                 Effect::TellMaster { .. } | Effect::TellExecutor { .. } | Effect::Link(_) => (),
                 Effect::Unlink(_) | Effect::Write(_) | Effect::EndOldExecutor(_) => (),
@@ -47,6 +54,53 @@ impl World {
                 Effect::StartExecutor(_) | Effect::SignalExecutor { .. } | Effect::Note(_) => (),
                 Effect::StartTimer { .. } | Effect::Stop(_) => (),
             }
+        }
+    }
+
+    /// News of a task that the agent has taken is told once the disk has it.
+    fn check_news_written(&mut self, life: Life, status: &TaskStatus) {
+        let Seat::Agent { checkpoint, .. } = &self.processes[&life.process].seat else {
+            return;
+        };
+        let kept = checkpoint.frameworks.get(&status.framework);
+        let kept = kept.and_then(|kept| kept.tasks.get(&status.task));
+        let Some(kept) = kept.filter(|_| status.executor.is_some()) else {
+            return;
+        };
+        if !kept.updates.iter().any(|written| written.update == status.update) {
+            let words =
+                format!("{:?} of {} is told, and is not written", status.state, status.task);
+            self.violate(WRITTEN, words, vec![status.task.to_string()]);
+        }
+    }
+
+    /// Before any master has answered it, an agent has all news still that waits on its disk.
+    fn check_replayed(&mut self, life: Life, body: &AgentBody, tasks: &[TaskReport]) {
+        let Seat::Agent { checkpoint, .. } = &self.processes[&life.process].seat else {
+            return;
+        };
+        self.truth.checks += 1;
+        let waits = |report: &&TaskReport| {
+            let kept = checkpoint.frameworks.get(&report.framework);
+            let kept = kept.and_then(|kept| kept.tasks.get(&report.spec.task));
+            kept.is_some_and(|kept| !kept.updates.is_empty())
+        };
+        let lost = tasks.iter().filter(|report| report.unacknowledged.is_none()).find(waits);
+        if let Some(report) = lost.filter(|_| !body.greeted) {
+            let task = &report.spec.task;
+            let words =
+                format!("{} returns without the news of {task}", self.name_of(life.process));
+            self.violate(REPLAYED, words, vec![task.to_string()]);
+        }
+    }
+
+    /// A new life of an agent has seen what the former ones had.
+    pub(crate) fn check_epoch_remembered(&mut self, life: Life, agent: &Agent, written: u64) {
+        self.truth.checks += 1;
+        if agent.epoch() < written {
+            let name = self.name_of(life.process).to_owned();
+            let words = format!("{name} has seen epoch {written} and knows of {}", agent.epoch());
+            self.violate(EPOCHS, words, vec![name]);
         }
     }
 
@@ -85,7 +139,8 @@ impl World {
                 };
                 if agent.tasks().any(lives) {
                     let key = (framework.clone(), task.clone());
-                    self.truth.kills.entry((life, key)).or_insert(self.queue.now());
+                    let now = self.shown(life.process).steady;
+                    self.truth.kills.entry((life, key)).or_insert(now);
                 }
             }
             MasterToAgent::Kill { .. } | MasterToAgent::Acknowledge { .. } => (),
@@ -104,8 +159,9 @@ impl World {
             return;
         };
         self.truth.checks += 1;
+        let now = self.shown(parent.process).steady;
         let told = self.truth.kills.get(&(*parent, key.clone()));
-        if let Some(told) = told.filter(|told| **told + KILL_CROSSES < self.queue.now()) {
+        if let Some(told) = told.filter(|told| **told + KILL_CROSSES < now) {
             let words = format!("{} was to be killed at {told:?} and starts now", key.1);
             self.violate(KILLED, words, vec![key.1.to_string()]);
         }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use libactor::Pid;
 use protocol::change::What;
 use protocol::framework::MasterToFramework;
-use protocol::ids::TaskId;
+use protocol::ids::{FrameworkId, TaskId};
 use sdk::logic::Phase;
 
 use super::VIEW;
@@ -15,7 +15,12 @@ use crate::world::{World, pid_of};
 
 /// What one master has told each scheduler of the tasks there are, whether it arrived or not.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Told(BTreeMap<Pid, Tasks>);
+pub(crate) struct Told {
+    tasks: BTreeMap<Pid, Tasks>,
+    frameworks: BTreeMap<Pid, FrameworkId>,
+    /// The scheduler of each framework that was welcomed last.
+    newest: BTreeMap<FrameworkId, Pid>,
+}
 
 #[derive(Clone, Debug, Default)]
 struct Tasks {
@@ -28,13 +33,31 @@ struct Tasks {
 const CHANGES_MAX: usize = 256;
 
 impl Told {
-    pub(crate) fn see(&mut self, to: Pid, message: &MasterToFramework) {
+    /// What should not be told, in words.
+    pub(crate) fn see(&mut self, to: Pid, message: &MasterToFramework) -> Option<String> {
+        self.see_tasks(to, message);
+        if let MasterToFramework::Subscribed { framework, .. } = message {
+            self.frameworks.insert(to, framework.clone());
+            self.newest.insert(framework.clone(), to);
+        }
+        let is_for_the_newest = matches!(
+            message,
+            MasterToFramework::Offers(_)
+                | MasterToFramework::Deltas(_)
+                | MasterToFramework::Updated(_)
+        );
+        let framework = self.frameworks.get(&to).filter(|_| is_for_the_newest)?;
+        (self.newest.get(framework) != Some(&to))
+            .then(|| format!("a scheduler of {framework} is told what is another's by now"))
+    }
+
+    fn see_tasks(&mut self, to: Pid, message: &MasterToFramework) {
         if let MasterToFramework::Subscribed { tasks, change, .. } = message {
-            let known = self.0.entry(to).or_default();
+            let known = self.tasks.entry(to).or_default();
             known.now = tasks.iter().map(|report| report.spec.task.clone()).collect();
             known.remember(*change);
         } else if let MasterToFramework::Deltas(changes) = message {
-            let known = self.0.entry(to).or_default();
+            let known = self.tasks.entry(to).or_default();
             for change in changes {
                 if let What::Task(report) = &change.what {
                     known.now.insert(report.spec.task.clone());
@@ -70,7 +93,7 @@ impl World {
             return;
         };
         let view = driver.view();
-        let at = leader.told.0.get(&pid_of(life)).and_then(|told| told.at.get(&view.change));
+        let at = leader.told.tasks.get(&pid_of(life)).and_then(|told| told.at.get(&view.change));
         let viewed: BTreeSet<TaskId> = view.tasks.keys().cloned().collect();
         let differs = at.filter(|sets| !sets.contains(&viewed)).cloned();
         self.truth.checks += 1;

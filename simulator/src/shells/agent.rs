@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
+use agent::checkpoint_bytes;
 use agent::logic::{Effect, Event as AgentEvent, Program, Signal, StartExecutor, StartFailure};
 use protocol::task::Exit;
 use sdk::executor::logic::ExecutorDriver;
 
+use crate::bugs::Bug;
 use crate::network::{Life, Sent};
 use crate::process::{AgentBody, Body, CustomBody, Seat};
 use crate::said::{Event, Said};
@@ -46,7 +48,8 @@ impl World {
     fn agent_write_done(&mut self, life: Life, body: &mut AgentBody) -> Option<AgentEvent> {
         let record = body.pending.done()?;
         let process = self.processes.get_mut(&life.process).expect("it takes a step");
-        if let Seat::Agent { checkpoint, .. } = &mut process.seat {
+        if let Seat::Agent { checkpoint, file, .. } = &mut process.seat {
+            file.extend(checkpoint_bytes::appended(&record));
             checkpoint.apply(record.clone());
         }
         Some(AgentEvent::Written(record))
@@ -122,7 +125,14 @@ impl World {
             Seat::Executor { parent: agent, container: container.clone(), framework, custom };
         let number = self.add_process(name, host, false, seat);
         let source = self.chance.draw();
-        let body = body_of(start, source, self.recovery_timeout(agent.process));
+        let mut executor = executor::logic::Config {
+            recovery_timeout: self.recovery_timeout(agent.process),
+            ..Default::default()
+        };
+        if let Some(Bug::Executor(bug)) = self.setup.bug {
+            executor.bug = Some(bug);
+        }
+        let body = body_of(start, source, executor);
         self.enter_life(number, body);
         let life = self.present_life(number);
         let first = match &self.processes[&number].body {
@@ -174,18 +184,17 @@ impl World {
 }
 
 /// What an executor begins with.
-fn body_of(start: StartExecutor, source: u64, recovery_timeout: Duration) -> Body {
+fn body_of(start: StartExecutor, source: u64, config: executor::logic::Config) -> Body {
     let (framework, executor) = (start.framework.framework, start.spec.executor);
     let (container, token) = (start.container, start.token);
     match start.program {
         Program::CommandExecutor => {
             let identity = executor::logic::Identity { framework, executor, container, token };
-            let config = executor::logic::Config { recovery_timeout, ..Default::default() };
             Body::Executor(Box::new(executor::logic::Executor::new(identity, config, source)))
         }
         Program::Custom(_) => {
             let identity = sdk::executor::logic::Identity { framework, executor, container, token };
-            let driver = ExecutorDriver::new(identity, source, recovery_timeout);
+            let driver = ExecutorDriver::new(identity, source, config.recovery_timeout);
             Body::Custom(Box::new(CustomBody { driver, tasks: Default::default() }))
         }
     }

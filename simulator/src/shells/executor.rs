@@ -1,6 +1,7 @@
 //! The shells of executors: of the one for command tasks, and of a framework's own with a simple author's half.
 
 use executor::logic::{Effect, Event as ExecutorEvent, Executor, SpawnFailure};
+use protocol::executor::ExecutorToAgent;
 use protocol::ids::{FrameworkId, TaskId};
 use protocol::task::{Exit, TaskState, TaskStatus};
 use sdk::executor::logic::{Effect as CustomEffect, Event as CustomEvent, Report, Word};
@@ -26,6 +27,9 @@ impl World {
         let heard = event.clone();
         let step = executor.step(now, event);
         self.note(life.process, format_args!("{heard:?} -> {:?}", step.effects));
+        if let ExecutorEvent::AgentDown { .. } = heard {
+            self.check_task_survives(life, &step.effects);
+        }
         for (n, effect) in step.effects.into_iter().enumerate() {
             if self.dies_now(life, n) {
                 self.executor_ended(life, Exit::Signal(9));
@@ -39,6 +43,9 @@ impl World {
                     self.network.send(now, life, agent, Lane::Normal, said);
                 }
                 Effect::TellAgent { to, message } => {
+                    if let ExecutorToAgent::Updated(status) = &message {
+                        self.check_end_noted(life, status);
+                    }
                     self.tell(life, to, Said::ExecutorToAgent(message));
                 }
                 Effect::Link(pid) => self.link(life, pid),
@@ -148,7 +155,7 @@ impl World {
         &mut self,
         life: Life,
         to: Option<libactor::Pid>,
-        message: protocol::executor::ExecutorToAgent,
+        message: ExecutorToAgent,
     ) {
         let said = Said::ExecutorToAgent(message.clone());
         let sent = match to {

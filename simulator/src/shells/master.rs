@@ -54,6 +54,12 @@ impl World {
         if let Some(words) = body.watch.see(&self.setup.master, now.steady, &heard, &step) {
             self.violate_patience(life, words);
         }
+        if let Some(words) = body.pace.see(&self.setup.master, now.steady, &heard, &step) {
+            self.violate_pace(life, words);
+        }
+        if let Some(words) = body.generations.see(&heard, &step) {
+            self.violate_stale(life, words);
+        }
         for (n, effect) in step.effects.into_iter().enumerate() {
             if self.dies_now(life, n) || !self.perform_for_master(life, body, effect) {
                 return false;
@@ -91,8 +97,10 @@ impl World {
                 self.untold(life, sent, untold);
             }
             Effect::TellFramework { to, message } => {
-                self.check_framework_told(life, &message);
-                body.told.see(to, &message);
+                self.check_framework_told(life, body.master.epoch(), &message);
+                if let Some(words) = body.told.see(to, &message) {
+                    self.violate_heir(life, words);
+                }
                 let sent = self.tell(life, to, Said::MasterToFramework(message));
                 self.untold(life, sent, untold);
             }
@@ -188,7 +196,7 @@ impl World {
 
     /// When the next message between actors of one process arrives: after the last one.
     fn beside(&mut self, last: Duration) -> Duration {
-        let busy = self.setup.rough && self.chance.in_thousand(40);
+        let busy = self.chance.in_thousand(self.setup.busy);
         let longest = Duration::from_millis(if busy { 2_000 } else { 5 });
         let after = self.chance.span(Duration::from_micros(1), longest);
         (self.queue.now() + after).max(last + Duration::from_nanos(1))

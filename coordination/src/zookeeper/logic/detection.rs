@@ -1,6 +1,7 @@
 //! Who leads, as a process learns it that does not stand: the node with the lowest number, whatever its label. Pure, as the
 //! election is.
 
+use super::bugs::{Bug, Bugs};
 use super::{Number, RETRY};
 use crate::election::Candidate;
 
@@ -58,9 +59,17 @@ pub struct Detection {
     under_way: Option<Number>,
     pause: Option<Number>,
     stale: bool,
+    bugs: Bugs,
 }
 
 impl Detection {
+    /// With mistakes switched on.
+    #[cfg(feature = "testing")]
+    #[must_use]
+    pub fn with_bugs(self, bugs: Bugs) -> Self {
+        Self { bugs, ..self }
+    }
+
     /// Takes in what happened. While nobody answers, who led before is still named: it may well lead on.
     pub fn step(&mut self, event: Event) -> Vec<Effect> {
         let mut effects = Vec::new();
@@ -115,7 +124,8 @@ impl Detection {
     }
 
     fn name(&mut self, leader: Option<Candidate>, effects: &mut Vec<Effect>) {
-        if self.known != leader {
+        let keeps = self.known.is_some() && leader.is_some();
+        if self.known != leader && !(keeps && self.bugs.has(Bug::StaleLeaderKept)) {
             self.known.clone_from(&leader);
             effects.push(Effect::Name(leader));
         }
@@ -166,5 +176,14 @@ mod tests {
         assert_eq!(detection.step(Event::SeatsChanged), []);
         assert_eq!(detection.step(Event::Timer(1)), []);
         assert_eq!(detection.step(Event::Timer(2)), [Effect::Look(3)]);
+    }
+    #[cfg(feature = "testing")]
+    #[test]
+    fn with_the_mistake_the_first_leader_is_kept() {
+        let mut detection = Detection::default().with_bugs(Bugs::only([Bug::StaleLeaderKept]));
+        detection.step(Event::Connected);
+        detection.step(Event::Found(1, Found::Leader(leader("h:1"))));
+        detection.step(Event::SeatsChanged);
+        assert_eq!(detection.step(Event::Found(2, Found::Leader(leader("h:2")))), []);
     }
 }

@@ -4,6 +4,7 @@
 use std::collections::{BTreeSet, VecDeque};
 
 use super::*;
+use crate::zookeeper::model::{Ask, Ensemble, Told};
 
 const MEMBERS: usize = 3;
 /// In milliseconds.
@@ -27,15 +28,6 @@ impl Chance {
     }
 }
 
-/// What every server of the ensemble agrees on.
-#[derive(Default)]
-struct Ensemble {
-    seats: Vec<Seat>,
-    sequence: u64,
-    epoch: (u64, i32, String),
-    sessions: i64,
-}
-
 /// How a member is connected.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Line {
@@ -51,9 +43,10 @@ struct Member {
     line: Line,
     /// As the ensemble knows it; gone when it expired.
     session: Option<i64>,
+    /// How often it connected.
+    connection: u64,
     requests: VecDeque<(Number, Request)>,
     heard: VecDeque<Event>,
-    watches: bool,
     timers: Vec<(u64, Number)>,
     stood: usize,
     /// Its reign, and whether it may act.
@@ -78,9 +71,9 @@ impl World {
             election: Election::default(),
             line: Line::Down(0),
             session: None,
+            connection: 0,
             requests: VecDeque::new(),
             heard: VecDeque::new(),
-            watches: false,
             timers: Vec::new(),
             stood: 0,
             reign: None,
@@ -88,7 +81,7 @@ impl World {
         let members = (0..MEMBERS).map(member).collect();
         let mut chance = Chance(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1);
         let strict = chance.one_in(2);
-        let ensemble = Ensemble::default();
+        let ensemble = Ensemble::new(Duration::from_millis(TIMEOUT));
         let epochs = BTreeSet::new();
         let mut world = Self { seed, chance, now: 0, ensemble, members, newest: 0, epochs, strict };
         for member in 0..MEMBERS {
@@ -145,53 +138,17 @@ impl World {
 
     fn answer(&mut self, member: usize, request: Request) -> Answer {
         let session = self.members[member].session.unwrap();
-        let ensemble = &mut self.ensemble;
-        match request {
-            Request::Prepare => Answer::Prepared,
-            Request::Survey => {
-                self.members[member].watches = true;
-                Answer::Surveyed(ensemble.seats.clone())
-            }
-            Request::Create { id } => {
-                let sequence = ensemble.sequence;
-                ensemble.sequence += 1;
-                let name = format!("json.info_{sequence:010}");
-                ensemble.seats.push(Seat { name, sequence, owner: session, id: Some(id) });
-                self.seats_changed();
-                Answer::Done
-            }
-            Request::Delete { name } => {
-                self.remove(|seat| seat.name == name);
-                Answer::Done
-            }
-            Request::ReadEpoch => {
-                let (number, version, by) = ensemble.epoch.clone();
-                Answer::Epoch { number, version, by }
-            }
-            Request::Raise { seat, by, to, version } => {
-                let there = ensemble.seats.iter().any(|known| known.name == seat);
-                if !there || ensemble.epoch.1 != version {
-                    return Answer::Conflict;
-                }
-                ensemble.epoch = (to, version + 1, by);
-                Answer::Raised { version: version + 1 }
-            }
-        }
-    }
-
-    fn remove(&mut self, is: impl Fn(&Seat) -> bool) {
-        let before = self.ensemble.seats.len();
-        self.ensemble.seats.retain(|seat| !is(seat));
-        if self.ensemble.seats.len() < before {
-            self.seats_changed();
-        }
+        let told = self.ensemble.perform(session, "", &Ask::<()>::Elect(request));
+        self.seats_changed();
+        assert_eq!(self.ensemble.take_wrong(), None, "seed {}", self.seed);
+        let Told::Elected(answer) = told else { panic!("{told:?} answers no candidate") };
+        answer
     }
 
     fn seats_changed(&mut self) {
-        for member in &mut self.members {
-            if std::mem::take(&mut member.watches) {
-                member.heard.push_back(Event::SeatsChanged);
-            }
+        for session in self.ensemble.take_fired() {
+            let member = self.members.iter_mut().find(|member| member.session == Some(session));
+            member.unwrap().heard.push_back(Event::SeatsChanged);
         }
     }
 
@@ -227,16 +184,20 @@ impl World {
     }
 
     fn connect(&mut self, member: usize) {
-        let known = self.members[member].session;
-        if known.is_none() {
-            self.members[member].requests.clear();
-            self.happens(member, Event::Expired);
-            self.ensemble.sessions += 1;
-            self.members[member].session = Some(self.ensemble.sessions);
+        let now = Duration::from_millis(self.now);
+        let at = &mut self.members[member];
+        at.connection += 1;
+        let connection = at.connection;
+        match at.session {
+            Some(session) => assert!(self.ensemble.go_on(now, session, connection)),
+            None => {
+                at.requests.clear();
+                self.happens(member, Event::Expired);
+                let session = self.ensemble.open(now, connection);
+                self.members[member].session = Some(session);
+            }
         }
         self.members[member].line = Line::Up;
-        // Its watch is set again by the client; what it missed is told at once.
-        self.members[member].watches = true;
         let session = self.members[member].session.unwrap();
         self.happens(member, Event::Connected { session, timeout: Duration::from_millis(TIMEOUT) });
     }
@@ -258,17 +219,22 @@ impl World {
                 self.happens(member, Event::Timer(number));
             }
         }
-        for member in 0..MEMBERS {
-            let broken = match self.members[member].line {
-                Line::Up => continue,
-                Line::Broken(broken, _) | Line::Down(broken) => broken,
-            };
-            if self.now >= broken + TIMEOUT
-                && let Some(session) = self.members[member].session.take()
-            {
-                self.remove(|seat| seat.owner == session);
+        self.expire();
+    }
+
+    /// Who is connected is heard of; whose connection broke was heard of until then.
+    fn expire(&mut self) {
+        let now = Duration::from_millis(self.now);
+        for member in &self.members {
+            if let (Line::Up, Some(session)) = (member.line, member.session) {
+                assert!(self.ensemble.hears(now, session, member.connection));
             }
         }
+        self.ensemble.expire(now);
+        for member in &mut self.members {
+            member.session = member.session.filter(|session| self.ensemble.has(*session));
+        }
+        self.seats_changed();
     }
 
     fn something_happens(&mut self) {
@@ -278,10 +244,12 @@ impl World {
             (Line::Up, 1..10) => self.serve(member),
             (Line::Up, 10..19) => self.hear(member),
             (Line::Up, _) if !self.strict && self.chance.one_in(4) => {
-                let index = self.chance.below(3);
-                let seats = &self.ensemble.seats;
-                let name = seats.get(usize::try_from(index).unwrap()).map(|seat| seat.name.clone());
-                self.remove(|seat| Some(&seat.name) == name.as_ref());
+                let index = usize::try_from(self.chance.below(3)).unwrap();
+                let name = self.ensemble.seats().nth(index).map(|seat| seat.name.clone());
+                if let Some(name) = name {
+                    self.ensemble.delete(&name);
+                    self.seats_changed();
+                }
             }
             (Line::Down(_), 0..3) => self.connect(member),
             (Line::Up | Line::Broken(..) | Line::Down(_), _) => {
@@ -300,7 +268,7 @@ impl World {
 
     fn holds(&self) {
         let acting = self.members.iter().filter(|member| member.reign.is_some_and(|reign| reign.2));
-        let fence = self.ensemble.epoch.1;
+        let fence = self.ensemble.epoch().version;
         let reigns: Vec<_> = acting.map(|member| member.reign.unwrap()).collect();
         let unfenced = reigns.iter().filter(|reign| reign.1 == fence).count();
         assert!(unfenced <= 1, "seed {}: two could write", self.seed);
@@ -332,11 +300,11 @@ impl World {
         assert_eq!(leading.len(), 1, "seed {seed}: one leads");
         let reign = leading[0].reign.unwrap();
         assert!(
-            reign.2 && reign.1 == self.ensemble.epoch.1,
+            reign.2 && reign.1 == self.ensemble.epoch().version,
             "seed {seed}: and may write: {reign:?}"
         );
-        assert_eq!(self.ensemble.seats.len(), MEMBERS, "seed {seed}: each has one seat");
-        let lowest = self.ensemble.seats.iter().min_by_key(|seat| seat.sequence).unwrap();
+        assert_eq!(self.ensemble.seats().count(), MEMBERS, "seed {seed}: each has one seat");
+        let lowest = self.ensemble.seats().next().unwrap();
         assert_eq!(Some(lowest.owner), leading[0].session, "seed {seed}: the lowest leads");
     }
 }

@@ -346,3 +346,77 @@ fn answers_and_timers_of_an_earlier_session_are_nothing() {
     t.happens(Event::Timer(99));
     t.did(["Prepare"]);
 }
+
+#[cfg(feature = "testing")]
+mod mistakes {
+    use super::super::bugs::{Bug, Bugs};
+    use super::*;
+
+    fn standing(bug: Bug) -> Scenario {
+        let mut t = Scenario::standing();
+        t.election = std::mem::take(&mut t.election).with_bugs(Bugs::only([bug]));
+        t
+    }
+
+    fn leading(bug: Bug) -> Scenario {
+        let mut t = Scenario::leading();
+        t.election = std::mem::take(&mut t.election).with_bugs(Bugs::only([bug]));
+        t
+    }
+
+    #[test]
+    fn who_is_not_the_lowest_leads() {
+        let mut t = standing(Bug::LeadsThoughNotLowest);
+        t.surveyed(&[seat(2, THEIRS, "m2"), seat(3, OURS, "m1")]);
+        t.did(["ReadEpoch"]);
+    }
+
+    #[test]
+    fn an_epoch_begins_that_nobody_raised() {
+        let mut t = standing(Bug::LeadsBeforeRaising);
+        t.surveyed(&[seat(3, OURS, "m1")]);
+        t.answered(Answer::Epoch { number: 4, version: 9, by: "m0".into() });
+        t.did(["ReadEpoch", "lead 5 at 10"]);
+    }
+
+    #[test]
+    fn a_leader_that_is_cut_off_does_not_suspend() {
+        let mut t = leading(Bug::NotSuspendedWhenCutOff);
+        t.happens(Event::Disconnected);
+        t.did([]);
+    }
+
+    #[test]
+    fn a_leader_that_is_back_resumes_before_it_has_asked() {
+        let mut t = leading(Bug::ResumesWithoutLooking);
+        t.happens(Event::Disconnected);
+        t.connected(OURS);
+        t.did(["suspend", "timer 5000 ms", "resume", "Survey"]);
+    }
+
+    #[test]
+    fn the_seat_of_a_reign_that_is_over_stays() {
+        let mut t = leading(Bug::FormerSeatsStay);
+        t.happens(Event::Fenced("epoch 6 has begun".into()));
+        t.happens(Event::Stand { id: "m9".into() });
+        t.surveyed(&[seat(3, OURS, "m1")]);
+        t.did(["depose: epoch 6 has begun", "Survey", "Create m9"]);
+    }
+
+    #[test]
+    fn a_deposed_leader_leads_again_under_its_old_id() {
+        let mut t = leading(Bug::SameCandidateAgain);
+        t.happens(Event::Fenced("epoch 6 has begun".into()));
+        t.happens(Event::Stand { id: "m9".into() });
+        t.surveyed(&[seat(3, OURS, "m1")]);
+        t.did(["depose: epoch 6 has begun", "Survey", "ReadEpoch"]);
+    }
+
+    #[test]
+    fn a_change_does_not_wake_who_waits_for_it() {
+        let mut t = standing(Bug::ChangeMissed);
+        t.surveyed(&[seat(2, THEIRS, "m2"), seat(3, OURS, "m1")]);
+        t.happens(Event::SeatsChanged);
+        t.did([]);
+    }
+}

@@ -9,6 +9,7 @@ use crate::store::Change;
 use crate::zookeeper::errors::{is_definite, words};
 use crate::zookeeper::layout::{EpochRecord, WrittenRecord, decode};
 use crate::zookeeper::logic::RETRY;
+use crate::zookeeper::logic::chain::{Chain, Count, Epoch};
 use crate::zookeeper::shell::Elected;
 
 /// How many batches may be on their way at once.
@@ -20,20 +21,11 @@ const ON_THE_WAY_BYTES: usize = 4 << 20;
 /// A connection that is lost again and again while the same batches are on their way is given up after this many times.
 const LOSSES_MAX: usize = 20;
 
-/// The node `written`: its version, and the batches of the reign that it counts.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Chain {
-    version: i32,
-    batches: u64,
-}
-
 /// Batches that are being written.
 pub(super) struct Writing {
     elected: Elected,
-    /// As the last batch left it that is known to be written; unknown before the first, and after a loss.
-    pub(super) chain: Option<Chain>,
-    /// How many the reign had written before these.
-    before: Option<u64>,
+    /// What the next batch has to find.
+    pub(super) chain: Chain,
     pub(super) known: Known,
     batches: Vec<Planned>,
     pub(super) done: usize,
@@ -47,13 +39,6 @@ enum Sent {
     Failed(StoreError),
 }
 
-impl Chain {
-    fn after(self, batches: u32) -> Self {
-        let version = self.version.wrapping_add_unsigned(batches);
-        Self { version, batches: self.batches + u64::from(batches) }
-    }
-}
-
 impl Writing {
     pub(super) fn new(
         elected: Elected,
@@ -62,8 +47,10 @@ impl Writing {
         batches: &[Vec<Change>],
     ) -> Self {
         let batches = batches.iter().map(|changes| known.plan(changes)).collect();
-        let before = chain.map(|chain| chain.batches);
-        Self { elected, chain, before, known, batches, done: 0 }
+        let Elected { reign, by, version, .. } = &elected;
+        let reign = Epoch { number: reign.epoch, version: *version, by: by.clone() };
+        let chain = chain.unwrap_or_else(|| Chain::new(reign));
+        Self { elected, chain, known, batches, done: 0 }
     }
 
     /// What the next batches are, as many as may be on their way at once.
@@ -77,15 +64,6 @@ impl Writing {
         let count = rest.iter().take(ON_THE_WAY_MAX).take_while(fits).count();
         &rest[..count.max(1)]
     }
-
-    /// The count was read.
-    fn found(&mut self, chain: Chain) {
-        let before = *self.before.get_or_insert(chain.batches);
-        let arrived = chain.batches.saturating_sub(before);
-        let arrived = usize::try_from(arrived).expect("counts fit");
-        self.done = arrived.min(self.batches.len());
-        self.chain = Some(chain);
-    }
 }
 
 impl Work {
@@ -97,13 +75,13 @@ impl Work {
     async fn write_on(&self, writing: &mut Writing) -> Result<(), StoreError> {
         for _ in 0..LOSSES_MAX {
             let client = self.client(Some(writing.elected.generation)).await?;
-            if writing.chain.is_none() {
+            if writing.chain.next(0).is_none() {
                 self.find_out(&client, writing).await?;
             }
             match self.send(&client, writing).await {
                 Sent::All => return Ok(()),
                 Sent::Failed(error) => return Err(error),
-                Sent::Unknown => writing.chain = None,
+                Sent::Unknown => writing.chain.lost(),
             }
         }
         let reason = "the connection to ZooKeeper was lost again and again while it was written";
@@ -113,14 +91,13 @@ impl Work {
     /// Sends what is not done yet and waits for all answers.
     async fn send(&self, client: &Client, writing: &mut Writing) -> Sent {
         while writing.done < writing.batches.len() {
-            let Some(chain) = writing.chain else { return Sent::Unknown };
-            let Elected { reign, by, version: fence, .. } = &writing.elected;
+            let Elected { reign, by, .. } = &writing.elected;
             let mut on_the_way = Vec::new();
             for (ahead, batch) in (0..).zip(writing.next()) {
-                let batches = chain.after(ahead + 1).batches;
+                let Some(link) = writing.chain.next(ahead) else { return Sent::Unknown };
+                let batches = link.batches;
                 let record = WrittenRecord { epoch: reign.epoch, by: by.clone(), batches };
-                let version = chain.after(ahead).version;
-                match self.context.send_batch(client, batch, *fence, &record, version) {
+                match self.context.send_batch(client, batch, link.fence, &record, link.version) {
                     Ok(answer) => on_the_way.push(answer),
                     Err(error) => return Sent::Failed(self.failed(batch, &error)),
                 }
@@ -135,7 +112,7 @@ impl Work {
                 match outcome {
                     Ok(_) => {
                         writing.done += 1;
-                        writing.chain = writing.chain.map(|chain| chain.after(1));
+                        writing.chain.wrote();
                     }
                     Err(error) => ended = self.judge(&writing.batches[writing.done], error),
                 }
@@ -183,13 +160,14 @@ impl Work {
                 tokio::time::sleep(RETRY).await;
                 continue;
             };
-            let Elected { reign, by, version: ours, .. } = &writing.elected;
-            let is_ours = written.epoch == reign.epoch && written.by == *by;
-            let batches = if is_ours { written.batches } else { 0 };
-            let fenced = epoch.epoch != reign.epoch || epoch.by != *by || fence != *ours;
-            let (mine, newest) = (reign.epoch, epoch.epoch);
-            writing.found(Chain { version, batches });
-            if fenced {
+            let WrittenRecord { epoch: of, by, batches } = written;
+            let count = Count { epoch: of, by, batches, version };
+            let epoch = Epoch { number: epoch.epoch, version: fence, by: epoch.by };
+            let found = writing.chain.found(&count, &epoch);
+            let arrived = usize::try_from(found.arrived).expect("counts fit");
+            writing.done = (writing.done + arrived).min(writing.batches.len());
+            if let Some(newest) = found.fenced {
+                let mine = writing.elected.reign.epoch;
                 return Err(StoreError::Fenced { place: self.place(), epoch: mine, newest });
             }
             return Ok(());

@@ -71,7 +71,9 @@ impl Master {
     }
 
     fn give_up_whose_turn_it_is(&mut self, turn: &mut Turn) {
-        let pause = self.config.agent_removal_rate_limit.map(RateLimit::pause);
+        let limit = self.config.agent_removal_rate_limit;
+        let limit = limit.filter(|_| !self.config.bugs.has(Bug::GivenUpWithoutRateLimit));
+        let pause = limit.map(RateLimit::pause);
         let now = turn.now.steady;
         while !self.condemned.waiting.is_empty() {
             if let Some(next) = self.condemned.next.filter(|next| *next > now) {
@@ -96,7 +98,8 @@ impl Master {
         let missing = self.agents.iter().filter(|(_, agent)| agent.is_recovered());
         let missing: Vec<AgentId> = missing.map(|(id, _)| id.clone()).collect();
         let (of, percent) = (self.awaited_at_first, self.config.recovery_agent_removal_percent_max);
-        if missing.len() * 100 > of * usize::from(percent) {
+        let no_limit = self.config.bugs.has(Bug::GivenUpWithoutSafetyLimit);
+        if missing.len() * 100 > of * usize::from(percent) && !no_limit {
             let reason = format!(
                 "{} of the {of} agents that the registry knows have not returned within {:?}, and no more than {percent} % may be given up at once: look for what keeps them away, or raise --recovery_agent_removal_limit if they are gone; none was given up, and the next reign waits for them again",
                 missing.len(),

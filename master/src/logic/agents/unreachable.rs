@@ -49,6 +49,9 @@ impl Master {
         }
         let at = turn.now.wall;
         turn.write(RegistryOperation::MarkUnreachable { agent: id.clone(), at });
+        if self.config.bugs.has(Bug::UnreachableToldBeforeWritten) {
+            self.on_unreachable_written(turn, id);
+        }
         true
     }
 

@@ -12,6 +12,7 @@ mod switched_on {
     use std::time::Duration;
 
     use protocol::agent::AgentToMaster;
+    use protocol::change::{AgentState, Change, What};
     use protocol::framework::FrameworkToMaster;
     use protocol::task::TaskState;
 
@@ -147,5 +148,66 @@ mod switched_on {
         assert!(t.written.agents[&agent_id(1)].unreachable.is_some());
         assert!(t.take_lines().iter().all(|line| !line.contains("Rescinded")));
         assert!(t.master.check().is_err());
+    }
+    fn limited(bug: Bug, percent: u8) -> Scenario {
+        let limit = RateLimit { count: 1, within: Duration::from_secs(60) };
+        let mut t = Scenario::with(Config {
+            bugs: Bugs::only([bug]),
+            agent_removal_rate_limit: Some(limit),
+            recovery_agent_removal_percent_max: percent,
+            returns_at_once_max: 1,
+            ..Config::default()
+        });
+        (1..=3).for_each(|n| t.agent_joins(n));
+        t
+    }
+
+    fn given_up(t: &Scenario) -> usize {
+        t.written.agents.values().filter(|entry| entry.unreachable.is_some()).count()
+    }
+
+    #[test]
+    fn all_silent_agents_are_given_up_at_once() {
+        let mut t = limited(Bug::GivenUpWithoutRateLimit, 100);
+        t.pass(Duration::from_secs(100));
+        assert_eq!(given_up(&t), 3);
+    }
+
+    #[test]
+    fn a_whole_room_is_given_up_after_a_fail_over() {
+        let mut t = limited(Bug::GivenUpWithoutSafetyLimit, 50).restart("n");
+        t.pass(Config::default().agent_reregister_timeout);
+        assert_eq!(given_up(&t), 1, "and the others when their turn comes");
+    }
+
+    #[test]
+    fn all_agents_may_return_at_once() {
+        let mut t = limited(Bug::EntranceHasNoBound, 100).restart("n");
+        (1..=2).for_each(|n| t.agent_knocks(n, 1));
+        t.did(["to agent-1: ReturnNow", "to agent-2: ReturnNow"]);
+    }
+
+    #[test]
+    fn a_new_reign_does_not_know_who_is_unreachable() {
+        let mut t = with(Bug::UnreachableForgotten);
+        t.down(agent_pid(1, 1));
+        t.pass(Config::default().agent_reregister_timeout);
+        assert_eq!(given_up(&t), 1);
+        let t = t.restart("n");
+        let recovered = |change: &Change| {
+            matches!(change.what, What::Agent { state: AgentState::Recovered, .. })
+        };
+        assert!(t.changes.iter().any(recovered));
+    }
+
+    #[test]
+    fn unreachable_is_told_before_it_is_written() {
+        let mut t = with(Bug::UnreachableToldBeforeWritten);
+        t.launches(1, 1, vec![task("a", 1.0)]);
+        t.down(agent_pid(1, 1));
+        t.registrar_is_slow = true;
+        t.forget_lines();
+        t.pass(Config::default().agent_reregister_timeout);
+        assert!(t.take_lines().contains(&"to scheduler-1: AgentLost c-S0".to_owned()));
     }
 }

@@ -74,15 +74,15 @@ fn a_batch_counts_only_as_the_reign_left_the_epoch_and_the_count() {
     let (mut ensemble, one, _) = ensemble();
     sits(&mut ensemble, one, "a");
     raise(&mut ensemble, one, "json.info_0000000001", 1, 0);
-    let write = |fence, version, number| {
-        let by = "a".to_owned();
-        Ask::Write(Write { epoch: 1, by, fence: Some(fence), version, number, what: () })
+    let write = |fence, version, batches| {
+        let link = Link { fence, version, batches };
+        Ask::Write(Write { epoch: 1, by: "a".to_owned(), link, what: () })
     };
     let mut perform = |ask| ensemble.perform(one, "1:5050", &ask);
     assert_eq!(perform(write(1, 0, 1)), Told::Wrote);
     assert_eq!(perform(write(1, 0, 1)), Told::NotWritten, "it is made already");
     assert_eq!(perform(write(0, 1, 2)), Told::NotWritten, "another epoch has begun");
-    let written = Written { epoch: 1, by: "a".to_owned(), batches: 1, version: 1 };
+    let written = Count { epoch: 1, by: "a".to_owned(), batches: 1, version: 1 };
     let epoch = Epoch { number: 1, version: 1, by: "a".to_owned() };
     assert_eq!(perform(Ask::ReadWritten), Told::Counted(written, epoch));
 }
@@ -97,6 +97,6 @@ fn who_looks_finds_the_lowest_seat() {
     assert_eq!(ensemble.take_fired(), [other]);
     let leader = Candidate { id: "a".to_owned(), ..Candidate::at("1:5050") };
     assert_eq!(look(&mut ensemble), Told::Found(Found::Leader(leader)));
-    ensemble.delete_lowest();
+    ensemble.delete("json.info_0000000001");
     assert_eq!(ensemble.take_fired(), [other]);
 }

@@ -1,13 +1,14 @@
 //! A ZooKeeper ensemble as a value, as far as an election and a registry need one: sessions with a time-out, ephemeral and
 //! sequential seats, an epoch's node and a count of batches with their versions, batches that check both, and watches that
-//! fire once. It is what the servers agree on; how requests and answers come and go is in [`crate::elections`].
+//! fire once. It is what the servers agree on; how requests and answers come and go is for those who use it to say.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use coordination::election::Candidate;
-use coordination::zookeeper::logic::detection::Found;
-use coordination::zookeeper::logic::{Answer, Request, Seat};
+use super::logic::chain::{ANY_VERSION, Count, Epoch, Link};
+use super::logic::detection::Found;
+use super::logic::{Answer, Request, Seat};
+use crate::election::Candidate;
 
 /// Something asked of the ensemble. `W` is what a batch of the registry holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,12 +30,8 @@ pub struct Write<W> {
     pub epoch: u64,
     /// See `epoch`.
     pub by: String,
-    /// The version that the epoch's node must have; without one nothing is checked, which only a mistake does.
-    pub fence: Option<i32>,
-    /// The version that the count of batches must have.
-    pub version: i32,
-    /// Which batch of the reign it is, from 1.
-    pub number: u64,
+    /// What it has to find.
+    pub link: Link,
     /// What it changes.
     pub what: W,
 }
@@ -51,34 +48,13 @@ pub enum Told {
     /// The batch is not made: a version was another.
     NotWritten,
     /// Both nodes as they are.
-    Counted(Written, Epoch),
+    Counted(Count, Epoch),
     /// Nobody can say.
     Unknown,
 }
 
-/// The epoch's node.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Epoch {
-    /// Of the newest reign.
-    pub number: u64,
-    /// Of the node.
-    pub version: i32,
-    /// The candidate who raised it.
-    pub by: String,
-}
-
-/// The node that counts the batches of a reign.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Written {
-    /// Whose batches are counted.
-    pub epoch: u64,
-    /// By which candidate.
-    pub by: String,
-    /// How many.
-    pub batches: u64,
-    /// Of the node.
-    pub version: i32,
-}
+/// The number of no connection.
+const CLOSED: u64 = 0;
 
 #[derive(Clone, Debug)]
 struct Session {
@@ -104,7 +80,7 @@ pub struct Ensemble {
     seats_made: u64,
     prepared: bool,
     epoch: Epoch,
-    written: Written,
+    written: Count,
     /// Every epoch there was, with the candidate who raised it.
     raised: BTreeMap<u64, String>,
     fired: Vec<i64>,
@@ -122,7 +98,7 @@ impl Ensemble {
             seats_made: 0,
             prepared: false,
             epoch: Epoch::default(),
-            written: Written::default(),
+            written: Count::default(),
             raised: BTreeMap::new(),
             fired: Vec::new(),
             wrong: None,
@@ -172,6 +148,18 @@ impl Ensemble {
         }
     }
 
+    /// The connection of a session is lost, which its client does not know yet.
+    pub fn close(&mut self, session: i64) {
+        if let Some(session) = self.sessions.get_mut(&session) {
+            session.connection = CLOSED;
+        }
+    }
+
+    /// Those of all sessions.
+    pub fn close_all(&mut self) {
+        self.sessions.values_mut().for_each(|session| session.connection = CLOSED);
+    }
+
     /// The servers were away: every session has its whole time again.
     pub fn is_back(&mut self, now: Duration) {
         self.sessions.values_mut().for_each(|session| session.heard = now);
@@ -181,6 +169,17 @@ impl Ensemble {
     pub fn expire(&mut self, now: Duration) {
         let timeout = self.timeout;
         self.sessions.retain(|_, session| session.heard + timeout >= now);
+        self.drop_seats();
+    }
+
+    /// Ends one session before its time.
+    pub fn end(&mut self, session: i64) {
+        self.sessions.remove(&session);
+        self.drop_seats();
+    }
+
+    /// Those of sessions that are over.
+    fn drop_seats(&mut self) {
         let before = self.seats.len();
         self.seats.retain(|_, node| self.sessions.contains_key(&node.seat.owner));
         if self.seats.len() != before {
@@ -188,11 +187,30 @@ impl Ensemble {
         }
     }
 
-    /// Somebody deletes the lowest seat by hand.
-    pub fn delete_lowest(&mut self) {
-        if self.seats.pop_first().is_some() {
+    /// Whether a session is there.
+    pub fn has(&self, session: i64) -> bool {
+        self.sessions.contains_key(&session)
+    }
+
+    /// All seats, the lowest first.
+    pub fn seats(&self) -> impl Iterator<Item = &Seat> {
+        self.seats.values().map(|node| &node.seat)
+    }
+
+    /// Somebody deletes a seat.
+    pub fn delete(&mut self, name: &str) {
+        let before = self.seats.len();
+        self.seats.retain(|_, node| node.seat.name != name);
+        if self.seats.len() != before {
             self.seats_changed();
         }
+    }
+
+    /// Somebody who is no candidate raises the epoch, as an import does.
+    pub fn raise_by_hand(&mut self, by: &str) {
+        let (number, version) = (self.epoch.number + 1, self.epoch.version + 1);
+        self.epoch = Epoch { number, version, by: by.to_owned() };
+        self.raised.insert(number, by.to_owned());
     }
 
     /// Sessions whose watches fired since this was last asked.
@@ -229,18 +247,14 @@ impl Ensemble {
             }
             Request::Survey => {
                 self.watch(session);
-                Answer::Surveyed(self.seats.values().map(|node| node.seat.clone()).collect())
+                Answer::Surveyed(self.seats().cloned().collect())
             }
             Request::Create { id } => {
                 self.create(session, address, id);
                 Answer::Done
             }
             Request::Delete { name } => {
-                let before = self.seats.len();
-                self.seats.retain(|_, node| node.seat.name != *name);
-                if self.seats.len() != before {
-                    self.seats_changed();
-                }
+                self.delete(name);
                 Answer::Done
             }
             Request::ReadEpoch => {
@@ -285,16 +299,13 @@ impl Ensemble {
     }
 
     fn write<W>(&mut self, write: &Write<W>) -> Told {
-        let fenced = write.fence.is_some_and(|fence| fence != self.epoch.version);
-        if fenced || write.version != self.written.version {
+        let Link { fence, version, batches } = write.link;
+        let is_fenced = fence != ANY_VERSION && fence != self.epoch.version;
+        if is_fenced || version != self.written.version {
             return Told::NotWritten;
         }
-        self.written = Written {
-            epoch: write.epoch,
-            by: write.by.clone(),
-            batches: write.number,
-            version: write.version + 1,
-        };
+        let (epoch, by) = (write.epoch, write.by.clone());
+        self.written = Count { epoch, by, batches, version: version + 1 };
         Told::Wrote
     }
 

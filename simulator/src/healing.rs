@@ -1,0 +1,207 @@
+//! After all is put right: one leads, all come back to it, and all come to agree, each within a bounded time.
+
+use std::time::Duration;
+
+use sdk::logic::Phase;
+
+use crate::process::{Body, Process, Seat};
+use crate::properties::{BACK, LEADER};
+use crate::schedulers::Scripted;
+use crate::world::{World, pid_of};
+
+/// How long after everybody is there and goes on one must lead and all know it, beside a session's time-out.
+const LEADS_WITHIN: Duration = Duration::from_secs(2);
+/// Who stands still goes on within so long, and who is dead starts sooner.
+const ALL_THERE_WITHIN: Duration = Duration::from_secs(200);
+/// How long after that all have to be with who leads, beside the time for which an agent bears a silent master: agents that
+/// nobody answered ask again after as much as a minute, and schedulers sooner; whoever has to wait in line is called.
+const BACK_WITHIN: Duration = Duration::from_secs(62);
+/// How long after that all have to agree, with nothing left to do.
+const AGREE_WITHIN: Duration = Duration::from_secs(1800);
+/// How often it is looked whether they do.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+/// The same, of what takes longer.
+const LOOK_AT_ALL_EVERY: Duration = Duration::from_secs(5);
+/// For how long after that nothing may change.
+const REST: Duration = Duration::from_secs(20);
+
+/// How long it took to come right again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Healing {
+    /// Since everybody was there: until one led, and all knew.
+    pub led: Duration,
+    /// Since then: until all were with it.
+    pub back: Duration,
+    /// Since then: until all agreed, and had nothing left to do.
+    pub agreed: Duration,
+}
+
+impl World {
+    /// All is healed: everything has to come right now.
+    pub(crate) fn come_to_rest(&mut self) {
+        self.wait_for_all();
+        let there = self.queue.now();
+        if !self.come_to_lead() {
+            return;
+        }
+        let led = self.queue.now();
+        self.healing.led = led - there;
+        if !self.come_back() {
+            return;
+        }
+        let back = self.queue.now();
+        self.healing.back = back - led;
+        if self.come_to_agree(back + AGREE_WITHIN) {
+            self.healing.agreed = self.queue.now() - back;
+        }
+    }
+
+    /// Who stands still goes on, who is dead starts.
+    fn wait_for_all(&mut self) {
+        let patience = self.queue.now() + ALL_THERE_WITHIN;
+        while self.somebody_is_missing() && self.queue.now() < patience {
+            if !self.run_until(self.queue.now() + LOOK_EVERY) {
+                return;
+            }
+        }
+    }
+
+    fn somebody_is_missing(&self) -> bool {
+        self.processes.iter().any(|(number, process)| match &process.seat {
+            Seat::Executor { .. } => false,
+            Seat::Master => {
+                self.is_missing(*number, process) || self.is_left_over(*number, process)
+            }
+            Seat::Agent { .. } | Seat::Framework(_) => self.is_missing(*number, process),
+        })
+    }
+
+    fn is_missing(&self, number: u32, process: &Process) -> bool {
+        let now = self.queue.now();
+        if self.is_over(number) {
+            return false;
+        }
+        match &self.elections {
+            Some(elections) => elections.frozen_until(number).is_none_or(|until| until > now),
+            None => !process.is_up() || process.frozen > Some(now),
+        }
+    }
+
+    /// Without an ensemble, a master that still has to find out that another leads.
+    fn is_left_over(&self, number: u32, process: &Process) -> bool {
+        self.elections.is_none() && number != self.leader && process.is_up()
+    }
+
+    /// Whether one leads in time once everybody is there, and all know who.
+    pub(crate) fn come_to_lead(&mut self) -> bool {
+        self.wait_for_all();
+        let Some(timeout) = self.elections.as_ref().map(|elections| elections.timeout()) else {
+            return true;
+        };
+        let deadline = self.queue.now() + timeout + LEADS_WITHIN;
+        loop {
+            let open = self.elections.as_ref().and_then(|elections| elections.unsettled());
+            let Some(words) = open else {
+                return true;
+            };
+            if self.queue.now() >= deadline {
+                let who = self.name_of(self.leader).to_owned();
+                self.violate(LEADER, words, vec![who]);
+                return false;
+            }
+            if !self.run_until(self.queue.now() + LOOK_EVERY) {
+                return false;
+            }
+        }
+    }
+
+    /// Whether all are with who leads in time.
+    fn come_back(&mut self) -> bool {
+        let silence = self.setup.master.agent_timeout();
+        let deadline = self.queue.now() + BACK_WITHIN + silence;
+        while let Some((name, words)) = self.who_is_away() {
+            if self.queue.now() >= deadline {
+                self.violate(BACK, words, vec![name]);
+                return false;
+            }
+            if !self.run_until(self.queue.now() + LOOK_EVERY) {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// An agent or a scheduler that is not with who leads.
+    fn who_is_away(&self) -> Option<(String, String)> {
+        let leader = pid_of(self.present_life(self.leader));
+        let (_, process) = self.processes.iter().find(|(number, process)| {
+            let with = match (&process.seat, &process.body) {
+                (Seat::Executor { .. } | Seat::Master, _) => return false,
+                (Seat::Agent { .. }, Some(Body::Agent(body))) => body.agent.master(),
+                (Seat::Framework(_), Some(Body::Framework(body))) => {
+                    match body.framework.driver().phase() {
+                        Phase::Subscribed { master } => Some(*master),
+                        Phase::Idle | Phase::Subscribing { .. } => None,
+                        Phase::Remembering { .. } | Phase::Ended => None,
+                    }
+                }
+                (Seat::Agent { .. } | Seat::Framework(_), _) => None,
+            };
+            with != Some(leader) && !self.is_over(**number)
+        })?;
+        let words = format!("{} is not with {}", process.name, self.name_of(self.leader));
+        Some((process.name.clone(), words))
+    }
+
+    /// Until all agree and have nothing left to do, then for a while on.
+    fn come_to_agree(&mut self, deadline: Duration) -> bool {
+        let mut open = self.disagreement().or_else(|| self.work_left());
+        while let Some(words) = open {
+            if self.queue.now() >= deadline {
+                self.violate_agreement(words);
+                return false;
+            }
+            if !self.run_until(self.queue.now() + LOOK_AT_ALL_EVERY) {
+                return false;
+            }
+            open = self.disagreement().or_else(|| self.work_left());
+        }
+        let written = self.registry.clone();
+        if !self.run_until(self.queue.now() + REST) {
+            return false;
+        }
+        if self.registry != written {
+            // A time-out of minutes has come to its end: a framework without a scheduler is removed, say. All agree anew.
+            if self.queue.now() < deadline {
+                return self.come_to_agree(deadline);
+            }
+            self.violate_agreement("the registry is written again and again".to_owned());
+            return false;
+        }
+        if let Some(words) = self.disagreement() {
+            self.violate_agreement(format!("at rest: {words}"));
+            return false;
+        }
+        true
+    }
+
+    /// What scripted schedulers have not done yet, and what still runs of those that are gone.
+    fn work_left(&self) -> Option<String> {
+        let agents = self.processes.keys().filter_map(|number| self.agent_in(*number));
+        let mut live = agents.flat_map(|agent| agent.tasks()).filter(|(.., state)| !state.is_end());
+        if let Some((_, task, state)) = live.next() {
+            return Some(format!("{task} is {state:?}"));
+        }
+        for (number, process) in &self.processes {
+            if self.is_over(*number) {
+                continue;
+            }
+            if let Some(scheduler) = self.scheduler_in::<Scripted>(*number)
+                && !scheduler.is_done()
+            {
+                return Some(format!("{} has not done {}", process.name, scheduler.left()));
+            }
+        }
+        None
+    }
+}
