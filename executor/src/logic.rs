@@ -12,31 +12,19 @@ mod tests;
 use std::time::Duration;
 
 use libactor::Pid;
-use protocol::executor::{AgentToExecutor, ExecutorToAgent, Token};
+use protocol::executor::{AgentToExecutor, ExecutorToAgent};
 use protocol::framework::FrameworkInfo;
-use protocol::ids::{AgentId, ContainerId, ExecutorId, FrameworkId, TaskId};
+use protocol::ids::{AgentId, TaskId};
 use protocol::task::{CommandSpec, Exit, Run, TaskSpec, TaskStatus};
 use protocol::time::Now;
 use serde::{Deserialize, Serialize};
 
 pub use config::{Bug, Config};
+pub use protocol::executor::Identity;
 pub use words::{End, Remark, SpawnFailure};
 
 use agent::Lost;
 use updates::Updates;
-
-/// Who this executor is; from its environment.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Identity {
-    /// Whose.
-    pub framework: FrameworkId,
-    /// Which.
-    pub executor: ExecutorId,
-    /// This life of it.
-    pub container: ContainerId,
-    /// What proves it.
-    pub token: Token,
-}
 
 /// Everything that can happen to an executor.
 #[allow(clippy::large_enum_variant)] // an event is moved once, into the step that uses it up

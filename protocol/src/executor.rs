@@ -194,6 +194,37 @@ pub struct TaskHeld {
     pub state: TaskState,
 }
 
+/// Who an executor is: what its environment says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Identity {
+    /// Its framework.
+    pub framework: FrameworkId,
+    /// Its own id.
+    pub executor: ExecutorId,
+    /// This life of it.
+    pub container: ContainerId,
+    /// What proves this to the agent.
+    pub token: Token,
+}
+
+impl Identity {
+    /// What it says to an agent that started it.
+    pub fn register(&self) -> ExecutorToAgent {
+        let Self { framework, executor, container, token } = self.clone();
+        ExecutorToAgent::Register { framework, executor, container, token }
+    }
+
+    /// What it says to the next life of an agent that it lost.
+    pub fn reregister(
+        &self,
+        tasks: Vec<TaskHeld>,
+        unacknowledged: Vec<TaskStatus>,
+    ) -> ExecutorToAgent {
+        let Self { framework, executor, container, token } = self.clone();
+        ExecutorToAgent::Reregister { framework, executor, container, token, tasks, unacknowledged }
+    }
+}
+
 /// From an agent to an executor.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum AgentToExecutor {

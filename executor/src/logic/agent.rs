@@ -2,11 +2,11 @@
 //! it is and what it has until an agent answers, and ends the task and itself if none does in time.
 
 use libactor::Pid;
-use protocol::executor::{ExecutorToAgent, TaskHeld};
+use protocol::executor::TaskHeld;
 use protocol::task::TaskState;
 use serde::{Deserialize, Serialize};
 
-use super::{Bug, Effect, End, Executor, Identity, Phase, Timer, Turn};
+use super::{Bug, Effect, End, Executor, Phase, Timer, Turn};
 
 /// An agent that is lost, as far as it is looked for.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -21,9 +21,7 @@ impl Executor {
         };
         let after = self.config.backoff(*attempts);
         *attempts += 1;
-        let Identity { framework, executor, container, token } = self.identity.clone();
-        let message = ExecutorToAgent::Register { framework, executor, container, token };
-        turn.push(Effect::ContactAgent(message));
+        turn.push(Effect::ContactAgent(self.identity.register()));
         turn.start(Timer::Register, after);
     }
 
@@ -51,15 +49,8 @@ impl Executor {
         };
         let after = self.config.reconnect_backoff(lost.attempts);
         lost.attempts += 1;
-        let Identity { framework, executor, container, token } = self.identity.clone();
-        let message = ExecutorToAgent::Reregister {
-            framework,
-            executor,
-            container,
-            token,
-            tasks: self.held(),
-            unacknowledged: self.updates.waiting().cloned().collect(),
-        };
+        let unacknowledged = self.updates.waiting().cloned().collect();
+        let message = self.identity.reregister(self.held(), unacknowledged);
         turn.push(Effect::ContactAgent(message));
         turn.start(Timer::ContactAgain { generation }, after);
     }

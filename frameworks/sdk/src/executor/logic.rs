@@ -7,9 +7,10 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use libactor::Pid;
-use protocol::executor::{AgentToExecutor, ExecutorToAgent, Token};
+pub use protocol::executor::Identity;
+use protocol::executor::{AgentToExecutor, ExecutorToAgent};
 use protocol::framework::FrameworkInfo;
-use protocol::ids::{AgentId, ContainerId, ExecutorId, FrameworkId, TaskId, UpdateId};
+use protocol::ids::{AgentId, TaskId, UpdateId};
 use protocol::task::{Source, TaskSpec, TaskState, TaskStatus};
 use protocol::time::Now;
 use serde::{Deserialize, Serialize};
@@ -25,19 +26,6 @@ const BACKLOG_EVERY: Duration = Duration::from_millis(20);
 pub(crate) const BACKLOG_MOST: usize = 64;
 /// The most updates that may wait for their acknowledgement.
 const UPDATES_MOST: usize = 10_000;
-
-/// Who an executor is: what its environment says.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Identity {
-    /// Its framework.
-    pub framework: FrameworkId,
-    /// Its own id.
-    pub executor: ExecutorId,
-    /// This life of it.
-    pub container: ContainerId,
-    /// What proves this to the agent.
-    pub token: Token,
-}
 
 /// Everything that can happen to an executor.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -242,8 +230,7 @@ impl ExecutorDriver {
     }
 
     fn register(&mut self, effects: &mut Vec<Effect>) {
-        let Identity { framework, executor, container, token } = self.identity.clone();
-        let message = ExecutorToAgent::Register { framework, executor, container, token };
+        let message = self.identity.register();
         effects.push(Effect::TellAgent { to: None, message });
         let after = REPEAT_FIRST.saturating_mul(1 << self.registrations.min(8)).min(REPEAT_MOST);
         self.registrations += 1;

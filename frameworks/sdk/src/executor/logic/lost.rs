@@ -6,7 +6,7 @@ use protocol::executor::{ExecutorToAgent, TaskHeld};
 use protocol::ids::AgentId;
 use std::time::Duration;
 
-use super::{Effect, Ending, ExecutorDriver, Identity, Phase, Timer, Word};
+use super::{Effect, Ending, ExecutorDriver, Phase, Timer, Word};
 
 /// Between tries to reach the agent: doubles up to the most.
 const CONTACT_FIRST: Duration = Duration::from_millis(50);
@@ -42,27 +42,14 @@ impl ExecutorDriver {
         }
         let after = CONTACT_FIRST.saturating_mul(1 << (*attempts).min(8)).min(CONTACT_MOST);
         *attempts += 1;
-        let Identity { framework, executor, container, token } = self.identity.clone();
         let mut bytes = 0;
         let fits = |status: &&protocol::task::TaskStatus| {
             bytes += status.data.len();
             bytes <= ALONG_BYTES
         };
-        let message = ExecutorToAgent::Reregister {
-            framework,
-            executor,
-            container,
-            token,
-            tasks: self.held(),
-            unacknowledged: self
-                .updates
-                .values()
-                .flatten()
-                .take(ALONG)
-                .take_while(fits)
-                .cloned()
-                .collect(),
-        };
+        let news = self.updates.values().flatten().take(ALONG).take_while(fits);
+        let unacknowledged = news.cloned().collect();
+        let message = self.identity.reregister(self.held(), unacknowledged);
         effects.push(Effect::TellAgent { to: None, message });
         effects.push(Effect::StartTimer { timer: Timer::Contact(losses), after });
     }
