@@ -42,6 +42,14 @@ pub struct AgentConfig {
     pub executor_reregistration_timeout: Option<Duration>,
     /// How long executors wait for an agent that is gone; `None`: the default.
     pub recovery_timeout: Option<Duration>,
+    /// Whether a damaged checkpoint stops the start.
+    pub strict: bool,
+    /// What becomes of what a former life left.
+    pub recover: logic::Recover,
+    /// Which differences to the former life are accepted.
+    pub reconfiguration_policy: logic::ReconfigurationPolicy,
+    /// Which boot of the machine this is; `None`: the kernel knows.
+    pub boot: Option<String>,
     /// Applied to the settings of the decisions, for tests and for those who know.
     pub adjust: Option<fn(&mut logic::Config)>,
 }
@@ -62,17 +70,23 @@ impl AgentConfig {
             open_files: None,
             executor_reregistration_timeout: None,
             recovery_timeout: None,
+            strict: true,
+            recover: logic::Recover::Reconnect,
+            reconfiguration_policy: logic::ReconfigurationPolicy::Any,
+            boot: None,
             adjust: None,
         }
     }
 
-    pub(crate) fn set_times(&self, settings: &mut logic::Config) {
+    pub(crate) fn set(&self, settings: &mut logic::Config) {
         if let Some(timeout) = self.executor_reregistration_timeout {
             settings.executor_reregistration_timeout = timeout;
         }
         if let Some(timeout) = self.recovery_timeout {
             settings.recovery_timeout = timeout;
         }
+        settings.recover = self.recover;
+        settings.reconfiguration_policy = self.reconfiguration_policy;
     }
 
     /// What it has to give.

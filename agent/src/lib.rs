@@ -85,11 +85,11 @@ impl Running {
 /// Starts an agent on a node that listens. It registers with its master as soon as nothing of a former life runs.
 pub fn start(node: &Node, config: AgentConfig) -> Result<Running, StartError> {
     let listens = node.advertised().ok_or(StartError::NotListening)?;
-    let (checkpoint, file) = CheckpointFile::open(&config.work_dir)?;
-    let boot = detect::boot_id()?;
+    let (checkpoint, file) = CheckpointFile::open(&config.work_dir, config.strict)?;
+    let boot = config.boot.clone().map_or_else(detect::boot_id, Ok)?;
     let info = info(&config, listens, &boot)?;
     let mut settings = logic::Config::new(info.clone());
-    config.set_times(&mut settings);
+    config.set(&mut settings);
     if let Some(adjust) = config.adjust {
         adjust(&mut settings);
     }

@@ -6,6 +6,7 @@
 mod chance;
 mod checkpoint;
 mod config;
+mod configured;
 mod executors;
 mod kill;
 mod launch;
@@ -35,7 +36,8 @@ pub use checkpoint::{
     Checkpoint, ExecutorLaunch, KeptExecutor, KeptFramework, KeptTask, OldExecutor,
     ProcessIdentity, Record, TaskTaken,
 };
-pub use config::{BadConfig, Bug, Config};
+pub use config::{BadConfig, Bug, Config, Recover};
+pub use configured::ReconfigurationPolicy;
 pub use notice::{End, Notice};
 
 use chance::Chance;
@@ -318,10 +320,13 @@ impl Agent {
     /// A new life, with what the checkpoint remembers of the former ones. All chance comes from `seed`, which must be
     /// unguessable: executors prove themselves by tokens made from it.
     pub fn new(config: Config, checkpoint: Checkpoint, seed: [u8; 32]) -> Self {
-        let checkpoint = recovery::remembered(&config, checkpoint);
+        let mut checkpoint = recovery::remembered(&config, checkpoint);
+        if config.recover == Recover::Cleanup {
+            checkpoint.keep_only_processes();
+        }
         let mut chance = Chance::new(seed);
-        let membership = Membership::new(&checkpoint, chance.draw());
-        let state = State::recovered(config.info.resources.clone(), chance.draw(), checkpoint);
+        let membership = Membership::new(&checkpoint, chance.draw(), &config.info.boot);
+        let state = State::recovered(&config.info, chance.draw(), checkpoint);
         Self { config, chance, membership, state }
     }
 

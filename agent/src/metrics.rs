@@ -6,6 +6,7 @@ use protocol::agent::AgentToMaster;
 use serde::{Deserialize, Serialize};
 
 use crate::logic::{Agent, Effect, Notice};
+use crate::sandboxes::Collected;
 
 /// Since the agent's start, but for those that say what is there now.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -17,6 +18,9 @@ pub(crate) struct Counts {
     epochs_refused: u64,
     registrations: u64,
     contacts: u64,
+    sandboxes_removed: u64,
+    sandboxes_not_removed: u64,
+    sandboxes_kept: u64,
     /// What is there now.
     tasks: u64,
     executors: u64,
@@ -51,6 +55,13 @@ impl Counts {
         }
     }
 
+    /// Takes notice of a look at the sandboxes.
+    pub(crate) fn collected(&mut self, collected: Collected) {
+        self.sandboxes_removed += collected.removed;
+        self.sandboxes_not_removed += collected.failed;
+        self.sandboxes_kept = collected.kept;
+    }
+
     /// With what is there now.
     pub(crate) fn with(mut self, agent: &Agent) -> Self {
         let count = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
@@ -81,6 +92,24 @@ impl Counts {
             ),
             ("registrations_total", "counter", "Registrations that succeeded.", self.registrations),
             ("contacts_total", "counter", "Attempts to register.", self.contacts),
+            (
+                "gc_path_removals_succeeded_total",
+                "counter",
+                "Sandboxes removed.",
+                self.sandboxes_removed,
+            ),
+            (
+                "gc_path_removals_failed_total",
+                "counter",
+                "Tries to remove a sandbox that failed.",
+                self.sandboxes_not_removed,
+            ),
+            (
+                "gc_path_removals_pending",
+                "gauge",
+                "Sandboxes of ended executors that are to be removed later.",
+                self.sandboxes_kept,
+            ),
             ("tasks", "gauge", "Tasks not ended and acknowledged.", self.tasks),
             ("executors", "gauge", "Executors that have not ended.", self.executors),
             ("registered", "gauge", "1 while registered with a master.", self.registered),

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use nix::errno::Errno;
+use nix::sys::statvfs::statvfs;
 use nix::unistd::User;
 use protocol::ids::{ContainerId, ExecutorId, FrameworkId, check_id};
 use protocol::operator::{ReadSandbox, SandboxAnswer};
@@ -19,18 +20,43 @@ use crate::logic::StartFailure;
 use crate::users;
 
 /// How many sandboxes of ended executors are kept, and for how long.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct SandboxLimits {
     /// The oldest beyond so many are removed.
     pub count_max: usize,
-    /// Older ones are removed.
-    pub age_max: Duration,
+    /// None is kept longer; on a disk that fills up, less long.
+    pub delay: Duration,
+    /// The share of the disk that is to stay free: nothing is kept once there is less.
+    pub headroom: f64,
+    /// How often all this is looked at.
+    pub watch_every: Duration,
 }
 
 impl Default for SandboxLimits {
     fn default() -> Self {
-        Self { count_max: 2_000, age_max: Duration::from_secs(7 * 24 * 3600) }
+        Self {
+            count_max: 2_000,
+            delay: Duration::from_secs(7 * 24 * 3600),
+            headroom: 0.1,
+            watch_every: Duration::from_secs(60),
+        }
     }
+}
+
+impl SandboxLimits {
+    /// How old a sandbox may become while this share of the disk is in use. Mesos's rule.
+    fn age_max(&self, usage: f64) -> Duration {
+        self.delay.mul_f64((1.0 - self.headroom - usage).clamp(0.0, 1.0))
+    }
+}
+
+/// What a look at the sandboxes of ended executors did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Collected {
+    pub(crate) removed: u64,
+    pub(crate) failed: u64,
+    /// Those that are to go later.
+    pub(crate) kept: u64,
 }
 
 /// All sandboxes of one agent.
@@ -152,13 +178,33 @@ impl Sandboxes {
         newest.file_name().into_string().ok().map(ContainerId::new)
     }
 
-    /// Removes what is beyond the limits, oldest first, but nothing of executors that live. How many were removed.
+    /// Its executor has ended: from now on it grows old, however long that ran.
+    pub(crate) fn begins_to_age(&self, path: &Path, now: SystemTime) {
+        let touched = File::open(path).and_then(|folder| folder.set_modified(now));
+        match touched {
+            // An executor that could not be started has none.
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                tracing::warn!(path = %path.display(), %error, "cannot note when a sandbox's executor ended; it may be removed early");
+            }
+            Ok(()) | Err(_) => {}
+        }
+    }
+
+    /// The share of their disk that is in use. Nothing, if that cannot be seen.
+    pub(crate) fn usage(&self) -> f64 {
+        let seen = self.root.ancestors().find_map(|path| statvfs(path).ok());
+        seen.filter(|disk| disk.blocks() > 0)
+            .map_or(0.0, |disk| 1.0 - disk.blocks_free() as f64 / disk.blocks() as f64)
+    }
+
+    /// Removes what is beyond the limits, oldest first, but nothing of executors that live, while so much of the disk is in use.
     pub(crate) fn collect(
         &self,
         living: &BTreeSet<ContainerId>,
         limits: SandboxLimits,
+        usage: f64,
         now: SystemTime,
-    ) -> usize {
+    ) -> Collected {
         let mut ended: Vec<(SystemTime, PathBuf)> = folders(&self.root)
             .flat_map(|framework| folders(&framework).collect::<Vec<_>>())
             .flat_map(|executor| folders(&executor).collect::<Vec<_>>())
@@ -170,15 +216,18 @@ impl Sandboxes {
             .collect();
         ended.sort();
         let too_many = ended.len().saturating_sub(limits.count_max);
-        let mut removed = 0;
+        let age_max = limits.age_max(usage);
+        let mut collected = Collected::default();
+        let all = ended.len() as u64;
         for (place, (modified, path)) in ended.into_iter().enumerate() {
             let age = now.duration_since(modified).unwrap_or_default();
-            if place >= too_many && age <= limits.age_max {
+            if place >= too_many && age <= age_max {
                 break;
             }
             match std::fs::remove_dir_all(&path) {
-                Ok(()) => removed += 1,
+                Ok(()) => collected.removed += 1,
                 Err(error) => {
+                    collected.failed += 1;
                     tracing::warn!(path = %path.display(), %error, "could not remove an old sandbox")
                 }
             }
@@ -187,7 +236,7 @@ impl Sandboxes {
                 let _ = std::fs::remove_dir(above);
             }
         }
-        removed
+        Collected { kept: all - collected.removed - collected.failed, ..collected }
     }
 }
 

@@ -226,6 +226,10 @@ pub(crate) async fn agent(arguments: AgentArguments) -> Result<(), ServeError> {
         executor_reregistration_timeout: Some(arguments.executor_reregistration_timeout),
         recovery_timeout: Some(arguments.recovery_timeout),
         open_files,
+        recover: arguments.recover.into(),
+        reconfiguration_policy: arguments.reconfiguration_policy.into(),
+        strict: arguments.strict,
+        sandboxes: arguments.sandboxes.limits(),
         ..AgentConfig::new(master, arguments.work_dir, executor)
     };
     let running = Arc::new(agent::start(&node, settings)?);
@@ -258,7 +262,7 @@ pub(crate) async fn agent(arguments: AgentArguments) -> Result<(), ServeError> {
         }
     };
     node.shutdown().await;
-    if end == End::Left { Ok(()) } else { Err(ServeError::AgentEnded(end)) }
+    if matches!(end, End::Left | End::CleanedUp) { Ok(()) } else { Err(ServeError::AgentEnded(end)) }
 }
 
 /// `airside node`.

@@ -26,6 +26,8 @@ pub(crate) enum BadQuantity {
     Rate(String),
     #[error("'{0}' is no share: expected a number from 0 to 100 with %")]
     Share(String),
+    #[error("'{0}' is no part of a whole: expected a number from 0 to 1")]
+    Part(String),
     #[error("'{0}' is no variable: expected NAME=VALUE")]
     Variable(String),
 }
@@ -157,6 +159,12 @@ pub(crate) fn rate(text: &str) -> Result<RateLimit, BadQuantity> {
 pub(crate) fn percent(text: &str) -> Result<u8, BadQuantity> {
     let number = text.trim().strip_suffix('%').and_then(|number| number.trim().parse().ok());
     number.filter(|number| *number <= 100).ok_or_else(|| BadQuantity::Share(text.into()))
+}
+
+/// A part of a whole, as a number from 0 to 1.
+pub(crate) fn part(text: &str) -> Result<f64, BadQuantity> {
+    let number = text.trim().parse().ok().filter(|number| (0.0..=1.0).contains(number));
+    number.ok_or_else(|| BadQuantity::Part(text.into()))
 }
 
 #[cfg(test)]

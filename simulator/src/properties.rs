@@ -204,6 +204,8 @@ impl World {
             | End::OtherCluster { .. }
             | End::OldExecutorsLive(_)
             | End::CannotRemember(_)
+            | End::CleanedUp
+            | End::Reconfigured(_)
             | End::NodeEnded => {
                 let name = self.name_of(life.process).to_owned();
                 self.violate(LIVES, format!("{name} stops: {end}"), vec![name]);

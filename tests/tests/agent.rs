@@ -2,12 +2,16 @@
 // A story fails where it stands, and names only what it looks at.
 #![allow(clippy::unwrap_used, clippy::wildcard_enum_match_arm)]
 
+#[path = "agent/boundaries.rs"]
+mod boundaries;
 #[path = "agent/descriptors.rs"]
 mod descriptors;
 #[path = "agent/disks.rs"]
 mod disks;
 #[path = "agent/endings.rs"]
 mod endings;
+#[path = "agent/files.rs"]
+mod files;
 #[path = "agent/full.rs"]
 mod full;
 #[path = "agent/look.rs"]

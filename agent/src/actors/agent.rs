@@ -11,6 +11,7 @@ use coordination::election::Detector;
 use libactor::{Asked, Clock, Context, Down, Message, Name, Question, Received};
 use protocol::agent::{AgentToMaster, MasterToAgent};
 use protocol::executor::ExecutorToAgent;
+use protocol::ids::ContainerId;
 use protocol::operator::{
     ExecutorView, ExecutorsAnswer, ReadExecutors, ReadSandbox, SandboxAnswer,
 };
@@ -23,9 +24,6 @@ use super::process::{FromProcesses, ToProcesses};
 use crate::logic::{Agent, Effect, End, Event, Notice};
 use crate::metrics::Counts;
 use crate::sandboxes::{SandboxLimits, Sandboxes};
-
-/// How often old sandboxes are looked for.
-const COLLECT_EVERY: Duration = Duration::from_secs(60);
 
 /// From the process that hosts the agent: end it in an orderly way.
 #[derive(Debug, Serialize, Deserialize)]
@@ -202,6 +200,7 @@ impl AgentActor {
                 let leader = self.leader().unwrap_or_else(|| "nobody".to_owned());
                 tracing::warn!(%leader, "{notice}; is it running, and does --master name it?");
             }
+            Notice::Rebooted(_) => tracing::warn!("{notice}"),
             Notice::MasterLost(_) | Notice::EpochRefused { .. } | Notice::Removed(_) => {
                 tracing::warn!("{notice}");
             }
@@ -220,18 +219,35 @@ impl AgentActor {
         }
     }
 
+    fn sandbox_ages(&self, container: &ContainerId) {
+        let mut executors = self.agent.executors();
+        let Some((_, framework, spec)) = executors.find(|(id, ..)| *id == container) else {
+            return;
+        };
+        let path = self.sandboxes.path(framework, &spec.executor, container);
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "the age of files is that of the wall clock"
+        )]
+        self.sandboxes.begins_to_age(&path, SystemTime::now());
+    }
+
     fn collect_sandboxes(&mut self, ctx: &mut Context<Self>) {
         let living: BTreeSet<_> = self.agent.executors().map(|(id, ..)| id.clone()).collect();
         let (sandboxes, limits) = (self.sandboxes.clone(), self.limits);
         #[expect(clippy::disallowed_methods, reason = "the age of files is that of the wall clock")]
         let now = SystemTime::now();
-        let collected =
-            tokio::task::spawn_blocking(move || sandboxes.collect(&living, limits, now));
-        ctx.run(collected, |_, removed, ctx| {
-            if let Ok(removed @ 1..) = removed {
-                tracing::info!(removed, "removed old sandboxes");
+        let collected = tokio::task::spawn_blocking(move || {
+            sandboxes.collect(&living, limits, sandboxes.usage(), now)
+        });
+        ctx.run(collected, |actor, collected, ctx| {
+            if let Ok(collected) = collected {
+                actor.counts.collected(collected);
+                if collected.removed > 0 {
+                    tracing::info!(removed = collected.removed, "removed old sandboxes");
+                }
             }
-            ctx.after(COLLECT_EVERY, Self::collect_sandboxes);
+            ctx.after(actor.limits.watch_every, Self::collect_sandboxes);
         });
     }
 }
@@ -268,6 +284,7 @@ impl Handler<Received<FromProcesses>> for AgentActor {
                 Event::ExecutorNotStarted { container, why }
             }
             FromProcesses::Exited { container, exit, ended } => {
+                self.sandbox_ages(&container);
                 Event::ExecutorExited { container, exit, ended }
             }
             FromProcesses::OldEnded(container) => Event::OldExecutorEnded(container),

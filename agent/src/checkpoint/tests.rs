@@ -1,21 +1,171 @@
 //! What the checkpoint survives, and what it refuses to guess.
 
-use super::*;
+use std::time::Duration;
 
+use prost::Message;
+use protocol::agent::{AgentAddress, AgentInfo};
+use protocol::carried::Carried;
+use protocol::executor::Token;
+use protocol::framework::FrameworkInfo;
+use protocol::ids::*;
+use protocol::resources::Resources;
+use protocol::task::*;
+use protocol::time::WallTime;
+
+use super::form::{Kind, Stored};
+use super::*;
+use crate::logic::{ExecutorLaunch, ProcessIdentity, Program, TaskTaken};
+
+/// All kinds of records, as a life writes them.
 fn records() -> Vec<Record> {
     let process = ProcessIdentity { process: 7, started: 8, boot: "b".into() };
+    let (c1, task) = (ContainerId::new("c1"), TaskId::new("t"));
+    let launch = ExecutorLaunch {
+        framework: framework(),
+        spec: executor_of_ours(),
+        role: Role::everybody(),
+        program: Program::Custom(command()),
+        user: Some("ann".into()),
+        token: Token::new("secret"),
+    };
+    let taken = TaskTaken {
+        container: c1.clone(),
+        framework: framework(),
+        spec: task_spec(),
+        role: Role::everybody(),
+        executor: ExecutorId::new("E"),
+        state: TaskState::Staging,
+        heard: None,
+    };
+    let update = |sequence| UpdateId { source: 9, sequence };
+    let news = |sequence, state| Record::Updated {
+        status: Box::new(status(update(sequence), state)),
+        replaces: false,
+    };
+    let framework = FrameworkId::new("F");
+    let acknowledged = Record::Acknowledged {
+        framework: framework.clone(),
+        task: task.clone(),
+        update: update(1),
+    };
     vec![
-        Record::Joined { agent: AgentId::new("S1"), cluster: ClusterId::new("C"), epoch: 3 },
-        Record::ExecutorStarting(ContainerId::new("c1")),
-        Record::ExecutorStarted { container: ContainerId::new("c1"), process },
-        Record::ExecutorStarting(ContainerId::new("c2")),
-        Record::ExecutorEnded(ContainerId::new("c2")),
+        Record::Booted("b".into()),
+        Record::Configured(Box::new(info())),
         Record::Registering { nonce: u64::MAX },
+        Record::Joined { agent: AgentId::new("S1"), cluster: ClusterId::new("C"), epoch: 3 },
+        Record::ExecutorStarting(ContainerId::new("c0")),
+        Record::ExecutorLaunching { container: c1.clone(), launch: Box::new(launch) },
+        Record::TaskTaken(Box::new(taken)),
+        Record::ExecutorStarted { container: c1.clone(), process },
+        news(1, TaskState::Running),
+        acknowledged,
+        news(2, TaskState::Finished),
+        Record::TaskForgotten { framework: framework.clone(), task: task.clone() },
+        Record::Heard { container: c1, task, update: update(2) },
+        Record::ExecutorEnded(ContainerId::new("c0")),
+        Record::FrameworkRemoved(framework),
+        Record::Left,
+        Record::Joined { agent: AgentId::new("S2"), cluster: ClusterId::new("C"), epoch: 4 },
     ]
 }
 
+fn info() -> AgentInfo {
+    AgentInfo {
+        at: AgentAddress { hostname: "here".into(), listens: "127.0.0.1:5051".into() },
+        resources: Resources::cpus_mem(4.0, 1000.0),
+        attributes: Vec::new(),
+        version: "0".into(),
+        boot: "b".into(),
+    }
+}
+
+fn command() -> CommandSpec {
+    CommandSpec { value: "./run".into(), shell: true, ..CommandSpec::default() }
+}
+
+fn executor_of_ours() -> ExecutorSpec {
+    ExecutorSpec {
+        executor: ExecutorId::new("E"),
+        name: "e".into(),
+        command: command(),
+        resources: Resources::cpus_mem(0.5, 32.0),
+        shutdown_grace: None,
+    }
+}
+
+fn task_spec() -> TaskSpec {
+    TaskSpec {
+        task: TaskId::new("t"),
+        name: "t".into(),
+        resources: Resources::cpus_mem(1.0, 100.0),
+        run: Run::Executor { executor: executor_of_ours(), data: vec![1, 2, 3] },
+        kill_grace: None,
+        carried: Carried::default(),
+    }
+}
+
+fn framework() -> FrameworkInfo {
+    FrameworkInfo {
+        framework: FrameworkId::new("F"),
+        name: "tests".into(),
+        user: "ann".into(),
+        roles: Vec::new(),
+        failover_timeout: Duration::ZERO,
+        hostname: "here".into(),
+        capabilities: Vec::new(),
+        carried: Carried::default(),
+    }
+}
+
+fn status(update: UpdateId, state: TaskState) -> TaskStatus {
+    TaskStatus {
+        framework: FrameworkId::new("F"),
+        task: TaskId::new("t"),
+        agent: None,
+        executor: None,
+        state,
+        source: Source::Executor,
+        reason: None,
+        message: String::new(),
+        exit: None,
+        isolation: None,
+        process: None,
+        data: Vec::new(),
+        at: WallTime(0),
+        update: Some(update),
+        carried: Carried::default(),
+    }
+}
+
+/// The first so many of them, applied.
+fn after(records: &[Record]) -> Checkpoint {
+    let mut state = Checkpoint::default();
+    records.iter().for_each(|record| state.apply(record.clone()));
+    state
+}
+
+fn whole_file() -> Vec<u8> {
+    MAGIC.iter().copied().chain(records().iter().flat_map(frame)).collect()
+}
+
+/// Where each record begins, and where the last ends.
+fn begins() -> Vec<usize> {
+    let mut begins = vec![MAGIC.len()];
+    records().iter().for_each(|record| begins.push(begins[begins.len() - 1] + frame(record).len()));
+    begins
+}
+
+#[test]
+fn the_records_of_these_tests_are_of_all_kinds() {
+    let mut kinds: Vec<i32> = records().iter().map(|record| Stored::of(record).kind).collect();
+    kinds.sort_unstable();
+    kinds.dedup();
+    let all: Vec<i32> = (1..).take_while(|kind| Kind::try_from(*kind).is_ok()).collect();
+    assert_eq!(kinds, all);
+}
+
 fn written(dir: &Path) -> Checkpoint {
-    let (_, mut file) = CheckpointFile::open(dir).unwrap();
+    let (_, mut file) = CheckpointFile::open(dir, true).unwrap();
     records().iter().for_each(|record| file.write(record).unwrap());
     file.state.clone()
 }
@@ -24,27 +174,104 @@ fn written(dir: &Path) -> Checkpoint {
 fn what_was_written_is_there_after_a_restart() {
     let dir = tempfile::tempdir().unwrap();
     let state = written(dir.path());
-    let (again, file) = CheckpointFile::open(dir.path()).unwrap();
+    let (again, file) = CheckpointFile::open(dir.path(), true).unwrap();
     assert_eq!(again, state);
     drop(file);
     // And the shortest form says the same.
-    assert_eq!(CheckpointFile::open(dir.path()).unwrap().0, state);
+    assert_eq!(CheckpointFile::open(dir.path(), true).unwrap().0, state);
 }
 
 #[test]
 fn a_tail_torn_anywhere_loses_its_last_record_and_nothing_else() {
+    let (whole, begins) = (whole_file(), begins());
+    for cut in 0..=whole.len() {
+        let survived = begins.iter().filter(|end| **end <= cut).count().saturating_sub(1);
+        let expected = Whole { state: after(&records()[..survived]), damage: None };
+        assert_eq!(read_all(Path::new("f"), &whole[..cut]).unwrap(), expected, "cut at {cut}");
+        // A disk that lost power may have made the file longer before it had all of it.
+        let mut zeroes = whole[..cut].to_vec();
+        zeroes.resize(whole.len() + 100, 0);
+        if cut >= MAGIC.len() && whole[cut..].first() != Some(&0) {
+            assert_eq!(read_all(Path::new("f"), &zeroes).unwrap(), expected, "zeroes from {cut}");
+        }
+    }
+    // And so is the file.
+    let dir = tempfile::tempdir().unwrap();
+    for cut in [0, 5, MAGIC.len(), MAGIC.len() + 3, begins[4] + 40, whole.len() - 1] {
+        std::fs::write(dir.path().join("agent.checkpoint"), &whole[..cut]).unwrap();
+        let survived = begins.iter().filter(|end| **end <= cut).count().saturating_sub(1);
+        let (state, _) = CheckpointFile::open(dir.path(), true).unwrap();
+        assert_eq!(state, after(&records()[..survived]), "cut at {cut}");
+    }
+}
+
+#[test]
+fn no_bit_that_is_turned_makes_it_say_something_else() {
+    let (whole, begins) = (whole_file(), begins());
+    let last = begins[begins.len() - 2];
+    let torn = after(&records()[..records().len() - 1]);
+    for bit in 0..whole.len() * 8 {
+        let mut bytes = whole.clone();
+        bytes[bit / 8] ^= 1 << (bit % 8);
+        match read_all(Path::new("f"), &bytes) {
+            // What stands in the last record may as well have been torn.
+            Ok(read) if bit / 8 >= last => assert_eq!(read.state, torn, "bit {bit}"),
+            Ok(read) => assert!(read.damage.is_some(), "bit {bit}"),
+            Err(error) => assert_eq!(bit / 8, MAGIC.len() - 1, "bit {bit}: {error}"),
+        }
+    }
+}
+
+/// AGENT-09: what cannot be read is left out, and all else is taken.
+#[test]
+fn agent_09_without_strictness_what_is_damaged_is_left_out_and_the_file_is_kept() {
+    let (whole, begins) = (whole_file(), begins());
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("agent.checkpoint");
-    let whole: Vec<u8> = MAGIC.iter().copied().chain(records().iter().flat_map(frame)).collect();
-    let mut ends = vec![MAGIC.len()];
-    records().iter().for_each(|record| ends.push(ends[ends.len() - 1] + frame(record).len()));
-    for cut in 0..=whole.len() {
-        std::fs::write(&path, &whole[..cut]).unwrap();
-        let mut expected = Checkpoint::default();
-        let survived = ends.iter().filter(|end| **end <= cut).count().saturating_sub(1);
-        records().into_iter().take(survived).for_each(|record| expected.apply(record));
-        assert_eq!(CheckpointFile::open(dir.path()).unwrap().0, expected, "cut at {cut}");
+    for damaged in 0..records().len() - 1 {
+        let mut bytes = whole.clone();
+        bytes[begins[damaged] + 12] ^= 1;
+        std::fs::write(&path, &bytes).unwrap();
+        let error = CheckpointFile::open(dir.path(), true).unwrap_err().to_string();
+        assert!(error.contains("--strict=false"), "{error}");
+        let (state, file) = CheckpointFile::open(dir.path(), false).unwrap();
+        let mut rest = records();
+        rest.remove(damaged);
+        assert_eq!(state, after(&rest), "record {damaged}");
+        assert_eq!(std::fs::read(dir.path().join("agent.damaged")).unwrap(), bytes);
+        drop(file);
+        // It is whole again.
+        assert_eq!(CheckpointFile::open(dir.path(), true).unwrap().0, state);
     }
+    // Behind a head that is damaged nothing is believed: a task's data might look like a record.
+    let mut bytes = whole.clone();
+    bytes[begins[3]] ^= 1;
+    std::fs::write(&path, &bytes).unwrap();
+    let (state, _) = CheckpointFile::open(dir.path(), false).unwrap();
+    assert_eq!(state, after(&records()[..3]));
+    // What is no checkpoint at all, or none that this version knows.
+    std::fs::write(&path, "something else").unwrap();
+    assert_eq!(CheckpointFile::open(dir.path(), false).unwrap().0, Checkpoint::default());
+    bytes[MAGIC.len() - 1] = 99;
+    std::fs::write(&path, &bytes).unwrap();
+    let error = CheckpointFile::open(dir.path(), false).unwrap_err().to_string();
+    assert!(error.contains("was written by a newer version"), "{error}");
+}
+
+#[test]
+fn a_checkpoint_of_the_first_form_is_read_and_written_in_the_new_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("agent.checkpoint");
+    let mut bytes = b"airsagt\x01".to_vec();
+    for record in records() {
+        let record = frame(&record);
+        bytes.extend(&record[..8]);
+        bytes.extend(&record[12..]);
+    }
+    std::fs::write(&path, bytes).unwrap();
+    let (state, _) = CheckpointFile::open(dir.path(), true).unwrap();
+    assert_eq!(state, after(&records()));
+    assert!(std::fs::read(&path).unwrap().starts_with(MAGIC));
 }
 
 #[test]
@@ -55,20 +282,19 @@ fn zeroes_behind_the_last_record_are_a_torn_tail() {
     let mut bytes = std::fs::read(&path).unwrap();
     bytes.extend([0; 100]);
     std::fs::write(&path, &bytes).unwrap();
-    assert_eq!(CheckpointFile::open(dir.path()).unwrap().0, state);
+    assert_eq!(CheckpointFile::open(dir.path(), true).unwrap().0, state);
 }
 
 #[test]
 fn damage_before_the_tail_is_said_and_nothing_is_guessed() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("agent.checkpoint");
-    let whole: Vec<u8> = MAGIC.iter().copied().chain(records().iter().flat_map(frame)).collect();
-    for (at, words) in [(0, "not an agent's checkpoint"), (20, "checksum is wrong"), (11, "length")]
-    {
+    let whole = whole_file();
+    for (at, words) in [(0, "not an agent's checkpoint"), (24, "checksum is wrong"), (11, "head")] {
         let mut bytes = whole.clone();
         bytes[at] ^= 0x7f;
         std::fs::write(&path, &bytes).unwrap();
-        let error = CheckpointFile::open(dir.path()).unwrap_err().to_string();
+        let error = CheckpointFile::open(dir.path(), true).unwrap_err().to_string();
         assert!(error.contains(words), "{error}");
         assert_eq!(std::fs::read(&path).unwrap(), bytes, "nothing is overwritten");
     }
@@ -77,8 +303,8 @@ fn damage_before_the_tail_is_said_and_nothing_is_guessed() {
 #[test]
 fn two_agents_do_not_share_a_work_dir() {
     let dir = tempfile::tempdir().unwrap();
-    let (_, _first) = CheckpointFile::open(dir.path()).unwrap();
-    let error = CheckpointFile::open(dir.path()).unwrap_err().to_string();
+    let (_, _first) = CheckpointFile::open(dir.path(), true).unwrap();
+    let error = CheckpointFile::open(dir.path(), true).unwrap_err().to_string();
     assert!(error.contains("another agent uses the work directory"), "{error}");
 }
 
@@ -87,14 +313,14 @@ fn a_work_dir_that_is_no_folder_is_said() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("file");
     std::fs::write(&file, "").unwrap();
-    let error = CheckpointFile::open(&file).unwrap_err().to_string();
+    let error = CheckpointFile::open(&file, true).unwrap_err().to_string();
     assert!(error.contains("choose another with --work_dir"), "{error}");
 }
 
 #[test]
 fn a_long_life_does_not_grow_the_file_without_end() {
     let dir = tempfile::tempdir().unwrap();
-    let (_, mut file) = CheckpointFile::open(dir.path()).unwrap();
+    let (_, mut file) = CheckpointFile::open(dir.path(), true).unwrap();
     for n in 0..3 * APPENDED_MAX {
         let container = ContainerId::new(format!("c{}", n / 2));
         let record = if n % 2 == 0 {
@@ -123,15 +349,15 @@ fn a_checkpoint_of_a_newer_version_is_refused_and_kept() {
     written(dir.path());
     let path = dir.path().join("agent.checkpoint");
     let mut unknown_record = std::fs::read(&path).unwrap();
-    let record = Stored { kind: 99, ..Stored::default() }.encode_to_vec();
-    unknown_record.extend(u32::try_from(record.len()).unwrap().to_le_bytes());
-    unknown_record.extend(crc32c::crc32c(&record).to_le_bytes());
-    unknown_record.extend(record);
+    let mut record = Stored::default();
+    record.kind = 99;
+    let record = record.encode_to_vec();
+    unknown_record.extend(form::framed(&record));
     let mut unknown_form = std::fs::read(&path).unwrap();
     unknown_form[MAGIC.len() - 1] += 1;
     for bytes in [unknown_record, unknown_form] {
         std::fs::write(&path, &bytes).unwrap();
-        let error = CheckpointFile::open(dir.path()).unwrap_err().to_string();
+        let error = CheckpointFile::open(dir.path(), true).unwrap_err().to_string();
         assert!(error.contains("was written by a newer version of the agent"), "{error}");
         assert!(error.contains("start that version again"), "{error}");
         assert_eq!(std::fs::read(&path).unwrap(), bytes, "nothing is lost");
@@ -141,11 +367,11 @@ fn a_checkpoint_of_a_newer_version_is_refused_and_kept() {
 #[test]
 fn what_is_written_after_the_file_was_replaced_is_in_the_new_one() {
     let dir = tempfile::tempdir().unwrap();
-    let (_, mut file) = CheckpointFile::open(dir.path()).unwrap();
+    let (_, mut file) = CheckpointFile::open(dir.path(), true).unwrap();
     live_long(&mut file);
     assert!(file.replaced, "it was written anew");
     // The folder cannot be synced, so a crash may bring the old file back: nothing may be promised that is only in the new.
-    let joined = &records()[0];
+    let joined = &records()[3];
     let no_sync = |_: &File| Err(io::Error::other("the disk is sick"));
     assert!(file.append(joined, no_sync).is_err());
     assert!(file.replaced);
@@ -156,13 +382,13 @@ fn what_is_written_after_the_file_was_replaced_is_in_the_new_one() {
         file.state.clone()
     };
     drop(file);
-    assert_eq!(CheckpointFile::open(dir.path()).unwrap().0, state);
+    assert_eq!(CheckpointFile::open(dir.path(), true).unwrap().0, state);
 }
 
 #[test]
 fn a_file_that_cannot_be_shortened_goes_on_in_its_long_form() {
     let dir = tempfile::tempdir().unwrap();
-    let (_, mut file) = CheckpointFile::open(dir.path()).unwrap();
+    let (_, mut file) = CheckpointFile::open(dir.path(), true).unwrap();
     // Where the short form is to be written stands a folder.
     std::fs::create_dir(beside(&file.path)).unwrap();
     live_long(&mut file);
@@ -171,18 +397,18 @@ fn a_file_that_cannot_be_shortened_goes_on_in_its_long_form() {
     assert!(std::fs::metadata(&file.path).unwrap().len() > 100_000, "it is long");
     drop(file);
     std::fs::remove_dir(dir.path().join("agent.new")).unwrap();
-    assert_eq!(CheckpointFile::open(dir.path()).unwrap().0, state);
+    assert_eq!(CheckpointFile::open(dir.path(), true).unwrap().0, state);
 }
 
 #[test]
 fn a_record_that_could_not_be_cut_off_is_before_the_next() {
     let dir = tempfile::tempdir().unwrap();
-    let (_, mut file) = CheckpointFile::open(dir.path()).unwrap();
+    let (_, mut file) = CheckpointFile::open(dir.path(), true).unwrap();
     // As a write leaves it that failed in the middle, on a disk that refused to take the half back.
     file.file.write_all(&frame(&records()[0])[..5]).unwrap();
     file.torn = true;
     records().iter().for_each(|record| file.write(record).unwrap());
     let state = file.state.clone();
     drop(file);
-    assert_eq!(CheckpointFile::open(dir.path()).unwrap().0, state);
+    assert_eq!(CheckpointFile::open(dir.path(), true).unwrap().0, state);
 }

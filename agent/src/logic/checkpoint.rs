@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use protocol::agent::AgentInfo;
 use protocol::executor::Token;
 use protocol::framework::FrameworkInfo;
 use protocol::ids::{
@@ -145,6 +146,11 @@ pub enum Record {
         /// The update.
         update: UpdateId,
     },
+    /// What follows is of this boot of the machine: nothing that ran in an earlier one runs any more, and all that meant for
+    /// tasks stands before.
+    Booted(String),
+    /// What the agent says of itself from here on.
+    Configured(Box<AgentInfo>),
 }
 
 impl Record {
@@ -153,6 +159,10 @@ impl Record {
     pub fn must_be_synced(&self) -> bool {
         match self {
             Self::Joined { .. } | Self::Left | Self::Registering { .. } => true,
+            // What it told its master of itself.
+            Self::Configured(_) => true,
+            // With it all that stands before, of which the master is told then.
+            Self::Booted(_) => true,
             Self::ExecutorStarting(_) | Self::ExecutorStarted { .. } => false,
             Self::ExecutorEnded(_) | Self::ExecutorLaunching { .. } | Self::TaskTaken(_) => false,
             Self::Updated { .. } | Self::Acknowledged { .. } | Self::TaskForgotten { .. } => false,
@@ -201,6 +211,10 @@ pub struct Checkpoint {
     pub epoch: u64,
     /// Names the attempt to join that is under way, if one is.
     pub nonce: Option<u64>,
+    /// The boot of the machine in which its executors were started, if that was noted.
+    pub boot: Option<String>,
+    /// What it last said of itself.
+    pub info: Option<Box<AgentInfo>>,
     /// Executors that are not known to have ended.
     pub executors: BTreeMap<ContainerId, KeptExecutor>,
     /// Frameworks that have any of these, or tasks that are not ended and acknowledged.
@@ -222,6 +236,8 @@ impl Checkpoint {
                 self.member = None;
                 self.epoch = 0;
                 self.nonce = None;
+                self.info = None;
+                self.forget_tasks();
             }
             Record::ExecutorStarting(container) => self.add_executor(container, None),
             Record::ExecutorStarted { container, process } => {
@@ -240,6 +256,8 @@ impl Checkpoint {
                 }
             }
             Record::Registering { nonce } => self.nonce = Some(nonce),
+            Record::Booted(boot) => self.boot = Some(boot),
+            Record::Configured(info) => self.info = Some(info),
             Record::ExecutorLaunching { container, launch } => {
                 self.framework(&launch.framework);
                 self.add_executor(container, Some(launch));
@@ -327,6 +345,25 @@ impl Checkpoint {
         self.forget_if_empty(framework);
     }
 
+    /// They were a former agent's: to the next one nobody gave them.
+    fn forget_tasks(&mut self) {
+        let frameworks: Vec<FrameworkId> = self.frameworks.keys().cloned().collect();
+        for framework in frameworks {
+            if let Some(kept) = self.frameworks.get_mut(&framework) {
+                kept.tasks.clear();
+            }
+            self.forget_if_empty(&framework);
+        }
+    }
+
+    /// Nothing of what its executors were for.
+    pub(super) fn keep_only_processes(&mut self) {
+        for kept in self.executors.values_mut() {
+            kept.launch = None;
+        }
+        self.frameworks.clear();
+    }
+
     fn forget_if_empty(&mut self, framework: &FrameworkId) {
         let has_executors = self.executors.values().any(|kept| {
             kept.launch.as_ref().is_some_and(|launch| launch.framework.framework == *framework)
@@ -345,7 +382,10 @@ impl Checkpoint {
             epoch: self.epoch,
         });
         let registering = self.nonce.map(|nonce| Record::Registering { nonce });
-        let mut records: Vec<Record> = joined.chain(registering).collect();
+        let booted = self.boot.clone().map(Record::Booted);
+        let configured = self.info.clone().map(Record::Configured);
+        let of_agent = joined.chain(registering).chain(booted).chain(configured);
+        let mut records: Vec<Record> = of_agent.collect();
         for container in &self.order {
             self.executors[container].add_records(container, &mut records);
         }

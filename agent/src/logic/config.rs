@@ -7,6 +7,8 @@ use std::time::Duration;
 use protocol::agent::AgentInfo;
 use serde::{Deserialize, Serialize};
 
+use super::configured::ReconfigurationPolicy;
+
 /// Everything that can be set about an agent's decisions.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Config {
@@ -37,6 +39,10 @@ pub struct Config {
     pub old_executors_within: Duration,
     /// How long a leaving agent waits for acknowledgements once its executors have ended.
     pub leave_within: Duration,
+    /// What becomes of what a former life left.
+    pub recover: Recover,
+    /// Which differences to the former life are accepted.
+    pub reconfiguration_policy: ReconfigurationPolicy,
     /// More tasks are refused.
     pub tasks_max: usize,
     /// More executors are refused.
@@ -50,6 +56,16 @@ pub struct Config {
     /// Deliberate bugs that are switched on.
     #[cfg(feature = "testing")]
     pub bugs: BTreeSet<Bug>,
+}
+
+/// What becomes of what a former life left.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Recover {
+    /// It comes back.
+    #[default]
+    Reconnect,
+    /// It is killed and forgotten, and the agent ends: its next life is another agent.
+    Cleanup,
 }
 
 /// Mesos's: until then no master is told of the agent.
@@ -98,6 +114,8 @@ impl Config {
             recovery_timeout: Duration::from_secs(15 * 60),
             old_executors_within: Duration::from_secs(60),
             leave_within: Duration::from_secs(1),
+            recover: Recover::Reconnect,
+            reconfiguration_policy: ReconfigurationPolicy::Any,
             tasks_max: 20_000,
             executors_max: 4_000,
             updates_max: 64,

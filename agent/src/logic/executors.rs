@@ -1,5 +1,7 @@
 //! The lives of executors: started, registered, told again what they missed, ended, and what that means for their tasks.
 
+mod words;
+
 use libactor::Pid;
 use protocol::agent::AgentToMaster;
 use protocol::executor::{AgentToExecutor, ExecutorToAgent, Token};
@@ -11,6 +13,7 @@ use super::notice::Notice;
 use super::state::{EndedExecutor, Ending, Executor, Phase};
 use super::updates::News;
 use super::{Agent, Effect, Signal, StartExecutor, StartFailure, Timer, Turn};
+use words::{news_of_end, words_of};
 
 impl Agent {
     /// It is noted that there will be this executor: now it may be started.
@@ -60,14 +63,26 @@ impl Agent {
         container: ContainerId,
         process: ProcessIdentity,
     ) {
-        let Some(executor) = self.state.executors.get_mut(&container) else {
-            return;
-        };
-        executor.phase = Phase::Running(process.clone());
-        if executor.ending.is_some() && executor.pid.is_none() {
-            executor.signal(turn, &container, Signal::Kill);
+        let unwanted = |executor: &Executor| executor.ending.is_some() && executor.pid.is_none();
+        if self.runs_as(turn, &container, &process, unwanted).is_some() {
+            turn.push(Effect::Write(Record::ExecutorStarted { container, process }));
         }
-        turn.push(Effect::Write(Record::ExecutorStarted { container, process }));
+    }
+
+    /// Its process is known. If it is unwanted by now it is killed.
+    pub(super) fn runs_as(
+        &mut self,
+        turn: &mut Turn,
+        container: &ContainerId,
+        process: &ProcessIdentity,
+        unwanted: impl Fn(&Executor) -> bool,
+    ) -> Option<&Executor> {
+        let executor = self.state.executors.get_mut(container)?;
+        executor.phase = Phase::Running(process.clone());
+        if unwanted(executor) {
+            executor.signal(turn, container, Signal::Kill);
+        }
+        Some(executor)
     }
 
     /// It can be found after a restart: now it may be told of tasks.
@@ -105,7 +120,6 @@ impl Agent {
             self.on_executor_update(turn, container, *status);
         }
         self.remove_executor(turn, container, exit, |executor| news_of_end(executor, exit));
-        self.executor_is_back(turn, container);
     }
 
     fn remove_executor(
@@ -160,6 +174,7 @@ impl Agent {
             ended.noted |= ended.container == *container;
         }
         self.tell_ended_executors(turn);
+        self.executor_is_back(turn, container);
     }
 
     /// Said once there is a master: it may have been told of an executor that ended while it was still answering.
@@ -434,54 +449,4 @@ impl Agent {
 fn turn_away(turn: &mut Turn, from: Pid, container: ContainerId, words: &str) {
     turn.note(Notice::ExecutorTurnedAway { container, words: words.to_owned() });
     turn.tell_executor(from, AgentToExecutor::Shutdown);
-}
-
-/// What the end of its executor means for a task that was still in it.
-fn news_of_end(executor: &Executor, exit: Option<Exit>) -> News {
-    let id = &executor.spec.executor;
-    let how = exit.map_or_else(|| "ended".to_owned(), words_of);
-    let advice = "its sandbox may say why: see `airside logs`";
-    let (state, reason, words) = match &executor.ending {
-        Some(Ending::Told) => (
-            TaskState::Killed,
-            Reason::ExecutorTerminated,
-            format!("executor {id} was shut down by its framework and {how}"),
-        ),
-        Some(Ending::FrameworkRemoved) => (
-            TaskState::Killed,
-            Reason::FrameworkRemoved,
-            format!("executor {id} {how} after its framework was removed"),
-        ),
-        Some(Ending::AgentLeaves) => (
-            TaskState::Failed,
-            Reason::AgentRemoved,
-            format!("executor {id} {how} because the agent was ended by its operator"),
-        ),
-        Some(Ending::NotRegistered) => (
-            TaskState::Failed,
-            Reason::ExecutorRegistrationTimeout,
-            format!("executor {id} did not register in time and was killed; {advice}"),
-        ),
-        Some(Ending::NotBack) => (
-            TaskState::Failed,
-            Reason::ExecutorTerminated,
-            format!("executor {id} did not come back to its agent in time, and {how}; {advice}"),
-        ),
-        Some(Ending::Idle) | None => (
-            TaskState::Failed,
-            Reason::ExecutorTerminated,
-            format!("executor {id} {how} with the task still in it; {advice}"),
-        ),
-    };
-    News::new(state, reason, words)
-}
-
-/// How a process ended, as a predicate.
-fn words_of(exit: Exit) -> String {
-    match exit {
-        Exit::Code(code) => format!("exited with status {code}"),
-        Exit::Signal(9) => "was killed by signal 9 (SIGKILL)".to_owned(),
-        Exit::Signal(15) => "was killed by signal 15 (SIGTERM)".to_owned(),
-        Exit::Signal(signal) => format!("was killed by signal {signal}"),
-    }
 }

@@ -1,15 +1,16 @@
 //! Joining the master and staying joined: the executors of a former life first, then registration by name until answered, written down
 //! before it counts, pings, silence and loss. First words are in `membership/contact.rs`, last ones in
-//! `membership/leaving.rs`.
+//! `membership/leaving.rs`, and what follows from what is on disk in `membership/written.rs`.
 
 mod contact;
 mod leaving;
+mod written;
 
 use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
 use libactor::Pid;
-use protocol::agent::{AgentToMaster, MasterToAgent};
+use protocol::agent::{AgentInfo, AgentToMaster, MasterToAgent};
 use protocol::ids::{AgentId, ClusterId, ContainerId};
 use protocol::time::Instant;
 use serde::{Deserialize, Serialize};
@@ -17,9 +18,8 @@ use serde::{Deserialize, Serialize};
 pub(super) use contact::backoff;
 
 use super::checkpoint::{Checkpoint, Record};
-use super::config::Bug;
+use super::config::{Bug, Recover};
 use super::notice::{End, Notice};
-use super::state::Kept;
 use super::{Agent, Effect, Timer, Turn};
 
 /// `Recovering -> Contacting -> Joining -> Registered -> Contacting`, and from each `-> Leaving`.
@@ -63,6 +63,10 @@ pub(super) struct Membership {
     nonce: u64,
     /// Nothing is said under it before.
     nonce_is_written: bool,
+    /// Whether the next life would know that what it finds is of this boot of the machine.
+    boot_is_written: bool,
+    /// What was last said of this agent, as it is written down.
+    info: Option<Box<AgentInfo>>,
     phase: Phase,
     generation: u64,
     leader: Leader,
@@ -81,7 +85,7 @@ enum Leader {
 }
 
 impl Membership {
-    pub(super) fn new(checkpoint: &Checkpoint, nonce: u64) -> Self {
+    pub(super) fn new(checkpoint: &Checkpoint, nonce: u64, boot: &str) -> Self {
         let (member, epoch, written) =
             (checkpoint.member.clone(), checkpoint.epoch, checkpoint.nonce);
         let phase = Phase::Recovering { left: checkpoint.executors.keys().cloned().collect() };
@@ -91,6 +95,8 @@ impl Membership {
             epoch,
             nonce,
             nonce_is_written,
+            info: checkpoint.info.clone(),
+            boot_is_written: checkpoint.boot.as_deref() == Some(boot),
             phase,
             generation: 0,
             leader: Leader::ByName,
@@ -145,16 +151,44 @@ impl Membership {
 
 impl Agent {
     pub(super) fn on_started(&mut self, turn: &mut Turn) {
+        let before = self.membership.info.as_deref();
+        let policy = self.config.reconfiguration_policy;
+        if let Some(words) = before.and_then(|before| policy.forbids(before, &self.config.info)) {
+            return turn.push(Effect::Stop(End::Reconfigured(words)));
+        }
         self.report_orphans(turn);
         let Phase::Recovering { left } = &self.membership.phase else {
             return;
         };
-        if left.is_empty() || self.config.has(Bug::RegistersBeforeOldExecutorsDied) {
-            self.contact_from_now_on(turn, Duration::ZERO);
-            return;
+        if self.config.has(Bug::RegistersBeforeOldExecutorsDied) {
+            return self.contact_from_now_on(turn, Duration::ZERO);
+        }
+        if left.is_empty() {
+            return self.go_on_if_recovered(turn);
         }
         turn.note(Notice::OldExecutors(left.len()));
         self.look_for_executors(turn);
+    }
+
+    /// Once nothing of the former life is missing, and it is written down of which boot all is that follows, the master is told.
+    fn go_on_if_recovered(&mut self, turn: &mut Turn) {
+        let Phase::Recovering { left } = &self.membership.phase else {
+            return;
+        };
+        if !left.is_empty() {
+            return;
+        }
+        if self.config.recover == Recover::Cleanup {
+            return turn.push(Effect::Write(Record::Left));
+        }
+        let now = &self.config.info;
+        if !self.membership.boot_is_written {
+            turn.push(Effect::Write(Record::Booted(now.boot.clone())));
+        } else if self.membership.info.as_deref() != Some(now) {
+            turn.push(Effect::Write(Record::Configured(Box::new(now.clone()))));
+        } else {
+            self.contact_from_now_on(turn, Duration::ZERO);
+        }
     }
 
     /// It is back, or nothing of it runs any more: once that is true of all, the master is told.
@@ -164,7 +198,7 @@ impl Agent {
             && left.is_empty()
         {
             turn.note(Notice::Recovered);
-            self.contact_from_now_on(turn, Duration::ZERO);
+            self.go_on_if_recovered(turn);
         }
     }
 
@@ -294,66 +328,6 @@ impl Agent {
         self.tell_ended_executors(turn);
         for command in held {
             self.on_command(turn, master, command);
-        }
-    }
-
-    pub(super) fn on_written(&mut self, turn: &mut Turn, record: Record) {
-        match record {
-            Record::Joined { .. } => self.on_joined(turn, &record),
-            Record::ExecutorLaunching { container, .. } => self.start_executor(turn, &container),
-            Record::Left => {
-                if self.membership.is_leaving() {
-                    turn.push(Effect::Stop(End::Left));
-                }
-            }
-            Record::Registering { nonce } => {
-                self.membership.nonce_is_written |= nonce == self.membership.nonce;
-                self.on_contact_due(turn, self.membership.generation);
-            }
-            Record::ExecutorStarted { container, .. } => self.on_process_noted(turn, &container),
-            Record::ExecutorEnded(container) => {
-                self.on_end_noted(turn, &container);
-                turn.push(Effect::DropRecords(container));
-            }
-            Record::TaskTaken(taken) => self.on_task_noted(turn, &taken),
-            Record::Updated { status, .. } => self.on_update_kept(turn, &status, Kept::Written),
-            Record::Acknowledged { .. } | Record::TaskForgotten { .. } => {}
-            Record::FrameworkRemoved(_) | Record::ExecutorStarting(_) | Record::Heard { .. } => {}
-        }
-    }
-
-    pub(super) fn on_write_failed(&mut self, turn: &mut Turn, record: Record, words: String) {
-        match record {
-            Record::Joined { .. } | Record::Registering { .. } => {
-                turn.push(Effect::Stop(End::CannotRemember(words)));
-            }
-            Record::Left => turn.push(Effect::Stop(End::Left)),
-            Record::ExecutorLaunching { container, .. } => {
-                self.on_executor_not_recorded(turn, &container, words);
-            }
-            Record::TaskTaken(taken) => self.on_task_not_noted(turn, &taken, &words),
-            // What runs without its process noted is found by its environment.
-            Record::ExecutorStarted { container, .. } => {
-                turn.note(Notice::NotWritten(words));
-                self.on_process_noted(turn, &container);
-            }
-            Record::Updated { status, .. } => {
-                turn.note(Notice::NotWritten(words));
-                self.on_update_kept(turn, &status, Kept::NotWritten);
-            }
-            // After a restart, what should have ended is looked for in vain, and what was acknowledged is said again:
-            // neither does harm.
-            Record::ExecutorEnded(container) => {
-                turn.note(Notice::NotWritten(words));
-                self.on_end_noted(turn, &container);
-            }
-            Record::Acknowledged { .. }
-            | Record::TaskForgotten { .. }
-            | Record::FrameworkRemoved(_) => {
-                turn.note(Notice::NotWritten(words));
-            }
-            // Written anew only.
-            Record::ExecutorStarting(_) | Record::Heard { .. } => {}
         }
     }
 

@@ -11,6 +11,11 @@ pub enum Notice {
     /// Executors of a former life still run.
     #[error("waiting for {0} executors of this agent's former life to come back")]
     OldExecutors(usize),
+    /// Some of them are gone with an earlier boot.
+    #[error(
+        "this machine was started anew: {0} executors that ran before are gone, and their tasks are lost"
+    )]
+    Rebooted(usize),
     /// All of them are back or gone.
     #[error("all executors of this agent's former life are back or have ended")]
     Recovered,
@@ -150,6 +155,16 @@ pub enum End {
         /// The master's.
         theirs: ClusterId,
     },
+    /// It was started to clean up.
+    #[error(
+        "nothing of this agent's former life is left, nor of who it was; without --recover=cleanup it starts as a new agent"
+    )]
+    CleanedUp,
+    /// Its operator does not want that.
+    #[error(
+        "the agent is not as it was: {0}; start it as before, allow the difference with --reconfiguration-policy=any, or begin anew with --recover=cleanup"
+    )]
+    Reconfigured(String),
     /// What must not run beside new tasks still runs.
     #[error(
         "{0} executors of this agent's former life do not end even when killed; end them by hand, then start the agent again"

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use libactor::Pid;
+use protocol::agent::AgentInfo;
 use protocol::executor::{AgentToExecutor, TaskHeld};
 use protocol::ids::{ContainerId, FrameworkId, TaskId};
 use protocol::resources::Resources;
@@ -18,8 +19,8 @@ use super::{Agent, Effect, Signal, Timer, Turn};
 
 impl State {
     /// The books as the checkpoint has them. What tasks and executors hold they keep, even if there is less by now.
-    pub(super) fn recovered(total: Resources, source: u64, checkpoint: Checkpoint) -> Self {
-        let Checkpoint { order, mut executors, frameworks, .. } = checkpoint;
+    pub(super) fn recovered(info: &AgentInfo, source: u64, checkpoint: Checkpoint) -> Self {
+        let Checkpoint { order, mut executors, frameworks, boot, .. } = checkpoint;
         let mut state = Self::new(Resources::none(), source);
         for (id, kept) in frameworks {
             let tasks = kept.tasks.into_iter().map(|(task, kept)| (task, recovered_task(kept)));
@@ -28,34 +29,39 @@ impl State {
         }
         for container in order {
             let process = executors.remove(&container).unwrap_or_default();
+            let earlier = process.process.as_ref().map(|process| &process.boot).or(boot.as_ref());
+            let rebooted = earlier.is_some_and(|earlier| *earlier != info.boot);
             match recovered_executor(process) {
-                Ok(executor) => state.add_recovered(container, executor),
+                Ok(executor) => state.add_recovered(container, executor, rebooted),
                 Err(process) => drop(state.strangers.insert(container, process)),
             }
         }
         let used = state.held();
-        state.begin_with(total.at_least(&used), &used);
+        state.begin_with(info.resources.at_least(&used), &used);
         state
     }
 
-    fn add_recovered(&mut self, container: ContainerId, mut executor: Executor) {
+    fn add_recovered(&mut self, id: ContainerId, mut executor: Executor, rebooted: bool) {
         let framework = &self.frameworks[&executor.framework];
-        let mine = framework.tasks.iter().filter(|(_, task)| {
-            task.container.as_ref() == Some(&container) && !task.state.is_end()
-        });
+        let mine = framework
+            .tasks
+            .iter()
+            .filter(|(_, task)| task.container.as_ref() == Some(&id) && !task.state.is_end());
         executor.tasks = mine.map(|(id, _)| id.clone()).collect();
         if framework.removed {
             executor.ending = Some(Ending::FrameworkRemoved);
+        } else if rebooted {
+            executor.ending = Some(Ending::Rebooted);
         }
         let key = (executor.framework.clone(), executor.spec.executor.clone());
         // A later life was begun because the former one took no more tasks; to the master both are one executor.
-        if let Some(former) = self.open.insert(key, container.clone())
+        if let Some(former) = self.open.insert(key, id.clone())
             && let Some(former) = self.executors.get_mut(&former)
         {
             former.ending.get_or_insert(Ending::Told);
             former.holds &= former.spec.resources != executor.spec.resources;
         }
-        self.executors.insert(container, executor);
+        self.executors.insert(id, executor);
     }
 
     /// What is held of a framework that is torn down is the master's to give again.
@@ -91,7 +97,10 @@ pub(super) fn remembered(config: &Config, mut checkpoint: Checkpoint) -> Checkpo
 
 fn recovered_task(kept: KeptTask) -> Task {
     let KeptTask { taken, updates } = kept;
-    let waiting = |status| Waiting { status, kept: Kept::Written };
+    let waiting = |status: TaskStatus| {
+        let after = status.state;
+        Waiting { status, kept: Kept::Written, after }
+    };
     Task {
         container: Some(taken.container),
         state: taken.state,
@@ -139,6 +148,11 @@ impl Agent {
             let old = OldExecutor { container: container.clone(), process: process.clone() };
             turn.push(Effect::FindExecutor(old));
         }
+        let gone = self.state.executors.values().filter(|e| e.ending == Some(Ending::Rebooted));
+        match gone.count() {
+            0 => {}
+            gone => turn.note(Notice::Rebooted(gone)),
+        }
         turn.start(Timer::ExecutorsBack, self.config.executor_reregistration_timeout);
     }
 
@@ -161,7 +175,6 @@ impl Agent {
     pub(super) fn on_old_executor_ended(&mut self, turn: &mut Turn, container: &ContainerId) {
         if self.state.strangers.remove(container).is_some() {
             turn.push(Effect::Write(Record::ExecutorEnded(container.clone())));
-            self.executor_is_back(turn, container);
         }
     }
 
@@ -171,17 +184,15 @@ impl Agent {
         container: ContainerId,
         process: ProcessIdentity,
     ) {
-        let Some(executor) = self.state.executors.get_mut(&container) else {
-            return;
+        let unwanted = |executor: &Executor| {
+            matches!(executor.ending, Some(Ending::NotBack | Ending::Rebooted))
         };
-        executor.phase = Phase::Running(process.clone());
-        if executor.ending == Some(Ending::NotBack) {
-            executor.signal(turn, &container, Signal::Kill);
-        }
-        if executor.noted {
-            self.tell_launches(turn, &container);
-        } else {
-            turn.push(Effect::Write(Record::ExecutorStarted { container, process }));
+        match self.runs_as(turn, &container, &process, unwanted).map(|executor| executor.noted) {
+            Some(true) => self.tell_launches(turn, &container),
+            Some(false) => {
+                turn.push(Effect::Write(Record::ExecutorStarted { container, process }));
+            }
+            None => {}
         }
     }
 
@@ -195,7 +206,10 @@ impl Agent {
             executor.ending.get_or_insert(Ending::Idle);
         }
         self.start_executor(turn, container);
-        self.executor_is_back(turn, container);
+        // If it has to end instead, that is written down first.
+        if self.state.executors.contains_key(container) {
+            self.executor_is_back(turn, container);
+        }
     }
 
     pub(super) fn on_executors_back_due(&mut self, turn: &mut Turn) {
@@ -224,7 +238,9 @@ impl Agent {
 
     fn end_what_is_not_back(&mut self, turn: &mut Turn, container: &ContainerId) {
         self.close(container);
-        if let Some(executor) = self.state.executors.get_mut(container) {
+        if let Some(executor) = self.state.executors.get_mut(container)
+            && executor.ending != Some(Ending::Rebooted)
+        {
             let (id, container) = (executor.spec.executor.clone(), container.clone());
             turn.note(Notice::ExecutorNotBack { executor: id, container: container.clone() });
             executor.ending = Some(Ending::NotBack);

@@ -55,6 +55,8 @@ pub(super) struct Task {
 pub(super) struct Waiting {
     pub(super) status: TaskStatus,
     pub(super) kept: Kept,
+    /// The state that it follows.
+    pub(super) after: TaskState,
 }
 
 /// `Writing -> Written` or `Writing -> NotWritten`. What is being written is not told.
@@ -84,6 +86,14 @@ impl Task {
             generation: 0,
             heard: None,
         }
+    }
+
+    /// The newest state that the agent's next life would know as well, and what was said of it: no master is told more.
+    pub(super) fn known(&self) -> (TaskState, Option<&TaskStatus>) {
+        let written = self.updates.iter().take_while(|waiting| waiting.kept != Kept::Writing);
+        let newest = written.last().map(|waiting| &waiting.status);
+        let next = self.updates.iter().find(|waiting| waiting.kept == Kept::Writing);
+        (next.map_or(self.state, |waiting| waiting.after), newest)
     }
 }
 
@@ -151,6 +161,8 @@ pub(super) enum Ending {
     NotRegistered,
     /// It lost its connection, or its agent, and did not come back in time.
     NotBack,
+    /// It is gone with an earlier boot of its machine.
+    Rebooted,
 }
 
 /// An executor that is no more, as the master is told of it.

@@ -2,8 +2,10 @@
 //! asked; disk and processes answer at once unless a test holds them back.
 #![allow(clippy::wildcard_enum_match_arm)] // a scenario names what it looks at
 
+mod boundaries;
 #[cfg(feature = "testing")]
 mod bugs;
+mod configuring;
 mod executors;
 mod joining;
 mod launching;
@@ -78,6 +80,8 @@ pub(super) struct Scenario {
     held: Vec<Event>,
     /// The newest update sent to the master.
     pub(super) sent: Option<TaskStatus>,
+    /// The state of its task, as it was sent along.
+    pub(super) latest: Option<TaskState>,
     pub(super) reregistered: Option<AgentToMaster>,
     /// Under which it last said that it wants to join.
     pub(super) nonce: Option<u64>,
@@ -87,7 +91,8 @@ pub(super) struct Scenario {
 }
 
 impl Scenario {
-    pub(super) fn new(config: impl FnOnce(&mut Config), checkpoint: Checkpoint) -> Self {
+    /// An agent that has noted already in which boot it is, and what it says of itself.
+    pub(super) fn new(config: impl FnOnce(&mut Config), mut checkpoint: Checkpoint) -> Self {
         let info = AgentInfo {
             at: AgentAddress { hostname: "here".into(), listens: "127.0.0.1:5051".into() },
             resources: Resources::cpus_mem(4.0, 1000.0),
@@ -98,6 +103,8 @@ impl Scenario {
         let mut settings = Config::new(info);
         config(&mut settings);
         settings.validate().unwrap();
+        checkpoint.boot.get_or_insert_with(|| settings.info.boot.clone());
+        checkpoint.info.get_or_insert_with(|| Box::new(settings.info.clone()));
         Self {
             disk: checkpoint.clone(),
             agent: Agent::new(settings, checkpoint, [7; 32]),
@@ -108,6 +115,7 @@ impl Scenario {
             hold: false,
             held: Vec::new(),
             sent: None,
+            latest: None,
             reregistered: None,
             nonce: None,
             executor_sequence: 0,
@@ -173,6 +181,7 @@ impl Scenario {
                     Record::TaskTaken(_) | Record::Updated { .. } | Record::Acknowledged { .. } => {
                     }
                     Record::TaskForgotten { .. } | Record::FrameworkRemoved(_) => {}
+                    Record::Booted(_) | Record::Configured(_) => {}
                     other => self.done.push(format!("write {}", variant(other))),
                 }
                 return Some(Event::Written(record));
@@ -208,7 +217,8 @@ impl Scenario {
 
     fn told_master(&mut self, message: &AgentToMaster) -> String {
         match message {
-            AgentToMaster::Updated { status, .. } => {
+            AgentToMaster::Updated { status, latest } => {
+                self.latest = Some(*latest);
                 self.sent = Some(status.clone());
                 format!("update {} {:?}", status.task, status.state)
             }
@@ -265,6 +275,11 @@ impl Scenario {
     #[track_caller]
     pub(super) fn did<const N: usize>(&mut self, expected: [&str; N]) {
         assert_eq!(std::mem::take(&mut self.done), expected);
+    }
+
+    /// What was done since last asked, to be looked at.
+    pub(super) fn take_done(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.done)
     }
 
     pub(super) fn forget_done(&mut self) {
@@ -340,10 +355,8 @@ impl Scenario {
     }
 
     pub(super) fn status(&self, n: usize, task: &str, state: TaskState, seq: u64) -> TaskStatus {
-        TaskStatus {
-            update: Some(UpdateId { source: n as u64 + 1, sequence: seq }),
-            ..TaskStatus::plain(FrameworkId::new("F"), TaskId::new(task), state, Source::Executor)
-        }
+        let update = UpdateId { source: n as u64 + 1, sequence: seq };
+        said_by_executor(task, state, update)
     }
 
     pub(super) fn executor_exits(&mut self, n: usize, exit: Exit) {
@@ -385,6 +398,11 @@ impl Scenario {
         self.step(Event::Started);
     }
 
+    /// The machine is started anew, under another boot id each time.
+    pub(super) fn reboots(&mut self) {
+        self.dies_and(|config| config.info.boot.push('+'));
+    }
+
     /// The nth executor is found alive.
     pub(super) fn executor_is_found(&mut self, n: usize) {
         let container = self.started[n].container.clone();
@@ -424,6 +442,26 @@ impl Scenario {
         self.acknowledge();
         self.forget_done();
         n
+    }
+}
+
+pub(super) fn said_by_executor(task: &str, state: TaskState, update: UpdateId) -> TaskStatus {
+    TaskStatus {
+        framework: FrameworkId::new("F"),
+        task: TaskId::new(task),
+        agent: None,
+        executor: None,
+        state,
+        source: Source::Executor,
+        reason: None,
+        message: String::new(),
+        exit: None,
+        isolation: None,
+        process: None,
+        data: Vec::new(),
+        at: WallTime(0),
+        update: Some(update),
+        carried: Carried::default(),
     }
 }
 

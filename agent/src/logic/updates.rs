@@ -183,7 +183,7 @@ impl Agent {
         let Some(entry) = self.state.task_mut(&framework, &task) else {
             return;
         };
-        entry.state = status.state;
+        let after = std::mem::replace(&mut entry.state, status.state);
         let container = entry.container.clone();
         let update = status.update;
         let is_end = status.state.is_end();
@@ -201,7 +201,7 @@ impl Agent {
                 let replaces = replaced.is_some();
                 turn.push(Effect::Write(Record::Updated { status, replaces }));
             }
-            entry.updates.push_back(Waiting { status, kept });
+            entry.updates.push_back(Waiting { status, kept, after });
         }
         let first = entry.updates.len() == 1;
         if is_end {
@@ -301,7 +301,7 @@ impl Agent {
         entry.sent += 1;
         entry.generation += 1;
         let generation = entry.generation;
-        let message = AgentToMaster::Updated { status, latest: entry.state };
+        let message = AgentToMaster::Updated { status, latest: entry.known().0 };
         turn.push(Effect::TellMaster { to, message });
         if !never_again {
             let (framework, task) = (framework.clone(), task.clone());
@@ -354,7 +354,7 @@ impl Agent {
             return;
         };
         let at = entry.updates.iter().position(|waiting| waiting.status.update == Some(update));
-        let Some(Waiting { status, kept }) =
+        let Some(Waiting { status, kept, .. }) =
             at.filter(|at| *at == 0 || any_place).and_then(|at| entry.updates.remove(at))
         else {
             return;

@@ -98,30 +98,61 @@ fn the_newest_life_is_meant_when_none_is_named() {
     assert!(sandboxes.make(path, None).is_err());
 }
 
-#[test]
-fn old_and_surplus_sandboxes_go_and_living_ones_stay() {
+/// Six sandboxes, whose executors ended at 1000 s, 1001 s and so on.
+fn six() -> (tempfile::TempDir, Sandboxes) {
     let dir = tempfile::tempdir().unwrap();
     let sandboxes = Sandboxes::below(dir.path());
     for n in 0..6 {
         let (framework, executor) = (FrameworkId::new("F"), ExecutorId::new(format!("E{n}")));
         let path = sandboxes.path(&framework, &executor, &ContainerId::new(format!("c{n}")));
         sandboxes.make(path.clone(), None).unwrap();
-        let at = SystemTime::UNIX_EPOCH + Duration::from_secs(1000 + n);
-        File::open(&path).unwrap().set_modified(at).unwrap();
+        sandboxes.begins_to_age(&path, at(1000 + n));
     }
+    (dir, sandboxes)
+}
+
+fn at(seconds: u64) -> SystemTime {
+    SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)
+}
+
+fn limits(count_max: usize, delay: u64) -> SandboxLimits {
+    let delay = Duration::from_secs(delay);
+    SandboxLimits { count_max, delay, headroom: 0.0, ..SandboxLimits::default() }
+}
+
+fn collected(removed: u64, kept: u64) -> Collected {
+    Collected { removed, failed: 0, kept }
+}
+
+#[test]
+fn old_and_surplus_sandboxes_go_and_living_ones_stay() {
+    let (dir, sandboxes) = six();
     let living = BTreeSet::from([ContainerId::new("c0")]);
-    let left = || folders(&dir.path().join("sandboxes/F")).count();
-    let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1010);
-    let limits = SandboxLimits { count_max: 100, age_max: Duration::from_secs(5) };
+    let collect = |living, limits, now| sandboxes.collect(living, limits, 0.0, at(now));
     // A clock that was set back: nothing is old.
-    assert_eq!(sandboxes.collect(&living, limits, SystemTime::UNIX_EPOCH), 0);
-    let limits = SandboxLimits { count_max: 3, age_max: Duration::from_secs(100) };
-    assert_eq!(sandboxes.collect(&living, limits, now), 2);
-    assert_eq!(left(), 4, "three and the living one");
-    let limits = SandboxLimits { count_max: 3, age_max: Duration::from_secs(5) };
-    assert_eq!(sandboxes.collect(&living, limits, now), 2);
-    assert_eq!(sandboxes.collect(&BTreeSet::new(), limits, now), 1);
-    assert_eq!(left(), 1);
+    assert_eq!(collect(&living, limits(100, 5), 0), collected(0, 5));
+    assert_eq!(collect(&living, limits(3, 100), 1010), collected(2, 3));
+    assert_eq!(folders(&dir.path().join("sandboxes/F")).count(), 4, "three and the living one");
+    assert_eq!(collect(&living, limits(3, 5), 1010), collected(2, 1));
+    assert_eq!(collect(&BTreeSet::new(), limits(3, 5), 1010), collected(1, 1));
+    assert_eq!(folders(&dir.path().join("sandboxes/F")).count(), 1);
+}
+
+#[test]
+fn gc_01_the_fuller_the_disk_the_sooner_a_sandbox_goes() {
+    let limits = SandboxLimits { headroom: 0.1, ..limits(100, 100) };
+    for (usage, seconds) in [(0.0, 90), (0.4, 50), (0.85, 5), (0.9, 0), (0.95, 0), (1.0, 0)] {
+        let (age, expected) = (limits.age_max(usage), Duration::from_secs(seconds));
+        assert!(age.abs_diff(expected) < Duration::from_millis(1), "{usage}: {age:?}");
+    }
+    // The oldest of the six is 50 s old, the newest 45 s.
+    for (usage, removed) in [(0.3, 0), (0.415, 2), (0.445, 5), (0.9, 6)] {
+        let (_dir, sandboxes) = six();
+        let found = sandboxes.collect(&BTreeSet::new(), limits, usage, at(1050));
+        assert_eq!(found, collected(removed, 6 - removed), "{usage}");
+    }
+    let (_dir, sandboxes) = six();
+    assert!((0.0..=1.0).contains(&sandboxes.usage()));
 }
 
 #[test]

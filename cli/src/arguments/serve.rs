@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, ValueEnum};
+use clap::{ArgAction, Args, ValueEnum};
 use coordination::zookeeper::url::Url;
 use libactor::Name;
 use master::MasterConfig;
@@ -136,6 +136,76 @@ pub(crate) struct AgentArguments {
     /// How long executors and their tasks run on without an agent before they end
     #[arg(long, default_value = "15mins", value_parser = units::duration, value_name = "TIME")]
     pub(crate) recovery_timeout: Duration,
+    /// What becomes of what a former life of this agent left; `cleanup` kills it, forgets who the agent was, and ends
+    #[arg(long, default_value = "reconnect", value_name = "WHAT")]
+    pub(crate) recover: RecoverArgument,
+    /// Which differences to its former life this agent starts with: `any`; `additive`, resources and attributes may be added; `equal`, none
+    #[arg(long, default_value = "any", value_name = "WHICH")]
+    pub(crate) reconfiguration_policy: PolicyArgument,
+    /// Whether a damaged checkpoint stops the start; if not, what can be read of it is taken
+    #[arg(long, default_value_t = true, action = ArgAction::Set, value_name = "BOOL")]
+    pub(crate) strict: bool,
+    #[command(flatten)]
+    pub(crate) sandboxes: SandboxArguments,
+}
+
+/// What an agent does with what its former life left.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum RecoverArgument {
+    Reconnect,
+    Cleanup,
+}
+
+impl From<RecoverArgument> for agent::logic::Recover {
+    fn from(argument: RecoverArgument) -> Self {
+        match argument {
+            RecoverArgument::Reconnect => Self::Reconnect,
+            RecoverArgument::Cleanup => Self::Cleanup,
+        }
+    }
+}
+
+/// Which differences to its former life an agent starts with.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum PolicyArgument {
+    Any,
+    Additive,
+    Equal,
+}
+
+impl From<PolicyArgument> for agent::logic::ReconfigurationPolicy {
+    fn from(argument: PolicyArgument) -> Self {
+        match argument {
+            PolicyArgument::Any => Self::Any,
+            PolicyArgument::Additive => Self::Additive,
+            PolicyArgument::Equal => Self::Equal,
+        }
+    }
+}
+
+/// How long sandboxes of ended executors are kept. Names and defaults of Mesos.
+#[derive(Debug, Args)]
+pub(crate) struct SandboxArguments {
+    /// How long a sandbox is kept at most after its executor has ended; less, the fuller the disk is
+    #[arg(long, default_value = "1weeks", value_name = "TIME", value_parser = units::duration)]
+    gc_delay: Duration,
+    /// The share of the disk that is to stay free
+    #[arg(long, default_value_t = 0.1, value_name = "SHARE", value_parser = units::part)]
+    gc_disk_headroom: f64,
+    /// How often the disk is looked at
+    #[arg(long, default_value = "1mins", value_name = "TIME", value_parser = units::duration)]
+    disk_watch_interval: Duration,
+}
+
+impl SandboxArguments {
+    pub(crate) fn limits(&self) -> agent::SandboxLimits {
+        agent::SandboxLimits {
+            delay: self.gc_delay,
+            headroom: self.gc_disk_headroom,
+            watch_every: self.disk_watch_interval,
+            ..Default::default()
+        }
+    }
 }
 
 #[derive(Debug, Args)]

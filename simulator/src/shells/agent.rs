@@ -104,6 +104,8 @@ impl World {
             agent::logic::End::Left
             | agent::logic::End::Refused(_)
             | agent::logic::End::OtherCluster { .. }
+            | agent::logic::End::CleanedUp
+            | agent::logic::End::Reconfigured(_)
             | agent::logic::End::NodeEnded => false,
         };
         self.check_agent_may_stop(life, end);

@@ -1,12 +1,12 @@
 //! The stage: a node with a master that acknowledges everything and writes down what it hears, and an agent on a node of
 //! its own.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
 use actix::{Actor, Handler};
-use agent::{AgentConfig, Running};
+use agent::{AgentConfig, Running, SandboxLimits};
 use libactor::{
     Accepts, Context, Handle, Message, Name, Node, NodeConfig, Pid, Received, Secret, Spawn,
 };
@@ -14,7 +14,6 @@ use protocol::agent::{AgentToMaster, MasterToAgent};
 use protocol::carried::Carried;
 use protocol::framework::FrameworkInfo;
 use protocol::ids::*;
-use protocol::operator::{ReadSandbox, SandboxAnswer};
 use protocol::resources::Resources;
 use protocol::task::*;
 use serde::{Deserialize, Serialize};
@@ -22,6 +21,9 @@ use tests::cluster::{Process, airside};
 use tokio::sync::mpsc;
 
 pub(crate) use crate::look::*;
+
+#[path = "stage/files.rs"]
+mod files;
 
 /// From the story to its master: say this to the agent.
 #[derive(Serialize, Deserialize)]
@@ -111,8 +113,12 @@ pub(crate) struct Stage {
     agent: Option<Agent>,
     /// How long executors wait for an agent that is gone. Not for long: a failing story is to leave nothing behind.
     pub(crate) recovery_timeout: Duration,
-    /// Everything heard so far, for a failing story.
-    log: Vec<String>,
+    /// As which boot of its machine the agent takes this; `None`: as it is.
+    pub(crate) boot: Option<String>,
+    /// How long it keeps sandboxes.
+    pub(crate) sandboxes: SandboxLimits,
+    /// Everything heard so far.
+    log: Vec<AgentToMaster>,
 }
 
 impl Stage {
@@ -126,6 +132,11 @@ impl Stage {
         stage.start_agent().await;
         stage.hears("Register").await;
         stage
+    }
+
+    /// A master, and no agent yet.
+    pub(crate) async fn empty() -> Self {
+        Self::without_agent(|_| (), None).await
     }
 
     /// The agent is `airside agent`, started by a shell after this line of its.
@@ -179,6 +190,8 @@ impl Stage {
             heard,
             agent: None,
             recovery_timeout: SOON,
+            boot: None,
+            sandboxes: SandboxLimits::default(),
             log: Vec::new(),
         }
     }
@@ -189,6 +202,8 @@ impl Stage {
         let mut config = AgentConfig::new(master, self.dir.path().join("agent"), executor);
         config.resources = Some("cpus:100;mem:10000;disk:10000".into());
         config.recovery_timeout = Some(self.recovery_timeout);
+        config.boot = self.boot.clone();
+        config.sandboxes = self.sandboxes;
         config
     }
 
@@ -204,15 +219,27 @@ impl Stage {
     }
 
     pub(crate) fn start_program(&mut self, line: &str) {
+        let mut process = Process::start("agent", &mut self.program_command(line));
+        let name = process.says("agent@").parse().unwrap();
+        self.agent = Some(Agent::Program(Box::new(process), name));
+    }
+
+    /// A program that is up and ends at once, with these words.
+    pub(crate) fn start_refused_program(&mut self, line: &str, words: &str) {
+        self.start_program(line);
+        let program = self.program();
+        assert!(!program.ended().success());
+        assert!(program.said.iter().any(|said| said.contains(words)), "{:#?}", program.said);
+    }
+
+    pub(crate) fn program_command(&self, line: &str) -> Command {
         let mut command = Command::new("sh");
         command.arg("-c").arg(format!("{line}; exec \"$0\" \"$@\"")).arg(airside());
         command.arg("agent").arg(format!("--master={}", self.master_node.address().unwrap()));
         command.arg("--work-dir").arg(self.dir.path().join("agent"));
         command.args(["--port=0", "--resources=cpus:100;mem:10000;disk:10000"]);
         command.arg(format!("--recovery-timeout={}ms", self.recovery_timeout.as_millis()));
-        let mut process = Process::start("agent", &mut command);
-        let name = process.says("agent@").parse().unwrap();
-        self.agent = Some(Agent::Program(Box::new(process), name));
+        command
     }
 
     /// The process of an agent that is a program.
@@ -369,6 +396,25 @@ impl Stage {
         }
     }
 
+    /// Waits until the agent says who it is, for the first time or again.
+    pub(crate) async fn hears_registration(&mut self) -> AgentToMaster {
+        let says_who = |message: &AgentToMaster| {
+            matches!(message, AgentToMaster::Register { .. } | AgentToMaster::Reregister { .. })
+        };
+        self.hears_where("a registration", says_who).await
+    }
+
+    /// All news of tasks that was heard so far.
+    pub(crate) fn updates(&mut self) -> impl Iterator<Item = &TaskStatus> {
+        while let Ok(message) = self.heard.try_recv() {
+            self.log.push(message);
+        }
+        self.log.iter().filter_map(|message| match message {
+            AgentToMaster::Updated { status, .. } => Some(status),
+            _ => None,
+        })
+    }
+
     /// Waits until the task is told to have ended, well or not.
     pub(crate) async fn hears_end(&mut self, task: &str) -> TaskStatus {
         let wanted = |message: &AgentToMaster| {
@@ -389,7 +435,7 @@ impl Stage {
         let heard = async {
             loop {
                 let message = self.heard.recv().await.unwrap();
-                self.log.push(format!("{message:?}"));
+                self.log.push(message.clone());
                 if wanted(&message) {
                     return message;
                 }
@@ -397,73 +443,8 @@ impl Stage {
         };
         match tokio::time::timeout(SOON, heard).await {
             Ok(message) => message,
-            Err(_) => panic!("{what} was not heard; heard was:\n{}", self.log.join("\n")),
+            Err(_) => panic!("{what} was not heard; heard was:\n{:#?}", self.log),
         }
-    }
-
-    pub(crate) async fn read(&self, task: &str, file: &str) -> SandboxAnswer {
-        let question = ReadSandbox {
-            framework: FrameworkId::new("F"),
-            executor: ExecutorId::new(task),
-            container: None,
-            file: file.into(),
-            offset: 0,
-            length: 10_000,
-        };
-        self.master_node.ask(self.name(), question, SOON).await.unwrap()
-    }
-
-    pub(crate) async fn output(&self, task: &str) -> String {
-        match self.read(task, "stdout").await {
-            SandboxAnswer::Part { data, .. } => String::from_utf8(data).unwrap(),
-            SandboxAnswer::Refused(words) => panic!("{words}"),
-        }
-    }
-
-    /// The executor's process.
-    pub(crate) async fn executor(&self, task: &str) -> u32 {
-        let question = protocol::operator::ReadExecutors;
-        let answer = self.master_node.ask(self.name(), question, SOON).await.unwrap();
-        answer.executors.iter().find(|view| view.executor.as_str() == task).unwrap().process
-    }
-
-    pub(crate) fn sandbox(&self, task: &str) -> PathBuf {
-        let folder = self.dir.path().join("agent/sandboxes/F").join(task);
-        folder.read_dir().unwrap().next().unwrap().unwrap().path()
-    }
-
-    /// What a task wrote into a file of its sandbox.
-    pub(crate) fn file(&self, task: &str, file: &str) -> Vec<u8> {
-        std::fs::read(self.sandbox(task).join(file)).unwrap()
-    }
-
-    /// The number that a task writes into a file of its sandbox.
-    pub(crate) async fn number(&self, task: &str, file: &str) -> u32 {
-        let folder = self.dir.path().join("agent/sandboxes/F").join(task);
-        let mut looks = tokio::time::interval(Duration::from_millis(5));
-        let found = async {
-            loop {
-                looks.tick().await;
-                if let Some(number) = number_in(&folder, file) {
-                    return number;
-                }
-            }
-        };
-        tokio::time::timeout(SOON, found).await.unwrap_or_else(|_| panic!("{file} was not written"))
-    }
-
-    /// Waits until this is said in a file of a task's sandbox.
-    pub(crate) async fn is_said(&self, task: &str, file: &str, words: &str) {
-        let mut looks = tokio::time::interval(Duration::from_millis(5));
-        let mut text = String::new();
-        let said = async {
-            while !text.contains(words) {
-                looks.tick().await;
-                text = String::from_utf8_lossy(&self.file(task, file)).into_owned();
-            }
-        };
-        let said = tokio::time::timeout(SOON, said).await;
-        said.unwrap_or_else(|_| panic!("'{words}' was not said, but:\n{text}"));
     }
 
     pub(crate) async fn end(mut self) {

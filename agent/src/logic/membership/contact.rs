@@ -156,13 +156,14 @@ impl Agent {
     fn task_reports(&self, agent: &AgentId) -> Vec<TaskReport> {
         let reported = |(framework, _, task): (&_, &_, &crate::logic::state::Task)| {
             let spec = task.spec.clone()?;
+            let (state, unacknowledged) = task.known();
             Some(TaskReport {
                 framework: Clone::clone(framework),
                 spec,
                 agent: agent.clone(),
                 executor: task.executor.clone(),
-                state: task.state,
-                unacknowledged: task.updates.back().map(|waiting| waiting.status.clone()),
+                state,
+                unacknowledged: unacknowledged.cloned(),
                 role: task.role.clone(),
             })
         };

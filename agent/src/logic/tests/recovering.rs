@@ -261,12 +261,72 @@ fn a_removed_frameworks_executors_are_ended_by_the_next_life_as_well() {
     assert_eq!(t.disk.frameworks.len(), 0);
 }
 
-/// AGENT-10: what is configured may be less than what runs; that keeps its grant.
 #[test]
-fn what_runs_keeps_what_it_holds_when_there_is_less_by_now() {
+fn agent_08_after_a_reboot_tasks_are_lost_once_and_the_agent_is_the_same() {
     let mut t = Scenario::registered();
     t.with_running("t");
-    t.dies_and(|config| config.info.resources = Resources::cpus_mem(0.5, 2000.0));
-    assert_eq!(t.agent.total(), &Resources::cpus_mem(1.0, 2000.0));
-    assert_eq!(t.agent.used(), Resources::cpus_mem(1.0, 100.0));
+    t.launch(custom_task("a", "E"));
+    t.executor_registers(1);
+    let id = t.agent.id().cloned();
+    t.reboots();
+    t.did(["find E", "find t"]);
+    for n in [0, 1] {
+        let container = t.started[n].container.clone();
+        t.step(Event::ExecutorExited { container, exit: None, ended: None });
+    }
+    t.did(["write ExecutorEnded", "write ExecutorEnded", "contact: MayReturn"]);
+    assert_eq!(t.agent.id().cloned(), id);
+    t.register_with(1, 1);
+    t.did([
+        "link 1",
+        "update a Lost",
+        "update t Lost",
+        "to master: ExecutorEnded",
+        "to master: ExecutorEnded",
+    ]);
+    let lost = t.sent.clone().unwrap();
+    assert_eq!(lost.reason, Some(Reason::AgentRestarted));
+    // Neither the next life nor the next boot makes it another loss.
+    for next in [Scenario::dies, Scenario::reboots] {
+        next(&mut t);
+        t.register_with(1, 1);
+        t.did(["contact: MayReturn", "link 1", "update a Lost", "update t Lost"]);
+        assert_eq!(t.sent.as_ref().unwrap().update, lost.update);
+    }
+    t.acknowledge();
+    t.dies();
+    assert_eq!(t.agent.tasks().count(), 1);
+    // The machine works as before.
+    t.register_with(1, 1);
+    t.with_running("u");
+}
+
+#[test]
+fn agent_08_an_executor_of_which_no_process_was_noted_does_not_begin_in_another_boot() {
+    let mut t = Scenario::registered();
+    t.launch(command_task("t"));
+    let container = t.started[0].container.clone();
+    t.disk.executors.get_mut(&container).unwrap().process = None;
+    t.reboots();
+    t.forget_done();
+    t.step(Event::ExecutorNeverBegan(container));
+    t.did(["write ExecutorEnded", "contact: MayReturn"]);
+    t.register_with(1, 1);
+    t.did(["link 1", "update t Lost", "to master: ExecutorEnded"]);
+}
+
+#[test]
+fn agent_08_a_task_that_ended_before_the_reboot_has_ended_as_its_executor_wrote() {
+    let mut t = Scenario::registered();
+    t.with_running("t");
+    let ended = Some(Box::new(t.status(0, "t", TaskState::Finished, 9)));
+    t.reboots();
+    t.forget_done();
+    // However long it takes to see that nothing is left.
+    t.pass(Duration::from_secs(3));
+    let container = t.started[0].container.clone();
+    t.step(Event::ExecutorExited { container, exit: None, ended });
+    t.register_with(1, 1);
+    t.forget_done();
+    assert_eq!(t.sent.unwrap().state, TaskState::Finished);
 }

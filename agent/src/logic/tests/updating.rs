@@ -82,6 +82,31 @@ fn sum_02_what_an_executor_says_is_acknowledged_to_it_once_it_is_written_down() 
 }
 
 #[test]
+fn sum_03_the_newest_state_that_is_written_down_travels_with_older_news() {
+    let mut t = Scenario::registered();
+    t.launch(command_task("t"));
+    t.executor_registers(0);
+    t.executor_says(0, "t", TaskState::Running);
+    assert_eq!(t.latest, Some(TaskState::Running));
+    t.executor_says(0, "t", TaskState::Killing);
+    t.hold = true;
+    t.executor_says(0, "t", TaskState::Killed);
+    t.forget_done();
+    t.pass(Duration::from_millis(1100));
+    t.did(["update t Running"]);
+    assert_eq!(t.latest, Some(TaskState::Killing), "of more the next life would not know");
+    t.release();
+    t.forget_done();
+    t.pass(Duration::from_secs(2));
+    t.did(["update t Running"]);
+    assert_eq!(t.latest, Some(TaskState::Killed));
+    // The framework has them in order all the same.
+    t.acknowledge();
+    t.acknowledge();
+    t.did(["update t Killing", "update t Killed"]);
+}
+
+#[test]
 fn what_the_disk_does_not_take_is_acknowledged_to_its_executor_once_its_framework_has_it() {
     let mut t = Scenario::registered();
     t.with_running("t");

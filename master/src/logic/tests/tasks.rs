@@ -40,7 +40,7 @@ fn news_goes_to_the_scheduler_until_it_is_acknowledged_and_the_end_frees_the_res
 }
 
 #[test]
-fn the_newest_state_counts_for_the_books_while_the_news_trails() {
+fn sum_03_the_newest_state_counts_for_the_books_while_the_news_trails() {
     let mut t = running();
     let status = status(1, "a", TaskState::Running, Some(1));
     let message = AgentToMaster::Updated { status, latest: TaskState::Finished };

@@ -1,0 +1,117 @@
+//! Agents that are started again in another way than before.
+
+use protocol::resources::parse_attributes;
+
+use super::*;
+
+/// AGENT-10: what is configured may be less than what runs; that keeps its grant.
+#[test]
+fn agent_10_what_runs_keeps_what_it_holds_when_there_is_less_by_now() {
+    let mut t = Scenario::registered();
+    t.with_running("t");
+    t.dies_and(|config| config.info.resources = Resources::cpus_mem(0.5, 2000.0));
+    assert_eq!(t.agent.total(), &Resources::cpus_mem(1.0, 2000.0));
+    assert_eq!(t.agent.used(), Resources::cpus_mem(1.0, 100.0));
+}
+
+fn says(t: &mut Scenario, resources: Resources, attributes: &str) {
+    t.dies_and(|config| {
+        config.info.resources = resources;
+        config.info.attributes = parse_attributes(attributes).unwrap();
+    });
+}
+
+/// Any difference is accepted with its tasks running, and the master hears of it.
+#[test]
+fn agent_10_resources_attributes_and_port_change_and_tasks_run_on() {
+    let mut t = Scenario::registered();
+    t.with_running("t");
+    let more = Resources::cpus_mem(8.0, 500.0);
+    t.dies_and(|config| {
+        config.info.resources = more.clone();
+        config.info.attributes = parse_attributes("rack:b").unwrap();
+        config.info.at.listens = "127.0.0.1:6000".into();
+        config.info.at.hostname = "elsewhere".into();
+    });
+    t.executor_is_found(0);
+    t.executor_is_back(0, &[("t", TaskState::Running)], vec![]);
+    t.lets_return(1, 1);
+    let Some(AgentToMaster::Reregister { agent, info, tasks, .. }) = t.reregistered.clone() else {
+        panic!("{:?}", t.reregistered)
+    };
+    assert_eq!((agent.as_str(), tasks.len(), &info.resources), ("S1", 1, &more));
+    assert_eq!(info.attributes, parse_attributes("rack:b").unwrap());
+    assert_eq!(info.at.listens, "127.0.0.1:6000");
+}
+
+#[test]
+fn agent_10_additive_lets_resources_and_attributes_grow_and_says_what_may_not_be() {
+    let mut t = Scenario::registered_with(|config| {
+        config.info.attributes = parse_attributes("rack:a").unwrap();
+        config.reconfiguration_policy = ReconfigurationPolicy::Additive;
+    });
+    let advice = "; start it as before, allow the difference with --reconfiguration-policy=any, or begin anew with --recover=cleanup";
+    let more = Resources::cpus_mem(5.0, 1000.0);
+    says(&mut t, more.clone(), "rack:a;zone:1");
+    t.did(["contact: MayReturn"]);
+    for (resources, attributes, words) in [
+        (
+            Resources::cpus_mem(4.0, 1000.0),
+            "rack:a;zone:1",
+            "its resources were cpus:5;mem:1000 and are cpus:4;mem:1000",
+        ),
+        (more.clone(), "rack:b;zone:1", "its attribute rack was a and is b"),
+        (more.clone(), "zone:1", "its attribute rack:a is gone"),
+    ] {
+        says(&mut t, resources, attributes);
+        t.did([&format!("stop: the agent is not as it was: {words}{advice}")]);
+    }
+    // What was refused changed nothing.
+    says(&mut t, more, "rack:a;zone:1");
+    t.did(["contact: MayReturn"]);
+}
+
+#[test]
+fn agent_10_equal_lets_nothing_change_but_the_port() {
+    let mut t = Scenario::registered_with(|config| {
+        config.info.attributes = parse_attributes("rack:a").unwrap();
+        config.reconfiguration_policy = ReconfigurationPolicy::Equal;
+    });
+    t.dies_and(|config| config.info.at.listens = "127.0.0.1:6000".into());
+    t.did(["contact: MayReturn"]);
+    let same = Resources::cpus_mem(4.0, 1000.0);
+    for (resources, attributes, words) in [
+        (Resources::cpus_mem(5.0, 1000.0), "rack:a", "its resources were"),
+        (same, "rack:a;zone:1", "its attribute zone:1 is new"),
+    ] {
+        says(&mut t, resources, attributes);
+        let done = t.take_done();
+        assert!(done.len() == 1 && done[0].contains(words), "{done:?}");
+    }
+    t.dies_and(|config| config.info.at.hostname = "elsewhere".into());
+    let done = t.take_done();
+    assert!(done[0].contains("its hostname was here and is elsewhere"), "{done:?}");
+}
+
+#[test]
+fn agent_07_cleaning_up_kills_all_and_the_next_life_is_another_agent() {
+    let mut t = Scenario::registered();
+    t.with_running("t");
+    t.launch(custom_task("a", "E"));
+    t.executor_registers(1);
+    t.dies_and(|config| config.recover = Recover::Cleanup);
+    let old: Vec<ContainerId> = t.started.iter().map(|start| start.container.clone()).collect();
+    let mut ends = t.take_done();
+    let mut expected = [format!("end old {}", old[0]), format!("end old {}", old[1])];
+    ends.sort();
+    expected.sort();
+    assert_eq!(ends, expected);
+    t.step(Event::OldExecutorEnded(old[0].clone()));
+    t.did(["write ExecutorEnded"]);
+    t.step(Event::OldExecutorEnded(old[1].clone()));
+    let end = End::CleanedUp.to_string();
+    t.did(["write ExecutorEnded", "write Left", &format!("stop: {end}")]);
+    t.dies_and(|config| config.recover = Recover::Reconnect);
+    assert_eq!((t.agent.id(), t.agent.tasks().count(), t.agent.executors().count()), (None, 0, 0));
+    t.did(["write Registering", "contact: Register"]);
+}
