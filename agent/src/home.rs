@@ -12,6 +12,7 @@ use libactor::Lender;
 use protocol::ids::ContainerId;
 
 use crate::checkpoint::CheckpointError;
+use crate::logic::Checkpoint;
 
 /// What the secrets that the node of an agent lends come from: the same in each life, so that executors reach the next.
 pub fn lender(work_dir: &Path) -> Result<Lender, CheckpointError> {
@@ -77,6 +78,17 @@ impl Home {
         records::read(&self.records(container))
     }
 
+    /// A life that dies right after it noted an executor's end leaves what that wrote down.
+    pub(crate) fn drop_records_but(&self, known: &Checkpoint) {
+        let folders = self.work_dir.join("containers").read_dir().into_iter().flatten().flatten();
+        let names = folders.filter_map(|folder| folder.file_name().into_string().ok());
+        for container in names.map(ContainerId::new) {
+            if !known.executors.contains_key(&container) {
+                self.drop_records(&container);
+            }
+        }
+    }
+
     pub(crate) fn drop_records(&self, container: &ContainerId) {
         match std::fs::remove_dir_all(self.records(container)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
@@ -91,6 +103,19 @@ impl Home {
 mod tests {
     use super::*;
     use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn records_of_executors_that_are_not_known_any_more_are_dropped() {
+        let dir = tempfile::tempdir().unwrap();
+        let home = Home::at(dir.path());
+        home.drop_records_but(&Checkpoint::default());
+        let (known, ended) = (ContainerId::new("known"), ContainerId::new("ended"));
+        [&known, &ended].map(|container| home.make_records(container).unwrap());
+        let mut checkpoint = Checkpoint::default();
+        checkpoint.apply(crate::logic::Record::ExecutorStarting(known.clone()));
+        home.drop_records_but(&checkpoint);
+        assert!(home.records(&known).exists() && !home.records(&ended).exists());
+    }
 
     #[test]
     fn what_secrets_come_from_is_kept_and_nobody_elses() {

@@ -104,6 +104,7 @@ pub fn start(node: &Node, config: AgentConfig) -> Result<Running, StartError> {
     let work_dir = std::path::absolute(&config.work_dir).unwrap_or(config.work_dir.clone());
     let (home, agent_at) = (Home::at(&work_dir), dialled(node, listens));
     home.say_address(agent_at)?;
+    home.drop_records_but(&checkpoint);
     let launching = Launching {
         executor: config.executor.clone(),
         sandboxes: Sandboxes::below(&work_dir),
