@@ -98,6 +98,12 @@ impl Process {
         }
     }
 
+    /// All that it said so far.
+    pub fn said_so_far(&mut self) -> String {
+        self.said.extend(self.lines.try_iter());
+        self.said.join("\n")
+    }
+
     /// Sends a signal.
     pub fn signal(&self, signal: Signal) {
         signal_process(self.id(), signal);

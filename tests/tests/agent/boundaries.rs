@@ -71,6 +71,7 @@ async fn killed_at(boundary: usize) -> Option<String> {
     agent.ended();
     let place = agent.said.iter().find_map(|line| line.strip_prefix("killed "));
     let place = place.unwrap_or_else(|| panic!("{}", agent.said.join("\n"))).to_owned();
+    println!("boundary {boundary}: killed {place}");
     let before = began(&dir, "t");
     stage.start_program("true");
     recovers(&mut stage, before, &place).await;

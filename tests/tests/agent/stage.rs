@@ -104,6 +104,17 @@ enum Agent {
     Program(Box<Process>, Name),
 }
 
+/// A story that fails shows what its agent said.
+impl Drop for Stage {
+    fn drop(&mut self) {
+        if let (true, Some(Agent::Program(process, _))) =
+            (std::thread::panicking(), &mut self.agent)
+        {
+            println!("the agent said:\n{}", process.said_so_far());
+        }
+    }
+}
+
 /// A master, an agent, and what the master heard.
 pub(crate) struct Stage {
     pub(crate) dir: tempfile::TempDir,
