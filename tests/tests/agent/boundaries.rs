@@ -71,13 +71,24 @@ async fn killed_at(boundary: usize) -> Option<String> {
     agent.ended();
     let place = agent.said.iter().find_map(|line| line.strip_prefix("killed "));
     let place = place.unwrap_or_else(|| panic!("{}", agent.said.join("\n"))).to_owned();
-    println!("boundary {boundary}: killed {place}");
+    let _told = OnPanic(place.clone());
     let before = began(&dir, "t");
     stage.start_program("true");
     recovers(&mut stage, before, &place).await;
     ends_once(&mut stage, &place);
     stage.end().await;
     Some(place)
+}
+
+/// Says where the agent was killed, if the story fails.
+struct OnPanic(String);
+
+impl Drop for OnPanic {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("it was killed {}", self.0);
+        }
+    }
 }
 
 /// The whole life, if nobody kills the agent.

@@ -110,7 +110,7 @@ impl Drop for Stage {
         if let (true, Some(Agent::Program(process, _))) =
             (std::thread::panicking(), &mut self.agent)
         {
-            println!("the agent said:\n{}", process.said_so_far());
+            eprintln!("the agent said:\n{}", process.said_so_far());
         }
     }
 }
