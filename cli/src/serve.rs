@@ -262,7 +262,11 @@ pub(crate) async fn agent(arguments: AgentArguments) -> Result<(), ServeError> {
         }
     };
     node.shutdown().await;
-    if matches!(end, End::Left | End::CleanedUp) { Ok(()) } else { Err(ServeError::AgentEnded(end)) }
+    if matches!(end, End::Left | End::CleanedUp) {
+        Ok(())
+    } else {
+        Err(ServeError::AgentEnded(end))
+    }
 }
 
 /// `airside node`.
