@@ -110,7 +110,9 @@ mod tests {
         let home = Home::at(dir.path());
         home.drop_records_but(&Checkpoint::default());
         let (known, ended) = (ContainerId::new("known"), ContainerId::new("ended"));
-        [&known, &ended].map(|container| home.make_records(container).unwrap());
+        for container in [&known, &ended] {
+            home.make_records(container).unwrap();
+        }
         let mut checkpoint = Checkpoint::default();
         checkpoint.apply(crate::logic::Record::ExecutorStarting(known.clone()));
         home.drop_records_but(&checkpoint);

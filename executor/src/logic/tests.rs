@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use protocol::carried::Carried;
 use protocol::executor::TaskHeld;
-use protocol::ids::UpdateId;
+use protocol::ids::{ContainerId, ExecutorId, FrameworkId, UpdateId};
 use protocol::resources::Resources;
 use protocol::task::{ExecutorSpec, Reason, TaskState, TaskStatus};
 use protocol::time::{Instant, WallTime};

@@ -1,6 +1,7 @@
 //! Decisions of the executor's driver, one step at a time.
 
 use protocol::executor::{AgentToExecutor, ExecutorToAgent};
+use protocol::ids::{ContainerId, ExecutorId, FrameworkId};
 use protocol::task::{CommandSpec, Run};
 
 use super::*;
