@@ -262,11 +262,8 @@ pub(crate) async fn agent(arguments: AgentArguments) -> Result<(), ServeError> {
         }
     };
     node.shutdown().await;
-    if matches!(end, End::Left | End::CleanedUp) {
-        Ok(())
-    } else {
-        Err(ServeError::AgentEnded(end))
-    }
+    let well = matches!(end, End::Left | End::CleanedUp);
+    if well { Ok(()) } else { Err(ServeError::AgentEnded(end)) }
 }
 
 /// `airside node`.
