@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{CheckpointError, MAGIC, frame, read_all};
+use super::{CheckpointError, MAGIC, frame, take};
 use crate::logic::{Checkpoint, Record};
 
 /// A whole file, in its shortest form.
@@ -19,5 +19,5 @@ pub fn appended(record: &Record) -> Vec<u8> {
 
 /// What a new life makes of it.
 pub fn read(bytes: &[u8]) -> Result<Checkpoint, CheckpointError> {
-    read_all(Path::new("simulated"), bytes)
+    take(Path::new("simulated"), bytes, true)
 }
