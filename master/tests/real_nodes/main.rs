@@ -90,6 +90,10 @@ fn registered(message: &MasterToAgent) -> Option<(AgentId, u64)> {
     None
 }
 
+fn launched(message: &MasterToAgent) -> Option<TaskSpec> {
+    if let MasterToAgent::Launch { task, .. } = message { Some(task.clone()) } else { None }
+}
+
 fn subscribed(message: &MasterToFramework) -> Option<(FrameworkId, Vec<TaskReport>)> {
     if let MasterToFramework::Subscribed { framework, tasks, .. } = message {
         return Some((framework.clone(), tasks.clone()));
@@ -124,10 +128,7 @@ async fn a_task_goes_from_offer_to_acknowledged_end() {
         refuse_for: Duration::ZERO,
     };
     scheduler.say(accept);
-    let launched = agent.hears(|message| {
-        if let MasterToAgent::Launch { task, .. } = message { Some(task.clone()) } else { None }
-    });
-    assert_eq!(launched.await, task("t"));
+    assert_eq!(agent.hears(launched).await, task("t"));
     for (n, state) in [(1, TaskState::Running), (2, TaskState::Finished)] {
         let status = status(&framework, &agent_id, "t", state, n);
         agent.say(AgentToMaster::Updated { status, latest: state });

@@ -12,7 +12,7 @@ use protocol::ids::{ExecutorId, Role};
 use protocol::task::{TaskReport, TaskState};
 
 use crate::side::Side;
-use crate::{agent_info, register, registered, subscribe, subscribed, task, updated};
+use crate::{agent_info, launched, register, registered, subscribe, subscribed, task, updated};
 
 /// News with a reason that came with version 2: who speaks version 1 hears what is true in the answer to a subscription.
 #[tokio::test]
@@ -35,6 +35,7 @@ async fn a_scheduler_of_version_1_hears_of_tasks_that_come_back_with_their_agent
         operations: vec![Operation::Launch(vec![task("t")])],
         refuse_for: Duration::ZERO,
     });
+    agent.hears(launched).await;
     agent.node.shutdown().await;
     while scheduler.hears(updated).await.state != TaskState::Unreachable {}
     let report = TaskReport {

@@ -9,8 +9,11 @@ use std::collections::BTreeSet;
 use super::*;
 use world::World;
 
+/// Something that happens to the agent.
+type Happening = fn(&mut World) -> Result<(), Dead>;
+
 /// What happens to the agent in its life, each thing once the one before has come to rest.
-fn script() -> Vec<fn(&mut World) -> Result<(), Dead>> {
+fn script() -> Vec<Happening> {
     vec![
         |w| w.launches(command_task("c")),
         |w| w.launches(command_task("d")),
