@@ -38,7 +38,10 @@ impl Report {
                 let package = package.to_owned();
                 report.results.push(TestResult { package, name: name.to_owned(), outcome });
             } else if let Some(summary) = read_summary(line) {
-                report.summary = Some(summary);
+                // Examples in documentation that are built apart are counted apart.
+                let (passed, failed, ignored) = report.summary.unwrap_or_default();
+                let sum = (passed + summary.0, failed + summary.1, ignored + summary.2);
+                report.summary = Some(sum);
             } else if let Some(name) = read_speaker(line) {
                 speaker = Some(name);
             } else if line.starts_with("skipped: ") {
@@ -152,6 +155,18 @@ test result: FAILED. 2 passed; 1 failed; 1 ignored; 0 measured; 0 filtered out; 
         let outcomes: Vec<_> = report.results.iter().map(|test| test.outcome).collect();
         assert_eq!(outcomes, [Outcome::Passed, Outcome::Ignored]);
         assert_eq!((report.summary, report.complaint()), (Some((1, 0, 1)), None));
+    }
+
+    #[test]
+    fn examples_that_are_built_apart_are_counted_together() {
+        let one = |name| {
+            format!(
+                "running 1 test\ntest {name} ... ok\n\ntest result: ok. 1 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.02s\n\n"
+            )
+        };
+        let report =
+            Report::read("sdk", &(one("src/lib.rs - (line 8)") + &one("src/lib.rs - (line 53)")));
+        assert_eq!((report.summary, report.complaint()), (Some((2, 0, 0)), None));
     }
 
     #[test]
