@@ -10,7 +10,6 @@ use protocol::framework::FrameworkInfo;
 use protocol::ids::*;
 use protocol::resources::Resources;
 use protocol::task::*;
-use protocol::time::WallTime;
 
 use super::form::{Kind, Stored};
 use super::*;
@@ -119,21 +118,8 @@ fn framework() -> FrameworkInfo {
 
 fn status(update: UpdateId, state: TaskState) -> TaskStatus {
     TaskStatus {
-        framework: FrameworkId::new("F"),
-        task: TaskId::new("t"),
-        agent: None,
-        executor: None,
-        state,
-        source: Source::Executor,
-        reason: None,
-        message: String::new(),
-        exit: None,
-        isolation: None,
-        process: None,
-        data: Vec::new(),
-        at: WallTime(0),
         update: Some(update),
-        carried: Carried::default(),
+        ..TaskStatus::plain(FrameworkId::new("F"), TaskId::new("t"), state, Source::Executor)
     }
 }
 

@@ -447,21 +447,8 @@ impl Scenario {
 
 pub(super) fn said_by_executor(task: &str, state: TaskState, update: UpdateId) -> TaskStatus {
     TaskStatus {
-        framework: FrameworkId::new("F"),
-        task: TaskId::new(task),
-        agent: None,
-        executor: None,
-        state,
-        source: Source::Executor,
-        reason: None,
-        message: String::new(),
-        exit: None,
-        isolation: None,
-        process: None,
-        data: Vec::new(),
-        at: WallTime(0),
         update: Some(update),
-        carried: Carried::default(),
+        ..TaskStatus::plain(FrameworkId::new("F"), TaskId::new(task), state, Source::Executor)
     }
 }
 
