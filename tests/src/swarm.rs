@@ -309,7 +309,11 @@ pub async fn fill(swarm: &Swarm, master: &str, tasks: u64) -> Result<(), Box<dyn
     let within = Duration::from_secs(600);
     let (_, filling) = tokio::time::timeout(within, run).await??;
     if !filling.failed.is_empty() {
-        return Err(format!("not all tasks run: {:?}", filling.failed).into());
+        let (failed, first) =
+            (filling.failed.len(), &filling.failed[..filling.failed.len().min(3)]);
+        return Err(
+            format!("{failed} of {tasks} tasks do not run, the first of them: {first:?}").into()
+        );
     }
     let all = usize::try_from(tasks)?;
     swarm.until(within, "all news is acknowledged", |counts| counts.acknowledged == all).await

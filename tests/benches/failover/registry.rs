@@ -88,7 +88,9 @@ impl Raw {
 
 pub(crate) fn run() -> Measured {
     let ensemble = Ensemble::start(3)?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    // Its thread lives on while ours are measured: a session is lost without a word now and then.
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    let runtime = runtime.worker_threads(1).enable_all().build()?;
     let mut raw = runtime.block_on(Raw::new(&ensemble))?;
     let (zookeeper, mut store, epoch) = leader(&ensemble)?;
     let (mut least_raw, mut least_ours) = (Duration::MAX, Duration::MAX);
