@@ -32,6 +32,22 @@ pub struct FrameworkInfo {
     pub carried: Carried<v1::FrameworkInfo>,
 }
 
+impl FrameworkInfo {
+    /// One of which nothing is known but who it is.
+    pub fn plain(framework: FrameworkId) -> Self {
+        Self {
+            framework,
+            name: String::new(),
+            user: String::new(),
+            roles: Vec::new(),
+            failover_timeout: Duration::ZERO,
+            hostname: String::new(),
+            capabilities: Vec::new(),
+            carried: Carried::default(),
+        }
+    }
+}
+
 /// What a scheduler understands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Capability {

@@ -31,16 +31,7 @@ pub(super) fn master(n: u64) -> Pid {
 }
 
 pub(super) fn framework() -> FrameworkInfo {
-    FrameworkInfo {
-        framework: FrameworkId::new("F"),
-        name: "tests".into(),
-        user: "ann".into(),
-        roles: Vec::new(),
-        failover_timeout: Duration::ZERO,
-        hostname: "here".into(),
-        capabilities: Vec::new(),
-        carried: Carried::default(),
-    }
+    FrameworkInfo { user: "ann".into(), ..FrameworkInfo::plain(FrameworkId::new("F")) }
 }
 
 pub(super) fn command_task(id: &str) -> TaskSpec {

@@ -2,10 +2,8 @@
 //! until acknowledged. Each is written down before it is told; then it is acknowledged to the executor that said it.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use protocol::agent::AgentToMaster;
-use protocol::carried::Carried;
 use protocol::executor::AgentToExecutor;
 use protocol::framework::FrameworkInfo;
 use protocol::ids::{ContainerId, FrameworkId, TaskId, UpdateId};
@@ -39,16 +37,7 @@ impl News {
 
 /// A framework of which nothing but its id is known.
 pub(super) fn unknown_framework(framework: &FrameworkId) -> Framework {
-    let info = FrameworkInfo {
-        framework: framework.clone(),
-        name: String::new(),
-        user: String::new(),
-        roles: Vec::new(),
-        failover_timeout: Duration::ZERO,
-        hostname: String::new(),
-        capabilities: Vec::new(),
-        carried: Carried::default(),
-    };
+    let info = FrameworkInfo::plain(framework.clone());
     Framework { info, removed: false, tasks: BTreeMap::new() }
 }
 
@@ -65,21 +54,14 @@ impl Agent {
         let taken = self.state.task(framework, task).filter(|entry| entry.container.is_some());
         let executor = taken.map(|entry| entry.executor.clone());
         let status = TaskStatus {
-            framework: framework.clone(),
-            task: task.clone(),
             agent: self.membership.agent().cloned(),
             executor,
-            state: news.state,
-            source: Source::Agent,
             reason: Some(news.reason),
             message: news.message,
             exit: news.exit,
-            isolation: None,
-            process: None,
-            data: Vec::new(),
             at: turn.now.wall,
             update: Some(self.state.next_update()),
-            carried: Carried::default(),
+            ..TaskStatus::plain(framework.clone(), task.clone(), news.state, Source::Agent)
         };
         self.queue_update(turn, status);
     }

@@ -65,16 +65,8 @@ impl Scenario {
 
     fn registered() -> Self {
         let mut t = Self::new();
-        let framework = FrameworkInfo {
-            framework: FrameworkId::new("F"),
-            name: "tests".into(),
-            user: "ann".into(),
-            roles: Vec::new(),
-            failover_timeout: Duration::ZERO,
-            hostname: "here".into(),
-            capabilities: Vec::new(),
-            carried: Carried::default(),
-        };
+        let framework =
+            FrameworkInfo { user: "ann".into(), ..FrameworkInfo::plain(FrameworkId::new("F")) };
         t.hear(AgentToExecutor::Registered {
             agent: AgentId::new("S1"),
             framework,

@@ -2,7 +2,6 @@
 
 use std::collections::VecDeque;
 
-use protocol::carried::Carried;
 use protocol::executor::ExecutorToAgent;
 use protocol::ids::{TaskId, UpdateId};
 use protocol::task::{Exit, Isolation, Reason, Source, TaskState, TaskStatus};
@@ -102,22 +101,18 @@ impl Executor {
     pub(super) fn say(&mut self, turn: &mut Turn, task: &TaskId, saying: Saying) {
         self.updates.last.sequence += 1;
         let isolation = saying.process.map(|_| Isolation::ProcessGroup);
+        let (framework, executor) = (self.identity.framework.clone(), &self.identity.executor);
         let status = TaskStatus {
-            framework: self.identity.framework.clone(),
-            task: task.clone(),
             agent: self.agent_id.clone(),
-            executor: Some(self.identity.executor.clone()),
-            state: saying.state,
-            source: Source::Executor,
+            executor: Some(executor.clone()),
             reason: saying.reason,
             message: saying.message,
             exit: saying.exit,
             isolation,
             process: saying.process,
-            data: Vec::new(),
             at: turn.now.wall,
             update: Some(self.updates.last),
-            carried: Carried::default(),
+            ..TaskStatus::plain(framework, task.clone(), saying.state, Source::Executor)
         };
         self.updates.waiting.push_back(status.clone());
         let late = self.config.has(Bug::EndToldBeforeNoted);

@@ -5,7 +5,6 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 
 use libactor::{Accepts, Node, NodeConfig, Spawn};
-use protocol::carried::Carried;
 use protocol::framework::FrameworkInfo;
 use protocol::ids::{AgentId, ExecutorId, FrameworkId};
 use protocol::resources::Resources;
@@ -70,16 +69,7 @@ impl Stage {
     }
 
     fn start_as(&self, program: Program, user: Option<&str>) {
-        let framework = FrameworkInfo {
-            framework: FrameworkId::new("F"),
-            name: "tests".into(),
-            user: String::new(),
-            roles: Vec::new(),
-            failover_timeout: Duration::ZERO,
-            hostname: String::new(),
-            capabilities: Vec::new(),
-            carried: Carried::default(),
-        };
+        let framework = FrameworkInfo::plain(FrameworkId::new("F"));
         let spec = ExecutorSpec {
             executor: ExecutorId::new("E"),
             name: "E".into(),

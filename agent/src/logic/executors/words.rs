@@ -10,44 +10,38 @@ pub(super) fn news_of_end(executor: &Executor, exit: Option<Exit>) -> News {
     let id = &executor.spec.executor;
     let how = exit.map_or_else(|| "ended".to_owned(), words_of);
     let advice = "its sandbox may say why: see `airside logs`";
-    let (state, reason, words) = match &executor.ending {
-        Some(Ending::Told) => (
-            TaskState::Killed,
-            Reason::ExecutorTerminated,
-            format!("executor {id} was shut down by its framework and {how}"),
-        ),
-        Some(Ending::FrameworkRemoved) => (
-            TaskState::Killed,
-            Reason::FrameworkRemoved,
-            format!("executor {id} {how} after its framework was removed"),
-        ),
-        Some(Ending::AgentLeaves) => (
-            TaskState::Failed,
-            Reason::AgentRemoved,
-            format!("executor {id} {how} because the agent was ended by its operator"),
-        ),
-        Some(Ending::NotRegistered) => (
-            TaskState::Failed,
-            Reason::ExecutorRegistrationTimeout,
-            format!("executor {id} did not register in time and was killed; {advice}"),
-        ),
-        Some(Ending::NotBack) => (
-            TaskState::Failed,
-            Reason::ExecutorTerminated,
-            format!("executor {id} did not come back to its agent in time, and {how}; {advice}"),
-        ),
-        Some(Ending::Rebooted) => (
-            TaskState::Lost,
-            Reason::AgentRestarted,
-            "its machine was started anew, and nothing is known of how it ended".to_owned(),
-        ),
-        Some(Ending::Idle) | None => (
-            TaskState::Failed,
+    let killed = |reason, words| News::new(TaskState::Killed, reason, words);
+    let failed = |reason, words| News::new(TaskState::Failed, reason, words);
+    match &executor.ending {
+        Some(Ending::Told) => {
+            let words = format!("executor {id} was shut down by its framework and {how}");
+            killed(Reason::ExecutorTerminated, words)
+        }
+        Some(Ending::FrameworkRemoved) => {
+            let words = format!("executor {id} {how} after its framework was removed");
+            killed(Reason::FrameworkRemoved, words)
+        }
+        Some(Ending::AgentLeaves) => {
+            let words = format!("executor {id} {how} because the agent was ended by its operator");
+            failed(Reason::AgentRemoved, words)
+        }
+        Some(Ending::NotRegistered) => {
+            let words = format!("executor {id} did not register in time and was killed; {advice}");
+            failed(Reason::ExecutorRegistrationTimeout, words)
+        }
+        Some(Ending::NotBack) => {
+            let late = "did not come back to its agent in time";
+            failed(Reason::ExecutorTerminated, format!("executor {id} {late}, and {how}; {advice}"))
+        }
+        Some(Ending::Rebooted) => {
+            let words = "its machine was started anew, and nothing is known of how it ended";
+            News::new(TaskState::Lost, Reason::AgentRestarted, words.to_owned())
+        }
+        Some(Ending::Idle) | None => failed(
             Reason::ExecutorTerminated,
             format!("executor {id} {how} with the task still in it; {advice}"),
         ),
-    };
-    News::new(state, reason, words)
+    }
 }
 
 /// How a process ended, as a predicate.
