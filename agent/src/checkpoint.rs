@@ -53,7 +53,7 @@ pub enum CheckpointError {
         source: io::Error,
     },
     /// The file cannot be read.
-    #[error("read the checkpoint {path}")]
+    #[error("read {path}, which the agent cannot do without")]
     Read {
         /// Which.
         path: PathBuf,
@@ -218,8 +218,7 @@ fn take(path: &Path, bytes: &[u8], strict: bool) -> Result<Checkpoint, Checkpoin
         return Err(CheckpointError::Damaged { path: path.to_owned(), at, why });
     }
     let kept = path.with_extension("damaged");
-    std::fs::write(&kept, bytes)
-        .map_err(|source| CheckpointError::Write { path: kept.clone(), source })?;
+    keep(&kept, bytes).map_err(|source| CheckpointError::Write { path: kept.clone(), source })?;
     tracing::warn!(
         path = %path.display(), at, why, kept = %kept.display(),
         "the checkpoint is damaged; going on with what can be read of it, since --strict=false says so"
@@ -231,18 +230,29 @@ fn beside(path: &Path) -> PathBuf {
     path.with_extension("new")
 }
 
-/// What it holds of tasks' environments and of tokens is the agent's alone.
+/// A damaged one, in place of what was kept of an earlier damage.
+fn keep(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = make(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()
+}
+
+/// What a checkpoint holds of tasks' environments and of tokens is the agent's alone.
+fn make(path: &Path) -> io::Result<File> {
+    // What a former try left may not be added to.
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        Ok(()) | Err(_) => {}
+    }
+    OpenOptions::new().create_new(true).append(true).mode(0o600).open(path)
+}
+
 /// Beside the old file first, so that a crash leaves one of the two whole. What is open stays so when it gets the name.
 fn write_beside(path: &Path, state: &Checkpoint) -> io::Result<(File, u64)> {
     let beside = beside(path);
     let mut bytes = MAGIC.to_vec();
     state.records().iter().for_each(|record| bytes.extend(frame(record)));
-    // What a former try left may not be added to.
-    match std::fs::remove_file(&beside) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        Ok(()) | Err(_) => {}
-    }
-    let mut file = OpenOptions::new().create_new(true).append(true).mode(0o600).open(&beside)?;
+    let mut file = make(&beside)?;
     // Not every disk can promise room; then a record that finds none ends the agent.
     let _ = fallocate(&file, FallocateFlags::FALLOC_FL_KEEP_SIZE, 0, KEPT_BYTES);
     file.write_all(&bytes)?;

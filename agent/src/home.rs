@@ -19,9 +19,13 @@ pub fn lender(work_dir: &Path) -> Result<Lender, CheckpointError> {
     let path = work_dir.join("agent.lender");
     std::fs::create_dir_all(work_dir)
         .map_err(|source| CheckpointError::Make { path: work_dir.to_owned(), source })?;
-    let kept = std::fs::read(&path).ok().and_then(|bytes| bytes.try_into().ok());
-    if let Some(root) = kept {
-        return Ok(Lender::kept(root));
+    match std::fs::read(&path).map(TryInto::try_into) {
+        Ok(Ok(root)) => return Ok(Lender::kept(root)),
+        // With another one all executors of the former life would be kept out.
+        Err(source) if source.kind() != io::ErrorKind::NotFound => {
+            return Err(CheckpointError::Read { path, source });
+        }
+        Ok(Err(_)) | Err(_) => {}
     }
     let unwritable = |source| CheckpointError::Write { path: work_dir.to_owned(), source };
     let lender = Lender::new().map_err(|error| unwritable(io::Error::other(error.to_string())))?;
@@ -130,5 +134,9 @@ mod tests {
         // A torn one is made anew.
         std::fs::write(work_dir.join("agent.lender"), b"torn").unwrap();
         assert_ne!(*lender(&work_dir).unwrap().reveal(), first);
+        // One that cannot be read may be whole.
+        std::fs::remove_file(work_dir.join("agent.lender")).unwrap();
+        std::fs::create_dir(work_dir.join("agent.lender")).unwrap();
+        assert!(matches!(lender(&work_dir), Err(CheckpointError::Read { .. })));
     }
 }

@@ -32,6 +32,9 @@ pub struct SandboxLimits {
     pub watch_every: Duration,
 }
 
+/// One that is this young may have been made since it was looked who lives: files are dated by a clock that is a little late.
+const YOUNG: Duration = Duration::from_secs(1);
+
 impl Default for SandboxLimits {
     fn default() -> Self {
         Self {
@@ -221,7 +224,7 @@ impl Sandboxes {
         let all = ended.len() as u64;
         for (place, (modified, path)) in ended.into_iter().enumerate() {
             let age = now.duration_since(modified).unwrap_or_default();
-            if place >= too_many && age <= age_max {
+            if age < YOUNG || (place >= too_many && age <= age_max) {
                 break;
             }
             match std::fs::remove_dir_all(&path) {

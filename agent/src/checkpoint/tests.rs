@@ -1,6 +1,6 @@
 //! What the checkpoint survives, and what it refuses to guess.
 
-use std::time::Duration;
+use std::os::unix::fs::PermissionsExt;
 
 use prost::Message;
 use protocol::agent::{AgentAddress, AgentInfo};
@@ -104,16 +104,7 @@ fn task_spec() -> TaskSpec {
 }
 
 fn framework() -> FrameworkInfo {
-    FrameworkInfo {
-        framework: FrameworkId::new("F"),
-        name: "tests".into(),
-        user: "ann".into(),
-        roles: Vec::new(),
-        failover_timeout: Duration::ZERO,
-        hostname: "here".into(),
-        capabilities: Vec::new(),
-        carried: Carried::default(),
-    }
+    FrameworkInfo { user: "ann".into(), ..FrameworkInfo::plain(FrameworkId::new("F")) }
 }
 
 fn status(update: UpdateId, state: TaskState) -> TaskStatus {
@@ -224,7 +215,10 @@ fn agent_09_without_strictness_what_is_damaged_is_left_out_and_the_file_is_kept(
         let mut rest = records();
         rest.remove(damaged);
         assert_eq!(state, after(&rest), "record {damaged}");
-        assert_eq!(std::fs::read(dir.path().join("agent.damaged")).unwrap(), bytes);
+        let kept = dir.path().join("agent.damaged");
+        assert_eq!(std::fs::read(&kept).unwrap(), bytes);
+        let mode = std::fs::metadata(&kept).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "it holds what tasks' environments hold");
         drop(file);
         // It is whole again.
         assert_eq!(CheckpointFile::open(dir.path(), true).unwrap().0, state);

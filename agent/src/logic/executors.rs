@@ -19,16 +19,16 @@ impl Agent {
     /// It is noted that there will be this executor: now it may be started.
     pub(super) fn start_executor(&mut self, turn: &mut Turn, container: &ContainerId) {
         let agent = self.membership.agent().cloned();
-        let (Some(executor), Some(agent)) = (self.state.executors.get_mut(container), agent) else {
+        let Some(executor) = self.state.executors.get_mut(container) else {
             return;
         };
         if executor.ending.is_some() {
             self.on_executor_exited(turn, container, None, None);
             return;
         }
-        if !matches!(executor.phase, Phase::Recording) {
+        let (Phase::Recording, Some(agent)) = (&executor.phase, agent) else {
             return;
-        }
+        };
         executor.phase = Phase::Starting;
         let default = self.config.shutdown_grace;
         let framework = self.state.frameworks[&executor.framework].info.clone();
@@ -227,7 +227,7 @@ impl Agent {
                 let grace = executor.spec.shutdown_grace.unwrap_or(default);
                 turn.start(Timer::ExecutorEnd(container.clone()), grace);
             }
-            // It has no task yet, so there is nothing to be polite about.
+            // It has no task yet, or cannot be asked.
             None => executor.signal(turn, container, Signal::Kill),
         }
     }
@@ -433,7 +433,6 @@ impl Agent {
         };
         executor.pid = None;
         executor.losses += 1;
-        let losses = executor.losses;
         // One that has nothing left to do has ended, most often.
         if !executor.tasks.is_empty() {
             turn.note(Notice::ExecutorLost {
@@ -441,7 +440,7 @@ impl Agent {
                 container: container.clone(),
                 words: words.to_owned(),
             });
-            turn.start(Timer::ExecutorBack { container, losses }, self.config.recovery_timeout);
+            self.expect_back(turn, &container);
         }
     }
 }

@@ -99,7 +99,11 @@ impl Agent {
     ) {
         let key = (framework.clone(), spec.executor.clone());
         let container = match self.state.open.get(&key) {
-            Some(container) => container.clone(),
+            Some(container) => {
+                let container = container.clone();
+                self.expect_back(turn, &container);
+                container
+            }
             None => {
                 let container = ContainerId::new(self.chance.token());
                 let executor = self.new_executor(framework, task, spec);

@@ -153,7 +153,9 @@ impl Agent {
     pub(super) fn on_started(&mut self, turn: &mut Turn) {
         let before = self.membership.info.as_deref();
         let policy = self.config.reconfiguration_policy;
-        if let Some(words) = before.and_then(|before| policy.forbids(before, &self.config.info)) {
+        let begins_anew = self.config.recover == Recover::Cleanup;
+        let forbids = |before| policy.forbids(before, &self.config.info);
+        if let Some(words) = before.filter(|_| !begins_anew).and_then(forbids) {
             return turn.push(Effect::Stop(End::Reconfigured(words)));
         }
         self.report_orphans(turn);

@@ -213,11 +213,30 @@ impl Agent {
     }
 
     pub(super) fn on_executors_back_due(&mut self, turn: &mut Turn) {
-        for container in self.membership.executors_awaited() {
+        let awaited = match self.membership.is_leaving() {
+            // It starts no others, so whoever is not connected is of the former life.
+            true => {
+                let absent = self.state.executors.iter().filter(|(_, e)| e.pid.is_none());
+                absent.map(|(container, _)| container.clone()).collect()
+            }
+            false => self.membership.executors_awaited(),
+        };
+        for container in awaited {
             self.end_what_is_not_back(turn, &container);
         }
         // Only now: an agent that stood still meanwhile has not heard yet who is back.
         turn.start(Timer::OldExecutorsLate, self.config.old_executors_within);
+    }
+
+    /// One that lost its connection while it had nothing to do is waited for only once it is to do something.
+    pub(super) fn expect_back(&self, turn: &mut Turn, container: &ContainerId) {
+        if let Some(executor) = self.state.executors.get(container)
+            && executor.pid.is_none()
+            && executor.losses > 0
+        {
+            let (container, losses) = (container.clone(), executor.losses);
+            turn.start(Timer::ExecutorBack { container, losses }, self.config.recovery_timeout);
+        }
     }
 
     pub(super) fn on_executor_back_due(

@@ -151,7 +151,10 @@ fn gc_01_the_fuller_the_disk_the_sooner_a_sandbox_goes() {
         let found = sandboxes.collect(&BTreeSet::new(), limits, usage, at(1050));
         assert_eq!(found, collected(removed, 6 - removed), "{usage}");
     }
+    // The newest ended just now, or began just now, which nobody had seen yet.
     let (_dir, sandboxes) = six();
+    let found = sandboxes.collect(&BTreeSet::new(), limits, 1.0, at(1005));
+    assert_eq!(found, collected(5, 1));
     assert!((0.0..=1.0).contains(&sandboxes.usage()));
 }
 

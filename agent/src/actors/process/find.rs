@@ -1,6 +1,7 @@
 //! Finding what a former life of the agent started: it is no child of this process, so it is watched in another way.
 
 use std::ffi::OsStr;
+use std::time::Duration;
 
 use containerizer::look::{Look, Seen, look};
 use containerizer::watch::Watched;
@@ -17,6 +18,9 @@ use super::hunt::Hunt;
 use super::{FromProcesses, LOOK_AGAIN_MIN, Living, Processes};
 use crate::logic::{OldExecutor, ProcessIdentity, Program};
 
+/// What keeps an agent from seeing lasts longer than a moment, and each look is said.
+const BLIND_FOR: Duration = Duration::from_secs(1);
+
 impl Processes {
     /// Watches it if it lives; else ends what is left of it.
     pub(super) fn find(&mut self, old: OldExecutor, ctx: &mut Context<Self>) {
@@ -29,7 +33,7 @@ impl Processes {
                 Err(why) => {
                     tracing::warn!(%container, %why, "cannot see whether an executor lives; looking again");
                     let old = OldExecutor { container, process: noted };
-                    ctx.after(LOOK_AGAIN_MIN, move |actor, ctx| actor.find(old, ctx));
+                    ctx.after(BLIND_FOR, move |actor, ctx| actor.find(old, ctx));
                     return;
                 }
             },

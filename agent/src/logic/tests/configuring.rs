@@ -91,6 +91,9 @@ fn agent_10_equal_lets_nothing_change_but_the_port() {
     t.dies_and(|config| config.info.at.hostname = "elsewhere".into());
     let done = t.take_done();
     assert!(done[0].contains("its hostname was here and is elsewhere"), "{done:?}");
+    // As advised: whoever begins anew is compared with nobody.
+    t.dies_and(|config| config.recover = Recover::Cleanup);
+    t.did(["write Left", &format!("stop: {}", End::CleanedUp)]);
 }
 
 #[test]

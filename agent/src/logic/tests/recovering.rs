@@ -2,6 +2,9 @@
 
 use super::*;
 
+/// Shorter than a master may be silent.
+const PATIENCE: Duration = Duration::from_secs(3);
+
 fn states(t: &Scenario) -> Vec<(String, TaskState)> {
     t.agent.tasks().map(|(_, task, state)| (task.to_string(), state)).collect()
 }
@@ -329,4 +332,37 @@ fn agent_08_a_task_that_ended_before_the_reboot_has_ended_as_its_executor_wrote(
     t.register_with(1, 1);
     t.forget_done();
     assert_eq!(t.sent.unwrap().state, TaskState::Finished);
+}
+
+#[test]
+fn an_executor_that_broke_off_while_it_had_nothing_to_do_has_to_be_back_for_its_next_task() {
+    let mut t = Scenario::registered_with(|config| config.recovery_timeout = PATIENCE);
+    t.launch(custom_task("a", "E"));
+    t.executor_registers(0);
+    t.executor_says(0, "a", TaskState::Finished);
+    t.acknowledge();
+    t.step(Event::Down { pid: executor(0), words: "the connection was lost".into() });
+    t.forget_done();
+    t.pass(PATIENCE);
+    t.hear(1, MasterToAgent::Ping { epoch: 1, sequence: 1 });
+    t.did(["to master: Pong"]);
+    t.launch(custom_task("b", "E"));
+    t.pass(PATIENCE);
+    t.did(["signal E Kill"]);
+    t.executor_exits(0, Exit::Signal(9));
+    assert!(t.sent.as_ref().is_some_and(|sent| sent.state == TaskState::Failed), "{:?}", t.sent);
+}
+
+#[test]
+fn an_agent_that_leaves_before_its_executors_are_back_waits_for_none_of_them_for_ever() {
+    let mut t = Scenario::registered();
+    t.with_running("t");
+    t.dies();
+    t.step(Event::Leave);
+    t.executor_is_found(0);
+    t.did(["find t"]);
+    t.pass(t.agent.config.executor_reregistration_timeout);
+    t.did(["signal t Kill"]);
+    t.executor_exits(0, Exit::Signal(9));
+    t.did(["write ExecutorEnded", "stop: the agent was ended by its operator"]);
 }
