@@ -198,7 +198,9 @@ pub enum StoreError {
         reason: String,
     },
     /// A record's checksum or length is wrong.
-    #[error("record {key} of the store {place} is damaged")]
+    #[error(
+        "record {key} of the store {place} is damaged: bring a registry back with `airside registry import` and its newest export, and give a framework another path"
+    )]
     Damaged {
         /// Where it is.
         place: String,

@@ -1,9 +1,14 @@
 //! Who leads, as a process learns it that does not stand: the node with the lowest number, whatever its label. Pure, as the
 //! election is.
 
+use std::time::Duration;
+
 use super::bugs::{Bug, Bugs};
 use super::{Number, RETRY};
 use crate::election::Candidate;
+
+/// Before it is looked again after a refusal, which only a person can mend.
+const REFUSED_FOR: Duration = Duration::from_secs(30);
 
 /// What came of looking for the leader.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,7 +48,7 @@ pub enum Effect {
     /// Look for the lowest seat, watch for a change of the seats, and answer with this number.
     Look(Number),
     /// Look again after a pause.
-    StartTimer(Number, std::time::Duration),
+    StartTimer(Number, Duration),
     /// This is the leader now.
     Name(Option<Candidate>),
     /// Somebody should know this.
@@ -109,18 +114,26 @@ impl Detection {
                 self.name(None, effects);
                 self.stale = true;
             }
-            Found::Unknown => {
-                self.stale = true;
-                self.numbers += 1;
-                self.pause = Some(self.numbers);
-                effects.push(Effect::StartTimer(self.numbers, RETRY));
-            }
+            Found::Unknown => self.look_again_after(RETRY, effects),
             // It changes only with the seats.
-            Found::Garbage(words) | Found::Refused(words) => {
+            Found::Garbage(words) => {
                 self.name(None, effects);
                 effects.push(Effect::Warn(words));
             }
+            // Nothing is watched then.
+            Found::Refused(words) => {
+                self.name(None, effects);
+                effects.push(Effect::Warn(words));
+                self.look_again_after(REFUSED_FOR, effects);
+            }
         }
+    }
+
+    fn look_again_after(&mut self, pause: Duration, effects: &mut Vec<Effect>) {
+        self.stale = true;
+        self.numbers += 1;
+        self.pause = Some(self.numbers);
+        effects.push(Effect::StartTimer(self.numbers, pause));
     }
 
     fn name(&mut self, leader: Option<Candidate>, effects: &mut Vec<Effect>) {
@@ -177,6 +190,18 @@ mod tests {
         assert_eq!(detection.step(Event::Timer(1)), []);
         assert_eq!(detection.step(Event::Timer(2)), [Effect::Look(3)]);
     }
+
+    #[test]
+    fn a_refusal_is_not_for_ever_though_nothing_that_is_watched_changes() {
+        let mut detection = Detection::default();
+        detection.step(Event::Connected);
+        let effects = detection.step(Event::Found(1, Found::Refused("no".into())));
+        assert_eq!(effects, [Effect::Warn("no".into()), Effect::StartTimer(2, REFUSED_FOR)]);
+        assert_eq!(detection.step(Event::Timer(2)), [Effect::Look(3)]);
+        let effects = detection.step(Event::Found(3, Found::Leader(leader("h:1"))));
+        assert_eq!(effects, [Effect::Name(Some(leader("h:1")))]);
+    }
+
     #[cfg(feature = "testing")]
     #[test]
     fn with_the_mistake_the_first_leader_is_kept() {
