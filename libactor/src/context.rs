@@ -173,6 +173,15 @@ impl<A: Actor<Context = Self>> Context<A> {
         self.node.tell(to, message)
     }
 
+    /// Like [`Context::tell`], but gives back what could not be sent, with the reason.
+    pub fn try_tell<M: Message>(
+        &mut self,
+        to: impl Into<Address>,
+        message: M,
+    ) -> Result<(), Box<(M, TellError)>> {
+        self.node.try_tell(&to.into(), message)
+    }
+
     /// Asks; `then` runs in this actor with the answer, or with why there is none.
     pub fn ask<Q: Question>(
         &mut self,

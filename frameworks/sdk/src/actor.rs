@@ -3,11 +3,12 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix::{Actor, Handler};
 use coordination::detect::MASTER;
 use coordination::election::{Candidate, Detector, Standing};
-use libactor::{Clock, Context, Down, Message, Name, Pid, Received, TellError};
+use libactor::{Clock, Context, Down, Message, Name, Node, Pid, Received, TellError};
 use protocol::framework::{FrameworkToMaster, MasterToFramework};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{oneshot, watch};
@@ -18,6 +19,9 @@ use crate::state::{StateError, Stored};
 
 /// The most messages of a master that wait while the framework's id is being written. A disk that hangs must not cost memory.
 const DEFERRED_MOST: usize = 1024;
+
+/// How long the last words may wait for room.
+const LAST_WORDS: Duration = Duration::from_secs(5);
 
 /// Something for the scheduler from within this process.
 #[derive(Debug, Serialize, Deserialize)]
@@ -42,6 +46,8 @@ pub(crate) struct FrameworkActor<S: Scheduler + Send + Unpin + 'static> {
     standing: Option<watch::Receiver<Standing>>,
     /// The framework's id is being written.
     remembering: bool,
+    /// What the step at hand says to a master and finds no room for, in order.
+    no_room: Option<(Pid, Vec<FrameworkToMaster>)>,
     /// What came from masters meanwhile, in order, and the word that its turn has come.
     deferred: VecDeque<(Event, Option<oneshot::Sender<()>>)>,
     clock: Clock,
@@ -63,6 +69,7 @@ impl<S: Scheduler + Send + Unpin + 'static> FrameworkActor<S> {
             keeper,
             standing: None,
             remembering: false,
+            no_room: None,
             deferred: VecDeque::new(),
             clock: Clock::start(),
             ended: Some(ended),
@@ -90,6 +97,9 @@ impl<S: Scheduler + Send + Unpin + 'static> FrameworkActor<S> {
                 tracing::debug!(?effect, "does");
                 todo.extend(self.perform(effect, ctx));
             }
+            if let Some((to, messages)) = self.no_room.take() {
+                todo.push_front(Event::NoRoom { to, messages });
+            }
         }
     }
 
@@ -98,10 +108,7 @@ impl<S: Scheduler + Send + Unpin + 'static> FrameworkActor<S> {
     fn perform(&mut self, effect: Effect, ctx: &mut Context<Self>) -> Option<Event> {
         match effect {
             Effect::TellMaster { to: Some(to), message } => {
-                let sent = ctx.tell(to, message);
-                if let Err(error) = sent {
-                    self.not_told(to, &error, ctx);
-                }
+                self.tell_master(to, message, ctx);
             }
             Effect::TellMaster { to: None, message } => self.tell_leader(message, ctx),
             Effect::Link(pid) => ctx.link(pid),
@@ -123,6 +130,22 @@ impl<S: Scheduler + Send + Unpin + 'static> FrameworkActor<S> {
             Effect::End(outcome) => self.end(outcome, ctx),
         }
         None
+    }
+
+    /// What finds no room is given back to the logic when this step is done, and all that this step says after it.
+    fn tell_master(&mut self, to: Pid, message: FrameworkToMaster, ctx: &mut Context<Self>) {
+        if let Some((full, waiting)) = &mut self.no_room
+            && *full == to
+        {
+            return waiting.push(message);
+        }
+        let Err(refused) = ctx.try_tell(to, message) else {
+            return;
+        };
+        match *refused {
+            (message, TellError::Full) => self.no_room = Some((to, vec![message])),
+            (_, error) => self.not_told(to, &error, ctx),
+        }
     }
 
     /// Heard once the framework's id is written, as the logic would have it, but in its own flow: an offer that comes
@@ -232,6 +255,11 @@ impl<S: Scheduler + Send + Unpin + 'static> FrameworkActor<S> {
         let Some(framework) = self.framework.take() else {
             return;
         };
+        let last = say_last(ctx.node().clone(), self.no_room.take());
+        let closed = async move {
+            last.await;
+            closed.await
+        };
         ctx.run(closed, move |actor, closed, ctx| {
             let ended = closed.map(|()| (outcome, framework.into_scheduler()));
             actor.finish(ended, ctx);
@@ -296,6 +324,24 @@ impl<S: Scheduler + Send + Unpin + 'static> Handler<Received<Input>> for Framewo
 
     fn handle(&mut self, received: Received<Input>, ctx: &mut Context<Self>) {
         self.advance(Event::Input(received.message.0), ctx);
+    }
+}
+
+/// What there was no room for in the last step of all; not for ever.
+async fn say_last(node: Node, no_room: Option<(Pid, Vec<FrameworkToMaster>)>) {
+    let Some((to, messages)) = no_room else {
+        return;
+    };
+    let said = async {
+        for message in messages {
+            node.tell_when_room(to, message).await?;
+        }
+        Ok::<(), TellError>(())
+    };
+    match tokio::time::timeout(LAST_WORDS, said).await {
+        Ok(Ok(())) => (),
+        Ok(Err(error)) => tracing::warn!(master = %to, %error, "last words"),
+        Err(_) => tracing::warn!(master = %to, "last words: the way to the master stays full"),
     }
 }
 

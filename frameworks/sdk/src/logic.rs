@@ -7,6 +7,7 @@ mod framework;
 mod leading;
 mod offers;
 mod reconcile;
+mod saying;
 mod settled;
 mod subscription;
 mod tasks;
@@ -89,10 +90,17 @@ pub enum Event {
     },
     /// Another master leads than the last that was found.
     OtherLeader,
-    /// A message could not be sent: the way to this master is full or broken.
+    /// A message could not be sent: the way to this master is broken.
     NotSent {
         /// Whom it was for; `None`: whoever leads.
         to: Option<Pid>,
+    },
+    /// The way to this master is full: what could not be said is given back.
+    NoRoom {
+        /// Whom it was for.
+        to: Pid,
+        /// In the order in which it was to be said.
+        messages: Vec<FrameworkToMaster>,
     },
     /// See [`Effect::Remember`].
     Remembered(FrameworkId),
@@ -161,6 +169,8 @@ pub enum Timer {
     Reconcile(u64),
     /// Held offers are to be looked at.
     Held(u64),
+    /// The way to the master may have room again.
+    Room(u64),
     /// The scheduler's own, by its key.
     Author(u64),
 }
@@ -272,8 +282,10 @@ pub struct Driver {
     pub(crate) doubts: Option<(u64, u32)>,
     pub(crate) reconcile: u64,
     pub(crate) held: Option<u64>,
-    /// Messages that wait until an earlier [`Effect::Store`] is done, each with that store's number.
+    /// Messages that wait until an earlier [`Effect::Store`] is done, each with that store's number, or for room.
     pub(crate) withheld: VecDeque<(u64, FrameworkToMaster)>,
+    /// The generation of the timer for more room, while the way to the master is full.
+    pub(crate) full: Option<u64>,
     pub(crate) stores: u64,
     pub(crate) stored: u64,
     pub(crate) tearing_down: bool,
@@ -324,6 +336,7 @@ impl Driver {
             reconcile: 0,
             held: None,
             withheld: VecDeque::new(),
+            full: None,
             stores: 0,
             stored: 0,
             tearing_down: false,
@@ -367,6 +380,7 @@ impl Driver {
             Event::Down { pid } => self.on_down(turn, pid),
             Event::OtherLeader => self.on_other_leader(turn),
             Event::NotSent { to } => self.on_not_sent(turn, to),
+            Event::NoRoom { to, messages } => self.on_no_room(turn, to, messages),
             Event::Remembered(framework) => self.on_remembered(turn, &framework),
             Event::Stored(number) => self.on_stored(turn, number),
             Event::TimerFired(timer) => match timer {
@@ -374,6 +388,7 @@ impl Driver {
                 Timer::Doubts(generation) => self.on_doubts_due(turn, generation),
                 Timer::Reconcile(generation) => self.on_reconcile_due(turn, generation),
                 Timer::Held(generation) => self.on_held_due(turn, generation),
+                Timer::Room(generation) => self.on_room_due(turn, generation),
                 Timer::Author(key) => turn.news.push_back(News::Timer(key)),
             },
             Event::Input(data) => turn.news.push_back(News::Input(data)),
@@ -390,42 +405,6 @@ impl Driver {
     pub(crate) fn next_generation(&mut self) -> u64 {
         self.generation += 1;
         self.generation
-    }
-
-    /// To the master that is followed. Waits behind what is being stored, of nothing if nobody can say who leads: only a leader
-    /// can write. Without a master it is lost, and whatever
-    /// matters is repeated after the next `Subscribed`.
-    pub(crate) fn tell(&mut self, turn: &mut Turn, message: FrameworkToMaster) {
-        let waits = self.stores > self.stored || self.suspended;
-        if waits && !self.has(Bug::UpdateToldBeforeStored) {
-            self.store_in(turn);
-            self.withheld.push_back((self.stores, message));
-        } else if let Phase::Subscribed { master } = self.phase {
-            turn.effects.push(Effect::TellMaster { to: Some(master), message });
-        }
-    }
-
-    /// What is said in a turn waits for a write of the same turn, if for none of its own then for one of nothing: so it is
-    /// said in the flow of what it answers, and not in that of whatever was being written.
-    fn store_in(&mut self, turn: &mut Turn) {
-        let newest = self.stores;
-        let is_newest =
-            |effect: &Effect| matches!(effect, Effect::Store { number, .. } if *number == newest);
-        if !turn.effects.iter().any(is_newest) {
-            self.stores += 1;
-            turn.effects.push(Effect::Store { number: self.stores, entries: Vec::new() });
-        }
-    }
-
-    fn on_stored(&mut self, turn: &mut Turn, number: u64) {
-        self.stored = self.stored.max(number);
-        while self.withheld.front().is_some_and(|(waits_for, _)| *waits_for <= self.stored) {
-            if let (Some((_, message)), Phase::Subscribed { master }) =
-                (self.withheld.pop_front(), &self.phase)
-            {
-                turn.effects.push(Effect::TellMaster { to: Some(*master), message });
-            }
-        }
     }
 }
 

@@ -118,7 +118,12 @@ impl Node {
         self.try_tell(&to.into(), message).map_err(|refused| refused.1)
     }
 
-    fn try_tell<M: Message>(&self, to: &Address, message: M) -> Result<(), Box<(M, TellError)>> {
+    /// Like [`Node::tell`], but gives back what could not be sent, with the reason.
+    pub fn try_tell<M: Message>(
+        &self,
+        to: &Address,
+        message: M,
+    ) -> Result<(), Box<(M, TellError)>> {
         const { assert!(!matches!(M::LANE, Lane::Control), "the control lane is the runtime's") };
         let head = flow::next_head(0);
         match self.target(to) {

@@ -1,6 +1,7 @@
 //! The shell of a scheduler: its state directory and its messages.
 
-use sdk::logic::{Effect, Event as FrameworkEvent, Outcome};
+use protocol::framework::FrameworkToMaster;
+use sdk::logic::{Effect, Event as FrameworkEvent, Outcome, Pid};
 
 use crate::network::{Life, Sent};
 use crate::process::{FrameworkBody, Seat, StateWrite};
@@ -35,23 +36,14 @@ impl World {
         self.see_launches(life, body);
         self.check_view(life, body);
         self.use_what_is_gone(life, body, &heard);
+        let mut no_room = None;
         for (n, effect) in step.effects.into_iter().enumerate() {
             if self.dies_now(life, n) {
                 return false;
             }
             match effect {
-                Effect::TellMaster { to, mut message } => {
-                    self.check_launches(life, &message);
-                    self.check_acknowledged(life, body, &message);
-                    self.launch_again(life, body, &mut message);
-                    let said = Said::FrameworkToMaster(message);
-                    let sent = match to {
-                        Some(pid) => self.tell(life, pid, said),
-                        None => self.tell_leader(life, said),
-                    };
-                    if sent != Sent::Accepted {
-                        self.soon(life, Event::Framework(FrameworkEvent::NotSent { to }));
-                    }
+                Effect::TellMaster { to, message } => {
+                    self.framework_tells(life, body, &mut no_room, (to, message));
                 }
                 Effect::Link(pid) => self.link(life, pid),
                 Effect::Unlink(pid) => self.unlink(life, pid),
@@ -74,7 +66,45 @@ impl World {
                 }
             }
         }
-        true
+        match no_room {
+            None => true,
+            Some((to, messages)) => {
+                let event = FrameworkEvent::NoRoom { to, messages };
+                self.step_framework(life, body, Event::Framework(event))
+            }
+        }
+    }
+
+    /// As the real actor does: what finds no room, and what is said to the same master after it, is given back.
+    fn framework_tells(
+        &mut self,
+        life: Life,
+        body: &mut FrameworkBody,
+        no_room: &mut Option<(Pid, Vec<FrameworkToMaster>)>,
+        (to, mut message): (Option<Pid>, FrameworkToMaster),
+    ) {
+        if let Some((full, waiting)) = no_room
+            && to == Some(*full)
+        {
+            return waiting.push(message);
+        }
+        let as_meant = message.clone();
+        self.launch_again(life, body, &mut message);
+        let said = Said::FrameworkToMaster(message);
+        let sent = match to {
+            Some(pid) => self.tell(life, pid, said),
+            None => self.tell_leader(life, said),
+        };
+        match (sent, to) {
+            (Sent::Full, Some(to)) => *no_room = Some((to, vec![as_meant])),
+            (Sent::Accepted, _) => {
+                self.check_launches(life, &as_meant);
+                self.check_acknowledged(life, body, &as_meant);
+            }
+            (Sent::Full | Sent::Unreachable, _) => {
+                self.soon(life, Event::Framework(FrameworkEvent::NotSent { to }));
+            }
+        }
     }
 
     fn state_written(&mut self, life: Life, body: &mut FrameworkBody) -> Option<FrameworkEvent> {

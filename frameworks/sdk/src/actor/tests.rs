@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 use super::*;
 use crate::logic::{Driver, Settings};
 
-const PATIENCE: std::time::Duration = std::time::Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(20);
 
 struct Idle;
 

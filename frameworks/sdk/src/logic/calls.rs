@@ -26,6 +26,9 @@ pub enum NotLaunched {
     /// More than is left of the offer; this is the first that lacks.
     #[error("launch on an offer: what is left of it does not hold {0}")]
     DoesNotFit(String),
+    /// The master does not keep up with what this framework says; the resources are offered again.
+    #[error("launch task {0}: the way to the master is full")]
+    NoRoom(TaskId),
     /// A limit of the driver is reached.
     #[error("launch a task: too many tasks at once")]
     TooMany,

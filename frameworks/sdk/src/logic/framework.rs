@@ -186,7 +186,8 @@ impl Driver {
             self.tear_down_told = true;
             self.tell(turn, FrameworkToMaster::Teardown);
         }
-        if self.stopping && self.stores <= self.stored && !matches!(self.phase, Phase::Ended) {
+        let said = self.stores <= self.stored && self.full.is_none();
+        if self.stopping && said && !matches!(self.phase, Phase::Ended) {
             self.end(turn, Outcome::Stopped);
         }
     }

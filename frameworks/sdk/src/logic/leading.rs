@@ -15,7 +15,7 @@ impl Driver {
 
     /// Nothing more is said. What was withheld was never said, and who leads now will learn from the master what was.
     pub(super) fn on_deposed(&mut self, turn: &mut Turn, why: String) {
-        self.withheld.clear();
+        (self.withheld, self.full) = (Default::default(), None);
         self.end(turn, Outcome::Deposed(why));
     }
 }

@@ -66,6 +66,9 @@ impl Driver {
         if viewed || self.book.contains_key(&id) {
             return Err(NotLaunched::TaskKnown(id));
         }
+        if self.full.is_some() {
+            return Err(NotLaunched::NoRoom(id));
+        }
         let full = self.book.len() >= self.settings.tasks_most;
         let open = self.offers.get_mut(offer).ok_or_else(|| NotLaunched::NoOffer(offer.clone()))?;
         if full || open.launches.len() >= LAUNCHES_MOST {

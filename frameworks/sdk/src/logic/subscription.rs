@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use libactor::Pid;
 use protocol::change::Change;
-use protocol::framework::{FrameworkToMaster, MasterToFramework, Operation};
+use protocol::framework::{FrameworkToMaster, MasterToFramework};
 use protocol::ids::{FrameworkId, MasterId};
 use protocol::task::TaskReport;
 use serde::{Deserialize, Serialize};
@@ -108,26 +108,6 @@ impl Driver {
         }
         self.drop_withheld(turn);
         self.subscribe(turn);
-    }
-
-    /// What waited for something to be stored was never said. A launch among it is certain not to have happened, and must not
-    /// be asked about: the answer might be of an earlier task of its id.
-    fn drop_withheld(&mut self, turn: &mut Turn) {
-        for (_, message) in std::mem::take(&mut self.withheld) {
-            let FrameworkToMaster::Accept { operations, .. } = message else {
-                continue;
-            };
-            for spec in operations.into_iter().flat_map(|Operation::Launch(tasks)| tasks) {
-                if let Some(entry) = self.book.remove(&spec.task) {
-                    self.drop_task(
-                        turn,
-                        &spec.task,
-                        &entry,
-                        "the master was lost before it was told",
-                    );
-                }
-            }
-        }
     }
 
     pub(super) fn on_down(&mut self, turn: &mut Turn, pid: Pid) {

@@ -2,6 +2,7 @@
 
 mod ends;
 mod leading;
+mod saying;
 mod scenario;
 
 use std::time::Duration;

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)] // the helpers of these tests, too
 
 mod elected;
+mod full;
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -119,6 +119,8 @@ pub(super) struct Scenario {
     heard: Lines,
     now: Now,
     timers: Vec<Timer>,
+    /// What was said to a master since last asked.
+    told: Vec<FrameworkToMaster>,
 }
 
 impl Scenario {
@@ -128,7 +130,7 @@ impl Scenario {
         let remembered = remembered.map(FrameworkId::new);
         let driver = Driver::new(info(), remembered, 42, Settings::default());
         let framework = Framework::new(driver, notes);
-        Self { framework, lines: vec![], heard, now: Now::default(), timers: vec![] }
+        Self { framework, lines: vec![], heard, now: Now::default(), timers: vec![], told: vec![] }
     }
 
     /// Followed by master 1 of epoch 1; nothing launched.
@@ -166,6 +168,9 @@ impl Scenario {
                 self.timers.push(*timer);
             }
             self.lines.push(line(&effect));
+            if let Effect::TellMaster { to: Some(_), message } = effect {
+                self.told.push(message);
+            }
         }
         self.lines.append(&mut self.heard.borrow_mut());
     }
@@ -234,6 +239,14 @@ impl Scenario {
 
     pub(super) fn deposed(&mut self) {
         self.step(Event::Deposed("another leads".into()));
+    }
+
+    pub(super) fn told(&mut self) -> Vec<FrameworkToMaster> {
+        std::mem::take(&mut self.told)
+    }
+
+    pub(super) fn no_room(&mut self, master: u64, messages: Vec<FrameworkToMaster>) {
+        self.step(Event::NoRoom { to: Pid::invented(master, 1), messages });
     }
 
     pub(super) fn not_sent(&mut self, master: u64) {
@@ -403,7 +416,11 @@ fn line(effect: &Effect) -> String {
                     assert!(*after >= whole * 3 / 4 || whole > Duration::from_secs(8));
                     format!("{name} in <{whole:?}")
                 }
-                Timer::Doubts(_) | Timer::Reconcile(_) | Timer::Held(_) | Timer::Author(_) => {
+                Timer::Doubts(_)
+                | Timer::Reconcile(_)
+                | Timer::Held(_)
+                | Timer::Room(_)
+                | Timer::Author(_) => {
                     format!("{name} in {after:?}")
                 }
             }
