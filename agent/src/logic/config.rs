@@ -16,8 +16,10 @@ pub struct Config {
     pub info: AgentInfo,
     /// The master is contacted again after this long; doubles with each attempt, and is cut by chance to half at most.
     pub contact_backoff_min: Duration,
-    /// Where the doubling ends.
+    /// Where the doubling ends when all is told that the master has to know.
     pub contact_backoff_max: Duration,
+    /// Where it ends when an agent only asks whether it may return.
+    pub question_backoff_max: Duration,
     /// An executor must have registered this long after its launch.
     pub executor_registration_timeout: Duration,
     /// Between the polite and the final signal to a task that does not say.
@@ -104,6 +106,7 @@ impl Config {
             info,
             contact_backoff_min: Duration::from_secs(1),
             contact_backoff_max: Duration::from_secs(60),
+            question_backoff_max: Duration::from_secs(4),
             executor_registration_timeout: Duration::from_secs(60),
             kill_grace: Duration::from_secs(3),
             shutdown_grace: Duration::from_secs(5),

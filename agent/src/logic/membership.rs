@@ -27,8 +27,8 @@ use super::{Agent, Effect, Timer, Turn};
 enum Phase {
     /// Executors of a former life come back, or end.
     Recovering { left: BTreeSet<ContainerId> },
-    /// Says who it is until a master answers.
-    Contacting { attempts: u32 },
+    /// Says who it is until a master answers. Has told all that it knows so often since it was last told to wait.
+    Contacting { attempts: u32, told: u32 },
     /// The answer is being written down; what the master says meanwhile is held.
     Joining { joining: Joining, held: VecDeque<MasterToAgent> },
     /// Obeys this master.

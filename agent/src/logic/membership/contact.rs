@@ -12,18 +12,19 @@ use crate::logic::checkpoint::Record;
 use crate::logic::notice::Notice;
 use crate::logic::{Agent, Effect, Timer, Turn};
 
-/// After this many unanswered attempts, and again after each further so many, the operator is told.
+/// After this many unanswered attempts, and whenever they are twice as many, the operator is told.
 const ATTEMPTS_SAID: u32 = 5;
 
-/// After this many questions whether it may return that nobody answered, an agent tells all now and then: a master of an
-/// older version does not know the question.
-const QUESTIONS: u32 = 3;
+/// A master of an older version does not know the question whether an agent may return. So that is told all, uncalled, at the
+/// attempt of this number (from zero), whenever it is twice as high, and each time after so many more.
+const UNCALLED_FIRST: u32 = 4;
+const UNCALLED_EVERY: u32 = 32;
 
 impl Agent {
     /// The first attempt comes after a share of `within` that chance chooses: a master that returns is not to be met by
     /// all agents at once.
     pub(super) fn contact_from_now_on(&mut self, turn: &mut Turn, within: Duration) {
-        let generation = self.membership.enter(Phase::Contacting { attempts: 0 });
+        let generation = self.membership.enter(Phase::Contacting { attempts: 0, told: 0 });
         if within.is_zero() {
             self.on_contact_due(turn, generation);
         } else {
@@ -34,7 +35,7 @@ impl Agent {
 
     pub(in crate::logic) fn on_contact_due(&mut self, turn: &mut Turn, generation: u64) {
         let current = generation == self.membership.generation;
-        let Phase::Contacting { attempts } = &mut self.membership.phase else {
+        let Phase::Contacting { attempts, .. } = &mut self.membership.phase else {
             return;
         };
         if !current || self.membership.leader == Leader::Nobody {
@@ -45,22 +46,27 @@ impl Agent {
         }
         let before = *attempts;
         *attempts += 1;
-        if before > 0 && before.is_multiple_of(ATTEMPTS_SAID) {
+        if before.is_multiple_of(ATTEMPTS_SAID) && (before / ATTEMPTS_SAID).is_power_of_two() {
             turn.note(Notice::MasterSilent { attempts: before });
         }
-        let asks = before < QUESTIONS || before.is_multiple_of(2);
-        let first = if asks { self.question() } else { self.contact() };
+        let (first, most) = match self.membership.is_member() {
+            true if is_uncalled(before) => (self.contact(), self.config.question_backoff_max),
+            true => (self.question(), self.config.question_backoff_max),
+            false => (self.contact(), self.config.contact_backoff_max),
+        };
         turn.push(Effect::ContactMaster(first));
-        let after = backoff(
-            self.config.contact_backoff_min,
-            self.config.contact_backoff_max,
-            before,
-            self.chance.draw(),
-        );
+        self.contact_again(turn, generation, most, before);
+    }
+
+    fn contact_again(&mut self, turn: &mut Turn, generation: u64, most: Duration, attempt: u32) {
+        let least = self.config.contact_backoff_min;
+        let after = backoff(least, most.max(least), attempt, self.chance.draw());
         turn.start(Timer::Contact { generation }, after);
     }
 
-    /// What an agent knows may be much, and a new master is met by all agents at once: it is asked first.
+    /// What an agent knows may be much, and a new master is met by all agents at once: it is asked first. A question is so
+    /// little that it is asked every few seconds: whoever could not be reached is found soon after it can, and whoever has
+    /// too much to do says `ReturnLater`.
     fn question(&self) -> AgentToMaster {
         match &self.membership.member {
             None => self.contact(),
@@ -73,11 +79,17 @@ impl Agent {
         }
     }
 
-    /// It is this agent's turn. If what it tells is lost, it asks again.
+    /// It is this agent's turn. If what it tells is lost, it asks again; the longer, the oftener it has told: all that is much,
+    /// and the master may be busy with it.
     pub(super) fn on_return_now(&mut self, turn: &mut Turn, from: Pid) {
-        if matches!(self.membership.phase, Phase::Contacting { .. }) && self.membership.is_member()
-        {
+        let Phase::Contacting { told, .. } = self.membership.phase else {
+            return;
+        };
+        if self.membership.is_member() {
             turn.push(Effect::TellMaster { to: from, message: self.contact() });
+            let phase = Phase::Contacting { attempts: 0, told: told.saturating_add(1) };
+            let generation = self.membership.enter(phase);
+            self.contact_again(turn, generation, self.config.contact_backoff_max, told);
         }
     }
 
@@ -85,7 +97,7 @@ impl Agent {
     pub(super) fn on_return_later(&mut self, turn: &mut Turn, after: Duration) {
         if matches!(self.membership.phase, Phase::Contacting { .. }) {
             let after = after + share(after, self.chance.draw());
-            let generation = self.membership.enter(Phase::Contacting { attempts: 0 });
+            let generation = self.membership.enter(Phase::Contacting { attempts: 0, told: 0 });
             turn.start(Timer::Contact { generation }, after);
         }
     }
@@ -169,6 +181,11 @@ impl Agent {
         };
         self.state.tasks().filter_map(reported).collect()
     }
+}
+
+fn is_uncalled(attempt: u32) -> bool {
+    let doubled = attempt >= UNCALLED_FIRST && attempt.is_power_of_two();
+    doubled || (attempt > 0 && attempt.is_multiple_of(UNCALLED_EVERY))
 }
 
 /// `min` doubled with each attempt up to `max`, of which chance takes up to a half.

@@ -372,10 +372,44 @@ fn an_agent_that_has_to_wait_asks_again_when_it_was_told_to_and_is_called_before
 fn a_master_that_answers_no_question_is_told_all_now_and_then() {
     let mut t = Scenario::new(|_| (), known(1));
     t.step(Event::Started);
-    t.pass(Duration::from_secs(60));
-    let done = std::mem::take(&mut t.done);
-    assert_eq!(done[..3], ["contact: MayReturn"; 3]);
-    assert_eq!(done[3..6], ["contact: Reregister", "contact: MayReturn", "contact: Reregister"]);
+    t.pass(Duration::from_secs(600));
+    let done = t.take_done();
+    let all = (0..done.len()).filter(|n| done[*n] == "contact: Reregister").collect::<Vec<_>>();
+    assert_eq!(all[..6], [4, 8, 16, 32, 64, 96]);
+    assert!(done.iter().all(|line| line.starts_with("contact: ")), "{done:?}");
+}
+
+/// Of a member that cannot reach who leads: a question costs next to nothing, and tasks wait for the answer.
+#[test]
+fn a_member_asks_every_few_seconds_however_long_nobody_answers() {
+    let mut t = Scenario::new(|_| (), known(1));
+    t.step(Event::Started);
+    for _ in 0..200 {
+        t.forget_done();
+        t.pass(Duration::from_secs(4));
+        assert!(!t.done.is_empty());
+    }
+}
+
+#[test]
+fn what_was_told_and_not_answered_is_told_again_ever_later() {
+    let mut t = Scenario::new(|_| (), known(1));
+    t.step(Event::Started);
+    let mut gaps = Vec::new();
+    for _ in 0..8 {
+        t.lets_return(1, 1);
+        t.forget_done();
+        let start = t.now.steady;
+        while !t.done.contains(&"contact: MayReturn".to_owned()) {
+            t.pass(Duration::from_millis(100));
+        }
+        gaps.push(t.now.steady.since(start));
+    }
+    for (n, gap) in gaps.iter().enumerate() {
+        let whole = Duration::from_secs(1 << n).min(Duration::from_secs(60));
+        let slack = Duration::from_millis(200);
+        assert!(*gap + slack >= whole / 2 && *gap <= whole + slack, "{gaps:?}");
+    }
 }
 
 #[test]
