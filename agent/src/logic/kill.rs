@@ -53,10 +53,20 @@ impl Agent {
             }
             return;
         }
+        self.report_never_told(turn, framework, task);
+        self.end_if_unused(turn, &container);
+    }
+
+    /// A killed task of which its executor has not heard: it will not.
+    pub(super) fn report_never_told(
+        &mut self,
+        turn: &mut Turn,
+        framework: &FrameworkId,
+        task: &TaskId,
+    ) {
         let words = "killed before its executor was told of it".to_owned();
         let news = News::new(TaskState::Killed, Reason::TaskKilledDuringLaunch, words);
         self.report(turn, framework, task, news);
-        self.end_if_unused(turn, &container);
     }
 
     /// An executor that was started for tasks which are all over before it had any is not wanted.

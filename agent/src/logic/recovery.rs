@@ -297,7 +297,8 @@ impl Agent {
         self.executor_is_back(turn, container);
     }
 
-    /// What it was told and does not have it is told again; what it has and should not have, it is to end.
+    /// What it was told and does not have it is told again, unless it was to be killed meanwhile: that never begins. What it
+    /// has and should not have, it is to end.
     fn compare_tasks(
         &mut self,
         turn: &mut Turn,
@@ -311,11 +312,14 @@ impl Agent {
         let (framework, mine) = (executor.framework.clone(), executor.tasks.clone());
         let held: BTreeMap<&TaskId, TaskState> = held.iter().map(|h| (&h.task, h.state)).collect();
         for task in &mine {
-            if let Some(entry) = self.state.task_mut(&framework, task) {
-                entry.told = held.contains_key(task);
-                if let (true, Some(grace)) = (entry.told, entry.kill) {
+            let Some(entry) = self.state.task_mut(&framework, task) else { continue };
+            entry.told = held.contains_key(task);
+            match (entry.told, entry.kill) {
+                (true, Some(grace)) => {
                     turn.tell_executor(pid, AgentToExecutor::Kill { task: task.clone(), grace });
                 }
+                (false, Some(_)) => self.report_never_told(turn, &framework, task),
+                (_, None) => {}
             }
         }
         let grace = self.config.kill_grace;

@@ -241,6 +241,35 @@ fn an_executor_whose_connection_broke_is_waited_for_and_comes_back() {
     t.did(["signal t Kill"]);
 }
 
+/// The launch was lost with the connection, and the kill came before the executor was back.
+#[test]
+fn a_task_that_was_killed_before_its_executor_heard_of_it_does_not_begin_when_that_is_back() {
+    let mut t = Scenario::registered();
+    t.launch(command_task("t"));
+    t.executor_registers(0);
+    t.step(Event::Down { pid: executor(0), words: "the connection was lost".into() });
+    t.kill("t");
+    t.forget_done();
+    t.executor_is_back(0, &[], vec![]);
+    t.did([
+        "link 100",
+        "to executor 100: Reregistered",
+        "to executor 100: Shutdown",
+        "update t Killed",
+    ]);
+    assert_eq!(t.sent.clone().unwrap().reason, Some(Reason::TaskKilledDuringLaunch));
+    // The same, where other tasks keep the executor.
+    t.launch(custom_task("a", "E"));
+    t.executor_registers(1);
+    t.executor_says(1, "a", TaskState::Running);
+    t.launch(custom_task("b", "E"));
+    t.step(Event::Down { pid: executor(1), words: "the connection was lost".into() });
+    t.kill("b");
+    t.forget_done();
+    t.executor_is_back(1, &[("a", TaskState::Running)], vec![]);
+    t.did(["link 101", "to executor 101: Reregistered", "update b Killed"]);
+}
+
 #[test]
 fn a_removed_frameworks_executors_are_ended_by_the_next_life_as_well() {
     let mut t = Scenario::registered();
