@@ -126,7 +126,8 @@ impl World {
             Fault::Freeze(number, span) => self.freeze(number, span),
             Fault::Suspend(number, span) => self.suspend(number, span),
             Fault::Thaw(life) => {
-                if self.processes[&life.process].life == life.life {
+                let process = &self.processes[&life.process];
+                if process.life == life.life && process.frozen.is_none_or(|until| until <= now) {
                     self.network.thawed(life);
                 }
             }

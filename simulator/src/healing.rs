@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use agent::logic::Agent;
 use sdk::logic::Phase;
 
 use crate::process::{Body, Process, Seat};
@@ -13,9 +14,13 @@ use crate::world::{World, pid_of};
 const LEADS_WITHIN: Duration = Duration::from_secs(2);
 /// Who stands still goes on within so long, and who is dead starts sooner.
 const ALL_THERE_WITHIN: Duration = Duration::from_secs(200);
-/// How long after that all have to be with who leads, beside the time for which an agent bears a silent master: agents that
-/// nobody answered ask again after as much as a minute, and schedulers sooner; whoever has to wait in line is called.
-const BACK_WITHIN: Duration = Duration::from_secs(62);
+/// How long after that agents that have an id, and schedulers, have to be with who leads: what connection is dead is noticed
+/// within ten seconds, and who has no answer asks again after as much as ten; whoever has to wait in line is called.
+const BACK_WITHIN: Duration = Duration::from_secs(20);
+/// The same for agents that never were with any master: they ask again after as much as a minute, as Mesos's do.
+const JOIN_WITHIN: Duration = Duration::from_secs(62);
+/// How long after that there has to be a moment at which nobody knows anything that others do not.
+const TRUTH_WITHIN: Duration = Duration::from_secs(600);
 /// How long after that all have to agree, with nothing left to do.
 const AGREE_WITHIN: Duration = Duration::from_secs(1800);
 /// How often it is looked whether they do.
@@ -30,8 +35,12 @@ const REST: Duration = Duration::from_secs(20);
 pub struct Healing {
     /// Since everybody was there: until one led, and all knew.
     pub led: Duration,
-    /// Since then: until all were with it.
+    /// Since then: until all who were ever with a master were with it.
     pub back: Duration,
+    /// Since then: until all were.
+    pub joined: Duration,
+    /// Since then: until nobody knew anything that others did not.
+    pub truth: Duration,
     /// Since then: until all agreed, and had nothing left to do.
     pub agreed: Duration,
 }
@@ -46,13 +55,23 @@ impl World {
         }
         let led = self.queue.now();
         self.healing.led = led - there;
-        if !self.come_back() {
+        if !self.come_back(led + BACK_WITHIN, |agent| agent.id().is_some()) {
             return;
         }
         let back = self.queue.now();
         self.healing.back = back - led;
-        if self.come_to_agree(back + AGREE_WITHIN) {
-            self.healing.agreed = self.queue.now() - back;
+        if !self.come_back(back + JOIN_WITHIN, |_| true) {
+            return;
+        }
+        let joined = self.queue.now();
+        self.healing.joined = joined - back;
+        if !self.come_to_truth(joined + TRUTH_WITHIN) {
+            return;
+        }
+        let known = self.queue.now();
+        self.healing.truth = known - joined;
+        if self.come_to_agree(known + AGREE_WITHIN) {
+            self.healing.agreed = self.queue.now() - known;
         }
     }
 
@@ -115,11 +134,9 @@ impl World {
         }
     }
 
-    /// Whether all are with who leads in time.
-    fn come_back(&mut self) -> bool {
-        let silence = self.setup.master.agent_timeout();
-        let deadline = self.queue.now() + BACK_WITHIN + silence;
-        while let Some((name, words)) = self.who_is_away() {
+    /// Whether all schedulers and these agents are with who leads in time.
+    fn come_back(&mut self, deadline: Duration, of: impl Fn(&Agent) -> bool) -> bool {
+        while let Some((name, words)) = self.who_is_away(&of) {
             if self.queue.now() >= deadline {
                 self.violate(BACK, words, vec![name]);
                 return false;
@@ -131,12 +148,27 @@ impl World {
         true
     }
 
+    /// Whether there is a moment in time at which all say the same, while tasks come and go.
+    fn come_to_truth(&mut self, deadline: Duration) -> bool {
+        while let Some(words) = self.disagreement() {
+            if self.queue.now() >= deadline {
+                self.violate_agreement(words);
+                return false;
+            }
+            if !self.run_until(self.queue.now() + LOOK_EVERY) {
+                return false;
+            }
+        }
+        true
+    }
+
     /// An agent or a scheduler that is not with who leads.
-    fn who_is_away(&self) -> Option<(String, String)> {
+    fn who_is_away(&self, of: &impl Fn(&Agent) -> bool) -> Option<(String, String)> {
         let leader = pid_of(self.present_life(self.leader));
         let (_, process) = self.processes.iter().find(|(number, process)| {
             let with = match (&process.seat, &process.body) {
                 (Seat::Executor { .. } | Seat::Master, _) => return false,
+                (Seat::Agent { .. }, Some(Body::Agent(body))) if !of(&body.agent) => return false,
                 (Seat::Agent { .. }, Some(Body::Agent(body))) => body.agent.master(),
                 (Seat::Framework(_), Some(Body::Framework(body))) => {
                     match body.framework.driver().phase() {

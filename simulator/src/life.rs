@@ -249,11 +249,15 @@ impl World {
         if let Some(elections) = &mut self.elections {
             elections.freeze(number, now + span);
         }
+        let until = now + span;
         let process = self.processes.get_mut(&number).expect("the caller knows it");
-        if process.body.is_some() && process.frozen.is_none_or(|until| until <= now) {
-            process.frozen = Some(now + span);
-            self.network.froze(now, life);
-            self.queue.at(now + span, Due::Fault(crate::faults::Fault::Thaw(life)));
+        // Who stands still already may do so for longer.
+        if process.body.is_some() && process.frozen.is_none_or(|before| before < until) {
+            let stood = process.frozen.replace(until).is_some_and(|before| before > now);
+            if !stood {
+                self.network.froze(now, life);
+            }
+            self.queue.at(until, Due::Fault(crate::faults::Fault::Thaw(life)));
         }
     }
 }

@@ -285,7 +285,8 @@ impl Scheduler for Scripted {
             let mood = self.chance.below(10);
             match mood {
                 _ if self.declines > 0 => self.declines -= 1,
-                _ if self.is_slow && mood < 6 => calls.hold(&offer),
+                // Who has nothing to do and keeps all offers leaves nothing to anybody.
+                _ if self.is_slow && mood < 6 && !self.is_done() => calls.hold(&offer),
                 0 if self.mischief > 0 => self.mischief -= 1,
                 1 if self.mischief > 0 => {
                     self.mischief -= 1;

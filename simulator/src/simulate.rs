@@ -2,6 +2,7 @@
 #![allow(clippy::print_stdout)] // a command line's whole purpose
 
 use std::process::ExitCode;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
@@ -86,10 +87,27 @@ struct Totals {
     messages: AtomicU64,
     seconds: AtomicU64,
     done: AtomicU64,
-    /// The longest, in milliseconds.
-    led: AtomicU64,
-    back: AtomicU64,
-    agreed: AtomicU64,
+    led: Longest,
+    back: Longest,
+    joined: Longest,
+    truth: Longest,
+    agreed: Longest,
+}
+
+/// The longest, and the seed in which it was.
+#[derive(Debug, Default)]
+struct Longest(Mutex<(Duration, u64)>);
+
+impl Longest {
+    fn add(&self, took: Duration, seed: u64) {
+        let mut longest = self.0.lock().expect("no thread panics with it");
+        *longest = (*longest).max((took, seed));
+    }
+
+    fn said(&self, until: &str) {
+        let (took, seed) = *self.0.lock().expect("no thread panics with it");
+        println!("                  at most {:.1} s (seed {seed}) {until}", took.as_secs_f64());
+    }
 }
 
 impl Totals {
@@ -100,10 +118,12 @@ impl Totals {
         self.messages.fetch_add(outcome.messages, Relaxed);
         self.seconds.fetch_add(outcome.time.as_secs(), Relaxed);
         self.done.fetch_add(1, Relaxed);
-        let Healing { led, back, agreed } = outcome.healing;
-        for (longest, took) in [(&self.led, led), (&self.back, back), (&self.agreed, agreed)] {
-            longest.fetch_max(u64::try_from(took.as_millis()).unwrap_or(u64::MAX), Relaxed);
-        }
+        let Healing { led, back, joined, truth, agreed } = outcome.healing;
+        self.led.add(led, outcome.seed);
+        self.back.add(back, outcome.seed);
+        self.joined.add(joined, outcome.seed);
+        self.truth.add(truth, outcome.seed);
+        self.agreed.add(agreed, outcome.seed);
     }
 }
 
@@ -116,7 +136,7 @@ fn run_seeds(
     drops: bool,
 ) -> (Totals, Vec<Outcome>) {
     let (totals, next, stop) = (Totals::default(), AtomicUsize::new(0), AtomicBool::new(false));
-    let wrong = std::sync::Mutex::new(Vec::new());
+    let wrong = Mutex::new(Vec::new());
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let (started, count) = (Instant::now(), seeds.len());
     std::thread::scope(|scope| {
@@ -181,13 +201,12 @@ fn print_totals(totals: &Totals, took: Duration) {
         totals.checks.load(Relaxed)
     );
     println!("simulated time    {:.1} hours", simulated.as_secs_f64() / 3600.0);
-    let longest = |millis: &AtomicU64| Duration::from_millis(millis.load(Relaxed)).as_secs_f64();
-    println!(
-        "after healing     at most {:.1} s until one leads, {:.1} s until all are with it, {:.1} s until all agree and are done",
-        longest(&totals.led),
-        longest(&totals.back),
-        longest(&totals.agreed)
-    );
+    println!("after healing");
+    totals.led.said("until one leads");
+    totals.back.said("from then until all are with it that were with any before");
+    totals.joined.said("from then until new agents are");
+    totals.truth.said("from then until all say the same");
+    totals.agreed.said("from then until all have done what they had to");
     println!("took              {:.1} s", took.as_secs_f64());
 }
 
