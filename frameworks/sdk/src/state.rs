@@ -303,6 +303,10 @@ fn read(path: &Path, bytes: &[u8]) -> Result<Stored, StateError> {
         let word = |from: usize| {
             u32::from_le_bytes([head[from], head[from + 1], head[from + 2], head[from + 3]])
         };
+        // Room that the disk had made for a record which did not get there.
+        if bytes[at..].iter().all(|byte| *byte == 0) {
+            break;
+        }
         let length = usize::try_from(word(0)).unwrap_or(usize::MAX);
         let Some(body) = rest.get(..length) else {
             break;

@@ -51,6 +51,18 @@ fn any_torn_tail_is_cut_and_nothing_before_it_is_lost() {
 }
 
 #[test]
+fn zeroes_where_a_record_was_to_be_are_a_torn_tail() {
+    let directory = tempfile::tempdir().unwrap();
+    let whole = filled(directory.path());
+    let path = directory.path().join(FILE);
+    let stored = read(&path, &whole).unwrap();
+    for zeroes in [1, HEAD, HEAD + 1, 4096] {
+        let bytes = [&whole[..], &vec![0; zeroes]].concat();
+        assert_eq!(read(&path, &bytes).unwrap(), stored);
+    }
+}
+
+#[test]
 fn damage_before_the_tail_is_said_and_not_guessed_around() {
     let directory = tempfile::tempdir().unwrap();
     let mut bytes = filled(directory.path());
