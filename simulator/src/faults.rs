@@ -1,6 +1,7 @@
 //! What goes wrong, and how a world that went wrong is put right again.
 
 mod election;
+mod reboot;
 
 use std::time::Duration;
 
@@ -49,6 +50,8 @@ pub(crate) enum Fault {
     Blackout(Duration),
     /// An agent starts anew, and says something else of itself.
     Reconfigure(u32),
+    /// The machine of an agent starts anew.
+    Reboot(u32),
     /// A reign follows the other, so many and so far apart.
     Reigns(u64, Duration),
     /// Between masters and their ensemble.
@@ -88,7 +91,7 @@ impl World {
         let master = *chance.one_of(&masters)?;
         let hosts: Vec<Host> = self.clocks.keys().copied().collect();
         let (one, other) = (*chance.one_of(&hosts)?, *chance.one_of(&hosts)?);
-        Some(match chance.below(37) {
+        Some(match chance.below(39) {
             0..2 => Fault::Kill(master, false),
             2..4 => Fault::Kill(agent, chance.in_thousand(300)),
             4..6 => Fault::Kill(framework, chance.in_thousand(300)),
@@ -105,6 +108,7 @@ impl World {
             21 => Fault::Freeze(framework, chance.millis(10_000, 130_000)),
             23 | 24 => Fault::CutOffAgents(chance.millis(5_000, 400_000)),
             27..29 => Fault::Reconfigure(agent),
+            37..39 => Fault::Reboot(agent),
             34..37 => Fault::CutOffAgents(chance.millis(5_000, 80_000)),
             32..34 => Fault::Suspend(any, chance.millis(1_000, 90_000)),
             29..32 => Fault::Blackout(chance.millis(20_000, 300_000)),
@@ -160,6 +164,7 @@ impl World {
             Fault::CutOffAgents(span) => self.cut_off_agents(self.leader, span),
             Fault::Blackout(span) => self.black_out(span),
             Fault::Reconfigure(agent) => self.reconfigure(agent),
+            Fault::Reboot(agent) => self.reboot(agent),
             Fault::Election(trouble) => self.election_goes_wrong(trouble),
             Fault::Reigns(..) if self.is_healed => (),
             Fault::Reigns(left, apart) => {

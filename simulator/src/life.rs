@@ -117,7 +117,7 @@ impl World {
     /// As each life does: it reads the file, and writes it anew in its shortest form.
     fn read_checkpoint(&mut self, number: u32) {
         let process = self.processes.get_mut(&number).expect("the caller knows it");
-        let Seat::Agent { checkpoint, file, .. } = &mut process.seat else {
+        let Seat::Agent { checkpoint, file, synced, .. } = &mut process.seat else {
             return;
         };
         let wrong = match checkpoint_bytes::read(file) {
@@ -126,6 +126,7 @@ impl World {
             Err(error) => Some(error.to_string()),
         };
         *file = checkpoint_bytes::file(checkpoint);
+        *synced = file.len();
         if let Some(words) = wrong {
             self.violate_disk(number, words);
         }

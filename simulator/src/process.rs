@@ -49,6 +49,8 @@ pub(crate) enum Seat {
         /// What is written, and how it stands in the file.
         checkpoint: Box<Checkpoint>,
         file: Vec<u8>,
+        /// So much of the file is on disk, and not only in the kernel.
+        synced: usize,
     },
     /// An executor; it has one life.
     Executor { parent: Life, container: ContainerId, framework: FrameworkId, custom: bool },
@@ -151,7 +153,8 @@ impl Seat {
     pub(crate) fn agent(config: agent::logic::Config) -> Self {
         let checkpoint = Box::<Checkpoint>::default();
         let file = checkpoint_bytes::file(&checkpoint);
-        Self::Agent { config: Box::new(config), checkpoint, file }
+        let synced = file.len();
+        Self::Agent { config: Box::new(config), checkpoint, file, synced }
     }
 }
 

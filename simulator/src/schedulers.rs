@@ -51,8 +51,9 @@ pub(crate) struct Scripted {
     lost_interest: bool,
     /// So many offers it does not want before it has looked around.
     declines: u32,
-    /// It thinks long about many an offer.
-    is_slow: bool,
+    /// It thinks long about so many offers. Whoever did so for ever could keep an agent in parts that are too small for its
+    /// own tasks.
+    thinks: u32,
     executor: ExecutorSpec,
 }
 
@@ -85,7 +86,7 @@ impl Scripted {
         let count = chance.between(1, 14);
         let mischief = u32::try_from(chance.below(12)).expect("it is below twelve");
         let all_custom = chance.in_thousand(300);
-        let is_slow = chance.in_thousand(200);
+        let thinks = if chance.in_thousand(200) { 12 } else { 0 };
         let declines = if chance.in_thousand(200) { chance.between(4, 10) } else { 0 };
         let items = (0..count).map(|n| (format!("w{n}"), Item::new(&mut chance, all_custom)));
         let items: BTreeMap<String, Item> = items.collect();
@@ -105,7 +106,7 @@ impl Scripted {
             may_tear_down,
             lost_interest: false,
             declines: u32::try_from(declines).expect("at most ten"),
-            is_slow,
+            thinks,
             executor,
         }
     }
@@ -285,8 +286,10 @@ impl Scheduler for Scripted {
             let mood = self.chance.below(10);
             match mood {
                 _ if self.declines > 0 => self.declines -= 1,
-                // Who has nothing to do and keeps all offers leaves nothing to anybody.
-                _ if self.is_slow && mood < 6 && !self.is_done() => calls.hold(&offer),
+                _ if self.thinks > 0 && mood < 6 => {
+                    self.thinks -= 1;
+                    calls.hold(&offer);
+                }
                 0 if self.mischief > 0 => self.mischief -= 1,
                 1 if self.mischief > 0 => {
                     self.mischief -= 1;

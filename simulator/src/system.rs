@@ -63,6 +63,12 @@ impl World {
         }
     }
 
+    /// Everything below an executor is gone with its machine.
+    pub(crate) fn lose_below(&mut self, executor: Life) {
+        self.clear_below(executor);
+        self.system.exits.remove(&executor);
+    }
+
     /// A task's process ends; its executor learns of it a little later.
     fn end_task(&mut self, number: u64, exit: Exit) {
         let Some(task) = self.system.tasks.remove(&number) else {

@@ -64,6 +64,10 @@ impl World {
                 if elsewhere && state.is_end() && !self.has_scheduler(framework) {
                     continue;
                 }
+                // What its machine has lost of how it ended, the master may have been told before.
+                let heard = booked.get(&key).filter(|(of, heard)| of == id && heard.is_end());
+                let heard = heard.filter(|_| state == TaskState::Lost);
+                let state = heard.map_or(state, |(_, heard)| *heard);
                 theirs.insert(key, (id.clone(), state));
             }
             let used = body.books.get(id).map(|(used, _)| used.clone()).unwrap_or_default();

@@ -48,8 +48,11 @@ impl World {
     fn agent_write_done(&mut self, life: Life, body: &mut AgentBody) -> Option<AgentEvent> {
         let record = body.pending.done()?;
         let process = self.processes.get_mut(&life.process).expect("it takes a step");
-        if let Seat::Agent { checkpoint, file, .. } = &mut process.seat {
+        if let Seat::Agent { checkpoint, file, synced, .. } = &mut process.seat {
             file.extend(checkpoint_bytes::appended(&record));
+            if record.must_be_synced() {
+                *synced = file.len();
+            }
             checkpoint.apply(record.clone());
         }
         Some(AgentEvent::Written(record))
