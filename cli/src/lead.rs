@@ -28,7 +28,7 @@ pub(crate) enum Led<S> {
     Ended(Outcome, S),
     /// Another process has torn the framework down while this one stood by.
     Elsewhere,
-    /// It was asked to end while it stood by.
+    /// It was asked to end while it did not lead, or was about to be replaced.
     Asked,
 }
 
@@ -86,16 +86,41 @@ pub(crate) async fn lead<S: Scheduler + Send + Unpin + 'static>(
         if stands {
             output::narrate("leads\n");
         }
-        let (outcome, scheduler) = end_of(running, &mut asked, last_word).await?;
-        match outcome {
-            Outcome::Deposed(_) | Outcome::FailedOver if stands => {
-                output::narrate(&format!("{outcome}\n"));
-            }
-            Outcome::Deposed(_) | Outcome::FailedOver | Outcome::Refused(_) => {
-                return Err(FrameworkError::Ended(outcome));
-            }
-            Outcome::Stopped | Outcome::TornDown => return Ok(Led::Ended(outcome, scheduler)),
+        let Over { outcome, scheduler, was_asked } = end_of(running, &mut asked, last_word).await?;
+        if stands && is_replaced(&outcome) {
+            output::narrate(&format!("{outcome}\n"));
         }
+        if let Some(led) = follows(outcome, scheduler, stands, was_asked)? {
+            return Ok(led);
+        }
+    }
+}
+
+/// How one reign of a scheduler ended.
+struct Over<S> {
+    outcome: Outcome,
+    scheduler: S,
+    /// Whether it had been asked to end: that is asked once only.
+    was_asked: bool,
+}
+
+fn is_replaced(outcome: &Outcome) -> bool {
+    matches!(outcome, Outcome::Deposed(_) | Outcome::FailedOver)
+}
+
+/// What follows; nothing: it stands for election again.
+fn follows<S>(
+    outcome: Outcome,
+    scheduler: S,
+    stands: bool,
+    was_asked: bool,
+) -> Result<Option<Led<S>>, FrameworkError> {
+    match outcome {
+        Outcome::Deposed(_) | Outcome::FailedOver if stands => Ok(was_asked.then_some(Led::Asked)),
+        Outcome::Deposed(_) | Outcome::FailedOver | Outcome::Refused(_) => {
+            Err(FrameworkError::Ended(outcome))
+        }
+        Outcome::Stopped | Outcome::TornDown => Ok(Some(Led::Ended(outcome, scheduler))),
     }
 }
 
@@ -103,17 +128,38 @@ async fn end_of<S: Scheduler + Send + Unpin + 'static>(
     running: Running<S>,
     asked: impl Future<Output = io::Result<()>>,
     last_word: &[u8],
-) -> Result<(Outcome, S), FrameworkError> {
+) -> Result<Over<S>, FrameworkError> {
     let inputs = running.inputs();
     let ended = running.ended();
     tokio::pin!(ended);
     tokio::select! {
-        ended = &mut ended => Ok(ended?),
+        ended = &mut ended => {
+            let (outcome, scheduler) = ended?;
+            Ok(Over { outcome, scheduler, was_asked: false })
+        }
         asked = asked => {
             asked.map_err(FrameworkError::Signals)?;
             inputs.input(last_word.to_vec());
             let ended = timeout(ending::TASKS_END_WITHIN, ended).await;
-            Ok(ended.map_err(|_| FrameworkError::NotEnded)??)
+            let (outcome, scheduler) = ended.map_err(|_| FrameworkError::NotEnded)??;
+            Ok(Over { outcome, scheduler, was_asked: true })
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_is_replaced_stands_again_unless_it_was_asked_to_end() {
+        let follows = |outcome, stands, was_asked| follows(outcome, (), stands, was_asked);
+        let deposed = || Outcome::Deposed("a later epoch has begun".into());
+        assert!(matches!(follows(deposed(), true, false), Ok(None)));
+        assert!(matches!(follows(Outcome::FailedOver, true, false), Ok(None)));
+        assert!(matches!(follows(deposed(), true, true), Ok(Some(Led::Asked))));
+        assert!(matches!(follows(Outcome::FailedOver, true, true), Ok(Some(Led::Asked))));
+        assert!(follows(Outcome::FailedOver, false, false).is_err());
+        assert!(matches!(follows(Outcome::Stopped, true, true), Ok(Some(Led::Ended(..)))));
     }
 }

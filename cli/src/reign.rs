@@ -93,16 +93,17 @@ where
             if let Some(say) = ready.take() {
                 say();
             }
-            let end = tokio::select! {
-                end = running.ended() => end,
+            let (end, was_asked) = tokio::select! {
+                end = running.ended() => (end, false),
                 asked = &mut asked => {
                     asked.map_err(ServeError::Signals)?;
                     running.stop();
-                    running.ended().await
+                    (running.ended().await, true)
                 }
             };
             present.is(None);
-            if end == End::Stopped {
+            // It may have been deposed before it could stop: it is asked once only.
+            if was_asked || end == End::Stopped {
                 return Ok(());
             }
             outseen = if matches!(end, End::SteppedDown(_)) { outseen + 1 } else { 0 };
