@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use batch::{BadBatch, Batch, CANCEL, Happening, Limits, Report};
 use periodic::{BadJob, Job, Periodic};
-use protocol::resources::{Milli, Resources};
 use protocol::task::CommandSpec;
 use sdk::executor::ExecutorError;
 use sdk::{Options, Outcome, RunError, framework, run_executor, start_scheduler};
@@ -79,10 +78,7 @@ pub(crate) async fn periodic(
     environment: &Environment,
 ) -> Result<(), FrameworkError> {
     let cluster = find(&arguments.cluster, environment)?;
-    let mem = i64::try_from(arguments.mem).unwrap_or(i64::MAX);
-    let each = Resources::none()
-        .with_scalar("cpus", Milli::from_f64(arguments.cpus))
-        .with_scalar("mem", Milli::whole(mem));
+    let each = arguments.each.resources();
     let job = |(name, every, line): &(String, Duration, String)| Job {
         name: name.clone(),
         every: *every,
@@ -111,10 +107,7 @@ fn tell_periodic(happening: &periodic::Happening) {
 
 /// What is to be run, of which nothing has been.
 fn all_jobs(arguments: &BatchArguments) -> Result<Batch, BadBatch> {
-    let mem = i64::try_from(arguments.mem).unwrap_or(i64::MAX);
-    let each = Resources::none()
-        .with_scalar("cpus", Milli::from_f64(arguments.cpus))
-        .with_scalar("mem", Milli::whole(mem));
+    let each = arguments.each.resources();
     let lines = arguments.commands.iter().map(String::as_str);
     let total = usize::from(arguments.repeat) * arguments.commands.len();
     let jobs = batch::shell_lines("job", lines.cycle().take(total), &each);

@@ -9,6 +9,7 @@ use coordination::zookeeper::url::Url;
 use libactor::Name;
 use master::MasterConfig;
 use master::config::RateLimit;
+use protocol::resources::{Milli, Resources};
 
 use super::ClusterArguments;
 use crate::units;
@@ -330,17 +331,33 @@ pub(crate) struct BatchArguments {
     /// How often to try a task that fails
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=100))]
     pub(crate) attempts: u32,
-    /// Cores for each task
-    #[arg(long, default_value = "0.1", value_parser = units::amount)]
-    pub(crate) cpus: f64,
-    /// Memory for each task
-    #[arg(long, default_value = "32MB", value_parser = units::megabytes)]
-    pub(crate) mem: u64,
+    #[command(flatten)]
+    pub(crate) each: EachArguments,
     #[command(flatten)]
     pub(crate) state: StateArguments,
     /// Say on stdout how far it is, in lines for programs
     #[arg(long, hide = true)]
     pub(crate) progress: bool,
+}
+
+/// What a task is given.
+#[derive(Debug, Args)]
+pub(crate) struct EachArguments {
+    /// Cores for each task
+    #[arg(long, default_value = "0.1", value_parser = units::amount)]
+    cpus: f64,
+    /// Memory for each task
+    #[arg(long, default_value = "32MB", value_parser = units::megabytes)]
+    mem: u64,
+}
+
+impl EachArguments {
+    pub(crate) fn resources(&self) -> Resources {
+        let mem = i64::try_from(self.mem).unwrap_or(i64::MAX);
+        Resources::none()
+            .with_scalar("cpus", Milli::from_f64(self.cpus))
+            .with_scalar("mem", Milli::whole(mem))
+    }
 }
 
 /// Where a scheduler keeps what must survive it.
@@ -365,12 +382,8 @@ pub(crate) struct PeriodicArguments {
     /// Lines for the shell, each with a name and a period: `backup=1hr ./backup.sh`. Due at whole multiples of it since 1970
     #[arg(value_name = "NAME=TIME COMMAND", required = true, value_parser = units::job)]
     pub(crate) jobs: Vec<(String, Duration, String)>,
-    /// Cores for each run
-    #[arg(long, default_value = "0.1", value_parser = units::amount)]
-    pub(crate) cpus: f64,
-    /// Memory for each run
-    #[arg(long, default_value = "32MB", value_parser = units::megabytes)]
-    pub(crate) mem: u64,
+    #[command(flatten)]
+    pub(crate) each: EachArguments,
     #[command(flatten)]
     pub(crate) state: StateArguments,
 }
