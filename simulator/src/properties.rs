@@ -16,11 +16,14 @@ pub(crate) use view::Told;
 
 use agent::logic::{Effect as AgentEffect, End, Event as AgentEvent, Notice};
 use executor::logic::Effect as ExecutorEffect;
+use master::config::Config;
+use master::logic::{Event, Step};
 use protocol::agent::{AgentToMaster, MasterToAgent};
 use protocol::change::{AgentState, Change, What};
 use protocol::framework::MasterToFramework;
 use protocol::ids::AgentId;
 use protocol::task::TaskStatus;
+use protocol::time::Instant;
 
 use crate::careless::ON_GONE_OFFER;
 use crate::elections::{FENCED, KEPT, ONE_LEADER, RESUMES};
@@ -28,6 +31,15 @@ use crate::network::Life;
 use crate::process::{AgentBody, Body, MasterBody, Seat};
 use crate::truth::TaskKey;
 use crate::world::World;
+
+/// One step of a master.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Seen<'a> {
+    pub(crate) config: &'a Config,
+    pub(crate) now: Instant,
+    pub(crate) heard: &'a Event,
+    pub(crate) step: &'a Step,
+}
 
 /// Every property by its name, for people.
 pub const PROPERTIES: [&str; 35] = [

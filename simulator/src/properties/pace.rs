@@ -11,6 +11,8 @@ use protocol::change::{AgentState, What};
 use protocol::ids::AgentId;
 use protocol::time::Instant;
 
+use super::Seen;
+
 /// What one master has done at once.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Pace {
@@ -27,13 +29,8 @@ pub(crate) struct Pace {
 
 impl Pace {
     /// What was too much in a step, in words.
-    pub(crate) fn see(
-        &mut self,
-        config: &Config,
-        now: Instant,
-        heard: &Event,
-        step: &Step,
-    ) -> Option<String> {
+    pub(crate) fn see(&mut self, seen: Seen<'_>) -> Option<String> {
+        let Seen { config, now, heard, step } = seen;
         self.hear(heard);
         let missing = self.awaited.len();
         let too_fast = self.given_up(config, now, step);

@@ -14,6 +14,8 @@ use protocol::framework::FrameworkToMaster;
 use protocol::ids::{AgentId, FrameworkId};
 use protocol::time::Instant;
 
+use super::Seen;
+
 /// What one master has said of agents and frameworks, and since when.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Watch {
@@ -26,13 +28,8 @@ pub(crate) struct Watch {
 
 impl Watch {
     /// What was done too early in a step, in words.
-    pub(crate) fn see(
-        &mut self,
-        config: &Config,
-        now: Instant,
-        heard: &Event,
-        step: &Step,
-    ) -> Option<String> {
+    pub(crate) fn see(&mut self, seen: Seen<'_>) -> Option<String> {
+        let Seen { config, now, heard, step } = seen;
         let pong = AgentToMaster::Pong { sequence: 0 };
         if let Event::FromAgent { from, message, .. } = heard
             && std::mem::discriminant(message) == std::mem::discriminant(&pong)

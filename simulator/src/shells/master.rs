@@ -7,6 +7,7 @@ use master::logic::{Effect, Event as MasterEvent, Untold};
 
 use crate::network::{Life, Sent};
 use crate::process::MasterBody;
+use crate::properties::Seen;
 use crate::said::{Event, Said};
 use crate::world::{Due, World};
 
@@ -51,10 +52,12 @@ impl World {
         self.note(life.process, format_args!("{heard:?} -> {:?}", step.effects));
         self.check_changes(life, body, &step.changes);
         self.truth.checks += 1;
-        if let Some(words) = body.watch.see(&self.setup.master, now.steady, &heard, &step) {
+        let seen = Seen { config: &self.setup.master, now: now.steady, heard: &heard, step: &step };
+        let (too_early, too_much) = (body.watch.see(seen), body.pace.see(seen));
+        if let Some(words) = too_early {
             self.violate_patience(life, words);
         }
-        if let Some(words) = body.pace.see(&self.setup.master, now.steady, &heard, &step) {
+        if let Some(words) = too_much {
             self.violate_pace(life, words);
         }
         if let Some(words) = body.generations.see(&heard, &step) {
