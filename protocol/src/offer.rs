@@ -27,6 +27,27 @@ pub struct Offer {
     pub executors: Vec<ExecutorId>,
 }
 
+impl Offer {
+    /// Of everybody's role, by an agent of which nothing is known.
+    pub fn plain(
+        offer: OfferId,
+        framework: FrameworkId,
+        agent: AgentId,
+        resources: Resources,
+    ) -> Self {
+        Self {
+            offer,
+            framework,
+            agent,
+            at: AgentAddress { hostname: String::new(), listens: String::new() },
+            role: Role::everybody(),
+            resources,
+            attributes: Vec::new(),
+            executors: Vec::new(),
+        }
+    }
+}
+
 /// A standing need of a native scheduler: it gets only offers in which at least one such task fits.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Demand {

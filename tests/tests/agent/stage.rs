@@ -364,16 +364,7 @@ impl Stage {
     }
 
     fn launch_run(&self, task: &str, run: Run) {
-        let framework = FrameworkInfo {
-            framework: FrameworkId::new("F"),
-            name: "stories".into(),
-            user: me(),
-            roles: Vec::new(),
-            failover_timeout: Duration::ZERO,
-            hostname: "here".into(),
-            capabilities: Vec::new(),
-            carried: Carried::default(),
-        };
+        let framework = FrameworkInfo { user: me(), ..FrameworkInfo::plain(FrameworkId::new("F")) };
         let task = TaskSpec {
             task: TaskId::new(task),
             name: task.into(),

@@ -3,7 +3,6 @@
 use std::sync::{Arc, Mutex};
 
 use sdk::logic::{Driver, Effect, Event, Framework};
-use sdk::protocol::agent::AgentAddress;
 use sdk::protocol::framework::{FrameworkToMaster, MasterToFramework, Operation};
 use sdk::protocol::ids::{MasterId, Role, UpdateId};
 use sdk::protocol::task::{Source, TaskReport};
@@ -88,16 +87,10 @@ impl Scenario {
 
     fn offer(&mut self, agent: &str, cpus: f64) {
         self.offers += 1;
-        self.hear(MasterToFramework::Offers(vec![Offer {
-            offer: OfferId::new(format!("O{}", self.offers)),
-            framework: FrameworkId::new("F"),
-            agent: AgentId::new(agent),
-            at: AgentAddress { hostname: "h".into(), listens: "h:1".into() },
-            role: Role::everybody(),
-            resources: Resources::cpus_mem(cpus, 1000.0),
-            attributes: vec![],
-            executors: vec![],
-        }]));
+        let (offer, agent) = (OfferId::new(format!("O{}", self.offers)), AgentId::new(agent));
+        let offer =
+            Offer::plain(offer, FrameworkId::new("F"), agent, Resources::cpus_mem(cpus, 1000.0));
+        self.hear(MasterToFramework::Offers(vec![offer]));
     }
 
     fn updated(&mut self, task: &str, state: TaskState, reason: Option<Reason>) {

@@ -9,7 +9,6 @@ use libactor::{Accepts, Context, Message, Node, NodeConfig, Pid, Received, Spawn
 use sdk::executor::logic::Identity;
 use sdk::executor::{ExecutorConfig, run_executor_as};
 use sdk::prelude::*;
-use sdk::protocol::agent::AgentAddress;
 use sdk::protocol::executor::{AgentToExecutor, ExecutorToAgent};
 use sdk::protocol::framework::{FrameworkToMaster, MasterToFramework, Operation};
 use sdk::protocol::ids::{ContainerId, MasterId};
@@ -50,16 +49,9 @@ impl Master {
     /// One at a time: the next when the last was answered.
     fn offer(&mut self, ctx: &mut Context<Self>) {
         self.offers += 1;
-        let offer = Offer {
-            offer: OfferId::new(format!("O{}", self.offers)),
-            framework: FrameworkId::new("F"),
-            agent: AgentId::new("S1"),
-            at: AgentAddress { hostname: "h".into(), listens: "h:1".into() },
-            role: Role::everybody(),
-            resources: Resources::cpus_mem(0.8, 256.0),
-            attributes: vec![],
-            executors: vec![],
-        };
+        let (offer, agent) = (OfferId::new(format!("O{}", self.offers)), AgentId::new("S1"));
+        let offer =
+            Offer::plain(offer, FrameworkId::new("F"), agent, Resources::cpus_mem(0.8, 256.0));
         self.tell(MasterToFramework::Offers(vec![offer]), ctx);
     }
 }

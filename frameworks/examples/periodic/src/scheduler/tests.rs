@@ -3,7 +3,6 @@
 use std::sync::Mutex;
 
 use sdk::logic::{Driver, Effect, Event, Framework, Timer};
-use sdk::protocol::agent::AgentAddress;
 use sdk::protocol::framework::{FrameworkToMaster, MasterToFramework, Operation};
 use sdk::protocol::ids::{MasterId, UpdateId};
 use sdk::protocol::task::Source;
@@ -105,35 +104,17 @@ impl Scenario {
 
     fn offer(&mut self) {
         self.offers += 1;
-        self.hear(MasterToFramework::Offers(vec![Offer {
-            offer: OfferId::new(format!("O{}", self.offers)),
-            framework: FrameworkId::new("F"),
-            agent: AgentId::new("S1"),
-            at: AgentAddress { hostname: "h".into(), listens: "h:1".into() },
-            role: Role::everybody(),
-            resources: Resources::cpus_mem(4.0, 1000.0),
-            attributes: vec![],
-            executors: vec![],
-        }]));
+        let (offer, agent) = (OfferId::new(format!("O{}", self.offers)), AgentId::new("S1"));
+        let offer =
+            Offer::plain(offer, FrameworkId::new("F"), agent, Resources::cpus_mem(4.0, 1000.0));
+        self.hear(MasterToFramework::Offers(vec![offer]));
     }
 
     fn updated(&mut self, task: &str, state: TaskState) {
         self.hear(MasterToFramework::Updated(TaskStatus {
-            framework: FrameworkId::new("F"),
-            task: TaskId::new(task),
             agent: Some(AgentId::new("S1")),
-            executor: None,
-            state,
-            source: Source::Master,
-            reason: None,
-            message: String::new(),
-            exit: None,
-            isolation: None,
-            process: None,
-            data: vec![],
-            at: Default::default(),
             update: Some(UpdateId { source: 1, sequence: self.offers }),
-            carried: Default::default(),
+            ..TaskStatus::plain(FrameworkId::new("F"), TaskId::new(task), state, Source::Master)
         }));
     }
 

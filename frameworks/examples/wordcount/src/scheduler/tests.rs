@@ -1,7 +1,6 @@
 //! The scheduler against a master and executors that are played by hand.
 
 use sdk::logic::{Driver, Effect, Event, Framework, Pid};
-use sdk::protocol::agent::AgentAddress;
 use sdk::protocol::framework::{FrameworkToMaster, MasterToFramework, Operation};
 use sdk::protocol::ids::{MasterId, Role, UpdateId};
 use sdk::protocol::task::{Run, Source, TaskReport};
@@ -108,16 +107,10 @@ impl Scenario {
 
     fn offer(&mut self) {
         self.offers += 1;
-        self.hear(MasterToFramework::Offers(vec![Offer {
-            offer: OfferId::new(format!("O{}", self.offers)),
-            framework: FrameworkId::new("F"),
-            agent: AgentId::new("S1"),
-            at: AgentAddress { hostname: "h".into(), listens: "h:1".into() },
-            role: Role::everybody(),
-            resources: Resources::cpus_mem(0.7, 1000.0),
-            attributes: vec![],
-            executors: vec![],
-        }]));
+        let (offer, agent) = (OfferId::new(format!("O{}", self.offers)), AgentId::new("S1"));
+        let offer =
+            Offer::plain(offer, FrameworkId::new("F"), agent, Resources::cpus_mem(0.7, 1000.0));
+        self.hear(MasterToFramework::Offers(vec![offer]));
     }
 
     fn end(&mut self, task: &str, state: TaskState, reason: Option<Reason>, data: Vec<u8>) {
