@@ -140,6 +140,9 @@ fn old_and_surplus_sandboxes_go_and_living_ones_stay() {
 
 #[test]
 fn gc_01_the_fuller_the_disk_the_sooner_a_sandbox_goes() {
+    let default = SandboxLimits::default();
+    assert_eq!((default.headroom, default.delay), (0.1, Duration::from_secs(7 * 24 * 3600)));
+    assert_eq!(default.watch_every, Duration::from_secs(60));
     let limits = SandboxLimits { headroom: 0.1, ..limits(100, 100) };
     for (usage, seconds) in [(0.0, 90), (0.4, 50), (0.85, 5), (0.9, 0), (0.95, 0), (1.0, 0)] {
         let (age, expected) = (limits.age_max(usage), Duration::from_secs(seconds));

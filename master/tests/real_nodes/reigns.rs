@@ -14,7 +14,7 @@ use protocol::agent::{AgentToMaster, MasterToAgent};
 use protocol::operator::ReadMoment;
 use tokio::sync::watch;
 
-use crate::side::Side;
+use crate::side::{PATIENCE, Side};
 use crate::{agent_info, register};
 
 /// How long nothing is to come.
@@ -24,6 +24,16 @@ const HELD: Duration = Duration::from_millis(300);
 struct Steered {
     store: LocalStore,
     standing: watch::Sender<Standing>,
+    gate: Option<Gate>,
+    /// How many changes each write had.
+    writes: Vec<usize>,
+}
+
+/// Where writes wait.
+struct Gate {
+    waits: tokio::sync::mpsc::UnboundedSender<()>,
+    /// Nobody waits any more once the other end is dropped.
+    opens: std::sync::mpsc::Receiver<()>,
 }
 
 impl Store for Steered {
@@ -32,6 +42,10 @@ impl Store for Steered {
     }
 
     fn write(&mut self, epoch: u64, changes: &[Change]) -> Result<(), StoreError> {
+        if let Some(Gate { waits, opens }) = &self.gate {
+            let _ = (waits.send(()), opens.recv());
+        }
+        self.writes.push(changes.len());
         self.store.write(epoch, changes)
     }
 }
@@ -52,7 +66,8 @@ impl Elector for Steered {
 fn steered(work_dir: &Path) -> (watch::Sender<Standing>, Arc<Mutex<Steered>>) {
     let standing = watch::Sender::new(Standing::Leads);
     let store = master::local_store(work_dir).unwrap();
-    (standing.clone(), Arc::new(Mutex::new(Steered { store, standing })))
+    let steered = Steered { store, standing: standing.clone(), gate: None, writes: Vec::new() };
+    (standing, Arc::new(Mutex::new(steered)))
 }
 
 fn registered(message: &MasterToAgent) -> Option<u64> {
@@ -138,5 +153,42 @@ async fn reg_02_a_write_that_the_registry_refuses_ends_the_reign_and_nobody_is_t
     assert_eq!(agent.hears(registered).await, 3, "a reign that may write tells of it");
     second.stop();
     second.ended().await;
+    node.shutdown().await;
+}
+
+/// One write after the other, and each of all that came during the one before.
+#[tokio::test]
+async fn reg_02_what_waits_for_the_registry_is_written_together() {
+    const AGENTS: u64 = 30;
+    let folder = tempfile::tempdir().unwrap();
+    let node = Node::start(NodeConfig::loopback()).await.unwrap();
+    let (_, store) = steered(folder.path());
+    let (waits, mut waiting) = tokio::sync::mpsc::unbounded_channel();
+    let (open, opens) = std::sync::mpsc::channel();
+    let running = master::start(&node, MasterConfig::default(), Arc::clone(&store)).unwrap();
+    {
+        let mut store = store.lock().unwrap();
+        store.gate = Some(Gate { waits, opens });
+        store.writes.clear();
+    }
+    let name = format!("master@{}", node.address().unwrap()).parse().unwrap();
+    let mut agent: Side<MasterToAgent> = Side::new(&name).await;
+    for nonce in 0..AGENTS {
+        agent.say(AgentToMaster::Register { nonce, info: agent_info() });
+        if nonce == 0 {
+            waiting.recv().await.unwrap();
+        }
+    }
+    agent.node.ask(&name, ReadMoment, PATIENCE).await.unwrap();
+    assert!(agent.heard.try_recv().is_err(), "what is not written is not told");
+    drop(open);
+    for _ in 0..AGENTS {
+        agent.hears(registered).await;
+    }
+    running.stop();
+    running.ended().await;
+    let store = store.lock().unwrap();
+    let (first, rest) = store.writes.split_first().unwrap();
+    assert!(rest.len() < 5 && rest.iter().all(|changes| changes > first), "{:?}", store.writes);
     node.shutdown().await;
 }

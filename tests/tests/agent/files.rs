@@ -90,7 +90,8 @@ async fn gc_01_gc_03_sandboxes_of_ended_executors_go_when_they_are_old_and_are_c
     stage.hears("Register").await;
     stage.launch("lives", "exec sleep 1000");
     stage.hears_state("lives", TaskState::Running).await;
-    stage.launch("over", "true");
+    // It is as old as its executor's end, whatever the executor did to it.
+    stage.launch("over", "touch -d @1 .");
     stage.hears_state("over", TaskState::Finished).await;
     let pending = "airside_agent_gc_path_removals_pending";
     counts(&stage, &[&format!("{pending} 1")]).await;
@@ -104,6 +105,18 @@ async fn gc_01_gc_03_sandboxes_of_ended_executors_go_when_they_are_old_and_are_c
     counts(&stage, &[&gone[0], &gone[1], &format!("{pending} 0")]).await;
     assert!(!stage.dir.path().join("agent/sandboxes/F/over").exists());
     assert!(stage.sandbox("lives").join("stdout").exists());
+    // One that may grow old goes as soon as the disk is too full.
+    stage.lose_agent().await;
+    let disk = nix::sys::statvfs::statvfs(stage.dir.path()).unwrap();
+    let free = disk.blocks_free() as f64 / disk.blocks() as f64;
+    stage.sandboxes.delay = Duration::from_secs(7 * 24 * 3600);
+    stage.sandboxes.headroom = (1.0 + free) / 2.0;
+    stage.start_agent().await;
+    stage.hears("Reregister").await;
+    stage.launch("next", "true");
+    stage.hears_state("next", TaskState::Finished).await;
+    counts(&stage, &[&gone[0], &gone[1], &format!("{pending} 0")]).await;
+    assert!(!stage.dir.path().join("agent/sandboxes/F/next").exists());
     stage.end().await;
 }
 

@@ -88,6 +88,8 @@ fn agent_01_an_unanswered_registration_is_repeated_after_a_second_doubling_to_a_
         let slack = Duration::from_millis(200);
         assert!(*gap + slack >= whole / 2 && *gap <= whole + slack, "{gaps:?}");
     }
+    // Or agents that lose their master together would return together.
+    assert!(gaps[6] != gaps[7] && gaps[7] != gaps[8] && gaps[6] != gaps[8], "{gaps:?}");
 }
 
 #[test]
@@ -324,11 +326,19 @@ fn agent_02_what_a_returning_agent_tells_is_all_that_it_has() {
     t.lose_master();
     t.pass(Duration::from_secs(1));
     t.lets_return(2, 2);
-    let Some(AgentToMaster::Reregister { tasks, executors, frameworks, info, epoch, .. }) =
-        t.reregistered.clone()
+    let Some(AgentToMaster::Reregister {
+        agent,
+        cluster,
+        tasks,
+        executors,
+        frameworks,
+        info,
+        epoch,
+    }) = t.reregistered.clone()
     else {
         panic!("{:?}", t.reregistered)
     };
+    assert_eq!((agent.as_str(), cluster.as_str()), ("S1", "C"));
     let told = tasks.iter().map(|task| {
         let waits = task.unacknowledged.as_ref().map(|news| news.state);
         (task.spec.task.as_str(), task.state, waits)

@@ -54,6 +54,11 @@ fn agent_06_executors_come_back_with_their_tasks_before_the_master_is_told() {
 #[test]
 fn agent_06_an_executor_that_does_not_come_back_in_time_is_killed_and_its_task_fails() {
     let mut t = Scenario::registered();
+    let waits = |seconds| {
+        let executor_reregistration_timeout = Duration::from_secs(seconds);
+        Config { executor_reregistration_timeout, ..t.agent.config.clone() }.validate()
+    };
+    assert!(waits(15).is_ok() && waits(16).is_err(), "the agent is away meanwhile");
     t.with_running("t");
     t.dies();
     t.executor_is_found(0);

@@ -36,6 +36,17 @@ fn sum_01_an_unacknowledged_update_is_said_again_and_an_acknowledged_one_never()
     t.did(["update t Finished"]);
     t.pass(Duration::from_secs(2));
     t.did(["update t Finished"]);
+    // Each time after twice as long, up to half a minute; and shorter by chance.
+    for whole in [4, 8, 16, 30, 30, 30, 30].map(Duration::from_secs) {
+        let since = t.now.steady;
+        while std::mem::take(&mut t.done).is_empty() {
+            t.hear(1, MasterToAgent::Ping { epoch: 1, sequence: 1 });
+            t.forget_done();
+            t.pass(Duration::from_millis(100));
+        }
+        let (gap, slack) = (t.now.steady.since(since), Duration::from_millis(200));
+        assert!(gap + slack >= whole / 2 && gap <= whole + slack, "{gap:?}, not {whole:?}");
+    }
     t.acknowledge();
     t.executor_exits(0, Exit::Code(0));
     t.forget_done();
@@ -171,7 +182,7 @@ fn what_is_too_large_is_cut_and_said() {
 }
 
 #[test]
-fn a_task_that_the_master_thinks_is_here_and_is_not_is_told_dropped() {
+fn recon_08_a_task_that_the_master_thinks_is_here_and_is_not_is_told_dropped() {
     let mut t = Scenario::registered();
     t.with_running("t");
     let (framework, lost) = (FrameworkId::new("F"), TaskId::new("lost"));

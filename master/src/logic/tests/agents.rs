@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use protocol::agent::{AgentInfo, AgentToMaster};
+use protocol::agent::{AgentInfo, AgentToMaster, MasterToAgent};
 use protocol::ids::ClusterId;
 use protocol::resources::Resources;
 use protocol::task::TaskState;
@@ -29,6 +29,25 @@ fn an_agent_is_written_then_greeted_and_repeats_are_harmless() {
     t.registrar_is_slow = false;
     t.agent_joins(2);
     t.did(["to agent-2: Registered(c-S1) in epoch 1"]);
+}
+
+#[test]
+fn agent_01_each_agent_gets_an_id_of_its_own_and_hears_when_its_master_gives_it_up() {
+    let config = Config::default();
+    let mut t = Scenario::new();
+    for n in [1, 2] {
+        t.agent_joins(n);
+        let Some(MasterToAgent::Registered { agent, silent_after, .. }) = t.greeting.clone() else {
+            panic!("it is not greeted")
+        };
+        assert_eq!((agent, silent_after), (agent_id(n), Duration::from_secs(75)));
+    }
+    assert_eq!(config.ping_every * config.ping_misses_max, Duration::from_secs(75));
+    // Neither a removal nor another reign makes a number free.
+    t.agent_says(agent_pid(2, 1), AgentToMaster::Unregister);
+    let mut t = t.restart("n");
+    t.agent_joins(3);
+    assert_eq!(t.written.agents.keys().collect::<Vec<_>>(), [&agent_id(1), &agent_id(3)]);
 }
 
 #[test]

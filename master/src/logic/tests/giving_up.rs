@@ -11,7 +11,12 @@ use crate::config::{Config, RateLimit};
 const PING: Duration = Duration::from_secs(15);
 
 fn limited(agents: u64) -> Scenario {
-    let limit = RateLimit { count: 1, within: Duration::from_secs(60) };
+    limited_to(1, agents)
+}
+
+/// So many of the agents may be given up a minute.
+fn limited_to(count: u32, agents: u64) -> Scenario {
+    let limit = RateLimit { count, within: Duration::from_secs(60) };
     let mut t =
         Scenario::with(Config { agent_removal_rate_limit: Some(limit), ..Config::default() });
     (1..=agents).for_each(|n| t.agent_joins(n));
@@ -47,6 +52,19 @@ fn part_05_silent_agents_are_given_up_one_a_minute_and_who_answers_late_is_kept(
     t.pass(Duration::from_secs(120));
     assert_eq!(unreachable(&t), 3);
     assert_eq!(count(&t, AgentNews::Unreachable(GivenUp::Silent)), 3);
+}
+
+#[test]
+fn part_05_a_limit_of_several_a_minute_lets_go_one_after_the_other_at_that_pace() {
+    let mut t = limited_to(3, 5);
+    t.pass(PING * 6);
+    for gone in 1..5 {
+        assert_eq!(unreachable(&t), gone);
+        t.pass(Duration::from_secs(19));
+        assert_eq!(unreachable(&t), gone);
+        t.pass(Duration::from_secs(1));
+    }
+    assert_eq!(unreachable(&t), 5);
 }
 
 #[test]
@@ -113,4 +131,9 @@ fn part_06_a_reign_that_misses_a_few_gives_them_up() {
     (1..=9).for_each(|n| t.agent_returns(n, 2, Vec::new()));
     t.pass(Config::default().agent_reregister_timeout);
     assert!(t.take_lines().iter().all(|line| !line.starts_with("end of the reign")));
+    // Nor are they counted among those of whom a share may be missing: one of nine is more than a tenth.
+    let mut t = t.restart("p");
+    (1..=8).for_each(|n| t.agent_returns(n, 3, Vec::new()));
+    t.pass(Config::default().agent_reregister_timeout);
+    assert!(t.take_lines().iter().any(|line| line.starts_with("end of the reign: 1 of the 9")));
 }

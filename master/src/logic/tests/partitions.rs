@@ -7,7 +7,7 @@ use protocol::change::AgentState;
 use protocol::framework::FrameworkToMaster;
 use protocol::ids::{ClusterId, FrameworkId, MasterId, TaskId};
 use protocol::operator::{ClusterView, List, ReadAnswer};
-use protocol::task::{TaskSpec, TaskState};
+use protocol::task::{Source, TaskSpec, TaskState};
 
 use super::scenario::{Scenario, agent_id, agent_pid, report, task};
 use crate::config::Config;
@@ -57,6 +57,11 @@ fn view(t: &Scenario) -> View {
     view
 }
 
+fn states_of_tasks(t: &Scenario) -> Vec<TaskState> {
+    let ReadAnswer::Tasks(all) = view(t).answer(List::Tasks) else { panic!() };
+    all.iter().map(|task| task.report.state).collect()
+}
+
 fn state_of_agent(t: &Scenario) -> AgentState {
     let ReadAnswer::Agents(all) = view(t).answer(List::Agents) else { panic!() };
     all[0].state
@@ -69,6 +74,10 @@ fn part_01_pings_every_15_seconds_and_five_misses_make_an_agent_unreachable_thou
     assert_eq!((config.ping_every, config.ping_misses_max), (Duration::from_secs(15), 5));
     let mut t = two_frameworks();
     // Nothing is heard of the link, so it is open.
+    t.pass(config.ping_every * 5);
+    assert_eq!(state_of_agent(&t), AgentState::Active);
+    // One answer, and five in a row may be missed again.
+    t.agent_says(agent_pid(1, 1), AgentToMaster::Pong { sequence: 5 });
     t.pass(config.ping_every * 5);
     assert_eq!(state_of_agent(&t), AgentState::Active);
     t.pass(config.ping_every);
@@ -88,6 +97,11 @@ fn part_02_an_agent_whose_connection_is_lost_is_not_offered_and_has_ten_minutes_
     t.subscribes(2);
     t.did(["to scheduler-2: Subscribed(c-0001) []"]);
     t.pass(BACK_WITHIN - Duration::from_secs(1));
+    // It is back in time, and lost once more: it has all of the time again.
+    t.agent_returns(1, 1, Vec::new());
+    assert_eq!(state_of_agent(&t), AgentState::Active);
+    t.down(agent_pid(1, 1));
+    t.pass(BACK_WITHIN - Duration::from_secs(1));
     assert_eq!(t.written.agents[&agent_id(1)].unreachable, None);
     t.pass(Duration::from_secs(1));
     assert!(t.written.agents[&agent_id(1)].unreachable.is_some());
@@ -101,6 +115,9 @@ fn part_03_unreachable_is_written_then_told_in_the_words_of_each_framework_and_t
     t.pass(BACK_WITHIN);
     t.did([]);
     assert!(matches!(t.unwritten[0], RegistryOperation::MarkUnreachable { .. }));
+    // Who reads hears no sooner than the frameworks.
+    assert_eq!(state_of_agent(&t), AgentState::Disconnected);
+    assert_eq!(states_of_tasks(&t), [TaskState::Running; 2]);
     t.write();
     t.did([
         "to scheduler-1: a Unreachable, AgentRemoved: its agent is unreachable",
@@ -108,9 +125,8 @@ fn part_03_unreachable_is_written_then_told_in_the_words_of_each_framework_and_t
         "to scheduler-1: AgentLost c-S0",
         "to scheduler-2: AgentLost c-S0",
     ]);
-    let ReadAnswer::Tasks(all) = view(&t).answer(List::Tasks) else { panic!() };
-    let states: Vec<TaskState> = all.iter().map(|task| task.report.state).collect();
-    assert_eq!(states, [TaskState::Unreachable, TaskState::Unreachable]);
+    assert_eq!(state_of_agent(&t), AgentState::Unreachable);
+    assert_eq!(states_of_tasks(&t), [TaskState::Unreachable; 2]);
 }
 
 #[test]
@@ -127,6 +143,10 @@ fn part_04_the_tasks_of_an_agent_that_returns_come_back_whatever_their_framework
         "to scheduler-1: a Running, AgentReregistered: its agent is back",
         "to scheduler-2: b Running, AgentReregistered: its agent is back",
     ]);
+    assert_eq!(t.updated.last().map(|status| status.source), Some(Source::Master));
+    assert_eq!(t.written.agents[&agent_id(1)].unreachable, None);
+    assert_eq!(state_of_agent(&t), AgentState::Active);
+    assert_eq!(states_of_tasks(&t), [TaskState::Running; 2]);
     // It lives on, and its news is news again.
     news_of_b(&mut t, TaskState::Finished, 3);
     assert_eq!(t.take_lines()[0], "to scheduler-2: b Finished");

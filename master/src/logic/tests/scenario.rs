@@ -57,6 +57,10 @@ pub(super) struct Scenario {
     pub(super) called_back: u32,
     /// All so far, for a view.
     pub(super) changes: Vec<Change>,
+    /// All that schedulers were told of tasks, whole.
+    pub(super) updated: Vec<TaskStatus>,
+    /// The newest answer to an agent that joined or returned.
+    pub(super) greeting: Option<MasterToAgent>,
 }
 
 impl Scenario {
@@ -91,6 +95,8 @@ impl Scenario {
             lines: Vec::new(),
             called_back: 0,
             changes: Vec::new(),
+            updated: Vec::new(),
+            greeting: None,
         };
         scenario.step(Event::Started);
         scenario
@@ -135,6 +141,9 @@ impl Scenario {
                 self.called_back += 1;
             }
             Effect::TellAgent { to, message } => {
+                if matches!(message, MasterToAgent::Registered { .. }) {
+                    self.greeting = Some(message.clone());
+                }
                 let line = format!("to {}: {}", name(to), agent_line(&message));
                 self.lines.push(line);
             }
@@ -194,6 +203,9 @@ impl Scenario {
         } else {
             if let MasterToFramework::Subscribed { change, .. } = &message {
                 self.deltas.insert(to, *change);
+            }
+            if let MasterToFramework::Updated(status) = &message {
+                self.updated.push(status.clone());
             }
             self.lines.push(format!("to {}: {}", name(to), framework_line(&message)));
         }
