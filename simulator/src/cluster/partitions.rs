@@ -42,13 +42,6 @@ impl Cluster {
         self
     }
 
-    /// After so long the process of a scheduler is killed; numbered from 1. See [`Cluster::lose_scheduler`].
-    pub fn lose_scheduler_after(&mut self, number: usize, span: Duration) -> &mut Self {
-        let process = self.schedulers[number - 1];
-        self.world.queue.after(span, Due::Fault(Fault::Kill(process, false)));
-        self
-    }
-
     /// For so long, machines and the ensemble lose sight of one another, both ways or one way only, many times and several at
     /// once; after that they see each other again. No process dies of it. A cluster that does not find one leader in time
     /// then fails the test.

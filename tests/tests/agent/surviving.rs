@@ -242,25 +242,3 @@ async fn agent_10_an_agent_may_be_configured_otherwise_while_its_tasks_run() {
     assert_eq!(stage.hears_end("t").await.exit, Some(Exit::Code(3)));
     stage.end().await;
 }
-
-#[tokio::test]
-async fn agent_09_an_agent_goes_on_without_what_is_damaged_of_its_checkpoint_if_it_is_told_to() {
-    let mut stage = Stage::with_program("true").await;
-    stage.launch("t", WAITS);
-    let task = stage.number("t", "own").await;
-    stage.hears_state("t", TaskState::Running).await;
-    stage.lose_agent().await;
-    let path = stage.dir.path().join("agent/agent.checkpoint");
-    let mut bytes = std::fs::read(&path).unwrap();
-    // In the first record, behind the file's head and its own.
-    bytes[20] ^= 1;
-    std::fs::write(&path, &bytes).unwrap();
-    stage.start_refused_program("true", "--strict=false");
-    assert!(lives(task));
-    stage.lose_agent().await;
-    stage.start_program("set -- \"$@\" --strict=false");
-    assert_eq!(tasks_of(stage.hears("Reregister").await), [("t".into(), TaskState::Running)]);
-    std::fs::write(stage.sandbox("t").join("go"), "").unwrap();
-    assert_eq!(stage.hears_end("t").await.exit, Some(Exit::Code(3)));
-    stage.end().await;
-}

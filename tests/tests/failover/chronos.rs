@@ -1,5 +1,5 @@
 //! What Jepsen asked of Chronos in 2015: periodic jobs while the network falls apart again and again, with two schedulers of
-//! which one is elected, and now and then the other. Nothing runs twice for the time it was due, ever; once the network is whole again, everything that is
+//! which one is elected. Nothing runs twice for the time it was due, ever; once the network is whole again, everything that is
 //! due runs. The simulator does the same in a thousand histories (`frameworks/examples/periodic/tests/chronos.rs`).
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -10,11 +10,7 @@ use tests::cluster::{Process, eventually};
 use tests::network::{Cut, EVERYBODY, Others, SERVERS, in_own_network};
 
 use crate::at_length;
-use crate::seats::Stranger;
 use crate::stage::{AGENTS_APART, Stage};
-
-/// Where the schedulers are elected.
-const ELECTION: &str = "/frameworks/periodic";
 
 /// Seconds from one time a job is due to the next, by job.
 const JOBS: [(&str, u64); 2] = [("often", 3), ("seldom", 7)];
@@ -52,7 +48,7 @@ fn now() -> u64 {
 }
 
 fn scheduler(stage: &Stage, name: &str, runs: &Path) -> Process {
-    let elect = format!("--elect={}", stage.ensemble.url(ELECTION));
+    let elect = format!("--elect={}", stage.ensemble.url("/frameworks/periodic"));
     let master = format!("--master={}", stage.url());
     let mut command =
         stage.home.command(&["periodic", "--log=info", "--mem=16MB", &elect, &master]);
@@ -73,15 +69,8 @@ fn begun(runs: &Path) -> BTreeMap<String, Vec<u64>> {
     begun
 }
 
-/// Whichever scheduler leads does so no longer; the other one knows only what that one has stored.
-fn the_other_leads(stage: &Stage, stranger: &Stranger) {
-    if let Some((node, _)) = stage.waits(stranger.seats(ELECTION)).first() {
-        stage.waits(stranger.deletes(node));
-    }
-}
-
-/// One room or two are cut from others in any way, again and again, and schedulers follow one another.
-fn falls_apart(stage: &Stage, stranger: &Stranger, span: Duration) {
+/// One room or two are cut from others in any way, again and again.
+fn falls_apart(stage: &Stage, span: Duration) {
     let mut chance = Chance(2015);
     let mut one_of =
         |count: usize| usize::try_from(chance.below(u64::try_from(count).unwrap())).unwrap();
@@ -95,7 +84,6 @@ fn falls_apart(stage: &Stage, stranger: &Stranger, span: Duration) {
             eprintln!("{} is cut from {others:?}: {how:?}", room.address);
             room.cut(others, how);
         }
-        the_other_leads(stage, stranger);
         passes(Duration::from_secs(1) + MILLI * u32::try_from(one_of(9_000)).unwrap());
         rooms.iter().for_each(|room| room.heal());
         passes(MILLI * u32::try_from(one_of(3_000)).unwrap());
@@ -107,15 +95,9 @@ fn periodic_jobs_run_once_whenever_they_are_due_after_a_network_that_fell_apart_
     in_own_network(|network| {
         let stage = Stage::set_apart(network);
         let runs = stage.home.path("runs");
-        let stranger = stage.waits(Stranger::new(&stage.ensemble.hosts()));
         let _schedulers = ["first", "second"].map(|name| scheduler(&stage, name, &runs));
         eventually("jobs run", || !begun(&runs).is_empty());
-        // Before anything is cut they follow one another at once.
-        for _ in 0..3 {
-            passes(Duration::from_secs(4));
-            the_other_leads(&stage, &stranger);
-        }
-        falls_apart(&stage, &stranger, Duration::from_secs(if at_length() { 120 } else { 15 }));
+        falls_apart(&stage, Duration::from_secs(if at_length() { 120 } else { 15 }));
         let watched_from = now() + COMES_BACK_WITHIN.as_secs();
         stage.one_leads();
         passes(COMES_BACK_WITHIN + WATCHED);

@@ -1,6 +1,5 @@
-//! What Jepsen asked of Chronos in 2015: periodic jobs, and a network that falls apart for ten minutes again and again, while
-//! their scheduler is killed now and then. Nothing may run twice for the time it was due, ever; and once the network is whole
-//! again, everything that is due must run.
+//! What Jepsen asked of Chronos in 2015: periodic jobs, and a network that falls apart for ten minutes again and again. Nothing
+//! may run twice for the time it was due, ever; and once the network is whole again, everything that is due must run.
 
 #![allow(clippy::unwrap_used)] // all of this is a test
 
@@ -15,8 +14,6 @@ use simulator::Cluster;
 
 const SEEDS: u64 = 1_000;
 const PARTITIONS: Duration = Duration::from_secs(600);
-/// So often the process of the scheduler is killed meanwhile.
-const SCHEDULER_DEATHS: u32 = 6;
 /// An agent that was away waits up to a minute before it registers again, and a scheduler looks at its doubts by and by.
 const COMES_BACK_WITHIN: Duration = Duration::from_secs(90);
 /// For so long everything is due.
@@ -47,11 +44,6 @@ fn cluster(seed: u64) -> Cluster {
 /// One history; how many runs there were, or what was wrong.
 fn chronos(mut cluster: Cluster, seed: u64) -> Result<usize, String> {
     cluster.run_until(|view| view.starts().next().is_some());
-    // Its next life has nothing but what it stored, whatever is on its way to the master.
-    for death in 1..=SCHEDULER_DEATHS {
-        let at = PARTITIONS / (SCHEDULER_DEATHS + 1) * death;
-        cluster.lose_scheduler_after(1, at + Duration::from_millis(seed * 7919 % 10_000));
-    }
     cluster.partitions_for(PARTITIONS);
     let healed = cluster.view().now();
     cluster.advance(COMES_BACK_WITHIN + WATCHED);
