@@ -112,18 +112,13 @@ impl Election {
             new_cluster: info.name.clone(),
             ..Settings::of(self.url.clone())
         };
-        let candidate = Candidate {
-            id: format!("{:016x}", random().map_err(ElectionError::Random)?),
-            address: String::new(),
-            hostname: info.hostname.clone(),
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-        };
+        let hostname = info.hostname.clone();
         let zookeeper = ZooKeeper::start(settings)?;
         let candidacy = Candidacy(Some(zookeeper.clone()));
         let (done, waits) = oneshot::channel();
         std::thread::Builder::new()
             .name("state".to_owned())
-            .spawn(move || lead(zookeeper, &candidate, done))
+            .spawn(move || lead(zookeeper, &hostname, done))
             .map_err(ElectionError::Thread)?;
         let elected = waits.await.map_err(|_| ElectionError::State(StateError::Closed))?;
         candidacy.has_ended();
@@ -155,10 +150,10 @@ impl Drop for Candidacy {
 /// What a thread does for a scheduler: stands, and keeps what is to be kept until it is over.
 fn lead(
     zookeeper: ZooKeeper,
-    candidate: &Candidate,
+    hostname: &str,
     done: oneshot::Sender<Result<Elected, ElectionError>>,
 ) {
-    let (lead, stored) = match Lead::begin(zookeeper, candidate) {
+    let (lead, stored) = match Lead::begin(zookeeper, hostname) {
         Ok(begun) => begun,
         Err(error) => {
             // Whoever no longer waits does not stand any more.
@@ -173,6 +168,15 @@ fn lead(
     }
 }
 
+fn candidate(hostname: &str) -> Result<Candidate, ElectionError> {
+    Ok(Candidate {
+        id: format!("{:016x}", random().map_err(ElectionError::Random)?),
+        address: String::new(),
+        hostname: hostname.to_owned(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+    })
+}
+
 /// The leader's side of the state.
 struct Lead {
     zookeeper: ZooKeeper,
@@ -183,13 +187,14 @@ struct Lead {
 }
 
 impl Lead {
-    fn begin(zookeeper: ZooKeeper, candidate: &Candidate) -> Result<(Self, Stored), ElectionError> {
+    fn begin(zookeeper: ZooKeeper, hostname: &str) -> Result<(Self, Stored), ElectionError> {
         let mut store = zookeeper.store();
         // A framework that is torn down while this one stands by is over; one that was before is none of its business.
         let (before, ..) = read(&zookeeper, &mut store)?;
         tracing::info!(place = %zookeeper.place(), "stands for election");
         loop {
-            let epoch = store.stand(candidate)?.epoch;
+            // Another one each time: under the id of a reign that was lost it would only be cleared away.
+            let epoch = store.stand(&candidate(hostname)?)?.epoch;
             let standing = store.standing();
             let (shared, stored, left) = match read(&zookeeper, &mut store) {
                 Err(ElectionError::Store(StoreError::Lost { .. })) => continue,
