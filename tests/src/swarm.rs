@@ -27,6 +27,9 @@ use crate::emulated::{Emulated, Wish};
 /// Agents on one node, and so behind one connection.
 const AGENTS_PER_NODE: u64 = 250;
 
+/// What one scheduler of a swarm runs: a framework's snapshot, told in one message, has room for as many.
+const TASKS_PER_FRAMEWORK: usize = 1_000;
+
 /// The room of a node's connection: as if each of its agents had one of its own.
 const BUFFER: usize = 64 << 20;
 
@@ -269,9 +272,10 @@ pub struct Filling {
 }
 
 impl Filling {
-    /// Of so many tasks.
-    pub fn of(tasks: u64) -> Self {
-        Self { left: 0..tasks, running: 0, wanted: tasks, failed: Vec::new() }
+    /// Of these tasks, by number.
+    pub fn of(tasks: std::ops::Range<u64>) -> Self {
+        let wanted = tasks.end - tasks.start;
+        Self { left: tasks, running: 0, wanted, failed: Vec::new() }
     }
 }
 
@@ -301,19 +305,27 @@ impl Scheduler for Filling {
     }
 }
 
-/// Has a scheduler run tasks on a swarm, of which each agent has room for some, and waits until their news is acknowledged.
+/// Has schedulers, one after the other, run tasks on a swarm, of which each agent has room for some, and waits until their
+/// news is acknowledged.
 pub async fn fill(swarm: &Swarm, master: &str, tasks: u64) -> Result<(), Box<dyn Error>> {
-    let settings = Settings { tasks_most: usize::try_from(tasks)?, ..Settings::default() };
-    let options = Options { settings, ..Options::default() };
-    let run = run_scheduler(master, framework("swarm"), Filling::of(tasks), options);
     let within = Duration::from_secs(600);
-    let (_, filling) = tokio::time::timeout(within, run).await??;
-    if !filling.failed.is_empty() {
-        let (failed, first) =
-            (filling.failed.len(), &filling.failed[..filling.failed.len().min(3)]);
-        return Err(
-            format!("{failed} of {tasks} tasks do not run, the first of them: {first:?}").into()
+    for first in (0..tasks).step_by(TASKS_PER_FRAMEWORK) {
+        let filling = Filling::of(first..tasks.min(first + TASKS_PER_FRAMEWORK as u64));
+        let run = run_scheduler(
+            master,
+            framework(&format!("swarm-{first}")),
+            filling,
+            Options::default(),
         );
+        let (_, filling) = tokio::time::timeout(within, run).await??;
+        if !filling.failed.is_empty() {
+            let (failed, first) =
+                (filling.failed.len(), &filling.failed[..filling.failed.len().min(3)]);
+            return Err(format!(
+                "{failed} of {tasks} tasks do not run, the first of them: {first:?}"
+            )
+            .into());
+        }
     }
     let all = usize::try_from(tasks)?;
     swarm.until(within, "all news is acknowledged", |counts| counts.acknowledged == all).await
