@@ -125,3 +125,21 @@ impl Counts {
         text
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn gc_03_removals_are_summed_up_and_what_waits_is_as_it_is_now() {
+        let mut counts = Counts::default();
+        for kept in [9, 4] {
+            counts.collected(Collected { removed: 3, failed: 2, kept });
+        }
+        let text = counts.prometheus();
+        for line in ["succeeded_total 6", "failed_total 4", "pending 4"] {
+            let line = format!("\nairside_agent_gc_path_removals_{line}\n");
+            assert!(text.contains(&line), "{text}");
+        }
+    }
+}

@@ -161,6 +161,40 @@ fn gc_01_the_fuller_the_disk_the_sooner_a_sandbox_goes() {
     assert!((0.0..=1.0).contains(&sandboxes.usage()));
 }
 
+/// Somebody who may look at all folders, and change none.
+fn as_nobody<T: Send>(work: impl Fn() -> T + Send + Sync) -> T {
+    let nobody = User::from_name("nobody").unwrap().unwrap();
+    let on_its_own = || {
+        // Of this thread only; it can do nothing unless this is root.
+        nix::unistd::setfsuid(nobody.uid);
+        work()
+    };
+    std::thread::scope(|scope| scope.spawn(on_its_own).join().unwrap())
+}
+
+#[test]
+fn gc_03_a_sandbox_that_cannot_be_removed_is_counted_and_does_not_hold_up_the_others() {
+    use std::os::unix::fs::PermissionsExt;
+    let (dir, sandboxes) = six();
+    let may = |path: &str, mode| {
+        std::fs::set_permissions(dir.path().join(path), PermissionsExt::from_mode(mode)).unwrap();
+    };
+    for folder in ["", "sandboxes", "sandboxes/F", "sandboxes/F/E0"] {
+        may(folder, 0o755);
+    }
+    for n in 1..6 {
+        may(&format!("sandboxes/F/E{n}"), 0o777);
+        may(&format!("sandboxes/F/E{n}/c{n}"), 0o777);
+    }
+    may("sandboxes/F/E0/c0", 0o555);
+    // Three are too old, and the first of them stays.
+    let collect = || sandboxes.collect(&BTreeSet::new(), limits(100, 6), 0.0, at(1009));
+    assert_eq!(as_nobody(collect), Collected { removed: 2, failed: 1, kept: 3 });
+    assert_eq!(as_nobody(collect), Collected { removed: 0, failed: 1, kept: 3 });
+    may("sandboxes/F/E0/c0", 0o755);
+    assert_eq!(collect(), collected(1, 3));
+}
+
 #[test]
 fn a_sandbox_that_cannot_be_made_says_what_to_do() {
     let dir = tempfile::tempdir().unwrap();
