@@ -349,7 +349,16 @@ mod tests {
     }
 
     #[test]
-    fn the_only_master_is_found() {
+    fn ha_05_the_only_master_leads_as_soon_as_it_stands_and_is_found_where_it_is_said_to_be() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("r");
+        let mut store = LocalStore::open(&path, "c").unwrap();
+        assert_eq!(store.led(), None);
+        let reign = store.stand(&here()).unwrap();
+        assert_eq!((store.led(), reign.epoch), (Some(reign), 1));
+        assert_eq!(*store.standing().borrow(), Standing::Leads);
+        // Nobody else can stand beside it.
+        assert!(matches!(LocalStore::open(&path, "c"), Err(StoreError::InUse { .. })));
         let detector = FixedDetector::new(here());
         assert_eq!(*detector.leader().borrow(), Some(here()));
     }

@@ -25,7 +25,7 @@ fn ends(mut process: Process) {
 }
 
 #[test]
-fn a_cluster_with_one_master_gets_several_and_no_task_notices() {
+fn ha_05_a_cluster_with_one_master_gets_several_and_no_task_notices() {
     let (runtime, home, ensemble) =
         (Runtime::new().unwrap(), Home::new(), Ensemble::start(1).unwrap());
     let (notes, url) = (home.path("notes"), ensemble.url("/airside"));
