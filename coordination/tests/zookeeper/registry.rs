@@ -148,7 +148,7 @@ fn reg_05_of_two_that_write_at_once_nothing_of_the_older_reign_is_written_after_
 }
 
 #[test]
-fn a_batch_that_cannot_be_written_stops_those_behind_it() {
+fn reg_05_a_batch_that_cannot_be_written_stops_those_behind_it() {
     let ensemble = ensemble();
     let path = path("stopped");
     let stranger = Stranger::new(&ensemble.hosts());
