@@ -9,7 +9,7 @@ use coordination::election::{Candidate, Elector, Reign, Standing};
 use coordination::local::LocalStore;
 use coordination::store::{Change, Store, StoreError};
 use libactor::{AskError, Node, NodeConfig};
-use master::{End, MasterConfig};
+use master::{End, MasterConfig, Running};
 use protocol::agent::{AgentToMaster, MasterToAgent};
 use protocol::operator::ReadMoment;
 use tokio::sync::watch;
@@ -70,6 +70,11 @@ fn steered(work_dir: &Path) -> (watch::Sender<Standing>, Arc<Mutex<Steered>>) {
     (standing, Arc::new(Mutex::new(steered)))
 }
 
+/// How it ends; it does so soon.
+async fn ends(running: &Running) -> End {
+    tokio::time::timeout(PATIENCE, running.ended()).await.expect("the reign ends")
+}
+
 fn registered(message: &MasterToAgent) -> Option<u64> {
     crate::registered(message).map(|(_, epoch)| epoch)
 }
@@ -90,7 +95,7 @@ async fn a_suspended_master_answers_nobody_until_it_leads_again() {
     standing.send_replace(Standing::Leads);
     assert_eq!(agent.hears(registered).await, 1, "what was said meanwhile waited");
     running.stop();
-    assert_eq!(running.ended().await, End::Stopped);
+    assert_eq!(ends(&running).await, End::Stopped);
     node.shutdown().await;
 }
 
@@ -113,7 +118,7 @@ async fn a_deposed_master_drops_its_state_and_reigns_anew_under_another_id() {
         .await;
     standing.send_replace(Standing::Suspended);
     standing.send_replace(Standing::Deposed("another one leads".into()));
-    assert_eq!(first.ended().await, End::Deposed("another one leads".into()));
+    assert_eq!(ends(&first).await, End::Deposed("another one leads".into()));
     let second = master::start(&node, MasterConfig::default(), store).unwrap();
     assert_eq!((first.cluster().epoch, second.cluster().epoch), (1, 2));
     assert_ne!(first.cluster().master, second.cluster().master);
@@ -128,7 +133,7 @@ async fn a_deposed_master_drops_its_state_and_reigns_anew_under_another_id() {
     });
     assert_eq!(agent.hears(registered).await, 2, "the registry is what it was");
     second.stop();
-    second.ended().await;
+    ends(&second).await;
     node.shutdown().await;
 }
 
@@ -143,7 +148,7 @@ async fn reg_02_a_write_that_the_registry_refuses_ends_the_reign_and_nobody_is_t
     // Another reign begins behind its back.
     store.lock().unwrap().stand(&Candidate::at("h:1")).unwrap();
     agent.say(register());
-    let End::CannotRemember(why) = first.ended().await else { panic!("it ends otherwise") };
+    let End::CannotRemember(why) = ends(&first).await else { panic!("it ends otherwise") };
     assert!(why.contains("epoch 2 has begun"), "{why}");
     assert!(agent.heard.try_recv().is_err(), "what is not written is not told");
     assert!(store.lock().unwrap().load().unwrap().keys().all(|key| !key.starts_with("agent/")));
@@ -152,7 +157,7 @@ async fn reg_02_a_write_that_the_registry_refuses_ends_the_reign_and_nobody_is_t
     agent.say(register());
     assert_eq!(agent.hears(registered).await, 3, "a reign that may write tells of it");
     second.stop();
-    second.ended().await;
+    ends(&second).await;
     node.shutdown().await;
 }
 
@@ -186,7 +191,7 @@ async fn reg_02_what_waits_for_the_registry_is_written_together() {
         agent.hears(registered).await;
     }
     running.stop();
-    running.ended().await;
+    ends(&running).await;
     let writes = std::mem::take(&mut store.lock().unwrap().writes);
     let (first, rest) = writes.split_first().unwrap();
     assert!(rest.len() < 5 && rest.iter().all(|changes| changes > first), "{writes:?}");
