@@ -94,8 +94,11 @@ fn part_02_an_agent_whose_connection_is_lost_is_not_offered_and_has_ten_minutes_
     t.down(agent_pid(1, 1));
     t.did(["to scheduler-1: Rescinded O1"]);
     assert_eq!(state_of_agent(&t), AgentState::Disconnected);
+    t.allocator_is_slow = true;
     t.subscribes(2);
     t.did(["to scheduler-2: Subscribed(c-0001) []"]);
+    assert!(t.proposals.is_empty(), "the allocator knows it as well: {:?}", t.proposals);
+    t.allocator_is_slow = false;
     t.pass(BACK_WITHIN - Duration::from_secs(1));
     // It is back in time, and lost once more: it has all of the time again.
     t.agent_returns(1, 1, Vec::new());
