@@ -88,7 +88,7 @@ fn lists_show_what_was_told() {
 }
 
 #[test]
-fn ended_tasks_are_kept_up_to_the_limit_and_a_second_life_of_an_id_is_not_mixed_up() {
+fn sum_05_ended_tasks_are_kept_up_to_the_limit_and_a_second_life_of_an_id_is_not_mixed_up() {
     let mut view = filled();
     let forget = |view: &mut View, id: &str| {
         let (framework, task) = (FrameworkId::new("c-0000"), TaskId::new(id));

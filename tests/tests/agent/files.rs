@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use protocol::task::*;
@@ -123,7 +124,13 @@ async fn gc_01_gc_03_sandboxes_of_ended_executors_go_when_they_are_old_and_are_c
 #[tokio::test]
 async fn sum_05_a_task_whose_end_is_acknowledged_is_among_the_ended_and_its_executor_is_gone() {
     let mut stage = Stage::new().await;
+    stage.acknowledges.store(false, Ordering::SeqCst);
     stage.launch("t", "true");
+    // It has not ended before its framework knows, though nothing of it runs.
+    let counted = ["tasks_ended_total 0", "tasks 1", "executors 0", "executors_started_total 1"];
+    let counted = counted.map(|line| format!("airside_agent_{line}"));
+    counts(&stage, &counted.each_ref().map(String::as_str)).await;
+    stage.acknowledges.store(true, Ordering::SeqCst);
     let end = stage.hears_end("t").await;
     assert_eq!(end.state, TaskState::Finished);
     let counted = ["tasks_ended_total 1", "tasks 0", "executors 0"];

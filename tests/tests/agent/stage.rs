@@ -3,6 +3,8 @@
 
 use std::path::Path;
 use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use actix::{Actor, Handler};
@@ -33,10 +35,11 @@ impl Message for Say {
     const NAME: &'static str = "stage.Say";
 }
 
-/// Registers whoever comes, acknowledges all, passes on what it hears.
+/// Registers whoever comes, acknowledges all unless told otherwise, passes on what it hears.
 struct Master {
     heard: mpsc::UnboundedSender<AgentToMaster>,
     agent: Option<Pid>,
+    acknowledges: Arc<AtomicBool>,
 }
 
 impl Actor for Master {
@@ -79,7 +82,7 @@ impl Handler<Received<AgentToMaster>> for Master {
                 let come = MasterToAgent::ReturnNow { epoch: 1, cluster: cluster.clone() };
                 ctx.tell(from, come).unwrap();
             }
-            AgentToMaster::Updated { status, .. } => {
+            AgentToMaster::Updated { status, .. } if self.acknowledges.load(Ordering::SeqCst) => {
                 let acknowledge = MasterToAgent::Acknowledge {
                     epoch: 1,
                     framework: status.framework.clone(),
@@ -88,7 +91,8 @@ impl Handler<Received<AgentToMaster>> for Master {
                 };
                 ctx.tell(from, acknowledge).unwrap();
             }
-            AgentToMaster::Pong { .. }
+            AgentToMaster::Updated { .. }
+            | AgentToMaster::Pong { .. }
             | AgentToMaster::ExecutorEnded { .. }
             | AgentToMaster::FromExecutor { .. }
             | AgentToMaster::EpochRefused { .. }
@@ -121,6 +125,8 @@ pub(crate) struct Stage {
     master_node: Node,
     master: Handle<Master>,
     heard: mpsc::UnboundedReceiver<AgentToMaster>,
+    /// Whether its master acknowledges news.
+    pub(crate) acknowledges: Arc<AtomicBool>,
     agent: Option<Agent>,
     /// How long executors wait for an agent that is gone. Not for long: a failing story is to leave nothing behind.
     pub(crate) recovery_timeout: Duration,
@@ -193,12 +199,16 @@ impl Stage {
         let (sender, heard) = mpsc::unbounded_channel();
         let accepts = Accepts::new().tells::<AgentToMaster>().tells::<Say>();
         let spawn = Spawn::named("master").accepts(accepts);
-        let master = master_node.spawn(spawn, |_| Master { heard: sender, agent: None }).unwrap();
+        let acknowledges = Arc::new(AtomicBool::new(true));
+        let of_master = Arc::clone(&acknowledges);
+        let master = Master { heard: sender, agent: None, acknowledges: of_master };
+        let master = master_node.spawn(spawn, |_| master).unwrap();
         Self {
             dir,
             master_node,
             master,
             heard,
+            acknowledges,
             agent: None,
             recovery_timeout: SOON,
             boot: None,
