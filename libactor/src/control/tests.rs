@@ -1,5 +1,7 @@
 //! The golden bytes: those of `PROTOCOL.md` are those that are written, and another codec reads them the same.
 
+mod smaller;
+
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -91,16 +93,24 @@ fn small<T: Serialize>(value: &T) -> Vec<u8> {
 fn vectors() -> Vec<(String, Vec<u8>)> {
     let mut all = vec![
         ("Hello".to_owned(), small(&hello())),
+        ("Greeting::Hello".to_owned(), small(&Greeting::Hello(hello(), Some([0xdd; 32])))),
         ("Greeting::Refused".to_owned(), small(&Greeting::Refused("no".to_owned()))),
         ("Proof::Proof(none)".to_owned(), small(&Proof::Proof(None))),
+        ("Proof::Proof".to_owned(), small(&Proof::Proof(Some([0xdd; 32])))),
+        ("Proof::Refused".to_owned(), small(&Proof::Refused("no".to_owned()))),
         ("Verdict::Welcome".to_owned(), small(&Verdict::Welcome)),
+        ("Verdict::Refused".to_owned(), small(&Verdict::Refused("no".to_owned()))),
         (
             "Pid".to_owned(),
             small(&Pid { life: life(2), via: Some(SocketAddr::from(([10, 0, 0, 1], 5050))) }),
         ),
         ("frame of a tell".to_owned(), tell_frame()),
     ];
+    let listens = SocketAddr::from((std::net::Ipv6Addr::LOCALHOST, 5050));
+    all.push(("Pid over IPv6".to_owned(), small(&life(2).via(Some(listens)))));
     all.extend(flow_questions());
+    all.extend(smaller::flow_answers());
+    all.extend(smaller::reasons());
     all.extend(
         controls().into_iter().map(|(name, control)| (format!("Control::{name}"), small(&control))),
     );

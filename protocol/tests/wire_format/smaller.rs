@@ -4,10 +4,11 @@
 use std::fmt::{Debug, Write};
 
 use libactor::wire::encode;
-use protocol::change::{AgentState, FrameworkState};
+use protocol::change::{AgentNews, AgentState, FrameworkState, GivenUp, What};
 use protocol::framework::Capability;
+use protocol::ids::AgentId;
 use protocol::operator::List;
-use protocol::resources::Kind;
+use protocol::resources::{Kind, Milli, Ranges, Value};
 use protocol::task::{Exit, Isolation, Reason, Source, TaskState};
 use serde::Serialize;
 
@@ -36,6 +37,20 @@ fn lines<T: Serialize + Debug>(name: &str, variants: &[T]) -> String {
     lines
 }
 
+/// How much there can be of a resource; the build stops at a kind of value that is missing.
+fn values() -> String {
+    let known = |value: &Value| match value {
+        Value::Scalar(_) | Value::Ranges(_) | Value::Set(_) => (),
+    };
+    let values = [
+        Value::Scalar(Milli(1500)),
+        Value::Ranges(Ranges::new([(1, 2)])),
+        Value::Set(vec!["a".to_owned()]),
+    ];
+    values.iter().for_each(known);
+    lines("Value", &values)
+}
+
 #[test]
 fn every_released_variant_that_a_message_holds_keeps_its_bytes() {
     let mut text = all!(TaskState: Staging, Starting, Running, Killing, Finished, Failed, Killed, Error, Lost, Dropped,
@@ -53,5 +68,12 @@ fn every_released_variant_that_a_message_holds_keeps_its_bytes() {
     text += &all!(List: Cluster, Agents, Frameworks, Tasks;
         List::TasksBehind { .. } | List::AgentsBehind(_) | List::FrameworksBehind(_));
     text += &lines("Exit", &[Exit::Code(1), Exit::Signal(9)]);
+    text += &all!(GivenUp: Silent, NotBack, NotRecovered);
+    text += &all!(AgentNews: Registered, Reregistered, UnreachableScheduled, UnreachableCanceled, Removed;
+        AgentNews::Unreachable(_));
+    let given_up = AgentNews::Unreachable(GivenUp::NotBack);
+    text += &lines("AgentNews", &[given_up]);
+    text += &lines("What", &[What::AgentNews { agent: AgentId::new("a"), news: given_up }]);
+    text += &values();
     insta::assert_snapshot!(text);
 }
