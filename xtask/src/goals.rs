@@ -95,7 +95,9 @@ pub(crate) struct Row {
     /// What stood beside it in the same run, and its figure.
     pub(crate) peer: Option<(String, f64)>,
     pub(crate) ratio: Option<f64>,
-    /// The line it came from.
+    /// Of several rounds, of which the best counts; and the peer's.
+    pub(crate) medians: Option<(f64, f64)>,
+    /// All but the medians, as one object on one line.
     pub(crate) json: String,
 }
 
@@ -105,7 +107,10 @@ pub(crate) fn read_rows(output: &str) -> Vec<Row> {
 }
 
 fn read_row(line: &str) -> Option<Row> {
-    let json: Value = serde_json::from_str(line.trim()).ok()?;
+    let mut json: Value = serde_json::from_str(line.trim()).ok()?;
+    let object = json.as_object_mut()?;
+    let mut taken = |key: &str| object.remove(key).and_then(|value| value.as_f64());
+    let medians = taken("median").zip(taken("peer_median"));
     let text = |key: &str| json[key].as_str().map(str::to_owned);
     let peer = text("peer").zip(json["peer_value"].as_f64());
     Some(Row {
@@ -115,14 +120,16 @@ fn read_row(line: &str) -> Option<Row> {
         unit: text("unit")?,
         peer,
         ratio: json["ratio"].as_f64(),
-        json: line.trim().to_owned(),
+        medians,
+        json: json.to_string(),
     })
 }
 
 /// One line of the final table.
-pub(crate) type Line = [String; 6];
+pub(crate) type Line = [String; 8];
 
-pub(crate) const TITLES: [&str; 6] = ["row", "ours", "beside it", "ratio", "goal", "reached"];
+pub(crate) const TITLES: [&str; 8] =
+    ["row", "ours", "median", "beside it", "median", "ratio", "goal", "reached"];
 
 /// The table of a bench: goals in their order, then rows without a goal. Beside it, how many goals
 /// were reached of how many.
@@ -158,7 +165,12 @@ fn line(name: &str, row: Option<&Row>, goal: String, verdict: String) -> Line {
         Some(format!("{} ({name})", with_unit(*value, row)))
     });
     let ratio = row.and_then(|row| row.ratio).map(|ratio| format!("{ratio:.2}"));
-    [name.to_owned(), ours, peer.unwrap_or_default(), ratio.unwrap_or_default(), goal, verdict]
+    let [median, peer_median] = match row.and_then(|row| row.medians) {
+        Some((ours, theirs)) => [number(ours), number(theirs)],
+        None => [String::new(), String::new()],
+    };
+    let (peer, ratio) = (peer.unwrap_or_default(), ratio.unwrap_or_default());
+    [name.to_owned(), ours, median, peer, peer_median, ratio, goal, verdict]
 }
 
 /// Three significant places: what a measurement on a busy machine is worth.
@@ -209,7 +221,7 @@ other\tx\t<=\t1\tms\tnothing
 
     const ROWS: &str = r#"
 running, please wait
-{"bench":"actors","row":"local_tell","value":80,"unit":"ns","peer":"actix","peer_value":70,"ratio":1.143}
+{"bench":"actors","row":"local_tell","value":80,"unit":"ns","peer":"actix","peer_value":70,"ratio":1.143,"median":82,"peer_median":71}
 {"bench":"actors","row":"tasks_per_s","value":3999,"unit":"1/s"}
 {"bench":"actors","row":"extra","value":1,"unit":"ms"}
 "#;
@@ -219,7 +231,7 @@ running, please wait
         let goals = read_goals(GOALS).expect("a good table");
         let (lines, reached, of) = compare("actors", &goals, &read_rows(ROWS));
         assert_eq!((reached, of), (1, 3));
-        let verdicts: Vec<_> = lines.iter().map(|line| (&*line[0], &*line[5])).collect();
+        let verdicts: Vec<_> = lines.iter().map(|line| (&*line[0], &*line[7])).collect();
         assert_eq!(
             verdicts,
             [
@@ -229,6 +241,15 @@ running, please wait
                 ("extra", "")
             ]
         );
+        assert_eq!((&*lines[0][2], &*lines[0][4]), ("82", "71"), "the medians stand beside");
+    }
+
+    #[test]
+    fn a_row_for_programs_has_what_was_agreed_and_no_medians() {
+        let rows = read_rows(ROWS);
+        let json: Value = serde_json::from_str(&rows[0].json).expect("an object");
+        let keys: Vec<_> = json.as_object().expect("an object").keys().collect();
+        assert_eq!(keys, ["bench", "peer", "peer_value", "ratio", "row", "unit", "value"]);
     }
 
     #[test]
@@ -249,7 +270,8 @@ running, please wait
 
     #[test]
     fn the_table_is_aligned() {
-        let line = ["local_tell", "80 ns", "70 ns (actix)", "1.14", "<= 1.2 ratio", "yes"];
+        let line =
+            ["local_tell", "80 ns", "82", "70 ns (actix)", "71", "1.14", "<= 1.2 ratio", "yes"];
         let text = table(&[line.map(str::to_owned)]);
         let widths: Vec<_> = text.lines().map(str::len).collect();
         assert_eq!(widths, [widths[0]; 3], "{text}");

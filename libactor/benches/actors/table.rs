@@ -70,7 +70,7 @@ impl Table {
         let ratio = ours / theirs;
         if self.json {
             println!(
-                "{{\"bench\":\"actors\",\"row\":\"{row}\",\"value\":{ours:.3},\"unit\":\"{unit}\",\"peer\":\"{peer}\",\"peer_value\":{theirs:.3},\"ratio\":{ratio:.4}}}"
+                "{{\"bench\":\"actors\",\"row\":\"{row}\",\"value\":{ours:.3},\"unit\":\"{unit}\",\"peer\":\"{peer}\",\"peer_value\":{theirs:.3},\"ratio\":{ratio:.4},\"median\":{ours_median:.3},\"peer_median\":{theirs_median:.3}}}"
             );
             return;
         }
