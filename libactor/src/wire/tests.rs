@@ -222,3 +222,19 @@ fn a_header_is_read_as_written() {
     }
     assert_eq!(Header::read(&[9; 200], || 1), Err(WireError::UnknownKind(9)));
 }
+
+/// Short ones are copied in pieces; the last of a message has no room behind it.
+#[test]
+fn texts_of_every_length_come_back_whole_wherever_they_stand() {
+    let letters: String = ('a'..='z').cycle().take(80).collect();
+    for length in 0..=70 {
+        let (text, next) = (letters[..length].to_owned(), letters[length..length + 3].to_owned());
+        for value in [vec![text.clone()], vec![text.clone(), next, text.clone()]] {
+            let bytes = encode(&value, LIMIT).unwrap();
+            assert_eq!(decode::<Vec<String>>(&bytes).as_ref(), Ok(&value), "{length}");
+            for cut in 0..bytes.len() {
+                assert!(decode::<Vec<String>>(&bytes[..cut]).is_err(), "{length}, cut at {cut}");
+            }
+        }
+    }
+}
