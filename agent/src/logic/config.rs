@@ -18,7 +18,10 @@ pub struct Config {
     pub contact_backoff_min: Duration,
     /// Where the doubling ends when all is told that the master has to know.
     pub contact_backoff_max: Duration,
-    /// Where it ends when an agent only asks whether it may return.
+    /// The same when an agent that the cluster knows only asks whether it may return: that is little, and the master says when
+    /// to come with the rest.
+    pub question_backoff_min: Duration,
+    /// Where the doubling of that ends.
     pub question_backoff_max: Duration,
     /// An executor must have registered this long after its launch.
     pub executor_registration_timeout: Duration,
@@ -106,7 +109,8 @@ impl Config {
             info,
             contact_backoff_min: Duration::from_secs(1),
             contact_backoff_max: Duration::from_secs(60),
-            question_backoff_max: Duration::from_secs(4),
+            question_backoff_min: Duration::from_millis(250),
+            question_backoff_max: Duration::from_secs(2),
             executor_registration_timeout: Duration::from_secs(60),
             kill_grace: Duration::from_secs(3),
             shutdown_grace: Duration::from_secs(5),
@@ -136,6 +140,7 @@ impl Config {
         }
         for (name, min, max) in [
             ("contact_backoff_min", self.contact_backoff_min, self.contact_backoff_max),
+            ("question_backoff_min", self.question_backoff_min, self.question_backoff_max),
             ("update_backoff_min", self.update_backoff_min, self.update_backoff_max),
         ] {
             if min.is_zero() || min > max {

@@ -445,6 +445,6 @@ impl Agent {
     fn on_master_lost(&mut self, turn: &mut Turn, words: String) {
         turn.note(Notice::MasterLost(words));
         self.drop_unknown_tasks();
-        self.contact_from_now_on(turn, self.config.contact_backoff_min);
+        self.contact_soon(turn);
     }
 }

@@ -10,19 +10,27 @@ use protocol::task::TaskReport;
 use super::{Joining, Leader, Phase};
 use crate::logic::checkpoint::Record;
 use crate::logic::notice::Notice;
-use crate::logic::{Agent, Effect, Timer, Turn};
+use crate::logic::{Agent, Config, Effect, Timer, Turn};
 
 /// After this many unanswered attempts, and whenever they are twice as many, the operator is told.
 const ATTEMPTS_SAID: u32 = 5;
 
 /// A master of an older version does not know the question whether an agent may return. So that is told all, uncalled, at the
 /// attempt of this number (from zero), whenever it is twice as high, and each time after so many more.
-const UNCALLED_FIRST: u32 = 4;
-const UNCALLED_EVERY: u32 = 32;
+const UNCALLED_FIRST: u32 = 8;
+const UNCALLED_EVERY: u32 = 64;
 
 impl Agent {
-    /// The first attempt comes after a share of `within` that chance chooses: a master that returns is not to be met by
+    /// The first attempt comes after a share of the first gap that chance chooses: a master that returns is not to be met by
     /// all agents at once.
+    pub(super) fn contact_soon(&mut self, turn: &mut Turn) {
+        let within = match self.membership.is_member() {
+            true => self.config.question_backoff_min,
+            false => self.config.contact_backoff_min,
+        };
+        self.contact_from_now_on(turn, within);
+    }
+
     pub(super) fn contact_from_now_on(&mut self, turn: &mut Turn, within: Duration) {
         let generation = self.membership.enter(Phase::Contacting { attempts: 0, told: 0 });
         if within.is_zero() {
@@ -49,23 +57,32 @@ impl Agent {
         if before.is_multiple_of(ATTEMPTS_SAID) && (before / ATTEMPTS_SAID).is_power_of_two() {
             turn.note(Notice::MasterSilent { attempts: before });
         }
-        let (first, most) = match self.membership.is_member() {
-            true if is_uncalled(before) => (self.contact(), self.config.question_backoff_max),
-            true => (self.question(), self.config.question_backoff_max),
-            false => (self.contact(), self.config.contact_backoff_max),
+        let Config { question_backoff_min, question_backoff_max, .. } = self.config;
+        let Config { contact_backoff_min, contact_backoff_max, .. } = self.config;
+        let (first, gaps) = match self.membership.is_member() {
+            true if is_uncalled(before) => {
+                (self.contact(), (question_backoff_min, question_backoff_max))
+            }
+            true => (self.question(), (question_backoff_min, question_backoff_max)),
+            false => (self.contact(), (contact_backoff_min, contact_backoff_max)),
         };
         turn.push(Effect::ContactMaster(first));
-        self.contact_again(turn, generation, most, before);
+        self.contact_again(turn, generation, gaps, before);
     }
 
-    fn contact_again(&mut self, turn: &mut Turn, generation: u64, most: Duration, attempt: u32) {
-        let least = self.config.contact_backoff_min;
-        let after = backoff(least, most.max(least), attempt, self.chance.draw());
+    fn contact_again(
+        &mut self,
+        turn: &mut Turn,
+        generation: u64,
+        (least, most): (Duration, Duration),
+        attempt: u32,
+    ) {
+        let after = backoff(least, most, attempt, self.chance.draw());
         turn.start(Timer::Contact { generation }, after);
     }
 
     /// What an agent knows may be much, and a new master is met by all agents at once: it is asked first. A question is so
-    /// little that it is asked every few seconds: whoever could not be reached is found soon after it can, and whoever has
+    /// little that it is asked every second or two: whoever could not be reached is found soon after it can, and whoever has
     /// too much to do says `ReturnLater`.
     fn question(&self) -> AgentToMaster {
         match &self.membership.member {
@@ -89,7 +106,8 @@ impl Agent {
             turn.push(Effect::TellMaster { to: from, message: self.contact() });
             let phase = Phase::Contacting { attempts: 0, told: told.saturating_add(1) };
             let generation = self.membership.enter(phase);
-            self.contact_again(turn, generation, self.config.contact_backoff_max, told);
+            let gaps = (self.config.contact_backoff_min, self.config.contact_backoff_max);
+            self.contact_again(turn, generation, gaps, told);
         }
     }
 
@@ -133,7 +151,7 @@ impl Agent {
                 self.on_master_lost(turn, words);
             }
             Phase::Contacting { .. } => {
-                self.contact_from_now_on(turn, self.config.contact_backoff_min);
+                self.contact_soon(turn);
             }
             Phase::Recovering { .. } | Phase::Leaving { .. } => {}
         }
