@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::JoinHandle;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
@@ -24,6 +24,9 @@ use payloads::Payloads;
 
 /// Records that wait for the file's thread at most; what exceeds them is counted as lost.
 const WAITING: usize = 8192;
+
+/// How long what was recorded waits for more before it is written: far less than `WAITING` take to come.
+const GATHERED_FOR: Duration = Duration::from_millis(1);
 
 /// What became of a message here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -218,10 +221,16 @@ impl Recorder {
         self.forgot.store(file.is_older(), Relaxed);
         self.file.get_or_init(|| file.path().to_owned());
         let writer = std::thread::Builder::new().name("recorder".to_owned()).spawn(move || {
-            for Flow { record, subjects } in flows {
-                if let Err(error) = file.append(&showing.show(&record, subjects.as_slice())) {
-                    tracing::warn!(%error, path = %file.path().display(), "the recording is not written any more");
-                    return;
+            while let Ok(first) = flows.recv() {
+                // Who sends need not wake this thread for each of many.
+                #[allow(clippy::disallowed_methods, reason = "no actor is on this thread")]
+                std::thread::sleep(GATHERED_FOR);
+                for Flow { record, subjects } in std::iter::once(first).chain(flows.try_iter()) {
+                    let record = showing.show(&record, subjects.as_slice());
+                    if let Err(error) = file.append(&record) {
+                        tracing::warn!(%error, path = %file.path().display(), "the recording is not written any more");
+                        return;
+                    }
                 }
             }
         })?;

@@ -1,6 +1,6 @@
 //! The watchdog: names handlers that run too long, mailboxes that only grow, and a wall clock that jumps. Lives on a thread that no actor uses.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -81,17 +81,12 @@ pub(crate) async fn watch(node: Node) {
         }
         before = now;
         let actors = node.metas();
-        let alive: HashMap<u64, Seen> = actors
-            .iter()
-            .map(|meta| {
-                (meta.pid.life.actor, seen.remove(&meta.pid.life.actor).unwrap_or_default())
-            })
-            .collect();
-        seen = alive;
         for meta in &actors {
-            if let Some(seen) = seen.get_mut(&meta.pid.life.actor) {
-                look(&node, meta, seen);
-            }
+            look(&node, meta, seen.entry(meta.pid.life.actor).or_default());
+        }
+        if seen.len() > actors.len() {
+            let alive: HashSet<u64> = actors.iter().map(|meta| meta.pid.life.actor).collect();
+            seen.retain(|actor, _| alive.contains(actor));
         }
     }
 }

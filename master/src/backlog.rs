@@ -57,6 +57,11 @@ impl<T, M: Missed<T>> Backlog<T, M> {
         }
     }
 
+    /// How many wait.
+    pub fn len(&self) -> usize {
+        self.waiting.len()
+    }
+
     /// Whether nothing waits.
     pub fn is_empty(&self) -> bool {
         self.waiting.is_empty() && self.dropped.is_none()

@@ -1,6 +1,8 @@
 //! What of messages only their receiver may know: an executor's token, and what stands in the environment of tasks, where
 //! people put passwords. Recordings of payloads are made without.
 
+use std::sync::Arc;
+
 use crate::change::{Change, What};
 use crate::executor::{AgentToExecutor, ExecutorToAgent};
 use crate::framework::{FrameworkToMaster, MasterToFramework, Operation};
@@ -30,7 +32,7 @@ fn hide_of_task(task: &mut TaskSpec) {
 }
 
 fn hide_of_reports(reports: &mut [TaskReport]) {
-    reports.iter_mut().for_each(|report| hide_of_task(&mut report.spec));
+    reports.iter_mut().for_each(|report| hide_of_task(Arc::make_mut(&mut report.spec)));
 }
 
 pub(crate) fn of_agent_to_master(message: &AgentToMaster) -> Option<AgentToMaster> {
@@ -102,7 +104,7 @@ pub(crate) fn of_master_to_framework(message: &MasterToFramework) -> Option<Mast
     let MasterToFramework::Deltas(changes) = &mut message else { return None };
     for Change { what, .. } in changes {
         if let What::Task(report) = what {
-            hide_of_task(&mut report.spec);
+            hide_of_task(Arc::make_mut(&mut report.spec));
         }
     }
     Some(message)

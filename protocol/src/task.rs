@@ -1,5 +1,6 @@
 //! Tasks: what is asked for, and what became of it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use api::v1;
@@ -308,7 +309,7 @@ pub struct TaskReport {
     /// Whose.
     pub framework: FrameworkId,
     /// What was asked for.
-    pub spec: TaskSpec,
+    pub spec: Arc<TaskSpec>,
     /// Where.
     pub agent: AgentId,
     /// By which executor.

@@ -15,13 +15,13 @@ const LEADS_WITHIN: Duration = Duration::from_secs(2);
 /// Who stands still goes on within so long, and who is dead starts sooner.
 const ALL_THERE_WITHIN: Duration = Duration::from_secs(200);
 /// How long after that agents that have an id, and schedulers, have to be with who leads: what connection is dead is noticed
-/// within ten seconds, who has no answer asks again after as much as ten, and an agent that has to wait in line is called, or
-/// asks again within twenty if that was lost.
+/// within ten seconds, an agent without an answer asks again after as much as two, a scheduler after as much as ten, and an agent
+/// that has to wait in line is called, or asks again within twenty if that was lost.
 const BACK_WITHIN: Duration = Duration::from_secs(35);
 /// The same for agents that never were with any master: they ask again after as much as a minute, as Mesos's do.
 const JOIN_WITHIN: Duration = Duration::from_secs(62);
 /// How long after that there has to be a moment at which nobody knows anything that others do not.
-const TRUTH_WITHIN: Duration = Duration::from_secs(120);
+const TRUTH_WITHIN: Duration = Duration::from_secs(60);
 /// How long after that all have to agree, with nothing left to do.
 const AGREE_WITHIN: Duration = Duration::from_secs(900);
 /// How often it is looked whether they do.

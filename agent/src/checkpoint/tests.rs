@@ -30,7 +30,7 @@ fn records() -> Vec<Record> {
     let taken = TaskTaken {
         container: c1.clone(),
         framework: framework(),
-        spec: task_spec(),
+        spec: task_spec().into(),
         role: Role::everybody(),
         executor: ExecutorId::new("E"),
         state: TaskState::Staging,

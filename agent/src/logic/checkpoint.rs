@@ -2,6 +2,7 @@
 //! they are what a new life begins with; see [`super::recovery`].
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 
 use protocol::agent::AgentInfo;
 use protocol::executor::Token;
@@ -61,7 +62,7 @@ pub struct TaskTaken {
     /// Whose.
     pub framework: FrameworkInfo,
     /// What was asked for.
-    pub spec: TaskSpec,
+    pub spec: Arc<TaskSpec>,
     /// Under which the master booked it.
     pub role: Role,
     /// Of which executor.

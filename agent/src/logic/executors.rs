@@ -6,7 +6,7 @@ use libactor::Pid;
 use protocol::agent::AgentToMaster;
 use protocol::executor::{AgentToExecutor, ExecutorToAgent, Token};
 use protocol::ids::{ContainerId, ExecutorId, FrameworkId};
-use protocol::task::{Exit, Reason, TaskState, TaskStatus};
+use protocol::task::{Exit, Reason, TaskSpec, TaskState, TaskStatus};
 
 use super::checkpoint::{ProcessIdentity, Record};
 use super::notice::Notice;
@@ -408,7 +408,7 @@ impl Agent {
                 continue;
             };
             if let (true, TaskState::Staging, Some(spec)) = (entry.told, entry.state, &entry.spec) {
-                again.push(AgentToExecutor::Launch(spec.clone()));
+                again.push(AgentToExecutor::Launch(TaskSpec::clone(spec)));
             }
             if let (true, Some(grace)) = (entry.told, entry.kill) {
                 again.push(AgentToExecutor::Kill { task: task.clone(), grace });

@@ -12,6 +12,7 @@ use super::updates::News;
 use super::validate::{Refusal, check_room, check_words, executor_of};
 use super::{Agent, Effect, Program, Turn};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 impl Agent {
     /// A task that is here already is a repeat: its updates say how it is. If it has ended, its end is acknowledged and the
@@ -48,7 +49,9 @@ impl Agent {
             entry.info = framework;
         }
         let name = task.task.clone();
-        entry.tasks.insert(name.clone(), Task::new(Some(task), role, executor.executor.clone()));
+        entry
+            .tasks
+            .insert(name.clone(), Task::new(Some(Arc::new(task)), role, executor.executor.clone()));
         match verdict {
             Ok(()) => self.give_to_executor(turn, &id, &name, executor),
             Err(refusal) => {
@@ -234,7 +237,7 @@ impl Agent {
             {
                 entry.told = true;
                 told_any = true;
-                turn.tell_executor(pid, AgentToExecutor::Launch(spec));
+                turn.tell_executor(pid, AgentToExecutor::Launch(Arc::unwrap_or_clone(spec)));
             }
         }
         if told_any {

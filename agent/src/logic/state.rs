@@ -1,6 +1,7 @@
 //! The agent's books: frameworks with their tasks, executors, and what is free.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 use std::time::Duration;
 
 use libactor::Pid;
@@ -27,7 +28,7 @@ pub(super) struct Framework {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Task {
     /// `None` for a task that the master asked about and that is not known here.
-    pub(super) spec: Option<TaskSpec>,
+    pub(super) spec: Option<Arc<TaskSpec>>,
     /// Under which the master booked it.
     pub(super) role: Role,
     pub(super) executor: ExecutorId,
@@ -71,7 +72,7 @@ pub(super) enum Kept {
 }
 
 impl Task {
-    pub(super) fn new(spec: Option<TaskSpec>, role: Role, executor: ExecutorId) -> Self {
+    pub(super) fn new(spec: Option<Arc<TaskSpec>>, role: Role, executor: ExecutorId) -> Self {
         Self {
             spec,
             role,

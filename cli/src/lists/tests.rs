@@ -77,7 +77,8 @@ pub(crate) fn task() -> TaskView {
                 run: Run::Command(CommandSpec::default()),
                 kill_grace: None,
                 carried: Carried::from_bytes(vec![]),
-            },
+            }
+            .into(),
             agent: AgentId::new("c-S0"),
             executor: ExecutorId::new("count-1"),
             state: TaskState::Failed,

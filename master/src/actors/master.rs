@@ -37,6 +37,9 @@ const WAITING_MAX: u64 = 1024;
 /// Messages that may wait for the view; each has a bound, and what waits here has one.
 const VIEW_WAITING_MAX: u64 = 64;
 
+/// So much is not kept until the end of a turn.
+const AT_ONCE_MAX: usize = 1024;
+
 /// From the allocator.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Proposed(pub(crate) Vec<Proposal>);
@@ -105,6 +108,8 @@ pub(crate) struct MasterActor {
     backlog: Backlog<Change, Totals>,
     pub(crate) start_overs: Arc<StartOvers>,
     waits_for_room: bool,
+    /// What helpers are to know goes to them once all letters of this turn are read.
+    flushes: bool,
 }
 
 impl Actor for MasterActor {
@@ -177,7 +182,7 @@ impl MasterActor {
         standing: watch::Receiver<Standing>,
     ) -> Self {
         let (ended, asked, asked_so_far, entries, backlog) = Default::default();
-        let (start_overs, waits_for_room) = Default::default();
+        let (start_overs, waits_for_room, flushes) = Default::default();
         Self {
             master,
             clock,
@@ -191,6 +196,7 @@ impl MasterActor {
             backlog,
             start_overs,
             waits_for_room,
+            flushes,
         }
     }
 
@@ -211,7 +217,7 @@ impl MasterActor {
             tracing::debug!(?effect, "effect");
             self.perform(effect, ctx);
         }
-        self.flush(ctx);
+        self.flush_soon(ctx);
     }
 
     fn perform(&mut self, effect: Effect, ctx: &mut Context<Self>) {
@@ -267,6 +273,22 @@ impl MasterActor {
     fn write(&mut self, operation: RegistryOperation, ctx: &mut Context<Self>) {
         if let Err(error) = self.helpers.registrar.tell(Write(operation)) {
             self.end(End::CannotRemember(error.to_string()), ctx);
+        }
+    }
+
+    /// At the end of the turn, so that helpers are woken once for all letters of it: when all agents return at once, a
+    /// wake for each of them costs more than what is told.
+    fn flush_soon(&mut self, ctx: &mut Context<Self>) {
+        if self.entries.len().max(self.backlog.len()) >= AT_ONCE_MAX {
+            return self.flush(ctx);
+        }
+        let all_told = self.entries.is_empty() && self.backlog.is_empty();
+        if !all_told && !self.flushes {
+            self.flushes = true;
+            ctx.run(std::future::ready(()), |actor, (), ctx| {
+                actor.flushes = false;
+                actor.flush(ctx);
+            });
         }
     }
 

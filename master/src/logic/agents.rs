@@ -18,9 +18,10 @@ use serde::{Deserialize, Serialize};
 
 use super::allocator::BookEntry;
 use super::authorize::{Action, authorize};
-use super::book::Book;
+use super::book::{Book, Holder};
 use super::bugs::{Bug, Bugs};
 use super::registry::{AgentEntry, RegistryOperation};
+use super::tasks::Task;
 use super::{Effect, Master, Peer, TaskKey, Timer, Turn, validate};
 pub(super) use entrance::Entrance;
 use entrance::Knock;
@@ -39,6 +40,8 @@ pub(super) struct Agent {
     pub(super) book: Book,
     /// Tasks that it runs and must not, since their ids run elsewhere: killed until their end is heard of.
     pub(super) strays: BTreeSet<TaskKey>,
+    /// Tasks that it did not report and may have all the same: it is asked for them until it says something of each.
+    pub(super) doubted: BTreeSet<TaskKey>,
     /// Frameworks whose end there was no room to tell.
     pub(super) owed_shutdowns: BTreeSet<FrameworkId>,
 }
@@ -100,8 +103,8 @@ impl Agent {
 
     fn of(info: AgentInfo, phase: Phase) -> Self {
         let book = Book::of(info.resources.clone());
-        let (strays, owed_shutdowns) = Default::default();
-        Self { info, phase, generation: 0, last: None, book, strays, owed_shutdowns }
+        let (strays, doubted, owed_shutdowns) = Default::default();
+        Self { info, phase, generation: 0, last: None, book, strays, doubted, owed_shutdowns }
     }
 
     pub(super) fn is_active(&self) -> bool {
@@ -285,7 +288,7 @@ impl Master {
         self.agent_nonces.insert(nonce, id.clone());
         turn.what.push(What::AgentNews { agent: id.clone(), news: AgentNews::Registered });
         self.connect(turn, id, from);
-        self.open_book(turn, id);
+        self.open_book(turn, id, Vec::new());
     }
 
     /// From here on the agent is told what to do, and heard.
@@ -314,8 +317,8 @@ impl Master {
         turn.tell_agent(pid, message);
     }
 
-    /// From here on the agent's resources are offered.
-    fn open_book(&mut self, turn: &mut Turn, id: &AgentId) {
+    /// From here on the agent's resources are offered, but for what is held.
+    fn open_book(&mut self, turn: &mut Turn, id: &AgentId, held: Vec<Holder>) {
         let Some(agent) = self.agents.get(id) else { return };
         turn.what.push(What::Agent {
             agent: id.clone(),
@@ -323,7 +326,7 @@ impl Master {
             state: AgentState::Active,
         });
         turn.books.insert(id.clone());
-        turn.entries.push(self.agent_entry(id, agent));
+        turn.entries.push(self.agent_entry(id, agent, held));
         self.agents_changed(turn);
     }
 
@@ -350,20 +353,21 @@ impl Master {
         connection.sequence += 1;
         let (pid, sequence) = (connection.pid, connection.sequence);
         turn.tell_agent(pid, MasterToAgent::Ping { epoch, sequence });
-        self.ask_for_late_launches(turn, id, pid);
+        self.ask_for_what_is_late(turn, id, pid);
         self.say_again_to_agent(turn, id, pid);
         turn.start(Timer::Ping { agent: id.clone(), generation }, self.config.ping_every);
     }
 
-    /// A launch may be lost without anybody's knowing, as a counted drop: the agent is asked for those of which it should
-    /// have said something by now.
-    fn ask_for_late_launches(&self, turn: &mut Turn, id: &AgentId, pid: Pid) {
+    /// A launch may be lost without anybody's knowing, as a counted drop, and so may a question: the agent is asked for those
+    /// of which it should have said something by now.
+    fn ask_for_what_is_late(&self, turn: &mut Turn, id: &AgentId, pid: Pid) {
         let Some(agent) = self.agents.get(id) else { return };
-        let late = |(framework, task): &&(FrameworkId, TaskId)| {
-            self.task(framework, task).is_some_and(|task| {
-                task.is_staging()
-                    && turn.now.steady.since(task.launched_at) >= self.config.ping_every
-            })
+        let late = |key: &&(FrameworkId, TaskId)| {
+            let (framework, task) = key;
+            let staged = self.task(framework, task).filter(|task| task.is_staging());
+            let late = |task: &Task| turn.now.steady.since(task.launched_at);
+            agent.doubted.contains(*key)
+                || staged.is_some_and(|task| late(task) >= self.config.ping_every)
         };
         let tasks: Vec<_> = agent.book.tasks.iter().filter(late).cloned().collect();
         if !tasks.is_empty() {

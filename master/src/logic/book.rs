@@ -74,6 +74,16 @@ impl Book {
     }
 }
 
+/// A framework, and what it holds under a role.
+pub(super) type Holder = (FrameworkId, Role, Resources);
+
+/// What they hold together.
+pub(super) fn sum_of(holders: &[Holder]) -> Resources {
+    let mut all = Resources::none();
+    holders.iter().for_each(|(_, _, resources)| all.add(resources));
+    all
+}
+
 /// The executor that a task runs in: its own, of a command task, has the task's id.
 pub(super) fn executor_of(spec: &TaskSpec) -> ExecutorId {
     match &spec.run {
@@ -161,15 +171,11 @@ impl Master {
 
     /// Counts what executors and tasks that have not ended hold on an agent.
     pub(super) fn used_on(&self, agent: &AgentId) -> Resources {
-        let mut used = Resources::none();
-        for (_, _, resources) in self.holders_on(agent) {
-            used.add(&resources);
-        }
-        used
+        sum_of(&self.holders_on(agent))
     }
 
     /// Who holds what on an agent, offers left out: one entry for each framework and role.
-    pub(super) fn holders_on(&self, agent: &AgentId) -> Vec<(FrameworkId, Role, Resources)> {
+    pub(super) fn holders_on(&self, agent: &AgentId) -> Vec<Holder> {
         let Some(entry) = self.agents.get(agent) else { return Vec::new() };
         let mut held: BTreeMap<(FrameworkId, Role), Resources> = BTreeMap::new();
         for ((framework, _), booked) in &entry.book.executors {

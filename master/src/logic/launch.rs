@@ -1,6 +1,7 @@
 //! Using offers: what is launched, what is refused in words, what goes back.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use libactor::Pid;
@@ -177,7 +178,8 @@ impl Master {
         }
         let epoch = self.epoch();
         let Some(entry) = self.frameworks.get_mut(framework) else { return };
-        let task = Task::launched(spec.clone(), agent, pool.role.clone(), turn.now.steady);
+        let shared = Arc::new(spec.clone());
+        let task = Task::launched(shared, agent, pool.role.clone(), turn.now.steady);
         turn.what.push(What::Task(task.report(framework)));
         entry.tasks.insert(spec.task.clone(), task);
         let framework = entry.info.clone();

@@ -4,6 +4,7 @@ mod commands;
 mod ended;
 mod executors;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use libactor::Pid;
@@ -23,7 +24,7 @@ pub(super) use ended::{Ended, Heard};
 /// A task that is not ended and acknowledged.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Task {
-    pub(super) spec: TaskSpec,
+    pub(super) spec: Arc<TaskSpec>,
     pub(super) agent: AgentId,
     pub(super) executor: ExecutorId,
     /// Under which its resources were offered.
@@ -41,7 +42,7 @@ pub(super) struct Task {
 }
 
 impl Task {
-    pub(super) fn launched(spec: TaskSpec, agent: AgentId, role: Role, now: Instant) -> Self {
+    pub(super) fn launched(spec: Arc<TaskSpec>, agent: AgentId, role: Role, now: Instant) -> Self {
         Self {
             executor: executor_of(&spec),
             spec,
@@ -163,10 +164,12 @@ impl Master {
         latest: TaskState,
     ) {
         let (framework, id) = (status.framework.clone(), status.task.clone());
-        if latest.is_end()
-            && let Some(agent) = self.agents.get_mut(agent)
-        {
-            agent.strays.remove(&(framework.clone(), id.clone()));
+        if let Some(agent) = self.agents.get_mut(agent) {
+            let key = (framework.clone(), id.clone());
+            agent.doubted.remove(&key);
+            if latest.is_end() {
+                agent.strays.remove(&key);
+            }
         }
         let removed = self.frameworks.get(&framework).is_none_or(|known| known.is_removed());
         if removed {
@@ -311,7 +314,9 @@ impl Master {
         };
         entry.ended.remember(end, task.heard, ended_max);
         if let Some(agent) = self.agents.get_mut(&task.agent) {
-            agent.book.tasks.remove(&(framework.clone(), id.clone()));
+            let key = (framework.clone(), id.clone());
+            agent.book.tasks.remove(&key);
+            agent.doubted.remove(&key);
         }
         let (framework, task) = (framework.clone(), id.clone());
         turn.what.push(What::TaskForgotten { framework: framework.clone(), task, state });
@@ -373,8 +378,8 @@ impl Master {
     ) {
         let (framework, id) = (&report.framework, &report.spec.task);
         let epoch = self.epoch();
-        let elsewhere = self.task(framework, id).is_some_and(|task| task.agent != *agent);
-        if elsewhere || validate::resources("a task", &report.spec.resources).is_err() {
+        let known = self.task(framework, id).map(|task| task.agent == *agent);
+        if known == Some(false) || validate::resources("a task", &report.spec.resources).is_err() {
             // The id runs somewhere else already, and may not run twice.
             let (framework, task) = (framework.clone(), id.clone());
             if let Some(agent) = self.agents.get_mut(agent) {
@@ -383,7 +388,7 @@ impl Master {
             return turn
                 .tell_agent(from, MasterToAgent::Kill { epoch, framework, task, grace: None });
         }
-        if self.task(framework, id).is_some() {
+        if known.is_some() {
             return self.learn_state(turn, from, report);
         }
         let Some(entry) = self.frameworks.get_mut(framework) else { return };

@@ -7,6 +7,7 @@ use protocol::ids::AgentId;
 use super::Master;
 use super::agents::Agent;
 use super::allocator::{BookEntry, WholeBook};
+use super::book::Holder;
 use super::frameworks::Framework;
 
 impl Master {
@@ -24,19 +25,26 @@ impl Master {
         WholeBook {
             heard: self.proposed,
             offered: self.offers.open().map(|(_, offer)| offer.proposal).collect(),
-            agents: active.map(|(id, agent)| self.agent_entry(id, agent)).collect(),
+            agents: active
+                .map(|(id, agent)| self.agent_entry(id, agent, self.holders_on(id)))
+                .collect(),
             frameworks,
         }
     }
 
-    pub(super) fn agent_entry(&self, id: &AgentId, agent: &Agent) -> BookEntry {
+    pub(super) fn agent_entry(
+        &self,
+        id: &AgentId,
+        agent: &Agent,
+        allocated: Vec<Holder>,
+    ) -> BookEntry {
         BookEntry::Agent {
             agent: id.clone(),
             generation: agent.generation,
             hostname: agent.info.at.hostname.clone(),
             attributes: agent.info.attributes.clone(),
             total: agent.info.resources.clone(),
-            allocated: self.holders_on(id),
+            allocated,
         }
     }
 }

@@ -40,7 +40,7 @@ async fn a_scheduler_of_version_1_hears_of_tasks_that_come_back_with_their_agent
     while scheduler.hears(updated).await.state != TaskState::Unreachable {}
     let report = TaskReport {
         framework,
-        spec: task("t"),
+        spec: task("t").into(),
         agent: agent_id.clone(),
         executor: ExecutorId::new("t"),
         state: TaskState::Running,

@@ -131,7 +131,7 @@ pub(crate) fn status() -> TaskStatus {
 pub(crate) fn report() -> TaskReport {
     TaskReport {
         framework: framework(),
-        spec: TaskSpec { run: Run::Command(command()), ..spec() },
+        spec: TaskSpec { run: Run::Command(command()), ..spec() }.into(),
         agent: agent(),
         executor: executor(),
         state: TaskState::Running,

@@ -230,7 +230,7 @@ fn a_batch_that_is_started_again_goes_on_where_it_was() {
     t.updated("b.1", TaskState::Failed, None);
     let running = TaskReport {
         framework: FrameworkId::new("F"),
-        spec: jobs(&["c.1"]).remove(0).task,
+        spec: jobs(&["c.1"]).remove(0).task.into(),
         agent: AgentId::new("S1"),
         executor: ExecutorId::new("c.1"),
         state: TaskState::Running,

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Agent, Connection, Contest, Phase};
 use crate::logic::authorize::{Action, authorize};
+use crate::logic::book::{Holder, sum_of};
 use crate::logic::bugs::Bug;
 use crate::logic::registry::RegistryOperation;
 use crate::logic::{Effect, Master, TaskKey, Turn, validate};
@@ -145,9 +146,9 @@ impl Master {
                 self.spare(turn, id);
                 self.tell_registered(turn, id, back.from);
                 let before = self.holders_on(id);
-                self.reconcile_agent(turn, id, &back, true);
-                if self.holders_on(id) != before {
-                    self.reopen_book(turn, id);
+                let held = self.reconcile_agent(turn, id, &back, true);
+                if held != before {
+                    self.reopen_book(turn, id, held);
                 }
             }
             Answer::Contest => self.on_contest(turn, id, back),
@@ -156,7 +157,7 @@ impl Master {
     }
 
     /// What an active agent holds is not what was thought: offers of it are void, and the allocator begins anew.
-    fn reopen_book(&mut self, turn: &mut Turn, id: &AgentId) {
+    fn reopen_book(&mut self, turn: &mut Turn, id: &AgentId, held: Vec<Holder>) {
         self.rescind_all_of_agent(turn, id);
         let ping_every = self.config.ping_every;
         if let Some(agent) = self.agents.get_mut(id) {
@@ -165,7 +166,7 @@ impl Master {
                 crate::logic::Timer::Ping { agent: id.clone(), generation: agent.generation };
             turn.start(timer, ping_every);
         }
-        self.open_book(turn, id);
+        self.open_book(turn, id, held);
     }
 
     /// The holder of the id is asked whether it lives; the claimant repeats itself and is answered then. A holder that
@@ -227,22 +228,24 @@ impl Master {
         agent.book.total = back.info.resources.clone();
         turn.what.push(What::AgentNews { agent: id.clone(), news: AgentNews::Reregistered });
         self.connect(turn, id, back.from);
-        self.reconcile_agent(turn, id, back, same_process);
-        self.open_book(turn, id);
+        let held = self.reconcile_agent(turn, id, back, same_process);
+        self.open_book(turn, id, held);
     }
 
     /// Both ways: what the agent has is learned; what it does not have has ended, unless a launch may still be on its way
-    /// to the very same process.
+    /// to the very same process. Who holds what then.
     fn reconcile_agent(
         &mut self,
         turn: &mut Turn,
         id: &AgentId,
         back: &Return,
         same_process: bool,
-    ) {
+    ) -> Vec<Holder> {
         let frameworks = back.frameworks.iter().map(|f| &f.framework).collect::<BTreeSet<_>>();
+        let mut known = BTreeSet::new();
         if let Some(agent) = self.agents.get_mut(id) {
             agent.strays.clear();
+            known.clone_from(&agent.book.tasks);
         }
         for info in &back.frameworks {
             self.learn_framework(turn, info);
@@ -258,11 +261,11 @@ impl Master {
         for report in &tasks {
             self.learn_task(turn, id, back.from, report);
         }
-        self.end_what_is_missing(turn, id, back.from, &tasks, same_process);
+        self.end_what_is_missing(turn, id, back.from, known, &tasks, same_process);
         self.drop_missing_executors(turn, id, &back.executors);
-        let used = self.used_on(id);
+        let held = self.holders_on(id);
         if let Some(agent) = self.agents.get_mut(id) {
-            agent.book.used = used;
+            agent.book.used = sum_of(&held);
             turn.books.insert(id.clone());
         }
         for framework in frameworks {
@@ -271,6 +274,7 @@ impl Master {
                 turn.tell_agent(back.from, MasterToAgent::ShutdownFramework { epoch, framework });
             }
         }
+        held
     }
 
     /// Those of command tasks are not booked: they hold nothing of their own.
@@ -315,18 +319,22 @@ impl Master {
         }
     }
 
+    /// Of those that were known before.
     fn end_what_is_missing(
         &mut self,
         turn: &mut Turn,
         id: &AgentId,
         from: Pid,
+        mut missing: BTreeSet<TaskKey>,
         reported: &[&TaskReport],
         same_process: bool,
     ) {
-        let has = reported.iter().map(|r| (&r.framework, &r.spec.task)).collect::<BTreeSet<_>>();
-        let Some(agent) = self.agents.get(id) else { return };
-        let missing: Vec<TaskKey> =
-            agent.book.tasks.iter().filter(|(f, t)| !has.contains(&(f, t))).cloned().collect();
+        for report in reported {
+            if missing.is_empty() {
+                break;
+            }
+            missing.remove(&(report.framework.clone(), report.spec.task.clone()));
+        }
         let mut asked = Vec::new();
         for (framework, task) in missing {
             let Some(known) = self.task(&framework, &task) else { continue };
@@ -339,6 +347,9 @@ impl Master {
                 let message = format!("agent {id} came back without it");
                 self.end_task(turn, &framework, &task, state, Reason::AgentRestarted, message);
             }
+        }
+        if let Some(agent) = self.agents.get_mut(id) {
+            agent.doubted = asked.iter().cloned().collect();
         }
         if !asked.is_empty() {
             let message = MasterToAgent::Reconcile { epoch: self.epoch(), tasks: asked };

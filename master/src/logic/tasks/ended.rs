@@ -108,7 +108,8 @@ impl Master {
     pub(in crate::logic) fn is_report_of_earlier_task(&self, report: &TaskReport) -> bool {
         let (framework, task) = (&report.framework, &report.spec.task);
         let update = report.unacknowledged.as_ref().and_then(|news| news.update);
-        self.task(framework, task).is_some_and(Task::is_staging)
+        update.is_some()
+            && self.task(framework, task).is_some_and(Task::is_staging)
             && self.is_of_earlier_task(framework, task, update)
     }
 

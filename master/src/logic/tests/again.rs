@@ -132,7 +132,7 @@ fn late_news_of_an_ended_task_does_not_bring_its_executor_back() {
     t.launches(1, 1, vec![with_executor("b", 1.0, 0.5)]);
     t.down(agent_pid(1, 1));
     let mut ended = report(1, "a", TaskState::Failed);
-    ended.spec = with_executor("a", 1.0, 0.5);
+    ended.spec = with_executor("a", 1.0, 0.5).into();
     ended.executor = ExecutorId::new("e");
     ended.unacknowledged = Some(of_executor(TaskState::Failed, 2));
     t.agent_returns(1, 1, vec![ended]);

@@ -153,6 +153,26 @@ fn the_same_process_is_asked_for_what_it_did_not_report() {
     t.did(["to scheduler-1: a Running"]);
 }
 
+/// The question may be lost as well.
+#[test]
+fn what_the_same_process_did_not_report_is_asked_for_until_it_says_something_of_it() {
+    let mut t = Scenario::new();
+    t.agent_joins(1);
+    t.subscribes(1);
+    t.launches(1, 1, vec![task("a", 1.0)]);
+    t.news(1, "a", TaskState::Running, 1);
+    t.agent_returns(1, 1, Vec::new());
+    t.forget_lines();
+    for ping in 1..3 {
+        t.pass(PING);
+        t.did([format!("to agent-1: Ping {ping}").as_str(), "to agent-1: Reconcile a"]);
+    }
+    t.news(1, "a", TaskState::Lost, 2);
+    t.forget_lines();
+    t.pass(PING);
+    t.did(["to agent-1: Ping 3"]);
+}
+
 #[test]
 fn of_two_agents_with_one_id_the_one_that_lives_keeps_it() {
     let mut t = Scenario::new();

@@ -36,7 +36,7 @@ fn what_an_agent_is_back_with_is_booked_under_the_roles_it_was_launched_under() 
     let mut t = before().restart("n");
     let batch: Role = "batch".parse().unwrap();
     let mut own = report(1, "b", TaskState::Running);
-    own.spec = with_executor("b", 0.5, 0.25);
+    own.spec = with_executor("b", 0.5, 0.25).into();
     own.executor = ExecutorId::new("e");
     own.role = batch.clone();
     let Run::Executor { executor: spec, .. } = own.spec.run.clone() else { panic!() };

@@ -450,7 +450,7 @@ pub(crate) fn status(
 pub(crate) fn report(n: u64, id: &str, state: TaskState) -> TaskReport {
     TaskReport {
         framework: FrameworkId::new("c-0000"),
-        spec: task(id, 1.0),
+        spec: task(id, 1.0).into(),
         agent: agent_id(n),
         executor: protocol::ids::ExecutorId::new(id),
         state,

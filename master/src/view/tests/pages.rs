@@ -1,5 +1,7 @@
 //! Lists are read page by page, and each entry is on one page.
 
+use std::sync::Arc;
+
 use protocol::operator::TaskView;
 use protocol::task::CommandSpec;
 
@@ -78,7 +80,7 @@ fn many_tasks_are_read_page_by_page_and_each_is_there_once() {
     for n in 0..9 {
         let mut large = report(1, &format!("large{n}"), TaskState::Running);
         large.framework = id(1);
-        large.spec.run =
+        Arc::make_mut(&mut large.spec).run =
             Run::Command(CommandSpec { value: "x".repeat(1 << 20), ..Default::default() });
         tell(&mut view, What::Task(large));
     }

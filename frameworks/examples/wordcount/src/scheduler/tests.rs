@@ -208,7 +208,7 @@ fn a_scheduler_that_was_killed_goes_on() {
     let spec = t.launched[1].clone();
     let running = TaskReport {
         framework: FrameworkId::new("F"),
-        spec,
+        spec: spec.into(),
         agent: AgentId::new("S1"),
         executor: ExecutorId::new(EXECUTOR),
         state: TaskState::Running,

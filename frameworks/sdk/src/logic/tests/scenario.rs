@@ -362,7 +362,7 @@ fn spec(task: &str) -> TaskSpec {
 fn report(task: &str, state: TaskState) -> TaskReport {
     TaskReport {
         framework: FrameworkId::new("F"),
-        spec: spec(task),
+        spec: spec(task).into(),
         agent: AgentId::new("S1"),
         executor: ExecutorId::new(task),
         state,
