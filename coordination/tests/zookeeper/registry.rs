@@ -102,7 +102,8 @@ fn batches_whose_outcome_nobody_told_are_written_once_and_in_order() {
     let place = member.zookeeper.place();
     let root = place.rsplit_once('/').map(|(_, name)| format!("/{name}/airside/written")).unwrap();
     eventually("some batches have arrived", || {
-        stranger.does(stranger.client.check_stat(&root)).unwrap().unwrap().version > 5
+        let stat = stranger.does(stranger.client.check_stat(&root)).unwrap();
+        stat.is_some_and(|stat| stat.version > 5)
     });
     gate.break_connections();
     eventually("the write ends", || writing.is_finished());
@@ -130,7 +131,8 @@ fn reg_05_of_two_that_write_at_once_nothing_of_the_older_reign_is_written_after_
     let writing = std::thread::spawn(move || older.write_all(reign.epoch, &batches));
     let written = format!("{path}/airside/written");
     eventually("it writes", || {
-        stranger.does(stranger.client.check_stat(&written)).unwrap().unwrap().version > 50
+        let stat = stranger.does(stranger.client.check_stat(&written)).unwrap();
+        stat.is_some_and(|stat| stat.version > 50)
     });
     let node = format!("{path}/{}", stranger.seats(&path)[0]);
     stranger.does(stranger.client.delete(&node, None)).unwrap();

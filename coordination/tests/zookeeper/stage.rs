@@ -219,13 +219,20 @@ impl Stranger {
         self.runtime.block_on(async { tokio::time::timeout(DEADLINE, what).await.unwrap() })
     }
 
+    /// Its server may be behind the one by which somebody else has just written.
+    fn catches_up(&self) {
+        self.does(self.client.sync("/")).unwrap();
+    }
+
     pub(crate) fn children(&self, path: &str) -> Vec<String> {
+        self.catches_up();
         let mut names = self.does(self.client.list_children(path)).unwrap_or_default();
         names.sort();
         names
     }
 
     pub(crate) fn reads(&self, path: &str) -> Vec<u8> {
+        self.catches_up();
         self.does(self.client.get_data(path)).unwrap().0
     }
 

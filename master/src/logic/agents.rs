@@ -365,9 +365,9 @@ impl Master {
         let late = |key: &&(FrameworkId, TaskId)| {
             let (framework, task) = key;
             let staged = self.task(framework, task).filter(|task| task.is_staging());
-            let late = |task: &Task| turn.now.steady.since(task.launched_at);
+            let age = |task: &Task| turn.now.steady.since(task.launched_at);
             agent.doubted.contains(*key)
-                || staged.is_some_and(|task| late(task) >= self.config.ping_every)
+                || staged.is_some_and(|task| age(task) >= self.config.ping_every)
         };
         let tasks: Vec<_> = agent.book.tasks.iter().filter(late).cloned().collect();
         if !tasks.is_empty() {
