@@ -21,7 +21,6 @@ use protocol::resources::{Milli, Ranges, Resources};
 use protocol::task::TaskSpec;
 use sdk::prelude::*;
 use tokio::sync::watch;
-use tokio::sync::watch::error::RecvError;
 
 use crate::emulated::{Emulated, Wish};
 
@@ -33,9 +32,6 @@ const TASKS_PER_FRAMEWORK: usize = 1_000;
 
 /// The room of a node's connection: as if each of its agents had one of its own.
 const BUFFER: usize = 64 << 20;
-
-/// How often who waits for agents looks at most.
-const LOOK_EVERY: Duration = Duration::from_millis(2);
 
 /// How the agents of a swarm are.
 #[derive(Clone, Debug, Default)]
@@ -102,21 +98,8 @@ impl Swarm {
         so: impl Fn(&Counts) -> bool,
     ) -> Result<(), Box<dyn Error>> {
         let mut counts = self.counts.clone();
-        let waited = async {
-            loop {
-                let is_so = {
-                    let counts = counts.borrow_and_update();
-                    !counts.ended.is_empty() || so(&counts)
-                };
-                if is_so {
-                    return Ok(());
-                }
-                // Who waits is not woken by each agent of thousands: it would have its part of what is measured.
-                tokio::time::sleep(LOOK_EVERY).await;
-                counts.changed().await?;
-            }
-        };
-        let waited: Result<Result<(), RecvError>, _> = tokio::time::timeout(within, waited).await;
+        let waited = counts.wait_for(|counts| !counts.ended.is_empty() || so(counts));
+        let waited = tokio::time::timeout(within, waited).await;
         let counts = self.counts();
         match waited {
             Ok(Ok(_)) if counts.ended.is_empty() => Ok(()),
