@@ -57,9 +57,9 @@ impl<T, M: Missed<T>> Backlog<T, M> {
         }
     }
 
-    /// How many wait.
-    pub fn len(&self) -> usize {
-        self.waiting.len()
+    /// Whether as much waits as is handed on at once.
+    pub fn is_a_message(&self) -> bool {
+        self.waiting.len() >= EACH_MAX || self.dropped.is_some()
     }
 
     /// Whether nothing waits.
@@ -84,7 +84,10 @@ mod tests {
     #[test]
     fn what_waits_is_handed_on_in_order_and_in_pieces() {
         let mut backlog: Backlog<usize> = Backlog::default();
-        (0..EACH_MAX + 2).for_each(|number| backlog.push(number));
+        for number in 0..EACH_MAX + 2 {
+            assert_eq!(backlog.is_a_message(), number >= EACH_MAX);
+            backlog.push(number);
+        }
         let mut numbers = Vec::new();
         while let Some(Next::Some(some)) = backlog.take() {
             assert!(some.len() <= EACH_MAX);

@@ -37,9 +37,6 @@ const WAITING_MAX: u64 = 1024;
 /// Messages that may wait for the view; each has a bound, and what waits here has one.
 const VIEW_WAITING_MAX: u64 = 64;
 
-/// So much is not kept until the end of a turn.
-const AT_ONCE_MAX: usize = 1024;
-
 /// From the allocator.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Proposed(pub(crate) Vec<Proposal>);
@@ -279,7 +276,7 @@ impl MasterActor {
     /// At the end of the turn, so that helpers are woken once for all letters of it: when all agents return at once, a
     /// wake for each of them costs more than what is told.
     fn flush_soon(&mut self, ctx: &mut Context<Self>) {
-        if self.entries.len().max(self.backlog.len()) >= AT_ONCE_MAX {
+        if self.entries.is_a_message() || self.backlog.is_a_message() {
             return self.flush(ctx);
         }
         let all_told = self.entries.is_empty() && self.backlog.is_empty();
