@@ -127,9 +127,8 @@ impl<A: Actor<Context = Self>> Context<A> {
 
     /// What came from another node and is about to be handled.
     pub(crate) fn arrived(&self, head: Head, label: &'static str, lane: Lane, sent: u64) -> Record {
-        let (what, receiver, lane, now) =
-            (What::Handled, self.meta.pid.life, Some(lane), flow::stamp());
-        Record { head, what, receiver, label, lane, sent, started: now, ended: now }
+        let (receiver, now) = (self.meta.pid.life, flow::stamp());
+        Record::new(&head, What::Handled, receiver, (label, Some(lane)), [sent, now, now])
     }
 
     /// What was handled just now.
@@ -146,10 +145,10 @@ impl<A: Actor<Context = Self>> Context<A> {
         };
         let started = flow::stamp();
         let ended = flow::stamp_now();
-        let (what, receiver) = (What::Handled, self.meta.pid.life);
-        let record = Record { head, what, receiver, label, lane, sent, started, ended };
+        let (receiver, at) = (self.meta.pid.life, [sent, started, ended]);
+        let record = || Record::new(&head, What::Handled, receiver, (label, lane), at);
         match subjects {
-            Some(subjects) => self.node.recorder().flow(record, subjects),
+            Some(subjects) => self.node.recorder().flow(record(), subjects),
             None => shard.push(record),
         }
     }

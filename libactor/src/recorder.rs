@@ -72,18 +72,55 @@ pub struct FlowRecord {
     pub lane: Option<Lane>,
 }
 
-/// A record in memory: no strings of its own.
+/// A record in memory: no strings of its own, and two lines of a core's cache long.
 #[derive(Clone, Copy)]
+#[repr(C, packed(8))]
 pub(crate) struct Record {
-    pub(crate) head: Head,
-    pub(crate) what: What,
-    pub(crate) receiver: Life,
+    trace: u128,
+    span: u64,
+    parent: u64,
+    sender: Life,
+    receiver: Life,
     pub(crate) label: &'static str,
-    pub(crate) lane: Option<Lane>,
     /// Stamps of [`flow::stamp`].
-    pub(crate) sent: u64,
-    pub(crate) started: u64,
-    pub(crate) ended: u64,
+    sent: u64,
+    started: u64,
+    ended: u64,
+    sequence: u16,
+    what: What,
+    lane: Option<Lane>,
+}
+
+const _: () = assert!(size_of::<Record>() == 128);
+
+impl Record {
+    /// Of the message with this head. `at`: stamps of when it was sent, and of when its handling began and ended.
+    #[inline(always)]
+    pub(crate) fn new(
+        head: &Head,
+        what: What,
+        receiver: Life,
+        (label, lane): (&'static str, Option<Lane>),
+        at: [u64; 3],
+    ) -> Self {
+        let Head { trace, span, parent, sender, .. } = *head;
+        let [sent, started, ended] = at;
+        let sequence = u16::try_from(head.sequence()).unwrap_or(u16::MAX);
+        Self {
+            trace,
+            span,
+            parent,
+            sender,
+            receiver,
+            label,
+            sent,
+            started,
+            ended,
+            sequence,
+            what,
+            lane,
+        }
+    }
 }
 
 /// Turns records in memory into those that others read.
@@ -100,16 +137,18 @@ impl Showing {
     }
 
     fn show(self, record: &Record, subjects: &[String]) -> FlowRecord {
-        let Record { head, what, receiver, label, lane, sent, started, ended } = *record;
+        let Record { trace, span, parent, sender, receiver, label, sent, started, ended, .. } =
+            *record;
+        let Record { sequence, what, lane, .. } = *record;
         FlowRecord {
-            trace: FlowId(head.trace),
-            span: head.span,
-            parent: head.parent,
-            sequence: head.sequence(),
+            trace: FlowId(trace),
+            span,
+            parent,
+            sequence: sequence.into(),
             what,
             label: label.to_owned(),
             subjects: subjects.to_vec(),
-            sender: (!head.sender.is_nobody()).then(|| head.sender.via(None)),
+            sender: (!sender.is_nobody()).then(|| sender.via(None)),
             receiver: receiver.via(None),
             node: NodeId(self.node),
             sent: self.at(sent),
@@ -129,7 +168,7 @@ struct Flow {
 
 impl Flow {
     fn trace(&self) -> FlowId {
-        FlowId(self.record.head.trace)
+        FlowId(self.record.trace)
     }
 
     fn bytes(&self) -> usize {
@@ -151,15 +190,16 @@ struct Chatter {
 }
 
 impl Shard {
-    pub(crate) fn push(&self, record: Record) {
+    /// The record is made where it stays: a copy of what was written just before would wait for it.
+    #[inline]
+    pub(crate) fn push(&self, make: impl FnOnce() -> Record) {
         let mut ring = lock(&self.0);
-        if ring.records.len() < ring.most {
-            ring.records.push(record);
-        } else if let next = ring.next
-            && let Some(slot) = ring.records.get_mut(next)
-        {
-            *slot = record;
-            ring.next = if next + 1 == ring.most { 0 } else { next + 1 };
+        let Chatter { records, next, most } = &mut *ring;
+        if records.len() < *most {
+            records.push(make());
+        } else if let Some(slot) = records.get_mut(*next) {
+            *slot = make();
+            *next = if *next + 1 == *most { 0 } else { *next + 1 };
         }
     }
 }
@@ -310,7 +350,7 @@ impl Recorder {
     /// A message without subjects, recorded by no actor's thread.
     pub(crate) fn chatter(&self, record: Record) {
         if let Some(shard) = self.shard(0) {
-            shard.push(record);
+            shard.push(|| record);
         }
     }
 
@@ -332,10 +372,10 @@ impl Recorder {
         for shard in &self.shards {
             let ring = lock(&shard.0);
             let of_flow = ring.records.iter();
-            let of_flow = of_flow.filter(|record| traces.contains(&FlowId(record.head.trace)));
+            let of_flow = of_flow.filter(|record| traces.contains(&FlowId(record.trace)));
             found.extend(of_flow.map(|record| (*record, None)));
         }
-        found.sort_by_key(|(record, _)| (record.sent, record.started, { record.head.span }));
+        found.sort_by_key(|(record, _)| (record.sent, record.started, record.span));
         let newest = found.split_off(found.len().saturating_sub(wanted.limit));
         let show = |(record, subjects): &(Record, Option<Arc<Subjects>>)| {
             let subjects = subjects.as_deref().map_or(&[][..], Subjects::as_slice);
@@ -355,7 +395,7 @@ impl Recorder {
     pub(crate) fn ids(&self, first: FlowId, last: FlowId, most: usize) -> BTreeSet<FlowId> {
         let mut found = BTreeSet::new();
         let mut see = |record: &Record| {
-            let trace = FlowId(record.head.trace);
+            let trace = FlowId(record.trace);
             if (first..=last).contains(&trace) && found.len() < most {
                 found.insert(trace);
             }
@@ -415,16 +455,7 @@ pub(crate) mod tests {
 
     pub(crate) fn record(trace: u128, sent: u64) -> Record {
         let head = Head { trace, span: sent, ..Head::default() };
-        Record {
-            head,
-            what: What::Handled,
-            receiver: Life::NOBODY,
-            label: "x",
-            lane: None,
-            sent,
-            started: sent,
-            ended: sent,
-        }
+        Record::new(&head, What::Handled, Life::NOBODY, ("x", None), [sent; 3])
     }
 
     #[test]
@@ -446,7 +477,7 @@ pub(crate) mod tests {
         let recorder = Recorder::new(1, true, 2, 1 << 20, 1 << 20);
         recorder.flow(record(1, 10), about("task-1"));
         recorder.flow(record(2, 20), about("task-2"));
-        recorder.shard(1).unwrap().push(record(1, 30_000));
+        recorder.shard(1).unwrap().push(|| record(1, 30_000));
         let spans = |subject: Option<&str>, flow: Option<u128>, limit| {
             let subject = subject.map(str::to_owned);
             let flows = flow.into_iter().map(FlowId).collect();

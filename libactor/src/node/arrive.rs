@@ -189,9 +189,8 @@ impl Node {
     fn book_drop(&self, lane: Lane, header: &Header<'_>, why: DropReason) {
         self.0.counters.dropped(why, 1);
         let now = flow::stamp();
-        let (head, receiver, label) = (header.head, header.to, why.word());
-        let (what, lane, sent, started, ended) = (What::Dropped, Some(lane), now, now, now);
-        let record = Record { head, what, receiver, label, lane, sent, started, ended };
+        let shown = (why.word(), Some(lane));
+        let record = Record::new(&header.head, What::Dropped, header.to, shown, [now; 3]);
         self.0.recorder.chatter(record);
     }
 

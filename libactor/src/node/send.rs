@@ -180,9 +180,8 @@ impl Node {
             return;
         }
         let now = flow::stamp();
-        let (what, label, lane) = (What::Sent, message.label(), Some(M::LANE));
-        let (sent, started, ended) = (now, now, now);
-        let record = Record { head, what, receiver, label, lane, sent, started, ended };
+        let shown = (message.label(), Some(M::LANE));
+        let record = Record::new(&head, What::Sent, receiver, shown, [now; 3]);
         if keeps {
             self.0.recorder.keep_payload(&record, subjects.as_slice(), message);
         }
