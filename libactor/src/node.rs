@@ -31,7 +31,7 @@ use crate::flow;
 use crate::hash::IdMap;
 use crate::mailbox::{self, Event, Post};
 use crate::metrics::{Counters, Living, Metrics};
-use crate::pid::{Life, MAX_NAME, NodeId, Pid};
+use crate::pid::{self, Life, MAX_NAME, NodeId, Pid};
 use crate::recorder::Recorder;
 use crate::ringfile::RingFile;
 use crate::secret::{Lender, Secret};
@@ -138,7 +138,8 @@ impl Node {
         let new = || Lender::new().map_err(|error| StartError::Random(error.to_string()));
         let lender = config.lender.clone().map_or_else(new, Ok)?;
         let lent_to = config.secret.as_ref().and_then(Secret::lent_to);
-        let node = lent_to.unwrap_or_else(flow::random);
+        let number = || pid::number_of(flow::random(), config.listen.is_some());
+        let node = lent_to.unwrap_or_else(number);
         let life = Life { node, incarnation: flow::random(), actor: 0 };
         let listener = config.listen.map(connect::bind).transpose()?;
         let address = listener.as_ref().map(|(_, address)| *address);

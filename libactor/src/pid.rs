@@ -26,6 +26,14 @@ pub struct Pid {
     pub(crate) via: Option<SocketAddr>,
 }
 
+/// Set in the number of each node that listens.
+const LISTENS: u64 = 1 << 63;
+
+/// A node's number, of random bits.
+pub(crate) fn number_of(drawn: u64, listens: bool) -> u64 {
+    if listens { drawn | LISTENS } else { (drawn & !LISTENS).max(1) }
+}
+
 /// The part of a pid that says who it is, without the way there.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
@@ -42,6 +50,11 @@ impl Life {
 
     pub(crate) fn is_nobody(self) -> bool {
         self.actor == 0
+    }
+
+    /// Whether its node listens. The way to such a one is its own address, so whoever else is met there has taken its place.
+    pub(crate) fn listens(self) -> bool {
+        self.node & LISTENS != 0
     }
 
     pub(crate) fn via(self, via: Option<SocketAddr>) -> Pid {
@@ -191,6 +204,17 @@ impl fmt::Display for Address {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_number_says_whether_its_node_listens_and_is_never_none() {
+        for drawn in [1, 77, LISTENS, u64::MAX] {
+            for listens in [true, false] {
+                let node = number_of(drawn, listens);
+                assert_eq!(Life { node, incarnation: 1, actor: 1 }.listens(), listens);
+                assert_ne!(node, 0);
+            }
+        }
+    }
 
     #[test]
     fn names_are_read_as_people_write_them() {

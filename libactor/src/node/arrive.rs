@@ -197,12 +197,15 @@ impl Node {
     /// For another node: passed on if this one has a connection to it and it has not been passed on before.
     fn relay(&self, from: &Arc<Conn>, lane: Lane, header: &Header<'_>, message: &[u8]) {
         let passes = !header.relayed && lent::may_be_relayed(from);
-        let way = if passes { lock(&self.0.peers).way_to(header.to) } else { Way::None };
-        let way = match way {
-            Way::Here(to) if !lent::may_be_relayed(&to) => Way::None,
-            way @ (Way::Here(_) | Way::OtherLife | Way::None) => way,
+        let way = match lock(&self.0.peers).way_to(header.to) {
+            // Its sender dialled the place where that node listened, and has met this one.
+            Way::None if !header.relayed && header.to.listens() => Way::OtherLife,
+            Way::OtherLife if passes => Way::OtherLife,
+            Way::Here(to) if passes && lent::may_be_relayed(&to) => Way::Here(to),
+            Way::Here(_) | Way::OtherLife | Way::None => Way::None,
         };
-        let route = || Failure::Unreachable("no route from the relay".to_owned());
+        let no_route = || "no route from the relay".to_owned();
+        let route = || Failure::Unreachable(no_route());
         let (why, error, to) = match way {
             Way::Here(to) => {
                 lock(&self.0.peers).relayed(from.id, to.id);
@@ -215,7 +218,7 @@ impl Node {
                     Err(_) => (DropReason::Unreachable, route(), None),
                 }
             }
-            Way::OtherLife => (DropReason::Stale, route(), None),
+            Way::OtherLife => (DropReason::Stale, Failure::Down(DownReason::NoSuchActor), None),
             Way::None => (DropReason::Unreachable, route(), None),
         };
         if header.kind != Kind::Control {
@@ -235,7 +238,13 @@ impl Node {
             Kind::Control => {
                 let payload = message.get(wire::MESSAGE_HEADER..).unwrap_or_default();
                 if let Ok(Control::Link { watcher, target }) = wire::decode(payload) {
-                    let reason = DownReason::Unreachable("no route from the relay".to_owned());
+                    let reason = match error {
+                        Failure::Down(reason) => reason,
+                        Failure::NoAnswer
+                        | Failure::Full
+                        | Failure::Unreachable(_)
+                        | Failure::Refused(_) => DownReason::Unreachable(no_route()),
+                    };
                     from.control(watcher, 0, &Control::Down { watcher, target, reason });
                 }
             }

@@ -5,13 +5,16 @@ use super::Node;
 use crate::conn::Conn;
 use crate::flow;
 use crate::message::Principal;
+use crate::pid;
 use crate::session::Secret;
 
 impl Node {
     /// A secret for one new node, which will have the number that is in it. `None`: this node has none itself, so anybody may
     /// reach it.
     pub fn lend_secret(&self) -> Option<Secret> {
-        self.0.config.secret.as_ref().map(|_| self.0.lender.lend(flow::random()))
+        // Nobody reaches who has it at a place of its own.
+        let number = || pid::number_of(flow::random(), false);
+        self.0.config.secret.as_ref().map(|_| self.0.lender.lend(number()))
     }
 }
 

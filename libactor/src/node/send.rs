@@ -70,21 +70,29 @@ impl Node {
         if let Some(conn) = known {
             return Ok(conn);
         }
+        let ended =
+            |whose| Err(TellError::Unreachable(format!("that life of {whose} node has ended")));
         match lock(&self.0.peers).way_to(pid.life) {
             Way::Here(conn) => {
                 ROUTE.set(Some((way, Arc::clone(&conn))));
                 return Ok(conn);
             }
-            Way::OtherLife => {
-                return Err(TellError::Unreachable("that life of its node has ended".to_owned()));
-            }
+            Way::OtherLife => return ended("its"),
             Way::None => (),
         }
         if pid.life.node == self.0.life.node {
-            return Err(TellError::Unreachable("that life of this node has ended".to_owned()));
+            return ended("this");
         }
         match pid.via {
-            Some(via) if Some(via) != self.0.advertise => Ok(self.connection(&via.to_string())),
+            Some(via) if Some(via) != self.0.advertise => {
+                let conn = self.connection(&via.to_string());
+                // Known, and another: it has taken that one's place.
+                let there = conn.node();
+                let meant = Life { actor: 0, ..pid.life };
+                let taken = pid.life.listens() && there != Life::NOBODY && there != meant;
+                if taken { ended("its") } else { Ok(conn) }
+            }
+            Some(_) if pid.life.listens() => ended("this"),
             Some(_) | None => Err(TellError::Unreachable("no route to its node".to_owned())),
         }
     }

@@ -5,9 +5,12 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Instant;
 
-use libactor::{Address, AskError, Down, DownReason, Name, Node, Pid};
+use libactor::{
+    Address, AskError, Down, DownReason, DropReason, Name, Node, NodeConfig, Pid, TellError,
+};
 
 use crate::cast::*;
+use crate::two_nodes::pass_on;
 
 pub struct Killed(Child);
 impl Killed {
@@ -139,16 +142,40 @@ async fn an_actor_of_a_node_that_only_dials_is_reached_through_the_node_it_diall
 }
 
 #[tokio::test]
-async fn a_node_that_returns_is_another_life() {
+async fn what_is_sent_to_the_former_life_of_a_node_is_dropped_as_stale_by_the_one_that_took_its_place()
+ {
     let here = Node::start(dialling()).await.unwrap();
     let (first, victim) = killable();
     let old = here.resolve(&victim, SOON).await.unwrap();
     drop(first);
-    let (_second, victim) = killable();
+    until("its end is booked", || here.metrics().lost == 1).await;
+    // The second life is at the same address, and nobody knows yet that it is another.
+    let cable = tokio::net::TcpListener::bind(old.via().unwrap()).await.unwrap();
+    let second = NodeConfig { advertise: old.via(), ..listening() };
+    let second = Node::start(second).await.unwrap();
+    let (counter, mut hears) = Counter::heard_by(&second, "victim");
+    here.tell(old, Number(1)).unwrap();
+    let asking = here.ask(old, Sum, SOON);
+    let (_watcher, mut downs) = watch(&here, old).await;
+    let _cable = pass_on(&cable, second.address().unwrap()).await;
+    assert_eq!(asking.await.unwrap_err(), AskError::Down(DownReason::NoSuchActor));
+    let down = soon("down", downs.recv()).await.unwrap();
+    assert_eq!(down, Down { pid: old, reason: DownReason::NoSuchActor });
+    until("both are dropped", || second.metrics().dropped_for(DropReason::Stale) == 2).await;
+    assert_eq!(second.metrics().dropped_all(), 2, "and for no other reason");
+    until("its sender is told", || here.metrics().undelivered.contains(&(DropReason::Stale, 1)))
+        .await;
+    // Now it is known, and said at once.
     let new = here.resolve(&victim, SOON).await.unwrap();
-    assert_ne!((old.node(), old.incarnation()), (new.node(), new.incarnation()));
-    assert!(here.ask(old, Sum, SOON).await.is_err());
-    assert_eq!(here.ask(new, Sum, SOON).await.unwrap().0, 0);
+    assert_eq!((new, new.via()), (counter.pid(), old.via()));
+    let ended = TellError::Unreachable("that life of its node has ended".to_owned());
+    assert_eq!(here.tell(old, Number(1)), Err(ended.clone()));
+    assert_eq!(here.ask(old, Sum, SOON).await.unwrap_err(), ended.into());
+    let ended = TellError::Unreachable("that life of this node has ended".to_owned());
+    assert_eq!(second.tell(old, Number(1)), Err(ended));
+    here.tell(new, Number(2)).unwrap();
+    assert_eq!(soon("its own", hears.recv()).await, Some((2, None)));
+    assert_eq!(here.ask(new, Sum, SOON).await.unwrap().0, 1);
 }
 
 /// A page of a node.
