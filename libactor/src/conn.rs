@@ -2,6 +2,7 @@
 //!
 //! It exists from the moment somebody dials: what is sent before the handshake is over waits in the buffers.
 
+mod early;
 mod outstanding;
 mod read;
 mod window;
@@ -27,6 +28,7 @@ use crate::wire::{
     FLAGS_AT, FRAME_HEADER, FrameWriter, Header, Kind, MAX_FRAME, RELAYED, WireError,
 };
 
+use early::Early;
 use outstanding::{Outstanding, Pair};
 pub(crate) use read::{Windows, read_loop};
 pub(crate) use window::Credit;
@@ -46,8 +48,9 @@ struct LaneBuffer {
     /// Messages here and with the writer, not yet handed to the kernel.
     messages: u64,
     outstanding: Outstanding,
-    /// The newest message in the buffer: matters while the peer's version is unknown.
-    newest: u32,
+    /// Whether the peer's version is known here, and what was taken before it was.
+    settled: bool,
+    early: Vec<Early>,
     /// Why nothing more is taken.
     closed: Option<String>,
 }
@@ -200,10 +203,6 @@ impl Conn {
 
     /// Encodes a message of a user into its lane's buffer, or says why not.
     pub(crate) fn send<T: Serialize>(&self, message: &Outgoing<'_, T>) -> Result<(), TellError> {
-        let speaks = self.peer.get().map_or(self.limits.version, |peer| peer.version);
-        if message.since > speaks {
-            return Err(TellError::TooNew { needs: message.since, speaks });
-        }
         let mut lane = self.open_lane(message)?;
         let bytes = if message.lane == Lane::Bulk {
             // Megabytes are encoded beside the lane: the writer, and through it the control lane, must not wait for it.
@@ -216,7 +215,9 @@ impl Conn {
         } else {
             self.encode(message, &mut lane.bytes)?
         };
-        lane.newest = lane.newest.max(message.since);
+        if !lane.settled {
+            lane.early.push(Early::new(message, bytes));
+        }
         if let Some(pair) = message.pair() {
             lane.outstanding.one_more(pair, self.window());
         }
@@ -232,7 +233,7 @@ impl Conn {
         Ok(())
     }
 
-    /// A message's lane, if it has room for it.
+    /// A message's lane, if it has room for it and the peer is not too old, as far as that is known.
     fn open_lane<T>(
         &self,
         message: &Outgoing<'_, T>,
@@ -240,6 +241,11 @@ impl Conn {
         let mut lane = self.lane(message.lane);
         if let Some(why) = &lane.closed {
             return Err(TellError::Unreachable(why.clone()));
+        }
+        let peer = self.peer.get().filter(|_| lane.settled);
+        let speaks = peer.map_or(self.limits.version, |peer| peer.version);
+        if message.since > speaks {
+            return Err(TellError::TooNew { needs: message.since, speaks });
         }
         if lane.waiting >= self.limits.buffer {
             return Err(TellError::Full);
@@ -421,11 +427,6 @@ impl Conn {
         [Lane::Normal, Lane::Bulk]
             .into_iter()
             .find_map(|lane| self.lane(lane).outstanding.full_since(before))
-    }
-
-    /// The newest message buffered so far.
-    pub(crate) fn newest(&self) -> u32 {
-        Lane::ALL.into_iter().map(|lane| self.lane(lane).newest).max().unwrap_or(0)
     }
 
     /// Messages of users that wait here and with the writer.

@@ -149,10 +149,15 @@ impl Node {
             } else {
                 AskError::Unreachable(why)
             };
-            let pending = lock(&self.0.asks).remove(ask);
-            if let Some(pending) = pending {
-                (pending.done)(Outcome::Failed(error));
-            }
+            self.fail_ask(ask, error);
+        }
+    }
+
+    /// Fails an ask that nobody answers, if it still waits.
+    pub(super) fn fail_ask(&self, ask: u64, error: AskError) {
+        let pending = lock(&self.0.asks).remove(ask);
+        if let Some(pending) = pending {
+            (pending.done)(Outcome::Failed(error));
         }
     }
 

@@ -18,7 +18,7 @@ use super::{Node, lock};
 use crate::config::Limits;
 use crate::conn::{self, Bounds, Conn};
 use crate::control::{Control, DropReason};
-use crate::error::{AskError, StartError};
+use crate::error::{AskError, StartError, TellError};
 use crate::flow;
 use crate::message::DownReason;
 use crate::metrics::{CutKind, RefusalKind};
@@ -126,13 +126,14 @@ impl Node {
 
     /// The peer is known: from now on it is found by its node.
     pub(super) fn settled(&self, conn: &Conn, peer: Peer) {
-        let node = peer.node;
+        let (node, speaks) = (peer.node, peer.version);
         tracing::info!(peer = %conn.peer_name(), node = format!("{node:016x}"), version = peer.version, "connected");
-        if conn.newest() > peer.version {
-            // What was buffered while the peer's version was unknown cannot be picked apart any more.
-            self.0.counters.dropped(DropReason::TooNew, conn.discard());
-        }
         let _ = conn.peer.set(peer);
+        let too_new = conn.settle(speaks);
+        self.0.counters.dropped(DropReason::TooNew, too_new.messages);
+        for (ask, needs) in too_new.asks {
+            self.fail_ask(ask, TellError::TooNew { needs, speaks }.into());
+        }
         self.0.counters.opened.fetch_add(1, Relaxed);
         conn.heard.store(flow::now_ms(), Relaxed);
         lock(&self.0.peers).established(conn, node);

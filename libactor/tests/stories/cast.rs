@@ -93,6 +93,19 @@ impl Message for Modern {
     }
 }
 
+/// A question that version 2 brought.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ModernSum;
+impl Message for ModernSum {
+    const NAME: &'static str = "story.ModernSum";
+    fn since(&self) -> u32 {
+        2
+    }
+}
+impl Question for ModernSum {
+    type Answer = Number;
+}
+
 /// Counts, keeps a pid, answers.
 #[derive(Default)]
 pub struct Counter {

@@ -107,6 +107,35 @@ async fn a_message_newer_than_the_peer_is_an_error_at_its_sender() {
 }
 
 #[tokio::test]
+async fn of_what_waits_for_a_connection_only_what_is_newer_than_the_peer_goes_and_its_asks_fail_at_once()
+ {
+    let cable = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let there = Node::start(listening()).await.unwrap();
+    let here = Node::start(NodeConfig { version: 2, ..dialling() }).await.unwrap();
+    let (_counter, mut hears) = Counter::heard_by(&there, "counter");
+    let at: libactor::Name = format!("counter@{}", cable.local_addr().unwrap()).parse().unwrap();
+    // It is dialled, and nobody has shaken hands.
+    here.tell(&at, Number(1)).unwrap();
+    here.tell(&at, Modern).unwrap();
+    let (new, old) = (here.ask(&at, ModernSum, SOON), here.ask(&at, Sum, SOON));
+    here.tell(&at, Number(2)).unwrap();
+    let _cable = pass_on(&cable, there.address().unwrap()).await;
+    let too_new = TellError::TooNew { needs: 2, speaks: 1 };
+    assert_eq!(new.await.unwrap_err(), too_new.into());
+    assert_eq!(old.await.unwrap().0, 1, "the first number, and nothing that it did not understand");
+    for number in [1, 2] {
+        assert_eq!(soon("a number", hears.recv()).await, Some((number, None)));
+    }
+    assert_eq!(here.metrics().dropped_for(libactor::DropReason::TooNew), 2);
+    until("all is booked", || {
+        let now = here.metrics();
+        let (went_in, came_out) = now.balance();
+        went_in == came_out && now.queued == 0
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_message_over_the_limit_is_an_error_at_its_sender() {
     let there = Node::start(listening()).await.unwrap();
     let mut config = dialling();
