@@ -453,10 +453,15 @@ impl Conn {
         dropped
     }
 
+    /// Handed to the kernel and confirmed.
+    pub(crate) fn confirmed(&self) -> u64 {
+        self.confirmed.iter().map(|count| count.load(Relaxed)).sum()
+    }
+
     /// Handed to the kernel and not confirmed.
     pub(crate) fn unconfirmed(&self) -> u64 {
-        let sum = |of: &[AtomicU64; 2]| of[0].load(Relaxed) + of[1].load(Relaxed);
-        sum(&self.handed).saturating_sub(sum(&self.confirmed))
+        let handed: u64 = self.handed.iter().map(|count| count.load(Relaxed)).sum();
+        handed.saturating_sub(self.confirmed())
     }
 
     /// What was received, for heartbeats.

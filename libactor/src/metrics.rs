@@ -95,6 +95,7 @@ pub(crate) struct Counters {
     pub(crate) handed: AtomicU64,
     pub(crate) received: AtomicU64,
     pub(crate) entered: AtomicU64,
+    pub(crate) confirmed: AtomicU64,
     pub(crate) unconfirmed: AtomicU64,
     pub(crate) opened: AtomicU64,
     pub(crate) lost: AtomicU64,
@@ -144,6 +145,7 @@ pub(crate) struct Living {
     /// Encoded for peers.
     pub(crate) accepted: u64,
     pub(crate) handed: u64,
+    pub(crate) confirmed: u64,
     pub(crate) received: u64,
     /// Of what was received, what entered a mailbox.
     pub(crate) entered: u64,
@@ -160,6 +162,8 @@ pub struct Metrics {
     pub delivered: u64,
     /// Handed to the kernel for a peer.
     pub handed: u64,
+    /// Of that, what the peer has said that it received.
+    pub confirmed: u64,
     /// Handed over and not confirmed when the connection ended.
     pub unconfirmed: u64,
     /// Dropped, by reason.
@@ -215,6 +219,7 @@ impl Metrics {
             received: of(&counters.received) + living.received,
             delivered: of(&counters.handled) + living.handled + of(&counters.answers_delivered),
             handed: of(&counters.handed) + living.handed,
+            confirmed: of(&counters.confirmed) + living.confirmed,
             unconfirmed: of(&counters.unconfirmed),
             dropped,
             undelivered: by_reason(&counters.undelivered),
@@ -277,6 +282,7 @@ impl Metrics {
             ("messages_received_total", "Received over the wire.", self.received),
             ("messages_delivered_total", "Handled by an actor or an asker.", self.delivered),
             ("messages_handed_total", "Handed to the kernel for a peer.", self.handed),
+            ("messages_confirmed_total", "Handed over, and confirmed since.", self.confirmed),
             ("messages_unconfirmed_total", "Handed over, never confirmed.", self.unconfirmed),
             ("messages_queued", "In mailboxes and buffers.", self.queued),
             ("actors", "Actors alive.", self.actors),

@@ -363,6 +363,7 @@ impl Node {
             living.in_buffers += conn.queued();
             living.accepted += conn.accepted();
             living.handed += conn.handed.iter().map(|count| count.load(Relaxed)).sum::<u64>();
+            living.confirmed += conn.confirmed();
             living.received += conn.received().iter().sum::<u64>();
             living.entered += conn.entered.load(Relaxed);
         }

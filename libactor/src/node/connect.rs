@@ -303,6 +303,7 @@ impl Node {
                 .fetch_add(conn.handed.iter().map(|count| count.load(Relaxed)).sum(), Relaxed);
             counters.received.fetch_add(conn.received().iter().sum(), Relaxed);
             counters.entered.fetch_add(conn.entered.load(Relaxed), Relaxed);
+            counters.confirmed.fetch_add(conn.confirmed(), Relaxed);
             counters.unconfirmed.fetch_add(conn.unconfirmed(), Relaxed);
             counters.lost.fetch_add(u64::from(stood), Relaxed);
             partners

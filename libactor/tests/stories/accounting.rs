@@ -144,6 +144,27 @@ async fn what_was_handed_over_and_never_confirmed_is_booked_when_the_connection_
     at_rest(&here).await;
 }
 
+#[tokio::test]
+async fn what_heartbeats_have_confirmed_is_not_booked_as_unconfirmed_when_the_connection_ends() {
+    let cable = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let there = Node::start(listening()).await.unwrap();
+    let here = Node::start(dialling()).await.unwrap();
+    Counter::spawn(&there, "counter");
+    let at: libactor::Name = format!("counter@{}", cable.local_addr().unwrap()).parse().unwrap();
+    for number in 0..100 {
+        here.tell(&at, Number(number)).unwrap();
+    }
+    here.tell(&at, Bytes(libactor::Blob(vec![1; 10]))).unwrap();
+    let cable = crate::two_nodes::pass_on(&cable, there.address().unwrap()).await;
+    until("all have arrived", || there.metrics().received == 101).await;
+    // Nobody says goodbye: only heartbeats can have confirmed anything.
+    until("all are confirmed", || here.metrics().confirmed == 101).await;
+    cable.abort();
+    until("the loss is booked", || here.metrics().lost == 1).await;
+    let now = at_rest(&here).await;
+    assert_eq!((now.handed, now.confirmed, now.unconfirmed), (101, 101, 0));
+}
+
 /// As many as there is room for.
 fn tell_many(from: &Node, to: Pid, count: u64) {
     for number in 0..count {
