@@ -104,6 +104,7 @@ pub(crate) struct Counters {
     pub(crate) links_refused: AtomicU64,
     pub(crate) slow_handlers: AtomicU64,
     pub(crate) growing_mailboxes: AtomicU64,
+    pub(crate) clock_jumps: AtomicU64,
     /// Of actors that have ended and are forgotten.
     pub(crate) enqueued: AtomicU64,
     pub(crate) handled: AtomicU64,
@@ -194,6 +195,8 @@ pub struct Metrics {
     pub slow_handlers: u64,
     /// Mailboxes that only grew.
     pub growing_mailboxes: u64,
+    /// Times that the wall clock jumped.
+    pub clock_jumps: u64,
 }
 
 impl Metrics {
@@ -243,6 +246,7 @@ impl Metrics {
             links_refused: of(&counters.links_refused),
             slow_handlers: of(&counters.slow_handlers),
             growing_mailboxes: of(&counters.growing_mailboxes),
+            clock_jumps: of(&counters.clock_jumps),
         }
     }
 
@@ -298,6 +302,7 @@ impl Metrics {
             ("links_refused_total", "Links of peers without room.", self.links_refused),
             ("slow_handlers_total", "Handlers that ran too long.", self.slow_handlers),
             ("growing_mailboxes_total", "Mailboxes that only grew.", self.growing_mailboxes),
+            ("clock_jumps_total", "Times the wall clock jumped.", self.clock_jumps),
         ] {
             family(&mut out, name, help, [("", value)]);
         }

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 use crate::cell::Meta;
-use crate::clock::Clock;
+use crate::clock::{Clock, Reading};
 use crate::flow;
+use crate::metrics::Counters;
 use crate::node::Node;
 use crate::pid::Pid;
 
@@ -76,8 +77,8 @@ pub(crate) async fn watch(node: Node) {
     while !node.is_stopping() {
         tokio::time::sleep(patience / LOOKS).await;
         let now = clock.read();
-        if let Some(by_ms) = now.jumped_since(&before) {
-            tracing::warn!(%by_ms, "the wall clock was set, or this machine slept: times of logs and flows from before do not compare with those from now on; deadlines and timers go by another clock");
+        if let Some(words) = look_at_clock(node.counters(), &before, &now) {
+            tracing::warn!("{words}");
         }
         before = now;
         let actors = node.metas();
@@ -89,6 +90,16 @@ pub(crate) async fn watch(node: Node) {
             seen.retain(|actor, _| alive.contains(actor));
         }
     }
+}
+
+/// What is to be said of the wall clock since the last look, if anything; it is counted too.
+fn look_at_clock(counters: &Counters, before: &Reading, now: &Reading) -> Option<String> {
+    let by_ms = now.jumped_since(before)?;
+    counters.clock_jumps.fetch_add(1, Relaxed);
+    Some(format!(
+        "the wall clock jumped by {by_ms} ms: it was set, or this machine slept; times of logs and flows from before do not compare \
+         with those from now on; deadlines and timers go by another clock"
+    ))
 }
 
 fn look(node: &Node, meta: &Arc<Meta>, seen: &mut Seen) {
@@ -127,14 +138,38 @@ fn suspect(node: &Node, meta: &Meta, fault: Fault) {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::config::Timing;
+    use crate::metrics::{Living, Metrics};
+
+    #[test]
+    fn a_wall_clock_that_jumps_is_said_and_counted_once() {
+        let counters = Counters::default();
+        let at = |steady, wall| Reading {
+            steady: Duration::from_secs(steady),
+            wall: Duration::from_secs(wall),
+        };
+        let readings = [at(0, 1_000), at(1, 1_001), at(2, 4_602), at(3, 4_603), at(4, 1_004)];
+        let said: Vec<_> = readings
+            .windows(2)
+            .map(|pair| look_at_clock(&counters, &pair[0], &pair[1]).unwrap_or_default())
+            .collect();
+        let spoke: Vec<_> = said.iter().map(|words| !words.is_empty()).collect();
+        assert_eq!(spoke, [false, true, false, true]);
+        assert!(said[1].contains("jumped by 3600000 ms"), "{}", said[1]);
+        assert!(said[3].contains("jumped by -3600000 ms"), "{}", said[3]);
+        let metrics = Metrics::new(&counters, Living::default());
+        assert_eq!(metrics.clock_jumps, 2);
+        assert!(metrics.prometheus().contains("\nlibactor_clock_jumps_total 2\n"));
+    }
 
     #[test]
     fn whoever_is_stuck_is_named_within_two_seconds() {
         let Timing { watchdog: patience, .. } = Timing::default();
         // It begins just after a look, and is named at the first look at which its patience is over. A mailbox is seen to grow
         // for the first time at the next look, and is named after as many as there are in the patience.
-        assert!(patience + 2 * (patience / LOOKS) <= std::time::Duration::from_secs(2));
+        assert!(patience + 2 * (patience / LOOKS) <= Duration::from_secs(2));
     }
 }
