@@ -1,12 +1,12 @@
 //! The golden bytes: those of `PROTOCOL.md` are those that are written, and another codec reads them the same.
 
+mod another_codec;
 mod smaller;
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use serde::Serialize;
-use wincode::SchemaRead;
 
 use super::*;
 use crate::flow::{FlowId, Head};
@@ -147,110 +147,4 @@ fn the_page_has_the_bytes_that_are_written() {
     let missing: Vec<_> =
         wanted.lines().filter(|line| !PROTOCOL.lines().any(|its| its == *line)).collect();
     assert!(missing.is_empty(), "PROTOCOL.md lacks\n{}", missing.join("\n"));
-}
-
-/// The same types once more, for a codec that serde does not drive.
-mod mirror {
-    use wincode::SchemaRead;
-
-    #[derive(SchemaRead, Debug, PartialEq)]
-    pub(super) struct Life {
-        pub(super) node: u64,
-        pub(super) incarnation: u64,
-        pub(super) actor: u64,
-    }
-
-    #[derive(SchemaRead, Debug, PartialEq)]
-    pub(super) enum Control {
-        Heartbeat { received: [u64; 2] },
-        Goodbye { why: String, received: [u64; 2] },
-        Link { watcher: Life, target: Life },
-        Unlink { watcher: Life, target: Life },
-        Down { watcher: Life, target: Life, reason: DownReason },
-        Credit { sender: Life, receiver: Life, lane: u8, handled: u32 },
-        Undelivered { sender: Life, receiver: Life, why: u32 },
-        Failed { error: Failure },
-        Resolve { name: String },
-        Resolved { actor: Option<Life> },
-        PeerLost { node: u64, incarnation: u64 },
-    }
-
-    #[derive(SchemaRead, Debug, PartialEq)]
-    pub(super) enum DownReason {
-        Stopped,
-        ConnectionLost,
-        Unreachable(String),
-        NoSuchActor,
-    }
-
-    #[derive(SchemaRead, Debug, PartialEq)]
-    pub(super) enum Failure {
-        NoAnswer,
-        Down(DownReason),
-        Full,
-        Unreachable(String),
-        Refused(String),
-    }
-
-    #[derive(SchemaRead, Debug, PartialEq)]
-    pub(super) enum Address {
-        V4([u8; 4], u16),
-    }
-
-    #[derive(SchemaRead, Debug, PartialEq)]
-    pub(super) struct Hello {
-        pub(super) oldest: u32,
-        pub(super) newest: u32,
-        pub(super) node: u64,
-        pub(super) incarnation: u64,
-        pub(super) advertise: Option<Address>,
-        pub(super) secret: bool,
-        pub(super) window: u32,
-        pub(super) nonce: [u8; 32],
-        pub(super) lent: bool,
-    }
-}
-
-fn other<T: for<'de> SchemaRead<'de, wincode::config::DefaultConfig, Dst = T>>(bytes: &[u8]) -> T {
-    wincode::deserialize_exact(bytes).unwrap()
-}
-
-#[test]
-fn another_codec_reads_the_same_bytes() {
-    use mirror::{Control as C, Life as L};
-    let life = |actor| L { node: 0x0a, incarnation: 0x0b, actor };
-    let read: Vec<C> = controls().iter().map(|(_, control)| other(&small(control))).collect();
-    let wanted = [
-        C::Heartbeat { received: [1, 2] },
-        C::Goodbye { why: "bye".to_owned(), received: [1, 2] },
-        C::Link { watcher: life(1), target: life(2) },
-        C::Unlink { watcher: life(1), target: life(2) },
-        C::Down {
-            watcher: life(1),
-            target: life(2),
-            reason: mirror::DownReason::Unreachable("no".to_owned()),
-        },
-        C::Credit { sender: life(1), receiver: life(2), lane: 1, handled: 1024 },
-        C::Undelivered { sender: life(1), receiver: life(2), why: 1 },
-        C::Failed { error: mirror::Failure::Refused("no".to_owned()) },
-        C::Resolve { name: "master".to_owned() },
-        C::Resolved { actor: Some(life(2)) },
-        C::PeerLost { node: 0x0a, incarnation: 0x0b },
-    ];
-    assert_eq!(read, wanted);
-    let greeted: mirror::Hello = other(&small(&hello()));
-    let advertise = Some(mirror::Address::V4([10, 0, 0, 1], 5050));
-    let (nonce, window) = ([0xcc; 32], 4096);
-    let wanted = mirror::Hello {
-        oldest: 1,
-        newest: 3,
-        node: 0x0a,
-        incarnation: 0x0b,
-        advertise,
-        secret: true,
-        window,
-        nonce,
-        lent: false,
-    };
-    assert_eq!(greeted, wanted);
 }

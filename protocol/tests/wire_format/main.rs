@@ -2,6 +2,7 @@
 //! moves is a breach of the append-only rule: make a new variant instead. New lines are added by running with
 //! `INSTA_UPDATE=always` once, after the sample and its place in the exhaustive match are written.
 
+mod another_codec;
 mod samples;
 mod smaller;
 
