@@ -9,6 +9,7 @@ mod deny;
 mod features;
 mod goals;
 mod packages;
+mod released;
 mod report;
 mod steps;
 mod suite;
@@ -88,10 +89,11 @@ fn test_upgrade() -> ExitCode {
 }
 
 fn test() -> ExitCode {
-    let mut steps = Steps::of(11);
+    let mut steps = Steps::of(12);
     steps.run("packages", packages::install);
     steps.run("formatting", || cargo::run(&["fmt", "--all", "--check"]));
     steps.run("dependencies", deny::check);
+    steps.run("no mistakes released", released::has_no_mistakes);
     steps.run("lints", cargo::clippy);
     steps.run("documentation", cargo::doc);
     let mut built = Built::default();

@@ -1,5 +1,7 @@
 //! The deliberate bugs do what their names say; without the feature there are none.
 
+/// Runs where this crate is tested alone. In a build of the workspace the feature is on, so `cargo xtask test` asks cargo that
+/// it is off in the program that users get.
 #[cfg(not(feature = "testing"))]
 #[test]
 fn this_build_has_no_deliberate_bugs() {
