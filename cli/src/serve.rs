@@ -93,6 +93,7 @@ pub(crate) fn config(
         secret,
         work_dir: work_dir.map(PathBuf::from),
         version: PROTOCOL_VERSION,
+        threads: listen.num_worker_threads.map_or(0, usize::from),
         foreign: Some(http::pages(version_json(None), |_, _| None)),
         ..NodeConfig::default()
     })

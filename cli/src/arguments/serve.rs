@@ -26,6 +26,9 @@ pub(crate) struct ListenArguments {
     /// Port at which others reach this node, if it is another
     #[arg(long, value_name = "PORT")]
     pub(crate) advertise_port: Option<u16>,
+    /// Threads that run its actors; else one a core, and two at least
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(crate) num_worker_threads: Option<u16>,
     /// File that holds the cluster's secret; all nodes of a cluster have the same
     #[arg(long, value_name = "FILE")]
     pub(crate) cluster_secret_file: Option<PathBuf>,

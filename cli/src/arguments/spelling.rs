@@ -1,5 +1,6 @@
 //! How settings may be written: `--work_dir` and `--work-dir` are the same, and what a master or an agent is not told on
-//! its command line is read from `AIRSIDE_WORK_DIR`, else `MESOS_WORK_DIR`.
+//! its command line is read from `AIRSIDE_WORK_DIR`, else `MESOS_WORK_DIR`. For the number of its threads Mesos has a variable
+//! and no flag: `LIBPROCESS_NUM_WORKER_THREADS`.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -8,6 +9,8 @@ use crate::environment::Environment;
 
 /// The commands whose settings may come from the environment.
 const FROM_ENVIRONMENT: [&str; 2] = ["master", "agent"];
+/// Whose variables have another beginning with Mesos.
+const OF_LIBPROCESS: &str = "num-worker-threads";
 
 /// Writes the names of flags with dashes. Values stay as they are, and so does whatever follows a bare `--`.
 pub(super) fn dashes(line: Vec<OsString>) -> Vec<OsString> {
@@ -48,7 +51,8 @@ pub(super) fn with_environment(
             continue;
         }
         let variable = flag.to_uppercase().replace('-', "_");
-        let value = ["AIRSIDE_", "MESOS_"]
+        let with_mesos = if flag == OF_LIBPROCESS { "LIBPROCESS_" } else { "MESOS_" };
+        let value = ["AIRSIDE_", with_mesos]
             .iter()
             .find_map(|prefix| environment.read(&format!("{prefix}{variable}")));
         if let Some(value) = value {

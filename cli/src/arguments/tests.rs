@@ -41,6 +41,27 @@ fn agents_read_the_environment_of_mesos_and_ours_wins() {
 }
 
 #[test]
+fn the_number_of_threads_has_the_name_and_the_bounds_that_it_has_in_mesos() {
+    let threads =
+        |line: &str, environment: &[(&'static str, &'static str)]| match read(line, environment) {
+            Ok(Command::Master(master)) => {
+                crate::serve::config(&master.listen, 0, None).expect("no file is read").threads
+            }
+            other => panic!("{line}: {other:?}"),
+        };
+    let (line, variable) = ("airside master --work_dir /w", "LIBPROCESS_NUM_WORKER_THREADS");
+    assert_eq!(threads(line, &[]), 0, "the node counts the cores");
+    assert_eq!(threads(line, &[(variable, "1024"), ("MESOS_NUM_WORKER_THREADS", "7")]), 1024);
+    assert_eq!(threads(line, &[(variable, "8"), ("AIRSIDE_NUM_WORKER_THREADS", "9")]), 9);
+    assert_eq!(threads(&format!("{line} --num_worker_threads=3"), &[(variable, "8")]), 3);
+    for wrong in ["0", "1025", "x"] {
+        let environment = [(variable, wrong)];
+        let said = read(line, &environment).expect_err("out of bounds");
+        assert!(said.contains("--num-worker-threads"), "{said}");
+    }
+}
+
+#[test]
 fn resources_and_attributes_are_in_mesos_form() {
     let line = "airside agent --work_dir=/w --master=h:1 --resources=cpus:2;mem:64 --attributes=rack:a;zone:1";
     let agent = agent(line, &[]);
