@@ -107,10 +107,12 @@ where
                 return Ok(());
             }
             outseen = if matches!(end, End::SteppedDown(_)) { outseen + 1 } else { 0 };
-            if outseen == OUTSEEN_MAX {
+            // There is nobody else who could have led from a registry on disk.
+            let alone = self.led_from.is_none();
+            if outseen == if alone { 1 } else { OUTSEEN_MAX } {
                 return Err(ServeError::Outseen(end));
             }
-            if self.led_from.is_none() {
+            if alone {
                 return Err(ServeError::MasterEnded(end));
             }
             tracing::warn!("{end}; stands for election again");

@@ -55,7 +55,7 @@ pub(crate) enum ServeError {
     #[error("{0}")]
     MasterEnded(master::End),
     #[error(
-        "{0}, again and again: the registry is older than what agents have seen of this cluster, and going on could lose their tasks; bring the newest registry back"
+        "{0}: the registry is older than what agents have seen of this cluster, and going on could lose their tasks; bring its newest export back with `airside registry import`, which raises the epoch above all that agents have seen; if there is none that is newer, export this registry and import that"
     )]
     Outseen(master::End),
     #[error("cannot start a thread to stand for election")]

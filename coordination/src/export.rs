@@ -16,6 +16,15 @@ const FORM: u32 = 1;
 /// The most bytes of one record of a file: a registry's largest, with its key.
 const BYTES_MAX: usize = RECORD_BYTES_MAX + (64 << 10);
 
+/// More reigns than any cluster has between an export and its import.
+const EPOCHS_LOST: u64 = 1_000_000;
+
+/// The epoch of an import. What its place remembers is no proof that no later reign was ever seen: the place may be new, since
+/// the one before is lost, or may have been rewound to an older state of itself.
+pub(crate) fn epoch_above_all(here: Option<u64>, export: u64) -> u64 {
+    here.unwrap_or_default().max(export) + EPOCHS_LOST
+}
+
 /// All that a registry holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Export {
@@ -32,8 +41,9 @@ pub trait Portable {
     /// The whole registry, as it was at one moment.
     fn export(&mut self) -> Result<Export, StoreError>;
 
-    /// Replaces the whole registry, while no master runs. The epoch is above all that ever were, here and in the export, so
-    /// that no agent takes the next master for an old one. An import that was interrupted is noticed, and repeated.
+    /// Replaces the whole registry, while no master runs. The epoch is far above those here and in the export, and so above
+    /// all that agents may have seen since: none takes the next master for an old one. An import that was interrupted is
+    /// noticed, and repeated.
     fn import(&mut self, export: &Export) -> Result<Reign, StoreError>;
 }
 
@@ -167,5 +177,13 @@ mod tests {
         let later = seal(&Head { form: 9, ..Head::default() }.encode_to_vec());
         let error = Export::read(&mut later.as_slice()).unwrap_err();
         assert!(error.to_string().contains("later version"), "{error}");
+    }
+    #[test]
+    fn an_import_is_above_reigns_that_neither_its_place_nor_the_export_knows_of() {
+        let lost = 1000;
+        for (here, export) in [(None, 7), (Some(0), 7), (Some(7), 7), (Some(9), 7), (Some(7), 9)] {
+            let newest = here.unwrap_or_default().max(export) + lost;
+            assert!(epoch_above_all(here, export) > newest, "{here:?}, {export}");
+        }
     }
 }

@@ -8,7 +8,7 @@ use redb::{Database, DatabaseError, ReadableDatabase, ReadableTable, TableDefini
 use tokio::sync::watch;
 
 use crate::election::{Candidate, Detector, Elector, Reign, Standing};
-use crate::export::{Export, Portable};
+use crate::export::{Export, Portable, epoch_above_all};
 use crate::record::{seal, unseal};
 use crate::store::{Change, RECORD_BYTES_MAX, Store, StoreError};
 
@@ -213,7 +213,7 @@ impl Portable for LocalStore {
                 ),
             });
         }
-        let epoch = self.reign.epoch.max(export.epoch) + 1;
+        let epoch = epoch_above_all(Some(self.reign.epoch), export.epoch);
         let write = || -> Result<(), Cause> {
             let writing = self.database.begin_write()?;
             writing.delete_table(RECORDS)?;
@@ -275,14 +275,22 @@ mod tests {
         let export = from.export().unwrap();
         let path = folder.path().join("to");
         let mut to = LocalStore::open(&path, "c2").unwrap();
-        assert_eq!(to.import(&export).unwrap(), Reign { cluster: "c1".into(), epoch: 5 });
-        to.stand(&here()).unwrap();
-        to.write(6, &[put("c", b"3")]).unwrap();
-        assert_eq!(to.import(&export).unwrap().epoch, 7);
+        let first = to.import(&export).unwrap();
+        assert_eq!(first.cluster, "c1");
+        for _ in 0..9 {
+            from.stand(&here()).unwrap();
+        }
+        assert!(first.epoch > from.reign().epoch, "and above reigns since the export");
+        let reign = to.stand(&here()).unwrap();
+        assert_eq!(reign.epoch, first.epoch + 1);
+        to.write(reign.epoch, &[put("c", b"3")]).unwrap();
+        let second = to.import(&export).unwrap();
+        assert!(second.epoch > reign.epoch);
         drop(to);
         let mut to = LocalStore::open(&path, "c3").unwrap();
         assert_eq!(to.load().unwrap(), export.records);
-        assert_eq!(to.stand(&here()).unwrap(), Reign { cluster: "c1".into(), epoch: 8 });
+        let epoch = second.epoch + 1;
+        assert_eq!(to.stand(&here()).unwrap(), Reign { cluster: "c1".into(), epoch });
         let mut other = LocalStore::open(&folder.path().join("other"), "c9").unwrap();
         other.stand(&here()).unwrap();
         other.write(1, &[put("a", b"1")]).unwrap();

@@ -32,17 +32,19 @@ fn a_registry_is_exported_while_its_master_leads_and_imported_into_another_path(
     let export = Export::read(&mut file.as_slice()).unwrap();
 
     let url = ensemble.url(&path("to"));
-    assert_eq!(tool(&url, "c1").import(&export).unwrap().epoch, 2);
+    let imported = tool(&url, "c1").import(&export).unwrap();
+    assert!(imported.epoch > 1000, "above reigns since the export: {}", imported.epoch);
     let mut other = Member::new(&url, "other");
     let (mut store, reign) = other.leads();
-    assert_eq!((reign.cluster.as_str(), reign.epoch), ("c1", 3));
+    assert_eq!((reign.cluster.as_str(), reign.epoch), ("c1", imported.epoch + 1));
     assert_eq!(store.load().unwrap(), export.records);
     store.write(reign.epoch, &[put("agents/2", "b"), put("x", "c")]).unwrap();
     let mut importer = tool(&url, "c1");
     let error = importer.import(&export).unwrap_err();
     assert!(error.to_string().contains("stop all of them"), "{error}");
     other.leaves();
-    assert_eq!(importer.import(&export).unwrap().epoch, 4);
+    let epoch = importer.import(&export).unwrap().epoch;
+    assert!(epoch > reign.epoch + 1000, "the path may have been rewound: {epoch}");
     assert_eq!(importer.load().unwrap(), export.records, "what was written since is gone");
     let foreign = Export { cluster: "c9".into(), ..export };
     let error = tool(&url, "c9").import(&foreign).unwrap_err();
@@ -64,7 +66,7 @@ fn an_import_mends_a_damaged_epoch_and_one_that_was_interrupted_is_noticed() {
     let mut importer = tool(&url, "c1");
     assert!(importer.export().is_err());
     let reign = importer.import(&export).unwrap();
-    assert!(reign.epoch > 1_000_000 - 1, "above all that may have been: {}", reign.epoch);
+    assert!(reign.epoch > 1000, "above all that may have been: {}", reign.epoch);
     let (_, later) = Member::new(&url, "later").leads();
     assert_eq!(later.epoch, reign.epoch + 1);
 

@@ -3,6 +3,7 @@
 use std::process::Command;
 
 use coordination::record::seal;
+use coordination::zookeeper::{Settings, ZooKeeper};
 use ensemble::Ensemble;
 use nix::sys::signal::Signal;
 use tests::cluster::{Home, Process, eventually};
@@ -47,6 +48,14 @@ impl Scene {
         eventually("it leads", || self.home.airside(&["agents", "--master", &url]).code == Some(0));
         master.signal(Signal::SIGTERM);
         assert!(master.ended().success());
+    }
+
+    /// `airside registry export` or `import`, of this path and always the same file.
+    #[track_caller]
+    fn moves(&self, what: &str, url: &str) {
+        let mut command = self.home.command(&["registry", what, "--zk", url]);
+        let moved = self.home.run(command.arg(self.home.path("export")));
+        assert_eq!(moved.code, Some(0), "{moved:#?}");
     }
 
     /// It ends with a line that has all these words.
@@ -164,10 +173,38 @@ fn a_registry_that_is_older_than_what_agents_have_seen_is_named_and_no_task_is_h
     master.signal(Signal::SIGTERM);
     assert!(master.ended().success());
     rewind(7);
-    let words = ["has seen epoch 101", "the registry is older", "bring the newest registry back"];
+    let words = ["has seen epoch 101", "the registry is older", "`airside registry import`"];
     scene.refuses("master", "master", &url, &words);
     assert_eq!(noted(&notes).len(), 1, "its task runs on");
-    rewind(101);
+    // The way on that it names: there is no export that is newer.
+    scene.moves("export", &url);
+    scene.moves("import", &url);
+    let _master = scene.starts("master", "master", &url);
+    are_whole(&scene.home, std::slice::from_ref(&held), &url, &notes);
+}
+
+#[test]
+fn a_cluster_whose_ensemble_is_lost_goes_on_from_an_export_that_is_many_reigns_old() {
+    let scene = Scene::set(1);
+    let url = scene.ensemble.url("/lost");
+    let mut master = scene.starts("master", "master", &url);
+    let _agent = scene.starts("agent", "agent", &url);
+    let notes = scene.home.path("notes");
+    let held = scene.runtime.block_on(Held::start("holder", &url, 1, &notes));
+    are_whole(&scene.home, std::slice::from_ref(&held), &url, &notes);
+    scene.moves("export", &url);
+    master.signal(Signal::SIGTERM);
+    assert!(master.ended().success());
+    // As many reigns as a hundred leaders began since.
+    scene.runtime.block_on(scene.stranger.writes("/lost/airside/epoch", &epoch(100)));
+    let mut master = scene.starts("master", "master", &url);
+    are_whole(&scene.home, std::slice::from_ref(&held), &url, &notes);
+    master.signal(Signal::SIGTERM);
+    assert!(master.ended().success());
+
+    ZooKeeper::start(Settings::of(url.parse().unwrap())).unwrap().remove().unwrap();
+    scene.refuses("master", "master", &url, &["no registry", "import the newest"]);
+    scene.moves("import", &url);
     let _master = scene.starts("master", "master", &url);
     are_whole(&scene.home, std::slice::from_ref(&held), &url, &notes);
 }

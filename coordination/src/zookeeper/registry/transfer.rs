@@ -6,7 +6,7 @@ use zookeeper_client::{Acls, Client, CreateMode, Error};
 use super::write::{Writing, read_error};
 use super::{StoreError, Work, ZooKeeperStore};
 use crate::election::Reign;
-use crate::export::{Export, Portable};
+use crate::export::{Export, Portable, epoch_above_all};
 use crate::store::{Change, in_batches};
 use crate::zookeeper::errors::words;
 use crate::zookeeper::layout::{ClusterRecord, EpochRecord, FORM, WrittenRecord, decode, encode};
@@ -16,9 +16,6 @@ use crate::zookeeper::shell::Elected;
 
 /// A registry that is written while it is read is read again, so many times.
 const READS_MAX: usize = 10;
-
-/// When nobody knows the epoch any more: more reigns than there are between two exports.
-const EPOCHS_LOST: u64 = 1_000_000;
 
 /// Who raised the epoch, if no master did.
 const IMPORT: &str = "import";
@@ -133,10 +130,8 @@ impl Work {
         let path = layout.epoch();
         let read = client.get_data(&path).await;
         let (data, stat) = read.map_err(|error| self.failed_at("read", &path, &error))?;
-        let epoch = match decode::<EpochRecord>(&data) {
-            Ok(record) => record.epoch.max(export.epoch) + 1,
-            Err(_) => export.epoch + EPOCHS_LOST,
-        };
+        let here = decode::<EpochRecord>(&data).ok().map(|record| record.epoch);
+        let epoch = epoch_above_all(here, export.epoch);
         let record = EpochRecord { epoch, by: IMPORT.to_owned() };
         let cluster = export.cluster.clone();
         let partly = ClusterRecord { cluster, form: FORM, importing: true, ..Default::default() };
