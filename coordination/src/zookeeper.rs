@@ -98,7 +98,7 @@ impl ZooKeeper {
 
     fn start_thread(settings: Settings) -> std::io::Result<Connection> {
         let layout = Layout::new(&settings.url);
-        let context = Arc::new(Context { settings, layout, cluster: Mutex::new(None) });
+        let context = Arc::new(Context { settings, layout, whose: Mutex::new(None) });
         let told = Arc::new(Told::default());
         let (sender, inbox) = mpsc::unbounded_channel();
         let runtime = Builder::new_current_thread().enable_all().build()?;

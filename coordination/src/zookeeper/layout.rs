@@ -5,10 +5,11 @@
 //! <path>/airside/cluster                  whose registry this is, and of which form
 //! <path>/airside/epoch                    the newest reign
 //! <path>/airside/written                  how many batches the reign has written that wrote last
+//! <path>/airside/import                   there while an import is under way, by the session of who imports
 //! <path>/airside/registry/<shard>/<key>   one record each; 256 shards, so that no list of children grows too long
 //! ```
 //!
-//! All nodes hold records: length, checksum, bytes.
+//! All nodes but `import`, which is empty, hold records: length, checksum, bytes.
 
 use prost::Message;
 use zookeeper_client::{Acl, AuthId, Permission};
@@ -124,6 +125,10 @@ impl Layout {
         format!("{}/airside/written", self.path)
     }
 
+    pub(super) fn import(&self) -> String {
+        format!("{}/airside/import", self.path)
+    }
+
     pub(super) fn registry(&self) -> String {
         format!("{}/airside/registry", self.path)
     }
@@ -207,6 +212,9 @@ mod tests {
         let name = root.strip_prefix("/mesos/").unwrap();
         assert_eq!(super::super::member::seat(name), None);
         assert!(!name.contains('/'));
+        let layout = Layout::new(&url);
+        let below = [layout.cluster(), layout.epoch(), layout.written(), layout.import()];
+        assert!(below.iter().all(|path| path.starts_with(&format!("{root}/"))), "{below:?}");
     }
 
     #[test]

@@ -21,7 +21,15 @@ pub(super) struct Context {
     pub(super) settings: Settings,
     pub(super) layout: Layout,
     /// As it was read; another cluster's path is refused before anything else.
-    pub(super) cluster: Mutex<Option<String>>,
+    pub(super) whose: Mutex<Option<Whose>>,
+}
+
+/// What is known of a path whose registry is whole.
+#[derive(Clone, Debug)]
+pub(super) struct Whose {
+    pub(super) cluster: String,
+    /// Of the node that says so: another one after an import has begun.
+    version: i32,
 }
 
 /// An answer, and what to watch if it was a survey.
@@ -123,18 +131,25 @@ impl Context {
 
     async fn read_cluster(&self, client: &Client, place: &str) -> Result<Answer, Answer> {
         let read = client.get_data(place).await;
-        let (data, _) = read.map_err(|error| self.answer("read", place, &error))?;
+        let (data, stat) = read.map_err(|error| self.answer("read", place, &error))?;
         let record = self.understand_cluster(place, &data).map_err(Answer::Refused)?;
         if record.importing {
-            return Err(Answer::Refused(format!(
-                "an import into the registry at {} of {} is under way, or was interrupted; if none is, import again",
-                self.layout.root(),
-                self.settings.url,
-            )));
+            return Err(self.not_whole(client).await);
         }
-        let cluster = record.cluster;
-        *self.cluster.lock().expect("nobody panics with it") = Some(cluster);
+        let whose = Whose { cluster: record.cluster, version: stat.version };
+        *self.whose.lock().expect("nobody panics with it") = Some(whose);
         Ok(Answer::Prepared)
+    }
+
+    async fn not_whole(&self, client: &Client) -> Answer {
+        let import = self.layout.import();
+        let how = match client.check_stat(&import).await {
+            Ok(Some(_)) => "is under way; start this master when it is over",
+            Ok(None) => "was interrupted; import again",
+            Err(error) => return self.answer("look for", &import, &error),
+        };
+        let (root, url) = (self.layout.root(), &self.settings.url);
+        Answer::Refused(format!("an import into the registry at {root} of {url} {how}"))
     }
 
     /// Whose path it is, if it is one that we may use.
@@ -287,16 +302,19 @@ impl Context {
         version: i32,
     ) -> Answer {
         let path = self.layout.epoch();
+        let whose = self.whose.lock().expect("nobody panics with it").clone();
+        let Some(Whose { version: whole, .. }) = whose else { return Answer::Missing };
         let mut writer = client.new_multi_writer();
         let seat = self.layout.seat(seat);
         let built = writer
-            .add_check_version(&seat, -1)
+            .add_check_version(&self.layout.cluster(), whole)
+            .and_then(|()| writer.add_check_version(&seat, -1))
             .and_then(|()| writer.add_set_data(&path, &encode(&record), Some(version)));
         if let Err(error) = built {
             return self.answer("write", &path, &error);
         }
         match writer.commit().await {
-            Ok(results) => match results.into_iter().nth(1) {
+            Ok(results) => match results.into_iter().nth(2) {
                 Some(MultiWriteResult::SetData { stat }) => {
                     Answer::Raised { version: stat.version }
                 }
@@ -304,6 +322,11 @@ impl Context {
                     Answer::Unknown("the servers' answer says something else".to_owned())
                 }
             },
+            // An import has begun since it was read, and is perhaps not over.
+            Err(MultiWriteError::OperationFailed {
+                index: 0,
+                source: Error::NoNode | Error::BadVersion,
+            }) => Answer::Missing,
             Err(MultiWriteError::OperationFailed {
                 source: Error::NoNode | Error::BadVersion,
                 ..

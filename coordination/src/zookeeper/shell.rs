@@ -261,8 +261,8 @@ impl Shell {
     }
 
     fn on_lead(&mut self, epoch: u64, version: i32) {
-        let cluster = self.context.cluster.lock().expect("nobody panics with it").clone();
-        let cluster = cluster.expect("it was read before anything else");
+        let whose = self.context.whose.lock().expect("nobody panics with it").clone();
+        let cluster = whose.expect("it was read before anything else").cluster;
         let elected = Elected {
             reign: Reign { cluster, epoch },
             by: self.candidate.id.clone(),

@@ -1,7 +1,8 @@
-//! Takes the whole registry out of an ensemble, and puts one in. Who imports takes a seat, so that no master can lead before it
-//! is whole, and begins a reign, so that nobody who led before can write any more.
+//! Takes the whole registry out of an ensemble, and puts one in. Who imports takes no seat, which every client of Mesos would
+//! take for a master. It begins a reign, so that nobody who led before can write any more, and writes the node `cluster`, of
+//! which every candidate checks that it is as it was read before it raises the epoch: so none leads before all is there.
 
-use zookeeper_client::{Acls, Client, CreateMode, Error};
+use zookeeper_client::{Acls, Client, CreateMode, Error, MultiWriteError};
 
 use super::write::{Writing, read_error};
 use super::{StoreError, Work, ZooKeeperStore};
@@ -12,7 +13,7 @@ use crate::zookeeper::errors::words;
 use crate::zookeeper::layout::{ClusterRecord, EpochRecord, FORM, WrittenRecord, decode, encode};
 use crate::zookeeper::logic::Answer;
 use crate::zookeeper::member;
-use crate::zookeeper::shell::Elected;
+use crate::zookeeper::shell::{Elected, Session};
 
 /// A registry that is written while it is read is read again, so many times.
 const READS_MAX: usize = 10;
@@ -77,49 +78,40 @@ impl Work {
         let client = &session.client;
         let made = self.context.make_nodes(client).await;
         made.map_err(|answer| refused(said(answer)))?;
-        let place = self.context.layout.cluster();
-        let there = client
-            .get_data(&place)
-            .await
-            .map_err(|error| self.failed_at("read", &place, &error))?;
-        self.context.understand_cluster(&place, &there.0).map_err(refused)?;
-        let seat = self.take_seat(client).await?;
-        let elected = self.begin(client, export, session.generation).await?;
-        let reign = elected.reign.clone();
-        self.replace(export, elected).await?;
-        let cluster = export.cluster.clone();
-        let whole = ClusterRecord { cluster, form: FORM, ..Default::default() };
-        let done = client.set_data(&place, &encode(&whole), None).await;
-        done.map_err(|error| self.failed_at("write", &place, &error))?;
+        let mark = self.begins_alone(client).await?;
+        let outcome = self.import_alone(&session, export).await;
         // It goes with the session anyway.
-        let _ = client.delete(&seat, None).await;
-        Ok(reign)
+        let _ = client.delete(&mark, None).await;
+        outcome
     }
 
-    /// The lowest seat, for as long as the import takes. Somebody else's means that masters run.
-    async fn take_seat(&self, client: &Client) -> Result<String, StoreError> {
+    /// Makes the node that says that an import is under way. There can be one.
+    async fn begins_alone(&self, client: &Client) -> Result<String, StoreError> {
         let layout = &self.context.layout;
-        let options = CreateMode::EphemeralSequential.with_acls(Acls::new(&layout.open));
-        let path = layout.seat(&format!("{IMPORT}_"));
-        let made = client.create(&path, b"", &options).await;
-        let (_, sequence) = made.map_err(|error| self.failed_at("make", &path, &error))?;
-        let seat = format!("{path}{sequence}");
-        let names = client.list_children(&layout.path).await;
-        let names = names.map_err(|error| self.failed_at("list", &layout.path, &error))?;
-        let own = u64::try_from(sequence.into_i64()).unwrap_or_default();
-        let before = |name: &&String| member::seat(name).is_some_and(|(_, number)| number < own);
-        if let Some(name) = names.iter().find(before) {
-            let reason = format!(
-                "masters use {} (node {name} is there): stop all of them before an import",
-                self.place()
-            );
-            let _ = client.delete(&seat, None).await;
-            return Err(refused(reason));
+        let options = CreateMode::Ephemeral.with_acls(Acls::new(&layout.own));
+        let path = layout.import();
+        match client.create(&path, b"", &options).await {
+            Ok(_) => Ok(path),
+            Err(Error::NodeExists) => Err(refused(format!(
+                "another import into {} is under way (node {path} is there): wait for its end; the node of one that \
+                 was killed goes within {} s",
+                self.place(),
+                client.session_timeout().as_secs(),
+            ))),
+            Err(error) => Err(self.failed_at("make", &path, &error)),
         }
-        Ok(seat)
     }
 
-    /// Raises the epoch and says that the registry is not whole.
+    async fn import_alone(&self, session: &Session, export: &Export) -> Result<Reign, StoreError> {
+        let client = &session.client;
+        let elected = self.begin(client, export, session.generation).await?;
+        self.replace(export, elected.clone()).await?;
+        self.finish(client, &elected).await?;
+        Ok(elected.reign)
+    }
+
+    /// Raises the epoch and says that the registry is not whole. The epoch is read before the seats: a master that stands
+    /// after they were read raises it too, and of two who raise it from the same version one does.
     async fn begin(
         &self,
         client: &Client,
@@ -127,9 +119,16 @@ impl Work {
         generation: u64,
     ) -> Result<Elected, StoreError> {
         let layout = &self.context.layout;
-        let path = layout.epoch();
+        let (path, place) = (layout.epoch(), layout.cluster());
+        // A server that lags behind would show what was so.
+        let synced = client.sync(&place).await;
+        synced.map_err(|error| self.failed_at("read", &place, &error))?;
+        let there = client.get_data(&place).await;
+        let (there, _) = there.map_err(|error| self.failed_at("read", &place, &error))?;
+        self.context.understand_cluster(&place, &there).map_err(refused)?;
         let read = client.get_data(&path).await;
         let (data, stat) = read.map_err(|error| self.failed_at("read", &path, &error))?;
+        self.nobody_stands(client).await?;
         let here = decode::<EpochRecord>(&data).ok().map(|record| record.epoch);
         let epoch = epoch_above_all(here, export.epoch);
         let record = EpochRecord { epoch, by: IMPORT.to_owned() };
@@ -138,21 +137,57 @@ impl Work {
         let mut writer = client.new_multi_writer();
         let built = writer
             .add_set_data(&path, &encode(&record), Some(stat.version))
-            .and_then(|()| writer.add_set_data(&layout.cluster(), &encode(&partly), None))
+            .and_then(|()| writer.add_check_version(&layout.import(), -1))
+            .and_then(|()| writer.add_set_data(&place, &encode(&partly), None))
             .and_then(|()| {
                 // It may be what was damaged, and nobody else writes it from now on.
                 writer.add_set_data(&layout.written(), &encode(&WrittenRecord::default()), None)
             });
         built.map_err(|error| self.failed_at("write", &path, &error))?;
         let raised = writer.commit().await;
-        raised.map_err(|error| self.failed_at("write", &path, &error.into()))?;
+        raised.map_err(|error| self.outdone(&path, error))?;
         let reign = Reign { cluster: export.cluster.clone(), epoch };
-        Ok(Elected {
-            reign,
-            by: IMPORT.to_owned(),
-            generation,
-            version: stat.version.wrapping_add(1),
-        })
+        let (by, version) = (IMPORT.to_owned(), stat.version.wrapping_add(1));
+        Ok(Elected { reign, by, generation, version })
+    }
+
+    async fn nobody_stands(&self, client: &Client) -> Result<(), StoreError> {
+        let path = &self.context.layout.path;
+        let names = client.list_children(path).await;
+        let names = names.map_err(|error| self.failed_at("list", path, &error))?;
+        match names.iter().find(|name| member::seat(name).is_some()) {
+            None => Ok(()),
+            Some(name) => Err(refused(format!(
+                "masters use {} (node {name} is there): stop all of them before an import",
+                self.place()
+            ))),
+        }
+    }
+
+    /// Says that the registry is whole, if nobody has raised the epoch since.
+    async fn finish(&self, client: &Client, elected: &Elected) -> Result<(), StoreError> {
+        let layout = &self.context.layout;
+        let place = layout.cluster();
+        let cluster = elected.reign.cluster.clone();
+        let whole = ClusterRecord { cluster, form: FORM, ..Default::default() };
+        let mut writer = client.new_multi_writer();
+        let built = writer
+            .add_check_version(&layout.epoch(), elected.version)
+            .and_then(|()| writer.add_set_data(&place, &encode(&whole), None));
+        built.map_err(|error| self.failed_at("write", &place, &error))?;
+        let done = writer.commit().await;
+        done.map_err(|error| self.outdone(&place, error))?;
+        Ok(())
+    }
+
+    fn outdone(&self, path: &str, error: MultiWriteError) -> StoreError {
+        if let MultiWriteError::OperationFailed { index: 0, source: Error::BadVersion } = error {
+            return refused(format!(
+                "a master or another import has begun at {} meanwhile: stop all masters and import again",
+                self.place()
+            ));
+        }
+        self.failed_at("write", path, &error.into())
     }
 
     /// Deletes what is not in the export and writes what is. Damaged records are just overwritten.
