@@ -28,8 +28,8 @@ pub enum Change {
 pub const RECORD_BYTES_MAX: usize = 256 << 10;
 
 /// The most bytes of one batch, counted by [`Change::bytes`]. It is one request to ZooKeeper, whose servers drop the connection of
-/// who sends more than 1 MiB, without a word.
-pub const BATCH_BYTES_MAX: usize = 900 << 10;
+/// who sends more than 1 MiB, without a word. There is room for the largest record and for all that any item writes with it.
+pub const BATCH_BYTES_MAX: usize = 512 << 10;
 
 /// Bytes of a batch of changes that may as well be written apart: one is on its way while the next is prepared.
 const BATCH_BYTES: usize = 256 << 10;

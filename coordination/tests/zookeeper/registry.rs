@@ -181,7 +181,7 @@ fn what_no_server_would_take_is_refused_before_it_is_sent() {
     let error = store.write(reign.epoch, &many).unwrap_err();
     assert!(matches!(error, StoreError::BatchTooLarge { .. }));
     assert!(store.load().unwrap().is_empty());
-    store.write(reign.epoch, &[large("b", 256 << 10), large("c", 256 << 10)]).unwrap();
+    store.write(reign.epoch, &[large("b", 256 << 10), large("c", 200 << 10)]).unwrap();
     member.is_leading();
 }
 

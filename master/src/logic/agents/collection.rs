@@ -57,3 +57,25 @@ impl Master {
         all.into_iter().map(|(_, id)| id).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use coordination::store::{BATCH_BYTES_MAX, Change};
+    use protocol::ids::ClusterId;
+
+    use super::*;
+    use crate::logic::registry::Registry;
+    use crate::records;
+
+    #[test]
+    fn part_08_those_that_are_forgotten_in_one_operation_fit_into_one_write() {
+        let cluster = "01234567-89ab-cdef-0123-456789abcdef";
+        let mut registry = Registry::new(ClusterId::new(cluster), 1);
+        let agent = |n| AgentId::new(format!("{cluster}-S{n}"));
+        let unreachable = (0..AT_ONCE_MAX).map(|n| agent(usize::MAX - n)).collect();
+        let prune = RegistryOperation::Prune { unreachable, gone: Vec::new() };
+        let changes = records::apply(&mut registry, &prune);
+        assert_eq!(changes.len(), AT_ONCE_MAX);
+        assert!(changes.iter().map(Change::bytes).sum::<usize>() < BATCH_BYTES_MAX);
+    }
+}
