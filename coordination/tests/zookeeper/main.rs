@@ -6,7 +6,6 @@
 mod access;
 mod bad_input;
 mod election;
-mod kazoo;
 mod outages;
 mod registry;
 mod stage;

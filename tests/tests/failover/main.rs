@@ -7,6 +7,7 @@ mod asker;
 mod bad_input;
 mod chronos;
 mod deposed;
+mod kazoo;
 mod moving;
 mod partitions;
 mod seats;
