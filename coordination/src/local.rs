@@ -62,6 +62,8 @@ impl LocalStore {
     }
 
     fn write_error(&self, records: usize, source: impl Into<Cause>) -> StoreError {
+        let source: Cause = source.into();
+        let source = format!("{source}; make room on its disk or fix its rights, then start again");
         StoreError::Write { place: self.place(), records, source: source.into() }
     }
 

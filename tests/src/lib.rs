@@ -1,6 +1,7 @@
 //! Stories.
 
 pub mod cluster;
+pub mod disks;
 pub mod emulated;
 pub mod holder;
 pub mod leader;

@@ -41,7 +41,7 @@ pub enum RunError {
     #[error("run a scheduler: start its actor")]
     Actor(#[source] SpawnError),
     /// Its state cannot be read or kept.
-    #[error("run a scheduler: its state is lost")]
+    #[error("run a scheduler: its state cannot be read or kept")]
     State(#[source] StateError),
     /// It says where it is elected in a way that cannot be read.
     #[error("run an elected scheduler")]

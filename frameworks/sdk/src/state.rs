@@ -71,7 +71,9 @@ pub enum StateError {
         at: usize,
     },
     /// The file cannot be written.
-    #[error("write {path}")]
+    #[error(
+        "write {path}; make room on its disk or fix its rights, then start this scheduler again with the same state directory"
+    )]
     Write {
         /// The file.
         path: PathBuf,

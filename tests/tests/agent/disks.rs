@@ -1,42 +1,20 @@
-//! Sandboxes that are full or cannot be written. The disks are real: small ones in memory, mounted where only the story
-//! sees them.
+//! Sandboxes that are full or cannot be written. The disks are real.
 
 use std::path::{Path, PathBuf};
 
-use nix::errno::Errno;
-use nix::mount::{MsFlags, mount};
-use nix::sched::{CloneFlags, unshare};
+use nix::mount::MsFlags;
 use protocol::task::*;
+use tests::disks::{small_disk, with_own_mounts};
 
 use crate::stage::*;
 
-/// Runs a story on a thread whose mounts nobody else sees, and that are gone with it and all that it started. Its folder
-/// can only be removed then.
-fn with_own_mounts<F: Future<Output = PathBuf>>(story: impl FnOnce() -> F + Send + 'static) {
-    if !is_root() {
-        return; // Only root may mount.
-    }
-    let thread = std::thread::spawn(|| {
-        match unshare(CloneFlags::CLONE_NEWNS) {
-            // A container's root may not be everything.
-            Err(Errno::EPERM) => return None,
-            other => other.unwrap(),
-        }
-        let none = None::<&str>;
-        mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none).unwrap();
+/// Runs a story whose mounts nobody else sees. It returns its folder, which can only be removed when it is over.
+fn with_own_disks<F: Future<Output = PathBuf>>(story: impl FnOnce() -> F + Send + 'static) {
+    let folder = with_own_mounts(|| {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        Some(runtime.block_on(story()))
+        runtime.block_on(story())
     });
-    match thread.join() {
-        Ok(Some(folder)) => std::fs::remove_dir_all(folder).unwrap(),
-        Ok(None) => tests::skipped("this root may not have mounts of its own"),
-        Err(panic) => std::panic::resume_unwind(panic),
-    }
-}
-
-/// A disk of a few megabytes.
-fn small_disk(at: &Path, flags: MsFlags) {
-    mount(Some("none"), at, Some("tmpfs"), flags, Some("size=4m,mode=755")).unwrap();
+    folder.into_iter().for_each(|folder| std::fs::remove_dir_all(folder).unwrap());
 }
 
 const FULL: &str =
@@ -44,8 +22,8 @@ const FULL: &str =
 
 #[test]
 fn a_task_that_fills_its_disk_hears_of_it_and_the_agent_goes_on() {
-    with_own_mounts(|| async {
-        let mut stage = Stage::prepared(|dir| small_disk(dir, MsFlags::empty())).await;
+    with_own_disks(|| async {
+        let mut stage = Stage::prepared(|dir| small_disk(dir, 4, MsFlags::empty())).await;
         stage.launch("fills", "head -c 100000000 /dev/zero > big || exit 3");
         let failed = stage.hears_state("fills", TaskState::Failed).await;
         assert_eq!(failed.message, FULL);
@@ -68,11 +46,11 @@ fn a_task_that_fills_its_disk_hears_of_it_and_the_agent_goes_on() {
 
 #[test]
 fn a_sandbox_that_cannot_be_written_fails_its_task_in_words() {
-    with_own_mounts(|| async {
+    with_own_disks(|| async {
         let sandboxes = |dir: &Path| dir.join("agent/sandboxes");
         let mut stage = Stage::prepared(|dir| {
             std::fs::create_dir_all(sandboxes(dir)).unwrap();
-            small_disk(&sandboxes(dir), MsFlags::MS_RDONLY);
+            small_disk(&sandboxes(dir), 4, MsFlags::MS_RDONLY);
         })
         .await;
         stage.launch("t", "true");

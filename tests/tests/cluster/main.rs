@@ -6,6 +6,7 @@ mod bad_input;
 mod deaths;
 mod demo;
 mod descriptors;
+mod disks;
 mod first_hour;
 mod flows;
 mod ha;
