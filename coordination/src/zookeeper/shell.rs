@@ -25,6 +25,11 @@ const SAY_EVERY: Duration = Duration::from_secs(30);
 /// How long the end of a session may take. A server that does not take it in time lets it expire.
 const CLOSE_WITHIN: Duration = Duration::from_secs(2);
 
+/// A request is waited for so many time-outs of its session. Servers answer a session in order, its heartbeats too, so that one
+/// that says nothing is noticed sooner; this is for whatever else may go wrong, since one request that is never answered would
+/// keep all others from being asked.
+const UNANSWERED_TIMEOUTS: u32 = 3;
+
 /// A session, as the store needs it.
 #[derive(Clone, Debug)]
 pub(super) struct Session {
@@ -90,6 +95,8 @@ pub(super) enum Message {
     Answered(u64, Number, Answer, Option<OneshotWatcher>),
     Found(u64, Number, Found, Option<OneshotWatcher>),
     Changed(u64, Watches),
+    /// For so long.
+    Unanswered(u64, Duration),
     ElectionTimer(Number),
     DetectionTimer(Number),
 }
@@ -111,6 +118,8 @@ pub(super) struct Shell {
     generation: u64,
     candidate: Candidate,
     reply: Option<Reply>,
+    /// The session before this one was not answered, nor was this one yet.
+    unanswered: bool,
     /// What waits for the client; all of it ends with its session.
     tasks: Vec<AbortHandle>,
     watches: BTreeMap<Watches, AbortHandle>,
@@ -132,6 +141,7 @@ impl Shell {
             generation: 0,
             candidate: Candidate::at(""),
             reply: None,
+            unanswered: false,
             tasks: Vec::new(),
             watches: BTreeMap::new(),
         }
@@ -162,10 +172,12 @@ impl Shell {
             Message::Opened(client) => self.on_opened(client),
             Message::State(generation, state) if current(generation) => self.on_state(state),
             Message::Answered(generation, number, answer, watcher) if current(generation) => {
+                self.is_answered();
                 self.watch(Watches::Election, watcher);
                 self.elect(Event::Answered(number, answer));
             }
             Message::Found(generation, number, found, watcher) if current(generation) => {
+                self.is_answered();
                 self.watch(Watches::Detection, watcher);
                 self.detect(detection::Event::Found(number, found));
             }
@@ -173,8 +185,12 @@ impl Shell {
                 Watches::Election => self.elect(Event::SeatsChanged),
                 Watches::Detection => self.detect(detection::Event::SeatsChanged),
             },
+            Message::Unanswered(generation, waited) if current(generation) => {
+                self.give_up(waited);
+            }
             // Of a session that is over.
             Message::State(..)
+            | Message::Unanswered(..)
             | Message::Answered(..)
             | Message::Found(..)
             | Message::Changed(..) => {}
@@ -189,7 +205,9 @@ impl Shell {
         let session = Session { generation: self.generation, client: client.clone() };
         self.session = Some(session.clone());
         self.told.session.send_replace(Some(session));
-        self.told.trouble.send_replace(None);
+        if !self.unanswered {
+            self.told.trouble.send_replace(None);
+        }
         let (sender, generation) = (self.sender.clone(), self.generation);
         let mut states = client.state_watcher();
         self.spawn(async move {
@@ -222,6 +240,25 @@ impl Shell {
                 self.detect(detection::Event::Expired);
                 self.connect();
             }
+        }
+    }
+
+    /// Whoever asks again asks in another session.
+    fn give_up(&mut self, waited: Duration) {
+        let words = format!(
+            "the ZooKeeper servers of {} keep a session alive, and have not answered it for {} s; begins another session",
+            self.context.settings.url,
+            waited.as_secs(),
+        );
+        tracing::warn!("{words}");
+        self.unanswered = true;
+        self.told.trouble.send_replace(Some(words));
+        self.on_state(SessionState::Closed);
+    }
+
+    fn is_answered(&mut self) {
+        if std::mem::take(&mut self.unanswered) {
+            self.told.trouble.send_replace(None);
         }
     }
 
@@ -280,7 +317,7 @@ impl Shell {
         let Some(Session { generation, client }) = self.session.clone() else { return };
         let (context, sender) = (Arc::clone(&self.context), self.sender.clone());
         let candidate = self.candidate.clone();
-        self.spawn(async move {
+        self.spawn_answered(generation, &client.clone(), async move {
             let (answer, watcher) = context.perform(&client, request, &candidate).await;
             let _ = sender.send(Message::Answered(generation, number, answer, watcher));
         });
@@ -310,7 +347,7 @@ impl Shell {
     fn look(&mut self, number: Number) {
         let Some(Session { generation, client }) = self.session.clone() else { return };
         let (context, sender) = (Arc::clone(&self.context), self.sender.clone());
-        self.spawn(async move {
+        self.spawn_answered(generation, &client.clone(), async move {
             let (found, watcher) = context.look(&client).await;
             let _ = sender.send(Message::Found(generation, number, found, watcher));
         });
@@ -334,6 +371,22 @@ impl Shell {
         tokio::spawn(async move {
             tokio::time::sleep(after).await;
             let _ = sender.send(message);
+        });
+    }
+
+    /// What ends when the servers have answered.
+    fn spawn_answered(
+        &mut self,
+        generation: u64,
+        client: &Client,
+        task: impl Future<Output = ()> + Send + 'static,
+    ) {
+        let (sender, patience) =
+            (self.sender.clone(), client.session_timeout() * UNANSWERED_TIMEOUTS);
+        self.spawn(async move {
+            if tokio::time::timeout(patience, task).await.is_err() {
+                let _ = sender.send(Message::Unanswered(generation, patience));
+            }
         });
     }
 

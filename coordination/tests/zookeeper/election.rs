@@ -7,7 +7,7 @@ use coordination::zookeeper::url::Url;
 use coordination::zookeeper::{Settings, ZooKeeper};
 use zookeeper_client::{Acls, CreateMode};
 
-use crate::stage::{Gate, Member, Stranger, ensemble, eventually, hears, path};
+use crate::stage::{Gate, Member, Stranger, ensemble, eventually, hears, path, settings};
 
 fn put(key: &str) -> Vec<Change> {
     vec![Change::Put { key: key.into(), value: b"x".to_vec() }]
@@ -208,4 +208,28 @@ fn a_waiting_candidate_that_is_cut_off_for_long_finds_its_way_back() {
     second.finds("first-1");
     first.leaves();
     waits.leads();
+}
+
+#[test]
+fn a_session_that_is_kept_alive_and_not_answered_is_given_up_for_another() {
+    let ensemble = ensemble();
+    let (path, gate) = (path("mute"), Gate::before(&ensemble));
+    let looks = ZooKeeper::start(settings(&gate.url(&path))).unwrap();
+    let (mut first, mut second) =
+        (Member::new(&ensemble.url(&path), "first"), Member::new(&ensemble.url(&path), "second"));
+    first.leads();
+    let waits = second.stands();
+    let is = |id: &'static str| {
+        move |leader: &Option<Candidate>| leader.as_ref().is_some_and(|leader| leader.id == id)
+    };
+    hears(&looks.leader(), "the first leads", is("first-1"));
+    gate.is_mute(true);
+    first.leaves();
+    waits.leads();
+    // It hears that something has changed, and of what it asks then it hears nothing.
+    hears(&looks.leader(), "it gives up", |leader| leader.is_none());
+    let trouble = hears(&looks.trouble(), "why", |trouble| trouble.is_some());
+    assert!(trouble.as_ref().unwrap().contains("have not answered it for 12 s"), "{trouble:?}");
+    gate.is_mute(false);
+    hears(&looks.leader(), "the second leads", is("second-1"));
 }

@@ -259,6 +259,8 @@ struct State {
     /// Answers are kept back while this is set.
     holds: Mutex<bool>,
     let_go: Condvar,
+    /// Answers to requests are thrown away while this is set; those to heartbeats are not.
+    mute: AtomicBool,
     streams: Mutex<Vec<TcpStream>>,
 }
 
@@ -299,6 +301,11 @@ impl Gate {
         *self.state.holds.lock().unwrap() = true;
     }
 
+    /// Sessions live from now on, and no request is answered; or the other way round.
+    pub(crate) fn is_mute(&self, mute: bool) {
+        self.state.mute.store(mute, Ordering::SeqCst);
+    }
+
     /// Breaks all connections, with what was kept back; others may come.
     pub(crate) fn break_connections(&self) {
         for stream in self.state.streams.lock().unwrap().drain(..) {
@@ -320,23 +327,40 @@ fn forward_all(listener: &TcpListener, server: SocketAddr, state: &Arc<State>) {
         }
         streams.extend([both.0, both.1]);
         drop(streams);
-        std::thread::spawn(move || forward(there.0, there.1, None));
+        std::thread::spawn(move || forward(there.0, there.1));
         let state = Arc::clone(state);
-        std::thread::spawn(move || forward(back.1, back.0, Some(&state)));
+        std::thread::spawn(move || forward_answers(back.1, back.0, &state));
     }
 }
 
-fn forward(mut from: TcpStream, mut to: TcpStream, held_by: Option<&State>) {
-    let mut buffer = [0; 16 << 10];
-    while let Ok(read @ 1..) = from.read(&mut buffer) {
-        if let Some(state) = held_by {
-            let holds = state.holds.lock().unwrap();
-            drop(state.let_go.wait_while(holds, |holds| *holds).unwrap());
+fn forward(mut from: TcpStream, mut to: TcpStream) {
+    // It ends with either.
+    let _ = std::io::copy(&mut from, &mut to);
+    end(&from, &to);
+}
+
+fn end(from: &TcpStream, to: &TcpStream) {
+    let _ = from.shutdown(Shutdown::Both);
+    let _ = to.shutdown(Shutdown::Both);
+}
+
+/// Each is its length and then so many bytes, of which the first four are the request's number. What is no answer to a
+/// request, as to a heartbeat, has none above zero.
+fn forward_answers(mut from: TcpStream, mut to: TcpStream, state: &State) {
+    let mut length = [0; 4];
+    while from.read_exact(&mut length).is_ok() {
+        let mut answer = length.to_vec();
+        answer.resize(4 + usize::try_from(u32::from_be_bytes(length)).unwrap(), 0);
+        if from.read_exact(&mut answer[4..]).is_err() {
+            break;
         }
-        if to.write_all(&buffer[..read]).is_err() {
+        let number = i32::from_be_bytes(answer[4..8].try_into().unwrap());
+        let holds = state.holds.lock().unwrap();
+        drop(state.let_go.wait_while(holds, |holds| *holds).unwrap());
+        let is_lost = number > 0 && state.mute.load(Ordering::SeqCst);
+        if !is_lost && to.write_all(&answer).is_err() {
             break;
         }
     }
-    let _ = from.shutdown(Shutdown::Both);
-    let _ = to.shutdown(Shutdown::Both);
+    end(&from, &to);
 }
