@@ -148,10 +148,17 @@ pub fn signal_process(process: u32, signal: Signal) {
 
 /// Waits until something is so.
 #[track_caller]
-pub fn eventually(what: &str, mut so: impl FnMut() -> bool) {
-    let until = Instant::now() + DEADLINE;
-    while !so() {
-        assert!(Instant::now() < until, "not within {DEADLINE:?}: {what}");
+pub fn eventually(what: &str, so: impl FnMut() -> bool) {
+    assert!(happens_by(Instant::now() + DEADLINE, so), "not within {DEADLINE:?}: {what}");
+}
+
+/// Whether something is so in time. A last look that began in time and ended later is late.
+pub fn happens_by(until: Instant, mut so: impl FnMut() -> bool) -> bool {
+    loop {
+        let is_so = so();
+        if is_so || Instant::now() >= until {
+            return is_so && Instant::now() < until;
+        }
         std::thread::park_timeout(Duration::from_millis(5));
     }
 }

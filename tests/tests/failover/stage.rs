@@ -10,7 +10,7 @@ use coordination::detect::detector;
 use coordination::election::{Candidate, Detector};
 use ensemble::Ensemble;
 use nix::sys::signal::Signal;
-use tests::cluster::{Home, Process, eventually, page};
+use tests::cluster::{Home, Process, eventually, happens_by, page};
 use tests::holder::{Held, are_whole};
 use tests::line::{Weather, line};
 use tests::network::{HUB, Network, Others, Room, SERVERS};
@@ -262,22 +262,34 @@ impl<'n> Stage<'n> {
         }
     }
 
-    /// Somebody leads, with an ensemble that has to find itself first.
+    /// Somebody leads in time, with an ensemble that has to find itself first: who asks ZooKeeper only now finds whom to ask.
     #[track_caller]
-    pub(crate) fn leads_again(&self) {
-        eventually("somebody leads and answers", || {
-            let mut command = ["agents", "--json", "--master", &self.url].map(str::to_owned);
-            self.home.airside(&command.each_mut().map(|word| word.as_str())).code == Some(0)
-        });
+    pub(crate) fn leads_again(&self, since: Instant, within: Duration) {
+        let answers = || self.home.airside(&["agents", "--json", "--master", &self.url]).code;
+        let answered = happens_by(since + within, || answers() == Some(0));
+        eprintln!("somebody leads and answers after {:?}", since.elapsed());
+        assert!(answered, "nobody leads and answers within {within:?}");
     }
 
-    /// Another one leads in time.
+    /// Another one leads in time: ZooKeeper names it, and it has begun its reign, so that it answers who asks.
     #[track_caller]
     pub(crate) fn another_leads(&self, old: &Candidate, since: Instant, within: Duration) {
+        let until = since + within;
         let other = |now: &Option<Candidate>| now.as_ref().is_some_and(|now| now.id != old.id);
         let mut leader = self.detector.leader();
-        let found = async { tokio::time::timeout(within, leader.wait_for(other)).await.is_ok() };
-        assert!(self.runtime.block_on(found), "no other leader within {within:?}");
+        let left = until.saturating_duration_since(Instant::now());
+        let found = async {
+            let found = tokio::time::timeout(left, leader.wait_for(other)).await;
+            found.is_ok_and(|found| found.is_ok())
+        };
+        assert!(self.runtime.block_on(found), "nobody else is named within {within:?}");
+        eprintln!("another is named after {:?}", since.elapsed());
+        // Whoever is named has the lowest seat; it leads once it has raised the epoch and read the registry.
+        let reigns = || {
+            let now = self.leader().filter(|now| now.id != old.id);
+            now.is_some_and(|now| self.agents_of(&now.address).is_some())
+        };
+        assert!(happens_by(until, reigns), "whoever is named does not lead within {within:?}");
         eprintln!("another leads after {:?}", since.elapsed());
     }
 
