@@ -262,11 +262,21 @@ impl<'n> Stage<'n> {
         }
     }
 
-    /// Somebody leads in time, with an ensemble that has to find itself first: who asks ZooKeeper only now finds whom to ask.
+    /// While one server of ZooKeeper is frozen somebody leads in time: the other servers name a master to whoever asks them
+    /// only now, and that one answers. Who asks the frozen one first loses the time in which it gives up.
     #[track_caller]
-    pub(crate) fn leads_again(&self, since: Instant, within: Duration) {
-        let answers = || self.home.airside(&["agents", "--json", "--master", &self.url]).code;
-        let answered = happens_by(since + within, || answers() == Some(0));
+    pub(crate) fn leads_without(&self, frozen: usize, since: Instant, within: Duration) {
+        let others = (1..=self.ensemble.size()).filter(|number| *number != frozen);
+        let others: Vec<_> = others.map(|n| self.ensemble.address(n).to_string()).collect();
+        let finder = detector(&format!("zk://{}{PATH}", others.join(","))).unwrap();
+        let answers = || {
+            let leader = finder.leader().borrow().clone();
+            leader.is_some_and(|leader| {
+                let asked = ["agents", "--json", "--master", &leader.address];
+                self.home.airside(&asked).code == Some(0)
+            })
+        };
+        let answered = happens_by(since + within, answers);
         eprintln!("somebody leads and answers after {:?}", since.elapsed());
         assert!(answered, "nobody leads and answers within {within:?}");
     }
