@@ -176,7 +176,9 @@ impl Master {
             return self.on_news_for_nobody(turn, from, &status, latest);
         }
         let mine = self.task(&framework, &id).is_some_and(|task| task.agent == *agent);
-        if self.is_of_earlier_task(&framework, &id, status.update) {
+        if self.is_of_earlier_task(&framework, &id, status.update)
+            || self.is_what_was_before_the_end(agent, &status, latest)
+        {
             return self.acknowledge_again(turn, from, &status);
         }
         if mine {
@@ -393,7 +395,7 @@ impl Master {
         }
         let Some(entry) = self.frameworks.get_mut(framework) else { return };
         let mut heard = Heard::default();
-        heard.note(report.unacknowledged.as_ref().and_then(|news| news.update));
+        heard.note_report(report);
         let task = Task {
             heard,
             spec: report.spec.clone(),
@@ -423,7 +425,7 @@ impl Master {
         let Some(task) = entry.tasks.get_mut(id) else { return };
         let was_told_lost = std::mem::take(&mut task.told_lost);
         task.unacknowledged.clone_from(&report.unacknowledged);
-        task.heard.note(report.unacknowledged.as_ref().and_then(|news| news.update));
+        task.heard.note_report(report);
         if let Some(grace) = task.kill.filter(|_| !task.state.is_end()) {
             let (framework, task) = (framework.clone(), id.clone());
             turn.tell_agent(from, MasterToAgent::Kill { epoch, framework, task, grace });

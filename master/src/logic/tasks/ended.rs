@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use libactor::Pid;
 use protocol::agent::MasterToAgent;
-use protocol::ids::{FrameworkId, TaskId, UpdateId};
-use protocol::task::{TaskReport, TaskStatus};
+use protocol::ids::{AgentId, FrameworkId, TaskId, UpdateId};
+use protocol::task::{TaskReport, TaskState, TaskStatus};
 use serde::{Deserialize, Serialize};
 
 use super::Task;
@@ -32,27 +32,37 @@ const SOURCES_MAX: usize = 16;
 
 /// The newest news of a task that was heard from each who speaks of it: its executor, and its agent.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub(in crate::logic) struct Heard(Vec<UpdateId>);
+pub(in crate::logic) struct Heard {
+    newest: Vec<UpdateId>,
+    /// An agent that came back told of its end, and has perhaps not told yet what came before that.
+    lacks_some: bool,
+}
 
 impl Heard {
     pub(in crate::logic) fn note(&mut self, update: Option<UpdateId>) {
         let Some(update) = update else { return };
-        match self.0.iter_mut().find(|heard| heard.source == update.source) {
+        match self.newest.iter_mut().find(|heard| heard.source == update.source) {
             Some(heard) => heard.sequence = heard.sequence.max(update.sequence),
-            None => self.0.push(update),
+            None => self.newest.push(update),
         }
+    }
+
+    /// What an agent that is back says of a task.
+    pub(in crate::logic) fn note_report(&mut self, report: &TaskReport) {
+        self.note(report.unacknowledged.as_ref().and_then(|news| news.update));
+        self.lacks_some |= report.state.is_end();
     }
 
     /// With what was heard of the next task of the id.
     fn and(mut self, next: Self) -> Self {
-        next.0.into_iter().for_each(|update| self.note(Some(update)));
-        let surplus = self.0.len().saturating_sub(SOURCES_MAX);
-        self.0.drain(..surplus);
-        self
+        next.newest.into_iter().for_each(|update| self.note(Some(update)));
+        let surplus = self.newest.len().saturating_sub(SOURCES_MAX);
+        self.newest.drain(..surplus);
+        Self { lacks_some: next.lacks_some, ..self }
     }
 
     fn has(&self, update: UpdateId) -> bool {
-        self.0.iter().any(|at| at.source == update.source && at.sequence >= update.sequence)
+        self.newest.iter().any(|at| at.source == update.source && at.sequence >= update.sequence)
     }
 }
 
@@ -102,6 +112,27 @@ impl Master {
         let of_this = of(entry.tasks.get(task).map(|task| &task.heard));
         let of_ended = of(entry.ended.by_task.get(task).map(|end| &end.heard));
         of_this != Some(true) && of_ended == Some(true)
+    }
+
+    /// Whether news is, as far as anybody can tell, what the earlier task of the id did before its end, from an agent that told of
+    /// that end first and has not heard yet that it is dealt with. Were it of the next task, its end would come after it.
+    pub(in crate::logic) fn is_what_was_before_the_end(
+        &self,
+        agent: &AgentId,
+        status: &TaskStatus,
+        latest: TaskState,
+    ) -> bool {
+        if status.state.is_end() || !latest.is_end() {
+            return false;
+        }
+        let Some(entry) = self.frameworks.get(&status.framework) else { return false };
+        let next = entry.tasks.get(&status.task).filter(|task| task.is_staging());
+        let end = entry.ended.by_task.get(&status.task);
+        next.zip(end).is_some_and(|(next, end)| {
+            next.agent == *agent
+                && end.heard.lacks_some
+                && (end.status.agent.as_ref(), end.status.state) == (Some(agent), latest)
+        })
     }
 
     /// Whether an agent that is back reports an earlier task in place of the one that was launched since.

@@ -1,12 +1,12 @@
 //! What is used a second time: the ids of tasks, and the room of executors. What comes late is of the first.
 
 use protocol::agent::AgentToMaster;
-use protocol::framework::FrameworkToMaster;
-use protocol::ids::{ContainerId, ExecutorId, FrameworkId};
+use protocol::framework::{Capability, FrameworkToMaster};
+use protocol::ids::{ContainerId, ExecutorId, FrameworkId, TaskId, UpdateId};
 use protocol::task::{Reason, Source, TaskReport, TaskState, TaskStatus};
 
 use super::offers::with_executor;
-use super::scenario::{Scenario, agent_pid, report, status, task};
+use super::scenario::{Scenario, agent_id, agent_pid, report, status, task};
 
 /// Task `a` ran on agent 1, its end is dealt with, and it is launched there again.
 fn launched_again() -> Scenario {
@@ -22,7 +22,7 @@ fn launched_again() -> Scenario {
 }
 
 fn used(t: &Scenario) -> String {
-    t.master.used_on(&super::scenario::agent_id(1)).to_string()
+    t.master.used_on(&agent_id(1)).to_string()
 }
 
 #[test]
@@ -64,6 +64,36 @@ fn an_agent_that_is_back_with_an_earlier_task_of_an_id_has_not_got_the_next_one(
         lines.iter().filter(|line| line.ends_with(" a") || line.contains(" a ")).collect();
     assert_eq!(about_a, ["to agent-1: Acknowledge a 1", "to agent-1: Reconcile a"]);
     assert_eq!(used(&t), "cpus:1;mem:128");
+}
+
+/// It told of the end first, since that was the newest, and hears later that it is dealt with (seed 4715).
+#[test]
+fn what_an_agent_that_is_back_tells_of_an_earlier_task_after_its_end_is_not_of_the_next_one() {
+    let mut t = launched_again().restart("m2");
+    let by_agent = Some(UpdateId { source: 77, sequence: 1 });
+    let ended = TaskStatus { update: by_agent, ..status(1, "a", TaskState::Failed, None) };
+    let earlier = TaskReport { unacknowledged: Some(ended), ..report(1, "a", TaskState::Failed) };
+    t.agent_returns(1, 1, vec![earlier]);
+    t.subscribes_as(1, Some("c-0000"), &[Capability::PartitionAware], Vec::new());
+    let (agent, task_id) = (agent_id(1), TaskId::new("a"));
+    let update = UpdateId { source: 77, sequence: 1 };
+    t.scheduler_says(1, FrameworkToMaster::Acknowledge { agent, task: task_id, update });
+    t.pass(std::time::Duration::from_secs(1));
+    t.launches(1, 1, vec![task("a", 1.0)]);
+    t.forget_lines();
+    let ran = status(1, "a", TaskState::Running, Some(1));
+    let says = |status, latest| AgentToMaster::Updated { status, latest };
+    t.agent_says(agent_pid(1, 1), says(ran, TaskState::Failed));
+    t.did(["to agent-1: Acknowledge a 1"]);
+    assert_eq!(used(&t), "cpus:1;mem:128");
+    // The next one runs, and may end in the same way.
+    let runs = status(1, "a", TaskState::Running, Some(2));
+    t.agent_says(agent_pid(1, 1), says(runs, TaskState::Running));
+    t.did(["to scheduler-1: a Running"]);
+    let fails = status(1, "a", TaskState::Failed, Some(3));
+    t.agent_says(agent_pid(1, 1), says(fails, TaskState::Failed));
+    assert_eq!(t.take_lines()[0], "to scheduler-1: a Failed");
+    assert_eq!(used(&t), "nothing");
 }
 
 /// An executor is paid for until it has ended, though its only task never reached it.
