@@ -116,4 +116,9 @@ impl Master {
             entry.tasks.iter().map(move |(id, task)| (framework, id, &task.agent, task.state))
         })
     }
+
+    /// Where the last task of this id ended, if that is remembered.
+    pub fn ended_on(&self, framework: &FrameworkId, task: &TaskId) -> Option<&AgentId> {
+        self.frameworks.get(framework)?.ended.end_of(task)?.agent.as_ref()
+    }
 }

@@ -59,8 +59,15 @@ impl World {
             };
             for (framework, task, state) in agent.tasks() {
                 let key = (framework.clone(), task.clone());
-                let elsewhere = booked.get(&key).is_some_and(|(agent, _)| agent != id);
-                // Of an id that was used again two ends may wait; without its scheduler nobody takes note of either.
+                // Of an id that was used again two ends may wait; without its scheduler nobody takes note of either, or of the
+                // other one any more.
+                let elsewhere = match booked.get(&key) {
+                    Some((agent, _)) => agent != id,
+                    None => {
+                        let ended_on = body.master.ended_on(framework, task);
+                        ended_on.is_some_and(|agent| agent != id)
+                    }
+                };
                 if elsewhere && state.is_end() && !self.has_scheduler(framework) {
                     continue;
                 }
