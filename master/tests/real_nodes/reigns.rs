@@ -8,10 +8,11 @@ use std::time::Duration;
 use coordination::election::{Candidate, Elector, Reign, Standing};
 use coordination::local::LocalStore;
 use coordination::store::{Change, Store, StoreError};
-use libactor::{AskError, Node, NodeConfig};
+use libactor::{AskError, Name, Node, NodeConfig};
 use master::{End, MasterConfig, Running};
 use protocol::agent::{AgentToMaster, MasterToAgent};
-use protocol::operator::ReadMoment;
+use protocol::change::AgentState;
+use protocol::operator::{Read, ReadAnswer, ReadMoment};
 use tokio::sync::watch;
 
 use crate::side::{PATIENCE, Side};
@@ -158,6 +159,55 @@ async fn reg_02_a_write_that_the_registry_refuses_ends_the_reign_and_nobody_is_t
     assert_eq!(agent.hears(registered).await, 3, "a reign that may write tells of it");
     second.stop();
     ends(&second).await;
+    node.shutdown().await;
+}
+
+/// As when Mesos's master exits: the fault is likely elsewhere, and the next reign waits for all of them again.
+#[tokio::test]
+async fn part_06_a_reign_ends_if_too_many_agents_do_not_return_and_the_next_one_awaits_them_as_well()
+ {
+    let folder = tempfile::tempdir().unwrap();
+    let node = Node::start(NodeConfig::loopback()).await.unwrap();
+    let (_, store) = steered(folder.path());
+    let logic = |agent_reregister_timeout| master::config::Config {
+        agent_reregister_timeout,
+        recovery_agent_removal_percent_max: 10,
+        ..Default::default()
+    };
+    let patient = || MasterConfig { logic: logic(Duration::from_secs(600)) };
+    let first = master::start(&node, patient(), Arc::clone(&store)).unwrap();
+    let name = format!("master@{}", node.address().unwrap()).parse().unwrap();
+    let mut agent: Side<MasterToAgent> = Side::new(&name).await;
+    agent.say(register());
+    let id = agent.hears(crate::registered).await.0;
+    first.stop();
+    assert_eq!(ends(&first).await, End::Stopped);
+
+    let impatient = MasterConfig { logic: logic(HELD) };
+    let second = master::start(&node, impatient, Arc::clone(&store)).unwrap();
+    let End::TooMuchIsMissing(why) = ends(&second).await else { panic!("it ends otherwise") };
+    assert!(why.starts_with("1 of the 1 agents"), "{why}");
+
+    let third = master::start(&node, patient(), store).unwrap();
+    assert_ne!(second.cluster().master, third.cluster().master);
+    let view: Name = format!("view@{}", node.address().unwrap()).parse().unwrap();
+    let answer = agent.node.ask(&view, Read::Agents, PATIENCE).await.unwrap();
+    let ReadAnswer::Agents(agents) = answer else { panic!("{answer:?}") };
+    let agents: Vec<_> = agents.iter().map(|agent| (&agent.agent, agent.state)).collect();
+    assert_eq!(agents, [(&id, AgentState::Recovered)], "it was not given up");
+    let cluster = third.cluster().cluster.clone();
+    agent.say(AgentToMaster::Reregister {
+        agent: id,
+        info: agent_info(),
+        tasks: Vec::new(),
+        executors: Vec::new(),
+        frameworks: Vec::new(),
+        epoch: 1,
+        cluster,
+    });
+    assert_eq!(agent.hears(registered).await, 3, "and may return");
+    third.stop();
+    ends(&third).await;
     node.shutdown().await;
 }
 
