@@ -44,6 +44,78 @@ fn agent_10_resources_attributes_and_port_change_and_tasks_run_on() {
     assert_eq!(info.at.listens, "127.0.0.1:6000");
 }
 
+/// Resources, attributes and addresses by a generator of its own, so that every telling has the same.
+fn anything(chance: &mut Chance, info: &mut AgentInfo) {
+    let mut below = |bound| chance.below(bound);
+    if below(2) == 0 {
+        let amount = |of: u64| f64::from(u32::try_from(of).unwrap());
+        let (cpus, mem) = (amount(1 + below(80)) / 10.0, amount(1 + below(4_000)));
+        info.resources = Resources::cpus_mem(cpus, mem);
+        if below(2) == 0 {
+            let first = below(40_000);
+            let ports = format!("ports:[{first}-{}];disk:{}", first + below(1_000), 1 + below(9));
+            info.resources.add(&ports.parse().unwrap());
+        }
+    }
+    if below(2) == 0 {
+        let some = (0..below(4)).map(|n| {
+            format!("{}:{}", ["rack", "zone", "os", "gpu"][usize::try_from(n).unwrap()], below(5))
+        });
+        info.attributes = parse_attributes(&some.collect::<Vec<_>>().join(";")).unwrap();
+    }
+    if below(2) == 0 {
+        info.at.listens = format!("127.0.0.1:{}", 1_024 + below(60_000));
+    }
+    if below(4) == 0 {
+        info.at.hostname = format!("host-{}", below(5));
+    }
+}
+
+struct Chance(u64);
+
+impl Chance {
+    fn below(&mut self, bound: u64) -> u64 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        (self.0 >> 33) % bound
+    }
+}
+
+/// Whatever it is started with next, and whatever that was before: it starts, and what runs runs on.
+#[test]
+fn agent_10_an_agent_starts_with_anything_again_and_again_and_loses_no_task() {
+    for seed in 1..=200 {
+        let mut chance = Chance(seed);
+        let mut t = Scenario::registered();
+        t.with_running("t");
+        for life in 1..=5 {
+            let mut info = t.agent.config.info.clone();
+            anything(&mut chance, &mut info);
+            t.dies_and(|config| config.info = info.clone());
+            t.did(["find t"]);
+            if chance.below(3) == 0 {
+                // It is started in yet another way before its executor is back.
+                continue;
+            }
+            t.executor_is_found(0);
+            t.executor_is_back(0, &[("t", TaskState::Running)], vec![]);
+            t.lets_return(1, 1);
+            let Some(AgentToMaster::Reregister { agent, info: said, tasks, .. }) =
+                t.reregistered.take()
+            else {
+                panic!("seed {seed}, life {life}: {:?}", t.done)
+            };
+            let tasks: Vec<_> =
+                tasks.iter().map(|task| (task.spec.task.as_str(), task.state)).collect();
+            assert_eq!((agent.as_str(), &tasks[..]), ("S1", &[("t", TaskState::Running)][..]));
+            // It says what it was started with, and beside that what the task holds.
+            assert!(said.resources.contains(&info.resources), "seed {seed}, life {life}: {said:?}");
+            assert_eq!((said.attributes, said.at), (info.attributes, info.at));
+            t.register_with(1, 1);
+            assert_eq!(t.agent.used(), Resources::cpus_mem(1.0, 100.0));
+        }
+    }
+}
+
 #[test]
 fn agent_10_additive_lets_resources_and_attributes_grow_and_says_what_may_not_be() {
     let mut t = Scenario::registered_with(|config| {
