@@ -21,6 +21,7 @@ pub mod agent;
 pub mod carried;
 pub mod change;
 pub mod executor;
+pub mod fate;
 pub mod framework;
 pub mod ids;
 mod messages;

@@ -1,5 +1,6 @@
 //! What most frameworks use.
 
+pub use protocol::fate::Fate;
 pub use protocol::framework::FrameworkInfo;
 pub use protocol::ids::{AgentId, ExecutorId, FrameworkId, OfferId, Role, TaskId};
 pub use protocol::offer::{Demand, Offer};

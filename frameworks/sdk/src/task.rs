@@ -1,4 +1,17 @@
 //! Short ways to describe tasks.
+//!
+//! What is to become of a task while its agent cannot be reached is said with [`TaskSpec::when_unreachable`]: [`Fate::Keep`],
+//! as is so if nothing is said, or [`Fate::End`] for one that is to be started anew elsewhere and must not run on beside that.
+//!
+//! ```
+//! # use sdk::prelude::*;
+//! let task = task::shell("report", "make report", &Resources::cpus_mem(1.0, 256.0));
+//! let task = task.when_unreachable(Fate::End);
+//! # assert_eq!(task.fate(), Some(Fate::End));
+//! ```
+//!
+//! [`Fate::Keep`]: protocol::fate::Fate::Keep
+//! [`Fate::End`]: protocol::fate::Fate::End
 
 use protocol::ids::{ExecutorId, TaskId};
 use protocol::resources::Resources;

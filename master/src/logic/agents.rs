@@ -38,6 +38,8 @@ pub(super) struct Agent {
     /// Who last spoke for it. Another process of the same agent has none of its tasks.
     last: Option<Pid>,
     pub(super) book: Book,
+    /// Its frameworks were told that it is unreachable, in this reign or an earlier one, and it is not back yet.
+    was_given_up: bool,
     /// Tasks that it runs and must not, since their ids run elsewhere: killed until their end is heard of.
     pub(super) strays: BTreeSet<TaskKey>,
     /// Tasks that it did not report and may have all the same: it is asked for them until it says something of each.
@@ -103,8 +105,19 @@ impl Agent {
 
     fn of(info: AgentInfo, phase: Phase) -> Self {
         let book = Book::of(info.resources.clone());
+        let was_given_up = matches!(phase, Phase::Unreachable);
         let (strays, doubted, owed_shutdowns) = Default::default();
-        Self { info, phase, generation: 0, last: None, book, strays, doubted, owed_shutdowns }
+        Self {
+            info,
+            phase,
+            generation: 0,
+            last: None,
+            book,
+            was_given_up,
+            strays,
+            doubted,
+            owed_shutdowns,
+        }
     }
 
     pub(super) fn is_active(&self) -> bool {

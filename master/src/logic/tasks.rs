@@ -3,6 +3,7 @@
 mod commands;
 mod ended;
 mod executors;
+mod fate;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -131,7 +132,7 @@ impl Master {
     pub(super) fn tell_status(&self, turn: &mut Turn, mut status: TaskStatus) {
         let Some(framework) = self.frameworks.get(&status.framework) else { return };
         let Some(pid) = framework.pid() else { return };
-        if !framework.has(Capability::PartitionAware) {
+        if !framework.has(Capability::PartitionAware) && !self.is_told_unreachable(&status) {
             status.state = as_lost(status.state);
         }
         turn.tell_framework(pid, MasterToFramework::Updated(status));
@@ -323,26 +324,6 @@ impl Master {
         let (framework, task) = (framework.clone(), id.clone());
         turn.what.push(What::TaskForgotten { framework: framework.clone(), task, state });
         self.forget_removed(&framework);
-    }
-
-    /// Its agent is unreachable: it may run on, and keeps what it holds.
-    pub(super) fn task_unreachable(
-        &mut self,
-        turn: &mut Turn,
-        framework: &FrameworkId,
-        id: &TaskId,
-    ) {
-        let Some(entry) = self.frameworks.get_mut(framework) else { return };
-        let told_lost = !entry.has(Capability::PartitionAware) && entry.pid().is_some();
-        let Some(task) = entry.tasks.get_mut(id).filter(|task| !task.state.is_end()) else {
-            return;
-        };
-        task.state = TaskState::Unreachable;
-        task.told_lost |= told_lost;
-        let message = "its agent is unreachable".to_owned();
-        let status = task.status(framework, turn.now.wall, Reason::AgentRemoved, message);
-        turn.what.push(What::TaskStatus(status.clone()));
-        self.tell_status(turn, status);
     }
 
     pub(super) fn on_acknowledge(

@@ -3,6 +3,7 @@
 use api::v1;
 use protocol::agent::AgentInfo;
 use protocol::carried::Carried;
+use protocol::fate::{BadFate, Fate};
 use protocol::framework::FrameworkInfo;
 use protocol::ids::{BadId, check_id};
 use protocol::offer::Demand;
@@ -83,6 +84,11 @@ pub enum Refusal {
         /// What it asks for.
         what: &'static str,
     },
+    /// Nobody knows what is to become of it.
+    #[error(
+        "the task cannot be launched: {0}; 'end' kills it when its agent is back, 'keep' lets it run on"
+    )]
+    Fate(#[from] BadFate),
     /// What it carries cannot be read, so that nobody knows what it asks for.
     #[error("{of}: {why}")]
     Carried {
@@ -229,7 +235,9 @@ pub(super) fn task(
     let carried = spec.carried.as_bytes().len();
     at_most("the task's description", carried, config.data_bytes_max)?;
     if carried > 0 {
-        container("the task", &decode("the task's description", &spec.carried)?)?;
+        let info = decode("the task's description", &spec.carried)?;
+        container("the task", &info)?;
+        Fate::of(&info)?;
     }
     if spec.resources.is_empty() {
         return Err(Refusal::Empty("the task's list of resources"));

@@ -262,6 +262,10 @@ impl Master {
             self.learn_task(turn, id, back.from, report);
         }
         self.end_what_is_missing(turn, id, back.from, known, &tasks, same_process);
+        let entry = self.agents.get_mut(id);
+        if entry.is_some_and(|agent| std::mem::take(&mut agent.was_given_up)) {
+            self.kill_what_was_to_end(turn, id, &tasks);
+        }
         self.drop_missing_executors(turn, id, &back.executors);
         let held = self.holders_on(id);
         if let Some(agent) = self.agents.get_mut(id) {

@@ -61,6 +61,7 @@ impl Master {
             return;
         }
         agent.enter(Phase::Unreachable);
+        agent.was_given_up = true;
         let concerned = agent.frameworks_on();
         let tasks: Vec<TaskKey> = agent.book.tasks.iter().cloned().collect();
         turn.agent_state(id, AgentState::Unreachable);

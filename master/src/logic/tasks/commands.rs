@@ -35,7 +35,7 @@ impl Master {
 
     /// Now or when its agent is back, and again with each ping until the task has ended. A kill that is under way may be
     /// shortened, and is not lengthened by whoever asks next.
-    fn kill(
+    pub(super) fn kill(
         &mut self,
         turn: &mut Turn,
         framework: &FrameworkId,

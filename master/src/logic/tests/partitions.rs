@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use protocol::agent::AgentToMaster;
 use protocol::change::AgentState;
+use protocol::fate::Fate;
 use protocol::framework::FrameworkToMaster;
 use protocol::ids::{ClusterId, FrameworkId, MasterId, TaskId};
 use protocol::operator::{ClusterView, List, ReadAnswer};
-use protocol::task::{Source, TaskSpec, TaskState};
+use protocol::task::{Source, TaskReport, TaskSpec, TaskState};
 
 use super::scenario::{Scenario, agent_id, agent_pid, report, task};
 use crate::config::Config;
@@ -192,5 +193,148 @@ fn recon_08_what_a_returning_agent_lacks_is_reconciled_and_kills_are_said_again(
             "to scheduler-1: a Lost, AgentRestarted: agent c-S0 came back without it",
             "to scheduler-2: b Lost, AgentRestarted: agent c-S0 came back without it",
         ]
+    );
+}
+
+/// Of the first framework, which knows of partitions; each runs on agent 1.
+fn with_fates() -> Scenario {
+    let mut t = Scenario::new();
+    t.agent_joins(1);
+    t.subscribes(1);
+    t.launches(1, 1, vec![kept(), ended(), task("plain", 1.0)]);
+    t.news(1, "kept", TaskState::Running, 1);
+    t.news(1, "ended", TaskState::Running, 2);
+    t.news(1, "plain", TaskState::Running, 3);
+    t.forget_lines();
+    t
+}
+
+fn kept() -> TaskSpec {
+    task("kept", 1.0).when_unreachable(Fate::Keep)
+}
+
+fn ended() -> TaskSpec {
+    task("ended", 1.0).when_unreachable(Fate::End)
+}
+
+fn runs(spec: TaskSpec) -> TaskReport {
+    TaskReport { spec: spec.clone().into(), ..report(1, spec.task.as_str(), TaskState::Running) }
+}
+
+fn all_run() -> Vec<TaskReport> {
+    vec![runs(kept()), runs(ended()), runs(task("plain", 1.0))]
+}
+
+fn used(t: &Scenario) -> String {
+    t.master.used_on(&agent_id(1)).to_string()
+}
+
+#[test]
+fn tasks_of_one_framework_are_kept_or_ended_as_it_said_of_each() {
+    let mut t = with_fates();
+    t.down(agent_pid(1, 1));
+    t.pass(BACK_WITHIN);
+    t.did([
+        "to scheduler-1: ended Lost, AgentRemoved: its agent is unreachable, and it was to end then",
+        "to scheduler-1: kept Unreachable, AgentRemoved: its agent is unreachable",
+        "to scheduler-1: plain Unreachable, AgentRemoved: its agent is unreachable",
+        "to scheduler-1: AgentLost c-S0",
+    ]);
+    assert_eq!(used(&t), "cpus:2;mem:256", "what has ended holds nothing");
+    t.agent_returns(1, 1, all_run());
+    t.did([
+        "to agent-1: Registered(c-S0) in epoch 1",
+        "to scheduler-1: kept Running, AgentReregistered: its agent is back",
+        "to scheduler-1: plain Running, AgentReregistered: its agent is back",
+        "to agent-1: Kill ended",
+    ]);
+    assert_eq!(used(&t), "cpus:3;mem:384", "until it really has");
+    // A kill may be lost.
+    t.pass(t.config.ping_every);
+    assert!(t.take_lines().contains(&"to agent-1: Kill ended".to_owned()));
+    t.news(1, "ended", TaskState::Killed, 4);
+    t.acknowledges(1, 1, "ended", 4);
+    assert_eq!(used(&t), "cpus:2;mem:256");
+    // Not every loss of a connection: it is told of unreachable agents.
+    t.down(agent_pid(1, 1));
+    t.forget_lines();
+    t.agent_returns(1, 1, vec![runs(kept()), runs(task("plain", 1.0))]);
+    t.did(["to agent-1: Registered(c-S0) in epoch 1", "to scheduler-1: O3 of S0: cpus:2;mem:3840"]);
+}
+
+#[test]
+fn a_task_that_is_to_end_runs_on_if_its_agent_is_back_in_time() {
+    let mut t = with_fates();
+    t.down(agent_pid(1, 1));
+    t.pass(BACK_WITHIN - Duration::from_secs(1));
+    t.forget_lines();
+    t.agent_returns(1, 1, all_run());
+    t.did(["to agent-1: Registered(c-S0) in epoch 1"]);
+}
+
+#[test]
+fn a_later_reign_keeps_and_ends_tasks_as_well_though_it_learns_of_them_from_their_agent() {
+    let mut t = with_fates();
+    t.down(agent_pid(1, 1));
+    t.pass(BACK_WITHIN);
+    let mut t = t.restart("m2");
+    t.agent_returns(1, 1, all_run());
+    assert_eq!(
+        t.take_lines(),
+        ["to agent-1: Registered(c-S0) in epoch 2", "to agent-1: Kill ended"]
+    );
+    assert_eq!(states_of_tasks(&t), [TaskState::Running; 3]);
+    // The next one finds it in the registry as any other, and has given it up itself.
+    let mut t = t.restart("m3");
+    t.agent_returns(1, 1, all_run());
+    t.down(agent_pid(1, 1));
+    t.pass(BACK_WITHIN);
+    assert_eq!(states_of_tasks(&t)[1..], [TaskState::Unreachable; 2]);
+    assert_eq!(used(&t), "cpus:2;mem:256");
+}
+
+#[test]
+fn a_framework_that_knows_no_partitions_hears_of_them_where_a_task_is_to_be_kept() {
+    let mut t = with_tasks_of_the_second(vec![task("b", 1.0), kept(), ended()]);
+    t.down(agent_pid(1, 1));
+    t.pass(BACK_WITHIN);
+    assert_eq!(
+        t.take_lines()[1..4],
+        [
+            "to scheduler-2: b Lost, AgentRemoved: its agent is unreachable",
+            "to scheduler-2: ended Lost, AgentRemoved: its agent is unreachable, and it was to end then",
+            "to scheduler-2: kept Unreachable, AgentRemoved: its agent is unreachable",
+        ]
+    );
+}
+
+#[test]
+fn what_was_ended_and_is_launched_anew_elsewhere_is_killed_where_it_was() {
+    let mut t = with_fates();
+    t.down(agent_pid(1, 1));
+    t.pass(BACK_WITHIN);
+    t.agent_joins(2);
+    t.launches(1, 2, vec![ended()]);
+    t.forget_lines();
+    t.agent_returns(1, 1, all_run());
+    assert!(t.take_lines().contains(&"to agent-1: Kill ended".to_owned()));
+    assert_eq!(t.master.used_on(&agent_id(2)).to_string(), "cpus:1;mem:128");
+}
+
+#[test]
+fn a_task_with_another_word_for_its_fate_is_refused() {
+    let mut t = Scenario::new();
+    t.agent_joins(1);
+    t.subscribes(1);
+    t.forget_lines();
+    let mut odd = ended();
+    let bytes = odd.carried.as_bytes();
+    let at = bytes.len() - "end".len();
+    odd.carried = protocol::carried::Carried::from_bytes([&bytes[..at], b"eat"].concat());
+    t.launches(1, 1, vec![odd]);
+    let lines = t.take_lines();
+    assert_eq!(
+        lines[0],
+        "to scheduler-1: ended Error, TaskInvalid: the task cannot be launched: the label airside.unreachable is 'eat', and it may be 'keep' or 'end'; 'end' kills it when its agent is back, 'keep' lets it run on"
     );
 }
