@@ -1,11 +1,13 @@
 //! What Jepsen asked of Chronos in 2015: periodic jobs while the network falls apart again and again, with two schedulers of
-//! which one is elected. Nothing runs twice for the time it was due, ever; once the network is whole again, everything that is
-//! due runs. The simulator does the same in a thousand histories (`frameworks/examples/periodic/tests/chronos.rs`).
+//! which one is elected, and killed amid all that. Nothing runs twice for the time it was due, ever; once the network is whole
+//! again, everything that is due runs. The simulator does the same in a thousand histories
+//! (`frameworks/examples/periodic/tests/chronos.rs`).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use nix::sys::signal::Signal;
 use tests::cluster::{Process, eventually};
 use tests::network::{Cut, EVERYBODY, Others, SERVERS, in_own_network};
 
@@ -20,6 +22,9 @@ const COMES_BACK_WITHIN: Duration = Duration::from_secs(30);
 
 /// For so long everything is due then.
 const WATCHED: Duration = Duration::from_secs(16);
+
+/// What a scheduler says when it is elected.
+const LEADS: &str = "INFO sdk::election: leads";
 
 const MILLI: Duration = Duration::from_millis(1);
 
@@ -47,6 +52,7 @@ fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
 }
 
+/// It stands for election, behind all that do so already.
 fn scheduler(stage: &Stage, name: &str, runs: &Path) -> Process {
     let elect = format!("--elect={}", stage.ensemble.url("/frameworks/periodic"));
     let master = format!("--master={}", stage.url());
@@ -56,7 +62,9 @@ fn scheduler(stage: &Stage, name: &str, runs: &Path) -> Process {
         let note = format!("echo $AIRSIDE_TASK_ID $(date +%s) >> {}", runs.display());
         command.arg(format!("{job}={every}s {note}"));
     }
-    Process::start(name, &mut command)
+    let mut process = Process::start(name, &mut command);
+    process.says("INFO sdk::election: stands for election");
+    process
 }
 
 /// When each run was begun, in seconds since 1970.
@@ -70,8 +78,8 @@ fn begun(runs: &Path) -> BTreeMap<String, Vec<u64>> {
 }
 
 /// One room or two are cut from others in any way, again and again.
-fn falls_apart(stage: &Stage, span: Duration) {
-    let mut chance = Chance(2015);
+fn falls_apart(stage: &Stage, seed: u64, span: Duration) {
+    let mut chance = Chance(seed);
     let mut one_of =
         |count: usize| usize::try_from(chance.below(u64::try_from(count).unwrap())).unwrap();
     let rooms = stage.rooms();
@@ -95,9 +103,16 @@ fn periodic_jobs_run_once_whenever_they_are_due_after_a_network_that_fell_apart_
     in_own_network(|network| {
         let stage = Stage::set_apart(network);
         let runs = stage.home.path("runs");
-        let _schedulers = ["first", "second"].map(|name| scheduler(&stage, name, &runs));
+        let mut first = scheduler(&stage, "first", &runs);
+        first.says(LEADS);
+        let mut second = scheduler(&stage, "second", &runs);
         eventually("jobs run", || !begun(&runs).is_empty());
-        falls_apart(&stage, Duration::from_secs(if at_length() { 120 } else { 15 }));
+        let half = Duration::from_secs(if at_length() { 60 } else { 8 });
+        falls_apart(&stage, 2015, half);
+        // Amid all that: whoever follows has to know what was begun.
+        first.signal(Signal::SIGKILL);
+        falls_apart(&stage, 2016, half);
+        second.says(LEADS);
         let watched_from = now() + COMES_BACK_WITHIN.as_secs();
         stage.one_leads();
         passes(COMES_BACK_WITHIN + WATCHED);
