@@ -84,3 +84,31 @@ impl<'de, T> Deserialize<'de> for Carried<T> {
         Vec::<u8>::deserialize(deserializer).map(Self::from_bytes)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use api::v1;
+    use libactor::wire;
+
+    use super::*;
+
+    /// What a later version may say: a field that this one has no name for, between two that it knows.
+    fn with_an_unknown_field() -> Vec<u8> {
+        let key = b"\x0a\x03key";
+        let unknown = b"\xfa\x07\x05later"; // field 127, length-delimited
+        let value = b"\x12\x05value";
+        [&key[..], unknown, value].concat()
+    }
+
+    #[test]
+    fn fields_that_nobody_here_knows_survive_the_journey() {
+        let sent: Carried<v1::Label> = Carried::from_bytes(with_an_unknown_field());
+        let on_the_wire = wire::encode(&sent, 1 << 10).expect("it is short");
+        let arrived: Carried<v1::Label> = wire::decode(&on_the_wire).expect("it is whole");
+        assert_eq!(arrived.as_bytes(), with_an_unknown_field());
+        assert_eq!(wire::encode(&arrived, 1 << 10).expect("it is short"), on_the_wire);
+        let label = arrived.decode().expect("what is not known is passed over");
+        assert_eq!((label.key.as_str(), label.value.as_deref()), ("key", Some("value")));
+        assert_ne!(Carried::new(&label), arrived, "made anew it would have lost the field");
+    }
+}
