@@ -69,6 +69,9 @@ pub(crate) struct Conn {
     /// Whether the peer is on this machine, over loopback.
     here: OnceLock<bool>,
     lanes: [Mutex<LaneBuffer>; 3],
+    /// Whether a lane has something for the writer, which need not lock the others. Written under the lane's lock, and before
+    /// the writer is woken.
+    waits: [AtomicBool; 3],
     wake: Notify,
     writing: Mutex<Writing>,
     /// Rung when a buffer that was full is half empty, or credit came back.
@@ -149,6 +152,7 @@ impl Conn {
             way: OnceLock::new(),
             here: OnceLock::new(),
             lanes: Default::default(),
+            waits: Default::default(),
             wake: Notify::new(),
             writing: Mutex::default(),
             room: Notify::new(),
@@ -227,7 +231,7 @@ impl Conn {
             Kind::Answer => self.asks_in.load(Relaxed) == 1,
             Kind::Tell | Kind::Control => false,
         };
-        if added(lane, bytes) && !(alone && self.write_at_once()) {
+        if self.added(message.lane, lane, bytes) && !(alone && self.write_at_once()) {
             self.wake.notify_one();
         }
         Ok(())
@@ -320,7 +324,7 @@ impl Conn {
             return Err(TellError::TooLarge { limit: self.limits.message });
         }
         let bytes = writer.finish();
-        if added(lane, bytes) {
+        if self.added(on, lane, bytes) {
             self.wake.notify_one();
         }
         Ok(())
@@ -346,9 +350,18 @@ impl Conn {
             return;
         }
         let bytes = writer.finish();
-        if added(lane, bytes) {
+        if self.added(Lane::Control, lane, bytes) {
             self.wake.notify_one();
         }
+    }
+
+    /// Counts what was encoded into a lane; whether nothing else waited there, so that nobody comes for it yet.
+    fn added(&self, on: Lane, mut lane: MutexGuard<'_, LaneBuffer>, bytes: usize) -> bool {
+        lane.waiting += bytes;
+        lane.messages += 1;
+        self.waits[on.index()].store(true, Relaxed);
+        let fetchable: usize = lane.before.iter().map(Vec::len).sum();
+        fetchable + lane.bytes.len() == bytes
     }
 
     /// The control lane, unless there is too much in it: then the peer is cut.
@@ -476,14 +489,6 @@ impl Conn {
             self.confirmed[at].fetch_max(count.min(most), Relaxed);
         }
     }
-}
-
-/// Counts what was encoded into a lane; whether nothing else waited there, so that nobody comes for it yet.
-fn added(mut lane: MutexGuard<'_, LaneBuffer>, bytes: usize) -> bool {
-    lane.waiting += bytes;
-    lane.messages += 1;
-    let fetchable: usize = lane.before.iter().map(Vec::len).sum();
-    fetchable + lane.bytes.len() == bytes
 }
 
 /// Messages that end in these whole frames.

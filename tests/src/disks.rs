@@ -11,9 +11,7 @@ use crate::skipped;
 
 /// Runs a story on a thread whose mounts nobody else sees, and that are gone with it and all that it started: a folder in
 /// which something is mounted can only be removed then. Nothing if this user may not mount.
-pub fn with_own_mounts<T: Send + 'static>(
-    story: impl FnOnce() -> T + Send + 'static,
-) -> Option<T> {
+pub fn with_own_mounts<T: Send + 'static>(story: impl FnOnce() -> T + Send + 'static) -> Option<T> {
     if !nix::unistd::geteuid().is_root() {
         skipped("only root may mount");
         return None;

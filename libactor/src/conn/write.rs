@@ -13,7 +13,7 @@ use std::task::{Context, Poll, ready};
 use tokio::io::AsyncWrite;
 use tokio::net::tcp::OwnedWriteHalf;
 
-use super::{Conn, messages_in};
+use super::{Conn, LaneBuffer, messages_in};
 use crate::message::Lane;
 use crate::wire::MAX_FRAME;
 
@@ -38,6 +38,11 @@ struct Fetched {
 impl Fetched {
     fn is_empty(&self) -> bool {
         self.at == self.bytes.len()
+    }
+
+    /// Whether it has room that is given up in time.
+    fn is_large(&self) -> bool {
+        self.bytes.capacity() > 4 * SLICE
     }
 
     /// Whole frames of at most `SLICE` bytes, or all of it if that is not much more.
@@ -134,38 +139,44 @@ impl Conn {
             Lane::Normal => [Lane::Control, Lane::Bulk, Lane::Normal],
             Lane::Control | Lane::Bulk => Lane::ALL,
         };
-        let lane = turn.into_iter().filter(|lane| lanes.contains(lane)).find(|lane| {
+        for lane in turn.into_iter().filter(|lane| lanes.contains(lane)) {
             let mine = &mut fetched[lane.index()];
-            if mine.is_empty() {
-                self.fetch(*lane, mine);
+            if mine.is_empty() && !mine.is_large() && !self.waits[lane.index()].load(Relaxed) {
+                continue;
             }
-            !mine.is_empty()
-        })?;
-        let mine = &mut fetched[lane.index()];
-        let slice = mine.slice();
-        let messages = messages_in(slice);
-        mine.end = mine.at + slice.len();
-        if lane != Lane::Control {
-            self.handed[lane.index() - 1].fetch_add(messages, Relaxed);
+            let mut shared = self.lane(lane);
+            if mine.is_empty() {
+                self.fetch(lane, &mut shared, mine);
+            }
+            if mine.is_empty() {
+                continue;
+            }
+            let slice = mine.slice();
+            let messages = messages_in(slice);
+            mine.end = mine.at + slice.len();
+            if lane != Lane::Control {
+                self.handed[lane.index() - 1].fetch_add(messages, Relaxed);
+            }
+            shared.messages = shared.messages.saturating_sub(messages);
+            return Some(lane);
         }
-        let mut shared = self.lane(lane);
-        shared.messages = shared.messages.saturating_sub(messages);
-        Some(lane)
+        None
     }
 
-    fn fetch(&self, lane: Lane, into: &mut Fetched) {
+    fn fetch(&self, lane: Lane, shared: &mut LaneBuffer, into: &mut Fetched) {
         // What one burst needed is not kept for ever; but a stream of bursts keeps it.
         into.little = if into.bytes.len() > SLICE { 0 } else { into.little.saturating_add(1) };
         into.bytes.clear();
         (into.at, into.end) = (0, 0);
-        if into.little >= LITTLE && into.bytes.capacity() > 4 * SLICE {
+        if into.little >= LITTLE && into.is_large() {
             into.bytes.shrink_to(SLICE);
         }
-        let mut shared = self.lane(lane);
         match shared.before.pop_front() {
             Some(long) => into.bytes = long,
             None => std::mem::swap(&mut shared.bytes, &mut into.bytes),
         }
+        let more = !(shared.before.is_empty() && shared.bytes.is_empty());
+        self.waits[lane.index()].store(more, Relaxed);
     }
 
     fn writing(&self) -> std::sync::MutexGuard<'_, Writing> {
