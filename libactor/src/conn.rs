@@ -24,9 +24,7 @@ use crate::message::Lane;
 use crate::metrics::CutKind;
 use crate::pid::Life;
 use crate::session::Peer;
-use crate::wire::{
-    FLAGS_AT, FRAME_HEADER, FrameWriter, Header, Kind, MAX_FRAME, RELAYED, WireError,
-};
+use crate::wire::{FLAGS_AT, FrameWriter, Header, Kind, MAX_FRAME, RELAYED, WireError};
 
 use early::Early;
 use outstanding::{Outstanding, Pair};
@@ -489,16 +487,4 @@ impl Conn {
             self.confirmed[at].fetch_max(count.min(most), Relaxed);
         }
     }
-}
-
-/// Messages that end in these whole frames.
-fn messages_in(mut frames: &[u8]) -> u64 {
-    let mut count = 0;
-    while let Some(&[a, b, c, d]) = frames.first_chunk::<4>() {
-        count += u64::from(frames.get(5).is_some_and(|flags| flags & 2 != 0));
-        let whole = u32::from_le_bytes([a, b, c, d]) as usize + 4;
-        debug_assert!(whole >= FRAME_HEADER, "our own frames have headers");
-        frames = frames.get(whole..).unwrap_or_default();
-    }
-    count
 }

@@ -23,7 +23,8 @@ use crate::mailbox::{Event, Mailbox, Open, Post};
 use crate::message::{Down, Lane, Message, Question, Subjects};
 use crate::node::Node;
 use crate::pid::{Address, Pid};
-use crate::recorder::{Record, Shard, What};
+use crate::recorder::chatter::Shard;
+use crate::recorder::{Record, What};
 
 /// Messages that wait at a bare address before `try_send` says that it is full.
 const BARE_MAILBOX: usize = 16;

@@ -3,6 +3,7 @@
 //! Messages without subjects are chatter and go to a ring of the thread; those with subjects belong to flows of tasks
 //! and offers, go to the node's ring, and to the ring file if there is one.
 
+pub(crate) mod chatter;
 pub(crate) mod payloads;
 
 use std::collections::{BTreeSet, VecDeque};
@@ -20,6 +21,7 @@ use crate::flow::{self, FlowId, Head};
 use crate::message::{Lane, Message, Subjects};
 use crate::pid::{Life, NodeId, Pid};
 use crate::ringfile::{Found, RingFile, Wanted};
+use chatter::Shard;
 use payloads::Payloads;
 
 /// Records that wait for the file's thread at most; what exceeds them is counted as lost.
@@ -177,33 +179,6 @@ impl Flow {
     }
 }
 
-/// The chatter of one thread.
-#[derive(Default)]
-pub(crate) struct Shard(Mutex<Chatter>);
-
-#[derive(Default)]
-struct Chatter {
-    records: Vec<Record>,
-    /// The oldest record, once the ring is full.
-    next: usize,
-    most: usize,
-}
-
-impl Shard {
-    /// The record is made where it stays: a copy of what was written just before would wait for it.
-    #[inline]
-    pub(crate) fn push(&self, make: impl FnOnce() -> Record) {
-        let mut ring = lock(&self.0);
-        let Chatter { records, next, most } = &mut *ring;
-        if records.len() < *most {
-            records.push(make());
-        } else if let Some(slot) = records.get_mut(*next) {
-            *slot = make();
-            *next = if *next + 1 == *most { 0 } else { *next + 1 };
-        }
-    }
-}
-
 #[derive(Default)]
 struct Flows {
     records: VecDeque<Flow>,
@@ -237,7 +212,7 @@ impl Recorder {
             flow::record_stamps();
         }
         let most = chatter / threads.max(1) / size_of::<Record>();
-        let shard = |_| Arc::new(Shard(Mutex::new(Chatter { most, ..Chatter::default() })));
+        let shard = |_| Arc::new(Shard::new(most));
         let shards = (0..threads.max(1)).map(shard).collect();
         let (writer, file, forgot, lost, payloads) = Default::default();
         Self {
@@ -370,10 +345,11 @@ impl Recorder {
             found.extend(of_flow.map(|flow| (flow.record, Some(Arc::clone(&flow.subjects)))));
         }
         for shard in &self.shards {
-            let ring = lock(&shard.0);
-            let of_flow = ring.records.iter();
-            let of_flow = of_flow.filter(|record| traces.contains(&FlowId(record.trace)));
-            found.extend(of_flow.map(|record| (*record, None)));
+            shard.each(|record| {
+                if traces.contains(&FlowId(record.trace)) {
+                    found.push((*record, None));
+                }
+            });
         }
         found.sort_by_key(|(record, _)| (record.sent, record.started, record.span));
         let newest = found.split_off(found.len().saturating_sub(wanted.limit));
@@ -402,7 +378,7 @@ impl Recorder {
         };
         lock(&self.flows).records.iter().for_each(|flow| see(&flow.record));
         for shard in &self.shards {
-            lock(&shard.0).records.iter().for_each(&mut see);
+            shard.each(&mut see);
         }
         found
     }
@@ -411,10 +387,7 @@ impl Recorder {
     pub(crate) fn reaches_back(&self) -> (Option<u64>, Option<u64>) {
         let at = |record: &Record| self.showing.at(record.sent);
         let flows = lock(&self.flows).records.front().map(|flow| at(&flow.record));
-        let oldest = |shard: &Arc<Shard>| {
-            let ring = lock(&shard.0);
-            ring.records.get(ring.next).map(at)
-        };
+        let oldest = |shard: &Arc<Shard>| shard.oldest().as_ref().map(at);
         // What every thread still has: the youngest of the oldest of those that have forgotten something.
         (flows, self.shards.iter().filter_map(oldest).max())
     }
@@ -500,7 +473,9 @@ pub(crate) mod tests {
             recorder.flow(record(1, at), about("task"));
             recorder.chatter(record(1, at));
         }
-        assert_eq!(recorder.shards[0].0.lock().unwrap().records.len(), 10);
+        let mut chatter = 0;
+        recorder.shards[0].each(|_| chatter += 1);
+        assert_eq!(chatter, 10);
         let flows = recorder.flows.lock().unwrap();
         assert!(flows.bytes <= 4000 && flows.records.len() > 10, "{} bytes", flows.bytes);
         assert_eq!(flows.records.back().unwrap().record.sent, 999);

@@ -80,7 +80,8 @@ impl LaneBuffer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::conn::{Bounds, messages_in};
+    use crate::conn::Bounds;
+    use crate::conn::write::messages_in;
     use crate::error::TellError;
     use crate::flow::Head;
     use crate::message::{Blob, Principal};

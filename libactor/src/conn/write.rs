@@ -13,9 +13,9 @@ use std::task::{Context, Poll, ready};
 use tokio::io::AsyncWrite;
 use tokio::net::tcp::OwnedWriteHalf;
 
-use super::{Conn, LaneBuffer, messages_in};
+use super::{Conn, LaneBuffer};
 use crate::message::Lane;
-use crate::wire::MAX_FRAME;
+use crate::wire::{FRAME_HEADER, MAX_FRAME};
 
 /// Bytes of a lane that go to the kernel before the other lanes are looked at again.
 const SLICE: usize = MAX_FRAME;
@@ -203,6 +203,18 @@ pub(crate) async fn write_loop(conn: &Conn, to: OwnedWriteHalf) -> io::Result<()
         }
         conn.wake.notified().await;
     }
+}
+
+/// Messages that end in these whole frames.
+pub(super) fn messages_in(mut frames: &[u8]) -> u64 {
+    let mut count = 0;
+    while let Some(&[a, b, c, d]) = frames.first_chunk::<4>() {
+        count += u64::from(frames.get(5).is_some_and(|flags| flags & 2 != 0));
+        let whole = u32::from_le_bytes([a, b, c, d]) as usize + 4;
+        debug_assert!(whole >= FRAME_HEADER, "our own frames have headers");
+        frames = frames.get(whole..).unwrap_or_default();
+    }
+    count
 }
 
 #[cfg(test)]
