@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use coordination::detect::{BadMaster, Way, detector};
 use coordination::election::Detector;
-use libactor::{AskError, Name, Node, NodeConfig, Pid, Question, StartError};
+use libactor::{AskError, Name, Node, NodeConfig, Pid, Question, Secret, StartError};
 use master::{MASTER, VIEW};
 use protocol::PROTOCOL_VERSION;
 use protocol::change::Moment;
 use protocol::operator::{
-    AgentView, FrameworkView, KillAnswer, KillTask, List, Read, ReadAnswer, ReadMoment,
-    ReadSandbox, SandboxAnswer, TaskView,
+    AgentView, FrameworkView, KillAnswer, KillTask, List, Read, ReadAnswer,
+    ReadMoment, ReadSandbox, SandboxAnswer, TaskView,
 };
 
 use crate::cluster::{Cluster, FileError, read_secret};
@@ -64,8 +64,21 @@ pub(crate) struct Client {
 
 /// How a node that only dials is started: with the cluster's secret, if it has one.
 pub(crate) fn dialling(cluster: &Cluster) -> Result<NodeConfig, FileError> {
-    let secret = cluster.secret_file.as_deref().map(read_secret).transpose()?;
-    Ok(NodeConfig { secret, version: PROTOCOL_VERSION, threads: 1, ..NodeConfig::default() })
+    Ok(dialling_with(cluster.secret_file.as_deref().map(read_secret).transpose()?))
+}
+
+fn dialling_with(secret: Option<Secret>) -> NodeConfig {
+    NodeConfig { secret, version: PROTOCOL_VERSION, threads: 1, ..NodeConfig::default() }
+}
+
+/// Whether a master leads and answers, on a connection of its own: schedulers wait for theirs without end.
+pub(crate) async fn look_for(master: &str, secret: Option<Secret>) -> Result<(), ClientError> {
+    let detector = detector(master)?;
+    let node = Node::start(dialling_with(secret)).await?;
+    let client = Client { node, master: master.to_owned(), detector };
+    let found = client.find().await;
+    client.node.shutdown().await;
+    found
 }
 
 impl Client {
@@ -98,6 +111,14 @@ impl Client {
             why: self.detector.trouble(),
         };
         found.map(|leader| leader.address).ok_or_else(nobody)
+    }
+
+    /// The leader has an actor that schedulers speak to.
+    async fn find(&self) -> Result<(), ClientError> {
+        let master = self.leader().await?;
+        let failed = |why| ClientError::Master { master: master.clone(), why };
+        let found = self.node.resolve(&name(MASTER, &master)?, ANSWER_WITHIN).await;
+        found.map(drop).map_err(failed)
     }
 
     async fn ask_master<Q: Question>(

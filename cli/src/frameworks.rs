@@ -7,12 +7,14 @@ use std::time::Duration;
 
 use batch::{BadBatch, Batch, CANCEL, Happening, Limits, Report};
 use periodic::{BadJob, Job, Periodic};
+use protocol::ids::FrameworkId;
 use protocol::task::CommandSpec;
 use sdk::executor::ExecutorError;
 use sdk::{Options, Outcome, RunError, framework, run_executor, start_scheduler};
 use wordcount::{Counter, Plan, PlanError, Setup, WordCount};
 
 use crate::arguments::{BatchArguments, PeriodicArguments, WordcountArguments};
+use crate::client::ClientError;
 use crate::cluster::FileError;
 use crate::demo::progress;
 use crate::ending;
@@ -25,6 +27,8 @@ use crate::output;
 pub(crate) enum FrameworkError {
     #[error(transparent)]
     Secret(#[from] FileError),
+    #[error(transparent)]
+    Client(#[from] ClientError),
     #[error(transparent)]
     Batch(#[from] BadBatch),
     #[error(transparent)]
@@ -101,8 +105,13 @@ fn tell_periodic(happening: &periodic::Happening) {
         H::Ended { task, state } => output::narrate(&format!("{task}: {state:?}\n")),
         H::Missed { job, due } => output::narrate(&format!("{job}.{due}: missed\n")),
         H::Disconnected => output::narrate("lost the master; looking for it\n"),
-        H::Subscribed(_) => {}
+        H::Subscribed(framework) => subscribed(framework),
     }
+}
+
+/// Also how a search comes to its end that was said to have begun.
+fn subscribed(framework: &FrameworkId) {
+    output::narrate(&format!("subscribed as framework {framework}\n"));
 }
 
 /// What is to be run, of which nothing has been.
@@ -136,7 +145,8 @@ fn tell(happening: &Happening, total: usize, for_programs: bool) {
         }
         Happening::Disconnected => output::narrate("lost the master; looking for it\n"),
         Happening::Refused(why) => output::narrate(&format!("refused by the master: {why}\n")),
-        Happening::Subscribed(_) | Happening::Launched { .. } | Happening::Updated(_) => {}
+        Happening::Subscribed(framework) => subscribed(framework),
+        Happening::Launched { .. } | Happening::Updated(_) => {}
     }
 }
 

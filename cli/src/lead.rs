@@ -10,9 +10,11 @@ use sdk::{
     Election, ElectionError, Options, Outcome, RunError, Running, Scheduler, framework,
     start_scheduler,
 };
+use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use crate::arguments::{ClusterArguments, StateArguments};
+use crate::client::look_for;
 use crate::cluster::{Cluster, FileError, read_secret};
 use crate::ending;
 use crate::environment::Environment;
@@ -50,7 +52,20 @@ async fn say_if_silent(url: Url) {
     }
 }
 
+/// Says so if there is no way to the master. Who leads the schedulers of a framework tries on.
+fn say_if_lost(master: &str, secret: Option<&Secret>) -> JoinHandle<()> {
+    let (master, secret) = (master.to_owned(), secret.cloned());
+    actix_rt::spawn(async move {
+        if let Err(error) = look_for(&master, secret).await {
+            output::narrate(&format!("{}; trying on\n", output::chain(&error)));
+        }
+    })
+}
+
 /// Runs what `make` makes as the framework of this name. If it is asked to end, it hears `last_word` and may take a while.
+///
+/// Without election, a master that is not there when this begins is an error: most likely it was named wrongly. Whoever has
+/// met it once waits for it, and for whoever leads after it, as long as it takes.
 pub(crate) async fn lead<S: Scheduler + Send + Unpin + 'static>(
     name: &str,
     (master, secret): (String, Option<Secret>),
@@ -62,8 +77,15 @@ pub(crate) async fn lead<S: Scheduler + Send + Unpin + 'static>(
     tokio::pin!(asked);
     let elect = state.elect.clone().map(Election::at);
     let stands = elect.is_some();
+    let mut looks = None;
     if let Some(url) = state.elect.clone() {
         actix_rt::spawn(say_if_silent(url));
+        looks = Some(say_if_lost(&master, secret.as_ref()));
+    } else {
+        let Some(met) = unless(&mut asked, look_for(&master, secret.clone())).await? else {
+            return Ok(Led::Asked);
+        };
+        met?;
     }
     let state_dir = state.state_dir.clone();
     let options = Options { state_dir, secret, elect, ..Options::default() };
@@ -72,19 +94,16 @@ pub(crate) async fn lead<S: Scheduler + Send + Unpin + 'static>(
             output::narrate("stands by\n");
         }
         let starts = start_scheduler(&master, framework(name), make()?, options.clone());
-        let started = tokio::select! {
-            started = starts => started,
-            asked = &mut asked => {
-                asked.map_err(FrameworkError::Signals)?;
-                return Ok(Led::Asked);
-            }
-        };
+        let Some(started) = unless(&mut asked, starts).await? else { return Ok(Led::Asked) };
         if let Err(RunError::Election(ElectionError::TornDown)) = started {
             return Ok(Led::Elsewhere);
         }
         let running = started?;
-        if stands {
+        if let Some(before) = &mut looks {
             output::narrate("leads\n");
+            // What was so when it began to stand by may be long ago; it is not said twice.
+            before.abort();
+            *before = say_if_lost(&master, options.secret.as_ref());
         }
         let Over { outcome, scheduler, was_asked } = end_of(running, &mut asked, last_word).await?;
         if stands && is_replaced(&outcome) {
@@ -93,6 +112,17 @@ pub(crate) async fn lead<S: Scheduler + Send + Unpin + 'static>(
         if let Some(led) = follows(outcome, scheduler, stands, was_asked)? {
             return Ok(led);
         }
+    }
+}
+
+/// What comes of something; nothing if the command is asked to end first.
+async fn unless<T>(
+    asked: impl Future<Output = io::Result<()>>,
+    something: impl Future<Output = T>,
+) -> Result<Option<T>, FrameworkError> {
+    tokio::select! {
+        done = something => Ok(Some(done)),
+        asked = asked => asked.map(|()| None).map_err(FrameworkError::Signals),
     }
 }
 

@@ -75,10 +75,33 @@ fn a_master_that_cannot_be_reached() {
         &["flow", master, "--task=task"],
         &["flow", master, "--trace=1234"],
         &["flow", master, "--payloads=message=Launch"],
+        &["batch", master, "true"],
+        &["periodic", master, "job=1hr true"],
     ] {
         says_in_one_line(&home, command, 1, begins, ends);
     }
     says_in_one_line(&home, &["run", master, "--", "true"], 125, begins, ends);
+}
+
+#[test]
+fn a_secret_that_is_another_clusters() {
+    let cluster = TestCluster::up(1);
+    let path = cluster.home.path("wrong");
+    std::fs::write(&path, "a secret of 16 letters").unwrap();
+    let secret = format!("--cluster-secret-file={}", path.display());
+    let begins = "airside: cannot reach the master at 127.0.0.1:";
+    for (command, code) in [
+        (&["tasks", &secret][..], 1),
+        (&["batch", &secret, "true"], 1),
+        (&["periodic", &secret, "job=1hr true"], 1),
+        (&["run", &secret, "--", "true"], 125),
+    ] {
+        let outcome = cluster.airside(command);
+        assert_eq!(outcome.code, Some(code), "{outcome:#?}");
+        let said = outcome.stderr.lines().find(|line| line.starts_with(begins));
+        let said = said.unwrap_or_else(|| panic!("{command:?}: {outcome:#?}"));
+        assert!(said.contains(" has another cluster secret; "), "{command:?}: {said}");
+    }
 }
 
 #[test]
@@ -154,6 +177,8 @@ fn a_zookeeper_that_does_not_answer_is_named_and_waited_for() {
     let elect = "--elect=zk://127.0.0.1:1/batch";
     let mut command = home.command(&["batch", "--master=127.0.0.1:1", elect, "true"]);
     let mut batch = Process::start("batch", &mut command);
+    let lost = batch.says("cannot reach the master at 127.0.0.1:1: ");
+    assert!(lost.ends_with("; trying on"), "{lost}");
     batch.says("no answer from zk://127.0.0.1:1/batch within 5 s");
     batch.signal(nix::sys::signal::Signal::SIGTERM);
     assert_eq!(batch.ended().code(), Some(1));

@@ -1,5 +1,7 @@
 //! What the master sees when a process dies.
 
+use std::fs;
+
 use nix::sys::signal::Signal;
 use tests::cluster::{Home, Process, eventually};
 
@@ -34,6 +36,43 @@ fn lp_06_the_master_knows_at_once_that_an_agent_is_gone() {
     let silence = master.said.iter().find(|line| line.contains("silent"));
     assert_eq!(silence, None, "{:#?}", master.said);
     assert_eq!(state_of_agent(&home, &at), "disconnected");
+}
+
+/// The master of [`master_and_agent`] again, on what it left.
+fn master_again(home: &Home, at: &str) -> Process {
+    let (_, port) = at.rsplit_once(':').expect("it has a port");
+    let (port, work_dir) =
+        (format!("--port={port}"), format!("--work-dir={}", home.path("m").display()));
+    let mut master = Process::start("master", &mut home.command(&["master", &port, &work_dir]));
+    master.says("master@");
+    master
+}
+
+#[test]
+fn a_batch_that_has_met_its_master_waits_for_it_and_says_so() {
+    let home = Home::new();
+    let (mut master, at, _agent) = master_and_agent(&home);
+    let (of, gate) = (format!("--master={at}"), home.path("gate"));
+    let line = format!("while [ ! -e {} ]; do sleep 0.1; done", gate.display());
+    let mut batch =
+        Process::start("batch", &mut home.command(&["batch", &of, "--mem=16MB", &line]));
+    batch.says("subscribed as framework ");
+    let tasks = || home.airside(&["tasks", "--json", &of]).stdout;
+    eventually("its task runs", || tasks().contains("TASK_RUNNING"));
+    master.signal(Signal::SIGKILL);
+    master.ended();
+    batch.says("lost the master; looking for it");
+    let _master = master_again(&home, &at);
+    let subscribed =
+        |batch: &mut Process| batch.said_so_far().matches("subscribed as framework ").count();
+    eventually("it says that it is back", || subscribed(&mut batch) == 2);
+    fs::write(&gate, "").unwrap();
+    assert!(batch.ended().success(), "{:#?}", batch.said);
+    assert!(
+        batch.said.contains(&"1 of 1 succeeded, in 1 attempts".to_owned()),
+        "{:#?}",
+        batch.said
+    );
 }
 
 #[test]
