@@ -109,9 +109,9 @@ fn words(status: &TaskStatus) -> String {
         }
         TaskState::Killing => "being ended".into(),
         TaskState::Finished | TaskState::Failed | TaskState::Killed => match status.exit {
-            Some(Exit::Code(code)) => format!("exited with status {code}"),
-            Some(Exit::Signal(signal)) => format!("ended by signal {signal}"),
-            None => format!("{}{message}", crate::lists::task_state(status.state)),
+            // With a reason it may have been another process that ended so, such as the task's executor.
+            Some(exit) if status.reason.is_none() => end(exit, &message),
+            Some(_) | None => format!("{}{message}", crate::lists::task_state(status.state)),
         },
         TaskState::Unreachable => "its agent cannot be reached; waiting for it".into(),
         TaskState::Error
@@ -123,10 +123,28 @@ fn words(status: &TaskStatus) -> String {
     }
 }
 
+/// How a task's process ended, and what its executor knows beside: it begins with the same in words of its own.
+fn end(exit: Exit, message: &str) -> String {
+    let (how, same) = match exit {
+        Exit::Code(code) => {
+            (format!("exited with status {code}"), format!(": exited with status {code}"))
+        }
+        Exit::Signal(signal) => {
+            (format!("ended by signal {signal}"), format!(": was killed by signal {signal}"))
+        }
+    };
+    let beside = message.strip_prefix(&same).filter(|beside| !beside.starts_with(char::is_numeric));
+    let Some(beside) = beside else { return how + message };
+    // A signal's name is no news to whoever knows its number.
+    let name = beside.strip_prefix(" (SIG").and_then(|beside| beside.split_once(')'));
+    how + name.map_or(beside, |(_, beside)| beside)
+}
+
 #[cfg(test)]
 mod tests {
     use protocol::agent::AgentAddress;
     use protocol::ids::{AgentId, OfferId, Role};
+    use protocol::task::Reason;
 
     use super::*;
     use crate::lists::tests::status;
@@ -174,7 +192,56 @@ mod tests {
             ..status(TaskState::Error, 1)
         };
         assert_eq!(words(&error), "TASK_ERROR: user 'nobody-here' does not exist");
-        let killed = TaskStatus { exit: Some(Exit::Signal(9)), ..status(TaskState::Killed, 1) };
-        assert_eq!(words(&killed), "ended by signal 9");
+    }
+
+    fn ended(exit: Exit, message: &str) -> TaskStatus {
+        let exit = Some(exit);
+        TaskStatus { exit, message: message.into(), ..status(TaskState::Failed, 1) }
+    }
+
+    #[test]
+    fn an_end_is_told_once_with_what_the_executor_knows_beside() {
+        let full = "; the disk of its sandbox is full, so its output may be cut off";
+        for (exit, message, told) in [
+            (Exit::Code(3), "exited with status 3".to_owned(), "exited with status 3".to_owned()),
+            (
+                Exit::Code(3),
+                format!("exited with status 3{full}"),
+                format!("exited with status 3{full}"),
+            ),
+            (
+                Exit::Code(127),
+                "exited with status 127 (a shell's word for: command not found)".into(),
+                "exited with status 127 (a shell's word for: command not found)".into(),
+            ),
+            (
+                Exit::Signal(9),
+                "was killed by signal 9 (SIGKILL)".into(),
+                "ended by signal 9".into(),
+            ),
+            (
+                Exit::Signal(9),
+                format!("was killed by signal 9 (SIGKILL){full}"),
+                format!("ended by signal 9{full}"),
+            ),
+            (Exit::Signal(35), "was killed by signal 35".into(), "ended by signal 35".into()),
+            (
+                Exit::Code(1),
+                "exited with status 12".into(),
+                "exited with status 1: exited with status 12".into(),
+            ),
+            (Exit::Code(1), "no such table".into(), "exited with status 1: no such table".into()),
+            (Exit::Code(1), String::new(), "exited with status 1".into()),
+        ] {
+            assert_eq!(words(&ended(exit, &message)), told);
+        }
+    }
+
+    #[test]
+    fn the_end_of_an_executor_is_not_told_as_the_end_of_its_task() {
+        let message = "executor run-1 was killed by signal 9 (SIGKILL) with the task still in it";
+        let reason = Some(Reason::ExecutorTerminated);
+        let killed = TaskStatus { reason, ..ended(Exit::Signal(9), message) };
+        assert_eq!(words(&killed), format!("TASK_FAILED: {message}"));
     }
 }
