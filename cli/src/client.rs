@@ -10,7 +10,7 @@ use master::{MASTER, VIEW};
 use protocol::PROTOCOL_VERSION;
 use protocol::change::Moment;
 use protocol::operator::{
-    AgentView, FrameworkView, KillAnswer, KillTask, List, Read, ReadAnswer,
+    AgentView, ClusterView, FrameworkView, KillAnswer, KillTask, List, Read, ReadAnswer,
     ReadMoment, ReadSandbox, SandboxAnswer, TaskView,
 };
 
@@ -147,6 +147,15 @@ impl Client {
         let to: Name = name.parse().map_err(|_| ClientError::Name(name.into()))?;
         let failed = |why| ClientError::Other { name: name.into(), why };
         self.node.resolve(&to, ANSWER_WITHIN).await.map_err(failed)
+    }
+
+    /// Who leads, and whether lists may lack something.
+    pub(crate) async fn cluster(&self) -> Result<ClusterView, ClientError> {
+        if let ReadAnswer::Cluster(cluster) = self.ask_master(VIEW, Read::Cluster).await? {
+            Ok(cluster)
+        } else {
+            Err(ClientError::Answer)
+        }
     }
 
     /// All agents.

@@ -8,6 +8,7 @@ use protocol::operator::TaskView;
 use crate::arguments::{KillArguments, ListArguments, LogsArguments};
 use crate::client::{Client, ClientError};
 use crate::cluster::Cluster;
+use crate::doubt;
 use crate::environment::Environment;
 use crate::lists::{self, AgentJson, FrameworkJson, TaskJson};
 use crate::output;
@@ -60,7 +61,8 @@ pub(crate) async fn agents(
     arguments: ListArguments,
     environment: &Environment,
 ) -> Result<(), CommandError> {
-    let agents = client(&arguments.cluster, environment).await?.agents().await?;
+    let client = client(&arguments.cluster, environment).await?;
+    let agents = doubt::list(&client, client.agents()).await?;
     output::print(&if arguments.json {
         output::json(&agents.iter().map(AgentJson::from).collect::<Vec<_>>())
     } else {
@@ -74,7 +76,8 @@ pub(crate) async fn frameworks(
     arguments: ListArguments,
     environment: &Environment,
 ) -> Result<(), CommandError> {
-    let frameworks = client(&arguments.cluster, environment).await?.frameworks().await?;
+    let client = client(&arguments.cluster, environment).await?;
+    let frameworks = doubt::list(&client, client.frameworks()).await?;
     output::print(&if arguments.json {
         output::json(&frameworks.iter().map(FrameworkJson::from).collect::<Vec<_>>())
     } else {
@@ -88,7 +91,8 @@ pub(crate) async fn tasks(
     arguments: ListArguments,
     environment: &Environment,
 ) -> Result<(), CommandError> {
-    let tasks = client(&arguments.cluster, environment).await?.tasks().await?;
+    let client = client(&arguments.cluster, environment).await?;
+    let tasks = doubt::list(&client, client.tasks()).await?;
     output::print(&if arguments.json {
         output::json(&tasks.iter().map(TaskJson::from).collect::<Vec<_>>())
     } else {
@@ -99,7 +103,7 @@ pub(crate) async fn tasks(
 
 /// The task that `prefix` names.
 pub(crate) async fn task(client: &Client, prefix: &str) -> Result<TaskView, CommandError> {
-    let tasks = client.tasks().await?;
+    let tasks = doubt::list(client, client.tasks()).await?;
     Ok(prefix::find(prefix, TASKS, &tasks, |task| task.report.spec.task.as_str())?.clone())
 }
 

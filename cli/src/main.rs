@@ -6,6 +6,7 @@ mod client;
 mod cluster;
 mod commands;
 mod demo;
+mod doubt;
 mod ending;
 mod environment;
 mod flow;

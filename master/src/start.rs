@@ -27,7 +27,7 @@ use crate::logic::Master;
 use crate::logic::allocator::Allocator;
 use crate::logic::registry::Registry;
 use crate::records::{self, BadRegistry};
-use crate::view::View;
+use crate::view::{Totals, View};
 
 /// The name of the actor that serves reads.
 pub const VIEW: &str = "view";
@@ -256,7 +256,11 @@ impl Elected {
         };
         let clock = Clock::start();
         let knows_master = Arc::new(OnceLock::new());
-        let view = ViewActor::new(View::new(cluster.clone(), logic.ended_tasks_max));
+        let mut view = View::new(cluster.clone(), logic.ended_tasks_max);
+        let master = Master::new(logic.clone(), identity, registry.clone());
+        // It may be read before the master says its first word, and agents are awaited from the first moment on.
+        view.start_over(0, master.snapshot(), &Totals::default());
+        let view = ViewActor::new(view, standing.clone());
         let view = spawn(node, Some(VIEW), Accepts::new().asks::<Read>(), true, view)?;
         let allocator = AllocatorActor {
             allocator: Allocator::new(logic.allocator.clone()),
@@ -264,22 +268,12 @@ impl Elected {
             master: Arc::clone(&knows_master),
         };
         let allocator = spawn(node, None, Accepts::new(), false, allocator)?;
-        let registrar = Registrar {
-            store,
-            registry: registry.clone(),
-            waiting: Vec::new(),
-            master: Arc::clone(&knows_master),
-        };
+        let registrar =
+            Registrar { store, registry, waiting: Vec::new(), master: Arc::clone(&knows_master) };
         let registrar = spawn(node, None, Accepts::new(), true, registrar)?;
         let helpers = Helpers { allocator, registrar, view };
         let (begin, begun) = oneshot::channel();
-        let actor = MasterActor::new(
-            Master::new(logic, identity, registry),
-            clock,
-            helpers.clone(),
-            begun,
-            standing,
-        );
+        let actor = MasterActor::new(master, clock, helpers.clone(), begun, standing);
         let (ended, start_overs) = (Arc::clone(&actor.ended), Arc::clone(&actor.start_overs));
         let accepts = Accepts::new()
             .tells::<AgentToMaster>()
@@ -314,23 +308,42 @@ mod tests {
     use libactor::NodeConfig;
     use protocol::agent::{AgentAddress, AgentInfo};
     use protocol::ids::AgentId;
+    use protocol::operator::ReadAnswer;
     use protocol::resources::Resources;
 
     use super::*;
     use crate::logic::registry::AgentEntry;
 
-    #[tokio::test]
-    async fn a_master_hears_nobody_before_the_view_knows_whom_the_registry_does() {
-        let node = Node::start(NodeConfig::loopback()).await.unwrap();
-        let folder = tempfile::tempdir().unwrap();
-        let mut elected = stand(&node, None, local_store(folder.path()).unwrap()).unwrap();
+    /// A reign over one agent that was admitted before, of which the master has said nothing yet.
+    fn awaits_one(node: &Node, folder: &Path) -> (Running, oneshot::Sender<()>) {
+        let mut elected = stand(node, None, local_store(folder).unwrap()).unwrap();
         let at = AgentAddress { hostname: "one".into(), listens: "one:5051".into() };
         let resources = Resources::cpus_mem(1.0, 64.0);
         let (version, boot) = ("0".into(), "boot".into());
         let info = AgentInfo { at, resources, attributes: Vec::new(), version, boot };
         let entry = AgentEntry { info, nonce: 1, unreachable: None };
         elected.registry.agents.insert(AgentId::new("S0"), entry);
-        let (running, begin) = elected.prepare(&node, MasterConfig::default()).unwrap();
+        elected.prepare(node, MasterConfig::default()).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_view_awaits_the_agents_of_the_registry_before_the_master_says_its_first_word() {
+        let node = Node::start(NodeConfig::loopback()).await.unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let (running, _begin) = awaits_one(&node, folder.path());
+        let name = format!("{VIEW}@{}", node.address().unwrap()).parse::<libactor::Name>().unwrap();
+        let read = node.ask(&name, Read::Cluster, Duration::from_secs(60)).await.unwrap();
+        let ReadAnswer::Cluster(cluster) = read else { panic!("{read:?}") };
+        assert!(cluster.recovering && cluster.change == 0, "{cluster:?}");
+        running.stop();
+        node.shutdown().await;
+    }
+
+    #[tokio::test]
+    async fn a_master_hears_nobody_before_the_view_knows_whom_the_registry_does() {
+        let node = Node::start(NodeConfig::loopback()).await.unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let (running, begin) = awaits_one(&node, folder.path());
         let address: SocketAddr = node.address().unwrap();
         let name = format!("{MASTER}@{address}").parse::<libactor::Name>().unwrap();
         let asked = node.ask(&name, ReadMoment, Duration::from_secs(60));

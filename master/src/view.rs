@@ -32,6 +32,8 @@ const GONE_MAX: usize = 50;
 #[derive(Clone, Debug)]
 pub struct View {
     cluster: ClusterView,
+    /// Nobody can say whether what is told here is still so.
+    doubted: bool,
     ended_tasks_max: usize,
     agents: BTreeMap<AgentId, AgentView>,
     gone: VecDeque<AgentId>,
@@ -64,6 +66,7 @@ impl View {
     pub fn new(cluster: ClusterView, ended_tasks_max: usize) -> Self {
         Self {
             cluster,
+            doubted: false,
             ended_tasks_max,
             agents: BTreeMap::new(),
             gone: VecDeque::new(),
@@ -129,6 +132,11 @@ impl View {
         }
     }
 
+    /// Whether this master is known to lead now.
+    pub fn doubt(&mut self, doubted: bool) {
+        self.doubted = doubted;
+    }
+
     /// How far it is.
     pub fn moment(&self) -> Moment {
         Moment { epoch: self.cluster.epoch, change: self.cluster.change }
@@ -139,7 +147,7 @@ impl View {
         match list {
             List::Cluster => {
                 let awaited = |agent: &AgentView| agent.state == AgentState::Recovered;
-                let recovering = self.agents.values().any(awaited);
+                let recovering = self.doubted || self.agents.values().any(awaited);
                 ReadAnswer::Cluster(ClusterView { recovering, ..self.cluster.clone() })
             }
             List::Agents => self.agents_behind(None),

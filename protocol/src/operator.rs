@@ -116,7 +116,8 @@ pub struct ClusterView {
     pub version: String,
     /// The number of the newest change in the view.
     pub change: u64,
-    /// Whether agents of earlier reigns are still awaited.
+    /// Whether lists may not show all there is: agents of earlier reigns are still awaited, or nobody can say whether this
+    /// master still leads.
     pub recovering: bool,
 }
 

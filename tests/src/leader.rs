@@ -9,7 +9,9 @@ use std::time::{Duration, Instant};
 use libactor::{Name, Node, NodeConfig};
 use nix::sys::signal::Signal;
 use protocol::PROTOCOL_VERSION;
-use protocol::operator::{FrameworkView, List, Read, ReadAnswer, ReadMoment};
+use protocol::operator::{
+    AgentView, ClusterView, FrameworkView, List, Read, ReadAnswer, ReadMoment,
+};
 use tempfile::TempDir;
 
 use crate::cluster::Process;
@@ -65,6 +67,11 @@ impl Leader {
         Ok(())
     }
 
+    /// Whoever leads at this address, now and later.
+    pub fn reader(&self) -> Result<Reader, Box<dyn Error>> {
+        Ok(Reader { node: self.node.clone(), view: format!("view@{}", self.at).parse()? })
+    }
+
     /// All frameworks, once its view shows what the master knows now. An error if it still awaits agents then.
     pub async fn frameworks(&self, within: Duration) -> Result<Vec<FrameworkView>, Box<dyn Error>> {
         let name = |actor| format!("{actor}@{}", self.at).parse::<Name>();
@@ -88,6 +95,57 @@ impl Leader {
             return Ok(frameworks);
         }
         Err(format!("agents are still awaited: {answer:?}").into())
+    }
+}
+
+/// Somebody who reads the leader's view again and again.
+pub struct Reader {
+    node: Node,
+    view: Name,
+}
+
+/// What was read.
+pub struct Seen {
+    /// What was read first: who leads, and whether the lists may lack something.
+    pub cluster: ClusterView,
+    /// All agents that are listed.
+    pub agents: Vec<AgentView>,
+    /// How many tasks are listed.
+    pub tasks: usize,
+}
+
+impl Reader {
+    async fn ask(&self, read: Read) -> Result<ReadAnswer, Box<dyn Error>> {
+        Ok(self.node.ask(&self.view, read, ANSWERED_WITHIN).await?)
+    }
+
+    /// As `airside agents` and `airside tasks` do.
+    pub async fn look(&self) -> Result<Seen, Box<dyn Error>> {
+        let answer = self.ask(Read::Cluster).await?;
+        let ReadAnswer::Cluster(cluster) = answer else {
+            return Err(format!("no cluster: {answer:?}").into());
+        };
+        let answer = self.ask(Read::Agents).await?;
+        let ReadAnswer::Agents(agents) = answer else {
+            return Err(format!("not all agents: {answer:?}").into());
+        };
+        let (mut tasks, mut read) = (0, Read::Tasks);
+        loop {
+            let answer = self.ask(read).await?;
+            let (page, more) = if let ReadAnswer::Tasks(rest) = answer {
+                (rest, false)
+            } else if let ReadAnswer::SomeTasks(some) = answer {
+                (some, true)
+            } else {
+                return Err("the view answers no question about tasks with tasks".into());
+            };
+            tasks += page.len();
+            let Some(last) = page.last().filter(|_| more) else {
+                return Ok(Seen { cluster, agents, tasks });
+            };
+            let (framework, task) = (&last.report.framework, &last.report.spec.task);
+            read = Read::TasksBehind { framework: framework.clone(), task: task.clone() };
+        }
     }
 }
 

@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use actix::{Actor, Handler};
+use coordination::election::Standing;
 use libactor::{Asked, Context, Message, Question, Received, Reply};
 use protocol::change::{Change, What};
 use protocol::operator::{Read, ReadAnswer};
 use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
 
 use crate::view::{Readers, Totals, View};
 
@@ -57,13 +59,21 @@ impl Question for ReadMetrics {
 
 pub(crate) struct ViewActor {
     view: View,
+    /// Its election, which the master itself does not follow while it is suspended.
+    standing: watch::Receiver<Standing>,
     readers: Readers<Reply<ReadAnswer>>,
     ticks: bool,
 }
 
 impl ViewActor {
-    pub(crate) fn new(view: View) -> Self {
-        Self { view, readers: Readers::default(), ticks: false }
+    pub(crate) fn new(view: View, standing: watch::Receiver<Standing>) -> Self {
+        Self { view, standing, readers: Readers::default(), ticks: false }
+    }
+
+    /// Before anybody reads.
+    fn look_whether_it_leads(&mut self) {
+        let leads = *self.standing.borrow() == Standing::Leads;
+        self.view.doubt(!leads);
     }
 
     fn tick_while_any_waits(&mut self, ctx: &mut Context<Self>) {
@@ -73,6 +83,7 @@ impl ViewActor {
         self.ticks = true;
         ctx.after(TICK, |actor, ctx| {
             actor.ticks = false;
+            actor.look_whether_it_leads();
             send(actor.readers.on_tick(&actor.view));
             actor.tick_while_any_waits(ctx);
         });
@@ -94,6 +105,7 @@ impl Handler<Received<Changes>> for ViewActor {
         for change in received.message.0 {
             self.view.apply(change);
         }
+        self.look_whether_it_leads();
         send(self.readers.on_changes(&self.view));
     }
 }
@@ -104,6 +116,7 @@ impl Handler<Received<StartOver>> for ViewActor {
     fn handle(&mut self, received: Received<StartOver>, _: &mut Context<Self>) {
         let StartOver { change, snapshot, missed } = received.message;
         self.view.start_over(change, snapshot, &missed);
+        self.look_whether_it_leads();
         send(self.readers.on_changes(&self.view));
     }
 }
@@ -112,6 +125,7 @@ impl Handler<Asked<Read>> for ViewActor {
     type Result = ();
 
     fn handle(&mut self, asked: Asked<Read>, ctx: &mut Context<Self>) {
+        self.look_whether_it_leads();
         send(self.readers.hear(&self.view, asked.question, asked.reply).into_iter().collect());
         self.tick_while_any_waits(ctx);
     }

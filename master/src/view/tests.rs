@@ -155,6 +155,10 @@ fn the_cluster_is_recovering_while_an_agent_is_awaited() {
     assert!(recovering(&view));
     tell(&mut view, What::AgentState { agent, state: AgentState::Unreachable });
     assert!(!recovering(&view));
+    view.doubt(true);
+    assert!(recovering(&view), "another may lead, of which more is known");
+    view.doubt(false);
+    assert!(!recovering(&view));
 }
 
 #[test]

@@ -76,6 +76,32 @@ fn a_batch_that_has_met_its_master_waits_for_it_and_says_so() {
 }
 
 #[test]
+fn lists_say_that_agents_are_awaited_until_all_are_back() {
+    let home = Home::new();
+    let (mut master, at, mut agent) = master_and_agent(&home);
+    eventually("the agent is active", || state_of_agent(&home, &at) == "active");
+    for process in [&mut agent, &mut master] {
+        process.signal(Signal::SIGKILL);
+        process.ended();
+    }
+    let _master = master_again(&home, &at);
+    let of = format!("--master={at}");
+    for list in ["agents", "frameworks", "tasks"] {
+        let words = "recovering: 1 of 1 agents are awaited, so this list may be incomplete\n";
+        let listed = home.airside(&[list, "--json", &of]);
+        assert_eq!((listed.code, listed.stderr.as_str()), (Some(0), words), "{listed:#?}");
+        let json: serde_json::Value = serde_json::from_str(&listed.stdout).expect("it is JSON");
+        assert_eq!(json.as_array().map(Vec::len), Some(usize::from(list == "agents")), "{json:#}");
+    }
+    let work_dir = format!("--work-dir={}", home.path("a").display());
+    let mut command = home.command(&["agent", "--port=0", &of, &work_dir]);
+    let _agent = Process::start("agent", &mut command);
+    eventually("the agent is active again", || state_of_agent(&home, &at) == "active");
+    let listed = home.airside(&["tasks", &of]);
+    assert_eq!((listed.code, listed.stderr.as_str()), (Some(0), ""), "{listed:#?}");
+}
+
+#[test]
 fn a_run_that_lost_its_master_ends_when_it_is_told_to() {
     let home = Home::new();
     let (mut master, at, _agent) = master_and_agent(&home);

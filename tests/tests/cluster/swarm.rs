@@ -1,7 +1,10 @@
 //! A small form of what `cargo xtask bench failover` measures: a swarm of emulated agents loses its leader.
 
+use std::time::Duration;
+
+use protocol::change::AgentState;
 use tests::cluster::{DEADLINE, airside};
-use tests::leader::Leader;
+use tests::leader::{Leader, Reader};
 use tests::swarm::{Counts, Swarm, fill};
 
 const AGENTS: u64 = 500;
@@ -10,6 +13,31 @@ const FAILOVERS: u64 = 2;
 
 fn all_in(epoch: u64) -> impl Fn(&Counts) -> bool {
     move |counts| counts.registered.get(&epoch) == Some(&AGENTS)
+}
+
+/// Reads as often as it can while one leader follows another. From its first answer on the new one answers all that it is
+/// asked, and whatever it does not mark as incomplete has all there is. How many answers were marked before.
+async fn reads_on(reader: Reader, epoch: u64) -> usize {
+    let (mut marked, mut again) = (0, tokio::time::interval(Duration::from_millis(2)));
+    loop {
+        again.tick().await;
+        let seen = match reader.look().await {
+            Ok(seen) => seen,
+            Err(error) => {
+                assert_eq!(marked, 0, "a leader that has answered answers: {error}");
+                continue;
+            }
+        };
+        assert_eq!(seen.cluster.epoch, epoch);
+        if seen.cluster.recovering {
+            marked += 1;
+            continue;
+        }
+        let active = seen.agents.iter().filter(|agent| agent.state == AgentState::Active).count();
+        let (active, tasks) = (u64::try_from(active).unwrap(), u64::try_from(seen.tasks).unwrap());
+        assert_eq!((active, tasks), (AGENTS, AGENTS * TASKS), "after {marked} marked answers");
+        return marked;
+    }
 }
 
 #[test]
@@ -21,8 +49,12 @@ fn five_hundred_agents_return_to_each_next_leader_with_all_their_tasks() {
         fill(&swarm, leader.address(), AGENTS * TASKS).await.unwrap();
         for epoch in 2..2 + FAILOVERS {
             leader.dies();
+            let reads = tokio::spawn(reads_on(leader.reader().unwrap(), epoch));
             leader.follows().unwrap();
             swarm.until(DEADLINE, "all agents are back", all_in(epoch)).await.unwrap();
+            let marked =
+                tokio::time::timeout(DEADLINE, reads).await.expect("all are back").unwrap();
+            assert!(marked > 0, "it was read before all were back");
             let frameworks = leader.frameworks(DEADLINE).await.unwrap();
             let running: Vec<u32> = frameworks.iter().map(|framework| framework.tasks).collect();
             let told = "frameworks are known by their agents' words";

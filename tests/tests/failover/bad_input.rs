@@ -148,6 +148,19 @@ fn an_ensemble_without_a_majority_is_named_and_masters_wait_for_it() {
         scene.ensemble.start_server(server).unwrap();
     }
     eventually("it leads", || scene.home.airside(&["agents", "--master", &url]).code == Some(0));
+    // It is not known any more whether it still does; who asks it is told so.
+    for server in [1, 2] {
+        scene.ensemble.kill(server);
+    }
+    master.says("suspended: it is not known whether this master still leads");
+    let at = master.says("master@").replace("master@", "");
+    let words = "suspended: it is not known whether this master still leads, so this list may be out of date\n";
+    // The server that is left may serve it for a moment more.
+    eventually("it says so", || {
+        let listed = scene.home.airside(&["agents", "--json", "--master", at.trim()]);
+        assert_eq!((listed.code, listed.stdout.as_str()), (Some(0), "[]\n"), "{listed:#?}");
+        listed.stderr == words
+    });
 }
 
 /// What `airside/epoch` holds, in the form that `coordination` writes.
