@@ -101,6 +101,22 @@ fn lists_say_that_agents_are_awaited_until_all_are_back() {
     assert_eq!((listed.code, listed.stderr.as_str()), (Some(0), ""), "{listed:#?}");
 }
 
+/// One that was a member asks soon and often; the words are the same for a new one.
+#[test]
+fn an_agent_says_which_master_does_not_answer() {
+    let home = Home::new();
+    let (_master, at, mut agent) = master_and_agent(&home);
+    eventually("the agent is active", || state_of_agent(&home, &at) == "active");
+    agent.signal(Signal::SIGKILL);
+    agent.ended();
+    let work_dir = format!("--work-dir={}", home.path("a").display());
+    let mut command = home.command(&["agent", "--port=0", "--master=127.0.0.1:1", &work_dir]);
+    let mut agent = Process::start("agent", &mut command);
+    let said = agent.says("no answer from the master to 5 attempts to register; trying on");
+    assert!(said.contains("; is it running, and does --master name it?"), "{said}");
+    assert!(said.contains("leader=127.0.0.1:1"), "{said}");
+}
+
 #[test]
 fn a_run_that_lost_its_master_ends_when_it_is_told_to() {
     let home = Home::new();
