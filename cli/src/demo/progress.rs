@@ -1,6 +1,6 @@
 //! How far the frameworks of the demo are: they say `progress DONE TOTAL` in lines, and this draws bars of it.
 
-use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 /// One bar for each framework; nothing is drawn where nobody looks.
 pub(crate) struct Bars {
@@ -12,7 +12,11 @@ pub(crate) struct Bars {
 impl Bars {
     /// Two bars at nothing.
     pub(crate) fn new() -> Self {
-        let all = MultiProgress::new();
+        Self::on(ProgressDrawTarget::stderr())
+    }
+
+    fn on(target: ProgressDrawTarget) -> Self {
+        let all = MultiProgress::with_draw_target(target);
         let bar = |name: &'static str| {
             let style =
                 ProgressStyle::with_template("  {prefix:10} {bar:40} {pos}/{len} tasks {msg}")
@@ -62,7 +66,64 @@ fn progress(said: &str) -> Option<(u64, u64)> {
 
 #[cfg(test)]
 mod tests {
+    use std::io;
+    use std::sync::{Arc, Mutex};
+
+    use indicatif::TermLike;
+
     use super::*;
+
+    /// A terminal that keeps the words and forgets where they stood.
+    #[derive(Clone, Debug, Default)]
+    struct Screen(Arc<Mutex<String>>);
+
+    impl TermLike for Screen {
+        fn width(&self) -> u16 {
+            80
+        }
+        fn move_cursor_up(&self, _: usize) -> io::Result<()> {
+            Ok(())
+        }
+        fn move_cursor_down(&self, _: usize) -> io::Result<()> {
+            Ok(())
+        }
+        fn move_cursor_right(&self, _: usize) -> io::Result<()> {
+            Ok(())
+        }
+        fn move_cursor_left(&self, _: usize) -> io::Result<()> {
+            Ok(())
+        }
+        fn write_line(&self, line: &str) -> io::Result<()> {
+            self.write_str(&format!("{line}\n"))
+        }
+        fn write_str(&self, text: &str) -> io::Result<()> {
+            self.0.lock().unwrap().push_str(text);
+            Ok(())
+        }
+        fn clear_line(&self) -> io::Result<()> {
+            Ok(())
+        }
+        fn flush(&self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn bars_are_drawn_as_far_as_the_frameworks_are() {
+        let screen = Screen::default();
+        let bars = Bars::on(ProgressDrawTarget::term_like(Box::new(screen.clone())));
+        bars.show("progress 20 40", "progress 7 7");
+        // What is drawn too often is left out, but not this.
+        bars.all.suspend(|| ());
+        let drawn = screen.0.lock().unwrap().clone();
+        let bar = |done, left| format!("{}{}", "█".repeat(done), "░".repeat(left));
+        for line in [
+            format!("  wordcount  {} 20/40 tasks", bar(20, 20)),
+            format!("  batch      {} 7/7 tasks", bar(40, 0)),
+        ] {
+            assert!(drawn.contains(&line), "{line} is missing in\n{drawn}");
+        }
+    }
 
     #[test]
     fn progress_is_read_as_it_is_written() {

@@ -92,6 +92,7 @@ fn who_is_interrupted_while_a_cluster_starts_leaves_nothing() {
     let (home, mut up) = interrupt_while_it_starts(&["up", "--port=0", "--agents=2"]);
     assert!(up.ended().success(), "{:#?}", up.said);
     assert!(!home.path("cache/airside/cluster.json").exists());
+    assert!(home.path("cache/airside/up/secret").exists(), "its folder is there, and stays");
     let input = format!("--input={}", env!("CARGO_MANIFEST_DIR"));
     let (home, mut demo) = interrupt_while_it_starts(&["demo", "--agents=2", &input]);
     assert_eq!(demo.ended().code(), Some(1), "{:#?}", demo.said);
