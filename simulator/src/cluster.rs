@@ -122,6 +122,7 @@ impl Cluster {
             make: Box::new(Copies(scheduler)),
             remembered: None,
             stored: Default::default(),
+            file: Vec::new(),
             outcome: None,
         };
         let host = self.world.add_host();

@@ -13,7 +13,7 @@ use sdk::logic::Driver;
 use crate::chance::Chance;
 use crate::disk::Pending;
 use crate::network::Life;
-use crate::process::{AgentBody, Body, FrameworkBody, MasterBody, Seat};
+use crate::process::{AgentBody, Body, FrameworkBody, FrameworkSeat, MasterBody, Seat};
 use crate::said::Event;
 use crate::world::{Due, World};
 
@@ -134,6 +134,9 @@ impl World {
 
     fn start_framework(&mut self, number: u32) {
         let nonce = self.chance.draw();
+        if let Some(words) = self.framework_seat(number).and_then(FrameworkSeat::read_file) {
+            self.violate_disk(number, words);
+        }
         let Some(seat) = self.framework_seat(number) else {
             return;
         };
@@ -195,9 +198,13 @@ impl World {
                 }
             }
             Body::Framework(mut body) => {
-                let (done, _) = body.pending.crash(&mut self.chance);
-                if let Some(seat) = self.framework_seat(life.process) {
+                let (done, torn) = body.pending.crash(&mut self.chance);
+                let process = self.processes.get_mut(&life.process).expect("found above");
+                if let Seat::Framework(seat) = &mut process.seat {
                     done.iter().for_each(|write| seat.apply(write));
+                    if let Some(write) = torn {
+                        seat.apply_torn(&write, |bytes| tear(bytes, &mut self.chance));
+                    }
                 }
             }
             Body::Executor(_) | Body::Custom(_) => (),
@@ -265,6 +272,10 @@ impl World {
 
 /// What a crash leaves of the last write: some of its first bytes, or zeroes where they should be.
 fn tear(mut bytes: Vec<u8>, chance: &mut Chance) -> Vec<u8> {
+    // Who stores nothing writes nothing.
+    if bytes.is_empty() {
+        return bytes;
+    }
     bytes.truncate(chance.index(bytes.len()));
     if chance.in_thousand(200) {
         bytes.fill(0);

@@ -1,6 +1,7 @@
 //! A simulated process: what runs in its present life, and what its disk keeps between lives.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::time::Duration;
 
 use agent::checkpoint_bytes;
@@ -15,6 +16,7 @@ use protocol::ids::{AgentId, ContainerId, FrameworkId, TaskId, UpdateId};
 use protocol::resources::Resources;
 use sdk::executor::logic::ExecutorDriver;
 use sdk::logic::Settings;
+use sdk::state::{Stored, bytes};
 
 use crate::author::{AnyFramework, MakeScheduler};
 use crate::careless::Careless;
@@ -68,6 +70,8 @@ pub(crate) struct FrameworkSeat {
     pub(crate) make: Box<dyn MakeScheduler>,
     pub(crate) remembered: Option<FrameworkId>,
     pub(crate) stored: BTreeMap<String, Vec<u8>>,
+    /// How these two stand in its file.
+    pub(crate) file: Vec<u8>,
     /// How its last life ended, if by its own will.
     pub(crate) outcome: Option<sdk::logic::Outcome>,
 }
@@ -169,15 +173,40 @@ impl FrameworkSeat {
             make: self.make.again(),
             remembered: self.remembered.clone(),
             stored: self.stored.clone(),
+            file: self.file.clone(),
             outcome: None,
         }
     }
 
+    /// A write is done.
     pub(crate) fn apply(&mut self, write: &StateWrite) {
+        self.apply_torn(write, |bytes| bytes);
+    }
+
+    /// A write is done as far as a crash has left it: what is whole of it counts.
+    pub(crate) fn apply_torn(&mut self, write: &StateWrite, torn: impl FnOnce(Vec<u8>) -> Vec<u8>) {
+        const FITS: &str = "simulated schedulers store little";
+        let records: Vec<Vec<u8>> = match write {
+            StateWrite::Remember(framework) => vec![bytes::remembered(framework).expect(FITS)],
+            StateWrite::Store { entries, .. } => entries
+                .iter()
+                .map(|(key, value)| bytes::entry(key, value.as_deref()).expect(FITS))
+                .collect(),
+        };
+        let left = torn(records.concat());
+        let mut rest = &left[..];
+        let whole = records.iter().take_while(|record| {
+            rest.strip_prefix(&record[..]).inspect(|behind| rest = behind).is_some()
+        });
+        let whole = whole.count();
+        self.file.extend(&left);
         match write {
-            StateWrite::Remember(framework) => self.remembered = Some(framework.clone()),
+            StateWrite::Remember(framework) if whole > 0 => {
+                self.remembered = Some(framework.clone());
+            }
+            StateWrite::Remember(_) => (),
             StateWrite::Store { entries, .. } => {
-                for (key, value) in entries {
+                for (key, value) in &entries[..whole] {
                     match value {
                         Some(value) => self.stored.insert(key.clone(), value.clone()),
                         None => self.stored.remove(key),
@@ -185,6 +214,23 @@ impl FrameworkSeat {
                 }
             }
         }
+    }
+
+    /// As each life does: it reads the file, and writes it anew. What it should not have read, in words.
+    pub(crate) fn read_file(&mut self) -> Option<String> {
+        let written = Stored { framework: self.remembered.clone(), entries: self.stored.clone() };
+        let read = bytes::read(Path::new("framework.state"), &self.file);
+        self.file = bytes::file(&written).unwrap_or_default();
+        match read {
+            Ok(read) if read == written => None,
+            Ok(read) => Some(format!("{read:?} is read, and {written:?} was written")),
+            Err(error) => Some(error.to_string()),
+        }
+    }
+
+    /// Nothing was ever written.
+    pub(crate) fn forget(&mut self) {
+        (self.remembered, self.stored, self.file) = Default::default();
     }
 }
 

@@ -266,6 +266,7 @@ fn add_framework(world: &mut World, chance: &mut Chance, n: u64, bug: Option<Bug
         }),
         remembered: None,
         stored: Default::default(),
+        file: Vec::new(),
         outcome: None,
     };
     let host = world.add_host();

@@ -2,6 +2,7 @@
 //! appended and synced; a torn tail is a write that was never confirmed, and is cut. Opening writes the file anew, and so
 //! does much that was replaced or removed. What an elected scheduler has in ZooKeeper instead is in [`logic`].
 
+pub mod bytes;
 pub mod logic;
 
 use std::collections::BTreeMap;
@@ -11,21 +12,17 @@ use std::path::{Path, PathBuf};
 
 use coordination::store::StoreError;
 use protocol::ids::FrameworkId;
-use serde::{Deserialize, Serialize};
+
+use bytes::{Record, frame, read};
 
 /// The file's name.
 pub const FILE: &str = "framework.state";
-/// The file begins so; the last byte is its version.
-const MAGIC: &[u8; 8] = b"airsdk\0\x01";
 /// The most bytes that a scheduler may have stored.
 const BYTES_MAX: u64 = 256 << 20;
 /// The most bytes of one record.
 const RECORD_MAX: usize = 16 << 20;
 /// From this size on the file is written anew whenever it has doubled since the last time.
 const COMPACT_FROM: u64 = 4 << 20;
-/// Length and CRC32C before each record.
-const HEAD: usize = 8;
-
 /// Why the state cannot be read or kept.
 #[derive(Debug, thiserror::Error)]
 pub enum StateError {
@@ -115,12 +112,6 @@ pub struct Stored {
     pub framework: Option<FrameworkId>,
     /// What the scheduler stored.
     pub entries: BTreeMap<String, Vec<u8>>,
-}
-
-#[derive(Serialize, Deserialize)]
-enum Record {
-    Framework(FrameworkId),
-    Entry(String, Option<Vec<u8>>),
 }
 
 /// The file, open for appending. Its directory is locked as long as it is.
@@ -279,68 +270,10 @@ fn next_size(length: u64) -> u64 {
     (2 * length).max(COMPACT_FROM)
 }
 
-fn frame(bytes: &mut Vec<u8>, record: &Record) -> Option<()> {
-    let body = libactor::wire::encode(record, RECORD_MAX).ok()?;
-    bytes.extend_from_slice(&u32::try_from(body.len()).ok()?.to_le_bytes());
-    bytes.extend_from_slice(&crc32c::crc32c(&body).to_le_bytes());
-    bytes.extend_from_slice(&body);
-    Some(())
-}
-
-/// What a file says. Only its last record may be incomplete or wrong: nothing waited for it.
-fn read(path: &Path, bytes: &[u8]) -> Result<Stored, StateError> {
-    let damaged = |at| StateError::Damaged { path: path.to_owned(), at };
-    let mut stored = Stored::default();
-    if bytes.is_empty() {
-        return Ok(stored);
-    }
-    let mut at = MAGIC.len();
-    let newer = |at| StateError::Newer { path: path.to_owned(), at };
-    if !bytes.starts_with(MAGIC) {
-        let version = MAGIC.len() - 1;
-        let ours = bytes.len() > version && bytes.starts_with(&MAGIC[..version]);
-        return Err(if ours { newer(version) } else { damaged(0) });
-    }
-    while let Some((head, rest)) = bytes[at..].split_at_checked(HEAD) {
-        let word = |from: usize| {
-            u32::from_le_bytes([head[from], head[from + 1], head[from + 2], head[from + 3]])
-        };
-        // Room that the disk had made for a record which did not get there.
-        if bytes[at..].iter().all(|byte| *byte == 0) {
-            break;
-        }
-        let length = usize::try_from(word(0)).unwrap_or(usize::MAX);
-        let Some(body) = rest.get(..length) else {
-            break;
-        };
-        let last = rest.len() == length;
-        if crc32c::crc32c(body) != word(4) {
-            if last {
-                break;
-            }
-            return Err(damaged(at));
-        }
-        // What is whole and makes no sense is of a kind that came later.
-        match libactor::wire::decode(body).map_err(|_| newer(at))? {
-            Record::Framework(framework) => stored.framework = Some(framework),
-            Record::Entry(key, Some(value)) => drop(stored.entries.insert(key, value)),
-            Record::Entry(key, None) => drop(stored.entries.remove(&key)),
-        }
-        at += HEAD + length;
-    }
-    Ok(stored)
-}
-
 /// The file with just what is stored now, in place of the old one at once or not at all. The folder is still to be synced.
 fn write_anew(path: &Path, stored: &Stored) -> Result<(File, u64), StateError> {
     let failed = |source| StateError::Write { path: path.to_owned(), source };
-    let mut bytes = MAGIC.to_vec();
-    let framework = stored.framework.iter().map(|id| Record::Framework(id.clone()));
-    let entries = stored.entries.iter();
-    let entries = entries.map(|(key, value)| Record::Entry(key.clone(), Some(value.clone())));
-    for record in framework.chain(entries) {
-        frame(&mut bytes, &record).ok_or(StateError::TooLarge { path: path.to_owned() })?;
-    }
+    let bytes = bytes::file(stored).ok_or(StateError::TooLarge { path: path.to_owned() })?;
     let fresh = path.with_extension("state.new");
     let mut file =
         OpenOptions::new().create(true).write(true).truncate(true).open(&fresh).map_err(failed)?;

@@ -133,8 +133,7 @@ impl World {
 
     fn forget_state(&mut self, life: Life) {
         if let Some(seat) = self.framework_seat(life.process) {
-            seat.remembered = None;
-            seat.stored.clear();
+            seat.forget();
         }
     }
 

@@ -1,5 +1,6 @@
 //! What the state file survives, and what it refuses to guess.
 
+use super::bytes::{HEAD, MAGIC};
 use super::*;
 
 fn entry(key: &str, value: &[u8]) -> Vec<(String, Option<Vec<u8>>)> {
