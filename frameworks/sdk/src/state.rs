@@ -23,6 +23,7 @@ const BYTES_MAX: u64 = 256 << 20;
 const RECORD_MAX: usize = 16 << 20;
 /// From this size on the file is written anew whenever it has doubled since the last time.
 const COMPACT_FROM: u64 = 4 << 20;
+
 /// Why the state cannot be read or kept.
 #[derive(Debug, thiserror::Error)]
 pub enum StateError {
