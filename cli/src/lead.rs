@@ -6,6 +6,7 @@ use std::time::Duration;
 use coordination::zookeeper::url::Url;
 use coordination::zookeeper::{Settings, ZooKeeper};
 use libactor::Secret;
+use sdk::state::has_met_master;
 use sdk::{
     Election, ElectionError, Options, Outcome, RunError, Running, Scheduler, framework,
     start_scheduler,
@@ -52,7 +53,7 @@ async fn say_if_silent(url: Url) {
     }
 }
 
-/// Says so if there is no way to the master. Who leads the schedulers of a framework tries on.
+/// Says so if there is no way to the master, which is tried for on.
 fn say_if_lost(master: &str, secret: Option<&Secret>) -> JoinHandle<()> {
     let (master, secret) = (master.to_owned(), secret.cloned());
     actix_rt::spawn(async move {
@@ -65,7 +66,7 @@ fn say_if_lost(master: &str, secret: Option<&Secret>) -> JoinHandle<()> {
 /// Runs what `make` makes as the framework of this name. If it is asked to end, it hears `last_word` and may take a while.
 ///
 /// Without election, a master that is not there when this begins is an error: most likely it was named wrongly. Whoever has
-/// met it once waits for it, and for whoever leads after it, as long as it takes.
+/// met it once, in an earlier life too, waits for it, and for whoever leads after it, as long as it takes.
 pub(crate) async fn lead<S: Scheduler + Send + Unpin + 'static>(
     name: &str,
     (master, secret): (String, Option<Secret>),
@@ -81,6 +82,8 @@ pub(crate) async fn lead<S: Scheduler + Send + Unpin + 'static>(
     if let Some(url) = state.elect.clone() {
         actix_rt::spawn(say_if_silent(url));
         looks = Some(say_if_lost(&master, secret.as_ref()));
+    } else if state.state_dir.as_deref().is_some_and(has_met_master) {
+        say_if_lost(&master, secret.as_ref());
     } else {
         let Some(met) = unless(&mut asked, look_for(&master, secret.clone())).await? else {
             return Ok(Led::Asked);

@@ -21,8 +21,13 @@ const EPOCHS_LOST: u64 = 1_000_000;
 
 /// The epoch of an import. What its place remembers is no proof that no later reign was ever seen: the place may be new, since
 /// the one before is lost, or may have been rewound to an older state of itself.
-pub(crate) fn epoch_above_all(here: Option<u64>, export: u64) -> u64 {
-    here.unwrap_or_default().max(export) + EPOCHS_LOST
+pub(crate) fn epoch_above_all(here: Option<u64>, export: u64) -> Result<u64, StoreError> {
+    let newest = here.unwrap_or_default().max(export);
+    newest.checked_add(EPOCHS_LOST).ok_or_else(|| StoreError::Refused {
+        reason: format!(
+            "cannot import above epoch {newest}: no cluster has had so many reigns, so what names it is damaged; import another export"
+        ),
+    })
 }
 
 /// All that a registry holds.
@@ -178,12 +183,13 @@ mod tests {
         let error = Export::read(&mut later.as_slice()).unwrap_err();
         assert!(error.to_string().contains("later version"), "{error}");
     }
+
     #[test]
-    fn an_import_is_above_reigns_that_neither_its_place_nor_the_export_knows_of() {
-        let lost = 1000;
-        for (here, export) in [(None, 7), (Some(0), 7), (Some(7), 7), (Some(9), 7), (Some(7), 9)] {
-            let newest = here.unwrap_or_default().max(export) + lost;
-            assert!(epoch_above_all(here, export) > newest, "{here:?}, {export}");
+    fn an_epoch_that_nothing_can_be_above_is_refused() {
+        assert!(epoch_above_all(Some(7), 9).unwrap() > 9);
+        for (here, export) in [(None, u64::MAX), (Some(u64::MAX - 1), 7)] {
+            let error = epoch_above_all(here, export).unwrap_err();
+            assert!(error.to_string().contains("damaged"), "{error}");
         }
     }
 }

@@ -215,7 +215,7 @@ impl Portable for LocalStore {
                 ),
             });
         }
-        let epoch = epoch_above_all(Some(self.reign.epoch), export.epoch);
+        let epoch = epoch_above_all(Some(self.reign.epoch), export.epoch)?;
         let write = || -> Result<(), Cause> {
             let writing = self.database.begin_write()?;
             writing.delete_table(RECORDS)?;

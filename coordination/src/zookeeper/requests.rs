@@ -62,7 +62,7 @@ impl Context {
     /// Makes the path and its parents, and what is ours below it.
     async fn prepare(&self, client: &Client) -> Result<Answer, Answer> {
         self.is_not_begun_anew(client).await?;
-        self.make_nodes(client).await?;
+        self.make_nodes(client, false).await?;
         self.read_cluster(client, &self.layout.cluster()).await
     }
 
@@ -85,7 +85,7 @@ impl Context {
         }
     }
 
-    pub(super) async fn make_nodes(&self, client: &Client) -> Result<(), Answer> {
+    pub(super) async fn make_nodes(&self, client: &Client, importing: bool) -> Result<(), Answer> {
         let path = &self.layout.path;
         let ends = path.match_indices('/').map(|(at, _)| at).filter(|at| *at > 0);
         for end in ends.chain([path.len()]) {
@@ -99,7 +99,7 @@ impl Context {
             Office::Scheduler(framework) => framework.clone(),
         };
         let cluster = self.settings.new_cluster.clone();
-        let cluster = ClusterRecord { cluster, form: FORM, importing: false, framework };
+        let cluster = ClusterRecord { cluster, form: FORM, importing, framework };
         let place = self.layout.cluster();
         self.ensure(client, &place, &encode(&cluster), &self.layout.own).await?;
         let epoch = encode(&EpochRecord::default());

@@ -91,6 +91,19 @@ fn an_import_mends_a_damaged_epoch_and_one_that_was_interrupted_is_noticed() {
     assert_eq!(store.load().unwrap(), export.records);
 }
 
+#[test]
+fn an_import_that_stops_before_it_begins_leaves_nothing_that_a_master_takes_for_whole() {
+    let ensemble = ensemble();
+    let url = ensemble.url(&path("stopped"));
+    let export = Export { cluster: "c1".into(), epoch: u64::MAX, records: [].into() };
+    let error = tool(&url, "c1").import(&export).unwrap_err();
+    assert!(error.to_string().contains("is damaged; import another"), "{error}");
+    let words = Member::new(&url, "early").stands().ends_refused();
+    assert!(words.contains("was interrupted; import again"), "{words}");
+    tool(&url, "c1").import(&Export { epoch: 7, ..export }).unwrap();
+    Member::new(&url, "last").leads();
+}
+
 /// Cluster c1, form 1, not whole.
 const IMPORTING: &[u8] = b"\x0a\x02c1\x10\x01\x18\x01";
 

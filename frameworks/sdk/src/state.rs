@@ -115,6 +115,14 @@ pub struct Stored {
     pub entries: BTreeMap<String, Vec<u8>>,
 }
 
+/// Whether the framework of this directory has met its master, in this process or one before. What cannot be read is told when it
+/// is opened.
+pub fn has_met_master(directory: &Path) -> bool {
+    let path = directory.join(FILE);
+    let stored = fs::read(&path).ok().and_then(|bytes| read(&path, &bytes).ok());
+    stored.is_some_and(|stored| stored.framework.is_some())
+}
+
 /// The file, open for appending. Its directory is locked as long as it is.
 #[derive(Debug)]
 pub struct StateFile {

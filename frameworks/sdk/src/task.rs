@@ -1,7 +1,8 @@
 //! Short ways to describe tasks.
 //!
 //! What is to become of a task while its agent cannot be reached is said with [`TaskSpec::when_unreachable`]: [`Fate::Keep`],
-//! as is so if nothing is said, or [`Fate::End`] for one that is to be started anew elsewhere and must not run on beside that.
+//! as is so if nothing is said, or [`Fate::End`] for one that is to be started anew elsewhere and may run on beside that until its agent
+//! is back.
 //!
 //! ```
 //! # use sdk::prelude::*;

@@ -170,9 +170,16 @@ impl Conn {
         (into.at, into.end) = (0, 0);
         if into.little >= LITTLE && into.is_large() {
             into.bytes.shrink_to(SLICE);
+            if shared.bytes.is_empty() {
+                shared.bytes.shrink_to(SLICE);
+            }
         }
         match shared.before.pop_front() {
             Some(long) => into.bytes = long,
+            // What is large stays here, where it is looked after.
+            None if into.is_large() && shared.bytes.len() <= SLICE => {
+                into.bytes.append(&mut shared.bytes);
+            }
             None => std::mem::swap(&mut shared.bytes, &mut into.bytes),
         }
         let more = !(shared.before.is_empty() && shared.bytes.is_empty());
@@ -221,6 +228,7 @@ pub(super) fn messages_in(mut frames: &[u8]) -> u64 {
 mod tests {
     use super::*;
     use crate::conn::{Bounds, Outgoing};
+    use crate::control::Control;
     use crate::flow::Head;
     use crate::message::Blob;
     use crate::metrics::CutKind;
@@ -290,6 +298,35 @@ mod tests {
             "sixteen buffers, and the one that passes the line"
         );
         assert_eq!(conn.cut_for.get(), Some(&CutKind::Full));
+    }
+
+    #[test]
+    fn what_bursts_needed_is_given_up_though_only_the_control_lane_goes_on() {
+        let conn = conn();
+        let mut fetched: [Fetched; 3] = Default::default();
+        let mut write_out = || {
+            let mut on = Lane::Control;
+            while let Some(lane) = conn.next_slice(&mut fetched, on, &Lane::ALL) {
+                let mine = &mut fetched[lane.index()];
+                (mine.at, on) = (mine.end, lane);
+            }
+            let lanes = [Lane::Normal, Lane::Bulk];
+            let kept = lanes.map(|lane| {
+                fetched[lane.index()].bytes.capacity() + conn.lane(lane).bytes.capacity()
+            });
+            kept.into_iter().sum::<usize>()
+        };
+        for burst in [8, 8, 1] {
+            (0..burst).for_each(|_| send(&conn, Lane::Normal, 1, 100_000));
+            send(&conn, Lane::Bulk, 1, burst * 100_000);
+            assert!(write_out() > 1_000_000);
+        }
+        let mut kept = 0;
+        for _ in 0..=2 * LITTLE {
+            conn.control(Life::NOBODY, 0, &Control::Resolve { name: String::new() });
+            kept = write_out();
+        }
+        assert!(kept <= 8 * SLICE, "{kept}");
     }
 
     #[test]

@@ -194,12 +194,19 @@ impl Node {
         self.0.recorder.chatter(record);
     }
 
+    /// Whether a node that nobody here has met listened where this one does now: the way to one that listens is its own address,
+    /// or that of a relay, which has met it.
+    pub(super) fn took_place_of(&self, life: Life) -> bool {
+        life.listens() && !lock(&self.0.peers).has_met(life.node)
+    }
+
     /// For another node: passed on if this one has a connection to it and it has not been passed on before.
     fn relay(&self, from: &Arc<Conn>, lane: Lane, header: &Header<'_>, message: &[u8]) {
         let passes = !header.relayed && lent::may_be_relayed(from);
-        let way = match lock(&self.0.peers).way_to(header.to) {
+        let way = lock(&self.0.peers).way_to(header.to);
+        let way = match way {
             // Its sender dialled the place where that node listened, and has met this one.
-            Way::None if !header.relayed && header.to.listens() => Way::OtherLife,
+            Way::None if !header.relayed && self.took_place_of(header.to) => Way::OtherLife,
             Way::OtherLife if passes => Way::OtherLife,
             Way::Here(to) if passes && lent::may_be_relayed(&to) => Way::Here(to),
             Way::Here(_) | Way::OtherLife | Way::None => Way::None,
@@ -251,6 +258,17 @@ impl Node {
         }
     }
 
+    fn hear_undelivered(&self, conn: &Conn, (sender, receiver): (Life, Life), why: DropReason) {
+        self.0.counters.undelivered(why);
+        tracing::debug!(reason = why.word(), ?sender, ?receiver, "a peer dropped a message");
+        if matches!(why, DropReason::Stale | DropReason::Unreachable) {
+            // It reached no window, so nobody gives credit back: else its sender heard `Full` in the end, and never why.
+            for lane in [Lane::Normal, Lane::Bulk] {
+                conn.credit(lane, sender.actor, receiver, 1);
+            }
+        }
+    }
+
     /// The other runtime says something, or one behind it does.
     fn hear(&self, conn: &Arc<Conn>, origin: Life, header: &Header<'_>, payload: &[u8]) {
         let Ok(said) = wire::decode::<Control>(payload) else {
@@ -283,13 +301,7 @@ impl Node {
                 }
             }
             Control::Undelivered { sender, receiver, why } => {
-                self.0.counters.undelivered(why);
-                tracing::debug!(
-                    reason = why.word(),
-                    ?sender,
-                    ?receiver,
-                    "a peer dropped a message"
-                );
+                self.hear_undelivered(conn, (sender, receiver), why);
             }
             Control::Failed { error } => {
                 self.hear_outcome(by, header, Outcome::Failed(error.into()));

@@ -25,7 +25,12 @@ pub(super) struct Peers {
     by_dialled: HashMap<String, u64>,
     /// For a connection: those to whose nodes it had messages relayed, and who will be told of its end.
     relays: HashMap<u64, HashSet<u64>>,
+    /// Nodes that there were connections to.
+    met: HashSet<u64>,
 }
+
+/// Nodes that are remembered at most once they are gone.
+const MET_MAX: usize = 65_536;
 
 impl Peers {
     pub(super) fn insert(&mut self, conn: &Arc<Conn>) {
@@ -38,6 +43,16 @@ impl Peers {
     /// The handshake is over.
     pub(super) fn established(&mut self, conn: &Conn, node: u64) {
         self.by_node.entry(node).or_default().push(conn.id);
+        if self.met.len() >= MET_MAX {
+            let by_node = &self.by_node;
+            self.met.retain(|node| by_node.contains_key(node));
+        }
+        self.met.insert(node);
+    }
+
+    /// Whether there is or was a connection to a node, of which it remembers many.
+    pub(super) fn has_met(&self, node: u64) -> bool {
+        self.met.contains(&node)
     }
 
     /// Who is to be told that `conn` is lost.

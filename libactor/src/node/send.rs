@@ -84,15 +84,9 @@ impl Node {
             return ended("this");
         }
         match pid.via {
-            Some(via) if Some(via) != self.0.advertise => {
-                let conn = self.connection(&via.to_string());
-                // Known, and another: it has taken that one's place.
-                let there = conn.node();
-                let meant = Life { actor: 0, ..pid.life };
-                let taken = pid.life.listens() && there != Life::NOBODY && there != meant;
-                if taken { ended("its") } else { Ok(conn) }
-            }
-            Some(_) if pid.life.listens() => ended("this"),
+            // If another one has taken its place, that one says so.
+            Some(via) if Some(via) != self.0.advertise => Ok(self.connection(&via.to_string())),
+            Some(_) if self.took_place_of(pid.life) => ended("this"),
             Some(_) | None => Err(TellError::Unreachable("no route to its node".to_owned())),
         }
     }

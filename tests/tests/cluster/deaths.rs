@@ -49,6 +49,32 @@ fn master_again(home: &Home, at: &str) -> Process {
 }
 
 #[test]
+fn a_batch_that_met_its_master_in_an_earlier_life_waits_for_it_as_well() {
+    let home = Home::new();
+    let (mut master, at, _agent) = master_and_agent(&home);
+    let (of, gate, state) = (format!("--master={at}"), home.path("gate"), home.path("state"));
+    let (state, line) = (
+        format!("--state-dir={}", state.display()),
+        format!("while [ ! -e {} ]; do sleep 0.1; done", gate.display()),
+    );
+    let start = || {
+        let command = ["batch", &of, &state, "--mem=16MB", &line];
+        Process::start("batch", &mut home.command(&command))
+    };
+    let mut batch = start();
+    batch.says("subscribed as framework ");
+    for process in [&mut batch, &mut master] {
+        process.signal(Signal::SIGKILL);
+        process.ended();
+    }
+    let mut batch = start();
+    batch.says("trying on");
+    let _master = master_again(&home, &at);
+    fs::write(&gate, "").unwrap();
+    assert!(batch.ended().success(), "{:#?}", batch.said);
+}
+
+#[test]
 fn a_batch_that_has_met_its_master_waits_for_it_and_says_so() {
     let home = Home::new();
     let (mut master, at, _agent) = master_and_agent(&home);

@@ -76,7 +76,8 @@ impl Work {
         self.client(None).await?;
         let session = self.told.session.borrow().clone().ok_or_else(|| self.lost())?;
         let client = &session.client;
-        let made = self.context.make_nodes(client).await;
+        // If this is all that it comes to, no master takes what is empty for whole.
+        let made = self.context.make_nodes(client, true).await;
         made.map_err(|answer| refused(said(answer)))?;
         let mark = self.begins_alone(client).await?;
         let outcome = self.import_alone(&session, export).await;
@@ -130,7 +131,7 @@ impl Work {
         let (data, stat) = read.map_err(|error| self.failed_at("read", &path, &error))?;
         self.nobody_stands(client).await?;
         let here = decode::<EpochRecord>(&data).ok().map(|record| record.epoch);
-        let epoch = epoch_above_all(here, export.epoch);
+        let epoch = epoch_above_all(here, export.epoch)?;
         let record = EpochRecord { epoch, by: IMPORT.to_owned() };
         let cluster = export.cluster.clone();
         let partly = ClusterRecord { cluster, form: FORM, importing: true, ..Default::default() };

@@ -13,12 +13,14 @@ pub(super) const MAGIC: &[u8; 8] = b"airsdk\0\x01";
 /// Length and CRC32C before each record.
 pub(super) const HEAD: usize = 8;
 
+/// What is appended; the last one of a kind, or of a key, counts.
 #[derive(Serialize, Deserialize)]
 pub(super) enum Record {
     Framework(FrameworkId),
     Entry(String, Option<Vec<u8>>),
 }
 
+/// Appends one; nothing if it is too large.
 pub(super) fn frame(bytes: &mut Vec<u8>, record: &Record) -> Option<()> {
     let body = libactor::wire::encode(record, RECORD_MAX).ok()?;
     bytes.extend_from_slice(&u32::try_from(body.len()).ok()?.to_le_bytes());

@@ -115,7 +115,8 @@ impl Master {
     }
 
     /// Whether news is, as far as anybody can tell, what the earlier task of the id did before its end, from an agent that told of
-    /// that end first and has not heard yet that it is dealt with. Were it of the next task, its end would come after it.
+    /// that end first and has not heard yet that it is dealt with. Were it of the next task, its end would come after it: then
+    /// all that is lost is that it ran before.
     pub(in crate::logic) fn is_what_was_before_the_end(
         &self,
         agent: &AgentId,
