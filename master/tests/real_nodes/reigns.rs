@@ -214,7 +214,7 @@ async fn part_06_a_reign_ends_if_too_many_agents_do_not_return_and_the_next_one_
 /// One write after the other, and each of all that came during the one before.
 #[tokio::test]
 async fn reg_02_what_waits_for_the_registry_is_written_together() {
-    const AGENTS: u64 = 30;
+    const AGENTS: usize = 30;
     let folder = tempfile::tempdir().unwrap();
     let node = Node::start(NodeConfig::loopback()).await.unwrap();
     let (_, store) = steered(folder.path());
@@ -228,7 +228,7 @@ async fn reg_02_what_waits_for_the_registry_is_written_together() {
     }
     let name = format!("master@{}", node.address().unwrap()).parse().unwrap();
     let mut agent: Side<MasterToAgent> = Side::new(&name).await;
-    for nonce in 0..AGENTS {
+    for nonce in 0..AGENTS as u64 {
         agent.say(AgentToMaster::Register { nonce, info: agent_info() });
         if nonce == 0 {
             waiting.recv().await.unwrap();
@@ -244,6 +244,8 @@ async fn reg_02_what_waits_for_the_registry_is_written_together() {
     ends(&running).await;
     let writes = std::mem::take(&mut store.lock().unwrap().writes);
     let (first, rest) = writes.split_first().unwrap();
-    assert!(rest.len() < 5 && rest.iter().all(|changes| changes > first), "{writes:?}");
+    assert_eq!(rest.iter().sum::<usize>(), first * (AGENTS - 1), "{writes:?}");
+    // Some may have been on their way to the registrar still when the gate was opened.
+    assert!(rest.len() < AGENTS / 2, "{writes:?}");
     node.shutdown().await;
 }
