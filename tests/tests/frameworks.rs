@@ -65,7 +65,13 @@ impl Cluster {
         let work_dir = self.folder.path().join(format!("agent-{n}"));
         let executor = vec![env!("CARGO_BIN_EXE_executor-for-tests").into()];
         let resources = Some("cpus:2;mem:1024;disk:1024".to_owned());
-        let config = AgentConfig { resources, ..AgentConfig::new(master, work_dir, executor) };
+        // An executor that does not hear any more that its framework is gone is not to outlive these tests for long.
+        let recovery_timeout = Some(Duration::from_secs(30));
+        let config = AgentConfig {
+            resources,
+            recovery_timeout,
+            ..AgentConfig::new(master, work_dir, executor)
+        };
         agent::start(&node, config).unwrap();
         node
     }
