@@ -212,7 +212,7 @@ async fn what_is_sent_to_the_former_life_of_a_node_is_dropped_as_stale_by_the_on
     // However often: it is never `Full`.
     let window = u64::from(libactor::Limits::default().window);
     for number in 0..2 * window {
-        here.tell_when_room(old, Number(number)).await.unwrap();
+        soon("room", here.tell_when_room(old, Number(number))).await.unwrap();
     }
     let all = 2 + 2 * window;
     until("all are dropped", || second.metrics().dropped_for(DropReason::Stale) == all).await;
