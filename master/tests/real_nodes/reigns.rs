@@ -12,6 +12,7 @@ use libactor::{AskError, Name, Node, NodeConfig};
 use master::{End, MasterConfig, Running};
 use protocol::agent::{AgentToMaster, MasterToAgent};
 use protocol::change::AgentState;
+use protocol::ids::{AgentId, ClusterId};
 use protocol::operator::{Read, ReadAnswer, ReadMoment};
 use tokio::sync::watch;
 
@@ -100,6 +101,19 @@ async fn a_suspended_master_answers_nobody_until_it_leads_again() {
     node.shutdown().await;
 }
 
+/// An agent without tasks, of the first reign.
+fn returns(agent: AgentId, cluster: ClusterId) -> AgentToMaster {
+    AgentToMaster::Reregister {
+        agent,
+        info: agent_info(),
+        tasks: Vec::new(),
+        executors: Vec::new(),
+        frameworks: Vec::new(),
+        epoch: 1,
+        cluster,
+    }
+}
+
 #[tokio::test]
 async fn a_deposed_master_drops_its_state_and_reigns_anew_under_another_id() {
     let folder = tempfile::tempdir().unwrap();
@@ -123,15 +137,7 @@ async fn a_deposed_master_drops_its_state_and_reigns_anew_under_another_id() {
     let second = master::start(&node, MasterConfig::default(), store).unwrap();
     assert_eq!((first.cluster().epoch, second.cluster().epoch), (1, 2));
     assert_ne!(first.cluster().master, second.cluster().master);
-    agent.say(AgentToMaster::Reregister {
-        agent: id,
-        info: agent_info(),
-        tasks: Vec::new(),
-        executors: Vec::new(),
-        frameworks: Vec::new(),
-        epoch: 1,
-        cluster,
-    });
+    agent.say(returns(id, cluster));
     assert_eq!(agent.hears(registered).await, 2, "the registry is what it was");
     second.stop();
     ends(&second).await;
@@ -196,15 +202,7 @@ async fn part_06_a_reign_ends_if_too_many_agents_do_not_return_and_the_next_one_
     let agents: Vec<_> = agents.iter().map(|agent| (&agent.agent, agent.state)).collect();
     assert_eq!(agents, [(&id, AgentState::Recovered)], "it was not given up");
     let cluster = third.cluster().cluster.clone();
-    agent.say(AgentToMaster::Reregister {
-        agent: id,
-        info: agent_info(),
-        tasks: Vec::new(),
-        executors: Vec::new(),
-        frameworks: Vec::new(),
-        epoch: 1,
-        cluster,
-    });
+    agent.say(returns(id, cluster));
     assert_eq!(agent.hears(registered).await, 3, "and may return");
     third.stop();
     ends(&third).await;
