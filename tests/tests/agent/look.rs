@@ -92,19 +92,34 @@ pub(crate) async fn empties(folder: &Path) {
     eventually_in(folder, <[PathBuf]>::is_empty).await;
 }
 
+/// Waits until an agent's checkpoint knows of no task: that of an acknowledged one goes a moment after its records.
+pub(crate) async fn forgets_all_tasks(checkpoint: &Path) {
+    eventually(checkpoint, || {
+        let kept = agent::checkpoint_bytes::read(&std::fs::read(checkpoint).unwrap()).unwrap();
+        kept.frameworks.values().all(|framework| framework.tasks.is_empty())
+    })
+    .await;
+}
+
 async fn eventually_in(folder: &Path, so: impl Fn(&[PathBuf]) -> bool) {
+    eventually(folder, || {
+        let entries = folder.read_dir().unwrap().flatten();
+        so(&entries.map(|entry| entry.path()).collect::<Vec<PathBuf>>())
+    })
+    .await;
+}
+
+async fn eventually(at: &Path, so: impl Fn() -> bool) {
     let mut looks = tokio::time::interval(Duration::from_millis(5));
     let found = async {
         loop {
             looks.tick().await;
-            let entries = folder.read_dir().unwrap().flatten();
-            let below: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
-            if so(&below) {
+            if so() {
                 return;
             }
         }
     };
     tokio::time::timeout(SOON, found)
         .await
-        .unwrap_or_else(|_| panic!("not soon in {}", folder.display()));
+        .unwrap_or_else(|_| panic!("not soon in {}", at.display()));
 }

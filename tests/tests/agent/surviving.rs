@@ -163,6 +163,7 @@ async fn agent_08_after_a_reboot_of_its_machine_an_agent_is_the_same_and_its_tas
     assert_eq!((lost.source, lost.reason), (Source::Agent, Some(Reason::AgentRestarted)));
     assert_eq!(stage.hears_end("u").await.exit, Some(Exit::Code(3)));
     empties(&records).await;
+    forgets_all_tasks(&stage.dir.path().join("agent/agent.checkpoint")).await;
     // Once: neither the next life of the agent nor the next boot knows of it.
     for boot in ["another", "a third"] {
         stage.lose_agent().await;
