@@ -25,6 +25,11 @@ struct Cluster {
     agents: Vec<Node>,
 }
 
+/// A node that speaks today's version.
+fn todays() -> NodeConfig {
+    NodeConfig { version: protocol::PROTOCOL_VERSION, ..NodeConfig::loopback() }
+}
+
 async fn start_master(folder: &Path, listen: NodeConfig) -> (Node, master::Running) {
     let node = Node::start(listen).await.unwrap();
     // The threads of a master before may still be closing it.
@@ -48,7 +53,7 @@ impl Cluster {
 
     async fn with(agents: usize, secret: Option<Secret>) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let listen = || NodeConfig { secret: secret.clone(), ..NodeConfig::loopback() };
+        let listen = || NodeConfig { secret: secret.clone(), ..todays() };
         let (master, reign) = start_master(folder.path(), listen()).await;
         let (reign, nodes) = (Some(reign), vec![]);
         let mut cluster = Self { folder, master, reign, agents: nodes };
@@ -80,7 +85,7 @@ impl Cluster {
     async fn replace_agent(&mut self, n: usize) {
         let listen = self.agents[n].address();
         self.agents[n].shutdown().await;
-        let config = NodeConfig { listen, ..NodeConfig::loopback() };
+        let config = NodeConfig { listen, ..todays() };
         self.agents[n] = self.start_agent(n, config).await;
     }
 
@@ -98,7 +103,7 @@ impl Cluster {
         self.master.shutdown().await;
         // Its registry is not closed as long as anybody holds its actors.
         drop(self.reign.take());
-        let config = NodeConfig { listen, ..NodeConfig::loopback() };
+        let config = NodeConfig { listen, ..todays() };
         let (master, reign) = start_master(self.folder.path(), config).await;
         (self.master, self.reign) = (master, Some(reign));
     }

@@ -9,7 +9,7 @@ mod versions;
 use std::time::Duration;
 
 use actix::{Actor, Handler};
-use libactor::{Accepts, Context, Down, Message, Name, Node, NodeConfig, Received, Spawn};
+use libactor::{Accepts, Context, Down, Message, Name, Node, Received, Spawn};
 use master::{MasterConfig, Running, StartError};
 use protocol::agent::{AgentAddress, AgentInfo, AgentToMaster, MasterToAgent};
 use protocol::framework::{
@@ -20,11 +20,11 @@ use protocol::operator::{KillAnswer, KillTask, List, Read, ReadAnswer, ReadMomen
 use protocol::resources::Resources;
 use protocol::task::{CommandSpec, Run, Source, TaskReport, TaskSpec, TaskState, TaskStatus};
 use serde::{Deserialize, Serialize};
-use side::{PATIENCE, Say, SayTo, Side};
+use side::{PATIENCE, Say, SayTo, Side, todays};
 use tokio::sync::mpsc;
 
 async fn master_in(work_dir: &std::path::Path) -> (Node, Running, Name) {
-    let node = Node::start(NodeConfig::loopback()).await.unwrap();
+    let node = Node::start(todays()).await.unwrap();
     let store = master::local_store(work_dir).unwrap();
     let running = master::start(&node, MasterConfig::default(), store).unwrap();
     let name = format!("master@{}", node.address().unwrap()).parse().unwrap();

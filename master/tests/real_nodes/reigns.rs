@@ -8,7 +8,7 @@ use std::time::Duration;
 use coordination::election::{Candidate, Elector, Reign, Standing};
 use coordination::local::LocalStore;
 use coordination::store::{Change, Store, StoreError};
-use libactor::{AskError, Name, Node, NodeConfig};
+use libactor::{AskError, Name, Node};
 use master::{End, MasterConfig, Running};
 use protocol::agent::{AgentToMaster, MasterToAgent};
 use protocol::change::AgentState;
@@ -16,7 +16,7 @@ use protocol::ids::{AgentId, ClusterId};
 use protocol::operator::{Read, ReadAnswer, ReadMoment};
 use tokio::sync::watch;
 
-use crate::side::{PATIENCE, Side};
+use crate::side::{PATIENCE, Side, todays};
 use crate::{agent_info, register};
 
 /// How long nothing is to come.
@@ -84,7 +84,7 @@ fn registered(message: &MasterToAgent) -> Option<u64> {
 #[tokio::test]
 async fn a_suspended_master_answers_nobody_until_it_leads_again() {
     let folder = tempfile::tempdir().unwrap();
-    let node = Node::start(NodeConfig::loopback()).await.unwrap();
+    let node = Node::start(todays()).await.unwrap();
     let (standing, store) = steered(folder.path());
     let running = master::start(&node, MasterConfig::default(), store).unwrap();
     let name = format!("master@{}", node.address().unwrap()).parse().unwrap();
@@ -117,7 +117,7 @@ fn returns(agent: AgentId, cluster: ClusterId) -> AgentToMaster {
 #[tokio::test]
 async fn a_deposed_master_drops_its_state_and_reigns_anew_under_another_id() {
     let folder = tempfile::tempdir().unwrap();
-    let node = Node::start(NodeConfig::loopback()).await.unwrap();
+    let node = Node::start(todays()).await.unwrap();
     let (standing, store) = steered(folder.path());
     let first = master::start(&node, MasterConfig::default(), Arc::clone(&store)).unwrap();
     let name = format!("master@{}", node.address().unwrap()).parse().unwrap();
@@ -147,7 +147,7 @@ async fn a_deposed_master_drops_its_state_and_reigns_anew_under_another_id() {
 #[tokio::test]
 async fn reg_02_a_write_that_the_registry_refuses_ends_the_reign_and_nobody_is_told_of_it() {
     let folder = tempfile::tempdir().unwrap();
-    let node = Node::start(NodeConfig::loopback()).await.unwrap();
+    let node = Node::start(todays()).await.unwrap();
     let (_, store) = steered(folder.path());
     let first = master::start(&node, MasterConfig::default(), Arc::clone(&store)).unwrap();
     let name = format!("master@{}", node.address().unwrap()).parse().unwrap();
@@ -173,7 +173,7 @@ async fn reg_02_a_write_that_the_registry_refuses_ends_the_reign_and_nobody_is_t
 async fn part_06_a_reign_ends_if_too_many_agents_do_not_return_and_the_next_one_awaits_them_as_well()
  {
     let folder = tempfile::tempdir().unwrap();
-    let node = Node::start(NodeConfig::loopback()).await.unwrap();
+    let node = Node::start(todays()).await.unwrap();
     let (_, store) = steered(folder.path());
     let logic = |agent_reregister_timeout| master::config::Config {
         agent_reregister_timeout,
@@ -214,7 +214,7 @@ async fn part_06_a_reign_ends_if_too_many_agents_do_not_return_and_the_next_one_
 async fn reg_02_what_waits_for_the_registry_is_written_together() {
     const AGENTS: usize = 30;
     let folder = tempfile::tempdir().unwrap();
-    let node = Node::start(NodeConfig::loopback()).await.unwrap();
+    let node = Node::start(todays()).await.unwrap();
     let (_, store) = steered(folder.path());
     let (waits, mut waiting) = tokio::sync::mpsc::unbounded_channel();
     let (open, opens) = std::sync::mpsc::channel();

@@ -6,12 +6,18 @@ use actix::{Actor, Handler};
 use libactor::{
     Accepts, Address, Context, Down, Message, Name, Node, NodeConfig, Pid, Received, Spawn,
 };
+use protocol::PROTOCOL_VERSION;
 use protocol::agent::{AgentToMaster, MasterToAgent};
 use protocol::framework::{FrameworkToMaster, MasterToFramework};
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A node that speaks the newest version and takes connections.
+pub(crate) fn todays() -> NodeConfig {
+    NodeConfig { version: PROTOCOL_VERSION, ..NodeConfig::loopback() }
+}
 
 /// An actor that passes on what it hears, and says what it is told to.
 pub(crate) struct Voice<M> {
@@ -106,7 +112,7 @@ where
     Voice<M>: Actor<Context = Context<Voice<M>>> + Handler<Received<SayTo>>,
 {
     pub(crate) async fn new(master: &Name) -> Self {
-        Self::of_version(NodeConfig::default().version, master).await
+        Self::of_version(PROTOCOL_VERSION, master).await
     }
 
     pub(crate) async fn of_version(version: u32, master: &Name) -> Self {

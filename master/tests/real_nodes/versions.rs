@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use libactor::{Node, NodeConfig};
+use libactor::Node;
 use master::MasterConfig;
 use master::config::Config;
 use protocol::PROTOCOL_VERSION;
@@ -11,15 +11,14 @@ use protocol::framework::{FrameworkToMaster, MasterToFramework, Operation};
 use protocol::ids::{ExecutorId, Role};
 use protocol::task::{TaskReport, TaskState};
 
-use crate::side::Side;
+use crate::side::{Side, todays};
 use crate::{agent_info, launched, register, registered, subscribe, subscribed, task, updated};
 
 /// News with a reason that came with version 2: who speaks version 1 hears what is true in the answer to a subscription.
 #[tokio::test]
 async fn a_scheduler_of_version_1_hears_of_tasks_that_come_back_with_their_agent() {
     let folder = tempfile::tempdir().unwrap();
-    let config = NodeConfig { version: PROTOCOL_VERSION, ..NodeConfig::loopback() };
-    let node = Node::start(config).await.unwrap();
+    let node = Node::start(todays()).await.unwrap();
     let agent_reregister_timeout = Duration::from_millis(50);
     let logic = Config { agent_reregister_timeout, ..Config::default() };
     let store = master::local_store(folder.path()).unwrap();

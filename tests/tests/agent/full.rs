@@ -82,7 +82,9 @@ async fn hears(heard: &mut mpsc::UnboundedReceiver<AgentToMaster>, variant: &str
 #[tokio::test]
 async fn an_agent_that_cannot_tell_its_master_registers_again() {
     let dir = tempfile::tempdir().unwrap();
-    let node = Node::start(NodeConfig::loopback()).await.unwrap();
+    let version = protocol::PROTOCOL_VERSION;
+    let config = NodeConfig { version, ..NodeConfig::loopback() };
+    let node = Node::start(config).await.unwrap();
     let ((sender, mut heard), (stands, mut stood)) =
         (mpsc::unbounded_channel(), mpsc::unbounded_channel());
     let (go_on, goes_on) = blocking::channel();

@@ -194,7 +194,8 @@ impl Stage {
         // Tasks of other users have to get in.
         use std::os::unix::fs::PermissionsExt;
         std::fs::set_permissions(dir.path(), PermissionsExt::from_mode(0o755)).unwrap();
-        let config = NodeConfig { secret, ..NodeConfig::loopback() };
+        let version = protocol::PROTOCOL_VERSION;
+        let config = NodeConfig { secret, version, ..NodeConfig::loopback() };
         let master_node = Node::start(config).await.unwrap();
         let (sender, heard) = mpsc::unbounded_channel();
         let accepts = Accepts::new().tells::<AgentToMaster>().tells::<Say>();
