@@ -142,6 +142,18 @@ impl Membership {
         of_cluster && self.epoch < later.epoch
     }
 
+    /// The highest epoch heard of, which counts against masters even before it is written: who is of an earlier reign is
+    /// deposed whether or not the disk has been quick.
+    fn epoch_seen(&self) -> u64 {
+        match &self.phase {
+            Phase::Joining { joining, .. } if self.is_before(joining) => joining.epoch,
+            Phase::Joining { .. } | Phase::Recovering { .. } | Phase::Contacting { .. } => {
+                self.epoch
+            }
+            Phase::Registered { .. } | Phase::Leaving { .. } => self.epoch,
+        }
+    }
+
     fn enter(&mut self, phase: Phase) -> u64 {
         self.phase = phase;
         self.generation += 1;
@@ -212,9 +224,9 @@ impl Agent {
 
     pub(super) fn on_master_said(&mut self, turn: &mut Turn, from: Pid, message: MasterToAgent) {
         let epoch = message.epoch();
-        let deposed = epoch < self.membership.epoch && !self.is_of_other_cluster(&message);
+        let seen = self.membership.epoch_seen();
+        let deposed = epoch < seen && !self.is_of_other_cluster(&message);
         if deposed && !self.config.has(Bug::EpochNotChecked) {
-            let seen = self.membership.epoch;
             turn.note(Notice::EpochRefused { epoch, seen });
             let message = AgentToMaster::EpochRefused { epoch, seen };
             turn.push(Effect::TellMaster { to: from, message });

@@ -71,7 +71,7 @@ struct Scene {
     home: Home,
     ensemble: Ensemble,
     stranger: Stranger,
-    _agent: Process,
+    agent: Process,
     agent_address: String,
 }
 
@@ -82,11 +82,12 @@ impl Scene {
         let stranger = runtime.block_on(Stranger::new(&ensemble.hosts()));
         let mut agent = start_agent(&home, "agent", &ensemble.url(PATH));
         let agent_address = agent.says("agent@").trim().replace("agent@", "");
-        Self { runtime, home, ensemble, stranger, _agent: agent, agent_address }
+        Self { runtime, home, ensemble, stranger, agent, agent_address }
     }
 
     /// The next master leads: whoever leads now is deposed by the removal of its node.
     fn next_leads(&mut self) -> Blinded {
+        let before = self.counted("registrations");
         self.runtime.block_on(self.stranger.deletes_seats(PATH));
         let config = NodeConfig { version: PROTOCOL_VERSION, ..NodeConfig::loopback() };
         let node = self.runtime.block_on(Node::start(config)).unwrap();
@@ -102,6 +103,7 @@ impl Scene {
         let address = node.address().unwrap().to_string();
         let next = Blinded { node, address, running, _zookeeper: zookeeper };
         eventually("the agent has gone to it", || self.has_the_agent(&next));
+        eventually("the agent knows", || self.counted("registrations") == before + 1);
         next
     }
 
@@ -120,9 +122,14 @@ impl Scene {
     }
 
     fn commands_refused(&self) -> u64 {
+        self.counted("epochs_refused")
+    }
+
+    /// By the agent.
+    fn counted(&self, what: &str) -> u64 {
         let text = page(&self.agent_address, "/metrics").unwrap();
-        let name = "airside_agent_epochs_refused_total ";
-        let count = text.lines().find_map(|line| line.strip_prefix(name));
+        let name = format!("airside_agent_{what}_total ");
+        let count = text.lines().find_map(|line| line.strip_prefix(&name));
         count.expect("it is counted").parse().unwrap()
     }
 
@@ -144,6 +151,15 @@ impl Scene {
         let mut names: Vec<_> = listed.as_array().unwrap().iter().collect();
         names.retain(|task| task["state"] == "TASK_RUNNING");
         assert_eq!(names.len(), tasks.len(), "{listed:#}");
+    }
+}
+
+/// A story that fails shows what its agent said.
+impl Drop for Scene {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("the agent said:\n{}", self.agent.said_so_far());
+        }
     }
 }
 

@@ -123,6 +123,20 @@ fn a_deposed_master_is_refused_whatever_it_says() {
 }
 
 #[test]
+fn a_deposed_master_is_refused_while_its_successor_is_written_down() {
+    let mut t = Scenario::new(|_| (), known(4));
+    t.step(Event::Started);
+    t.hold = true;
+    t.register_with(2, 5);
+    t.forget_done();
+    let (framework, task) = (framework().framework, TaskId::new("t"));
+    t.hear(1, MasterToAgent::Kill { epoch: 4, framework, task, grace: None });
+    t.did(["to master: EpochRefused"]);
+    t.release();
+    assert_eq!((t.agent.master(), t.agent.epoch()), (Some(master(2)), 5));
+}
+
+#[test]
 fn a_stranger_of_the_same_epoch_is_not_obeyed() {
     let mut t = Scenario::registered();
     let (framework, task, role) = (framework(), command_task("t"), Role::everybody());
