@@ -186,7 +186,7 @@ pub(crate) async fn master(arguments: MasterArguments) -> Result<(), ServeError>
         None => {
             let store = Arc::new(Mutex::new(master::local_store(&arguments.work_dir)?));
             let (node, led_from) = (node.clone(), None);
-            let throne = Throne { node, hostname, store, config, led_from };
+            let throne = Throne { node, hostname, store, config, zookeeper: None, led_from };
             throne.hold(&figures, asked).await
         }
         Some(url) => {
@@ -194,7 +194,8 @@ pub(crate) async fn master(arguments: MasterArguments) -> Result<(), ServeError>
             let zookeeper = master::zookeeper(url, arguments.zk_session_timeout, cluster)?;
             let store = zookeeper.store();
             let (node, led_from) = (node.clone(), Some(arguments.work_dir));
-            let throne = Throne { node, hostname, store, config, led_from };
+            let elects = Some(zookeeper.clone());
+            let throne = Throne { node, hostname, store, config, zookeeper: elects, led_from };
             let held = throne.hold(&figures, asked).await;
             // The next leader need not wait until the session has run out.
             let _ = tokio::task::spawn_blocking(move || zookeeper.close()).await;

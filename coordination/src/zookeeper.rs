@@ -16,6 +16,7 @@ mod requests;
 mod shell;
 pub mod url;
 
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -142,6 +143,11 @@ impl ZooKeeper {
     /// the first attempt has failed.
     pub fn trouble(&self) -> watch::Receiver<Option<String>> {
         self.0.told.trouble.subscribe()
+    }
+
+    /// How many requests were not answered in time, since the start.
+    pub fn unanswered(&self) -> u64 {
+        self.0.told.unanswered.load(Ordering::Relaxed)
     }
 
     /// Where it is, for people.

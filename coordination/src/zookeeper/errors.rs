@@ -33,6 +33,9 @@ pub(super) fn words(url: &Url, what: &str, path: &str, error: &Error) -> String 
             "; the path was made with other credentials than those of the URL: use the same ones for all that use it"
         }
         (Error::InvalidAcl, Some(_)) => "; the servers did not take the URL's credentials",
+        (Error::Timeout, _) => {
+            ": its servers keep the session alive and do not answer in it, and it may have been done or not; look which of them hangs, and try again"
+        }
         (Error::Unimplemented, _) => "; ZooKeeper 3.5 or later is needed",
         (Error::QuotaExceeded, _) => "; raise the quota of the path, or remove it",
         (_, _) => "",

@@ -6,23 +6,23 @@
 //! The count is not in the epoch's node itself: of two batches on their way, the second would expect just the version that
 //! another's raising of the epoch leaves.
 
+mod answers;
 mod batch;
 mod read;
 mod transfer;
 mod write;
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, mpsc as blocking};
+use std::sync::mpsc as blocking;
 
 use tokio::sync::watch;
-use zookeeper_client::Client;
 
 use super::ZooKeeper;
-use super::requests::Context;
-use super::shell::{Elected, Message, Told};
+use super::shell::{Elected, Message};
 use crate::election::{Candidate, Elector, Reign, Standing};
 use crate::store::{Change, Stopped, Store, StoreError};
 use crate::zookeeper::logic::chain::Chain;
+use answers::Work;
 use batch::Known;
 use write::Writing;
 
@@ -40,11 +40,6 @@ pub struct ZooKeeperStore {
 impl ZooKeeperStore {
     pub(super) fn new(zookeeper: ZooKeeper) -> Self {
         Self { zookeeper, elected: None, chain: None, known: None }
-    }
-
-    fn work(&self) -> Work {
-        let connection = &self.zookeeper.0;
-        Work { context: Arc::clone(&connection.context), told: Arc::clone(&connection.told) }
     }
 
     /// Has the thread do something, and waits for it.
@@ -109,7 +104,7 @@ impl Elector for ZooKeeperStore {
 
 impl Store for ZooKeeperStore {
     fn load(&mut self) -> Result<BTreeMap<String, Vec<u8>>, StoreError> {
-        let work = self.work();
+        let work = Work::on(&self.zookeeper);
         let generation = self.elected.as_ref().map(|elected| elected.generation);
         let loaded = self.wait(async move { work.load(generation).await });
         let (records, known) = loaded??;
@@ -129,7 +124,7 @@ impl Store for ZooKeeperStore {
             self.load().map_err(stopped)?;
         }
         let known = self.known.take().unwrap_or_default();
-        let work = self.work();
+        let work = Work::on(&self.zookeeper);
         let writing = Writing::new(elected, self.chain.take(), known, batches);
         let done = self.wait(async move { work.write(writing).await });
         let (writing, outcome) = done.map_err(stopped)?;
@@ -147,36 +142,5 @@ impl Store for ZooKeeperStore {
                 Err(Stopped { done: writing.done, error })
             }
         }
-    }
-}
-
-/// What the thread needs to work on the registry. It does not keep the connection open.
-struct Work {
-    context: Arc<Context>,
-    told: Arc<Told>,
-}
-
-impl Work {
-    fn place(&self) -> String {
-        self.context.settings.url.to_string()
-    }
-
-    /// The client of the session that a reign hangs on; without a reign, of any.
-    async fn client(&self, generation: Option<u64>) -> Result<Client, StoreError> {
-        let mut sessions = self.told.session.subscribe();
-        let any = sessions.wait_for(|session| session.is_some() || generation.is_some()).await;
-        let session = any.ok().and_then(|session| session.clone());
-        let current = session.filter(|session| generation.is_none_or(|g| g == session.generation));
-        current.map(|session| session.client).ok_or_else(|| self.lost())
-    }
-
-    fn lost(&self) -> StoreError {
-        let reason = match &*self.told.standing.borrow() {
-            Standing::Deposed(why) => why.clone(),
-            Standing::Leads | Standing::Suspended => {
-                "its session with ZooKeeper expired".to_owned()
-            }
-        };
-        StoreError::Lost { place: self.place(), reason }
     }
 }

@@ -3,6 +3,7 @@
 //! followed by a new one, for ever.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, mpsc as blocking};
 use std::time::Duration;
 
@@ -28,7 +29,7 @@ const CLOSE_WITHIN: Duration = Duration::from_secs(2);
 /// A request is waited for so many time-outs of its session. Servers answer a session in order, its heartbeats too, so that one
 /// that says nothing is noticed sooner; this is for whatever else may go wrong, since one request that is never answered would
 /// keep all others from being asked.
-const UNANSWERED_TIMEOUTS: u32 = 3;
+pub(super) const UNANSWERED_TIMEOUTS: u32 = 3;
 
 /// A session, as the store needs it.
 #[derive(Clone, Debug)]
@@ -58,6 +59,8 @@ pub(super) struct Told {
     pub(super) session: watch::Sender<Option<Session>>,
     /// Why there is no session, if there is none for long, or why nobody can be found.
     pub(super) trouble: watch::Sender<Option<String>>,
+    /// Requests that were not answered in time.
+    pub(super) unanswered: AtomicU64,
 }
 
 impl Default for Told {
@@ -68,6 +71,7 @@ impl Default for Told {
             leader: watch::Sender::default(),
             session: watch::Sender::default(),
             trouble: watch::Sender::default(),
+            unanswered: AtomicU64::new(0),
         }
     }
 }
@@ -383,8 +387,10 @@ impl Shell {
     ) {
         let (sender, patience) =
             (self.sender.clone(), client.session_timeout() * UNANSWERED_TIMEOUTS);
+        let told = Arc::clone(&self.told);
         self.spawn(async move {
             if tokio::time::timeout(patience, task).await.is_err() {
+                told.unanswered.fetch_add(1, Ordering::Relaxed);
                 let _ = sender.send(Message::Unanswered(generation, patience));
             }
         });

@@ -11,3 +11,4 @@ mod registry;
 mod stage;
 mod tls;
 mod transfer;
+mod unanswered;

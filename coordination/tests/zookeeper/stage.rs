@@ -261,6 +261,8 @@ struct State {
     let_go: Condvar,
     /// Answers to requests are thrown away while this is set; those to heartbeats are not.
     mute: AtomicBool,
+    /// So many were.
+    lost: AtomicUsize,
     streams: Mutex<Vec<TcpStream>>,
 }
 
@@ -304,6 +306,11 @@ impl Gate {
     /// Sessions live from now on, and no request is answered; or the other way round.
     pub(crate) fn is_mute(&self, mute: bool) {
         self.state.mute.store(mute, Ordering::SeqCst);
+    }
+
+    /// So many answers were thrown away until now.
+    pub(crate) fn lost(&self) -> usize {
+        self.state.lost.load(Ordering::SeqCst)
     }
 
     /// Breaks all connections, with what was kept back; others may come.
@@ -358,7 +365,9 @@ fn forward_answers(mut from: TcpStream, mut to: TcpStream, state: &State) {
         let holds = state.holds.lock().unwrap();
         drop(state.let_go.wait_while(holds, |holds| *holds).unwrap());
         let is_lost = number > 0 && state.mute.load(Ordering::SeqCst);
-        if !is_lost && to.write_all(&answer).is_err() {
+        if is_lost {
+            state.lost.fetch_add(1, Ordering::SeqCst);
+        } else if to.write_all(&answer).is_err() {
             break;
         }
     }

@@ -190,7 +190,16 @@ impl Lead {
     fn begin(zookeeper: ZooKeeper, hostname: &str) -> Result<(Self, Stored), ElectionError> {
         let mut store = zookeeper.store();
         // A framework that is torn down while this one stands by is over; one that was before is none of its business.
-        let (before, ..) = read(&zookeeper, &mut store)?;
+        let before = loop {
+            match read(&zookeeper, &mut store) {
+                Ok((before, ..)) => break before,
+                // Whoever stands by waits for ever, for servers as for its turn.
+                Err(ElectionError::Store(silent @ StoreError::Silent { .. })) => {
+                    tracing::warn!("{silent}; trying on");
+                }
+                Err(error) => return Err(error),
+            }
+        };
         tracing::info!(place = %zookeeper.place(), "stands for election");
         loop {
             // Another one each time: under the id of a reign that was lost it would only be cleared away.

@@ -51,13 +51,13 @@ impl Work {
         let layout = &self.context.layout;
         let registry = layout.registry();
         // Who reads without a reign may be talking to a server that lags behind.
-        let synced = client.sync(&registry).await;
+        let synced = self.answer(client, ("read", &registry), client.sync(&registry)).await;
         synced.map_err(|error| self.interrupted("read", &registry, &error))?;
         let mut known = Known::default();
         let paths: Vec<_> = (0..SHARDS).map(|shard| layout.shard(shard)).collect();
         let lists: Vec<_> = paths.iter().map(|path| client.list_children(path)).collect();
         for ((shard, path), list) in (0..).zip(&paths).zip(lists) {
-            let names = match list.await {
+            let names = match self.answer(client, ("list the records below", path), list).await {
                 Ok(names) => names,
                 Err(Error::NoNode) => continue,
                 Err(error) => {
@@ -83,7 +83,7 @@ impl Work {
             let paths: Vec<_> = chunk.iter().map(|key| layout.record(key)).collect();
             let reads: Vec<_> = paths.iter().map(|path| client.get_data(path)).collect();
             for ((key, path), read) in chunk.iter().zip(&paths).zip(reads) {
-                let value = match read.await {
+                let value = match self.answer(client, ("read", path), read).await {
                     Ok((data, _)) => self.open(key, path, &data).map_err(Interrupted::Failed)?,
                     Err(error) => return Err(self.interrupted("read", path, &error)),
                 };

@@ -23,12 +23,12 @@ const IMPORT: &str = "import";
 
 impl Portable for ZooKeeperStore {
     fn export(&mut self) -> Result<Export, StoreError> {
-        let work = self.work();
+        let work = Work::on(&self.zookeeper);
         self.wait(async move { work.export().await })?
     }
 
     fn import(&mut self, export: &Export) -> Result<Reign, StoreError> {
-        let (work, export) = (self.work(), export.clone());
+        let (work, export) = (Work::on(&self.zookeeper), export.clone());
         self.wait(async move { work.import(&export).await })?
     }
 }
@@ -58,7 +58,7 @@ impl Work {
     /// Whose registry it is, if it may be read and is whole.
     async fn cluster(&self, client: &Client) -> Result<Option<ClusterRecord>, StoreError> {
         let place = self.context.layout.cluster();
-        match client.get_data(&place).await {
+        match self.answer(client, ("read", &place), client.get_data(&place)).await {
             Ok((data, _)) => match self.context.understand_cluster(&place, &data) {
                 Ok(record) if record.importing => Err(refused(format!(
                     "an import into {} was interrupted; import again",
@@ -74,15 +74,18 @@ impl Work {
 
     async fn import(&self, export: &Export) -> Result<Reign, StoreError> {
         self.client(None).await?;
-        let session = self.told.session.borrow().clone().ok_or_else(|| self.lost())?;
+        let session = self.session().ok_or_else(|| self.lost())?;
         let client = &session.client;
         // If this is all that it comes to, no master takes what is empty for whole.
-        let made = self.context.make_nodes(client, true).await;
+        let root = self.context.layout.root();
+        let made = async { Ok::<_, Error>(self.context.make_nodes(client, true).await) };
+        let made = self.answer(client, ("make", &root), made).await;
+        let made = made.map_err(|error| self.failed_at("make", &root, &error))?;
         made.map_err(|answer| refused(said(answer)))?;
         let mark = self.begins_alone(client).await?;
         let outcome = self.import_alone(&session, export).await;
         // It goes with the session anyway.
-        let _ = client.delete(&mark, None).await;
+        let _ = self.answer(client, ("delete", &mark), client.delete(&mark, None)).await;
         outcome
     }
 
@@ -91,7 +94,7 @@ impl Work {
         let layout = &self.context.layout;
         let options = CreateMode::Ephemeral.with_acls(Acls::new(&layout.own));
         let path = layout.import();
-        match client.create(&path, b"", &options).await {
+        match self.answer(client, ("make", &path), client.create(&path, b"", &options)).await {
             Ok(_) => Ok(path),
             Err(Error::NodeExists) => Err(refused(format!(
                 "another import into {} is under way (node {path} is there): wait for its end; the node of one that \
@@ -122,12 +125,12 @@ impl Work {
         let layout = &self.context.layout;
         let (path, place) = (layout.epoch(), layout.cluster());
         // A server that lags behind would show what was so.
-        let synced = client.sync(&place).await;
+        let synced = self.answer(client, ("read", &place), client.sync(&place)).await;
         synced.map_err(|error| self.failed_at("read", &place, &error))?;
-        let there = client.get_data(&place).await;
+        let there = self.answer(client, ("read", &place), client.get_data(&place)).await;
         let (there, _) = there.map_err(|error| self.failed_at("read", &place, &error))?;
         self.context.understand_cluster(&place, &there).map_err(refused)?;
-        let read = client.get_data(&path).await;
+        let read = self.answer(client, ("read", &path), client.get_data(&path)).await;
         let (data, stat) = read.map_err(|error| self.failed_at("read", &path, &error))?;
         self.nobody_stands(client).await?;
         let here = decode::<EpochRecord>(&data).ok().map(|record| record.epoch);
@@ -145,7 +148,7 @@ impl Work {
                 writer.add_set_data(&layout.written(), &encode(&WrittenRecord::default()), None)
             });
         built.map_err(|error| self.failed_at("write", &path, &error))?;
-        let raised = writer.commit().await;
+        let raised = self.answer(client, ("write", &path), writer.commit()).await;
         raised.map_err(|error| self.outdone(&path, error))?;
         let reign = Reign { cluster: export.cluster.clone(), epoch };
         let (by, version) = (IMPORT.to_owned(), stat.version.wrapping_add(1));
@@ -154,7 +157,7 @@ impl Work {
 
     async fn nobody_stands(&self, client: &Client) -> Result<(), StoreError> {
         let path = &self.context.layout.path;
-        let names = client.list_children(path).await;
+        let names = self.answer(client, ("list", path), client.list_children(path)).await;
         let names = names.map_err(|error| self.failed_at("list", path, &error))?;
         match names.iter().find(|name| member::seat(name).is_some()) {
             None => Ok(()),
@@ -176,7 +179,7 @@ impl Work {
             .add_check_version(&layout.epoch(), elected.version)
             .and_then(|()| writer.add_set_data(&place, &encode(&whole), None));
         built.map_err(|error| self.failed_at("write", &place, &error))?;
-        let done = writer.commit().await;
+        let done = self.answer(client, ("write", &place), writer.commit()).await;
         done.map_err(|error| self.outdone(&place, error))?;
         Ok(())
     }

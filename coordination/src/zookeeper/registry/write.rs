@@ -103,18 +103,23 @@ impl Work {
                 }
             }
             let mut ended = Sent::All;
+            let path = self.context.layout.registry();
             for answer in on_the_way {
-                let outcome = answer.await;
+                let outcome = self.answer(client, ("write below", &path), answer).await;
+                let unanswered = Err(Error::Timeout.into()) == outcome;
                 // Behind one that was not written none was: the count that it needs was never there.
-                if !matches!(ended, Sent::All) {
-                    continue;
-                }
-                match outcome {
-                    Ok(_) => {
-                        writing.done += 1;
-                        writing.chain.wrote();
+                if matches!(ended, Sent::All) {
+                    match outcome {
+                        Ok(_) => {
+                            writing.done += 1;
+                            writing.chain.wrote();
+                        }
+                        Err(error) => ended = self.judge(&writing.batches[writing.done], error),
                     }
-                    Err(error) => ended = self.judge(&writing.batches[writing.done], error),
+                }
+                // And behind one that was not answered none will be.
+                if unanswered {
+                    break;
                 }
             }
             if !matches!(ended, Sent::All) {
@@ -182,11 +187,11 @@ impl Work {
     ) -> Result<Option<(M, i32)>, StoreError> {
         let failed =
             |reason: String| Err(StoreError::Read { place: self.place(), source: reason.into() });
-        let read = match client.sync(path).await {
-            Ok(()) => client.get_data(path).await,
-            Err(error) => Err(error),
+        let read = async {
+            client.sync(path).await?;
+            client.get_data(path).await
         };
-        match read {
+        match self.answer(client, ("read", path), read).await {
             Ok((data, stat)) => match decode(&data) {
                 Ok(record) => Ok(Some((record, stat.version))),
                 Err(error) => failed(self.context.damaged(path, &error.to_string())),
