@@ -182,6 +182,10 @@ impl Shell {
             }
             Message::Found(generation, number, found, watcher) if current(generation) => {
                 self.is_answered();
+                // What was in the way of finding somebody is no more.
+                if matches!(found, Found::Leader(_) | Found::Nobody) {
+                    self.told.trouble.send_replace(None);
+                }
                 self.watch(Watches::Detection, watcher);
                 self.detect(detection::Event::Found(number, found));
             }
@@ -335,9 +339,6 @@ impl Shell {
                     self.start_timer(Message::DetectionTimer(number), after);
                 }
                 detection::Effect::Name(leader) => {
-                    if leader.is_some() {
-                        self.told.trouble.send_replace(None);
-                    }
                     self.told.leader.send_replace(leader);
                 }
                 detection::Effect::Warn(words) => {

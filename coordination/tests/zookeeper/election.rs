@@ -56,7 +56,7 @@ fn ha_02_the_lowest_number_leads_whatever_its_label_and_all_three_forms_are_read
     let (path, stranger) = (path("labels"), Stranger::new(&ensemble.hosts()));
     let settings = Settings::of(Url::parse(&ensemble.url(&path)).unwrap());
     let detector = ZooKeeper::start(settings).unwrap();
-    let leader = detector.leader();
+    let (leader, trouble) = (detector.leader(), detector.trouble());
     let open = CreateMode::Persistent.with_acls(Acls::anyone_all());
     stranger.does(stranger.client.create(&path, b"", &open)).unwrap();
     let name = |address: &'static str| {
@@ -86,6 +86,11 @@ fn ha_02_the_lowest_number_leads_whatever_its_label_and_all_three_forms_are_read
         stranger.does(stranger.client.delete(&format!("{path}/{name}"), None)).unwrap();
     }
     hears(&leader, "nobody, since nobody stands", |found| found.is_none());
+    // Nobody leads, and that is all there is to say as soon as what nobody can read is gone.
+    make("json.info_0000000005", b"{}");
+    hears(&trouble, "why", |why| why.as_ref().is_some_and(|why| why.contains("nobody can read")));
+    stranger.does(stranger.client.delete(&format!("{path}/json.info_0000000005"), None)).unwrap();
+    hears(&trouble, "nothing is wrong", |why| why.is_none());
 }
 
 #[test]
