@@ -32,7 +32,7 @@ use home::Home;
 pub use home::lender;
 use logic::{Checkpoint, End};
 pub use sandboxes::SandboxLimits;
-use sandboxes::Sandboxes;
+use sandboxes::{Sandboxes, Unremoved};
 
 /// The name that the agent's actor has on its node; executors know it.
 pub const ACTOR: &str = "agent";
@@ -191,6 +191,7 @@ fn spawn(
             to_processes: Outbox::to(processes.pid()),
             to_checkpointer: Outbox::to(checkpointer.pid()),
             sandboxes,
+            unremoved: Unremoved::default(),
             limits: config.sandboxes,
             clock: Clock::start(),
             counts: metrics::Counts::default(),

@@ -3,7 +3,7 @@
 
 mod read;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, fchown};
@@ -35,6 +35,9 @@ pub struct SandboxLimits {
 /// One that is this young may have been made since it was looked who lives: files are dated by a clock that is a little late.
 const YOUNG: Duration = Duration::from_secs(1);
 
+/// The collector looks seldom: it does not remove the folders above a new one so often in a row.
+const FOLDER_TRIES: u32 = 3;
+
 impl Default for SandboxLimits {
     fn default() -> Self {
         Self {
@@ -60,6 +63,24 @@ pub(crate) struct Collected {
     pub(crate) failed: u64,
     /// Those that are to go later.
     pub(crate) kept: u64,
+}
+
+/// Sandboxes that could not be removed, and how often that was tried.
+#[derive(Debug, Default)]
+pub(crate) struct Unremoved(BTreeMap<PathBuf, u64>);
+
+impl Unremoved {
+    /// Once more. Returns how often, if it is worth a word: the first time, and then after twice as many each time.
+    fn failed(&mut self, path: &Path) -> Option<u64> {
+        let times = self.0.entry(path.to_owned()).or_default();
+        *times += 1;
+        times.is_power_of_two().then_some(*times)
+    }
+
+    /// Those that are not there any more may fail anew.
+    fn forget_all_but(&mut self, there: &BTreeSet<PathBuf>) {
+        self.0.retain(|path, _| there.contains(path));
+    }
 }
 
 /// All sandboxes of one agent.
@@ -104,10 +125,7 @@ impl Sandboxes {
             };
             StartFailure::Sandbox(format!("cannot make {}: {error}{advice}", what.display()))
         };
-        if let Some(parent) = path.parent() {
-            std::fs::create_dir_all(parent).map_err(|error| failed(parent, error))?;
-        }
-        DirBuilder::new().mode(0o750).create(&path).map_err(|error| failed(&path, error))?;
+        make_folder(&path, || {}).map_err(|error| failed(&path, error))?;
         let output = |name: &str| {
             let file = path.join(name);
             let options = OpenOptions::new().append(true).create_new(true).mode(0o640).open(&file);
@@ -207,6 +225,7 @@ impl Sandboxes {
         limits: SandboxLimits,
         usage: f64,
         now: SystemTime,
+        unremoved: &mut Unremoved,
     ) -> Collected {
         let mut ended: Vec<(SystemTime, PathBuf)> = folders(&self.root)
             .flat_map(|framework| folders(&framework).collect::<Vec<_>>())
@@ -218,6 +237,7 @@ impl Sandboxes {
             .filter_map(|path| Some((path.metadata().ok()?.modified().ok()?, path)))
             .collect();
         ended.sort();
+        unremoved.forget_all_but(&ended.iter().map(|(_, path)| path.clone()).collect());
         let too_many = ended.len().saturating_sub(limits.count_max);
         let age_max = limits.age_max(usage);
         let mut collected = Collected::default();
@@ -231,7 +251,9 @@ impl Sandboxes {
                 Ok(()) => collected.removed += 1,
                 Err(error) => {
                     collected.failed += 1;
-                    tracing::warn!(path = %path.display(), %error, "could not remove an old sandbox")
+                    if let Some(times) = unremoved.failed(&path) {
+                        tracing::warn!(path = %path.display(), %error, times, "could not remove an old sandbox; mend its rights or its disk, or remove it by hand");
+                    }
                 }
             }
             // The folders above go with their last one; the system refuses while there is another.
@@ -240,6 +262,19 @@ impl Sandboxes {
             }
         }
         Collected { kept: all - collected.removed - collected.failed, ..collected }
+    }
+}
+
+/// Makes a folder, and those above it, which [`Sandboxes::collect`] removes whenever they are empty: `between` the two, too.
+fn make_folder(path: &Path, mut between: impl FnMut()) -> io::Result<()> {
+    let mut tries = 0..FOLDER_TRIES;
+    loop {
+        let above = path.parent().map_or(Ok(()), std::fs::create_dir_all);
+        between();
+        match above.and_then(|()| DirBuilder::new().mode(0o750).create(path)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound && tries.next().is_some() => {}
+            made => return made,
+        }
     }
 }
 

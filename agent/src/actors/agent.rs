@@ -23,7 +23,7 @@ use super::outbox::Outbox;
 use super::process::{FromProcesses, ToProcesses};
 use crate::logic::{Agent, Effect, End, Event, Notice};
 use crate::metrics::Counts;
-use crate::sandboxes::{SandboxLimits, Sandboxes};
+use crate::sandboxes::{SandboxLimits, Sandboxes, Unremoved};
 
 /// From the process that hosts the agent: end it in an orderly way.
 #[derive(Debug, Serialize, Deserialize)]
@@ -67,6 +67,8 @@ pub(crate) struct AgentActor {
     pub(crate) to_processes: Outbox<ToProcesses>,
     pub(crate) to_checkpointer: Outbox<Write>,
     pub(crate) sandboxes: Sandboxes,
+    /// Away while they are looked at.
+    pub(crate) unremoved: Unremoved,
     pub(crate) limits: SandboxLimits,
     pub(crate) clock: Clock,
     pub(crate) counts: Counts,
@@ -237,11 +239,15 @@ impl AgentActor {
         let (sandboxes, limits) = (self.sandboxes.clone(), self.limits);
         #[expect(clippy::disallowed_methods, reason = "the age of files is that of the wall clock")]
         let now = SystemTime::now();
+        let mut unremoved = std::mem::take(&mut self.unremoved);
         let collected = tokio::task::spawn_blocking(move || {
-            sandboxes.collect(&living, limits, sandboxes.usage(), now)
+            let usage = sandboxes.usage();
+            let collected = sandboxes.collect(&living, limits, usage, now, &mut unremoved);
+            (collected, unremoved)
         });
         ctx.run(collected, |actor, collected, ctx| {
-            if let Ok(collected) = collected {
+            if let Ok((collected, unremoved)) = collected {
+                actor.unremoved = unremoved;
                 actor.counts.collected(collected);
                 if collected.removed > 0 {
                     tracing::info!(removed = collected.removed, "removed old sandboxes");

@@ -128,7 +128,9 @@ fn collected(removed: u64, kept: u64) -> Collected {
 fn old_and_surplus_sandboxes_go_and_living_ones_stay() {
     let (dir, sandboxes) = six();
     let living = BTreeSet::from([ContainerId::new("c0")]);
-    let collect = |living, limits, now| sandboxes.collect(living, limits, 0.0, at(now));
+    let collect = |living, limits, now| {
+        sandboxes.collect(living, limits, 0.0, at(now), &mut Unremoved::default())
+    };
     // A clock that was set back: nothing is old.
     assert_eq!(collect(&living, limits(100, 5), 0), collected(0, 5));
     assert_eq!(collect(&living, limits(3, 100), 1010), collected(2, 3));
@@ -151,12 +153,14 @@ fn gc_01_the_fuller_the_disk_the_sooner_a_sandbox_goes() {
     // The oldest of the six is 50 s old, the newest 45 s.
     for (usage, removed) in [(0.3, 0), (0.415, 2), (0.445, 5), (0.9, 6)] {
         let (_dir, sandboxes) = six();
-        let found = sandboxes.collect(&BTreeSet::new(), limits, usage, at(1050));
+        let found =
+            sandboxes.collect(&BTreeSet::new(), limits, usage, at(1050), &mut Unremoved::default());
         assert_eq!(found, collected(removed, 6 - removed), "{usage}");
     }
     // The newest ended just now, or began just now, which nobody had seen yet.
     let (_dir, sandboxes) = six();
-    let found = sandboxes.collect(&BTreeSet::new(), limits, 1.0, at(1005));
+    let found =
+        sandboxes.collect(&BTreeSet::new(), limits, 1.0, at(1005), &mut Unremoved::default());
     assert_eq!(found, collected(5, 1));
     assert!((0.0..=1.0).contains(&sandboxes.usage()));
 }
@@ -188,7 +192,15 @@ fn gc_03_a_sandbox_that_cannot_be_removed_is_counted_and_does_not_hold_up_the_ot
     }
     may("sandboxes/F/E0/c0", 0o555);
     // Three are too old, and the first of them stays.
-    let collect = || sandboxes.collect(&BTreeSet::new(), limits(100, 6), 0.0, at(1009));
+    let collect = || {
+        sandboxes.collect(
+            &BTreeSet::new(),
+            limits(100, 6),
+            0.0,
+            at(1009),
+            &mut Unremoved::default(),
+        )
+    };
     assert_eq!(as_nobody(collect), Collected { removed: 2, failed: 1, kept: 3 });
     assert_eq!(as_nobody(collect), Collected { removed: 0, failed: 1, kept: 3 });
     may("sandboxes/F/E0/c0", 0o755);
@@ -205,4 +217,37 @@ fn a_sandbox_that_cannot_be_made_says_what_to_do() {
         panic!("a file is in the way")
     };
     assert!(words.contains("fix the rights of its --work_dir"), "{words}");
+}
+
+#[test]
+fn a_sandbox_is_made_although_the_folders_above_it_are_removed_in_that_moment() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("sandboxes/F/E/c");
+    let mut times = 0;
+    let result = make_folder(&path, || {
+        times += 1;
+        if times < 3 {
+            for above in path.ancestors().skip(1).take(2) {
+                std::fs::remove_dir(above).unwrap();
+            }
+        }
+    });
+    result.unwrap();
+    assert!(path.is_dir());
+    let never = make_folder(&dir.path().join("G/E/c"), || {
+        std::fs::remove_dir(dir.path().join("G/E")).unwrap();
+    });
+    assert_eq!(never.unwrap_err().kind(), io::ErrorKind::NotFound, "it ends");
+}
+
+#[test]
+fn a_sandbox_that_cannot_be_removed_is_mentioned_seldom() {
+    let mut unremoved = Unremoved::default();
+    let (this, that) = (Path::new("/s/F/E/c1"), Path::new("/s/F/E/c2"));
+    let said: Vec<_> = (0..20).filter_map(|_| unremoved.failed(this)).collect();
+    assert_eq!(said, [1, 2, 4, 8, 16]);
+    assert_eq!(unremoved.failed(that), Some(1), "each for itself");
+    unremoved.forget_all_but(&BTreeSet::from([that.to_owned()]));
+    assert_eq!(unremoved.failed(this), Some(1), "it was gone meanwhile");
+    assert_eq!(unremoved.failed(that), Some(2));
 }
