@@ -19,7 +19,7 @@ use crate::cluster::FileError;
 use crate::demo::progress;
 use crate::ending;
 use crate::environment::Environment;
-use crate::lead::{Led, find, lead};
+use crate::lead::{Led, find, lead, meet};
 use crate::output;
 
 /// A framework that could not do its work.
@@ -166,8 +166,13 @@ pub(crate) async fn wordcount_scheduler(
     arguments: WordcountArguments,
     environment: &Environment,
 ) -> Result<(), FrameworkError> {
+    let asked = ending::asked(arguments.end_with_stdin);
+    tokio::pin!(asked);
     let (master, secret) = find(&arguments.cluster, environment)?;
     output::print("ready\n");
+    if !meet(&master, secret.as_ref(), Some(&arguments.state_dir), &mut asked).await? {
+        return Ok(());
+    }
     let plan = plan(&arguments.input, arguments.input_max)?;
     let program = std::env::current_exe().map_err(FrameworkError::Program)?;
     let program = program.to_string_lossy().into_owned();
@@ -184,7 +189,7 @@ pub(crate) async fn wordcount_scheduler(
     let (outcome, wordcount) = tokio::select! {
         ended = running.ended() => ended?,
         // Its tasks run on, and are there for the next life of this scheduler.
-        asked = ending::asked(arguments.end_with_stdin) => {
+        asked = &mut asked => {
             return asked.map_err(FrameworkError::Signals);
         }
     };

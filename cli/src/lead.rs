@@ -1,6 +1,7 @@
 //! A scheduler as a command: until it ends by itself or is asked to, and if it is elected, again and again.
 
 use std::io;
+use std::path::Path;
 use std::time::Duration;
 
 use coordination::zookeeper::url::Url;
@@ -65,8 +66,7 @@ fn say_if_lost(master: &str, secret: Option<&Secret>) -> JoinHandle<()> {
 
 /// Runs what `make` makes as the framework of this name. If it is asked to end, it hears `last_word` and may take a while.
 ///
-/// Without election, a master that is not there when this begins is an error: most likely it was named wrongly. Whoever has
-/// met it once, in an earlier life too, waits for it, and for whoever leads after it, as long as it takes.
+/// Without election it has to [`meet`] the master first.
 pub(crate) async fn lead<S: Scheduler + Send + Unpin + 'static>(
     name: &str,
     (master, secret): (String, Option<Secret>),
@@ -82,13 +82,8 @@ pub(crate) async fn lead<S: Scheduler + Send + Unpin + 'static>(
     if let Some(url) = state.elect.clone() {
         actix_rt::spawn(say_if_silent(url));
         looks = Some(say_if_lost(&master, secret.as_ref()));
-    } else if state.state_dir.as_deref().is_some_and(has_met_master) {
-        say_if_lost(&master, secret.as_ref());
-    } else {
-        let Some(met) = unless(&mut asked, look_for(&master, secret.clone())).await? else {
-            return Ok(Led::Asked);
-        };
-        met?;
+    } else if !meet(&master, secret.as_ref(), state.state_dir.as_deref(), &mut asked).await? {
+        return Ok(Led::Asked);
     }
     let state_dir = state.state_dir.clone();
     let options = Options { state_dir, secret, elect, ..Options::default() };
@@ -115,6 +110,24 @@ pub(crate) async fn lead<S: Scheduler + Send + Unpin + 'static>(
         if let Some(led) = follows(outcome, scheduler, stands, was_asked)? {
             return Ok(led);
         }
+    }
+}
+
+/// A master that is not there when a scheduler begins is an error: most likely it was named wrongly. Whoever has met it once,
+/// in an earlier life too, waits for it, and for whoever leads after it, as long as it takes. `false`: asked to end first.
+pub(crate) async fn meet(
+    master: &str,
+    secret: Option<&Secret>,
+    state_dir: Option<&Path>,
+    asked: impl Future<Output = io::Result<()>>,
+) -> Result<bool, FrameworkError> {
+    if state_dir.is_some_and(has_met_master) {
+        say_if_lost(master, secret);
+        return Ok(true);
+    }
+    match unless(asked, look_for(master, secret.cloned())).await? {
+        Some(met) => Ok(met.map(|()| true)?),
+        None => Ok(false),
     }
 }
 

@@ -81,6 +81,12 @@ fn a_master_that_cannot_be_reached() {
         says_in_one_line(&home, command, 1, begins, ends);
     }
     says_in_one_line(&home, &["run", master, "--", "true"], 125, begins, ends);
+    let wordcount =
+        ["wordcount-scheduler", master, "--input=.", "--state-dir=state", "--counts=counts"];
+    let outcome = home.airside(&wordcount);
+    // Its parent is told first that it has begun.
+    assert_eq!((outcome.code, outcome.stdout.as_str()), (Some(1), "ready\n"), "{outcome:#?}");
+    assert!(outcome.stderr.starts_with(begins) && outcome.stderr.trim_end().ends_with(ends));
 }
 
 #[test]
