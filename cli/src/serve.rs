@@ -50,6 +50,10 @@ pub(crate) enum ServeError {
     Agent(#[from] agent::StartError),
     #[error("{0}")]
     AgentEnded(End),
+    #[error(
+        "told a second time to end, the agent did not wait until it had left the cluster: what has not ended runs on, and an agent that is started with the same --work-dir finds it"
+    )]
+    LeftAtOnce,
     #[error(transparent)]
     MasterStart(#[from] master::StartError),
     #[error("{0}")]
@@ -254,18 +258,28 @@ pub(crate) async fn agent(arguments: AgentArguments) -> Result<(), ServeError> {
         }
         _ = unregister.recv() => {
             tracing::info!("asked to leave the cluster for good, by SIGUSR1");
-            running.leave();
-            running.ended().await
+            leave(&running).await?
         }
         asked = asked => {
             asked.map_err(ServeError::Signals)?;
-            running.leave();
-            running.ended().await
+            leave(&running).await?
         }
     };
     node.shutdown().await;
     let well = matches!(end, End::Left | End::CleanedUp);
     if well { Ok(()) } else { Err(ServeError::AgentEnded(end)) }
+}
+
+/// Waits until the agent has left, unless a second signal says that this takes too long.
+async fn leave(running: &agent::Running) -> Result<End, ServeError> {
+    running.leave();
+    // Those that come from now on.
+    let mut signals = ending::Signals::listen().map_err(ServeError::Signals)?;
+    tokio::select! {
+        biased;
+        end = running.ended() => Ok(end),
+        () = signals.next() => Err(ServeError::LeftAtOnce),
+    }
 }
 
 /// `airside node`.

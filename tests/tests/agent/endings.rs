@@ -202,3 +202,24 @@ async fn part_10_an_agent_that_gets_sigusr1_ends_its_tasks_and_leaves_the_cluste
     stage.hears("Register").await;
     stage.end().await;
 }
+
+#[tokio::test]
+async fn an_agent_that_leaves_and_is_told_once_more_ends_at_once() {
+    use nix::sys::signal::Signal;
+    let mut stage = Stage::with_program("true").await;
+    // Told to end, it does not.
+    let line = "trap 'echo $$ > asked' TERM; echo $$ > ready; while :; do sleep 0.01; done";
+    stage.launch("t", line);
+    let task = stage.number("t", "ready").await;
+    stage.hears_state("t", TaskState::Running).await;
+    stage.program().signal(Signal::SIGINT);
+    stage.number("t", "asked").await;
+    stage.program().signal(Signal::SIGTERM);
+    assert_eq!(stage.program().ended().code(), Some(1));
+    stage.program().says("told a second time to end");
+    assert!(lives(task), "nobody waited for it");
+    stage.lose_agent().await;
+    stage.start_program("true");
+    stage.hears("Reregister").await;
+    stage.end().await;
+}
