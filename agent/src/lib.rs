@@ -35,7 +35,7 @@ pub use sandboxes::SandboxLimits;
 use sandboxes::{Sandboxes, Unremoved};
 
 /// The name that the agent's actor has on its node; executors know it.
-pub const ACTOR: &str = "agent";
+pub const ACTOR: &str = protocol::executor::AGENT_ACTOR;
 
 /// What waits for the agent's actor at most: the news of thousands of executors that start at once.
 const MAILBOX: usize = 65_536;

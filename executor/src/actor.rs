@@ -8,13 +8,13 @@ use std::time::Duration;
 use actix::{Actor, Handler};
 use containerizer::records;
 use libactor::{Clock, Context, Down, Received};
-use protocol::executor::AgentToExecutor;
+use protocol::executor::{AgentAt, AgentToExecutor};
 use protocol::task::TaskStatus;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::Notify;
 
 use crate::complain;
-use crate::environment::{AgentAt, Environment};
+use crate::environment::Environment;
 use crate::logic::{Config, Effect, Event, Executor};
 use crate::process::Processes;
 
@@ -96,7 +96,7 @@ impl ExecutorActor {
         match effect {
             Effect::ContactAgent(message) => {
                 // Said again until answered, so a failure is no news.
-                let _ = ctx.tell(self.agent.name(), message);
+                let _ = ctx.tell(self.agent.name(std::fs::read_to_string), message);
             }
             Effect::TellAgent { to, message } => {
                 // Said again until acknowledged; a lost connection comes as `Down`.

@@ -5,17 +5,14 @@ use std::io::{self, Read};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use libactor::{Name, Secret};
+use libactor::Secret;
 use protocol::executor::{
-    ENV_AGENT, ENV_AGENT_FILE, ENV_CONTAINER, ENV_EXECUTOR, ENV_FRAMEWORK, ENV_OPEN_FILES,
+    AgentAt, ENV_AGENT, ENV_AGENT_FILE, ENV_CONTAINER, ENV_EXECUTOR, ENV_FRAMEWORK, ENV_OPEN_FILES,
     ENV_RECORDS, ENV_RECOVERY_TIMEOUT, ENV_SANDBOX, ENV_SECRET_ON_STDIN, ENV_TOKEN,
     SECRET_BYTES_MAX, Token,
 };
 
 use crate::logic::Identity;
-
-/// The name that an agent's actor has on its node.
-const AGENT_ACTOR: &str = "agent";
 
 /// A process that no agent started.
 #[derive(Debug, thiserror::Error)]
@@ -79,33 +76,13 @@ impl Environment {
         let path = std::env::var_os("PATH").unwrap_or_else(|| {
             "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin".into()
         });
-        let first = name_of_agent(&agent).map_err(bad)?;
-        let agent = AgentAt { first, file: std::env::var_os(ENV_AGENT_FILE).map(Into::into) };
+        let file = std::env::var_os(ENV_AGENT_FILE).map(Into::into);
+        let agent = AgentAt::new(&agent, file).map_err(bad)?;
         let open_files = number(ENV_OPEN_FILES)?;
         let recovery_timeout = recovery_timeout()?;
         let records = records();
         Ok(Self { agent, recovery_timeout, records, identity, sandbox, secret, path, open_files })
     }
-}
-
-/// Where the agent is: another place in another life of it.
-#[derive(Debug)]
-pub(crate) struct AgentAt {
-    first: Name,
-    file: Option<PathBuf>,
-}
-
-impl AgentAt {
-    /// As its agent says now, or said at the start.
-    pub(crate) fn name(&self) -> Name {
-        let said = self.file.as_ref().and_then(|file| std::fs::read_to_string(file).ok());
-        let name = said.and_then(|address| name_of_agent(address.trim()).ok());
-        name.unwrap_or_else(|| self.first.clone())
-    }
-}
-
-fn name_of_agent(address: &str) -> Result<Name, libactor::BadName> {
-    format!("{AGENT_ACTOR}@{address}").parse()
 }
 
 /// How long what an agent started waits for it to come back.

@@ -1,13 +1,19 @@
 //! What executors and their agent say to each other. An executor finds its agent, its ids and its token in its environment.
 
+use std::io;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use libactor::wire::{self, WireError};
+use libactor::{BadName, Name};
 use serde::{Deserialize, Serialize};
 
 use crate::framework::FrameworkInfo;
 use crate::ids::{AgentId, ContainerId, ExecutorId, FrameworkId, TaskId, UpdateId};
 use crate::task::{CommandSpec, TaskSpec, TaskState, TaskStatus};
+
+/// The name that an agent's actor has on its node.
+pub const AGENT_ACTOR: &str = "agent";
 
 /// `host:port` of the agent's node.
 pub const ENV_AGENT: &str = "AIRSIDE_AGENT";
@@ -34,6 +40,31 @@ pub const ENV_RECORDS: &str = "AIRSIDE_EXECUTOR_RECORDS";
 pub const ENV_SECRET_ON_STDIN: &str = "AIRSIDE_SECRET_ON_STDIN";
 /// No secret is longer.
 pub const SECRET_BYTES_MAX: u64 = 64 * 1024;
+
+/// Where an agent is, as what it started knows: another place in another life of it.
+#[derive(Clone, Debug)]
+pub struct AgentAt {
+    first: Name,
+    file: Option<PathBuf>,
+}
+
+impl AgentAt {
+    /// From what [`ENV_AGENT`] and [`ENV_AGENT_FILE`] say.
+    pub fn new(address: &str, file: Option<PathBuf>) -> Result<Self, BadName> {
+        Ok(Self { first: name_of_agent(address)?, file })
+    }
+
+    /// As the agent says now, in the file that is read by `read`; or said at the start.
+    pub fn name<'a>(&'a self, read: impl FnOnce(&'a Path) -> io::Result<String>) -> Name {
+        let said = self.file.as_deref().and_then(|file| read(file).ok());
+        let name = said.and_then(|address| name_of_agent(address.trim()).ok());
+        name.unwrap_or_else(|| self.first.clone())
+    }
+}
+
+fn name_of_agent(address: &str) -> Result<Name, BadName> {
+    format!("{AGENT_ACTOR}@{address}").parse()
+}
 
 /// What proves to an agent that an executor is the container that it started. Logs do not show it.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -264,4 +295,25 @@ pub enum AgentToExecutor {
         /// Between the polite and the final signal when `Shutdown` comes.
         shutdown_grace: Duration,
     },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_agent_is_where_its_file_says_and_else_where_it_was() {
+        let named = |read: io::Result<String>| {
+            let at = AgentAt::new("10.0.0.1:5051", Some("agent.address".into())).unwrap();
+            at.name(|file| {
+                assert_eq!(file, Path::new("agent.address"));
+                read
+            })
+        };
+        let (now, first) = ("agent@10.0.0.1:7".parse().unwrap(), "agent@10.0.0.1:5051");
+        assert_eq!(named(Ok("10.0.0.1:7\n".to_owned())), now);
+        assert_eq!(named(Ok("half a wo".to_owned())), first.parse().unwrap());
+        assert_eq!(named(Err(io::ErrorKind::NotFound.into())), first.parse().unwrap());
+        assert!(AgentAt::new("nowhere", None).is_err());
+    }
 }

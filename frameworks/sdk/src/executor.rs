@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use libactor::{Accepts, Node, NodeConfig, Spawn};
 use protocol::PROTOCOL_VERSION;
-use protocol::executor::AgentToExecutor;
+use protocol::executor::{AgentAt, AgentToExecutor};
 use protocol::framework::FrameworkInfo;
 use protocol::ids::{AgentId, TaskId};
 use protocol::task::{Run, TaskSpec, TaskState};
@@ -131,8 +131,7 @@ pub async fn run_executor_as<E: Executor + Send + Unpin + 'static>(
     config: ExecutorConfig,
     executor: E,
 ) -> Result<Ending, ExecutorError> {
-    let first = actor::name_of_agent(&config.agent).map_err(ExecutorError::Agent)?;
-    let agent = actor::AgentAt { first, file: config.agent_file };
+    let agent = AgentAt::new(&config.agent, config.agent_file).map_err(ExecutorError::Agent)?;
     let mut name = format!("executor/{}", config.identity.executor);
     name.truncate(name.floor_char_boundary(NAME_BYTES));
     let source = random().map_err(ExecutorError::Random)?;

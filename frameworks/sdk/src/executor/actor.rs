@@ -1,11 +1,9 @@
 //! An executor as an actor: turns messages into events and performs effects. It decides nothing; every decision is in
 //! [`super::logic`] and the author's executor.
 
-use std::path::PathBuf;
-
 use actix::{Actor, Handler};
-use libactor::{Clock, Context, Down, Name, Received};
-use protocol::executor::{AgentToExecutor, ExecutorToAgent};
+use libactor::{Clock, Context, Down, Received};
+use protocol::executor::{AgentAt, AgentToExecutor, ExecutorToAgent};
 use protocol::ids::TaskId;
 use protocol::task::TaskState;
 use tokio::sync::{mpsc, oneshot};
@@ -48,26 +46,6 @@ impl Reporter {
     fn report(&self, report: Report) -> Result<(), ExecutorEnded> {
         self.0.blocking_send(report).map_err(|_| ExecutorEnded)
     }
-}
-
-/// Where the agent is: another place in another life of it.
-#[derive(Debug)]
-pub(super) struct AgentAt {
-    pub(super) first: Name,
-    pub(super) file: Option<PathBuf>,
-}
-
-impl AgentAt {
-    /// As the agent says now, or said at the start.
-    fn name(&self) -> Name {
-        let said = self.file.as_ref().and_then(|file| std::fs::read_to_string(file).ok());
-        let name = said.and_then(|address| name_of_agent(address.trim()).ok());
-        name.unwrap_or_else(|| self.first.clone())
-    }
-}
-
-pub(super) fn name_of_agent(address: &str) -> Result<Name, libactor::BadName> {
-    format!("agent@{address}").parse()
 }
 
 pub(super) struct ExecutorActor<E: Executor + Send + Unpin + 'static> {
@@ -127,7 +105,7 @@ impl<E: Executor + Send + Unpin + 'static> ExecutorActor<E> {
 
     /// Repeated by its timer until it is answered.
     fn tell_by_name(&mut self, message: ExecutorToAgent, ctx: &mut Context<Self>) {
-        let agent = self.agent.name();
+        let agent = self.agent.name(std::fs::read_to_string);
         if let Err(error) = ctx.tell(&agent, message) {
             tracing::info!(%agent, %error, "register: agent not reached");
         }
