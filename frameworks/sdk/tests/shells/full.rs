@@ -41,14 +41,7 @@ impl Handler<Received<FrameworkToMaster>> for Busy {
         let from = received.from.expect("schedulers are actors");
         match received.message {
             FrameworkToMaster::Subscribe { .. } => {
-                let subscribed = MasterToFramework::Subscribed {
-                    epoch: 1,
-                    framework: FrameworkId::new("F"),
-                    master: MasterId::new("M"),
-                    tasks: vec![],
-                    change: 0,
-                };
-                for answer in [subscribed, offers(0), offers(OFFERS)] {
+                for answer in [subscribed(), offers(0), offers(OFFERS)] {
                     ctx.tell(from, answer).unwrap();
                 }
                 self.release.recv_timeout(PATIENCE).unwrap();

@@ -62,6 +62,17 @@ fn finished(task: &TaskId, sequence: u64) -> MasterToFramework {
     })
 }
 
+/// A master that knows none of the framework's tasks has taken it.
+fn subscribed() -> MasterToFramework {
+    MasterToFramework::Subscribed {
+        epoch: 1,
+        framework: FrameworkId::new("F"),
+        master: MasterId::new("M"),
+        tasks: vec![],
+        change: 0,
+    }
+}
+
 impl Handler<Received<FrameworkToMaster>> for Master {
     type Result = ();
 
@@ -70,14 +81,7 @@ impl Handler<Received<FrameworkToMaster>> for Master {
         let answers = match received.message {
             FrameworkToMaster::Subscribe { framework, .. } => {
                 self.heard.send(format!("Subscribe {framework:?}")).unwrap();
-                let subscribed = MasterToFramework::Subscribed {
-                    epoch: 1,
-                    framework: FrameworkId::new("F"),
-                    master: MasterId::new("M"),
-                    tasks: vec![],
-                    change: 0,
-                };
-                vec![subscribed, self.offer()]
+                vec![subscribed(), self.offer()]
             }
             FrameworkToMaster::Accept { operations, .. } => {
                 let Operation::Launch(tasks) = &operations[0];
