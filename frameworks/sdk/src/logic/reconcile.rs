@@ -12,6 +12,11 @@ use super::{Bug, Driver, Phase, Timer, Turn};
 /// The most tasks that one question names.
 const ASKED_AT_ONCE: usize = 500;
 
+/// Few questions are asked every second or two. Of many it takes so long for each until they are asked again, and no longer than
+/// `AGAIN_MAX`.
+const AGAIN_FOR_EACH: Duration = Duration::from_micros(300);
+const AGAIN_MAX: Duration = Duration::from_secs(30);
+
 impl Driver {
     /// What the book has and the master's snapshot has not: a launch may have been lost, or an end that the master
     /// decided by itself.
@@ -85,8 +90,10 @@ impl Driver {
         if doubtful.is_empty() {
             return self.watch_doubts(turn);
         }
+        let count = u32::try_from(doubtful.len()).unwrap_or(u32::MAX);
         self.ask(turn, doubtful);
-        let most = self.settings.backoff_most.saturating_mul(3);
+        let most = AGAIN_FOR_EACH.saturating_mul(count).min(AGAIN_MAX);
+        let most = most.max(self.settings.backoff_most);
         let after = self.settings.backoff.saturating_mul(4 << round.min(10)).min(most);
         self.start_doubts(turn, after, round);
     }

@@ -213,6 +213,15 @@ impl Driver {
         }
     }
 
+    /// Its agent has returned to a master that answered until then that the task is out of reach.
+    pub(super) fn is_back_if_unreachable(&mut self, turn: &mut Turn, report: &TaskReport) {
+        let told = self.book.get(&report.spec.task).map(|task| task.state);
+        let news_will_come = report.unacknowledged.is_some() || report.state.is_end();
+        if told == Some(TaskState::Unreachable) && !news_will_come {
+            self.on_updated(turn, stated(report, turn));
+        }
+    }
+
     pub(crate) fn kill(&mut self, turn: &mut Turn, task: &TaskId, grace: Option<Duration>) {
         if self.take_back_launch(task)
             && let Some(entry) = self.book.remove(task)

@@ -1,5 +1,6 @@
 //! Decisions of the driver, one step at a time: what the scheduler hears and what the master is told.
 
+mod doubts;
 mod ends;
 mod leading;
 mod saying;
@@ -210,7 +211,7 @@ fn a_launch_lost_with_its_master_is_asked_about_and_then_dropped() {
     t.timer_due("Doubts");
     t.did(["to 2: Reconcile a", "Doubts in 2s"]);
     t.timer_due("Doubts");
-    t.did(["to 2: Reconcile a", "Doubts in 4s"]);
+    t.did(["to 2: Reconcile a", "Doubts in 2s"]);
     let mut answer = status("a", TaskState::Unknown, 0);
     answer.reason = Some(Reason::Reconciliation);
     t.updated(2, answer.clone());

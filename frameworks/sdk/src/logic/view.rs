@@ -43,7 +43,8 @@ impl ViewedTask {
 }
 
 impl Driver {
-    /// Tasks enter and leave by deltas, and change by updates; the scheduler is told by updates only.
+    /// Tasks enter and leave by deltas, and change by updates; the scheduler is told by updates only, but for the return of a task
+    /// that it was told is out of reach: a master that had not known that one has no news of it.
     pub(super) fn on_change(&mut self, turn: &mut Turn, change: Change) {
         self.view.change = change.number;
         match change.what {
@@ -51,6 +52,7 @@ impl Driver {
                 self.confirm(&report);
                 self.view.tasks.insert(report.spec.task.clone(), ViewedTask::of(&report));
                 self.kill_if_given_up(turn, &report);
+                self.is_back_if_unreachable(turn, &report);
             }
             What::TaskStatus(status) if self.is_ours(&status.framework) => {
                 if let Some(task) = self.view.tasks.get_mut(&status.task) {
