@@ -37,7 +37,7 @@ pub use view::{View, ViewedTask};
 pub struct Settings {
     /// Before the first repeat of an unanswered `Subscribe`; doubles up to `backoff_most`.
     pub backoff: Duration,
-    /// The longest pause between repeats.
+    /// The longest pause between repeats: a question is little, and whoever could not be reached is found soon after it can.
     pub backoff_most: Duration,
     /// How long a launch may go without any word of it before the driver asks.
     pub doubt_after: Duration,
@@ -57,7 +57,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             backoff: Duration::from_millis(250),
-            backoff_most: Duration::from_secs(10),
+            backoff_most: Duration::from_secs(2),
             doubt_after: Duration::from_secs(10),
             reconcile_every: Duration::from_secs(300),
             hold_most: Duration::from_secs(240),

@@ -11,6 +11,7 @@ use protocol::change::{Change, FrameworkState, What};
 use protocol::framework::{Capability, FrameworkInfo, FrameworkToMaster, MasterToFramework};
 use protocol::ids::{AgentId, ExecutorId, FrameworkId, TaskId};
 use protocol::offer::Demand;
+use protocol::time::Instant;
 use serde::{Deserialize, Serialize};
 
 use super::allocator::BookEntry;
@@ -32,6 +33,8 @@ pub(super) struct Framework {
     pub(super) generation: u64,
     /// Of the life of the scheduler that subscribed last.
     nonce: u64,
+    /// When that was last told all.
+    told_all_at: Option<Instant>,
     superseded: VecDeque<u64>,
     suppressed: bool,
     /// Something could not be told to its scheduler: it is told all once there is room.
@@ -78,6 +81,7 @@ impl Framework {
             phase,
             generation: 0,
             nonce,
+            told_all_at: None,
             superseded: VecDeque::new(),
             suppressed: false,
             owed_snapshot: false,

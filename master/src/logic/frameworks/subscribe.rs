@@ -7,6 +7,7 @@ use protocol::change::{FrameworkState, What};
 use protocol::framework::{FrameworkInfo, MasterToFramework};
 use protocol::ids::FrameworkId;
 use protocol::offer::Demand;
+use protocol::time::Instant;
 use serde::{Deserialize, Serialize};
 
 use super::{Framework, Phase, SUPERSEDED_MAX};
@@ -15,6 +16,12 @@ use crate::logic::bugs::Bug;
 use crate::logic::registry::RegistryOperation;
 use crate::logic::{Effect, Master, Peer, Timer, Turn, validate};
 
+/// A scheduler asks every second or two until it is answered, and the answer may be much: it is not said again sooner than so long
+/// after the last time, for each task in it.
+const AGAIN_FOR_EACH_TASK: Duration = Duration::from_micros(100);
+/// And not later than this.
+const AGAIN_MAX: Duration = Duration::from_secs(10);
+
 /// A scheduler that wants to speak for a framework.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(in crate::logic) struct Subscription {
@@ -22,6 +29,19 @@ pub(in crate::logic) struct Subscription {
     pub(in crate::logic) nonce: u64,
     pub(in crate::logic) info: FrameworkInfo,
     pub(in crate::logic) demand: Vec<Demand>,
+}
+
+impl Framework {
+    /// Whether the same scheduler was told all for the same words, and so lately that it need not have heard it yet.
+    fn was_just_told_all(&self, wish: &Subscription, now: Instant) -> bool {
+        let same = self.pid() == Some(wish.from)
+            && self.nonce == wish.nonce
+            && self.info == wish.info
+            && self.demand == wish.demand;
+        let tasks = u32::try_from(self.tasks.len()).unwrap_or(u32::MAX);
+        let pause = AGAIN_FOR_EACH_TASK.saturating_mul(tasks).min(AGAIN_MAX);
+        same && self.told_all_at.is_some_and(|told| now.since(told) < pause)
+    }
 }
 
 impl Master {
@@ -63,6 +83,8 @@ impl Master {
             Some(known) if known.superseded.contains(&wish.nonce) => {
                 turn.tell_framework(wish.from, MasterToFramework::FailedOver);
             }
+            // The answer may still be on its way.
+            Some(known) if known.was_just_told_all(&wish, turn.now.steady) => (),
             Some(known) if known.info == wish.info => self.subscribe(turn, &id, wish),
             Some(_) => {
                 let (nonce, info) = (wish.nonce, wish.info.clone());
@@ -159,6 +181,7 @@ impl Master {
             framework.nonce = nonce;
         }
         framework.enter(Phase::Active(old.filter(|_| keeps_old).unwrap_or(from)));
+        framework.told_all_at = Some(turn.now.steady);
         framework.suppressed = false;
         framework.demand = demand;
         framework.unmet.clear();

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use protocol::framework::{Capability, FrameworkToMaster, MasterToFramework};
 use protocol::ids::ExecutorId;
+use protocol::offer::Demand;
+use protocol::resources::Resources;
 use protocol::task::TaskState;
 
 use super::scenario::{Scenario, agent_pid, framework_info, report, scheduler_pid, task};
@@ -36,6 +38,33 @@ fn a_repeat_of_a_subscription_voids_the_offers_on_their_way() {
         "to scheduler-1: Subscribed(c-0000) []",
         "to scheduler-1: O2 of S0: cpus:4;mem:4096",
     ]);
+}
+
+/// The answer may be much, and still on its way.
+#[test]
+fn a_scheduler_with_many_tasks_is_not_told_all_again_at_once() {
+    let mut t = Scenario::new();
+    t.agent_joins(1);
+    t.subscribes(1);
+    let tasks = (0..30).map(|n| task(&format!("t{n}"), 0.1));
+    t.launches(1, 1, tasks.collect());
+    t.subscribes(1);
+    t.forget_lines();
+    let is_told_all = |t: &mut Scenario| {
+        t.subscribes(1);
+        t.take_lines().iter().any(|line| line.contains("Subscribed"))
+    };
+    t.pass(Duration::from_millis(2));
+    assert!(!is_told_all(&mut t));
+    t.pass(Duration::from_millis(1));
+    assert!(is_told_all(&mut t));
+    // With another demand, or from another process, it is another wish.
+    let demand =
+        vec![Demand { each: Resources::cpus_mem(1.0, 1.0), count: 1, constraints: Vec::new() }];
+    t.subscribes_as(1, None, &[Capability::PartitionAware], demand);
+    assert!(t.take_lines().iter().any(|line| line.contains("Subscribed")));
+    t.down(scheduler_pid(1));
+    assert!(is_told_all(&mut t));
 }
 
 #[test]
