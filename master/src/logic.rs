@@ -182,6 +182,11 @@ pub enum Timer {
         /// Because the framework is removed, and not because another life has taken over.
         removed: bool,
     },
+    /// An agent for which there was no room is told the acknowledgements that it is owed.
+    Acknowledgements {
+        /// To the agent that this speaks for.
+        to: Pid,
+    },
     /// Agents have come or gone: whether every need can be met is looked at again.
     Judge,
     /// The agents of earlier reigns should have been back by now.
@@ -441,6 +446,7 @@ impl Master {
                 self.on_snapshot_due(turn, &framework, generation);
             }
             Timer::LastWord { to, removed } => self.on_last_word_due(turn, to, removed),
+            Timer::Acknowledgements { to } => self.on_acknowledgements_due(turn, to),
             Timer::Judge => self.on_judge_due(turn),
             Timer::AgentsReturn => self.on_agents_return_due(turn),
             Timer::GiveUp => self.on_give_up_due(turn),

@@ -7,12 +7,12 @@ mod giving_up;
 mod returning;
 mod unreachable;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use libactor::{DownReason, Pid, Principal};
 use protocol::agent::{AgentInfo, AgentToMaster, MasterToAgent};
 use protocol::change::{AgentNews, AgentState, GivenUp, What};
-use protocol::ids::{AgentId, FrameworkId, TaskId};
+use protocol::ids::{AgentId, FrameworkId, TaskId, UpdateId};
 use protocol::time::Instant;
 use serde::{Deserialize, Serialize};
 
@@ -46,6 +46,8 @@ pub(super) struct Agent {
     pub(super) doubted: BTreeSet<TaskKey>,
     /// Frameworks whose end there was no room to tell.
     pub(super) owed_shutdowns: BTreeSet<FrameworkId>,
+    /// Acknowledgements that there was no room to tell.
+    pub(super) owed_acknowledgements: BTreeMap<TaskKey, UpdateId>,
 }
 
 /// `Recovered -> Returning -> Active <-> Disconnected -> Marking -> Unreachable -> Returning`; `Leaving -> gone`.
@@ -106,7 +108,7 @@ impl Agent {
     fn of(info: AgentInfo, phase: Phase) -> Self {
         let book = Book::of(info.resources.clone());
         let was_given_up = matches!(phase, Phase::Unreachable);
-        let (strays, doubted, owed_shutdowns) = Default::default();
+        let (strays, doubted, owed_shutdowns, owed_acknowledgements) = Default::default();
         Self {
             info,
             phase,
@@ -117,6 +119,7 @@ impl Agent {
             strays,
             doubted,
             owed_shutdowns,
+            owed_acknowledgements,
         }
     }
 
@@ -312,6 +315,7 @@ impl Master {
         let connection = Connection { pid, sequence: 0, unanswered: 0, contest: None };
         let generation = agent.enter(Phase::Active(connection));
         agent.last = Some(pid);
+        agent.owed_acknowledgements.clear();
         self.peers.insert(pid, Peer::Agent(id.clone()));
         turn.effects.push(Effect::Link(pid));
         self.tell_registered(turn, id, pid);

@@ -6,12 +6,12 @@ use std::time::Duration;
 use libactor::Pid;
 use protocol::agent::MasterToAgent;
 use protocol::framework::MasterToFramework;
-use protocol::ids::{AgentId, FrameworkId, OfferId, TaskId};
+use protocol::ids::{AgentId, FrameworkId, OfferId, TaskId, UpdateId};
 use serde::{Deserialize, Serialize};
 
 use super::{Effect, Master, Peer, TaskKey, Timer, Turn};
 
-/// Until it is tried again to tell a scheduler what it is owed.
+/// Until it is tried again to tell a scheduler or an agent what it is owed.
 const AGAIN_AFTER: Duration = Duration::from_secs(1);
 
 /// What a tell that could not be performed leaves to be done.
@@ -30,6 +30,17 @@ pub enum Untold {
         to: Pid,
         /// Whose end.
         framework: FrameworkId,
+    },
+    /// The agent would say the news again, but only after as much as half a minute.
+    Acknowledge {
+        /// To the agent that this speaks for.
+        to: Pid,
+        /// Whose task.
+        framework: FrameworkId,
+        /// Of which task.
+        task: TaskId,
+        /// Which news.
+        update: UpdateId,
     },
     /// These are taken back.
     Offers(Vec<OfferId>),
@@ -57,7 +68,8 @@ impl Untold {
     /// word is needed by nobody.
     pub fn is_owed_to_the_lost(&self) -> bool {
         match self {
-            Self::LastWord { .. } => false,
+            // An agent that returns says all its news again.
+            Self::LastWord { .. } | Self::Acknowledge { .. } => false,
             Self::Launch { .. } | Self::Shutdown { .. } => true,
             Self::Offers(_) | Self::News { .. } | Self::Unmet { .. } => true,
         }
@@ -87,12 +99,16 @@ fn untold_to_agent(to: Pid, message: &MasterToAgent) -> Option<Untold> {
         MasterToAgent::ShutdownFramework { framework, .. } => {
             Some(Untold::Shutdown { to, framework: framework.clone() })
         }
+        MasterToAgent::Acknowledge { framework, task, update, .. } => {
+            let (framework, task, update) = (framework.clone(), task.clone(), *update);
+            Some(Untold::Acknowledge { to, framework, task, update })
+        }
         // With each ping until the task has ended.
         MasterToAgent::Kill { .. } => None,
         // Each is said again by who is not answered: the agent, or the master with its next ping.
         MasterToAgent::Registered { .. } | MasterToAgent::Refused { .. } => None,
-        MasterToAgent::Acknowledge { .. } | MasterToAgent::Ping { .. } => None,
-        MasterToAgent::Reconcile { .. } | MasterToAgent::RegisterAgain { .. } => None,
+        MasterToAgent::Ping { .. } | MasterToAgent::RegisterAgain { .. } => None,
+        MasterToAgent::Reconcile { .. } => None,
         MasterToAgent::ReturnNow { .. } | MasterToAgent::ReturnLater { .. } => None,
         MasterToAgent::Shutdown { .. } => None,
         // Promised to nobody.
@@ -133,6 +149,9 @@ impl Master {
                     agent.owed_shutdowns.insert(framework);
                 }
             }
+            Untold::Acknowledge { to, framework, task, update } => {
+                self.owe_acknowledgement(turn, to, (framework, task), update);
+            }
             Untold::Offers(offers) => {
                 let numbers = offers.iter().filter_map(|offer| self.offer_number(offer)).collect();
                 self.take_back_untold(turn, numbers);
@@ -149,6 +168,28 @@ impl Master {
             Untold::LastWord { to, removed } => {
                 turn.start(Timer::LastWord { to, removed }, AGAIN_AFTER);
             }
+        }
+    }
+
+    /// There are no more than the agent may have tasks, since one update of each is on its way at a time.
+    fn owe_acknowledgement(&mut self, turn: &mut Turn, to: Pid, key: TaskKey, update: UpdateId) {
+        let Some(Peer::Agent(id)) = self.peers.get(&to) else { return };
+        let Some(agent) = self.agents.get_mut(id) else { return };
+        let owed = &mut agent.owed_acknowledgements;
+        if owed.is_empty() {
+            turn.start(Timer::Acknowledgements { to }, AGAIN_AFTER);
+        }
+        if owed.len() < self.config.tasks_per_agent_max {
+            owed.insert(key, update);
+        }
+    }
+
+    pub(super) fn on_acknowledgements_due(&mut self, turn: &mut Turn, to: Pid) {
+        let Some(Peer::Agent(id)) = self.peers.get(&to) else { return };
+        let Some(agent) = self.agents.get_mut(id) else { return };
+        let epoch = self.registry.epoch;
+        for ((framework, task), update) in std::mem::take(&mut agent.owed_acknowledgements) {
+            turn.tell_agent(to, MasterToAgent::Acknowledge { epoch, framework, task, update });
         }
     }
 

@@ -4,7 +4,7 @@ use libactor::Principal;
 use protocol::agent::{AgentToMaster, MasterToAgent};
 use protocol::change::{Moment, What};
 use protocol::framework::{Capability, FrameworkToMaster};
-use protocol::ids::{ExecutorId, FrameworkId, Role, TaskId};
+use protocol::ids::{ExecutorId, FrameworkId, Role, TaskId, UpdateId};
 use protocol::operator::{KillAnswer, KillTask};
 use protocol::task::{Source, TaskState};
 use std::time::Duration;
@@ -249,6 +249,35 @@ fn a_launch_that_could_not_be_sent_is_dropped() {
         "to scheduler-1: a Dropped, AgentDisconnected: the agent did not take the launch",
         "to scheduler-1: O2 of S0: cpus:4;mem:4096",
     ]);
+}
+
+/// The agent would say its news again only when it is time.
+#[test]
+fn an_acknowledgement_for_which_there_was_no_room_is_told_again_after_a_second() {
+    let mut t = running();
+    t.forget_lines();
+    let (framework, task) = (FrameworkId::new("c-0000"), TaskId::new("a"));
+    let update = UpdateId { source: 1, sequence: 1 };
+    let message = MasterToAgent::Acknowledge { epoch: 1, framework, task, update };
+    let untold = Effect::TellAgent { to: agent_pid(1, 1), message }.untold().unwrap();
+    assert!(!untold.is_owed_to_the_lost());
+    for _ in 0..2 {
+        t.step(Event::Untold(untold.clone()));
+        t.pass(Duration::from_millis(999));
+        t.did([]);
+        t.pass(Duration::from_millis(1));
+        t.did(["to agent-1: Acknowledge a 1"]);
+    }
+    // Of one that returns it hears all news again.
+    t.step(Event::Untold(untold.clone()));
+    t.down(agent_pid(1, 1));
+    t.agent_returns(1, 1, vec![report(1, "a", TaskState::Running)]);
+    t.forget_lines();
+    t.pass(Duration::from_secs(2));
+    t.did([]);
+    t.step(Event::Untold(untold));
+    t.pass(Duration::from_secs(1));
+    t.did(["to agent-1: Acknowledge a 1"]);
 }
 
 #[test]
