@@ -59,8 +59,8 @@ enum Phase {
     Active(Connection),
     /// Its connection is lost; it may be back any moment.
     Disconnected,
-    /// The registry is being told that it is unreachable.
-    Marking,
+    /// The registry is being told that it is unreachable. If it is back already, that is heard then.
+    Marking(Option<Box<Return>>),
     /// Written down as unreachable.
     Unreachable,
     /// It is back, and the registry is being told.
@@ -150,7 +150,7 @@ impl Agent {
     pub(super) fn pid(&self) -> Option<Pid> {
         match &self.phase {
             Phase::Active(connection) => Some(connection.pid),
-            Phase::Recovered | Phase::Disconnected | Phase::Marking | Phase::Unreachable => None,
+            Phase::Recovered | Phase::Disconnected | Phase::Marking(_) | Phase::Unreachable => None,
             Phase::Returning(_) | Phase::Leaving => None,
         }
     }
@@ -159,7 +159,9 @@ impl Agent {
         match &self.phase {
             Phase::Recovered => AgentState::Recovered,
             Phase::Active(_) => AgentState::Active,
-            Phase::Disconnected | Phase::Marking | Phase::Returning(_) => AgentState::Disconnected,
+            Phase::Disconnected | Phase::Marking(_) | Phase::Returning(_) => {
+                AgentState::Disconnected
+            }
             Phase::Unreachable => AgentState::Unreachable,
             Phase::Leaving => AgentState::Gone,
         }

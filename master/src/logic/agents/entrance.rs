@@ -127,6 +127,8 @@ impl Master {
 
     /// What it told is still held, until the registry has written that it is back.
     pub(super) fn is_being_written(&self, id: &AgentId) -> bool {
-        self.agents.get(id).is_some_and(|agent| matches!(agent.phase, Phase::Returning(_)))
+        self.agents.get(id).is_some_and(|agent| {
+            matches!(agent.phase, Phase::Returning(_) | Phase::Marking(Some(_)))
+        })
     }
 }

@@ -124,18 +124,16 @@ impl Master {
         let answer = match &agent.phase {
             Phase::Active(connection) if connection.pid == back.from => Answer::Repeat,
             Phase::Active(_) => Answer::Contest,
-            Phase::Marking | Phase::Leaving => Answer::Wait,
-            Phase::Returning(_) => Answer::Wait,
+            Phase::Marking(_) | Phase::Returning(_) | Phase::Leaving => Answer::Wait,
             Phase::Recovered | Phase::Disconnected | Phase::Unreachable => Answer::Back,
         };
         match answer {
-            Answer::Wait => {
-                if let Some(Agent { phase: Phase::Returning(earlier), .. }) =
-                    self.agents.get_mut(id)
-                {
-                    **earlier = back;
-                }
-            }
+            Answer::Wait => match self.agents.get_mut(id).map(|agent| &mut agent.phase) {
+                Some(Phase::Returning(earlier)) => **earlier = back,
+                Some(Phase::Marking(earlier)) => *earlier = Some(Box::new(back)),
+                Some(Phase::Recovered | Phase::Active(_) | Phase::Disconnected) => (),
+                Some(Phase::Unreachable | Phase::Leaving) | None => (),
+            },
             Answer::Repeat => {
                 // Who speaks lives, whatever became of its pongs.
                 if let Some(Agent { phase: Phase::Active(connection), .. }) =
@@ -197,7 +195,7 @@ impl Master {
     }
 
     /// Written first, if the registry says otherwise.
-    fn take_back(&mut self, turn: &mut Turn, id: &AgentId, back: Return) {
+    pub(super) fn take_back(&mut self, turn: &mut Turn, id: &AgentId, back: Return) {
         let written = self.registry.agents.get(id);
         if written.is_some_and(|entry| entry.unreachable.is_none() && entry.info == back.info) {
             return self.welcome_back(turn, id, &back);

@@ -30,7 +30,7 @@ impl Master {
         let Some(agent) = self.agents.get_mut(id) else { return false };
         match agent.phase {
             Phase::Recovered | Phase::Disconnected | Phase::Active(_) => {}
-            Phase::Marking | Phase::Unreachable | Phase::Returning(_) | Phase::Leaving => {
+            Phase::Marking(_) | Phase::Unreachable | Phase::Returning(_) | Phase::Leaving => {
                 return false;
             }
         }
@@ -45,7 +45,7 @@ impl Master {
             turn.agent_state(id, AgentState::Disconnected);
         }
         if let Some(agent) = self.agents.get_mut(id) {
-            agent.enter(Phase::Marking);
+            agent.enter(Phase::Marking(None));
         }
         let at = turn.now.wall;
         turn.write(RegistryOperation::MarkUnreachable { agent: id.clone(), at });
@@ -57,9 +57,10 @@ impl Master {
 
     pub(in crate::logic) fn on_unreachable_written(&mut self, turn: &mut Turn, id: &AgentId) {
         let Some(agent) = self.agents.get_mut(id) else { return };
-        if !matches!(agent.phase, Phase::Marking) {
+        let Phase::Marking(back) = &mut agent.phase else {
             return;
-        }
+        };
+        let back = back.take();
         agent.enter(Phase::Unreachable);
         agent.was_given_up = true;
         let concerned = agent.frameworks_on();
@@ -70,6 +71,9 @@ impl Master {
         }
         self.tell_agent_lost(turn, id, concerned);
         self.agents_changed(turn);
+        if let Some(back) = back {
+            self.take_back(turn, id, *back);
+        }
     }
 
     fn tell_agent_lost(&self, turn: &mut Turn, id: &AgentId, concerned: BTreeSet<FrameworkId>) {

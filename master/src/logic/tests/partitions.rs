@@ -133,6 +133,25 @@ fn part_03_unreachable_is_written_then_told_in_the_words_of_each_framework_and_t
     assert_eq!(states_of_tasks(&t), [TaskState::Unreachable; 2]);
 }
 
+/// It need not say all again once that is written.
+#[test]
+fn an_agent_that_is_back_while_it_is_written_down_as_unreachable_is_welcome_after_that() {
+    let mut t = two_frameworks();
+    t.registrar_is_slow = true;
+    t.down(agent_pid(1, 1));
+    t.pass(Config::default().agent_reregister_timeout);
+    t.agent_knocks(1, 0);
+    t.forget_lines();
+    t.agent_returns(1, 1, Vec::new());
+    t.did([]);
+    t.write();
+    t.write();
+    assert!(t.unwritten.is_empty());
+    let lines = t.take_lines();
+    assert!(lines.contains(&"to agent-1: Registered(c-S0) in epoch 1".to_owned()), "{lines:?}");
+    assert_eq!(state_of_agent(&t), AgentState::Active);
+}
+
 #[test]
 fn part_04_the_tasks_of_an_agent_that_returns_come_back_whatever_their_frameworks_know() {
     let mut t = two_frameworks();
