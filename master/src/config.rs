@@ -21,7 +21,7 @@ pub struct Config {
     pub returning_tasks_at_once_max: usize,
     /// How long an agent that was told to come may take.
     pub return_within: Duration,
-    /// How long an agent that has to wait is not to ask again.
+    /// How long an agent that has to wait is not to ask again when very many wait; of few each asks sooner.
     pub return_again_after: Duration,
     /// How fast agents are given up, if there is a limit.
     #[serde(default)]

@@ -52,7 +52,8 @@ pub struct ExecutorReport {
 /// From an agent to the master.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum AgentToMaster {
-    /// First contact of an agent that has no id. Sent again, with backoff, until `Registered` or `Refused` arrives.
+    /// First contact of an agent that has no id. Sent again, with backoff, until `Registered` or `Refused` arrives; `ReturnLater`
+    /// says that it is being written down.
     Register {
         /// Chosen at random by the agent for this attempt to join; makes repeats harmless.
         nonce: u64,
@@ -77,7 +78,7 @@ pub enum AgentToMaster {
         /// The cluster that gave it its id: only of that one does the epoch say anything.
         cluster: ClusterId,
     },
-    /// Answer to `Ping`.
+    /// Answer to `Ping`; with sequence 0 to a `ReturnNow` for which it is too late, since the agent is there.
     Pong {
         /// The ping's number.
         sequence: u64,
@@ -241,7 +242,7 @@ pub enum MasterToAgent {
         cluster: ClusterId,
     },
     /// Answer to `MayReturn`: others come first. The agent is called by `ReturnNow` when it is its turn, and asks again if it
-    /// was not for this long. Since version 2.
+    /// was not for this long. Said to a new agent, too, that asks again while it is being written down. Since version 2.
     ReturnLater {
         /// Of the master's reign.
         epoch: u64,

@@ -16,12 +16,12 @@ pub struct Config {
     pub info: AgentInfo,
     /// The master is contacted again after this long; doubles with each attempt, and is cut by chance to half at most.
     pub contact_backoff_min: Duration,
-    /// Where the doubling ends when all is told that the master has to know.
+    /// Where the doubling ends when all is told that a master has to know of an agent that returns.
     pub contact_backoff_max: Duration,
     /// The same when an agent that the cluster knows only asks whether it may return: that is little, and the master says when
     /// to come with the rest.
     pub question_backoff_min: Duration,
-    /// Where the doubling of that ends.
+    /// Where the doubling of that ends, and that of an agent that no cluster knows yet: what it says is as little.
     pub question_backoff_max: Duration,
     /// An executor must have registered this long after its launch.
     pub executor_registration_timeout: Duration,

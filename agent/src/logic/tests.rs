@@ -2,6 +2,7 @@
 //! asked; disk and processes answer at once unless a test holds them back.
 #![allow(clippy::wildcard_enum_match_arm)] // a scenario names what it looks at
 
+mod asking;
 mod boundaries;
 #[cfg(feature = "testing")]
 mod bugs;

@@ -270,7 +270,8 @@ impl Master {
         }
         if let Some(joining) = self.joining.get_mut(&nonce) {
             joining.from = from;
-            return;
+            // It is called once the registry has it.
+            return self.tell_return_later(turn, from, self.joining.len());
         }
         let allowed = authorize(principal, Action::JoinAsAgent, &info.at.listens);
         if let Err(refused) = allowed {
@@ -412,6 +413,8 @@ impl Master {
         connection.unanswered = 0;
         let won = connection.contest.take_if(|contest| sequence >= contest.sequence);
         self.spare(turn, &id);
+        // Called since a question of it came late.
+        self.has_entered(turn, &id);
         if let Some(contest) = won {
             let reason = format!(
                 "agent {id} is already here, and its process lives: give this one a work directory of its own"

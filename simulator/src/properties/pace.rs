@@ -23,7 +23,7 @@ pub(crate) struct Pace {
     awaited_at_first: usize,
     /// Who asked whether it may return.
     asked: BTreeMap<Pid, AgentId>,
-    /// Who was told to, and has not.
+    /// Who was told to, has not, and has not said that it is there already.
     returning: BTreeSet<AgentId>,
 }
 
@@ -47,6 +47,11 @@ impl Pace {
         if let Event::FromAgent { from, message, .. } = heard {
             if let AgentToMaster::MayReturn { agent, .. } = message {
                 self.asked.insert(*from, agent.clone());
+            } else if let AgentToMaster::Pong { .. } = message {
+                // It says that it is there.
+                if let Some(agent) = self.asked.get(from) {
+                    self.returning.remove(agent);
+                }
             } else if let AgentToMaster::Reregister { agent, .. } = message {
                 self.returning.remove(agent);
                 // It is back, though it may have to be written first.

@@ -58,13 +58,13 @@ impl Agent {
             turn.note(Notice::MasterSilent { attempts: before });
         }
         let Config { question_backoff_min, question_backoff_max, .. } = self.config;
-        let Config { contact_backoff_min, contact_backoff_max, .. } = self.config;
+        let Config { contact_backoff_min, .. } = self.config;
         let (first, gaps) = match self.membership.is_member() {
             true if is_uncalled(before) => {
                 (self.contact(), (question_backoff_min, question_backoff_max))
             }
             true => (self.question(), (question_backoff_min, question_backoff_max)),
-            false => (self.contact(), (contact_backoff_min, contact_backoff_max)),
+            false => (self.contact(), (contact_backoff_min, question_backoff_max)),
         };
         turn.push(Effect::ContactMaster(first));
         self.contact_again(turn, generation, gaps, before);
@@ -83,7 +83,7 @@ impl Agent {
 
     /// What an agent knows may be much, and a new master is met by all agents at once: it is asked first. A question is so
     /// little that it is asked every second or two: whoever could not be reached is found soon after it can, and whoever has
-    /// too much to do says `ReturnLater`.
+    /// too much to do says `ReturnLater`. Of an agent that never was with a master all that there is to say is as little.
     fn question(&self) -> AgentToMaster {
         match &self.membership.member {
             None => self.contact(),
@@ -96,14 +96,27 @@ impl Agent {
         }
     }
 
-    /// It is this agent's turn. If what it tells is lost, it asks again; the longer, the oftener it has told: all that is much,
-    /// and the master may be busy with it.
+    /// It is this agent's turn: whoever is called comes or says that it is there, or its place stays taken. If what it tells is lost, it asks again; the
+    /// longer, the oftener it has told: all that is much, and the master may be busy with it.
     pub(super) fn on_return_now(&mut self, turn: &mut Turn, from: Pid) {
-        let Phase::Contacting { told, .. } = self.membership.phase else {
-            return;
+        let (attempts, told) = match &self.membership.phase {
+            Phase::Contacting { attempts, told } if self.membership.is_member() => {
+                (*attempts, *told)
+            }
+            // A question of its own came late: it is there, and needs no place in line.
+            Phase::Registered { master, .. }
+            | Phase::Joining { joining: Joining { master, .. }, .. }
+                if *master == from =>
+            {
+                let message = AgentToMaster::Pong { sequence: 0 };
+                return turn.push(Effect::TellMaster { to: from, message });
+            }
+            Phase::Contacting { .. } | Phase::Joining { .. } | Phase::Registered { .. } => return,
+            Phase::Recovering { .. } | Phase::Leaving { .. } => return,
         };
-        if self.membership.is_member() {
-            turn.push(Effect::TellMaster { to: from, message: self.contact() });
+        turn.push(Effect::TellMaster { to: from, message: self.contact() });
+        // Questions that were held up together are answered together, and that is one telling.
+        if told == 0 || attempts > 0 {
             let phase = Phase::Contacting { attempts: 0, told: told.saturating_add(1) };
             let generation = self.membership.enter(phase);
             let gaps = (self.config.contact_backoff_min, self.config.contact_backoff_max);

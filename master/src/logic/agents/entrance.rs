@@ -3,6 +3,7 @@
 //! the next one in line.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
 
 use libactor::{Pid, Principal};
 use protocol::agent::MasterToAgent;
@@ -12,6 +13,11 @@ use serde::{Deserialize, Serialize};
 use super::Phase;
 use crate::logic::bugs::Bug;
 use crate::logic::{Master, Timer, Turn};
+
+/// The least time after which an agent that has to wait asks again, which it does only if what it was promised is lost.
+const AGAIN_MIN: Duration = Duration::from_secs(1);
+/// For each that waits so much longer: together they ask no more than five thousand times a second.
+const AGAIN_FOR_EACH: Duration = Duration::from_micros(200);
 
 /// An agent asks whether it may return.
 pub(super) struct Knock {
@@ -69,10 +75,15 @@ impl Master {
         }
         self.let_in(turn);
         if self.entrance.waiting.contains_key(id) {
-            let (epoch, cluster) = (self.epoch(), self.registry.cluster.clone());
-            let after = self.config.return_again_after;
-            turn.tell_agent(from, MasterToAgent::ReturnLater { epoch, cluster, after });
+            self.tell_return_later(turn, from, self.entrance.waiting.len());
         }
+    }
+
+    /// The more wait, the longer: so whoever is not called since that was lost is heard of soon, and many are no burden.
+    pub(super) fn tell_return_later(&self, turn: &mut Turn, to: Pid, waiting: usize) {
+        let (epoch, cluster) = (self.epoch(), self.registry.cluster.clone());
+        let after = again_after(waiting).min(self.config.return_again_after);
+        turn.tell_agent(to, MasterToAgent::ReturnLater { epoch, cluster, after });
     }
 
     fn tell_return_now(&self, turn: &mut Turn, to: Pid) {
@@ -130,5 +141,21 @@ impl Master {
         self.agents.get(id).is_some_and(|agent| {
             matches!(agent.phase, Phase::Returning(_) | Phase::Marking(Some(_)))
         })
+    }
+}
+
+fn again_after(waiting: usize) -> Duration {
+    AGAIN_FOR_EACH.saturating_mul(u32::try_from(waiting).unwrap_or(u32::MAX)).max(AGAIN_MIN)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Each of a few is heard of soon if its call was lost, and all together ask no more often than a master can answer.
+    #[test]
+    fn the_more_agents_wait_the_later_each_of_them_asks_again() {
+        let seconds = |waiting| again_after(waiting).as_secs();
+        assert_eq!([1, 5_000, 20_000, 50_000].map(seconds), [1, 1, 4, 10]);
     }
 }

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use protocol::agent::AgentToMaster;
 use protocol::task::TaskState;
 
-use super::scenario::{Scenario, report};
+use super::scenario::{Scenario, agent_pid, report};
 use crate::config::Config;
 
 fn after_fail_over(agents: u64, at_once: usize, tasks_at_once: usize) -> Scenario {
@@ -24,15 +25,15 @@ fn agents_return_one_after_the_other_at_the_masters_own_pace() {
     t.did([
         "to agent-1: ReturnNow",
         "to agent-2: ReturnNow",
-        "to agent-3: ReturnLater after 10s",
-        "to agent-4: ReturnLater after 10s",
+        "to agent-3: ReturnLater after 1s",
+        "to agent-4: ReturnLater after 1s",
     ]);
     t.agent_returns(2, 1, vec![report(2, "a", TaskState::Running)]);
     t.did(["to agent-3: ReturnNow", "to agent-2: Registered(c-S1) in epoch 2"]);
     // A repeat is answered, and takes no second place.
     t.agent_knocks(3, 1);
     t.agent_knocks(4, 1);
-    t.did(["to agent-3: ReturnNow", "to agent-4: ReturnLater after 10s"]);
+    t.did(["to agent-3: ReturnNow", "to agent-4: ReturnLater after 1s"]);
     t.agent_returns(1, 1, Vec::new());
     t.agent_returns(3, 1, Vec::new());
     t.did([
@@ -56,6 +57,24 @@ fn who_was_called_and_does_not_come_loses_its_place() {
     t.did(["to agent-1: Registered(c-S0) in epoch 2"]);
 }
 
+/// A question that came late must not keep others out.
+#[test]
+fn who_was_called_and_says_that_it_is_there_makes_room() {
+    let mut t = after_fail_over(2, 1, 1000);
+    t.agent_knocks(1, 1);
+    t.agent_returns(1, 1, Vec::new());
+    t.agent_knocks(1, 1);
+    t.agent_knocks(2, 1);
+    t.did([
+        "to agent-1: ReturnNow",
+        "to agent-1: Registered(c-S0) in epoch 2",
+        "to agent-1: ReturnNow",
+        "to agent-2: ReturnLater after 1s",
+    ]);
+    t.agent_says(agent_pid(1, 1), AgentToMaster::Pong { sequence: 0 });
+    t.did(["to agent-2: ReturnNow"]);
+}
+
 #[test]
 fn what_returning_agents_know_together_has_a_bound_and_one_alone_may_have_more() {
     let mut t = after_fail_over(3, 100, 1000);
@@ -64,8 +83,8 @@ fn what_returning_agents_know_together_has_a_bound_and_one_alone_may_have_more()
     t.agent_knocks(3, 5000);
     t.did([
         "to agent-1: ReturnNow",
-        "to agent-2: ReturnLater after 10s",
-        "to agent-3: ReturnLater after 10s",
+        "to agent-2: ReturnLater after 1s",
+        "to agent-3: ReturnLater after 1s",
     ]);
     t.agent_returns(1, 1, Vec::new());
     t.did(["to agent-2: ReturnNow", "to agent-1: Registered(c-S0) in epoch 2"]);
@@ -81,7 +100,7 @@ fn an_agent_makes_room_only_once_it_was_dealt_with() {
     t.registrar_is_slow = true;
     (1..=2).for_each(|n| t.agent_knocks(n, 1));
     t.agent_returns(1, 1, Vec::new());
-    t.did(["to agent-1: ReturnNow", "to agent-2: ReturnLater after 10s"]);
+    t.did(["to agent-1: ReturnNow", "to agent-2: ReturnLater after 1s"]);
     t.write();
     t.did(["to agent-2: ReturnNow", "to agent-1: Registered(c-S0) in epoch 2"]);
 }
