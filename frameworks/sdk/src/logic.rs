@@ -58,7 +58,7 @@ impl Default for Settings {
         Self {
             backoff: Duration::from_millis(250),
             backoff_most: Duration::from_secs(2),
-            doubt_after: Duration::from_secs(10),
+            doubt_after: Duration::from_secs(5),
             reconcile_every: Duration::from_secs(300),
             hold_most: Duration::from_secs(240),
             refuse_for: Duration::from_secs(1),

@@ -52,7 +52,7 @@ fn a_new_id_is_written_before_it_counts() {
         "Reconcile in 300s",
         "offers o1",
         "to 1: Accept o1 launch a",
-        "Doubts in 10s",
+        "Doubts in 5s",
     ]);
 }
 
@@ -131,7 +131,7 @@ fn offers_are_used_or_returned_at_once() {
     let mut t = Scenario::with_master();
     t.framework_wants(&["a", "b", "c"]);
     t.offer(1, "o1", 2.5);
-    t.did(["offers o1", "to 1: Accept o1 launch a,b", "Doubts in 10s"]);
+    t.did(["offers o1", "to 1: Accept o1 launch a,b", "Doubts in 5s"]);
     t.framework_wants(&[]);
     t.offer(1, "o2", 2.5);
     t.did(["offers o2", "to 1: Decline o2"]);
@@ -151,7 +151,7 @@ fn a_task_is_not_launched_again_before_its_end_is_dealt_with_and_forgotten() {
     t.deltas(1, vec![forgotten(2, "a")]);
     t.framework_wants(&["a"]);
     t.offer(1, "o4", 2.0);
-    t.did(["offers o4", "to 1: Accept o4 launch a", "Doubts in 10s"]);
+    t.did(["offers o4", "to 1: Accept o4 launch a", "Doubts in 5s"]);
 }
 
 #[test]
@@ -249,7 +249,7 @@ fn a_launch_without_any_word_of_it_is_asked_about() {
     t.framework_wants(&["a"]);
     t.offer(1, "o1", 2.0);
     t.lines.clear();
-    t.pass(SECOND * 10);
+    t.pass(SECOND * 5);
     t.timer_due("Doubts");
     t.did(["to 1: Reconcile a", "Doubts in 2s"]);
     t.deltas(1, vec![delta(1, "a", TaskState::Staging)]);
@@ -351,7 +351,7 @@ fn a_launch_that_is_killed_at_once_is_never_made() {
     t.framework_wants(&["a", "b"]);
     t.input("kill b when launched");
     t.offer(1, "o1", 4.0);
-    t.did(["offers o1", "to 1: Accept o1 launch a", "Doubts in 10s", "updated b Dropped"]);
+    t.did(["offers o1", "to 1: Accept o1 launch a", "Doubts in 5s", "updated b Dropped"]);
 }
 
 #[test]

@@ -17,7 +17,7 @@ fn launched_again() -> Scenario {
     let mut t = ended();
     t.framework_wants(&["a"]);
     t.offer(1, "o2", 2.0);
-    t.did(["offers o2", "to 1: Accept o2 launch a", "Doubts in 10s"]);
+    t.did(["offers o2", "to 1: Accept o2 launch a", "Doubts in 5s"]);
     t
 }
 
@@ -72,13 +72,7 @@ fn an_end_that_comes_again_does_not_end_the_next_task_of_its_id() {
     t.lines.clear();
     let again = Some(status("a", TaskState::Finished, 7));
     t.subscribed(2, 2, vec![t.report("a", TaskState::Finished, again)]);
-    t.did([
-        "link 2",
-        "to 2: Acknowledge a 7",
-        "Doubts in 10s",
-        "Reconcile in 300s",
-        "subscribed F",
-    ]);
+    t.did(["link 2", "to 2: Acknowledge a 7", "Doubts in 5s", "Reconcile in 300s", "subscribed F"]);
     assert!(has_a(&t), "the launch is still to be accounted for");
     t.pass(SECOND * 10);
     t.timer_due("Doubts");

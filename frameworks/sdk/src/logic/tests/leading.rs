@@ -27,7 +27,7 @@ fn what_a_suspended_scheduler_says_waits_for_a_write_that_only_a_leader_can_make
     t.framework_wants(&["a"]);
     t.suspended();
     t.offer(1, "o1", 1.0);
-    t.did(["offers o1", "store 1", "Doubts in 10s"]);
+    t.did(["offers o1", "store 1", "Doubts in 5s"]);
     t.resumed();
     t.did([]);
     t.stored(1);
