@@ -2,26 +2,24 @@
 
 use std::time::Duration;
 
-use agent::logic::Agent;
 use sdk::logic::Phase;
 
+use crate::elections::Elections;
+use crate::network::SILENCE;
 use crate::process::{Body, Process, Seat};
 use crate::properties::{BACK, LEADER};
 use crate::schedulers::Scripted;
 use crate::world::{World, pid_of};
 
-/// How long after everybody is there and goes on one must lead and all know it, beside a session's time-out.
-const LEADS_WITHIN: Duration = Duration::from_secs(2);
+/// What may be added to a time-out, three times. Once everybody is there and goes on, one leads and all know it within a session's.
+/// Once one leads, all are back within the longer one of a session's and a connection's, [`SILENCE`]: what connection is dead is
+/// noticed within that, what was dialled in vain is given up after half of it; then all ask again, at least every two seconds, and
+/// whoever has to wait in line is called, or asks again within two if that was lost. Once all are back, nobody knows anything
+/// that others do not within the same: a launch without any word of it is in doubt after half of that, what is in doubt is asked
+/// about every two seconds, what could not be told is told again after one. See `docs/adr/0011-how-soon-all-is-known-again.md`.
+const BESIDE: Duration = Duration::from_secs(2);
 /// Who stands still goes on within so long, and who is dead starts sooner.
 const ALL_THERE_WITHIN: Duration = Duration::from_secs(200);
-/// How long after that agents that have an id, and schedulers, have to be with who leads: what connection is dead is noticed
-/// within ten seconds, an agent without an answer asks again after as much as two, a scheduler after as much as ten, and an agent
-/// that has to wait in line is called, or asks again within twenty if that was lost.
-const BACK_WITHIN: Duration = Duration::from_secs(35);
-/// The same for agents that never were with any master: they ask again after as much as a minute, as Mesos's do.
-const JOIN_WITHIN: Duration = Duration::from_secs(62);
-/// How long after that there has to be a moment at which nobody knows anything that others do not.
-const TRUTH_WITHIN: Duration = Duration::from_secs(60);
 /// How long after that all have to agree, with nothing left to do.
 const AGREE_WITHIN: Duration = Duration::from_secs(900);
 /// How often it is looked whether they do.
@@ -36,10 +34,8 @@ const REST: Duration = Duration::from_secs(20);
 pub struct Healing {
     /// Since everybody was there: until one led, and all knew.
     pub led: Duration,
-    /// Since then: until all who were ever with a master were with it.
+    /// Since then: until all were with it.
     pub back: Duration,
-    /// Since then: until all were.
-    pub joined: Duration,
     /// Since then: until nobody knew anything that others did not.
     pub truth: Duration,
     /// Since then: until all agreed, and had nothing left to do.
@@ -56,21 +52,18 @@ impl World {
         }
         let led = self.queue.now();
         self.healing.led = led - there;
-        if !self.come_back(led + BACK_WITHIN, |agent| agent.id().is_some()) {
+        let session = self.elections.as_ref().map_or(SILENCE, Elections::timeout);
+        let longest = session.max(SILENCE);
+        if !self.come_back(led + longest + BESIDE) {
             return;
         }
         let back = self.queue.now();
         self.healing.back = back - led;
-        if !self.come_back(back + JOIN_WITHIN, |_| true) {
-            return;
-        }
-        let joined = self.queue.now();
-        self.healing.joined = joined - back;
-        if !self.come_to_truth(joined + TRUTH_WITHIN) {
+        if !self.come_to_truth(back + longest + BESIDE) {
             return;
         }
         let known = self.queue.now();
-        self.healing.truth = known - joined;
+        self.healing.truth = known - back;
         if self.come_to_agree(known + AGREE_WITHIN) {
             self.healing.agreed = self.queue.now() - known;
         }
@@ -118,7 +111,7 @@ impl World {
         let Some(timeout) = self.elections.as_ref().map(|elections| elections.timeout()) else {
             return true;
         };
-        let deadline = self.queue.now() + timeout + LEADS_WITHIN;
+        let deadline = self.queue.now() + timeout + BESIDE;
         loop {
             let open = self.elections.as_ref().and_then(|elections| elections.unsettled());
             let Some(words) = open else {
@@ -135,9 +128,9 @@ impl World {
         }
     }
 
-    /// Whether all schedulers and these agents are with who leads in time.
-    fn come_back(&mut self, deadline: Duration, of: impl Fn(&Agent) -> bool) -> bool {
-        while let Some((name, words)) = self.who_is_away(&of) {
+    /// Whether all schedulers and agents are with who leads in time.
+    fn come_back(&mut self, deadline: Duration) -> bool {
+        while let Some((name, words)) = self.who_is_away() {
             if self.queue.now() >= deadline {
                 self.violate(BACK, words, vec![name]);
                 return false;
@@ -164,12 +157,11 @@ impl World {
     }
 
     /// An agent or a scheduler that is not with who leads.
-    fn who_is_away(&self, of: &impl Fn(&Agent) -> bool) -> Option<(String, String)> {
+    fn who_is_away(&self) -> Option<(String, String)> {
         let leader = pid_of(self.present_life(self.leader));
         let (_, process) = self.processes.iter().find(|(number, process)| {
             let with = match (&process.seat, &process.body) {
                 (Seat::Executor { .. } | Seat::Master, _) => return false,
-                (Seat::Agent { .. }, Some(Body::Agent(body))) if !of(&body.agent) => return false,
                 (Seat::Agent { .. }, Some(Body::Agent(body))) => body.agent.master(),
                 (Seat::Framework(_), Some(Body::Framework(body))) => {
                     match body.framework.driver().phase() {

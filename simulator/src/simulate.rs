@@ -89,7 +89,6 @@ struct Totals {
     done: AtomicU64,
     led: Longest,
     back: Longest,
-    joined: Longest,
     truth: Longest,
     agreed: Longest,
 }
@@ -118,10 +117,9 @@ impl Totals {
         self.messages.fetch_add(outcome.messages, Relaxed);
         self.seconds.fetch_add(outcome.time.as_secs(), Relaxed);
         self.done.fetch_add(1, Relaxed);
-        let Healing { led, back, joined, truth, agreed } = outcome.healing;
+        let Healing { led, back, truth, agreed } = outcome.healing;
         self.led.add(led, outcome.seed);
         self.back.add(back, outcome.seed);
-        self.joined.add(joined, outcome.seed);
         self.truth.add(truth, outcome.seed);
         self.agreed.add(agreed, outcome.seed);
     }
@@ -203,8 +201,7 @@ fn print_totals(totals: &Totals, took: Duration) {
     println!("simulated time    {:.1} hours", simulated.as_secs_f64() / 3600.0);
     println!("after healing");
     totals.led.said("until one leads");
-    totals.back.said("from then until all are with it that were with any before");
-    totals.joined.said("from then until new agents are");
+    totals.back.said("from then until all are with it");
     totals.truth.said("from then until all say the same");
     totals.agreed.said("from then until all have done what they had to");
     println!("took              {:.1} s", took.as_secs_f64());
