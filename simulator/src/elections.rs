@@ -267,6 +267,24 @@ impl<W: Clone> Elections<W> {
         }
     }
 
+    /// A process ends by itself, and its session with it if the servers hear of that.
+    pub fn close(&mut self, now: Duration, process: u32) {
+        let Some(member) = self.members.get_mut(&process) else {
+            return;
+        };
+        member.up = false;
+        let is_heard = member.connection.is_some() && member.mute_until <= now && !self.is_away;
+        if let Some(session) = member.session.filter(|_| is_heard) {
+            self.ensemble.end(session);
+            self.tell_watchers(now);
+        }
+    }
+
+    /// Whether a process has a connection with the servers, as far as it can know.
+    pub fn is_connected(&self, process: u32) -> bool {
+        self.members.get(&process).is_some_and(|member| member.connection.is_some())
+    }
+
     /// Whether a process is there.
     pub fn is_up(&self, process: u32) -> bool {
         self.members.get(&process).is_some_and(|member| member.up)

@@ -1,11 +1,13 @@
 //! What goes wrong, and how a world that went wrong is put right again.
 
 mod election;
+mod office;
 mod reboot;
 
 use std::time::Duration;
 
 pub(crate) use election::Trouble;
+pub(crate) use office::Setback;
 use protocol::resources::Milli;
 
 use crate::chance::Chance;
@@ -56,6 +58,8 @@ pub(crate) enum Fault {
     Reigns(u64, Duration),
     /// Between masters and their ensemble.
     Election(Trouble),
+    /// Between schedulers of which one is elected and their ensemble.
+    Office(Setback),
 }
 
 impl World {
@@ -166,6 +170,7 @@ impl World {
             Fault::Reconfigure(agent) => self.reconfigure(agent),
             Fault::Reboot(agent) => self.reboot(agent),
             Fault::Election(trouble) => self.election_goes_wrong(trouble),
+            Fault::Office(setback) => self.office_goes_wrong(setback),
             Fault::Reigns(..) if self.is_healed => (),
             Fault::Reigns(left, apart) => {
                 self.usurp();
@@ -245,6 +250,9 @@ impl World {
             if let Some(elections) = &mut self.elections {
                 elections.forgets_time(number, span);
             }
+            if let Some(office) = &mut self.office {
+                office.elections.forgets_time(number, span);
+            }
         }
     }
 
@@ -261,7 +269,9 @@ impl World {
 
     /// Somebody starts a scheduler a second time. The state directory is the same; the first life is told to end.
     fn take_over(&mut self, number: u32) {
-        let Some(seat) = self.framework_seat(number) else {
+        // Of several schedulers each has its own process already.
+        let elected = self.stands_by(number);
+        let Some(seat) = self.framework_seat(number).filter(|_| !elected) else {
             return;
         };
         if seat.remembered.is_none() || seat.outcome.is_some() {
@@ -287,6 +297,9 @@ impl World {
         self.network.fill(0);
         if let Some(elections) = &mut self.elections {
             elections.heal(now);
+        }
+        if let Some(office) = &mut self.office {
+            office.elections.heal(now);
         }
         let numbers: Vec<u32> = self.processes.keys().copied().collect();
         for number in numbers {

@@ -50,8 +50,11 @@ impl World {
         if !self.come_to_lead() {
             return;
         }
+        self.healing.led = self.queue.now() - there;
+        if !self.come_to_be_led() {
+            return;
+        }
         let led = self.queue.now();
-        self.healing.led = led - there;
         let session = self.elections.as_ref().map_or(SILENCE, Elections::timeout);
         let longest = session.max(SILENCE);
         if !self.come_back(led + longest + BESIDE) {
@@ -93,6 +96,9 @@ impl World {
         let now = self.queue.now();
         if self.is_over(number) {
             return false;
+        }
+        if let Some(office) = self.office.as_ref().filter(|_| self.stands_by(number)) {
+            return office.elections.frozen_until(number).is_none_or(|until| until > now);
         }
         match &self.elections {
             Some(elections) => elections.frozen_until(number).is_none_or(|until| until > now),
@@ -172,7 +178,8 @@ impl World {
                 }
                 (Seat::Agent { .. } | Seat::Framework(_), _) => None,
             };
-            with != Some(leader) && !self.is_over(**number)
+            let waits = self.stands_by(**number) && !process.is_up();
+            with != Some(leader) && !self.is_over(**number) && !waits
         })?;
         let words = format!("{} is not with {}", process.name, self.name_of(self.leader));
         Some((process.name.clone(), words))

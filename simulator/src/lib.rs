@@ -17,6 +17,7 @@ mod faults;
 pub mod healing;
 mod life;
 pub mod network;
+mod office;
 mod process;
 pub mod properties;
 pub mod queue;

@@ -30,6 +30,7 @@ impl World {
             Seat::Master if self.elections.is_some() => self.start_candidate(number),
             Seat::Master => self.start_master(number),
             Seat::Agent { .. } => self.start_agent(number),
+            Seat::Framework(_) if self.stands_by(number) => self.start_standing(number),
             Seat::Framework(_) => self.start_framework(number),
             Seat::Executor { .. } => (),
         }
@@ -133,10 +134,15 @@ impl World {
     }
 
     fn start_framework(&mut self, number: u32) {
-        let nonce = self.chance.draw();
         if let Some(words) = self.framework_seat(number).and_then(FrameworkSeat::read_file) {
             self.violate_disk(number, words);
         }
+        self.begin_framework(number, None);
+    }
+
+    /// A scheduler begins with what is kept of its former lives; if it is elected, it hears first how its reign stands.
+    pub(crate) fn begin_framework(&mut self, number: u32, standing: Option<sdk::logic::Event>) {
+        let nonce = self.chance.draw();
         let Some(seat) = self.framework_seat(number) else {
             return;
         };
@@ -158,6 +164,9 @@ impl World {
             careless: Default::default(),
         };
         let life = self.enter_life(number, Body::Framework(Box::new(body)));
+        if let Some(standing) = standing {
+            self.step(life, Event::Framework(standing));
+        }
         self.step(life, Event::Framework(sdk::logic::Event::Started { stored }));
     }
 
@@ -216,7 +225,8 @@ impl World {
             }
             elections.end(life.process);
         }
-        if supervised {
+        // The process goes on, and stands again.
+        if supervised && !self.stands_by(life.process) {
             let after = if master_like {
                 self.chance.millis(200, 8_000)
             } else {
@@ -247,7 +257,10 @@ impl World {
                 self.candidate_dies(number);
                 self.end(life, quietly);
             }
-            Seat::Master | Seat::Agent { .. } | Seat::Framework(_) => self.end(life, quietly),
+            Seat::Master | Seat::Agent { .. } | Seat::Framework(_) => {
+                self.stand_by_dies(number);
+                self.end(life, quietly);
+            }
         }
     }
 
@@ -256,6 +269,9 @@ impl World {
         let (now, life) = (self.queue.now(), self.present_life(number));
         if let Some(elections) = &mut self.elections {
             elections.freeze(number, now + span);
+        }
+        if let Some(office) = &mut self.office {
+            office.elections.freeze(number, now + span);
         }
         let until = now + span;
         let process = self.processes.get_mut(&number).expect("the caller knows it");

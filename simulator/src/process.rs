@@ -134,8 +134,8 @@ pub(crate) struct CustomBody {
     pub(crate) tasks: BTreeMap<TaskId, u64>,
 }
 
-/// A write to a scheduler's state directory.
-#[derive(Clone, Debug)]
+/// A write to a scheduler's state.
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) enum StateWrite {
     Remember(FrameworkId),
     Store { number: u64, entries: Vec<(String, Option<Vec<u8>>)> },

@@ -6,6 +6,7 @@ mod agreement;
 mod pace;
 mod patience;
 mod proposals;
+mod standby;
 mod told;
 mod view;
 
@@ -42,7 +43,7 @@ pub(crate) struct Seen<'a> {
 }
 
 /// Every property by its name, for people.
-pub const PROPERTIES: [&str; 35] = [
+pub const PROPERTIES: [&str; 39] = [
     BOOKS,
     EQUAL_BOOKS,
     FITS,
@@ -78,6 +79,10 @@ pub const PROPERTIES: [&str; 35] = [
     HEIR,
     REPLAYED,
     STALE,
+    SPEAKS,
+    TAKES_OVER,
+    ACTS,
+    LED,
 ];
 
 const BOOKS: &str = "nothing is offered twice, and no more than there is";
@@ -106,6 +111,10 @@ const ALONE: &str = "nothing of an agent's former life runs unseen when it regis
 const KILLED: &str = "a task that is to be killed does not start any more";
 const GONE: &str = "an offer that is gone is not used";
 const VIEW: &str = "a scheduler sees what its master has";
+const SPEAKS: &str = "a scheduler that cannot know whether it leads says nothing";
+const TAKES_OVER: &str = "a scheduler that takes over begins with what was kept";
+const ACTS: &str = "only the newest scheduler of a framework acts for it";
+const LED: &str = "after healing one of a framework's schedulers leads in time";
 const QUIET: &str = "nothing goes round in circles";
 pub(crate) const SUSPENDED: &str = "who may not lead any more commands no agent";
 pub(crate) const LEADER: &str = "after healing one leads in time, and all know who";

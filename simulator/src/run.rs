@@ -16,6 +16,7 @@ use crate::bugs::Bug;
 use crate::chance::Chance;
 use crate::elections::Elections;
 use crate::healing::Healing;
+use crate::office::Office;
 use crate::process::{FrameworkSeat, Seat};
 use crate::schedulers::{Scripted, ScriptedMaker, settings};
 use crate::truth::Violation;
@@ -74,9 +75,12 @@ pub fn run_with(seed: u64, bug: Option<Bug>, told: Told, drops: bool) -> Outcome
     // Of its own: what happens to clusters without an ensemble does not depend on those that have one.
     let mut apart = Chance::new(seed.wrapping_mul(0x9fb2_1c65_1e98_df25));
     populate(&mut world, &mut chance, &mut apart, bug);
+    let mut aside = Chance::new(seed.wrapping_mul(0xd6e8_feb8_6659_fd93));
+    add_stand_ins(&mut world, &mut aside);
     let trouble = Duration::from_secs(chance.between(20, 300));
     world.plan_faults(&mut chance, trouble);
     world.plan_election_faults(&mut apart, trouble);
+    world.plan_setbacks(&mut aside, trouble);
     if world.run_until(trouble) {
         world.heal_all();
         world.come_to_rest();
@@ -192,18 +196,58 @@ const WITH_ENSEMBLE: u64 = 500;
 
 fn add_ensemble(world: &mut World, chance: &mut Chance) {
     let timeout = chance.millis(4_000, 12_000);
-    let bugs = match world.setup.bug {
-        Some(Bug::Coordination(bug)) => Bugs::only([bug]),
-        Some(Bug::Master(_) | Bug::Agent(_) | Bug::Sdk(_) | Bug::Executor(_)) | None => {
-            Bugs::default()
-        }
-    };
+    let bugs = election_bugs(world.setup.bug);
     world.elections = Some(Elections::new(chance.split(), timeout).with_bugs(bugs));
     for n in 2..=chance.between(1, 3) {
         let host = world.add_host();
         let master = world.add_process(format!("master-{n}"), host, true, Seat::Master);
         world.queue.at(chance.millis(0, 3_000), Due::Start(master));
     }
+}
+
+fn election_bugs(bug: Option<Bug>) -> Bugs {
+    match bug {
+        Some(Bug::Coordination(bug)) => Bugs::only([bug]),
+        Some(Bug::Master(_) | Bug::Agent(_) | Bug::Sdk(_) | Bug::Executor(_)) | None => {
+            Bugs::default()
+        }
+    }
+}
+
+/// So many of a thousand clusters have a framework that elects one of its schedulers.
+const WITH_STAND_INS: u64 = 300;
+
+/// The first framework gets one or two processes more, and an ensemble of its own where they elect one of them.
+fn add_stand_ins(world: &mut World, chance: &mut Chance) {
+    let frameworks = world.processes.iter().filter(|(_, p)| matches!(p.seat, Seat::Framework(_)));
+    let first = frameworks.map(|(number, _)| *number).next();
+    let Some(first) = first.filter(|_| chance.in_thousand(WITH_STAND_INS)) else {
+        return;
+    };
+    let timeout = chance.millis(4_000, 10_000);
+    let bugs = election_bugs(world.setup.bug);
+    let elections = Elections::new(chance.split(), timeout).with_bugs(bugs);
+    let Some(seat) = world.framework_seat(first) else {
+        return;
+    };
+    // As the SDK asks for.
+    seat.info.failover_timeout = seat.info.failover_timeout.max(2 * timeout);
+    let mut office = Office::new(elections, seat.bug);
+    office.posts.insert(first, Default::default());
+    let mut last = first;
+    for n in 2..=chance.between(2, 3) {
+        let Some(heir) = world.framework_seat(last).map(|seat| seat.heir()) else {
+            return;
+        };
+        let name = format!("{}-{n}", world.name_of(first));
+        let host = world.add_host();
+        last = world.add_process(name, host, true, Seat::Framework(Box::new(heir)));
+        world.queue.at(chance.millis(0, 5_000), Due::Start(last));
+        office.posts.insert(last, Default::default());
+        world.truth.families.insert(last, first);
+    }
+    world.truth.families.insert(first, first);
+    world.office = Some(office);
 }
 
 fn add_agent(world: &mut World, chance: &mut Chance, n: u64, bug: Option<Bug>) {

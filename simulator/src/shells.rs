@@ -5,6 +5,7 @@ mod election;
 mod executor;
 mod framework;
 mod master;
+mod office;
 
 use libactor::{DownReason, Pid, Principal};
 

@@ -16,6 +16,7 @@ use crate::elections::{Elections, Happening as ElectionHappening};
 use crate::faults::Fault;
 use crate::healing::Healing;
 use crate::network::{Brought, Happening, Host, Lane, Life, Network, Sent};
+use crate::office::{Kept, Office};
 use crate::process::{Body, Process, Seat};
 use crate::queue::Queue;
 use crate::said::{Event, Said};
@@ -41,6 +42,10 @@ pub(crate) enum Due {
     Fault(Fault),
     /// Between a process and the ensemble.
     Election(ElectionHappening<Vec<RegistryOperation>>),
+    /// Between a scheduler's process and the ensemble where it is elected.
+    Office(ElectionHappening<Kept>),
+    /// A scheduler that was elected has something to keep there.
+    Keep(Life),
 }
 
 /// How a world is made; the seed decides everything else.
@@ -75,6 +80,8 @@ pub(crate) struct World {
     pub(crate) registry: Registry,
     /// An ensemble of ZooKeeper holds it, and masters stand for election there; if there is none, who starts leads.
     pub(crate) elections: Option<Elections<Vec<RegistryOperation>>>,
+    /// A framework elects one of its schedulers.
+    pub(crate) office: Option<Office>,
     pub(crate) system: System,
     pub(crate) transcript: Transcript,
     pub(crate) truth: Truth,
@@ -102,6 +109,7 @@ impl World {
             leader: 0,
             registry: Registry::new(cluster, 0),
             elections: None,
+            office: None,
             system: System::default(),
             truth: Truth::default(),
             steps: 0,
@@ -181,6 +189,9 @@ impl World {
         for (at, happening) in self.elections.iter_mut().flat_map(Elections::take_due) {
             self.queue.at(at, Due::Election(happening));
         }
+        for (at, happening) in self.office.iter_mut().flat_map(|o| o.elections.take_due()) {
+            self.queue.at(at, Due::Office(happening));
+        }
     }
 
     fn take(&mut self, due: Due) {
@@ -206,6 +217,11 @@ impl World {
             Due::Start(process) => self.start(process),
             Due::Fault(fault) => self.go_wrong(fault),
             Due::Election(happening) => self.on_election(happening),
+            Due::Office(happening) => self.on_office(happening),
+            Due::Keep(life) => match self.stands_until(life) {
+                Some(until) => self.queue.at(until, Due::Keep(life)),
+                None => self.keep_on(life.process),
+            },
         }
     }
 
@@ -289,6 +305,7 @@ impl World {
             process.dies_after = None;
             self.note(life.process, "dies in the middle of a step");
             self.candidate_dies(life.process);
+            self.stand_by_dies(life.process);
         }
         dies
     }

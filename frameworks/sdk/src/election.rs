@@ -1,6 +1,8 @@
 //! Several schedulers of one framework, each a process of its own, of which one leads: how it is elected, and how it comes to
 //! the framework's id and to what those before it stored. Both are kept in ZooKeeper, and written by the leader alone: a
-//! write of one who was deposed is refused by the servers.
+//! write of one who was deposed is refused by the servers. What is decided about it is in [`logic`].
+
+pub mod logic;
 
 use std::io;
 use std::path::Path;
@@ -18,6 +20,7 @@ use crate::chance::random;
 use crate::keeper::{Done, Job, Keep, Keeper};
 use crate::state::logic::Shared;
 use crate::state::{StateError, Stored};
+use logic::{Read, Succession};
 
 /// A leader of which nothing is heard for so long is taken for dead. Another one leads soon after.
 pub const SESSION_TIMEOUT: Duration = Duration::from_secs(8);
@@ -182,6 +185,7 @@ struct Lead {
     zookeeper: ZooKeeper,
     store: ZooKeeperStore,
     epoch: u64,
+    succession: Succession,
     shared: Shared,
     standing: watch::Receiver<Standing>,
 }
@@ -189,7 +193,6 @@ struct Lead {
 impl Lead {
     fn begin(zookeeper: ZooKeeper, hostname: &str) -> Result<(Self, Stored), ElectionError> {
         let mut store = zookeeper.store();
-        // A framework that is torn down while this one stands by is over; one that was before is none of its business.
         let before = loop {
             match read(&zookeeper, &mut store) {
                 Ok((before, ..)) => break before,
@@ -200,25 +203,26 @@ impl Lead {
                 Err(error) => return Err(error),
             }
         };
+        let succession = Succession::new(&before);
         tracing::info!(place = %zookeeper.place(), "stands for election");
         loop {
             // Another one each time: under the id of a reign that was lost it would only be cleared away.
             let epoch = store.stand(&candidate(hostname)?)?.epoch;
             let standing = store.standing();
-            let (shared, stored, left) = match read(&zookeeper, &mut store) {
+            let read = match read(&zookeeper, &mut store) {
                 Err(ElectionError::Store(StoreError::Lost { .. })) => continue,
                 outcome => outcome?,
             };
-            if shared.ended() != before.ended() {
+            let Ok((shared, stored, left)) = succession.begins(read) else {
                 zookeeper.close();
                 return Err(ElectionError::TornDown);
-            }
+            };
             let deleted = left.chunks(LEFT_AT_ONCE).try_for_each(|left| store.write(epoch, left));
             match deleted {
                 Err(StoreError::Lost { .. } | StoreError::Fenced { .. }) => continue,
                 deleted => deleted?,
             }
-            return Ok((Self { zookeeper, store, epoch, shared, standing }, stored));
+            return Ok((Self { zookeeper, store, epoch, succession, shared, standing }, stored));
         }
     }
 
@@ -249,9 +253,10 @@ impl Lead {
                 }
             };
             match changes {
-                // What only waits for those before it needs no write, if it is certain that it could be made.
-                Ok(changes) if changes.is_empty() && self.leads() => {}
-                Ok(changes) => batches.push(changes),
+                Ok(changes) if self.succession.needs_write(&changes, self.leads()) => {
+                    batches.push(changes);
+                }
+                Ok(_) => (),
                 Err(refused) => {
                     let _ = done.send(Err(refused.into()));
                     continue;
@@ -281,9 +286,6 @@ impl Lead {
         *self.standing.borrow() == Standing::Leads
     }
 }
-
-/// What is kept, and what is to be deleted.
-type Read = (Shared, Stored, Vec<coordination::store::Change>);
 
 fn read(zookeeper: &ZooKeeper, store: &mut ZooKeeperStore) -> Result<Read, ElectionError> {
     let read = Shared::read(store.load()?);

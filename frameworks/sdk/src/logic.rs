@@ -230,15 +230,24 @@ pub enum Bug {
     IgnoresDeltaGap,
     /// A repeated update reaches the scheduler again.
     FilterDuplicatesOff,
+    /// A scheduler of which nobody can say whether it leads speaks as if it did.
+    SpeaksThoughSuspended,
+    /// What only waits for those before it is not written, though nobody can say whether it could be.
+    EmptyWriteSkippedInDoubt,
+    /// Who takes over from another scheduler of its framework begins as if nothing had ever been kept.
+    TakesOverWithNothing,
 }
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Self; 4] = [
+    pub const ALL: [Self; 7] = [
         Self::UpdateToldBeforeStored,
         Self::RelaunchesUnacknowledged,
         Self::IgnoresDeltaGap,
         Self::FilterDuplicatesOff,
+        Self::SpeaksThoughSuspended,
+        Self::EmptyWriteSkippedInDoubt,
+        Self::TakesOverWithNothing,
     ];
 }
 
@@ -392,7 +401,7 @@ impl Driver {
                 Timer::Author(key) => turn.news.push_back(News::Timer(key)),
             },
             Event::Input(data) => turn.news.push_back(News::Input(data)),
-            Event::Suspended => self.suspended = true,
+            Event::Suspended => self.suspended = !self.has(Bug::SpeaksThoughSuspended),
             Event::Resumed => self.on_resumed(turn),
             Event::Deposed(why) => self.on_deposed(turn, why),
         }

@@ -330,7 +330,7 @@ impl<W: Clone> Elections<W> {
     }
 
     /// Who reigns, and whether it is known that it does.
-    pub(super) fn reigning(&self) -> Vec<(u32, u64, bool)> {
+    pub(crate) fn reigning(&self) -> Vec<(u32, u64, bool)> {
         let reign = |member: &Member<W>| match &member.role {
             Role::Candidate(standing) if member.up => standing
                 .reign
@@ -339,6 +339,11 @@ impl<W: Clone> Elections<W> {
             Role::Candidate(_) | Role::Finder(_) => None,
         };
         self.members.values().filter_map(reign).collect()
+    }
+
+    /// Whether this process leads, and knows it.
+    pub fn leads(&self, process: u32) -> bool {
+        self.reigning().iter().any(|(who, _, knows)| *who == process && *knows)
     }
 
     /// Whether this process may command at this moment, as far as it can know.

@@ -24,6 +24,9 @@ impl World {
         if let Some(process) = self.processes.values().find(frozen) {
             return Some(format!("{} stands still", process.name));
         }
+        if let Some(words) = self.led_by_nobody() {
+            return Some(words);
+        }
         let Some(Body::Master(body)) = &self.processes[&self.leader].body else {
             return Some("the master is not up".to_owned());
         };
@@ -115,6 +118,9 @@ impl World {
         let leader = pid_of(self.present_life(self.leader));
         for (number, process) in &self.processes {
             if !matches!(process.seat, Seat::Framework(_)) || self.is_over(*number) {
+                continue;
+            }
+            if self.stands_by(*number) && !process.is_up() {
                 continue;
             }
             let Some(Body::Framework(body)) = &process.body else {

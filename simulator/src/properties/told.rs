@@ -173,7 +173,7 @@ impl World {
             Outcome::FailedOver => self.truth.families.contains_key(&life.process),
             Outcome::Refused(_) => removed,
             // Only who was elected.
-            Outcome::Deposed(_) => false,
+            Outcome::Deposed(_) => self.stands_by(life.process),
         };
         if !may {
             let name = self.name_of(life.process).to_owned();

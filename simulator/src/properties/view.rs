@@ -51,6 +51,11 @@ impl Told {
             .then(|| format!("a scheduler of {framework} is told what is another's by now"))
     }
 
+    /// The scheduler of a framework that was welcomed last.
+    pub(crate) fn newest(&self, framework: &FrameworkId) -> Option<Pid> {
+        self.newest.get(framework).copied()
+    }
+
     fn see_tasks(&mut self, to: Pid, message: &MasterToFramework) {
         if let MasterToFramework::Subscribed { tasks, change, .. } = message {
             let known = self.tasks.entry(to).or_default();

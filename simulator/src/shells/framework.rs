@@ -4,6 +4,7 @@ use protocol::framework::FrameworkToMaster;
 use sdk::logic::{Effect, Event as FrameworkEvent, Outcome, Pid};
 
 use crate::network::{Life, Sent};
+use crate::office::Keep;
 use crate::process::{FrameworkBody, Seat, StateWrite};
 use crate::said::{Event, Said};
 use crate::world::World;
@@ -48,14 +49,12 @@ impl World {
                 Effect::Link(pid) => self.link(life, pid),
                 Effect::Unlink(pid) => self.unlink(life, pid),
                 Effect::Remember(framework) => {
-                    body.pending.write(StateWrite::Remember(framework));
-                    self.writes(life);
+                    self.write_state(life, body, StateWrite::Remember(framework));
                 }
                 Effect::Forget => self.forget_state(life),
                 Effect::Warn(_) => (),
                 Effect::Store { number, entries } => {
-                    body.pending.write(StateWrite::Store { number, entries });
-                    self.writes(life);
+                    self.write_state(life, body, StateWrite::Store { number, entries });
                 }
                 Effect::StartTimer { timer, after } => {
                     self.timer(life, after, Event::Framework(FrameworkEvent::TimerFired(timer)));
@@ -88,6 +87,7 @@ impl World {
         {
             return waiting.push(message);
         }
+        self.check_may_speak(life, &message);
         let as_meant = message.clone();
         self.launch_again(life, body, &mut message);
         let said = Said::FrameworkToMaster(message);
@@ -105,6 +105,14 @@ impl World {
                 self.soon(life, Event::Framework(FrameworkEvent::NotSent { to }));
             }
         }
+    }
+
+    fn write_state(&mut self, life: Life, body: &mut FrameworkBody, write: StateWrite) {
+        if self.stands_by(life.process) {
+            return self.keep(life, Keep::Write(write));
+        }
+        body.pending.write(write);
+        self.writes(life);
     }
 
     fn state_written(&mut self, life: Life, body: &mut FrameworkBody) -> Option<FrameworkEvent> {
@@ -135,11 +143,17 @@ impl World {
         if let Some(seat) = self.framework_seat(life.process) {
             seat.forget();
         }
+        if self.stands_by(life.process) {
+            self.keep(life, Keep::Forget);
+        }
     }
 
     fn scheduler_ends(&mut self, life: Life, outcome: Outcome) {
         self.note(life.process, format_args!("ends: {outcome}"));
         self.check_scheduler_may_end(life, &outcome);
+        if self.stands_by(life.process) {
+            return self.closes(life.process, &outcome);
+        }
         if let Some(seat) = self.framework_seat(life.process) {
             seat.outcome = Some(outcome);
         }

@@ -51,6 +51,7 @@ impl World {
         let step = body.master.step(now, event);
         self.note(life.process, format_args!("{heard:?} -> {:?}", step.effects));
         self.check_changes(life, body, &step.changes);
+        self.check_acts(life, body, &heard, &step.effects);
         self.truth.checks += 1;
         let seen = Seen { config: &self.setup.master, now: now.steady, heard: &heard, step: &step };
         let (too_early, too_much) = (body.watch.see(seen), body.pace.see(seen));
