@@ -81,6 +81,15 @@ impl World {
         }
     }
 
+    /// Now and then all agents are away for so long that they are given up while tasks run on.
+    pub(crate) fn plan_silence(&mut self, chance: &mut Chance, until: Duration) {
+        if chance.in_thousand(500) {
+            let at = chance.span(Duration::from_secs(10), until / 2);
+            let span = self.setup.master.agent_reregister_timeout + chance.millis(15_000, 60_000);
+            self.queue.at(at, Due::Fault(Fault::CutOffAgents(span)));
+        }
+    }
+
     fn numbers(&self, of: impl Fn(&Seat) -> bool) -> Vec<u32> {
         self.processes.iter().filter(|(_, p)| of(&p.seat)).map(|(number, _)| *number).collect()
     }

@@ -3,6 +3,7 @@
 
 mod agents;
 mod agreement;
+mod fate;
 mod pace;
 mod patience;
 mod proposals;
@@ -43,7 +44,7 @@ pub(crate) struct Seen<'a> {
 }
 
 /// Every property by its name, for people.
-pub const PROPERTIES: [&str; 39] = [
+pub const PROPERTIES: [&str; 40] = [
     BOOKS,
     EQUAL_BOOKS,
     FITS,
@@ -83,6 +84,7 @@ pub const PROPERTIES: [&str; 39] = [
     TAKES_OVER,
     ACTS,
     LED,
+    FATE,
 ];
 
 const BOOKS: &str = "nothing is offered twice, and no more than there is";
@@ -115,6 +117,7 @@ const SPEAKS: &str = "a scheduler that cannot know whether it leads says nothing
 const TAKES_OVER: &str = "a scheduler that takes over begins with what was kept";
 const ACTS: &str = "only the newest scheduler of a framework acts for it";
 const LED: &str = "after healing one of a framework's schedulers leads in time";
+const FATE: &str = "what is to become of a task without its agent becomes of it";
 const QUIET: &str = "nothing goes round in circles";
 pub(crate) const SUSPENDED: &str = "who may not lead any more commands no agent";
 pub(crate) const LEADER: &str = "after healing one leads in time, and all know who";
@@ -329,7 +332,8 @@ impl World {
                 }
                 What::Framework { .. } | What::FrameworkState { .. } => (),
                 What::OfferMade(_) | What::OfferEnded(_) | What::AgentNews { .. } => (),
-                What::Task(_) | What::TaskStatus(_) | What::TaskForgotten { .. } => (),
+                What::TaskStatus(status) => self.see_given_up(status),
+                What::Task(_) | What::TaskForgotten { .. } => (),
             }
         }
     }

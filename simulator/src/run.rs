@@ -81,6 +81,7 @@ pub fn run_with(seed: u64, bug: Option<Bug>, told: Told, drops: bool) -> Outcome
     world.plan_faults(&mut chance, trouble);
     world.plan_election_faults(&mut apart, trouble);
     world.plan_setbacks(&mut aside, trouble);
+    world.plan_silence(&mut aside, trouble);
     if world.run_until(trouble) {
         world.heal_all();
         world.come_to_rest();

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use protocol::fate::Fate;
 use protocol::ids::{AgentId, ExecutorId, FrameworkId, OfferId, TaskId};
 use protocol::offer::Offer;
 use protocol::resources::Resources;
@@ -23,6 +24,8 @@ struct Item {
     needs: Resources,
     /// In an executor of the framework's own.
     custom: bool,
+    /// What is to become of its tasks while their agent cannot be reached.
+    fate: Option<Fate>,
     state: State,
     /// The id of an attempt that ended so that it may be used again.
     reuse: Option<TaskId>,
@@ -83,12 +86,23 @@ impl MakeScheduler for ScriptedMaker {
 impl Scripted {
     /// Work by the seed.
     pub(crate) fn new(mut chance: Chance, may_tear_down: bool) -> Self {
+        // Of its own: what else it does is the same without fates.
+        let (mut fates, mut long) = (chance.clone().split(), 2);
         let count = chance.between(1, 14);
         let mischief = u32::try_from(chance.below(12)).expect("it is below twelve");
         let all_custom = chance.in_thousand(300);
         let thinks = if chance.in_thousand(200) { 12 } else { 0 };
         let declines = if chance.in_thousand(200) { chance.between(4, 10) } else { 0 };
-        let items = (0..count).map(|n| (format!("w{n}"), Item::new(&mut chance, all_custom)));
+        let items = (0..count).map(|n| {
+            let fate = [None, Some(Fate::Keep), Some(Fate::End)][fates.index(3)];
+            let mut item = Item { fate, ..Item::new(&mut chance, all_custom) };
+            // Agents are not given up at once. Much of this would take longer than all may take to come to agree.
+            if fate.is_some() && long > 0 && fates.in_thousand(400) {
+                long -= 1;
+                item.runs = format!("sleep {}; exit 0", fates.between(60, 120));
+            }
+            (format!("w{n}"), item)
+        });
         let items: BTreeMap<String, Item> = items.collect();
         let executor = ExecutorSpec {
             executor: ExecutorId::new("own"),
@@ -165,13 +179,12 @@ impl Scripted {
                 ..CommandSpec::default()
             })
         };
-        TaskSpec {
-            task,
-            name: name.to_owned(),
-            resources: item.needs.clone(),
-            run,
-            kill_grace: None,
-            carried: Default::default(),
+        let (resources, fate) = (item.needs.clone(), item.fate);
+        let (name, kill_grace, carried) = (name.to_owned(), None, Default::default());
+        let spec = TaskSpec { task, name, resources, run, kill_grace, carried };
+        match fate {
+            Some(fate) => spec.when_unreachable(fate),
+            None => spec,
         }
     }
 
@@ -247,6 +260,7 @@ impl Item {
             failures: u32::try_from(failures).expect("at most three"),
             needs: Resources::cpus_mem(cpus, 64.0),
             custom: all_custom || chance.in_thousand(150),
+            fate: None,
             state: State::Waiting,
             reuse: None,
         }

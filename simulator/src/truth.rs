@@ -1,10 +1,11 @@
 //! What really happened, as nobody in the cluster can know it: which task's process ran when, and what each scheduler was
 //! told. Properties compare it with what the components believe.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::time::Duration;
 
+use protocol::fate::Fate;
 use protocol::ids::{FrameworkId, TaskId};
 use protocol::task::{Exit, TaskState};
 use protocol::time::Instant;
@@ -59,6 +60,10 @@ pub(crate) struct Truth {
     pub(crate) kills: BTreeMap<(Life, TaskKey), Instant>,
     /// When each process of each task was started.
     pub(crate) starts: BTreeMap<TaskKey, Vec<Duration>>,
+    /// What each task was launched with, if anything was said of it.
+    pub(crate) fates: BTreeMap<TaskKey, Fate>,
+    /// Tasks that were to end when their agent could not be reached, and were given up then.
+    pub(crate) given_up: BTreeSet<TaskKey>,
     /// How many processes of tasks there ever were.
     pub(crate) tasks_run: u64,
     /// How often any property was looked at.

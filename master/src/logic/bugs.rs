@@ -44,11 +44,15 @@ pub enum Bug {
     UnreachableForgotten,
     /// That an agent is unreachable is told before it is written down.
     UnreachableToldBeforeWritten,
+    /// What a framework said is to become of a task without its agent is not asked for.
+    FateNotAskedFor,
+    /// A task that was to end without its agent, and was told to be lost, runs on when that is back.
+    GivenUpRunsOn,
 }
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 20] = [
         Self::OfferNotRescindedOnAgentLoss,
         Self::ResourcesReturnedTwice,
         Self::FailoverKeepsOldPid,
@@ -67,6 +71,8 @@ impl Bug {
         Self::GivenUpWithoutSafetyLimit,
         Self::UnreachableForgotten,
         Self::UnreachableToldBeforeWritten,
+        Self::FateNotAskedFor,
+        Self::GivenUpRunsOn,
     ];
 }
 

@@ -46,6 +46,7 @@ impl World {
         }
         self.truth.known.insert(key, Known { state: status.state, launching: false });
         self.check_end_is_true(process, status);
+        self.check_fate_told(status);
     }
 
     /// `Lost` and `Gone` only say that somebody gave up; every other end says that nothing runs.
@@ -138,6 +139,7 @@ impl World {
                 self.truth.checks += 1;
                 if let Some(framework) = framework.clone() {
                     let key = (framework, spec.task.clone());
+                    self.see_fate(&key, spec.fate());
                     self.truth.launched_by.insert(key, life.process);
                 }
                 let key = (life.process, spec.task.clone());

@@ -50,6 +50,7 @@ impl World {
         let heard = event.clone();
         let step = body.master.step(now, event);
         self.note(life.process, format_args!("{heard:?} -> {:?}", step.effects));
+        self.check_fates(life, body, &step.effects);
         self.check_changes(life, body, &step.changes);
         self.check_acts(life, body, &heard, &step.effects);
         self.truth.checks += 1;

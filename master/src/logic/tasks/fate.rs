@@ -6,6 +6,7 @@ use protocol::framework::Capability;
 use protocol::ids::{AgentId, FrameworkId, TaskId};
 use protocol::task::{Reason, TaskReport, TaskState, TaskStatus};
 
+use crate::logic::bugs::Bug;
 use crate::logic::{Master, Turn};
 
 impl Master {
@@ -22,7 +23,8 @@ impl Master {
         let Some(task) = entry.tasks.get_mut(id).filter(|task| !task.state.is_end()) else {
             return;
         };
-        let told_lost = match task.spec.fate() {
+        let fate = task.spec.fate().filter(|_| !self.config.bugs.has(Bug::FateNotAskedFor));
+        let told_lost = match fate {
             Some(Fate::End) => {
                 let message = "its agent is unreachable, and it was to end then".to_owned();
                 let (state, reason) = (TaskState::Lost, Reason::AgentRemoved);
@@ -58,6 +60,9 @@ impl Master {
         for report in reports {
             let (framework, id) = (&report.framework, &report.spec.task);
             let here = self.task(framework, id).is_some_and(|task| task.agent == *agent);
+            if self.config.bugs.has(Bug::GivenUpRunsOn) {
+                continue;
+            }
             if here && !report.state.is_end() && report.spec.fate() == Some(Fate::End) {
                 self.kill(turn, framework, id, None);
             }
