@@ -44,7 +44,7 @@ pub(crate) struct Seen<'a> {
 }
 
 /// Every property by its name, for people.
-pub const PROPERTIES: [&str; 40] = [
+pub const PROPERTIES: [&str; 41] = [
     BOOKS,
     EQUAL_BOOKS,
     FITS,
@@ -85,6 +85,7 @@ pub const PROPERTIES: [&str; 40] = [
     ACTS,
     LED,
     FATE,
+    SYNCED,
 ];
 
 const BOOKS: &str = "nothing is offered twice, and no more than there is";
@@ -118,6 +119,7 @@ const TAKES_OVER: &str = "a scheduler that takes over begins with what was kept"
 const ACTS: &str = "only the newest scheduler of a framework acts for it";
 const LED: &str = "after healing one of a framework's schedulers leads in time";
 const FATE: &str = "what is to become of a task without its agent becomes of it";
+const SYNCED: &str = "what an agent acts by outlives the power of its machine";
 const QUIET: &str = "nothing goes round in circles";
 pub(crate) const SUSPENDED: &str = "who may not lead any more commands no agent";
 pub(crate) const LEADER: &str = "after healing one leads in time, and all know who";
@@ -155,7 +157,13 @@ impl World {
         let process = &self.processes[&life.process];
         let found = match &process.body {
             Some(Body::Master(body)) => check_master(body),
-            Some(Body::Agent(body)) => check_agent(body, &process.seat),
+            Some(Body::Agent(body)) => {
+                if let Some(id) = body.agent.id().filter(|_| body.agent.master().is_some()) {
+                    let member = (id.clone(), body.agent.epoch());
+                    self.truth.members.insert(life.process, member);
+                }
+                check_agent(body, &process.seat)
+            }
             Some(Body::Executor(_) | Body::Custom(_) | Body::Framework(_)) | None => None,
         };
         if let Some((property, words)) = found {

@@ -6,7 +6,7 @@ use std::fmt;
 use std::time::Duration;
 
 use protocol::fate::Fate;
-use protocol::ids::{FrameworkId, TaskId};
+use protocol::ids::{AgentId, FrameworkId, TaskId};
 use protocol::task::{Exit, TaskState};
 use protocol::time::Instant;
 
@@ -64,6 +64,8 @@ pub(crate) struct Truth {
     pub(crate) fates: BTreeMap<TaskKey, Fate>,
     /// Tasks that were to end when their agent could not be reached, and were given up then.
     pub(crate) given_up: BTreeSet<TaskKey>,
+    /// The membership that each agent's process acted by last, and the highest epoch.
+    pub(crate) members: BTreeMap<u32, (AgentId, u64)>,
     /// How many processes of tasks there ever were.
     pub(crate) tasks_run: u64,
     /// How often any property was looked at.

@@ -41,6 +41,7 @@ fn deliberate_mistakes_are_caught_and_the_flow_says_where() {
         "master/ResourcesReturnedTwice",
         "master/RegistryToldBeforeWritten",
         "agent/TerminalUpdateDropped",
+        "agent/MembershipNotSynced",
         "sdk/SpeaksThoughSuspended",
         "sdk/TakesOverWithNothing",
     ] {

@@ -207,11 +207,13 @@ pub enum Bug {
     NewsToldBeforeWritten,
     /// A new life has seen no epoch.
     EpochForgotten,
+    /// A membership counts when the kernel has it, before the disk has.
+    MembershipNotSynced,
 }
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::EpochNotChecked,
         Self::UpdateReordered,
         Self::LostUpdateNotResent,
@@ -223,5 +225,6 @@ impl Bug {
         Self::NewsNotReplayed,
         Self::NewsToldBeforeWritten,
         Self::EpochForgotten,
+        Self::MembershipNotSynced,
     ];
 }

@@ -21,6 +21,7 @@ impl World {
         if let Err(words) = self.lose_unsynced(agent) {
             self.violate_disk(agent, words);
         }
+        self.check_membership_survives(agent);
     }
 
     /// Those that live, and those that have left something behind.
@@ -41,6 +42,10 @@ impl World {
         let kept = *synced + self.chance.index(file.len() - *synced + 1);
         file.truncate(kept);
         let left = checkpoint_bytes::read(file).map_err(|error| error.to_string())?;
+        // What it had left behind by its own will it does not act by any more.
+        if checkpoint.member.is_none() {
+            self.truth.members.remove(&agent);
+        }
         **checkpoint = left;
         Ok(())
     }

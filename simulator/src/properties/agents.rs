@@ -6,7 +6,7 @@ use agent::logic::{Agent, Effect, Event};
 use protocol::agent::{AgentToMaster, MasterToAgent};
 use protocol::task::{TaskReport, TaskState, TaskStatus};
 
-use super::{ALONE, EPOCHS, KILLED, ORDER, REPLAYED, WRITTEN};
+use super::{ALONE, EPOCHS, KILLED, ORDER, REPLAYED, SYNCED, WRITTEN};
 use crate::network::Life;
 use crate::process::{AgentBody, Seat};
 use crate::truth::TaskKey;
@@ -121,6 +121,26 @@ impl World {
                 "{name} registers, and {task} of its former life runs, which it does not watch"
             );
             self.violate(ALONE, words, vec![name, task.to_string()]);
+        }
+    }
+
+    /// The machine of an agent has lost its power, and with it what was not synced.
+    pub(crate) fn check_membership_survives(&mut self, process: u32) {
+        self.truth.checks += 1;
+        let Seat::Agent { checkpoint, .. } = &self.processes[&process].seat else {
+            return;
+        };
+        let Some((id, epoch)) = self.truth.members.get(&process) else {
+            return;
+        };
+        let left = checkpoint.member.as_ref().map(|(id, _)| id);
+        if left != Some(id) || checkpoint.epoch < *epoch {
+            let words = format!(
+                "it was {id} in epoch {epoch}, and its disk says {left:?} in epoch {}",
+                checkpoint.epoch
+            );
+            let name = self.name_of(process).to_owned();
+            self.violate(SYNCED, words, vec![name]);
         }
     }
 

@@ -48,9 +48,11 @@ impl World {
     fn agent_write_done(&mut self, life: Life, body: &mut AgentBody) -> Option<AgentEvent> {
         let record = body.pending.done()?;
         let process = self.processes.get_mut(&life.process).expect("it takes a step");
-        if let Seat::Agent { checkpoint, file, synced, .. } = &mut process.seat {
+        if let Seat::Agent { config, checkpoint, file, synced } = &mut process.seat {
             file.extend(checkpoint_bytes::appended(&record));
-            if record.must_be_synced() {
+            let is_left = matches!(record, agent::logic::Record::Joined { .. })
+                && config.bugs.contains(&agent::logic::Bug::MembershipNotSynced);
+            if record.must_be_synced() && !is_left {
                 *synced = file.len();
             }
             checkpoint.apply(record.clone());
