@@ -96,8 +96,8 @@ impl Agent {
         }
     }
 
-    /// It is this agent's turn: whoever is called comes or says that it is there, or its place stays taken. If what it tells is lost, it asks again; the
-    /// longer, the oftener it has told: all that is much, and the master may be busy with it.
+    /// It is this agent's turn: whoever is called comes or says that it is there, or its place stays taken. If what it tells is
+    /// lost, it asks again; the longer, the oftener it has told: all that is much, and the master may be busy with it.
     pub(super) fn on_return_now(&mut self, turn: &mut Turn, from: Pid) {
         let (attempts, told) = match &self.membership.phase {
             Phase::Contacting { attempts, told } if self.membership.is_member() => {
