@@ -35,8 +35,8 @@ pub struct SandboxLimits {
 /// One that is this young may have been made since it was looked who lives: files are dated by a clock that is a little late.
 const YOUNG: Duration = Duration::from_secs(1);
 
-/// The collector looks seldom: it does not remove the folders above a new one so often in a row.
-const FOLDER_TRIES: u32 = 3;
+/// The collector looks once a minute: it does not remove the folders above a new one so often in a row.
+const FOLDER_AGAIN: u32 = 3;
 
 impl Default for SandboxLimits {
     fn default() -> Self {
@@ -125,7 +125,7 @@ impl Sandboxes {
             };
             StartFailure::Sandbox(format!("cannot make {}: {error}{advice}", what.display()))
         };
-        make_folder(&path, || {}).map_err(|error| failed(&path, error))?;
+        make_folder(&path, || {}).map_err(|(what, error)| failed(what, error))?;
         let output = |name: &str| {
             let file = path.join(name);
             let options = OpenOptions::new().append(true).create_new(true).mode(0o640).open(&file);
@@ -266,14 +266,17 @@ impl Sandboxes {
 }
 
 /// Makes a folder, and those above it, which [`Sandboxes::collect`] removes whenever they are empty: `between` the two, too.
-fn make_folder(path: &Path, mut between: impl FnMut()) -> io::Result<()> {
-    let mut tries = 0..FOLDER_TRIES;
+/// Returns what could not be made.
+fn make_folder(path: &Path, mut between: impl FnMut()) -> Result<(), (&Path, io::Error)> {
+    let mut again = 0..FOLDER_AGAIN;
     loop {
-        let above = path.parent().map_or(Ok(()), std::fs::create_dir_all);
+        if let Some(above) = path.parent() {
+            std::fs::create_dir_all(above).map_err(|error| (above, error))?;
+        }
         between();
-        match above.and_then(|()| DirBuilder::new().mode(0o750).create(path)) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound && tries.next().is_some() => {}
-            made => return made,
+        match DirBuilder::new().mode(0o750).create(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound && again.next().is_some() => {}
+            made => return made.map_err(|error| (path, error)),
         }
     }
 }

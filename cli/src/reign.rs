@@ -51,7 +51,7 @@ impl Present {
 
 /// Requests that ZooKeeper did not answer in time, whoever led.
 fn unanswered(zookeeper: &ZooKeeper) -> String {
-    let name = "airside_zookeeper_unanswered_requests";
+    let name = "airside_zookeeper_unanswered_requests_total";
     format!("# TYPE {name} counter\n{name} {}\n", zookeeper.unanswered())
 }
 

@@ -270,15 +270,18 @@ pub(crate) async fn agent(arguments: AgentArguments) -> Result<(), ServeError> {
     if well { Ok(()) } else { Err(ServeError::AgentEnded(end)) }
 }
 
-/// Waits until the agent has left, unless a second signal says that this takes too long.
+/// Waits until the agent has left, unless a second signal says that this takes too long. A terminal that closes says so more than
+/// once, by its shell and by the kernel: that is no second word.
 async fn leave(running: &agent::Running) -> Result<End, ServeError> {
     running.leave();
     // Those that come from now on.
-    let mut signals = ending::Signals::listen().map_err(ServeError::Signals)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(ServeError::Signals)?;
+    let mut terminate = signal(SignalKind::terminate()).map_err(ServeError::Signals)?;
     tokio::select! {
         biased;
         end = running.ended() => Ok(end),
-        () = signals.next() => Err(ServeError::LeftAtOnce),
+        _ = interrupt.recv() => Err(ServeError::LeftAtOnce),
+        _ = terminate.recv() => Err(ServeError::LeftAtOnce),
     }
 }
 

@@ -11,7 +11,7 @@ use crate::properties::{BACK, LEADER};
 use crate::schedulers::Scripted;
 use crate::world::{World, pid_of};
 
-/// What may be added to a time-out, three times. Once everybody is there and goes on, one leads and all know it within a session's.
+/// What may be added to a time-out, each time. Once everybody is there and goes on, one leads and all know it within a session's.
 /// Once one leads, all are back within the longer one of a session's and a connection's, [`SILENCE`]: what connection is dead is
 /// noticed within that, what was dialled in vain is given up after half of it; then all ask again, at least every two seconds, and
 /// whoever has to wait in line is called, or asks again within two if that was lost. Once all are back, nobody knows anything
@@ -34,8 +34,10 @@ const REST: Duration = Duration::from_secs(20);
 pub struct Healing {
     /// Since everybody was there: until one led, and all knew.
     pub led: Duration,
-    /// Since then: until all were with it.
+    /// Since then: until all were with it, but for schedulers that are elected themselves.
     pub back: Duration,
+    /// Since then: until those were.
+    pub followed: Duration,
     /// Since then: until nobody knew anything that others did not.
     pub truth: Duration,
     /// Since then: until all agreed, and had nothing left to do.
@@ -50,18 +52,19 @@ impl World {
         if !self.come_to_lead() {
             return;
         }
-        self.healing.led = self.queue.now() - there;
-        if !self.come_to_be_led() {
-            return;
-        }
         let led = self.queue.now();
+        self.healing.led = led - there;
         let session = self.elections.as_ref().map_or(SILENCE, Elections::timeout);
         let longest = session.max(SILENCE);
-        if !self.come_back(led + longest + BESIDE) {
+        let Some(elected) = self.come_back(led, longest + BESIDE) else {
+            return;
+        };
+        self.healing.back = self.queue.now() - led;
+        if !self.elected_come_back(elected + longest + BESIDE) {
             return;
         }
         let back = self.queue.now();
-        self.healing.back = back - led;
+        self.healing.followed = back - led - self.healing.back;
         if !self.come_to_truth(back + longest + BESIDE) {
             return;
         }
@@ -134,9 +137,31 @@ impl World {
         }
     }
 
-    /// Whether all schedulers and agents are with who leads in time.
-    fn come_back(&mut self, deadline: Duration) -> bool {
-        while let Some((name, words)) = self.who_is_away() {
+    /// Whether all agents, and all schedulers that need not be elected, are with who leads in time since `led`; meanwhile one
+    /// has to lead of those that are. Returns since when one does.
+    fn come_back(&mut self, led: Duration, within: Duration) -> Option<Duration> {
+        let elected_by = self.led_by(led);
+        let mut elected = None;
+        loop {
+            elected = elected.or_else(|| self.check_led(elected_by));
+            let away = self.who_is_away(false);
+            if let (None, Some(elected)) = (&away, elected) {
+                return Some(elected);
+            }
+            if let Some((name, words)) = away
+                && self.queue.now() >= led + within
+            {
+                self.violate(BACK, words, vec![name]);
+            }
+            if !self.run_until(self.queue.now() + LOOK_EVERY) {
+                return None;
+            }
+        }
+    }
+
+    /// Whether whoever leads the schedulers that are elected is with the leader in time, as all others are.
+    fn elected_come_back(&mut self, deadline: Duration) -> bool {
+        while let Some((name, words)) = self.who_is_away(true) {
             if self.queue.now() >= deadline {
                 self.violate(BACK, words, vec![name]);
                 return false;
@@ -162,8 +187,8 @@ impl World {
         true
     }
 
-    /// An agent or a scheduler that is not with who leads.
-    fn who_is_away(&self) -> Option<(String, String)> {
+    /// An agent or a scheduler that is not with who leads; of schedulers that are elected only `if_elected`.
+    fn who_is_away(&self, if_elected: bool) -> Option<(String, String)> {
         let leader = pid_of(self.present_life(self.leader));
         let (_, process) = self.processes.iter().find(|(number, process)| {
             let with = match (&process.seat, &process.body) {
@@ -178,7 +203,7 @@ impl World {
                 }
                 (Seat::Agent { .. } | Seat::Framework(_), _) => None,
             };
-            let waits = self.stands_by(**number) && !process.is_up();
+            let waits = self.stands_by(**number) && !(if_elected && process.is_up());
             with != Some(leader) && !self.is_over(**number) && !waits
         })?;
         let words = format!("{} is not with {}", process.name, self.name_of(self.leader));

@@ -89,6 +89,7 @@ struct Totals {
     done: AtomicU64,
     led: Longest,
     back: Longest,
+    followed: Longest,
     truth: Longest,
     agreed: Longest,
 }
@@ -117,9 +118,10 @@ impl Totals {
         self.messages.fetch_add(outcome.messages, Relaxed);
         self.seconds.fetch_add(outcome.time.as_secs(), Relaxed);
         self.done.fetch_add(1, Relaxed);
-        let Healing { led, back, truth, agreed } = outcome.healing;
+        let Healing { led, back, followed, truth, agreed } = outcome.healing;
         self.led.add(led, outcome.seed);
         self.back.add(back, outcome.seed);
+        self.followed.add(followed, outcome.seed);
         self.truth.add(truth, outcome.seed);
         self.agreed.add(agreed, outcome.seed);
     }
@@ -202,6 +204,7 @@ fn print_totals(totals: &Totals, took: Duration) {
     println!("after healing");
     totals.led.said("until one leads");
     totals.back.said("from then until all are with it");
+    totals.followed.said("from then until elected schedulers are, too");
     totals.truth.said("from then until all say the same");
     totals.agreed.said("from then until all have done what they had to");
     println!("took              {:.1} s", took.as_secs_f64());

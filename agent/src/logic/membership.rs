@@ -59,6 +59,9 @@ pub(super) struct Membership {
     member: Option<(AgentId, ClusterId)>,
     /// The highest written down.
     epoch: u64,
+    /// The highest heard of in this cluster, which counts against masters even before it is written, and if it never is: who is
+    /// of an earlier reign is deposed whether or not the disk was quick and the later one stayed.
+    seen: u64,
     /// Makes repeats of a first contact harmless, of this life and of the next.
     nonce: u64,
     /// Nothing is said under it before.
@@ -93,6 +96,7 @@ impl Membership {
         Self {
             member,
             epoch,
+            seen: epoch,
             nonce,
             nonce_is_written,
             info: checkpoint.info.clone(),
@@ -140,18 +144,6 @@ impl Membership {
     fn is_before(&self, later: &Joining) -> bool {
         let of_cluster = self.member.as_ref().is_some_and(|(_, mine)| *mine == later.cluster);
         of_cluster && self.epoch < later.epoch
-    }
-
-    /// The highest epoch heard of, which counts against masters even before it is written: who is of an earlier reign is
-    /// deposed whether or not the disk has been quick.
-    fn epoch_seen(&self) -> u64 {
-        match &self.phase {
-            Phase::Joining { joining, .. } if self.is_before(joining) => joining.epoch,
-            Phase::Joining { .. } | Phase::Recovering { .. } | Phase::Contacting { .. } => {
-                self.epoch
-            }
-            Phase::Registered { .. } | Phase::Leaving { .. } => self.epoch,
-        }
     }
 
     fn enter(&mut self, phase: Phase) -> u64 {
@@ -224,7 +216,7 @@ impl Agent {
 
     pub(super) fn on_master_said(&mut self, turn: &mut Turn, from: Pid, message: MasterToAgent) {
         let epoch = message.epoch();
-        let seen = self.membership.epoch_seen();
+        let seen = self.membership.seen;
         let deposed = epoch < seen && !self.is_of_other_cluster(&message);
         if deposed && !self.config.has(Bug::EpochNotChecked) {
             turn.note(Notice::EpochRefused { epoch, seen });
@@ -271,6 +263,9 @@ impl Agent {
     /// later reign only shows that the agent asked too early.
     fn on_registered(&mut self, turn: &mut Turn, joining: Joining) {
         let is_later = self.membership.is_before(&joining);
+        if is_later {
+            self.membership.seen = self.membership.seen.max(joining.epoch);
+        }
         match &mut self.membership.phase {
             Phase::Recovering { .. } | Phase::Leaving { .. } => return,
             Phase::Contacting { .. } => {
@@ -333,7 +328,7 @@ impl Agent {
         let Joining { master, epoch, agent, cluster, silent_after } = joining;
         turn.note(Notice::Registered { agent: agent.clone(), epoch });
         self.membership.member = Some((agent, cluster));
-        self.membership.epoch = epoch;
+        (self.membership.epoch, self.membership.seen) = (epoch, self.membership.seen.max(epoch));
         let heard_at = turn.now.steady;
         let generation =
             self.membership.enter(Phase::Registered { master, heard_at, silent_after });

@@ -234,10 +234,11 @@ fn a_sandbox_is_made_although_the_folders_above_it_are_removed_in_that_moment() 
     });
     result.unwrap();
     assert!(path.is_dir());
-    let never = make_folder(&dir.path().join("G/E/c"), || {
+    let path = dir.path().join("G/E/c");
+    let never = make_folder(&path, || {
         std::fs::remove_dir(dir.path().join("G/E")).unwrap();
     });
-    assert_eq!(never.unwrap_err().kind(), io::ErrorKind::NotFound, "it ends");
+    assert_eq!(never.unwrap_err().1.kind(), io::ErrorKind::NotFound, "it ends");
 }
 
 #[test]

@@ -35,7 +35,7 @@ pub use view::{View, ViewedTask};
 /// How patient the driver is, and how much it keeps.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Settings {
-    /// Before the first repeat of an unanswered `Subscribe`; doubles up to `backoff_most`.
+    /// Before the first repeat of an unanswered `Subscribe`; doubles up to `backoff_most`, or longer with very many tasks.
     pub backoff: Duration,
     /// The longest pause between repeats: a question is little, and whoever could not be reached is found soon after it can.
     pub backoff_most: Duration,

@@ -413,8 +413,10 @@ impl Master {
         connection.unanswered = 0;
         let won = connection.contest.take_if(|contest| sequence >= contest.sequence);
         self.spare(turn, &id);
-        // Called since a question of it came late.
-        self.has_entered(turn, &id);
+        // Called since a question of it came late. An answer to a ping may be of an earlier life than the one that waits.
+        if sequence == 0 {
+            self.has_entered(turn, &id);
+        }
         if let Some(contest) = won {
             let reason = format!(
                 "agent {id} is already here, and its process lives: give this one a work directory of its own"

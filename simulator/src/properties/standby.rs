@@ -17,9 +17,6 @@ use crate::world::World;
 /// stands again after a second.
 const LEADS_WITHIN: Duration = Duration::from_secs(4);
 
-/// How often it is looked whether one does.
-const LOOK_EVERY: Duration = Duration::from_millis(100);
-
 impl World {
     /// A scheduler is about to say something. Who has lost the ensemble knows that another may lead by now.
     pub(crate) fn check_may_speak(&mut self, life: Life, message: &FrameworkToMaster) {
@@ -97,21 +94,20 @@ impl World {
         (!led).then(|| "nobody leads the schedulers that stand by".to_owned())
     }
 
-    /// Whether a scheduler leads its framework in time.
-    pub(crate) fn come_to_be_led(&mut self) -> bool {
-        let Some(timeout) = self.office.as_ref().map(|office| office.elections.timeout()) else {
-            return true;
+    /// Until when a scheduler has to lead its framework if one leads the masters since then.
+    pub(crate) fn led_by(&self, led: Duration) -> Duration {
+        let timeout = self.office.as_ref().map(|office| office.elections.timeout());
+        led + timeout.unwrap_or_default() + LEADS_WITHIN
+    }
+
+    /// Whether nobody leads it though it is time. Returns when one did.
+    pub(crate) fn check_led(&mut self, deadline: Duration) -> Option<Duration> {
+        let Some(words) = self.led_by_nobody() else {
+            return Some(self.queue.now());
         };
-        let deadline = self.queue.now() + timeout + LEADS_WITHIN;
-        while let Some(words) = self.led_by_nobody() {
-            if self.queue.now() >= deadline {
-                self.violate(LED, words, Vec::new());
-                return false;
-            }
-            if !self.run_until(self.queue.now() + LOOK_EVERY) {
-                return false;
-            }
+        if self.queue.now() >= deadline {
+            self.violate(LED, words, Vec::new());
         }
-        true
+        None
     }
 }

@@ -214,6 +214,9 @@ async fn an_agent_that_leaves_and_is_told_once_more_ends_at_once() {
     stage.hears_state("t", TaskState::Running).await;
     stage.program().signal(Signal::SIGINT);
     stage.number("t", "asked").await;
+    // That is what terminals say that close, and more than once: no second word.
+    stage.program().signal(Signal::SIGHUP);
+    assert_eq!(stage.output("t").await, "");
     stage.program().signal(Signal::SIGTERM);
     assert_eq!(stage.program().ended().code(), Some(1));
     stage.program().says("told a second time to end");

@@ -114,9 +114,9 @@ impl Agent {
             Phase::Contacting { .. } | Phase::Joining { .. } | Phase::Registered { .. } => return,
             Phase::Recovering { .. } | Phase::Leaving { .. } => return,
         };
-        turn.push(Effect::TellMaster { to: from, message: self.contact() });
-        // Questions that were held up together are answered together, and that is one telling.
+        // Questions that were held up together are answered together, and all need not be told again for each.
         if told == 0 || attempts > 0 {
+            turn.push(Effect::TellMaster { to: from, message: self.contact() });
             let phase = Phase::Contacting { attempts: 0, told: told.saturating_add(1) };
             let generation = self.membership.enter(phase);
             let gaps = (self.config.contact_backoff_min, self.config.contact_backoff_max);

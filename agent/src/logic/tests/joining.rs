@@ -115,6 +115,26 @@ fn a_deposed_master_is_refused_while_its_successor_is_written_down() {
 }
 
 #[test]
+fn a_deposed_master_is_refused_though_its_successor_was_lost_before_it_was_written_down() {
+    let mut t = Scenario::new(|_| (), known(4));
+    t.step(Event::Started);
+    t.hold = true;
+    t.register_with(2, 5);
+    t.step(Event::Down { pid: master(2), words: "it died".into() });
+    t.release();
+    t.forget_done();
+    t.register_with(1, 4);
+    t.did(["to master: EpochRefused"]);
+    assert_eq!(t.agent.master(), None);
+    // Of that reign it hears when its master is another's: then, too, the earlier one is over.
+    t.register_with(3, 6);
+    t.register_with(9, 7);
+    t.forget_done();
+    t.register_with(3, 6);
+    t.did(["to master: EpochRefused"]);
+}
+
+#[test]
 fn a_stranger_of_the_same_epoch_is_not_obeyed() {
     let mut t = Scenario::registered();
     let (framework, task, role) = (framework(), command_task("t"), Role::everybody());

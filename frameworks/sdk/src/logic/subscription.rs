@@ -14,6 +14,11 @@ use super::{Bug, Driver, Effect, News, Outcome, Timer, Turn};
 /// The most messages of a master that are kept while the framework's id is written down.
 const KEPT_MOST: usize = 1024;
 
+/// With very many tasks `Subscribe` is not repeated sooner than after so long for each of them,
+const AGAIN_FOR_EACH_TASK: Duration = Duration::from_micros(100);
+/// and never later than this for their sake.
+const AGAIN_MAX: Duration = Duration::from_secs(10);
+
 /// `Idle -> Subscribing <-> Remembering -> Subscribed -> Subscribing …`, and `Ended` from anywhere.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Phase {
@@ -73,7 +78,10 @@ impl Driver {
                 },
             });
         }
-        let most = self.settings.backoff_most;
+        // The answer may be much, and a master of an earlier version says it as often as it is asked.
+        let tasks = u32::try_from(self.book.len()).unwrap_or(u32::MAX);
+        let most = AGAIN_FOR_EACH_TASK.saturating_mul(tasks).min(AGAIN_MAX);
+        let most = most.max(self.settings.backoff_most);
         let after = self.settings.backoff.saturating_mul(1 << self.attempts.min(16)).min(most);
         self.attempts = self.attempts.saturating_add(1);
         let after = self.jittered(after);
