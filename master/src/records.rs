@@ -263,7 +263,7 @@ impl From<&AgentEntry> for AgentRecord {
 }
 
 impl From<&Resource> for ResourceRecord {
-    fn from(Resource { name, kind: Kind::Unreserved, value }: &Resource) -> Self {
+    fn from(Resource { name, kind: _, value }: &Resource) -> Self {
         let bare = Self { name: name.to_string(), ..Self::default() };
         match value {
             Value::Scalar(Milli(amount)) => Self { thousandths: Some(*amount), ..bare },
@@ -327,6 +327,11 @@ fn number_of(capability: Capability) -> u32 {
     match capability {
         Capability::PartitionAware => 1,
         Capability::StatesDemand => 2,
+        Capability::RevocableResources => 3,
+        Capability::SharedResources => 4,
+        Capability::GpuResources => 5,
+        Capability::ReservationRefinement => 6,
+        Capability::RegionAware => 7,
     }
 }
 
@@ -339,6 +344,11 @@ fn framework_entry(
     let capability = |number: u32| match number {
         1 => Ok(Capability::PartitionAware),
         2 => Ok(Capability::StatesDemand),
+        3 => Ok(Capability::RevocableResources),
+        4 => Ok(Capability::SharedResources),
+        5 => Ok(Capability::GpuResources),
+        6 => Ok(Capability::ReservationRefinement),
+        7 => Ok(Capability::RegionAware),
         other => Err(meaning(format!("capability {other}"))),
     };
     let role = |text: String| Role::from_str(&text).map_err(|bad| meaning(bad.to_string()));

@@ -10,6 +10,7 @@ use crate::change::Change;
 use crate::ids::{AgentId, ExecutorId, FrameworkId, MasterId, OfferId, Role, TaskId, UpdateId};
 use crate::offer::{Demand, Offer, Unmet};
 use crate::task::{Exit, TaskReport, TaskSpec, TaskStatus};
+use crate::wishes::RoleWishes;
 
 /// What a framework says of itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -55,6 +56,16 @@ pub enum Capability {
     PartitionAware,
     /// States its demand, and gets no offers without.
     StatesDemand,
+    /// Takes resources that may be taken back at any time. Since version 2, as all that follow.
+    RevocableResources,
+    /// Takes volumes that several use at once.
+    SharedResources,
+    /// Takes the resources of machines with GPUs.
+    GpuResources,
+    /// Takes what is reserved within a reservation.
+    ReservationRefinement,
+    /// Takes the resources of machines in other regions than the master's.
+    RegionAware,
 }
 
 /// Something to do with offered resources.
@@ -140,6 +151,24 @@ pub enum FrameworkToMaster {
     },
     /// End the framework: all its tasks and executors are killed and its id is never valid again.
     Teardown,
+    /// As `Subscribe`, with what is wanted for each role. A role without an entry has [`RoleWishes::of`] it. Since version 2.
+    SubscribeWith {
+        /// As in `Subscribe`.
+        nonce: u64,
+        /// As in `Subscribe`.
+        framework: Option<FrameworkId>,
+        /// As in `Subscribe`.
+        info: FrameworkInfo,
+        /// At most one entry for each of its roles.
+        wishes: Vec<RoleWishes>,
+    },
+    /// Replaces all wishes; see `SubscribeWith`. Refusals stay, but those of a role for which something is wanted that was not
+    /// before. Since version 2.
+    Wishes(Vec<RoleWishes>),
+    /// `Revive` for these roles alone. Since version 2.
+    ReviveRoles(Vec<Role>),
+    /// `Suppress` for these roles alone. Since version 2.
+    SuppressRoles(Vec<Role>),
 }
 
 /// From the master to a scheduler.

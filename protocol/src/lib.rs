@@ -27,10 +27,13 @@ pub mod ids;
 mod messages;
 pub mod offer;
 pub mod operator;
+pub mod quantities;
+pub mod quota;
 pub mod resources;
 mod secrets;
 pub mod task;
 pub mod time;
+pub mod wishes;
 
 /// The version of everything in this crate; the handshake settles on the older of two.
 pub const PROTOCOL_VERSION: u32 = 2;

@@ -169,12 +169,19 @@ impl Message for FrameworkToMaster {
             Self::ToExecutor { .. } => "ToExecutor",
             Self::ShutdownExecutor { .. } => "ShutdownExecutor",
             Self::Teardown => "Teardown",
+            Self::SubscribeWith { .. } => "SubscribeWith",
+            Self::Wishes(_) => "Wishes",
+            Self::ReviveRoles(_) => "ReviveRoles",
+            Self::SuppressRoles(_) => "SuppressRoles",
         }
     }
 
     fn subjects(&self, out: &mut Subjects) {
         match self {
-            Self::Subscribe { framework: Some(framework), .. } => out.add(framework.as_str()),
+            Self::Subscribe { framework: Some(framework), .. }
+            | Self::SubscribeWith { framework: Some(framework), .. } => {
+                out.add(framework.as_str());
+            }
             Self::Accept { offers, operations, .. } => {
                 for Operation::Launch(tasks) in operations {
                     tasks.iter().for_each(|task| out.add(task.task.as_str()));
@@ -188,7 +195,9 @@ impl Message for FrameworkToMaster {
                 out.add(executor.as_str())
             }
             Self::Subscribe { framework: None, .. } | Self::Demand(_) => (),
+            Self::SubscribeWith { framework: None, .. } | Self::Wishes(_) => (),
             Self::Revive | Self::Suppress | Self::Teardown => (),
+            Self::ReviveRoles(_) | Self::SuppressRoles(_) => (),
         }
     }
 }

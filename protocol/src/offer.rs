@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::agent::AgentAddress;
 use crate::ids::{AgentId, ExecutorId, FrameworkId, OfferId, Role};
 use crate::resources::{Attribute, Resources};
+use crate::wishes::AttributeConstraint;
 
 /// Resources of one agent, held for one framework until it answers or the lease ends.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -90,4 +91,6 @@ pub enum Constraint {
         /// For one task.
         each: u16,
     },
+    /// What any offer's constraint can say. Since version 2.
+    Attribute(AttributeConstraint),
 }

@@ -2,6 +2,7 @@
 
 mod parse;
 mod ranges;
+mod terms;
 
 use std::fmt;
 use std::sync::Arc;
@@ -10,6 +11,9 @@ use serde::{Deserialize, Serialize};
 
 pub use parse::{BadResources, parse_attributes};
 pub use ranges::Ranges;
+pub use terms::{
+    Disk, DiskKind, DiskSource, Kind, PersistentVolume, Reservation, ReservationMade, Terms,
+};
 
 /// A scalar quantity in thousandths: cores, megabytes.
 #[derive(
@@ -54,13 +58,6 @@ pub enum Value {
     Ranges(Ranges),
     /// Names of which each is held by one; sorted, without repeats.
     Set(Vec<String>),
-}
-
-/// Whose a resource is and how it may be used. Only what is equal here is ever added together.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub enum Kind {
-    /// Anybody may be offered it; it goes back when its task ends.
-    Unreserved,
 }
 
 /// One named resource.

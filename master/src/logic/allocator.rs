@@ -12,6 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 use std::time::Duration;
 
+use protocol::framework::Capability;
 use protocol::ids::{AgentId, FrameworkId, Role};
 use protocol::offer::Demand;
 use protocol::resources::{Attribute, Resources};
@@ -182,7 +183,9 @@ impl Allocator {
     /// The index of everything the master tells.
     fn enter(&mut self, now: Instant, entry: BookEntry) {
         match entry {
-            BookEntry::Agent { agent, generation, hostname, attributes, total, allocated } => {
+            BookEntry::Agent {
+                agent, generation, hostname, attributes, total, allocated, ..
+            } => {
                 self.drop_agent(&agent);
                 let (held, open) = (BTreeMap::new(), BTreeSet::new());
                 let free = total.clone();
@@ -190,7 +193,9 @@ impl Allocator {
                 self.add_agent(agent, place, allocated);
             }
             BookEntry::AgentInactive { agent } => self.drop_agent(&agent),
-            BookEntry::Framework { framework, roles, states_demand, demand } => {
+            BookEntry::Framework { framework, roles, capabilities, wishes } => {
+                let states_demand = capabilities.contains(&Capability::StatesDemand);
+                let demand = wishes.into_iter().flat_map(|wish| wish.demand).collect();
                 self.on_framework(framework, roles, states_demand, demand);
             }
             BookEntry::FrameworkInactive { framework } => {
@@ -198,13 +203,17 @@ impl Allocator {
                 self.change_client(&framework, |client| client.active = false);
                 self.forget_client(&framework);
             }
-            BookEntry::Demand { framework, demand } => self.on_demand(&framework, demand),
-            BookEntry::Revived { framework } => {
+            BookEntry::Wishes { framework, wishes } => {
+                let demand = wishes.into_iter().flat_map(|wish| wish.demand).collect();
+                self.on_demand(&framework, demand);
+            }
+            BookEntry::Shares(_) => (),
+            BookEntry::Revived { framework, .. } => {
                 self.refusals.forget(&framework);
                 self.change_client(&framework, |client| client.suppressed = false);
                 self.everywhere = true;
             }
-            BookEntry::Suppressed { framework } => {
+            BookEntry::Suppressed { framework, .. } => {
                 self.change_client(&framework, |client| client.suppressed = true);
             }
             BookEntry::Returned(proposals) => {

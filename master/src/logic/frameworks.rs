@@ -175,6 +175,8 @@ impl Master {
                 self.on_shutdown_executor(turn, &id, &agent, executor);
             }
             FrameworkToMaster::Teardown => self.remove_framework(turn, &id),
+            FrameworkToMaster::SubscribeWith { .. } | FrameworkToMaster::Wishes(_) => (),
+            FrameworkToMaster::ReviveRoles(_) | FrameworkToMaster::SuppressRoles(_) => (),
         }
     }
 
@@ -189,15 +191,16 @@ impl Master {
             return turn.tell_framework(from, MasterToFramework::Error { reason });
         }
         if let Some(framework) = self.frameworks.get_mut(id) {
-            framework.demand.clone_from(&demand);
-            turn.entries.push(BookEntry::Demand { framework: id.clone(), demand });
+            framework.demand = demand;
+            let wishes = framework.wishes();
+            turn.entries.push(BookEntry::Wishes { framework: id.clone(), wishes });
         }
         self.judge_demand(turn, id);
     }
 
     fn on_revive(&mut self, turn: &mut Turn, id: &FrameworkId) {
         let Some(framework) = self.frameworks.get_mut(id) else { return };
-        turn.entries.push(BookEntry::Revived { framework: id.clone() });
+        turn.entries.push(BookEntry::Revived { framework: id.clone(), roles: Vec::new() });
         if std::mem::take(&mut framework.suppressed) {
             turn.framework_state(id, FrameworkState::Active);
         }
@@ -205,7 +208,7 @@ impl Master {
 
     fn on_suppress(&mut self, turn: &mut Turn, id: &FrameworkId) {
         let Some(framework) = self.frameworks.get_mut(id) else { return };
-        turn.entries.push(BookEntry::Suppressed { framework: id.clone() });
+        turn.entries.push(BookEntry::Suppressed { framework: id.clone(), roles: Vec::new() });
         if !std::mem::replace(&mut framework.suppressed, true) {
             turn.framework_state(id, FrameworkState::Suppressed);
         }
@@ -275,5 +278,10 @@ fn action_of(message: &FrameworkToMaster) -> Action {
         FrameworkToMaster::ToExecutor { .. } => Action::CommandExecutor,
         FrameworkToMaster::ShutdownExecutor { .. } => Action::CommandExecutor,
         FrameworkToMaster::Teardown => Action::TeardownFramework,
+        FrameworkToMaster::SubscribeWith { .. } => Action::Subscribe,
+        FrameworkToMaster::Wishes(_) => Action::UseOffers,
+        FrameworkToMaster::ReviveRoles(_) | FrameworkToMaster::SuppressRoles(_) => {
+            Action::UseOffers
+        }
     }
 }

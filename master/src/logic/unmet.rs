@@ -96,7 +96,7 @@ fn why(demand: &Demand, candidates: &[&AgentInfo]) -> String {
     let named = |constraint: &Constraint| match constraint {
         Constraint::Is { attribute, value } => Some(format!("{attribute}={value}")),
         Constraint::IsNot { attribute, value } => Some(format!("{attribute}!={value}")),
-        Constraint::Ports { .. } => None,
+        Constraint::Ports { .. } | Constraint::Attribute(_) => None,
     };
     let named: Vec<String> = demand.constraints.iter().filter_map(named).collect();
     let named = named.join(" and ");

@@ -1,8 +1,9 @@
 //! What the allocator is told of agents and frameworks as they are, one by one when they come, and all at once when it starts
 //! over.
 
-use protocol::framework::Capability;
 use protocol::ids::AgentId;
+use protocol::quota::Shares;
+use protocol::wishes::RoleWishes;
 
 use super::Master;
 use super::agents::Agent;
@@ -19,7 +20,7 @@ impl Master {
             frameworks.push(framework.entry());
             if !framework.takes_offers() {
                 let framework = framework.info.framework.clone();
-                frameworks.push(BookEntry::Suppressed { framework });
+                frameworks.push(BookEntry::Suppressed { framework, roles: Vec::new() });
             }
         }
         WholeBook {
@@ -29,6 +30,7 @@ impl Master {
                 .map(|(id, agent)| self.agent_entry(id, agent, self.holders_on(id)))
                 .collect(),
             frameworks,
+            shares: Shares::default(),
         }
     }
 
@@ -43,6 +45,7 @@ impl Master {
             generation: agent.generation,
             hostname: agent.info.at.hostname.clone(),
             attributes: agent.info.attributes.clone(),
+            domain: None,
             total: agent.info.resources.clone(),
             allocated,
         }
@@ -54,8 +57,14 @@ impl Framework {
         BookEntry::Framework {
             framework: self.info.framework.clone(),
             roles: self.info.roles.clone(),
-            states_demand: self.has(Capability::StatesDemand),
-            demand: self.demand.clone(),
+            capabilities: self.info.capabilities.clone(),
+            wishes: self.wishes(),
         }
+    }
+
+    /// What is said of its first role.
+    pub(super) fn wishes(&self) -> Vec<RoleWishes> {
+        let first = self.info.roles.first().cloned().map(RoleWishes::of);
+        first.into_iter().map(|wish| RoleWishes { demand: self.demand.clone(), ..wish }).collect()
     }
 }

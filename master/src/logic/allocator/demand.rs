@@ -121,7 +121,7 @@ impl Needs {
 pub(in crate::logic) fn ports_each(demand: &Demand) -> u64 {
     let each = |constraint: &Constraint| match constraint {
         Constraint::Ports { each } => u64::from(*each),
-        Constraint::Is { .. } | Constraint::IsNot { .. } => 0,
+        Constraint::Is { .. } | Constraint::IsNot { .. } | Constraint::Attribute(_) => 0,
     };
     demand.constraints.iter().map(each).sum()
 }
@@ -188,5 +188,6 @@ pub(in crate::logic) fn constraint_holds(
         Constraint::IsNot { attribute, value } => !is(attribute, value),
         // Not a property of the place but of what is free there.
         Constraint::Ports { .. } => true,
+        Constraint::Attribute(_) => false,
     }
 }

@@ -3,9 +3,11 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use protocol::framework::Capability;
 use protocol::ids::{AgentId, FrameworkId, Role};
-use protocol::offer::Demand;
+use protocol::quota::Shares;
 use protocol::resources::{Attribute, Resources};
+use protocol::wishes::{FaultDomain, RoleWishes};
 use serde::{Deserialize, Serialize};
 
 /// What the master tells the allocator, in the order in which it decided.
@@ -21,6 +23,8 @@ pub enum BookEntry {
         hostname: String,
         /// What its operator says of it, for constraints.
         attributes: Vec<Attribute>,
+        /// Where it is, if it says so.
+        domain: Option<FaultDomain>,
         /// All it has to give.
         total: Resources,
         /// Held by tasks and executors.
@@ -38,33 +42,39 @@ pub enum BookEntry {
         framework: FrameworkId,
         /// The roles it acts for.
         roles: Vec<Role>,
-        /// Whether it gets offers only for its demand.
-        states_demand: bool,
-        /// Its demand.
-        demand: Vec<Demand>,
+        /// What it can do.
+        capabilities: Vec<Capability>,
+        /// What it wants; a role without an entry takes whatever there is.
+        wishes: Vec<RoleWishes>,
     },
     /// A framework takes no offers; what it holds still counts.
     FrameworkInactive {
         /// Which.
         framework: FrameworkId,
     },
-    /// A framework's demand, stated anew.
-    Demand {
+    /// What a framework wants, stated anew.
+    Wishes {
         /// Whose.
         framework: FrameworkId,
         /// All of it.
-        demand: Vec<Demand>,
+        wishes: Vec<RoleWishes>,
     },
-    /// Forget what a framework refused, and whether it wants no offers.
+    /// Forget what a framework refused under these roles, and whether it wants no offers for them.
     Revived {
         /// Which.
         framework: FrameworkId,
+        /// None named: all of its roles.
+        roles: Vec<Role>,
     },
-    /// A framework wants no offers.
+    /// A framework wants no offers for these roles.
     Suppressed {
         /// Which.
         framework: FrameworkId,
+        /// None named: all of its roles.
+        roles: Vec<Role>,
     },
+    /// What operators say of roles, all of it.
+    Shares(Shares),
     /// These proposals are not offered: their agent's generation, or their framework's state, was an older one.
     Returned(Vec<Proposal>),
     /// The offers made of these proposals, all of one agent, framework and role, have ended.
@@ -102,6 +112,8 @@ pub struct WholeBook {
     pub agents: Vec<BookEntry>,
     /// The frameworks whose schedulers are there.
     pub frameworks: Vec<BookEntry>,
+    /// What operators say of roles.
+    pub shares: Shares,
 }
 
 /// Resources that a framework might be offered.

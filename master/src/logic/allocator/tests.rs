@@ -3,10 +3,13 @@
 use std::time::Duration;
 
 use proptest::prelude::*;
+use protocol::framework::Capability;
 use protocol::ids::{AgentId, FrameworkId, Role};
 use protocol::offer::{Constraint, Demand};
+use protocol::quota::Shares;
 use protocol::resources::{Attribute, Resources};
 use protocol::time::{Instant, Now};
+use protocol::wishes::RoleWishes;
 
 use super::{Allocator, BookEntry, Effect, Event, Proposal, WholeBook};
 use crate::config::AllocatorConfig;
@@ -41,6 +44,7 @@ fn agent(n: u32, cpus: f64) -> BookEntry {
         generation: 1,
         hostname: format!("h{n}"),
         attributes: vec![Attribute { name: "rack".into(), value: format!("r{}", n % 2) }],
+        domain: None,
         total: Resources::cpus_mem(cpus, cpus * 1000.0),
         allocated: Vec::new(),
     }
@@ -50,9 +54,14 @@ fn framework(id: &str, roles: &[&str], demand: Option<Vec<Demand>>) -> BookEntry
     BookEntry::Framework {
         framework: FrameworkId::new(id),
         roles: roles.iter().map(|role| role.parse::<Role>().unwrap()).collect(),
-        states_demand: demand.is_some(),
-        demand: demand.unwrap_or_default(),
+        capabilities: demand.iter().map(|_| Capability::StatesDemand).collect(),
+        wishes: demand.map(|demand| wishes(roles, demand)).unwrap_or_default(),
     }
+}
+
+fn wishes(roles: &[&str], demand: Vec<Demand>) -> Vec<RoleWishes> {
+    let wish = RoleWishes::of(roles[0].parse().unwrap());
+    vec![RoleWishes { demand, ..wish }]
 }
 
 fn demand(cpus: f64, count: u32, constraints: Vec<Constraint>) -> Demand {
@@ -114,8 +123,10 @@ fn no_demand_no_offers_and_what_is_under_way_is_not_offered_for_twice() {
         enter(&mut allocator, 0, vec![framework("f", &["*"], Some(Vec::new())), agent(0, 8.0)]);
     assert!(none.is_empty());
     let f = || FrameworkId::new("f");
-    let state =
-        |count| BookEntry::Demand { framework: f(), demand: vec![demand(1.0, count, Vec::new())] };
+    let state = |count| BookEntry::Wishes {
+        framework: f(),
+        wishes: wishes(&["*"], vec![demand(1.0, count, Vec::new())]),
+    };
     let first = enter(&mut allocator, 0, vec![state(2)]);
     assert_eq!(told(&first), ["a0 to f: cpus:2;mem:200"]);
     assert!(enter(&mut allocator, 0, vec![state(2)]).is_empty());
@@ -159,6 +170,7 @@ fn what_is_too_little_for_any_task_is_not_offered() {
         generation: 1,
         hostname: "h".into(),
         attributes: Vec::new(),
+        domain: None,
         total: Resources::cpus_mem(0.009, 31.0),
         allocated: Vec::new(),
     };
@@ -274,10 +286,12 @@ impl Books {
             Told::FrameworkInactive(n) => vec![BookEntry::FrameworkInactive { framework: id(n) }],
             Told::Demand(n, count) => {
                 let demand = vec![demand(0.5, *count, Vec::new())];
-                vec![BookEntry::Demand { framework: id(n), demand }]
+                vec![BookEntry::Wishes { framework: id(n), wishes: wishes(&["*"], demand) }]
             }
-            Told::Revived(n) => vec![BookEntry::Revived { framework: id(n) }],
-            Told::Suppressed(n) => vec![BookEntry::Suppressed { framework: id(n) }],
+            Told::Revived(n) => vec![BookEntry::Revived { framework: id(n), roles: Vec::new() }],
+            Told::Suppressed(n) => {
+                vec![BookEntry::Suppressed { framework: id(n), roles: Vec::new() }]
+            }
             Told::Answer { use_it, refuse_for } => match self.open.pop() {
                 None => vec![],
                 Some(proposal) => {
@@ -316,6 +330,7 @@ impl Books {
                 generation: 1,
                 hostname: id.to_string(),
                 attributes: Vec::new(),
+                domain: None,
                 total: total.clone(),
                 allocated: used.map(|p| (p.framework, p.role, p.resources)).collect(),
             }
@@ -323,6 +338,7 @@ impl Books {
         let heard = newest.map_or(u64::MAX, |newest| newest - 1);
         let open = self.open.iter().map(|proposal| proposal.number);
         WholeBook {
+            shares: Shares::default(),
             heard,
             offered: open.filter(|number| *number <= heard).collect(),
             agents: agents.collect(),
