@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use protocol::quantities::Quantities;
+use protocol::resources::Milli;
 use serde::{Deserialize, Serialize};
 
 use crate::logic::bugs::Bugs;
@@ -93,15 +95,31 @@ impl RateLimit {
     }
 }
 
+/// How it is decided which role, and which framework of it, comes next.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Order {
+    /// Who has the smallest dominant share: Mesos's `drf`.
+    #[default]
+    Shares,
+    /// By lot, with chances as the weights: Mesos's `random`.
+    Lots,
+}
+
 /// What the allocator goes by.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AllocatorConfig {
     /// How often refusals that ran out are looked for.
     pub sweep_every: Duration,
-    /// Less cpu than this, in thousandths of a core, and less memory than `memory_milli_min`, is not offered.
-    pub cpu_milli_min: i64,
-    /// See `cpu_milli_min`; in thousandths of a megabyte.
-    pub memory_milli_min: i64,
+    /// An offer holds all of one of these at least; none named: anything.
+    pub allocatable: Vec<Quantities>,
+    /// Whether agents with GPUs are offered only to frameworks that can use them.
+    pub filter_gpu_resources: bool,
+    /// Scalars that count in nobody's share.
+    pub excluded: Vec<String>,
+    /// Who comes next.
+    pub order: Order,
+    /// Where the master is: only frameworks that know of regions are offered agents of another one.
+    pub region: Option<String>,
     /// Refusals remembered; when there are more, those that would run out first are dropped.
     pub refusals_max: usize,
     /// Deliberate bugs; see [`Config::bugs`].
@@ -149,9 +167,15 @@ impl Default for AllocatorConfig {
     fn default() -> Self {
         Self {
             sweep_every: Duration::from_secs(1),
-            cpu_milli_min: 10,
-            memory_milli_min: 32_000,
-            refusals_max: 1_000_000,
+            allocatable: vec![
+                Quantities::none().with("cpus", Milli(10)),
+                Quantities::none().with("mem", Milli::whole(32)),
+            ],
+            filter_gpu_resources: true,
+            excluded: Vec::new(),
+            order: Order::Shares,
+            region: None,
+            refusals_max: 16_000_000,
             bugs: Bugs::default(),
         }
     }

@@ -246,6 +246,7 @@ impl Elected {
     ) -> Result<(Running, oneshot::Sender<()>), StartError> {
         let Self { store, standing, registry, identity } = self;
         let logic = config.logic.validate()?;
+        let seed = getrandom::u64().map_err(StartError::Random)?;
         let cluster = ClusterView {
             cluster: registry.cluster.clone(),
             master: identity.clone(),
@@ -263,7 +264,7 @@ impl Elected {
         let view = ViewActor::new(view, standing.clone());
         let view = spawn(node, Some(VIEW), Accepts::new().asks::<Read>(), true, view)?;
         let allocator = AllocatorActor {
-            allocator: Allocator::new(logic.allocator.clone()),
+            allocator: Allocator::new(logic.allocator.clone(), seed),
             clock,
             master: Arc::clone(&knows_master),
         };

@@ -33,6 +33,7 @@ pub mod resources;
 mod secrets;
 pub mod task;
 pub mod time;
+pub mod why;
 pub mod wishes;
 
 /// The version of everything in this crate; the handshake settles on the older of two.

@@ -71,7 +71,7 @@ impl World {
         let away: Vec<AgentId> = away.map(|(agent, _)| agent.clone()).collect();
         let config = self.setup.master.clone();
         let body = MasterBody {
-            allocator: Allocator::new(config.allocator.clone()),
+            allocator: Allocator::new(config.allocator.clone(), self.chance.draw()),
             master: Master::new(config, identity, registry),
             pending: Pending::default(),
             writing: false,

@@ -109,7 +109,7 @@ fn helpers(messages: &Messages) -> (Duration, Duration) {
     let started = Instant::now();
     changes.into_iter().for_each(|change| view.apply(change));
     let of_view = started.elapsed();
-    let mut allocator = Allocator::new(Config::default().allocator);
+    let mut allocator = Allocator::new(Config::default().allocator, 1);
     let started = Instant::now();
     for told in entries {
         black_box(allocator.step(clock.read().into(), AllocatorEvent::Book(told)));

@@ -100,6 +100,7 @@ impl Master {
         }
         self.tell_agent_lost(turn, id, concerned);
         self.agents.remove(id);
+        turn.entries.push(BookEntry::AgentGone { agent: id.clone() });
         self.agent_nonces.retain(|_, agent| agent != id);
         turn.agent_state(id, AgentState::Gone);
         self.agents_changed(turn);

@@ -1,10 +1,8 @@
 //! What a framework needs: everything that is free, or, if it states its demand, pieces in which so many tasks fit.
 
 use protocol::offer::{Constraint, Demand};
-use protocol::resources::{Attribute, Milli, Resources};
+use protocol::resources::{Attribute, Milli, Resource, Resources};
 use serde::{Deserialize, Serialize};
-
-use super::Place;
 
 /// The name of the resource that ports are.
 const PORTS: &str = "ports";
@@ -58,6 +56,51 @@ impl Needs {
         news
     }
 
+    /// One that is all that is wanted.
+    pub(super) fn of(demand: Demand) -> Self {
+        Self::Stated(vec![Need { demand, promised: 0 }])
+    }
+
+    /// Each that waits, with what is outstanding of it, and how many of it are under way.
+    pub(super) fn waiting(&self) -> impl Iterator<Item = (Demand, u32)> {
+        let needs = match self {
+            Self::Everything => &[][..],
+            Self::Stated(needs) => needs,
+        };
+        let waits = needs.iter().filter(|need| need.outstanding() > 0);
+        waits.map(|need| {
+            (Demand { count: need.outstanding(), ..need.demand.clone() }, need.promised)
+        })
+    }
+
+    /// The first that is stated.
+    pub(super) fn first(&self) -> Option<&Demand> {
+        match self {
+            Self::Everything => None,
+            Self::Stated(needs) => needs.first().map(|need| &need.demand),
+        }
+    }
+
+    /// Whether some need that waits, or a framework that takes everything, allows an agent.
+    pub(super) fn any_allows(&self, allows: impl Fn(&Demand) -> bool) -> bool {
+        match self {
+            Self::Everything => true,
+            Self::Stated(needs) => {
+                needs.iter().any(|need| need.outstanding() > 0 && allows(&need.demand))
+            }
+        }
+    }
+
+    /// Whether one task of some need asks for no more of any scalar than `most` says of its name.
+    pub(super) fn any_within(&self, most: impl Fn(&str) -> i64) -> bool {
+        let Self::Stated(needs) = self else { return true };
+        let within = |resource: &Resource| {
+            resource.amount().is_none_or(|amount| amount.0 <= most(&resource.name))
+        };
+        let mut waits = needs.iter().filter(|need| need.outstanding() > 0);
+        waits.any(|need| need.demand.each.iter().all(within))
+    }
+
     pub(super) fn promise(&mut self, promised: &[Demand]) {
         let Self::Stated(needs) = self else { return };
         for one in promised {
@@ -76,22 +119,21 @@ impl Needs {
         }
     }
 
-    /// What of a place's free resources is to be offered, and for which demand.
-    pub(super) fn fit(&self, place: &Place) -> Option<(Resources, Vec<Demand>)> {
+    /// What of it is to be offered, and for which of the demands that are allowed.
+    pub(super) fn fit(
+        &self,
+        free: &Resources,
+        allows: impl Fn(&Demand) -> bool,
+    ) -> Option<(Resources, Vec<Demand>)> {
         let needs = match self {
-            Self::Everything => return Some((place.free.clone(), Vec::new())),
+            Self::Everything => return Some((free.clone(), Vec::new())),
             Self::Stated(needs) => needs,
         };
-        let mut left = place.free.clone();
+        let mut left = free.clone();
         let mut piece = Resources::none();
         let mut promised = Vec::new();
         for need in needs.iter().filter(|need| need.outstanding() > 0) {
-            if !need
-                .demand
-                .constraints
-                .iter()
-                .all(|constraint| constraint_holds(constraint, &place.hostname, &place.attributes))
-            {
+            if !allows(&need.demand) {
                 continue;
             }
             let ports = ports_each(&need.demand);
@@ -146,7 +188,7 @@ fn times(each: &Resources, free: &Resources) -> u32 {
     if each.is_empty() || !free.contains(each) {
         return 0;
     }
-    let fits = |resource: &protocol::resources::Resource| match resource.amount() {
+    let fits = |resource: &Resource| match resource.amount() {
         Some(Milli(amount)) => free.scalar(&resource.name).0 / amount.max(1),
         None => 1,
     };

@@ -30,8 +30,13 @@ pub enum BookEntry {
         /// Held by tasks and executors.
         allocated: Vec<(FrameworkId, Role, Resources)>,
     },
-    /// An agent is not offered any more; forget all of it.
+    /// An agent is not offered any more; it may come back.
     AgentInactive {
+        /// Which.
+        agent: AgentId,
+    },
+    /// An agent does not come back; forget all of it.
+    AgentGone {
         /// Which.
         agent: AgentId,
     },

@@ -13,6 +13,7 @@ use protocol::wishes::RoleWishes;
 
 use super::{Allocator, BookEntry, Effect, Event, Proposal, WholeBook};
 use crate::config::AllocatorConfig;
+use crate::logic::invariants::Holdings;
 
 fn at(seconds: u64) -> Now {
     Now { steady: Instant(seconds * 1_000_000_000), ..Now::default() }
@@ -82,7 +83,7 @@ fn told(proposals: &[Proposal]) -> Vec<String> {
 
 #[test]
 fn agents_are_shared_by_dominant_share() {
-    let mut allocator = Allocator::new(AllocatorConfig::default());
+    let mut allocator = Allocator::new(AllocatorConfig::default(), 1);
     enter(&mut allocator, 0, vec![framework("f", &["*"], None), framework("g", &["*"], None)]);
     let proposals = enter(&mut allocator, 0, (0..4).map(|n| agent(n, 1.0)).collect());
     let of_f = proposals.iter().filter(|p| p.framework.as_str() == "f").count();
@@ -91,7 +92,7 @@ fn agents_are_shared_by_dominant_share() {
 
 #[test]
 fn roles_come_before_frameworks() {
-    let mut allocator = Allocator::new(AllocatorConfig::default());
+    let mut allocator = Allocator::new(AllocatorConfig::default(), 1);
     let frameworks = [("f", "web"), ("g", "web"), ("h", "batch")];
     let entries = frameworks.map(|(id, role)| framework(id, &[role], None));
     enter(&mut allocator, 0, entries.to_vec());
@@ -102,7 +103,7 @@ fn roles_come_before_frameworks() {
 
 #[test]
 fn demand_is_met_in_pieces_and_the_rest_goes_on() {
-    let mut allocator = Allocator::new(AllocatorConfig::default());
+    let mut allocator = Allocator::new(AllocatorConfig::default(), 1);
     let wants = vec![demand(1.0, 3, Vec::new())];
     enter(
         &mut allocator,
@@ -111,14 +112,18 @@ fn demand_is_met_in_pieces_and_the_rest_goes_on() {
     );
     let holdings = allocator.holdings();
     let cpus: i64 = holdings.values().map(|held| held.cpus().0).sum();
-    assert_eq!(cpus, 3000, "two on the small agent, one on the other: {holdings:?}");
+    assert_eq!(
+        cpus, 3000,
+        "as many as fit on the agent that came first, the rest on the other: {holdings:?}"
+    );
     let proposals = enter(&mut allocator, 0, vec![framework("g", &["*"], None)]);
-    assert_eq!(told(&proposals), ["a0 to g: cpus:0.5;mem:2300", "a1 to g: cpus:3;mem:3900"]);
+    let left: i64 = proposals.iter().map(|proposal| proposal.resources.cpus().0).sum();
+    assert_eq!((left, proposals.len()), (3500, 2));
 }
 
 #[test]
 fn no_demand_no_offers_and_what_is_under_way_is_not_offered_for_twice() {
-    let mut allocator = Allocator::new(AllocatorConfig::default());
+    let mut allocator = Allocator::new(AllocatorConfig::default(), 1);
     let none =
         enter(&mut allocator, 0, vec![framework("f", &["*"], Some(Vec::new())), agent(0, 8.0)]);
     assert!(none.is_empty());
@@ -140,7 +145,7 @@ fn no_demand_no_offers_and_what_is_under_way_is_not_offered_for_twice() {
 
 #[test]
 fn constraints_choose_the_agent() {
-    let mut allocator = Allocator::new(AllocatorConfig::default());
+    let mut allocator = Allocator::new(AllocatorConfig::default(), 1);
     let rack = |value: &str| Constraint::Is { attribute: "rack".into(), value: value.into() };
     let not_host = Constraint::IsNot { attribute: "hostname".into(), value: "h1".into() };
     let wants = vec![demand(1.0, 5, vec![rack("r1"), not_host])];
@@ -151,7 +156,7 @@ fn constraints_choose_the_agent() {
 
 #[test]
 fn a_refusal_holds_for_as_much_or_less_until_it_runs_out() {
-    let mut allocator = Allocator::new(AllocatorConfig::default());
+    let mut allocator = Allocator::new(AllocatorConfig::default(), 1);
     let first = enter(&mut allocator, 0, vec![framework("f", &["*"], None), agent(0, 4.0)]);
     assert!(enter(&mut allocator, 0, vec![ended(&first, Resources::none(), 5)]).is_empty());
     let to_g = enter(&mut allocator, 1, vec![framework("g", &["*"], None)]);
@@ -164,7 +169,7 @@ fn a_refusal_holds_for_as_much_or_less_until_it_runs_out() {
 
 #[test]
 fn what_is_too_little_for_any_task_is_not_offered() {
-    let mut allocator = Allocator::new(AllocatorConfig::default());
+    let mut allocator = Allocator::new(AllocatorConfig::default(), 1);
     let tiny = BookEntry::Agent {
         agent: AgentId::new("a"),
         generation: 1,
@@ -180,7 +185,7 @@ fn what_is_too_little_for_any_task_is_not_offered() {
 /// What the master returns because the two disagree is not proposed again before the next sweep.
 #[test]
 fn a_returned_proposal_does_not_bounce() {
-    let mut allocator = Allocator::new(AllocatorConfig::default());
+    let mut allocator = Allocator::new(AllocatorConfig::default(), 1);
     let first = enter(&mut allocator, 0, vec![framework("f", &["*"], None), agent(0, 4.0)]);
     assert!(enter(&mut allocator, 0, vec![BookEntry::Returned(first)]).is_empty());
     assert_eq!(after(&mut allocator, 1, Event::Sweep).len(), 1);
@@ -189,7 +194,7 @@ fn a_returned_proposal_does_not_bounce() {
 /// The same, of a framework that states its demand: the whole cluster is looked at for it, and must not be at once.
 #[test]
 fn a_returned_proposal_for_a_stated_demand_does_not_bounce() {
-    let mut allocator = Allocator::new(AllocatorConfig::default());
+    let mut allocator = Allocator::new(AllocatorConfig::default(), 1);
     let wants = vec![demand(1.0, 2, Vec::new())];
     let entries = vec![framework("f", &["*"], Some(wants)), agent(0, 4.0), agent(1, 4.0)];
     let mut proposals = enter(&mut allocator, 0, entries);
@@ -200,12 +205,13 @@ fn a_returned_proposal_for_a_stated_demand_does_not_bounce() {
     }
     assert_eq!(rounds, 1);
     // It is not forgotten: at the sweep it is looked for wherever there is room.
-    assert_eq!(told(&after(&mut allocator, 1, Event::Sweep)), ["a1 to f: cpus:2;mem:200"]);
+    let again = after(&mut allocator, 1, Event::Sweep);
+    assert_eq!((again.len(), again[0].resources.cpus().0), (1, 2000));
 }
 
 #[test]
 fn many_entries_lead_to_one_run() {
-    let mut allocator = Allocator::new(AllocatorConfig::default());
+    let mut allocator = Allocator::new(AllocatorConfig::default(), 1);
     let effects =
         allocator.step(at(0), Event::Book(vec![framework("f", &["*"], None), agent(0, 1.0)]));
     assert_eq!(effects, [Effect::RunSoon]);
@@ -353,7 +359,7 @@ impl Books {
 
     fn check(&mut self, proposals: Vec<Proposal>) {
         self.open.extend(proposals);
-        let mut books = super::Holdings::new();
+        let mut books = Holdings::new();
         for proposal in self.open.iter().chain(&self.used) {
             let Proposal { agent, framework, role, resources, .. } = proposal.clone();
             books.entry((agent, framework, role)).or_default().add(&resources);
@@ -371,7 +377,7 @@ proptest! {
     #[test]
     fn never_more_is_proposed_than_is_free(all in proptest::collection::vec(anything(), 1..80)) {
         let mut books = Books {
-            allocator: Allocator::new(AllocatorConfig::default()),
+            allocator: Allocator::new(AllocatorConfig::default(), 1),
             seconds: 0,
             totals: Default::default(),
             open: Vec::new(),

@@ -78,7 +78,7 @@ impl Scenario {
         let master = Master::new(config.clone(), MasterId::new(identity), registry.clone());
         let mut scenario = Self {
             master,
-            allocator: Allocator::new(config.allocator.clone()),
+            allocator: Allocator::new(config.allocator.clone(), 1),
             config,
             now: Now { steady: Instant(1_000_000_000), wall: WallTime(1) },
             written: registry,

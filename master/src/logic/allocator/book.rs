@@ -1,0 +1,261 @@
+//! The allocator's book of agents: what is free, who holds what, and what proposals are open.
+
+use std::time::Duration;
+
+use protocol::ids::{AgentId, FrameworkId, Role};
+use protocol::resources::Resources;
+use protocol::time::Instant;
+
+use super::amounts::Amounts;
+use super::demand::not_covered;
+use super::examine::holds_one_of;
+use super::place::Place;
+use super::{Allocator, BookEntry, Open, Proposal, number};
+use crate::logic::invariants::Holdings;
+
+impl Allocator {
+    /// Who holds what, proposals included.
+    pub fn holdings(&self) -> Holdings {
+        let mut all = Holdings::new();
+        for (_, place) in &self.places {
+            for (client, held) in &place.held {
+                if let Some(client) = self.client(*client) {
+                    let key = (place.agent.clone(), client.framework.clone(), client.role.clone());
+                    all.insert(key, held.clone());
+                }
+            }
+        }
+        all
+    }
+
+    /// What was known of it is replaced, proposals for it among that.
+    pub(super) fn on_agent(&mut self, entry: BookEntry) {
+        let BookEntry::Agent { agent, generation, hostname, attributes, domain, total, allocated } =
+            entry
+        else {
+            return;
+        };
+        self.drop_agent(&agent);
+        let free = total.clone();
+        let mut place = Place::new(agent.clone(), generation, total, &mut self.names);
+        (place.hostname, place.attributes, place.domain) = (hostname, attributes, domain);
+        self.particular += usize::from(place.particular);
+        self.tree.add_total(&place.totals);
+        let at = number(self.places.insert(place));
+        self.agents.insert(agent, at);
+        self.set_free(at, free);
+        for (framework, role, resources) in allocated {
+            self.take(at, &framework, &role, &resources);
+        }
+        self.bring_filters_back(at);
+        self.relaxed = true;
+        self.look_at(at);
+    }
+
+    /// Tasks hold it already. What an agent has too little of is held all the same.
+    fn take(&mut self, at: u32, framework: &FrameworkId, role: &Role, resources: &Resources) {
+        let client = self.client_of(framework, role);
+        self.allocate(client, resources);
+        let free = self.places[at as usize].free.checked_sub(resources).unwrap_or_default();
+        self.set_free(at, free);
+        self.note_held(at, client, resources);
+    }
+
+    pub(super) fn hold_again(&mut self, number: u64, open: Open, at: u32, client: u32) {
+        self.allocate(client, &open.resources);
+        let free = self.places[at as usize].free.checked_sub(&open.resources).unwrap_or_default();
+        self.set_free(at, free);
+        self.note_held(at, client, &open.resources);
+        self.places[at as usize].open.push(number);
+        self.note_open(client, number, &open.promised);
+        self.open.insert(number, Open { at, client, ..open });
+        self.look_at(at);
+    }
+
+    pub(super) fn drop_agent(&mut self, agent: &AgentId) {
+        let Some(at) = self.agents.remove(agent) else { return };
+        self.set_free(at, Resources::none());
+        self.set_first_end(at, None);
+        for open in std::mem::take(&mut self.places[at as usize].open) {
+            if let Some(open) = self.take_open(open) {
+                let unused = open.promised;
+                self.take_back(open.client, &unused);
+            }
+        }
+        for (client, held) in std::mem::take(&mut self.places[at as usize].held) {
+            self.release(client, &held);
+            self.note_dropped(client);
+        }
+        let place = self.places.remove(at as usize);
+        self.tree.sub_total(&place.totals);
+        self.particular -= usize::from(place.particular);
+        if place.changed {
+            self.changed.retain(|changed| *changed != at);
+        }
+        self.returned.retain(|(place, _)| *place != at);
+        // As if it were empty: what it would have to give.
+        self.away.insert(place.agent.clone(), place.emptied());
+    }
+
+    /// What is free on an agent, with all sums that follow from it.
+    pub(super) fn set_free(&mut self, at: u32, free: Resources) {
+        let Self { places, names, tree, config, .. } = self;
+        let place = &mut places[at as usize];
+        tree.guarantees.available.sub(&place.free_plain);
+        let before = std::mem::replace(&mut place.free, free);
+        place.recount_free(names);
+        place.is_enough = holds_one_of(&place.free, &config.allocatable);
+        tree.guarantees.available.add(&place.free_plain);
+        let particular = place.particular;
+        self.settle_worth(at);
+        if particular {
+            let after = self.places[at as usize].free.clone();
+            self.reserve(&after, true);
+            self.reserve(&before, false);
+        }
+    }
+
+    /// What is reserved and free counts for the quota of its role.
+    fn reserve(&mut self, resources: &Resources, more: bool) {
+        for resource in resources.iter() {
+            let Some(role) = resource.kind.reserved_for() else { continue };
+            let top = role.as_str().split('/').next().and_then(|top| top.parse::<Role>().ok());
+            let Some(top) = top else { continue };
+            let mut one = Resources::none();
+            one.add_one(resource.clone());
+            let amounts = self.names.amounts(&one, |resource| !resource.kind.is_revocable());
+            let node = self.tree.role_node(&top);
+            self.tree.consume(node, |consumption| {
+                if more {
+                    consumption.reserve_more(&amounts);
+                } else {
+                    consumption.reserve_less(&amounts);
+                }
+            });
+            self.tree.prune(node);
+        }
+    }
+
+    /// A client holds more; who calls notes where.
+    pub(super) fn allocate(&mut self, client: u32, resources: &Resources) {
+        let all = self.names.amounts(resources, |_| true);
+        let revocable = self.revocable(resources);
+        self.tree.allocate(client, &all, revocable.as_ref());
+    }
+
+    fn release(&mut self, client: u32, resources: &Resources) {
+        let all = self.names.amounts(resources, |_| true);
+        let revocable = self.revocable(resources);
+        self.tree.release(client, &all, revocable.as_ref());
+        self.relaxed = true;
+    }
+
+    fn revocable(&mut self, resources: &Resources) -> Option<Amounts> {
+        let any = resources.iter().any(|resource| resource.kind.is_revocable());
+        any.then(|| self.names.amounts(resources, |resource| resource.kind.is_revocable()))
+    }
+
+    pub(super) fn note_held(&mut self, at: u32, client: u32, resources: &Resources) {
+        if self.places[at as usize].holds(client, resources)
+            && let Some(entry) = self.client_mut(client)
+        {
+            entry.holds += 1;
+        }
+    }
+
+    pub(super) fn note_dropped(&mut self, client: u32) {
+        if let Some(entry) = self.client_mut(client) {
+            entry.holds -= 1;
+        }
+        self.forget_client(client);
+    }
+
+    fn take_open(&mut self, number: u64) -> Option<Open> {
+        let open = self.open.remove(&number)?;
+        if let Some(client) = self.client_mut(open.client) {
+            client.open -= 1;
+            client.promising.remove(&number);
+        }
+        Some(open)
+    }
+
+    /// The master and this book do not agree yet. Whoever is still hungry would be proposed the same again at once, and so
+    /// on until they do: its next chance is the next sweep.
+    pub(super) fn on_returned(&mut self, now: Instant, proposal: &Proposal) {
+        // Unknown when the agent has been away since.
+        let Some(open) = self.open.get(&proposal.number) else { return };
+        let (at, client) = (open.at, open.client);
+        let everywhere = self.everywhere;
+        self.end(now, &[proposal.number], Resources::none(), Duration::ZERO);
+        // For what it wants elsewhere, too.
+        self.everywhere = everywhere;
+        if self.tree_has(client) && self.tree.is_hungry(client) {
+            self.places[at as usize].rule_out(client);
+            self.returned.push((at, client));
+        }
+    }
+
+    /// Proposals have ended: `used` of them is in use, the rest is free.
+    pub(super) fn end(
+        &mut self,
+        now: Instant,
+        numbers: &[u64],
+        used: Resources,
+        refuse_for: Duration,
+    ) {
+        let mut left = Resources::none();
+        let mut whose = None;
+        let mut used_of_demand = used.clone();
+        for number in numbers {
+            // Unknown when the agent has been away since: then all of it was forgotten.
+            let Some(open) = self.take_open(*number) else { continue };
+            left.add(&open.resources);
+            self.places[open.at as usize].open.retain(|open| open != number);
+            let unused = not_covered(&open.promised, &mut used_of_demand);
+            self.take_back(open.client, &unused);
+            whose = Some((open.at, open.client));
+        }
+        let Some((at, client)) = whose else { return };
+        let left = left.checked_sub(&used).unwrap_or_default();
+        if !refuse_for.is_zero() && !left.is_empty() {
+            self.add_filter(at, client, left.clone(), now + refuse_for);
+        }
+        self.give_back(at, client, &left);
+        self.forget_client(client);
+    }
+
+    pub(super) fn on_released(
+        &mut self,
+        agent: &AgentId,
+        framework: &FrameworkId,
+        role: &Role,
+        resources: &Resources,
+    ) {
+        let Some(at) = self.agents.get(agent).copied() else { return };
+        let clients = self.frameworks.get(framework).map(|framework| &framework.clients);
+        if let Some(client) = clients.and_then(|clients| clients.get(role)).copied() {
+            self.give_back(at, client, resources);
+            self.forget_client(client);
+        }
+    }
+
+    fn give_back(&mut self, at: u32, client: u32, resources: &Resources) {
+        if resources.is_empty() {
+            return;
+        }
+        let place = &mut self.places[at as usize];
+        let had = place.held.len();
+        if !place.gives_up(client, resources) {
+            return;
+        }
+        let gone = place.held.len() < had;
+        let free = place.free.plus(resources);
+        self.release(client, resources);
+        self.set_free(at, free);
+        self.places[at as usize].on_more_free();
+        self.look_at(at);
+        if gone {
+            self.note_dropped(client);
+        }
+    }
+}

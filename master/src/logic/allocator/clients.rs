@@ -1,0 +1,321 @@
+//! Who comes and goes, and what each wants.
+
+use std::collections::BTreeMap;
+
+use protocol::framework::Capability;
+use protocol::ids::{FrameworkId, Role};
+use protocol::offer::Demand;
+use protocol::quota::Shares;
+use protocol::wishes::RoleWishes;
+
+use super::client::Client;
+use super::demand::Needs;
+use super::quota::Bounds;
+use super::{Allocator, number};
+
+impl Allocator {
+    pub(super) fn client(&self, number: u32) -> Option<&Client> {
+        self.clients.get(number as usize)?.as_ref()
+    }
+
+    pub(super) fn client_mut(&mut self, number: u32) -> Option<&mut Client> {
+        self.clients.get_mut(number as usize)?.as_mut()
+    }
+
+    pub(super) fn tree_has(&self, client: u32) -> bool {
+        self.client(client).is_some()
+    }
+
+    /// The client that a framework is under a role, made if need be.
+    pub(super) fn client_of(&mut self, framework: &FrameworkId, role: &Role) -> u32 {
+        let entry = self.frameworks.entry(framework.clone()).or_default();
+        if let Some(client) = entry.clients.get(role) {
+            return *client;
+        }
+        let number = self.tree.add_member(role);
+        entry.clients.insert(role.clone(), number);
+        let client = Client::of(framework.clone(), role.clone(), self.tree.top_of(number));
+        let at = number as usize;
+        if self.clients.len() <= at {
+            self.clients.resize(at + 1, None);
+        }
+        self.clients[at] = Some(client);
+        // Another one may have had the number, and been ruled out somewhere.
+        self.stale.add(number);
+        self.unranked = true;
+        number
+    }
+
+    /// A client whose framework does not act and that holds nothing is nobody.
+    pub(super) fn forget_client(&mut self, number: u32) {
+        let Some(client) = self.client(number).filter(|client| !client.acts && client.is_idle())
+        else {
+            return;
+        };
+        let (framework, role) = (client.framework.clone(), client.role.clone());
+        self.drop_filters_of_client(number);
+        self.settle_least(number, false);
+        self.tree.remove_member(number);
+        self.clients[number as usize] = None;
+        self.held_back.remove(&number);
+        self.bounded.remove(number);
+        self.returned.retain(|(_, client)| *client != number);
+        if let Some(entry) = self.frameworks.get_mut(&framework) {
+            entry.clients.remove(&role);
+            if entry.clients.is_empty() {
+                self.frameworks.remove(&framework);
+            }
+        }
+    }
+
+    pub(super) fn on_framework(
+        &mut self,
+        framework: &FrameworkId,
+        roles: &[Role],
+        capabilities: &[Capability],
+        wishes: &[RoleWishes],
+    ) {
+        let before = self.frameworks.get(framework).map(|entry| entry.clients.clone());
+        let dropped = before.into_iter().flatten().filter(|(role, _)| !roles.contains(role));
+        for (_, client) in dropped {
+            self.stop_acting(client);
+        }
+        for role in roles {
+            let number = self.client_of(framework, role);
+            self.drop_filters_of_client(number);
+            let states = capabilities.contains(&Capability::StatesDemand);
+            if let Some(client) = self.client_mut(number) {
+                client.acts = true;
+                client.capabilities = capabilities.to_vec();
+                client.needs = Needs::new(states);
+            }
+        }
+        self.on_wishes(framework, wishes);
+        for role in roles {
+            let number = self.client_of(framework, role);
+            self.look_everywhere_for(number);
+        }
+    }
+
+    pub(super) fn on_framework_inactive(&mut self, framework: &FrameworkId) {
+        let Some(entry) = self.frameworks.get(framework) else { return };
+        for client in entry.clients.clone().into_values() {
+            self.stop_acting(client);
+        }
+    }
+
+    fn stop_acting(&mut self, number: u32) {
+        self.drop_filters_of_client(number);
+        if let Some(client) = self.client_mut(number) {
+            client.acts = false;
+        }
+        self.settle(number);
+        self.forget_client(number);
+    }
+
+    /// A role without an entry takes whatever there is. The demand counts tasks that wait; those for which offers are under way
+    /// are not offered for twice.
+    pub(super) fn on_wishes(&mut self, framework: &FrameworkId, wishes: &[RoleWishes]) {
+        let Some(entry) = self.frameworks.get(framework) else { return };
+        for (role, number) in entry.clients.clone() {
+            let mine = wishes.iter().find(|wish| wish.role == role).cloned();
+            let wish = mine.unwrap_or_else(|| RoleWishes::of(role));
+            let promised = self.under_way(number);
+            self.settle_least(number, false);
+            let Some(client) = self.client_mut(number).filter(|client| client.acts) else {
+                continue;
+            };
+            let other = client.wish(&wish);
+            // Refusals were of something else.
+            let news = client.needs.restate(wish.demand, &promised);
+            self.settle_least(number, true);
+            if news {
+                self.drop_filters_of_client(number);
+            } else if other {
+                self.look_everywhere_for(number);
+            }
+            self.settle(number);
+            self.look_on(number);
+        }
+    }
+
+    fn under_way(&self, client: u32) -> Vec<Demand> {
+        let numbers = self.client(client).into_iter().flat_map(|client| &client.promising);
+        let open = numbers.filter_map(|number| self.open.get(number));
+        open.flat_map(|open| open.promised.iter().cloned()).collect()
+    }
+
+    /// Counts the clients with a least offer of their own.
+    fn settle_least(&mut self, number: u32, counts: bool) {
+        let has = self.client(number).is_some_and(|client| client.allocatable.is_some());
+        let any = self.own_least > 0;
+        if counts {
+            self.own_least += usize::from(has);
+        } else {
+            self.own_least -= usize::from(has);
+        }
+        if any != (self.own_least > 0) {
+            let all: Vec<u32> = self.places.iter().map(|(at, _)| super::number(at)).collect();
+            all.into_iter().for_each(|at| self.settle_worth(at));
+        }
+    }
+
+    pub(super) fn on_revived(&mut self, framework: &FrameworkId, roles: &[Role]) {
+        for number in self.clients_of(framework, roles) {
+            self.drop_filters_of_client(number);
+            if let Some(client) = self.client_mut(number) {
+                client.suppressed = false;
+            }
+            self.settle(number);
+            self.everywhere = true;
+        }
+    }
+
+    pub(super) fn on_suppressed(&mut self, framework: &FrameworkId, roles: &[Role]) {
+        for number in self.clients_of(framework, roles) {
+            if let Some(client) = self.client_mut(number) {
+                client.suppressed = true;
+            }
+            self.settle(number);
+        }
+    }
+
+    /// Of these roles; of all if none is named.
+    fn clients_of(&self, framework: &FrameworkId, roles: &[Role]) -> Vec<u32> {
+        let all = self.frameworks.get(framework).into_iter().flat_map(|entry| &entry.clients);
+        all.filter(|(role, _)| roles.is_empty() || roles.contains(role))
+            .map(|(_, number)| *number)
+            .collect()
+    }
+
+    pub(super) fn on_shares(&mut self, shares: &Shares) {
+        self.tree.set_weights(shares.weights.clone());
+        self.tree.set_quotas(&mut self.names, &shares.quotas);
+        self.relaxed = true;
+        self.everywhere = true;
+    }
+
+    /// Whether a client is looked at by runs follows from what it wants.
+    pub(super) fn settle(&mut self, number: u32) {
+        let Some(client) = self.client(number) else { return };
+        let hungry = client.is_hungry();
+        if self.tree.set_hungry(number, hungry) && hungry {
+            self.everywhere = true;
+        }
+    }
+
+    /// Somebody who is hungry may be ruled out nowhere any more.
+    pub(super) fn look_everywhere_for(&mut self, number: u32) {
+        self.stale.add(number);
+        self.look_on(number);
+    }
+
+    fn look_on(&mut self, number: u32) {
+        self.everywhere |= self.tree_has(number) && self.tree.is_hungry(number);
+    }
+
+    pub(super) fn note_open(&mut self, client: u32, proposal: u64, promised: &[Demand]) {
+        if let Some(entry) = self.client_mut(client) {
+            entry.open += 1;
+        }
+        self.promise(client, proposal, promised);
+    }
+
+    pub(super) fn promise(&mut self, client: u32, proposal: u64, promised: &[Demand]) {
+        let Some(entry) = self.client_mut(client) else { return };
+        if !promised.is_empty() {
+            entry.promising.insert(proposal);
+            entry.needs.promise(promised);
+            self.settle(client);
+        }
+    }
+
+    /// What was promised and is not used is wanted elsewhere.
+    pub(super) fn take_back(&mut self, client: u32, unused: &[Demand]) {
+        if unused.is_empty() {
+            return;
+        }
+        if let Some(entry) = self.client_mut(client) {
+            entry.needs.take_back(unused);
+        }
+        self.settle(client);
+        self.everywhere = true;
+    }
+
+    /// By the ids of their frameworks: the order of who is equal otherwise.
+    pub(super) fn rank_clients(&mut self) {
+        if !std::mem::take(&mut self.unranked) {
+            return;
+        }
+        for (rank, framework) in self.frameworks.values().enumerate() {
+            for client in framework.clients.values() {
+                self.tree.set_rank(*client, number(rank));
+            }
+        }
+    }
+
+    /// Quota leaves a client too little on an agent: too little anywhere, as a rule, until something is released.
+    pub(super) fn hold_back(&mut self, number: u32, bound: (super::quota::Bound, usize)) {
+        if self.quota_lets(number) {
+            self.bounded.insert(number);
+            return;
+        }
+        if let Some(client) = self.client_mut(number) {
+            client.held_back = Some(bound);
+        }
+        self.held_back.insert(number);
+        self.settle(number);
+    }
+
+    /// Those for whom quota leaves something again are looked at.
+    pub(super) fn lift_bounds(&mut self) {
+        if !std::mem::take(&mut self.relaxed) || self.held_back.is_empty() {
+            return;
+        }
+        let lifted: Vec<u32> =
+            self.held_back.iter().copied().filter(|client| self.quota_lets(*client)).collect();
+        for number in lifted {
+            self.held_back.remove(&number);
+            if let Some(client) = self.client_mut(number) {
+                client.held_back = None;
+            }
+            self.stale.add(number);
+            self.settle(number);
+        }
+    }
+
+    /// Whether quota would let a client have what is the least it takes, if that were free somewhere.
+    fn quota_lets(&self, number: u32) -> bool {
+        let Some(client) = self.client(number) else { return false };
+        // What is reserved for it is bound by nothing.
+        if self.particular > 0 {
+            return true;
+        }
+        let mut bounds = Bounds::new();
+        let mut lets = |guaranteed| {
+            self.tree.bounds(client.top, guaranteed, &mut bounds);
+            let most = |name: &str| {
+                let place = self.names.place(name);
+                let mine = bounds.iter().filter(|(at, _, _)| Some(*at) == place);
+                mine.map(|(_, most, _)| *most).min().unwrap_or(i64::MAX)
+            };
+            match &client.needs {
+                Needs::Stated(_) => client.needs.any_within(most),
+                Needs::Everything => {
+                    let least = client.allocatable.as_ref().unwrap_or(&self.config.allocatable);
+                    least.is_empty()
+                        || least.iter().any(|one| one.iter().all(|(n, m)| most(n) >= m.0))
+                }
+            }
+        };
+        lets(false) || (self.tree.lacks_guarantee(client.top) && lets(true))
+    }
+
+    /// What each framework's roles hold of the cluster, as shares.
+    pub fn shares(&self) -> BTreeMap<(FrameworkId, Role), f64> {
+        let all = self.frameworks.iter().flat_map(|(id, entry)| {
+            entry.clients.iter().map(|(role, client)| ((id.clone(), role.clone()), *client))
+        });
+        all.map(|(key, client)| (key, self.tree.share_of(client))).collect()
+    }
+}

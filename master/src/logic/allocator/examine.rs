@@ -1,0 +1,210 @@
+//! Whether a client can have something of what is free on an agent: the one place where that is decided, for runs and for who
+//! asks why.
+
+use protocol::framework::Capability;
+use protocol::ids::Role;
+use protocol::offer::Demand;
+use protocol::quantities::Quantities;
+use protocol::resources::{Milli, Resource, Resources, Value};
+use protocol::time::Instant;
+
+use super::Allocator;
+use super::amounts::GPUS;
+use super::client::Client;
+use super::demand::{Needs, constraint_holds};
+use super::place::{Place, is_plain};
+use super::quota::{Bound, Bounds};
+
+/// What is to be proposed.
+pub(super) struct Piece {
+    pub(super) resources: Resources,
+    /// It is all that is free on the agent.
+    pub(super) whole: bool,
+    /// For which demand, and for how many of it.
+    pub(super) promised: Vec<Demand>,
+}
+
+/// The first thing that rules a client out on an agent.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Hindrance {
+    /// The client cannot deal with such a machine.
+    Lacks(Capability),
+    /// The agent is not one that it wants.
+    Constraint,
+    /// Nothing that is free is for its role.
+    Nothing,
+    /// Less is free than makes an offer.
+    TooLittle,
+    /// Quota lets it have too little; see [`Bound`], of the scalar at this place.
+    Bound(Bound, usize),
+    /// Nothing that it needs fits.
+    NoFit,
+    /// It refused as much.
+    Refused(Instant),
+}
+
+/// Whether what is reserved for one role may be offered to another: to itself and whoever is below it.
+pub(super) fn is_for(reserved: &Role, role: &Role) -> bool {
+    let below = role.as_str().strip_prefix(reserved.as_str());
+    below.is_some_and(|below| below.is_empty() || below.starts_with('/'))
+}
+
+impl Allocator {
+    /// `guaranteed`: of what its role lacks of its guarantee.
+    pub(super) fn examine(
+        &self,
+        now: Instant,
+        place: &Place,
+        number: u32,
+        client: &Client,
+        guaranteed: bool,
+    ) -> Result<Piece, Hindrance> {
+        if let Some(lacks) = self.lacks(place, client) {
+            return Err(Hindrance::Lacks(lacks));
+        }
+        if !self.allows(place, client) {
+            return Err(Hindrance::Constraint);
+        }
+        let offerable = offerable(place, client);
+        let offerable = offerable.as_ref().unwrap_or(&place.free);
+        if offerable.is_empty() {
+            return Err(Hindrance::Nothing);
+        }
+        let cut = self.cut(place, client, offerable, guaranteed);
+        let available = cut.as_ref().map_or(offerable, |cut| &cut.resources);
+        let or_bound = |otherwise| match &cut {
+            Some(Cut { by: (bound, at), .. }) => Hindrance::Bound(*bound, *at),
+            None => otherwise,
+        };
+        let (resources, promised) = match &client.needs {
+            Needs::Everything => (available.clone(), Vec::new()),
+            Needs::Stated(_) => {
+                let fit = client.needs.fit(available, |demand| meets(place, demand));
+                fit.ok_or_else(|| or_bound(Hindrance::NoFit))?
+            }
+        };
+        let whole = promised.is_empty() && cut.is_none() && !place.particular;
+        if !self.is_enough(place, client, &resources, whole) {
+            return Err(or_bound(Hindrance::TooLittle));
+        }
+        match self.refused_until(now, place, number, &resources) {
+            Some(until) => Err(Hindrance::Refused(until)),
+            None => Ok(Piece { resources, whole, promised }),
+        }
+    }
+
+    /// Machines with GPUs are for frameworks that use them, and other regions for those that know of regions.
+    fn lacks(&self, place: &Place, client: &Client) -> Option<Capability> {
+        let gpus = self.config.filter_gpu_resources && place.totals.at(GPUS) > 0;
+        if gpus && !client.can(Capability::GpuResources) {
+            return Some(Capability::GpuResources);
+        }
+        let far = match (&self.config.region, &place.domain) {
+            (Some(here), Some(there)) => *here != there.region,
+            (None, _) | (_, None) => false,
+        };
+        (far && !client.can(Capability::RegionAware)).then_some(Capability::RegionAware)
+    }
+
+    /// Whether an agent is one that the client wants; of stated demand, for some of it.
+    fn allows(&self, place: &Place, client: &Client) -> bool {
+        client.needs.any_allows(|demand| meets(place, demand))
+    }
+
+    /// What of `offerable` quota leaves to a client, if not all.
+    fn cut(
+        &self,
+        place: &Place,
+        client: &Client,
+        offerable: &Resources,
+        guaranteed: bool,
+    ) -> Option<Cut> {
+        if !self.tree.guarantees.any() {
+            return None;
+        }
+        let mut bounds = Bounds::new();
+        self.tree.bounds(client.top, guaranteed, &mut bounds);
+        bounds.retain(|(at, most, _)| place.free_plain.at(*at) > *most);
+        let (at, _, bound) = *bounds.iter().min_by_key(|(_, most, _)| *most)?;
+        let mut most: Vec<(usize, i64)> = Vec::new();
+        for (at, left, _) in bounds {
+            match most.iter_mut().find(|(place, _)| *place == at) {
+                Some((_, least)) => *least = left.min(*least),
+                None => most.push((at, left)),
+            }
+        }
+        let mut resources = Resources::none();
+        for resource in offerable.iter() {
+            self.cut_one(resource, &mut most).into_iter().for_each(|part| resources.add_one(part));
+        }
+        Some(Cut { resources, by: (bound, at) })
+    }
+
+    fn cut_one(&self, resource: &Resource, most: &mut [(usize, i64)]) -> Option<Resource> {
+        let Some(Milli(amount)) = resource.amount().filter(|_| is_plain(resource)) else {
+            return Some(resource.clone());
+        };
+        let place = self.names.place(&resource.name)?;
+        let Some((_, left)) = most.iter_mut().find(|(at, _)| *at == place) else {
+            return Some(resource.clone());
+        };
+        let taken = if resource.kind.is_whole() && amount > *left { 0 } else { amount.min(*left) };
+        *left -= taken;
+        (taken > 0).then(|| Resource { value: Value::Scalar(Milli(taken)), ..resource.clone() })
+    }
+
+    /// Whether it is worth an offer to this client. Who states demand has said what is.
+    fn is_enough(
+        &self,
+        place: &Place,
+        client: &Client,
+        resources: &Resources,
+        whole: bool,
+    ) -> bool {
+        match (&client.allocatable, &client.needs) {
+            (Some(least), _) => holds_one_of(resources, least),
+            (None, Needs::Stated(_)) => true,
+            (None, Needs::Everything) if whole => place.is_enough,
+            (None, Needs::Everything) => holds_one_of(resources, &self.config.allocatable),
+        }
+    }
+}
+
+/// What quota leaves of it.
+struct Cut {
+    resources: Resources,
+    /// The tightest bound, of the scalar at this place.
+    by: (Bound, usize),
+}
+
+/// Whether all of one of the alternatives is there; none named: whether anything is.
+pub(super) fn holds_one_of(resources: &Resources, alternatives: &[Quantities]) -> bool {
+    let has =
+        |least: &Quantities| least.iter().all(|(name, amount)| resources.scalar(name) >= amount);
+    if alternatives.is_empty() { !resources.is_empty() } else { alternatives.iter().any(has) }
+}
+
+/// What of an agent's free resources is not for everybody's eyes is left out; `None` if all is for this client.
+fn offerable(place: &Place, client: &Client) -> Option<Resources> {
+    if !place.particular {
+        return None;
+    }
+    let mut all = Resources::none();
+    let mine = place.free.iter().filter(|resource| may_take(resource, client));
+    mine.for_each(|resource| all.add_one(resource.clone()));
+    Some(all)
+}
+
+/// Whether it is for the client's role, and it knows how to deal with such a one.
+pub(super) fn may_take(resource: &Resource, client: &Client) -> bool {
+    let kind = &resource.kind;
+    kind.reserved_for().is_none_or(|role| is_for(role, &client.role))
+        && (!kind.is_revocable() || client.can(Capability::RevocableResources))
+        && (!kind.is_shared() || client.can(Capability::SharedResources))
+        && (!kind.is_refined() || client.can(Capability::ReservationRefinement))
+}
+
+fn meets(place: &Place, demand: &Demand) -> bool {
+    let holds = |one| constraint_holds(one, &place.hostname, &place.attributes);
+    demand.constraints.iter().all(holds)
+}

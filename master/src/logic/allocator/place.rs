@@ -1,0 +1,221 @@
+//! Agents as the allocator has them: what is free, who holds what, and who has been ruled out there.
+
+use std::collections::VecDeque;
+
+use protocol::ids::AgentId;
+use protocol::resources::{Attribute, Resource, Resources};
+use protocol::time::Instant;
+use protocol::wishes::FaultDomain;
+use serde::{Deserialize, Serialize};
+
+use super::amounts::{Amounts, Names};
+use super::bits::Bits;
+
+/// An active agent.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Place {
+    pub(super) agent: AgentId,
+    pub(super) generation: u64,
+    pub(super) hostname: String,
+    pub(super) attributes: Vec<Attribute>,
+    pub(super) domain: Option<FaultDomain>,
+    pub(super) total: Resources,
+    pub(super) totals: Amounts,
+    pub(super) free: Resources,
+    /// All scalars that are free.
+    pub(super) free_all: Amounts,
+    /// Those of them that nobody has a claim to and that are not to be taken back.
+    pub(super) free_plain: Amounts,
+    /// Not everything here is unreserved and anybody's.
+    pub(super) particular: bool,
+    /// It is enough for an offer, by what the master is set to.
+    pub(super) is_enough: bool,
+    /// By client.
+    pub(super) held: Vec<(u32, Resources)>,
+    /// Numbers of proposals.
+    pub(super) open: Vec<u64>,
+    /// Clients that can have nothing of what is free here, whatever of `judged` it is.
+    ruled_out: Bits,
+    judged: Resources,
+    pub(super) filters: Vec<Filter>,
+    /// When the first of them runs out.
+    pub(super) first_end: Option<Instant>,
+    /// A run looks at it.
+    pub(super) changed: bool,
+    /// Where it is in the list of agents of which something may be offered, if it is.
+    pub(super) worth: Option<u32>,
+    /// Up to where it has taken note of who is [`Stale`].
+    noted: u64,
+}
+
+/// What a client refused.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Filter {
+    pub(super) client: u32,
+    /// How often the client had been revived; it is void when that is more by now.
+    pub(super) revived: u32,
+    pub(super) until: Instant,
+    pub(super) what: Resources,
+}
+
+/// Whether anybody may be given it, and for good: what headroom is made of.
+pub(super) fn is_plain(resource: &Resource) -> bool {
+    resource.kind.reserved_for().is_none() && !resource.kind.is_revocable()
+}
+
+/// Clients that are looked at on all agents as if they had never been ruled out there, in the order in which they became so.
+/// An agent takes note of them when it is looked at; one that was not for long forgets all that it noted.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(super) struct Stale {
+    /// How many came before the first of these.
+    before: u64,
+    clients: VecDeque<u32>,
+}
+
+/// So many are remembered.
+const STALE_MAX: usize = 4096;
+
+impl Stale {
+    pub(super) fn add(&mut self, client: u32) {
+        if self.clients.len() >= STALE_MAX {
+            self.clients.pop_front();
+            self.before += 1;
+        }
+        self.clients.push_back(client);
+    }
+
+    fn end(&self) -> u64 {
+        self.before + self.clients.len() as u64
+    }
+
+    /// `None` if some have been forgotten.
+    fn since(&self, noted: u64) -> Option<impl Iterator<Item = u32>> {
+        let skipped = usize::try_from(noted.checked_sub(self.before)?).ok()?;
+        Some(self.clients.range(skipped..).copied())
+    }
+}
+
+impl Place {
+    /// Nothing is free yet.
+    pub(super) fn new(
+        agent: AgentId,
+        generation: u64,
+        total: Resources,
+        names: &mut Names,
+    ) -> Self {
+        let particular = total.iter().any(|resource| resource.kind.terms().is_some());
+        Self {
+            agent,
+            generation,
+            hostname: String::new(),
+            attributes: Vec::new(),
+            domain: None,
+            totals: names.amounts(&total, |_| true),
+            total,
+            free: Resources::none(),
+            free_all: Amounts::default(),
+            free_plain: Amounts::default(),
+            particular,
+            is_enough: false,
+            held: Vec::new(),
+            open: Vec::new(),
+            ruled_out: Bits::default(),
+            judged: Resources::none(),
+            filters: Vec::new(),
+            first_end: None,
+            changed: false,
+            worth: None,
+            noted: 0,
+        }
+    }
+
+    /// As it is when nobody holds anything of it.
+    pub(super) fn emptied(self) -> Self {
+        let (free, free_all) = (self.total.clone(), self.totals.clone());
+        let (held, open, ruled_out) = (Vec::new(), Vec::new(), Bits::default());
+        Self { free, free_all, held, open, ruled_out, changed: false, first_end: None, ..self }
+    }
+
+    pub(super) fn recount_free(&mut self, names: &mut Names) {
+        self.free_all = names.amounts(&self.free, |_| true);
+        self.free_plain = if self.particular {
+            names.amounts(&self.free, is_plain)
+        } else {
+            self.free_all.clone()
+        };
+    }
+
+    pub(super) fn is_ruled_out(&self, client: u32) -> bool {
+        self.ruled_out.has(client)
+    }
+
+    pub(super) fn ruled_out(&self) -> &Bits {
+        &self.ruled_out
+    }
+
+    /// What rules a client out of all that is free rules it out of any part, so that less being free changes nothing.
+    pub(super) fn rule_out(&mut self, client: u32) {
+        if self.judged != self.free {
+            self.judged = self.free.clone();
+        }
+        self.ruled_out.insert(client);
+    }
+
+    pub(super) fn look_again_for(&mut self, client: u32) {
+        self.ruled_out.remove(client);
+    }
+
+    /// Whoever has become stale since this was last looked at is not ruled out.
+    pub(super) fn note(&mut self, stale: &Stale) {
+        if self.noted == stale.end() {
+            return;
+        }
+        match stale.since(self.noted) {
+            _ if self.ruled_out.is_empty() => (),
+            Some(clients) => clients.for_each(|client| self.ruled_out.remove(client)),
+            None => self.ruled_out.clear(),
+        }
+        self.noted = stale.end();
+    }
+
+    /// More is free: more than what clients were ruled out of is looked at anew.
+    pub(super) fn on_more_free(&mut self) {
+        if !self.ruled_out.is_empty() && !self.judged.contains(&self.free) {
+            self.ruled_out.clear();
+        }
+    }
+
+    /// Whether it held nothing before.
+    pub(super) fn holds(&mut self, client: u32, resources: &Resources) -> bool {
+        match self.held.iter_mut().find(|(holder, _)| *holder == client) {
+            Some((_, held)) => {
+                held.add(resources);
+                false
+            }
+            None => {
+                self.held.push((client, resources.clone()));
+                true
+            }
+        }
+    }
+
+    /// Whether a client held all of it; it holds it no more then.
+    pub(super) fn gives_up(&mut self, client: u32, resources: &Resources) -> bool {
+        let Some(at) = self.held.iter().position(|(holder, _)| *holder == client) else {
+            return false;
+        };
+        match self.held[at].1.checked_sub(resources) {
+            None => return false,
+            Some(left) if left.is_empty() => drop(self.held.swap_remove(at)),
+            Some(left) => self.held[at].1 = left,
+        }
+        true
+    }
+
+    /// The filters of one client lie together, in the order of clients.
+    pub(super) fn filters_of(&self, client: u32) -> &[Filter] {
+        let first = self.filters.partition_point(|filter| filter.client < client);
+        let count = self.filters[first..].partition_point(|filter| filter.client == client);
+        &self.filters[first..first + count]
+    }
+}

@@ -1,0 +1,218 @@
+//! A run: agents at which something changed are offered to who comes next, first to roles that have less than they are guaranteed,
+//! then to everybody.
+
+use protocol::offer::Demand;
+use protocol::resources::Resources;
+use protocol::time::Instant;
+
+use super::examine::{Hindrance, Piece};
+use super::messages::Proposal;
+use super::walk::Walk;
+use super::{Allocator, Open};
+
+/// Of so many hungry clients at least one that is not ruled out is soon found by going through them in order; of fewer, it is
+/// cheaper to put those in order that are not ruled out.
+const FEW: usize = 8;
+
+/// The agents of a run, in an order that is drawn as it is needed.
+struct Drawn(Vec<u32>);
+
+impl Allocator {
+    pub(super) fn run(&mut self, now: Instant) -> Vec<Proposal> {
+        self.rank_clients();
+        self.tree.refresh();
+        self.lift_bounds();
+        let mut agents = std::mem::take(&mut self.changed);
+        for at in &agents {
+            if let Some(place) = self.places.get_mut(*at as usize) {
+                place.changed = false;
+            }
+        }
+        if std::mem::take(&mut self.everywhere) {
+            agents.clone_from(&self.worth);
+        }
+        let mut proposals = Vec::new();
+        let first = self.numbered + 1;
+        if !self.tree.wanting.is_empty() {
+            let mut drawn = Drawn(agents.clone());
+            while let Some(at) = drawn.next(self).filter(|_| !self.tree.wanting.is_empty()) {
+                self.serve(now, at, true, first, &mut proposals);
+            }
+        }
+        let mut drawn = Drawn(agents);
+        while let Some(at) = drawn.next(self).filter(|_| self.tree.anybody_hungry()) {
+            self.serve(now, at, false, first, &mut proposals);
+        }
+        self.runs += 1;
+        proposals
+    }
+
+    /// Proposes what is free on an agent to one client after the other.
+    fn serve(
+        &mut self,
+        now: Instant,
+        at: u32,
+        guaranteed: bool,
+        first: u64,
+        proposals: &mut Vec<Proposal>,
+    ) {
+        match self.places.get_mut(at as usize).filter(|place| place.worth.is_some()) {
+            Some(place) => place.note(&self.stale),
+            None => return,
+        }
+        let mut line = Line::Front;
+        let mut served = Vec::new();
+        while let Some(number) = self.next_in(&mut line, at, guaranteed) {
+            let (Some(place), Some(client)) = (self.places.get(at as usize), self.client(number))
+            else {
+                return;
+            };
+            if place.is_ruled_out(number) || served.contains(&number) {
+                continue;
+            }
+            match self.examine(now, place, number, client, guaranteed) {
+                Ok(piece) => {
+                    self.hold(now, at, number, piece, first, proposals);
+                    if self.places[at as usize].worth.is_none() {
+                        return;
+                    }
+                    served.push(number);
+                    // Shares have changed; whoever is passed again is known.
+                    line = Line::Start;
+                }
+                // Another bound may let it.
+                Err(_) if guaranteed => (),
+                Err(hindrance) => self.rule_out(at, number, &hindrance),
+            }
+        }
+    }
+
+    /// The next client that may be served on an agent.
+    fn next_in(&self, line: &mut Line, at: u32, guaranteed: bool) -> Option<u32> {
+        if let Line::Front = line {
+            let first = if guaranteed { None } else { self.tree.first() };
+            *line = Line::Start;
+            if first.is_some() {
+                return first;
+            }
+        }
+        if let Line::Start = line {
+            let ruled_out = self.places[at as usize].ruled_out();
+            let hungry = self.tree.hungry();
+            let most = self.tree.hungry_count() / FEW + 1;
+            let few = hungry.count_without(ruled_out, most);
+            *line = if few == 0 {
+                Line::Listed(Vec::new().into_iter())
+            } else if few < most && !guaranteed {
+                let mut listed: Vec<u32> = hungry.without(ruled_out).collect();
+                listed.sort_by_cached_key(|client| self.tree.keys_of(*client));
+                Line::Listed(listed.into_iter())
+            } else {
+                Line::Walk(Walk::new(&self.tree, guaranteed))
+            };
+        }
+        match line {
+            Line::Front | Line::Start => None,
+            Line::Listed(listed) => listed.next(),
+            Line::Walk(walk) => walk.next(&self.tree),
+        }
+    }
+
+    fn rule_out(&mut self, at: u32, number: u32, hindrance: &Hindrance) {
+        self.places[at as usize].rule_out(number);
+        if let Hindrance::Bound(bound, scalar) = hindrance {
+            self.hold_back(number, (*bound, *scalar));
+        }
+    }
+
+    fn hold(
+        &mut self,
+        now: Instant,
+        at: u32,
+        number: u32,
+        piece: Piece,
+        first: u64,
+        proposals: &mut Vec<Proposal>,
+    ) {
+        let Piece { resources, whole, promised } = piece;
+        let place = &mut self.places[at as usize];
+        if whole {
+            place.free = Resources::none();
+            place.is_enough = false;
+            let (all, plain) =
+                (std::mem::take(&mut place.free_all), std::mem::take(&mut place.free_plain));
+            self.tree.allocate(number, &all, None);
+            self.tree.guarantees.available.sub(&plain);
+            self.settle_worth(at);
+        } else {
+            let free = place.free.checked_sub(&resources).expect("what was found is free");
+            self.allocate(number, &resources);
+            self.set_free(at, free);
+        }
+        self.note_held(at, number, &resources);
+        let place = &mut self.places[at as usize];
+        // A role that got what it lacked may get more in the same run: it is one offer all the same.
+        let earlier = place
+            .open
+            .iter()
+            .rev()
+            .take_while(|number| **number >= first)
+            .find(|open| self.open.get(open).is_some_and(|open| open.client == number));
+        if let Some(earlier) = earlier.copied() {
+            return self.add_to(earlier, first, &resources, promised, proposals);
+        }
+        self.numbered += 1;
+        place.open.push(self.numbered);
+        let client = self.clients[number as usize].as_ref().expect("it was found");
+        proposals.push(Proposal {
+            number: self.numbered,
+            agent: place.agent.clone(),
+            generation: place.generation,
+            framework: client.framework.clone(),
+            role: client.role.clone(),
+            resources: resources.clone(),
+        });
+        self.note_open(number, self.numbered, &promised);
+        let open = Open { at, client: number, resources, since: now, promised };
+        self.open.insert(self.numbered, open);
+    }
+
+    fn add_to(
+        &mut self,
+        earlier: u64,
+        first: u64,
+        resources: &Resources,
+        promised: Vec<Demand>,
+        proposals: &mut [Proposal],
+    ) {
+        let Some(open) = self.open.get_mut(&earlier) else { return };
+        open.resources.add(resources);
+        open.promised.extend(promised.iter().cloned());
+        let client = open.client;
+        let at = usize::try_from(earlier - first).expect("proposals are numbered in a row");
+        proposals[at].resources.add(resources);
+        self.promise(client, earlier, &promised);
+    }
+}
+
+/// Who is asked next on one agent.
+enum Line {
+    /// Whoever comes first of all, who in most runs takes it.
+    Front,
+    /// Nobody was asked since shares changed.
+    Start,
+    /// These, in order.
+    Listed(std::vec::IntoIter<u32>),
+    /// All of them, in order.
+    Walk(Walk),
+}
+
+impl Drawn {
+    fn next(&mut self, allocator: &mut Allocator) -> Option<u32> {
+        if self.0.is_empty() {
+            return None;
+        }
+        let drawn = allocator.chance.below(self.0.len());
+        Some(self.0.swap_remove(drawn))
+    }
+}

@@ -1,0 +1,247 @@
+//! Why something does not start: what the allocator answers, from its own book and by the rules that its runs go by.
+
+use std::fmt;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::framework::Capability;
+use crate::ids::{AgentId, FrameworkId, Role};
+use crate::offer::Demand;
+use crate::quantities::Quantities;
+use crate::resources::{Milli, Resources};
+
+/// To a master: why a framework is not offered what it wants. Since version 2.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AskWhy {
+    /// Whose wants.
+    pub framework: FrameworkId,
+}
+
+/// The answer to [`AskWhy`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum WhyAnswer {
+    /// For each of its roles.
+    Because(Vec<RoleWhy>),
+    /// No such framework is known.
+    Unknown,
+    /// The allocator did not answer in time; ask again.
+    Busy,
+}
+
+/// How it is with one role of a framework.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RoleWhy {
+    /// Which.
+    pub role: Role,
+    /// Its dominant share, in thousandths of the cluster.
+    pub share: u32,
+    /// Nobody is offered anything for it, whatever is free: the reason.
+    pub quiet: Option<Quiet>,
+    /// What it holds, offers included.
+    pub holds: Resources,
+    /// What it waits for; one entry without a demand if it takes whatever there is.
+    pub wants: Vec<WantWhy>,
+}
+
+/// Why a role gets no offers at all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Quiet {
+    /// Its scheduler is not there.
+    Absent,
+    /// It asked for none.
+    Suppressed,
+    /// It states its demand, and states none.
+    NoDemand,
+}
+
+/// One thing that is waited for.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct WantWhy {
+    /// The demand, with the number of its tasks that wait; `None`: whatever there is.
+    pub demand: Option<Demand>,
+    /// For so many of its tasks offers are under way.
+    pub promised: u32,
+    /// The most likely reason first; each with how many agents it holds on.
+    pub causes: Vec<(Cause, u32)>,
+    /// For each agent the first thing that ruled it out, those nearest to fitting first; at most [`AGENTS_MAX`].
+    pub agents: Vec<(AgentId, String, Cause)>,
+    /// Agents in all.
+    pub of: u32,
+}
+
+/// So many agents are told one by one.
+pub const AGENTS_MAX: usize = 100;
+
+/// What keeps something from being offered on an agent.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Cause {
+    /// Nothing: the next run offers it.
+    Fits,
+    /// The framework refused as much there.
+    Refused {
+        /// For how long still.
+        for_another: Duration,
+    },
+    /// The role, or one above it, has all that its limit lets it have.
+    Limit {
+        /// Whose limit.
+        role: Role,
+        /// Of what.
+        resource: String,
+        /// How much that is.
+        limit: Milli,
+        /// How much of it is taken.
+        consumed: Milli,
+    },
+    /// What is free is kept for roles that have less than they are guaranteed.
+    Guaranteed {
+        /// Those roles; a few.
+        to: Vec<Role>,
+        /// Of what.
+        resource: String,
+        /// How much is kept free for them.
+        kept: Milli,
+        /// How much is free in the cluster.
+        free: Milli,
+    },
+    /// It is offered to somebody who has not answered.
+    Offered {
+        /// To whom.
+        to: FrameworkId,
+        /// Since when.
+        held_for: Duration,
+    },
+    /// The agent could hold it and is not there.
+    Inactive,
+    /// Too little is free.
+    TooLittle {
+        /// The first resource of which there is too little.
+        resource: String,
+        /// How much of it is wanted.
+        wants: String,
+        /// How much of it is free.
+        free: String,
+        /// How much of it the agent has in all.
+        total: String,
+    },
+    /// Less is free than makes an offer.
+    BelowLeast {
+        /// What is free.
+        free: Resources,
+        /// One of these is the least.
+        least: Vec<Quantities>,
+    },
+    /// It is reserved for another role.
+    Reserved {
+        /// Which.
+        role: Role,
+        /// The resource that is.
+        resource: String,
+    },
+    /// The agent has too little of it though it were empty.
+    TooSmall {
+        /// The first resource of which there is too little.
+        resource: String,
+        /// How much of it is wanted.
+        wants: String,
+        /// How much of it the agent has.
+        total: String,
+    },
+    /// The agent is not one that the framework wants.
+    Constraint {
+        /// Which of its constraints does not hold.
+        constraint: String,
+    },
+    /// The framework does not say that it can deal with such an agent.
+    Lacks(Capability),
+}
+
+impl Cause {
+    /// How near to fitting it is: less is nearer.
+    pub fn distance(&self) -> u8 {
+        match self {
+            Self::Fits => 0,
+            Self::Refused { .. } => 1,
+            Self::Limit { .. } => 2,
+            Self::Guaranteed { .. } => 3,
+            Self::Offered { .. } => 4,
+            Self::Inactive => 5,
+            Self::TooLittle { .. } => 6,
+            Self::BelowLeast { .. } => 7,
+            Self::Reserved { .. } => 8,
+            Self::Lacks(_) => 9,
+            Self::TooSmall { .. } => 10,
+            Self::Constraint { .. } => 11,
+        }
+    }
+
+    /// Whether two are one reason, on two agents.
+    pub fn is_like(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::TooLittle { resource: a, .. }, Self::TooLittle { resource: b, .. })
+            | (Self::TooSmall { resource: a, .. }, Self::TooSmall { resource: b, .. }) => a == b,
+            (Self::Offered { to: a, .. }, Self::Offered { to: b, .. }) => a == b,
+            (Self::Reserved { role: a, .. }, Self::Reserved { role: b, .. }) => a == b,
+            (Self::Constraint { constraint: a }, Self::Constraint { constraint: b }) => a == b,
+            (one, other) => one.distance() == other.distance(),
+        }
+    }
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Fits => write!(f, "it fits: it is offered with the next run"),
+            Self::Refused { for_another } => {
+                write!(f, "the framework refused it, for another {} s", for_another.as_secs() + 1)
+            }
+            Self::Limit { role, resource, limit, consumed } => write!(
+                f,
+                "the quota limit of role {role}: {consumed} of {limit} {resource} are taken"
+            ),
+            Self::Guaranteed { to, resource, kept, free } => {
+                let to: Vec<&str> = to.iter().map(Role::as_str).collect();
+                write!(
+                    f,
+                    "{kept} {resource} of the {free} that are free are kept for what {} is guaranteed",
+                    to.join(", ")
+                )
+            }
+            Self::Offered { to, held_for } => {
+                write!(f, "it is offered to {to}, which has held it for {} s", held_for.as_secs())
+            }
+            Self::Inactive => {
+                write!(f, "the agent has room but is not there: its connection is lost")
+            }
+            Self::TooLittle { resource, wants, free, total } => {
+                write!(f, "not enough {resource}: {wants} is wanted, free is {free} of {total}")
+            }
+            Self::BelowLeast { free, least } => {
+                let least: Vec<String> = least.iter().map(ToString::to_string).collect();
+                write!(f, "free is {free}, less than makes an offer ({})", least.join(" or "))
+            }
+            Self::Reserved { role, resource } => {
+                write!(f, "{resource} is reserved for role {role}")
+            }
+            Self::TooSmall { resource, wants, total } => write!(
+                f,
+                "too large for the agent even if it were empty: {wants} {resource} is wanted, it has {total}"
+            ),
+            Self::Constraint { constraint } => write!(f, "constraint not met: {constraint}"),
+            Self::Lacks(capability) => {
+                write!(f, "the framework does not have the capability {capability:?}")
+            }
+        }
+    }
+}
+
+impl fmt::Display for Quiet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Absent => "its scheduler is not there",
+            Self::Suppressed => "it has asked for no offers (suppressed)",
+            Self::NoDemand => "it states no demand",
+        })
+    }
+}
