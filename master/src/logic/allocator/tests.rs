@@ -1,5 +1,10 @@
 //! What the allocator proposes, and that it never proposes more than is free.
 
+mod least;
+mod order;
+mod quota;
+mod why;
+
 use std::time::Duration;
 
 use proptest::prelude::*;

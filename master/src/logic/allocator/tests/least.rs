@@ -1,0 +1,215 @@
+//! What is offered at all: least offers, capabilities, reservations, refusals.
+
+use protocol::quantities::Quantities;
+use protocol::resources::{Kind, Milli, Resource, Terms};
+use protocol::wishes::FaultDomain;
+
+use super::*;
+
+fn agent_with(name: &str, total: Resources) -> BookEntry {
+    BookEntry::Agent {
+        agent: AgentId::new(name),
+        generation: 1,
+        hostname: name.into(),
+        attributes: Vec::new(),
+        domain: None,
+        total,
+        allocated: Vec::new(),
+    }
+}
+
+fn of_kind(kind: Kind, text: &str) -> Resources {
+    let mut all = Resources::none();
+    for resource in text.parse::<Resources>().unwrap().iter() {
+        all.add_one(Resource { kind: kind.clone(), ..resource.clone() });
+    }
+    all
+}
+
+fn with_capabilities(id: &str, role: &str, capabilities: &[Capability]) -> BookEntry {
+    BookEntry::Framework {
+        framework: FrameworkId::new(id),
+        roles: vec![role.parse().unwrap()],
+        capabilities: capabilities.to_vec(),
+        wishes: Vec::new(),
+    }
+}
+
+fn new() -> Allocator {
+    Allocator::new(AllocatorConfig::default(), 1)
+}
+
+#[test]
+fn alloc_10_less_than_the_least_offer_is_never_offered_unless_a_role_takes_less() {
+    let mut allocator = new();
+    let tiny = || agent_with("tiny", "cpus:0.005;mem:16".parse().unwrap());
+    enter(&mut allocator, 0, vec![framework("f", &["*"], None), tiny()]);
+    assert!(after(&mut allocator, 1, Event::Sweep).is_empty());
+    // One of the alternatives is enough: a hundredth of a core, or 32 MB.
+    let enough = agent_with("enough", "cpus:0.01;mem:1".parse().unwrap());
+    assert_eq!(enter(&mut allocator, 2, vec![enough]).len(), 1);
+    let mut wish = RoleWishes::of(Role::everybody());
+    wish.allocatable = Some(vec![Quantities::none().with("mem", Milli::whole(16))]);
+    let framework = FrameworkId::new("f");
+    let told = enter(&mut allocator, 3, vec![BookEntry::Wishes { framework, wishes: vec![wish] }]);
+    assert_eq!(told.len(), 1, "the role takes 16 MB");
+    assert_eq!(told[0].agent.as_str(), "tiny");
+}
+
+#[test]
+fn alloc_11_a_framework_gets_one_offer_of_an_agent_in_a_run_though_it_is_served_twice() {
+    let mut allocator = new();
+    let quota = protocol::quota::Quota {
+        guarantees: Quantities::none().with("cpus", Milli::whole(1)),
+        limits: Default::default(),
+    };
+    let quotas = [("web".parse::<Role>().unwrap(), quota)].into_iter().collect();
+    let shares = Shares { quotas, ..Shares::default() };
+    let entries = vec![BookEntry::Shares(shares), framework("f", &["web"], None), agent(0, 4.0)];
+    let proposals = enter(&mut allocator, 0, entries);
+    assert_eq!(told(&proposals), ["a0 to f: cpus:4;mem:4000"], "one of guarantee, three beside it");
+    let back = enter(&mut allocator, 1, vec![ended(&proposals, Resources::none(), 0)]);
+    assert_eq!(told(&back), ["a0 to f: cpus:4;mem:4000"]);
+}
+
+#[test]
+fn alloc_12_what_a_framework_cannot_deal_with_is_left_out() {
+    use Capability::{GpuResources, RegionAware, ReservationRefinement, RevocableResources};
+    let offered = |config: &AllocatorConfig, capabilities: &[Capability], agent: &BookEntry| {
+        let mut allocator = Allocator::new(config.clone(), 1);
+        let framework = with_capabilities("f", "eng/web", capabilities);
+        let all = enter(&mut allocator, 0, vec![framework, agent.clone()]);
+        all.first()
+            .map_or_else(|| "nothing".into(), |proposal| proposal.resources.cpus().to_string())
+    };
+    let config = AllocatorConfig { region: Some("eu".into()), ..AllocatorConfig::default() };
+    let revocable = Kind::of(Terms { revocable: true, ..Terms::default() });
+    let plain: Resources = "cpus:1;mem:100".parse().unwrap();
+    let some = agent_with("a", plain.plus(&of_kind(revocable, "cpus:4")));
+    assert_eq!(offered(&config, &[], &some), "1");
+    assert_eq!(offered(&config, &[RevocableResources], &some), "5");
+
+    let gpus = agent_with("a", plain.plus(&"gpus:2".parse().unwrap()));
+    assert_eq!(offered(&config, &[], &gpus), "nothing");
+    assert_eq!(offered(&config, &[GpuResources], &gpus), "1");
+    let unfiltered = AllocatorConfig { filter_gpu_resources: false, ..config.clone() };
+    assert_eq!(offered(&unfiltered, &[], &gpus), "1");
+
+    let mut refined = Terms::default();
+    for role in ["eng", "eng/web"] {
+        let Kind::Particular(one) = Kind::reserved(role.parse().unwrap()) else { panic!() };
+        refined.reservations.extend(one.reservations.iter().cloned());
+    }
+    let some = agent_with("a", plain.plus(&of_kind(Kind::of(refined), "cpus:7")));
+    assert_eq!(offered(&config, &[], &some), "1");
+    assert_eq!(offered(&config, &[ReservationRefinement], &some), "8");
+
+    let BookEntry::Agent { agent, generation, hostname, attributes, total, allocated, .. } =
+        agent_with("a", plain)
+    else {
+        panic!()
+    };
+    let domain = Some(FaultDomain { region: "us".into(), zone: "1".into() });
+    let far =
+        BookEntry::Agent { agent, generation, hostname, attributes, domain, total, allocated };
+    assert_eq!(offered(&config, &[], &far), "nothing");
+    assert_eq!(offered(&config, &[RegionAware], &far), "1");
+    assert_eq!(offered(&AllocatorConfig::default(), &[], &far), "1", "the master names no region");
+}
+
+#[test]
+fn rsv_01_role_02_what_is_reserved_is_offered_to_its_role_and_to_those_below_it() {
+    let reserved = Kind::reserved("eng".parse().unwrap());
+    let total = of_kind(reserved, "cpus:2;mem:200").plus(&"cpus:1;mem:100".parse().unwrap());
+    for (role, cpus) in [("eng", 3000), ("eng/web", 3000), ("engineering", 1000), ("ops", 1000)] {
+        let mut allocator = new();
+        let entries = vec![framework("f", &[role], None), agent_with("a", total.clone())];
+        let all = enter(&mut allocator, 0, entries);
+        assert_eq!(all[0].resources.cpus().0, cpus, "{role}");
+        // What it may not have stays free for who may.
+        let rest = enter(&mut allocator, 1, vec![framework("g", &["eng/db"], None)]);
+        assert_eq!(rest.iter().map(|p| p.resources.cpus().0).sum::<i64>(), 3000 - cpus, "{role}");
+    }
+}
+
+#[test]
+fn offer_05_more_than_was_refused_breaks_through() {
+    let mut allocator = new();
+    let first = enter(&mut allocator, 0, vec![framework("f", &["*"], None), agent(0, 4.0)]);
+    let used = Resources::cpus_mem(1.0, 1000.0);
+    enter(&mut allocator, 0, vec![ended(&first, used.clone(), 60)]);
+    assert!(after(&mut allocator, 1, Event::Sweep).is_empty(), "three of four were refused");
+    let released = BookEntry::Released {
+        agent: first[0].agent.clone(),
+        framework: first[0].framework.clone(),
+        role: first[0].role.clone(),
+        resources: used,
+    };
+    let again = enter(&mut allocator, 2, vec![released]);
+    assert_eq!(told(&again), ["a0 to f: cpus:4;mem:4000"]);
+}
+
+#[test]
+fn alloc_14_refusals_run_out_are_dropped_by_revive_and_by_new_capacity_and_are_each_roles_own() {
+    let mut allocator = new();
+    let roles = ["a", "b"];
+    let refused = |allocator: &mut Allocator| {
+        let mut all = enter(allocator, 0, vec![framework("f", &roles, None), agent(0, 4.0)]);
+        let first = all.remove(0);
+        // Refused under one role, it is offered under the other.
+        let second = enter(allocator, 0, vec![ended(&[first.clone()], Resources::none(), 60)]);
+        assert_ne!(second[0].role, first.role);
+        let none = enter(allocator, 0, vec![ended(&second, Resources::none(), 60)]);
+        assert!(none.is_empty() && after(allocator, 1, Event::Sweep).is_empty());
+        first.role
+    };
+    refused(&mut allocator);
+    assert_eq!(allocator.filters_by_role().values().sum::<usize>(), 2);
+    assert!(after(&mut allocator, 59, Event::Sweep).is_empty());
+    assert_eq!(after(&mut allocator, 60, Event::Sweep).len(), 1, "they have run out");
+    assert_eq!(allocator.filters_by_role().values().sum::<usize>(), 0);
+
+    let mut allocator = new();
+    let role = refused(&mut allocator);
+    let f = || FrameworkId::new("f");
+    let revived = BookEntry::Revived { framework: f(), roles: vec![role.clone()] };
+    let again = enter(&mut allocator, 2, vec![revived]);
+    assert_eq!((again.len(), &again[0].role), (1, &role), "only what this role refused is dropped");
+
+    let mut allocator = new();
+    refused(&mut allocator);
+    assert!(enter(&mut allocator, 2, vec![agent(0, 4.0)]).is_empty(), "it is back as it was");
+    assert_eq!(enter(&mut allocator, 3, vec![agent(0, 5.0)]).len(), 1, "it has more than it had");
+}
+
+#[test]
+fn a_million_refusals_are_bounded_and_those_that_would_run_out_first_make_room() {
+    let config = AllocatorConfig { refusals_max: 3, ..AllocatorConfig::default() };
+    let mut allocator = Allocator::new(config, 1);
+    let agents = (0..5).map(|n| agent(n, 1.0));
+    let mut entries = vec![framework("f", &["*"], None)];
+    entries.extend(agents);
+    let all = enter(&mut allocator, 0, entries);
+    for (n, proposal) in all.iter().enumerate() {
+        let until = 100 + n as u64;
+        enter(&mut allocator, 0, vec![ended(&[proposal.clone()], Resources::none(), until)]);
+    }
+    assert_eq!(allocator.filters_by_role().values().sum::<usize>(), 3);
+}
+
+#[test]
+fn alloc_01_a_sweep_is_a_run_and_many_events_before_one_are_one() {
+    let mut allocator = new();
+    for n in 0..3 {
+        allocator.step(at(0), Event::Book(vec![framework(&format!("f{n}"), &["*"], None)]));
+        allocator.step(at(0), Event::Book(vec![agent(n, 1.0)]));
+    }
+    let before = allocator.runs();
+    let Effect::Propose(proposals) = &allocator.step(at(0), Event::Run)[0] else { panic!() };
+    assert_eq!((proposals.len(), allocator.runs() - before), (3, 1));
+    for second in 1..4 {
+        let runs = allocator.runs();
+        after(&mut allocator, second, Event::Sweep);
+        assert_eq!(allocator.runs() - runs, 1, "each sweep is a run over all agents");
+    }
+}

@@ -1,0 +1,151 @@
+//! Guarantees, limits, and what is kept free for who has less than it is guaranteed.
+
+use protocol::quantities::{Limits, Quantities};
+use protocol::quota::{Quota, Shares};
+use protocol::resources::Milli;
+
+use super::*;
+
+fn cpus(units: i64) -> Quantities {
+    Quantities::none().with("cpus", Milli::whole(units))
+}
+
+fn guaranteed(units: i64) -> Quota {
+    Quota { guarantees: cpus(units), limits: Limits::none() }
+}
+
+fn limited(units: i64) -> Quota {
+    let limits = Limits::none().with("cpus", Milli::whole(units));
+    Quota { guarantees: Quantities::none(), limits }
+}
+
+fn quotas(of: &[(&str, Quota)]) -> BookEntry {
+    let quotas = of.iter().map(|(role, quota)| (role.parse().unwrap(), quota.clone()));
+    BookEntry::Shares(Shares { quotas: quotas.collect(), ..Shares::default() })
+}
+
+fn cpus_of(proposals: &[Proposal], framework: &str) -> i64 {
+    let mine = proposals.iter().filter(|proposal| proposal.framework.as_str() == framework);
+    mine.map(|proposal| proposal.resources.cpus().0).sum::<i64>() / 1000
+}
+
+fn agents(count: u32, cpus: f64) -> Vec<BookEntry> {
+    (0..count).map(|n| agent(n, cpus)).collect()
+}
+
+#[test]
+fn alloc_07_roles_with_unsatisfied_guarantees_come_first() {
+    let mut allocator = Allocator::new(AllocatorConfig::default(), 1);
+    let entries = vec![
+        quotas(&[("b", guaranteed(6))]),
+        framework("f", &["a"], None),
+        framework("g", &["b"], None),
+    ];
+    enter(&mut allocator, 0, entries);
+    let all = enter(&mut allocator, 1, agents(4, 2.0));
+    // By share each would get two agents, and f the first one, since its path comes first.
+    assert_eq!((cpus_of(&all, "f"), cpus_of(&all, "g")), (2, 6), "{:?}", told(&all));
+    // What a guarantee names no amount of comes with it: memory is not cut.
+    let of_g = all.iter().filter(|proposal| proposal.framework.as_str() == "g");
+    assert!(of_g.into_iter().all(|proposal| proposal.resources.mem() == Milli::whole(2000)));
+}
+
+#[test]
+fn alloc_07_more_than_is_guaranteed_is_cut_from_an_agent_and_goes_on_in_turn() {
+    let mut allocator = Allocator::new(AllocatorConfig::default(), 1);
+    let entries = vec![quotas(&[("b", guaranteed(3))]), framework("g", &["b"], None)];
+    enter(&mut allocator, 0, entries);
+    enter(&mut allocator, 0, vec![framework("f", &["a"], None)]);
+    let all = enter(&mut allocator, 1, agents(1, 8.0));
+    assert_eq!((cpus_of(&all, "f"), cpus_of(&all, "g")), (5, 3), "{:?}", told(&all));
+}
+
+#[test]
+fn alloc_08_other_roles_do_not_get_what_is_kept_for_guarantees() {
+    let mut allocator = Allocator::new(AllocatorConfig::default(), 1);
+    // Nobody of role b is here yet.
+    let entries = vec![quotas(&[("b", guaranteed(5))]), framework("f", &["a"], None)];
+    enter(&mut allocator, 0, entries);
+    let all = enter(&mut allocator, 1, agents(4, 2.0));
+    assert_eq!(cpus_of(&all, "f"), 3, "{:?}", told(&all));
+    let all = enter(&mut allocator, 2, vec![framework("g", &["b"], None)]);
+    assert_eq!(cpus_of(&all, "g"), 5, "{:?}", told(&all));
+}
+
+#[test]
+fn alloc_08_a_role_gets_no_more_than_its_limit_together_with_those_below_it() {
+    let mut allocator = Allocator::new(AllocatorConfig::default(), 1);
+    let entries = vec![
+        quotas(&[("a", limited(3))]),
+        framework("f", &["a"], None),
+        framework("g", &["a/b"], None),
+    ];
+    enter(&mut allocator, 0, entries);
+    let all = enter(&mut allocator, 1, agents(4, 2.0));
+    let held = |allocator: &Allocator| -> i64 {
+        allocator.holdings().values().map(|held| held.cpus().0).sum::<i64>() / 1000
+    };
+    assert_eq!(held(&allocator), 3, "{:?}", told(&all));
+    // What is given back may be had again, and no more.
+    let again = enter(&mut allocator, 2, vec![ended(&all[..1], Resources::none(), 0)]);
+    assert_eq!(held(&allocator), 3, "{:?}", told(&again));
+    // A higher limit lets them have more at once.
+    enter(&mut allocator, 3, vec![quotas(&[("a", limited(7))])]);
+    assert_eq!(held(&allocator), 7);
+}
+
+#[test]
+fn alloc_09_headroom_is_what_guarantees_lack_of_what_nobody_has_a_claim_to() {
+    let mut allocator = Allocator::new(AllocatorConfig::default(), 1);
+    let reserved = BookEntry::Agent {
+        agent: AgentId::new("r"),
+        generation: 1,
+        hostname: "r".into(),
+        attributes: Vec::new(),
+        domain: None,
+        total: reserved("c", 4.0),
+        allocated: Vec::new(),
+    };
+    let entries = vec![
+        quotas(&[("b", guaranteed(4)), ("d", guaranteed(2))]),
+        reserved,
+        framework("f", &["a"], None),
+    ];
+    enter(&mut allocator, 0, entries);
+    // Of 10 that are free 6 are lacking; what is reserved for c is no headroom for b.
+    let all = enter(&mut allocator, 1, agents(5, 2.0));
+    assert_eq!(cpus_of(&all, "f"), 4, "{:?}", told(&all));
+    // A guarantee that is given up leaves more.
+    let all = enter(&mut allocator, 2, vec![quotas(&[("b", guaranteed(4))])]);
+    assert_eq!(cpus_of(&all, "f"), 2, "{:?}", told(&all));
+}
+
+fn reserved(role: &str, cpus: f64) -> Resources {
+    let mut all = Resources::none();
+    for resource in Resources::cpus_mem(cpus, cpus * 1000.0).iter() {
+        let kind = protocol::resources::Kind::reserved(role.parse().unwrap());
+        all.add_one(protocol::resources::Resource { kind, ..resource.clone() });
+    }
+    all
+}
+
+#[test]
+fn a_role_that_is_held_back_is_not_looked_at_until_something_is_released() {
+    let mut allocator = Allocator::new(AllocatorConfig::default(), 1);
+    // Of memory, too: or what is left of it on other agents would be offered without a core.
+    let limits = limited(2).limits.with("mem", Milli::whole(2000));
+    let quota = Quota { limits, ..Quota::default() };
+    enter(&mut allocator, 0, vec![quotas(&[("a", quota)]), framework("f", &["a"], None)]);
+    let all = enter(&mut allocator, 1, agents(3, 2.0));
+    assert_eq!((cpus_of(&all, "f"), all.len()), (2, 1), "{:?}", told(&all));
+    assert!(after(&mut allocator, 2, Event::Sweep).is_empty());
+    // Used, and ended: the same amount is proposed anew, wherever.
+    enter(&mut allocator, 3, vec![ended(&all, all[0].resources.clone(), 0)]);
+    let released = BookEntry::Released {
+        agent: all[0].agent.clone(),
+        framework: all[0].framework.clone(),
+        role: all[0].role.clone(),
+        resources: all[0].resources.clone(),
+    };
+    assert_eq!(cpus_of(&enter(&mut allocator, 4, vec![released]), "f"), 2);
+}
