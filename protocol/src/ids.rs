@@ -9,6 +9,9 @@ use serde::{Deserialize, Serialize};
 /// The most bytes an id may have.
 pub const ID_BYTES_MAX: usize = 255;
 
+/// The most levels of a role: as many as so many bytes can have.
+pub const ROLE_DEPTH_MAX: usize = ID_BYTES_MAX / 2 + 1;
+
 /// Why a text is no id.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BadId {
@@ -119,6 +122,31 @@ impl Role {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// Whether it has no role above it.
+    pub fn is_top_level(&self) -> bool {
+        !self.0.contains('/')
+    }
+
+    /// How many levels it has; 1 at the top.
+    pub fn depth(&self) -> usize {
+        self.0.split('/').count()
+    }
+
+    /// Whether it is within `other`, and not that itself. Nothing is within everybody's.
+    pub fn is_below(&self, other: &Self) -> bool {
+        self.0.strip_prefix(other.as_str()).is_some_and(|rest| rest.starts_with('/'))
+    }
+
+    /// The role that it is directly within.
+    pub fn parent(&self) -> Option<Self> {
+        self.0.rsplit_once('/').map(|(parent, _)| Self(Arc::from(parent)))
+    }
+
+    /// All that it is within, the nearest first.
+    pub fn ancestors(&self) -> impl Iterator<Item = Self> {
+        std::iter::successors(self.parent(), Self::parent)
+    }
 }
 
 impl fmt::Debug for Role {
@@ -133,23 +161,61 @@ impl fmt::Display for Role {
     }
 }
 
-/// A text that is no role. The rules are those of Mesos's role names.
+/// Why a text is no role. The rules are those of Mesos's role names, and limits. What is quoted is the role, or its part.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "role '{0}' is not allowed: it must not be empty, '.' or '..', start with '-', hold white space, or have an empty part between slashes"
-)]
-pub struct BadRole(pub String);
+pub enum BadRole {
+    /// Nothing was given.
+    #[error("a role must not be empty; everybody's is '*'")]
+    Empty,
+    /// Longer than [`ID_BYTES_MAX`].
+    #[error("a role of {0} bytes is longer than {ID_BYTES_MAX}")]
+    TooLong(usize),
+    /// More levels than [`ROLE_DEPTH_MAX`].
+    #[error("a role of {0} levels is deeper than {ROLE_DEPTH_MAX}")]
+    TooDeep(usize),
+    /// Two slashes in a row, or one at an end.
+    #[error("role '{0}' has an empty part: between slashes, before the first or behind the last")]
+    EmptyPart(String),
+    /// A role is no path.
+    #[error("role '{0}' has '.' or '..' as a part")]
+    Dots(String),
+    /// It would look like an option.
+    #[error("role '{0}' has a part that begins with '-'")]
+    Dash(String),
+    /// Everybody's role has none below it and is below none.
+    #[error("role '{0}' has '*' as a part, which is everybody's role and stands alone")]
+    Star(String),
+    /// White space, a control character or a backslash.
+    #[error("role '{0}' holds white space, a control character or a backslash")]
+    Character(String),
+}
 
 impl FromStr for Role {
     type Err = BadRole;
 
     fn from_str(text: &str) -> Result<Self, BadRole> {
-        let part_is_bad =
-            |part: &str| part.is_empty() || part == "." || part == ".." || part.starts_with('-');
-        let star_inside = text != "*" && text.split('/').any(|part| part == "*");
-        let blank = text.chars().any(|c| c.is_whitespace() || c.is_control() || c == '\\');
-        if star_inside || blank || text.len() > ID_BYTES_MAX || text.split('/').any(part_is_bad) {
-            return Err(BadRole(text.escape_debug().to_string()));
+        let depth = text.split('/').count();
+        if text.is_empty() {
+            return Err(BadRole::Empty);
+        }
+        if depth > ROLE_DEPTH_MAX {
+            return Err(BadRole::TooDeep(depth));
+        }
+        if text.len() > ID_BYTES_MAX {
+            return Err(BadRole::TooLong(text.len()));
+        }
+        let quoted = || text.escape_debug().to_string();
+        if text.chars().any(|c| c.is_whitespace() || c.is_control() || c == '\\') {
+            return Err(BadRole::Character(quoted()));
+        }
+        for part in text.split('/') {
+            match part {
+                "" => return Err(BadRole::EmptyPart(quoted())),
+                "." | ".." => return Err(BadRole::Dots(quoted())),
+                "*" if depth > 1 => return Err(BadRole::Star(quoted())),
+                part if part.starts_with('-') => return Err(BadRole::Dash(quoted())),
+                _ => (),
+            }
         }
         Ok(Self(Arc::from(text)))
     }
@@ -184,5 +250,42 @@ mod tests {
         for bad in ["", ".", "..", "-a", "a b", "/a", "a//b", "a/", "a/..", "a/*", "a/-b", "a\tb"] {
             assert!(Role::from_str(bad).is_err(), "{bad:?}");
         }
+    }
+
+    #[test]
+    fn a_bad_role_says_which_rule_it_breaks() {
+        let said = |text: &str| Role::from_str(text).expect_err(text).to_string();
+        assert_eq!(said(""), "a role must not be empty; everybody's is '*'");
+        for empty in ["a//b", "/a", "a/"] {
+            assert!(said(empty).contains("has an empty part"), "{empty}");
+        }
+        for dots in [".", "..", "a/..", "../a"] {
+            assert!(said(dots).contains("'.' or '..'"), "{dots}");
+        }
+        for star in ["*/x", "a/*", "*/*"] {
+            assert!(said(star).contains("stands alone"), "{star}");
+        }
+        assert!(said("a/-b").contains("begins with '-'"));
+        assert_eq!(
+            said("a\nb"),
+            "role 'a\\nb' holds white space, a control character or a backslash"
+        );
+        assert!(said(&"a/".repeat(300)).contains("a role of 301 levels is deeper than 128"));
+        assert!(said(&"é".repeat(128)).contains("a role of 256 bytes is longer than 255"));
+        assert!(Role::from_str(&["a"; 128].join("/")).is_ok(), "the deepest there is");
+    }
+
+    #[test]
+    fn a_role_is_below_those_whose_parts_it_begins_with() {
+        let role = |text: &str| Role::from_str(text).expect(text);
+        let web = role("eng/web/front");
+        assert!(web.is_below(&role("eng")) && web.is_below(&role("eng/web")));
+        for other in ["eng/web/front", "eng/web/fro", "en", "*", "eng/web/front/a"] {
+            assert!(!web.is_below(&role(other)), "{other}");
+        }
+        assert_eq!(web.ancestors().collect::<Vec<_>>(), [role("eng/web"), role("eng")]);
+        assert_eq!((web.parent(), role("eng").parent()), (Some(role("eng/web")), None));
+        assert!(role("eng").is_top_level() && role("*").is_top_level() && !web.is_top_level());
+        assert_eq!((web.depth(), role("*").depth()), (3, 1));
     }
 }

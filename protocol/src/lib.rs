@@ -31,6 +31,7 @@ pub mod quantities;
 pub mod quota;
 pub mod resources;
 mod secrets;
+mod since;
 pub mod task;
 pub mod time;
 pub mod why;

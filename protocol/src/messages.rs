@@ -11,6 +11,7 @@ use crate::operator::{
     ReadSandbox, SandboxAnswer,
 };
 use crate::secrets;
+use crate::since::{Since, newest};
 use crate::task::{Reason, TaskState, TaskStatus};
 
 fn status_subjects(status: &TaskStatus, out: &mut Subjects) {
@@ -61,9 +62,12 @@ impl Message for AgentToMaster {
 
     fn since(&self) -> u32 {
         match self {
-            Self::Register { .. } | Self::Reregister { .. } | Self::Unregister => 1,
+            Self::Register { info, .. } => info.since(),
+            Self::Reregister { info, tasks, executors, frameworks, .. } => {
+                newest([info, tasks, executors, frameworks])
+            }
             Self::Pong { .. } | Self::Updated { .. } | Self::ExecutorEnded { .. } => 1,
-            Self::FromExecutor { .. } | Self::EpochRefused { .. } => 1,
+            Self::Unregister | Self::FromExecutor { .. } | Self::EpochRefused { .. } => 1,
             Self::MayReturn { .. } => 2,
         }
     }
@@ -116,7 +120,8 @@ impl Message for MasterToAgent {
     fn since(&self) -> u32 {
         match self {
             Self::Registered { .. } | Self::Refused { .. } | Self::Ping { .. } => 1,
-            Self::Launch { .. } | Self::Kill { .. } | Self::Acknowledge { .. } => 1,
+            Self::Launch { framework, task, .. } => newest([framework, task]),
+            Self::Kill { .. } | Self::Acknowledge { .. } => 1,
             Self::ToExecutor { .. } | Self::Reconcile { .. } => 1,
             Self::ShutdownExecutor { .. } | Self::ShutdownFramework { .. } => 1,
             Self::ReturnNow { .. } | Self::ReturnLater { .. } => 2,
@@ -176,6 +181,19 @@ impl Message for FrameworkToMaster {
         }
     }
 
+    fn since(&self) -> u32 {
+        match self {
+            Self::Subscribe { info, demand, .. } => newest([info, demand]),
+            Self::Accept { operations, .. } => operations.since(),
+            Self::Demand(demand) => demand.since(),
+            Self::Decline { .. } | Self::Revive | Self::Suppress | Self::Kill { .. } => 1,
+            Self::Acknowledge { .. } | Self::Reconcile(_) | Self::ToExecutor { .. } => 1,
+            Self::ShutdownExecutor { .. } | Self::Teardown => 1,
+            Self::SubscribeWith { .. } | Self::Wishes(_) => 2,
+            Self::ReviveRoles(_) | Self::SuppressRoles(_) => 2,
+        }
+    }
+
     fn subjects(&self, out: &mut Subjects) {
         match self {
             Self::Subscribe { framework: Some(framework), .. }
@@ -232,10 +250,13 @@ impl Message for MasterToFramework {
     fn since(&self) -> u32 {
         match self {
             Self::Updated(status) if status.reason == Some(Reason::AgentReregistered) => 2,
-            Self::Subscribed { .. } | Self::Refused { .. } | Self::FailedOver => 1,
-            Self::Offers(_) | Self::Rescinded(_) | Self::Updated(_) | Self::Deltas(_) => 1,
+            Self::Subscribed { tasks, .. } => tasks.since(),
+            Self::Offers(offers) => offers.since(),
+            Self::Deltas(changes) => changes.since(),
+            Self::Unmet(unmet) => unmet.since(),
+            Self::Refused { .. } | Self::FailedOver | Self::Rescinded(_) | Self::Updated(_) => 1,
             Self::FromExecutor { .. } | Self::ExecutorEnded { .. } | Self::AgentLost(_) => 1,
-            Self::TornDown | Self::Error { .. } | Self::Unmet(_) => 1,
+            Self::TornDown | Self::Error { .. } => 1,
         }
     }
 
@@ -316,8 +337,12 @@ impl Message for AgentToExecutor {
 
     fn since(&self) -> u32 {
         match self {
-            Self::Registered { .. } | Self::Launch(_) | Self::Kill { .. } => 1,
-            Self::Acknowledge { .. } | Self::FromScheduler(_) | Self::Shutdown => 1,
+            Self::Registered { framework, .. } => framework.since(),
+            Self::Launch(task) => task.since(),
+            Self::Kill { .. }
+            | Self::Acknowledge { .. }
+            | Self::FromScheduler(_)
+            | Self::Shutdown => 1,
             Self::Reregistered { .. } => 2,
         }
     }
@@ -351,6 +376,11 @@ impl Message for Read {
 
 impl Message for ReadAnswer {
     const NAME: &'static str = "ReadAnswer";
+
+    /// Who asks in an older version is told in words that it could not read the answer.
+    fn since(&self) -> u32 {
+        Since::since(self)
+    }
 }
 
 impl Question for Read {

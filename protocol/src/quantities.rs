@@ -19,13 +19,11 @@ impl Quantities {
         Self(BTreeMap::new())
     }
 
-    /// The scalars of these, of every kind together.
+    /// The scalars of these, of every kind together. Copies of what several use are one.
     pub fn of(resources: &Resources) -> Self {
         let mut all = Self::none();
-        for resource in resources.iter() {
-            if let Some(amount) = resource.amount() {
-                all.add_one(&resource.name, amount);
-            }
+        for (resource, amount) in resources.amounts() {
+            all.add_one(&resource.name, amount);
         }
         all
     }

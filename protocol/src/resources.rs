@@ -1,64 +1,38 @@
 //! `Resources` and its algebra. Scalars are whole thousandths, so that sums are exact and the same on every machine.
+//!
+//! The text form is in `parse`, what is chosen from resources in `select`, what they may become in `conversion`, and how
+//! the v1 API writes them in `v1`.
 
+mod algebra;
+mod attributes;
+mod check;
+mod conversion;
+mod json;
+mod list;
 mod parse;
 mod ranges;
+mod select;
+mod show;
 mod terms;
+mod v1;
+mod value;
 
-use std::fmt;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-pub use parse::{BadResources, parse_attributes};
+pub use attributes::{Attribute, AttributeValue, parse_attributes};
+pub use check::{NotNormal, RANGES_MAX};
+pub use conversion::{BadConversion, Conversion};
+use list::List;
+pub use parse::{BadResources, Named};
 pub use ranges::Ranges;
 pub use terms::{
-    Disk, DiskKind, DiskSource, Kind, PersistentVolume, Reservation, ReservationMade, Terms,
+    BadTerms, Disk, DiskKind, DiskSource, Kind, Label, PersistentVolume, Reservation,
+    ReservationMade, Terms,
 };
-
-/// A scalar quantity in thousandths: cores, megabytes.
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
-)]
-pub struct Milli(pub i64);
-
-impl Milli {
-    /// Whole units.
-    pub const fn whole(units: i64) -> Self {
-        Self(units.saturating_mul(1000))
-    }
-
-    /// The nearest thousandth; not-a-number counts as zero, and what is out of range is cut. For display and JSON.
-    pub fn from_f64(units: f64) -> Self {
-        // `as` from float saturates and maps NaN to 0, which is what is wanted.
-        #[allow(clippy::cast_possible_truncation)]
-        Self((units * 1000.0).round() as i64)
-    }
-
-    /// In units; exact up to 2^53 thousandths.
-    pub fn as_f64(self) -> f64 {
-        self.0 as f64 / 1000.0
-    }
-}
-
-impl fmt::Display for Milli {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (sign, size) =
-            if self.0 < 0 { ("-", self.0.unsigned_abs()) } else { ("", self.0.unsigned_abs()) };
-        let text = format!("{sign}{}.{:03}", size / 1000, size % 1000);
-        f.pad(text.trim_end_matches('0').trim_end_matches('.'))
-    }
-}
-
-/// How much of a resource.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub enum Value {
-    /// An amount: cpus, mem and disk in MB, gpus.
-    Scalar(Milli),
-    /// Numbers of which each is held by one: ports.
-    Ranges(Ranges),
-    /// Names of which each is held by one; sorted, without repeats.
-    Set(Vec<String>),
-}
+pub use v1::BadResource;
+pub use value::{Milli, Value};
 
 /// One named resource.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -71,23 +45,17 @@ pub struct Resource {
     pub value: Value,
 }
 
-/// What an operator says of a machine; compared, never consumed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Attribute {
-    /// Its name.
-    pub name: String,
-    /// Its value, in Mesos's text form.
-    pub value: String,
-}
-
-/// Resources of several names: sorted, one entry per name and kind, nothing empty. Equal amounts are equal values.
+/// Resources of several names: sorted, one entry per name and kind, nothing empty. Equal amounts are equal values. Of what is
+/// used as a whole ([`Kind::is_whole`]) or by several ([`Kind::is_shared`]) each copy is an entry of its own.
+///
+/// A clone costs nothing until one of the two is changed.
 #[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct Resources(Vec<Resource>);
+pub struct Resources(List);
 
 impl Resources {
     /// Nothing.
     pub const fn none() -> Self {
-        Self(Vec::new())
+        Self(List::empty())
     }
 
     /// Cores and megabytes of memory: what most tasks ask for.
@@ -100,14 +68,14 @@ impl Resources {
     /// These and so much more of an unreserved scalar.
     #[must_use]
     pub fn with_scalar(mut self, name: &str, amount: Milli) -> Self {
-        self.add_one(unreserved(name, Value::Scalar(amount)));
+        self.add_one(Resource::unreserved(name, Value::Scalar(amount)));
         self
     }
 
     /// These and the given numbers of an unreserved ranges resource.
     #[must_use]
     pub fn with_ranges(mut self, name: &str, ranges: Ranges) -> Self {
-        self.add_one(unreserved(name, Value::Ranges(ranges)));
+        self.add_one(Resource::unreserved(name, Value::Ranges(ranges)));
         self
     }
 
@@ -116,21 +84,35 @@ impl Resources {
         self.0.iter()
     }
 
+    /// How many entries there are.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
     /// Whether there is nothing.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// The sum of one scalar over all kinds; zero if absent.
+    /// Whether all of it is of the kind that version 1 knew: unreserved, and nothing particular about it.
+    pub fn is_plain(&self) -> bool {
+        self.0.iter().all(|entry| entry.kind == Kind::Unreserved)
+    }
+
+    /// The sum of one scalar over all kinds; zero if absent. Copies of what several use are one.
     pub fn scalar(&self, name: &str) -> Milli {
-        Milli(
-            self.0
-                .iter()
-                .filter(|r| &*r.name == name)
-                .filter_map(Resource::amount)
-                .map(|m| m.0)
-                .sum(),
-        )
+        let amounts = self.amounts().filter(|(entry, _)| &*entry.name == name);
+        Milli(amounts.fold(0, |sum, (_, amount)| sum.saturating_add(amount.0)))
+    }
+
+    /// The scalars, of copies of what several use only the first.
+    pub(crate) fn amounts(&self) -> impl Iterator<Item = (&Resource, Milli)> {
+        let entries = self.0.iter().enumerate();
+        let once = entries.filter(|(at, entry)| {
+            let again = |before: usize| self.0[before] == **entry;
+            !(entry.kind.is_shared() && at.checked_sub(1).is_some_and(again))
+        });
+        once.filter_map(|(_, entry)| Some((entry, entry.amount()?)))
     }
 
     /// Cores.
@@ -148,7 +130,7 @@ impl Resources {
         self.scalar("disk")
     }
 
-    /// The unreserved numbers of a ranges resource, such as `ports`.
+    /// The numbers of a ranges resource, such as `ports`, of every kind together.
     pub fn ranges(&self, name: &str) -> Ranges {
         let mut all = Ranges::default();
         for resource in self.0.iter().filter(|r| &*r.name == name) {
@@ -159,81 +141,31 @@ impl Resources {
         all
     }
 
-    /// Adds all of `other`.
-    pub fn add(&mut self, other: &Self) {
-        for resource in &other.0 {
-            self.add_one(resource.clone());
-        }
-    }
-
-    /// Both together.
-    #[must_use]
-    pub fn plus(&self, other: &Self) -> Self {
-        let mut sum = self.clone();
-        sum.add(other);
-        sum
-    }
-
-    /// These, and what of `other` is more than these have.
-    #[must_use]
-    pub fn at_least(&self, other: &Self) -> Self {
-        let mut all = self.clone();
-        for wanted in &other.0 {
-            let mine = all.0.iter_mut().find(|mine| mine.same_entry(wanted));
-            match (mine.map(|mine| &mut mine.value), &wanted.value) {
-                (Some(Value::Scalar(mine)), Value::Scalar(amount)) => *mine = (*mine).max(*amount),
-                (Some(_) | None, _) => all.add_one(wanted.clone()),
-            }
-        }
-        all
-    }
-
-    /// What is left without `other`; `None` if not all of it is here.
-    pub fn checked_sub(&self, other: &Self) -> Option<Self> {
-        let mut left = self.clone();
-        for resource in &other.0 {
-            let at = left.0.iter().position(|mine| mine.same_entry(resource))?;
-            match left.0[at].value.checked_sub(&resource.value)? {
-                value if value.is_empty() => drop(left.0.remove(at)),
-                value => left.0[at].value = value,
-            }
-        }
-        Some(left)
-    }
-
-    /// Whether all of `other` is here.
-    pub fn contains(&self, other: &Self) -> bool {
-        other.0.iter().all(|wanted| {
-            self.0.iter().any(|mine| mine.same_entry(wanted) && mine.value.contains(&wanted.value))
-        })
-    }
-
-    /// The first entry of `other` that is not wholly here, for messages to people.
-    pub fn lacking<'o>(&self, other: &'o Self) -> Option<&'o Resource> {
-        other.0.iter().find(|wanted| !self.contains(&Self(vec![(*wanted).clone()])))
-    }
-
     /// Adds one entry. Empty ones vanish; an amount below zero is refused by whoever takes input, so it is a broken
     /// invariant here.
     pub fn add_one(&mut self, resource: Resource) {
         if let Some(amount) = resource.amount() {
             assert!(amount >= Milli(0), "resources never go below zero: {resource}");
         }
-        if resource.value.is_empty() {
-            return;
-        }
-        match self.0.binary_search_by(|mine| mine.entry_key().cmp(&resource.entry_key())) {
-            Ok(at) => self.0[at].value.add(&resource.value),
-            Err(at) => self.0.insert(at, resource),
+        if !resource.value.is_empty() {
+            self.0.add_one(resource);
         }
     }
 }
 
-fn unreserved(name: &str, value: Value) -> Resource {
-    Resource { name: Arc::from(name), kind: Kind::Unreserved, value }
+/// Of entries in any order; those of one name and kind are added together.
+impl FromIterator<Resource> for Resources {
+    fn from_iter<I: IntoIterator<Item = Resource>>(entries: I) -> Self {
+        Self(list::collected(entries.into_iter().collect()))
+    }
 }
 
 impl Resource {
+    /// What anybody may be offered.
+    pub fn unreserved(name: &str, value: Value) -> Self {
+        Self { name: Arc::from(name), kind: Kind::Unreserved, value }
+    }
+
     /// The amount, if it is a scalar.
     pub fn amount(&self) -> Option<Milli> {
         match &self.value {
@@ -242,97 +174,13 @@ impl Resource {
         }
     }
 
-    /// Entries of different value types never mix, even under one name.
     fn entry_key(&self) -> (&str, &Kind, u8) {
-        let of = match &self.value {
-            Value::Scalar(_) => 0,
-            Value::Ranges(_) => 1,
-            Value::Set(_) => 2,
-        };
-        (&self.name, &self.kind, of)
+        (&self.name, &self.kind, self.value.place())
     }
 
-    fn same_entry(&self, other: &Self) -> bool {
-        self.entry_key() == other.entry_key()
-    }
-}
-
-impl Value {
-    fn is_empty(&self) -> bool {
-        match self {
-            Self::Scalar(amount) => *amount == Milli(0),
-            Self::Ranges(ranges) => ranges.is_empty(),
-            Self::Set(names) => names.is_empty(),
-        }
-    }
-
-    fn add(&mut self, other: &Self) {
-        match (self, other) {
-            (Self::Scalar(mine), Self::Scalar(more)) => mine.0 = mine.0.saturating_add(more.0),
-            (Self::Ranges(mine), Self::Ranges(more)) => *mine = mine.union(more),
-            (Self::Set(mine), Self::Set(more)) => {
-                mine.extend_from_slice(more);
-                mine.sort();
-                mine.dedup();
-            }
-            (Self::Scalar(_) | Self::Ranges(_) | Self::Set(_), _) => {
-                unreachable!("entries are matched by value type before they are added")
-            }
-        }
-    }
-
-    fn contains(&self, other: &Self) -> bool {
-        match (self, other) {
-            (Self::Scalar(mine), Self::Scalar(wanted)) => mine >= wanted,
-            (Self::Ranges(mine), Self::Ranges(wanted)) => mine.contains_all(wanted),
-            (Self::Set(mine), Self::Set(wanted)) => {
-                wanted.iter().all(|name| mine.binary_search(name).is_ok())
-            }
-            (Self::Scalar(_) | Self::Ranges(_) | Self::Set(_), _) => false,
-        }
-    }
-
-    fn checked_sub(&self, other: &Self) -> Option<Self> {
-        if !self.contains(other) {
-            return None;
-        }
-        match (self, other) {
-            (Self::Scalar(mine), Self::Scalar(less)) => Some(Self::Scalar(Milli(mine.0 - less.0))),
-            (Self::Ranges(mine), Self::Ranges(less)) => Some(Self::Ranges(mine.minus(less))),
-            (Self::Set(mine), Self::Set(less)) => Some(Self::Set(
-                mine.iter().filter(|name| less.binary_search(name).is_err()).cloned().collect(),
-            )),
-            (Self::Scalar(_) | Self::Ranges(_) | Self::Set(_), _) => None,
-        }
-    }
-}
-
-impl fmt::Display for Resource {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.value {
-            Value::Scalar(amount) => write!(f, "{}:{amount}", self.name),
-            Value::Ranges(ranges) => write!(f, "{}:{ranges}", self.name),
-            Value::Set(names) => write!(f, "{}:{{{}}}", self.name, names.join(",")),
-        }
-    }
-}
-
-impl fmt::Display for Resources {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.is_empty() {
-            return f.write_str("nothing");
-        }
-        for (n, resource) in self.0.iter().enumerate() {
-            let comma = if n == 0 { "" } else { ";" };
-            write!(f, "{comma}{resource}")?;
-        }
-        Ok(())
-    }
-}
-
-impl fmt::Debug for Resources {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{self}")
+    /// Whether two that are equal stay two: nothing is added to it, and it is given and taken as it is.
+    fn is_counted(&self) -> bool {
+        self.kind.is_whole() || self.kind.is_shared()
     }
 }
 

@@ -12,7 +12,8 @@ impl Ranges {
     /// From ranges in any order; those whose end lies before their beginning are left out.
     pub fn new(ranges: impl IntoIterator<Item = (u64, u64)>) -> Self {
         let mut sorted: Vec<_> = ranges.into_iter().filter(|(first, last)| first <= last).collect();
-        sorted.sort_unstable();
+        // Stable, since it is fast where whole runs are in order: a union is two of them.
+        sorted.sort();
         let mut merged: Vec<(u64, u64)> = Vec::with_capacity(sorted.len());
         for (first, last) in sorted {
             match merged.last_mut() {
@@ -30,9 +31,10 @@ impl Ranges {
         self.0.is_empty()
     }
 
-    /// How many numbers there are.
+    /// How many numbers there are; all 2^64 of them count as one less.
     pub fn count(&self) -> u64 {
-        self.0.iter().map(|(first, last)| (last - first).saturating_add(1)).sum()
+        let each = self.0.iter().map(|(first, last)| last.saturating_sub(*first).saturating_add(1));
+        each.fold(0, u64::saturating_add)
     }
 
     /// The ranges, sorted.
@@ -48,9 +50,10 @@ impl Ranges {
             if wanted == 0 {
                 break;
             }
-            let here = wanted.min(last - first + 1);
-            taken.push((first, first + here - 1));
-            wanted -= here;
+            // One less than there are, which is a number even of all that there can be.
+            let more = last.saturating_sub(first).min(wanted - 1);
+            taken.push((first, first + more));
+            wanted -= more + 1;
         }
         (wanted == 0).then_some(Self(taken))
     }
@@ -58,6 +61,9 @@ impl Ranges {
     /// The numbers of both.
     #[must_use]
     pub fn union(&self, other: &Self) -> Self {
+        if other.is_empty() {
+            return self.clone();
+        }
         Self::new(self.iter().chain(other.iter()))
     }
 

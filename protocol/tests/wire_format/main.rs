@@ -7,9 +7,21 @@ mod samples;
 mod smaller;
 
 use std::fmt::Write;
+use std::time::Duration;
 
 use libactor::Message;
 use libactor::wire::{decode, encode};
+use protocol::agent::{AgentInfo, AgentToMaster, MasterToAgent};
+use protocol::change::{Change, What};
+use protocol::executor::AgentToExecutor;
+use protocol::framework::{
+    Capability, FrameworkInfo, FrameworkToMaster, MasterToFramework, Operation,
+};
+use protocol::ids::{ClusterId, Role};
+use protocol::offer::{Demand, Offer};
+use protocol::operator::{ReadAnswer, TaskView};
+use protocol::resources::{Kind, Resource, Resources};
+use protocol::task::{TaskReport, TaskSpec};
 
 /// Samples of one enum in the order of its variants, and the place of each by an exhaustive match.
 fn table<M: Message + PartialEq + std::fmt::Debug>(
@@ -82,7 +94,6 @@ fn no_token_and_no_environment_is_in_what_a_recording_keeps() {
 
 #[test]
 fn news_with_a_reason_that_version_1_does_not_know_is_not_sent_to_it() {
-    use protocol::framework::MasterToFramework;
     use protocol::task::Reason;
     for sample in samples::master_to_framework() {
         assert_eq!(sample.since(), 1, "{}", sample.label());
@@ -91,4 +102,69 @@ fn news_with_a_reason_that_version_1_does_not_know_is_not_sent_to_it() {
             assert_eq!(MasterToFramework::Updated(status).since(), 2);
         }
     }
+}
+
+/// The samples of a message, and how they are with other resources in them.
+fn with_kind(kind: &Kind) -> (Offer, TaskSpec, AgentInfo) {
+    let particular: Resources = samples::resources()
+        .iter()
+        .map(|entry| Resource { kind: kind.clone(), ..entry.clone() })
+        .collect();
+    (
+        Offer { resources: particular.clone(), ..samples::offer() },
+        TaskSpec { resources: particular.clone(), ..samples::spec() },
+        AgentInfo { resources: particular, ..samples::info() },
+    )
+}
+
+#[test]
+fn what_holds_terms_that_version_1_does_not_know_is_not_sent_to_it() {
+    let framework = samples::framework_info();
+    let role = Role::everybody();
+    for (kind, since) in [(Kind::Unreserved, 1), (smaller::kinds()[1].clone(), 2)] {
+        let (offer, task, agent) = with_kind(&kind);
+        let report = TaskReport { spec: task.clone().into(), ..samples::report() };
+        let demand = Demand { each: offer.resources.clone(), count: 1, constraints: Vec::new() };
+        let says = [
+            AgentToMaster::Register { nonce: 1, info: agent.clone() }.since(),
+            AgentToMaster::Reregister {
+                agent: samples::agent(),
+                info: samples::info(),
+                tasks: vec![report.clone()],
+                executors: Vec::new(),
+                frameworks: Vec::new(),
+                epoch: 1,
+                cluster: ClusterId::new("c"),
+            }
+            .since(),
+            MasterToAgent::Launch {
+                epoch: 1,
+                framework: framework.clone(),
+                task: task.clone(),
+                role: role.clone(),
+            }
+            .since(),
+            MasterToFramework::Offers(vec![offer.clone()]).since(),
+            MasterToFramework::Deltas(vec![Change { number: 1, what: What::Task(report.clone()) }])
+                .since(),
+            FrameworkToMaster::Demand(vec![demand]).since(),
+            FrameworkToMaster::Accept {
+                offers: Vec::new(),
+                operations: vec![Operation::Launch(vec![samples::spec(), task.clone()])],
+                refuse_for: Duration::ZERO,
+            }
+            .since(),
+            AgentToExecutor::Launch(task).since(),
+            ReadAnswer::Tasks(vec![TaskView { report, statuses: Vec::new() }]).since(),
+        ];
+        assert_eq!(says, [since; 9], "{kind:?}");
+    }
+    let able = FrameworkInfo { capabilities: vec![Capability::GpuResources], ..framework };
+    let launch =
+        |framework, task| MasterToAgent::Launch { epoch: 1, framework, task, role: role.clone() };
+    assert_eq!(
+        launch(able, samples::spec()).since(),
+        2,
+        "nor are capabilities that it does not know"
+    );
 }

@@ -8,7 +8,10 @@ use protocol::change::{AgentNews, AgentState, FrameworkState, GivenUp, What};
 use protocol::framework::Capability;
 use protocol::ids::AgentId;
 use protocol::operator::List;
-use protocol::resources::{Kind, Milli, Ranges, Value};
+use protocol::resources::{
+    Disk, DiskKind, DiskSource, Kind, Milli, PersistentVolume, Ranges, Reservation,
+    ReservationMade, Terms, Value,
+};
 use protocol::task::{Exit, Isolation, Reason, Source, TaskState};
 use serde::Serialize;
 
@@ -51,6 +54,43 @@ fn values() -> String {
     lines("Value", &values)
 }
 
+/// Terms in which nothing is left out, and such in which nothing but a reservation is there.
+pub(crate) fn kinds() -> [Kind; 2] {
+    let labels = || vec![("k".to_owned(), Some("v".to_owned())), ("l".to_owned(), None)];
+    let text = |text: &str| Some(text.to_owned());
+    let reservation = |role: &str, made| Reservation {
+        role: role.parse().expect("a role"),
+        made,
+        principal: text("p"),
+        labels: labels(),
+    };
+    let source = DiskSource {
+        kind: DiskKind::Mount,
+        root: text("/m"),
+        id: text("i"),
+        vendor: text("v"),
+        profile: text("f"),
+        metadata: labels(),
+    };
+    let volume = PersistentVolume {
+        id: "d".into(),
+        principal: text("p"),
+        container_path: "c".into(),
+        read_only: true,
+    };
+    let all = Terms {
+        reservations: vec![
+            reservation("a", ReservationMade::Static),
+            reservation("a/b", ReservationMade::Dynamic),
+        ],
+        disk: Some(Disk { source: Some(source), volume: Some(volume) }),
+        revocable: true,
+        shared: true,
+        allocated_to: Some("a/b".parse().expect("a role")),
+    };
+    [Kind::of(all), Kind::reserved("a".parse().expect("a role"))]
+}
+
 #[test]
 fn every_released_variant_that_a_message_holds_keeps_its_bytes() {
     let mut text = all!(TaskState: Staging, Starting, Running, Killing, Finished, Failed, Killed, Error, Lost, Dropped,
@@ -61,10 +101,14 @@ fn every_released_variant_that_a_message_holds_keeps_its_bytes() {
         InvalidOffers, Reconciliation, ResourcesUnknown, TaskInvalid, TaskUnauthorized, TaskUnknown,
         TaskKilledDuringLaunch, MasterDisconnected, InvalidFrameworkId, AgentReregistered);
     text += &all!(Isolation: ProcessGroup);
-    text += &all!(Capability: PartitionAware, StatesDemand);
+    text += &all!(Capability: PartitionAware, StatesDemand, RevocableResources, SharedResources, GpuResources,
+        ReservationRefinement, RegionAware);
     text += &all!(AgentState: Active, Disconnected, Unreachable, Gone, Recovered);
     text += &all!(FrameworkState: Active, Suppressed, Disconnected, Recovered, Removed);
-    text += &all!(Kind: Unreserved);
+    text += &all!(Kind: Unreserved; Kind::Particular(_));
+    text += &all!(ReservationMade: Static, Dynamic);
+    text += &all!(DiskKind: Path, Mount, Block, Raw);
+    text += &lines("Kind", &kinds());
     text += &all!(List: Cluster, Agents, Frameworks, Tasks;
         List::TasksBehind { .. } | List::AgentsBehind(_) | List::FrameworksBehind(_));
     text += &lines("Exit", &[Exit::Code(1), Exit::Signal(9)]);

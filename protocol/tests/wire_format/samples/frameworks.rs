@@ -1,6 +1,8 @@
 //! Samples of what schedulers and the master say, changes among them.
 
 use protocol::change::*;
+use protocol::quantities::Quantities;
+use protocol::wishes::*;
 
 use super::*;
 
@@ -36,7 +38,41 @@ pub(crate) fn framework_to_master() -> Vec<FrameworkToMaster> {
         FrameworkToMaster::ToExecutor { agent: agent(), executor: executor(), data: vec![1] },
         FrameworkToMaster::ShutdownExecutor { agent: agent(), executor: executor() },
         FrameworkToMaster::Teardown,
+        FrameworkToMaster::SubscribeWith {
+            nonce: 1,
+            framework: Some(framework()),
+            info: framework_info(),
+            wishes: vec![wishes()],
+        },
+        FrameworkToMaster::Wishes(vec![wishes()]),
+        FrameworkToMaster::ReviveRoles(vec![Role::everybody()]),
+        FrameworkToMaster::SuppressRoles(vec![Role::everybody()]),
     ]
+}
+
+fn wishes() -> RoleWishes {
+    let text = || "r1".to_owned();
+    let predicates = [
+        (Selector::Attribute("rack".into()), Predicate::TextEquals(text())),
+        (Selector::Hostname, Predicate::TextNotEquals(text())),
+        (Selector::Region, Predicate::TextMatches(text())),
+        (Selector::Zone, Predicate::TextNotMatches(text())),
+        (Selector::Zone, Predicate::Exists),
+        (Selector::Zone, Predicate::NotExists),
+    ];
+    let group: Vec<AttributeConstraint> =
+        predicates.map(|(selector, predicate)| AttributeConstraint { selector, predicate }).into();
+    RoleWishes {
+        role: "eng/web".parse().expect("a role"),
+        suppressed: true,
+        demand: vec![Demand {
+            each: Resources::cpus_mem(0.5, 64.0),
+            count: 2,
+            constraints: vec![Constraint::Attribute(group[0].clone())],
+        }],
+        constraints: OfferConstraints { groups: vec![group] },
+        allocatable: Some(vec![Quantities::none().with("cpus", Milli(10))]),
+    }
 }
 
 pub(crate) fn place_framework_to_master(message: &FrameworkToMaster) -> usize {
@@ -53,6 +89,10 @@ pub(crate) fn place_framework_to_master(message: &FrameworkToMaster) -> usize {
         FrameworkToMaster::ToExecutor { .. } => 9,
         FrameworkToMaster::ShutdownExecutor { .. } => 10,
         FrameworkToMaster::Teardown => 11,
+        FrameworkToMaster::SubscribeWith { .. } => 12,
+        FrameworkToMaster::Wishes(_) => 13,
+        FrameworkToMaster::ReviveRoles(_) => 14,
+        FrameworkToMaster::SuppressRoles(_) => 15,
     }
 }
 

@@ -1,0 +1,167 @@
+//! Since which version of the protocol the parts of messages can be read. Who does not know one part of a message can read nothing
+//! of it, so that a message is as new as its newest part.
+
+use crate::agent::{AgentInfo, ExecutorReport};
+use crate::change::{Change, What};
+use crate::framework::{Capability, FrameworkInfo, Operation};
+use crate::offer::{Constraint, Demand, Offer, Unmet};
+use crate::operator::{AgentView, FrameworkView, ReadAnswer, TaskView};
+use crate::resources::Resources;
+use crate::task::{ExecutorSpec, Run, TaskReport, TaskSpec};
+
+/// What is part of a message.
+pub(crate) trait Since {
+    /// The version that brought what it holds.
+    fn since(&self) -> u32;
+}
+
+/// Of several parts.
+pub(crate) fn newest<const N: usize>(parts: [&dyn Since; N]) -> u32 {
+    parts.iter().map(|part| part.since()).max().unwrap_or(1)
+}
+
+impl<T: Since> Since for [T] {
+    fn since(&self) -> u32 {
+        self.iter().map(Since::since).max().unwrap_or(1)
+    }
+}
+
+impl<T: Since> Since for Vec<T> {
+    fn since(&self) -> u32 {
+        self[..].since()
+    }
+}
+
+impl Since for Resources {
+    fn since(&self) -> u32 {
+        if self.is_plain() { 1 } else { 2 }
+    }
+}
+
+impl Since for Capability {
+    fn since(&self) -> u32 {
+        match self {
+            Self::PartitionAware | Self::StatesDemand => 1,
+            Self::RevocableResources | Self::SharedResources | Self::GpuResources => 2,
+            Self::ReservationRefinement | Self::RegionAware => 2,
+        }
+    }
+}
+
+impl Since for FrameworkInfo {
+    fn since(&self) -> u32 {
+        self.capabilities.since()
+    }
+}
+
+impl Since for Constraint {
+    fn since(&self) -> u32 {
+        match self {
+            Self::Is { .. } | Self::IsNot { .. } | Self::Ports { .. } => 1,
+            Self::Attribute(_) => 2,
+        }
+    }
+}
+
+impl Since for Demand {
+    fn since(&self) -> u32 {
+        newest([&self.each, &self.constraints])
+    }
+}
+
+impl Since for Unmet {
+    fn since(&self) -> u32 {
+        self.demand.since()
+    }
+}
+
+impl Since for ExecutorSpec {
+    fn since(&self) -> u32 {
+        self.resources.since()
+    }
+}
+
+impl Since for TaskSpec {
+    fn since(&self) -> u32 {
+        match &self.run {
+            Run::Command(_) => self.resources.since(),
+            Run::Executor { executor, .. } => newest([&self.resources, executor]),
+        }
+    }
+}
+
+impl Since for TaskReport {
+    fn since(&self) -> u32 {
+        self.spec.since()
+    }
+}
+
+impl Since for ExecutorReport {
+    fn since(&self) -> u32 {
+        self.spec.since()
+    }
+}
+
+impl Since for AgentInfo {
+    fn since(&self) -> u32 {
+        self.resources.since()
+    }
+}
+
+impl Since for Offer {
+    fn since(&self) -> u32 {
+        self.resources.since()
+    }
+}
+
+impl Since for Operation {
+    fn since(&self) -> u32 {
+        match self {
+            Self::Launch(tasks) => tasks.since(),
+        }
+    }
+}
+
+impl Since for Change {
+    fn since(&self) -> u32 {
+        match &self.what {
+            What::Agent { info, .. } => info.since(),
+            What::AgentBook { used, offered, .. } => newest([used, offered]),
+            What::Framework { info, .. } => info.since(),
+            What::OfferMade(offer) => offer.since(),
+            What::Task(report) => report.since(),
+            What::AgentState { .. } | What::FrameworkState { .. } | What::OfferEnded(_) => 1,
+            What::TaskStatus(_) | What::TaskForgotten { .. } => 1,
+            What::AgentNews { .. } => 2,
+        }
+    }
+}
+
+impl Since for AgentView {
+    fn since(&self) -> u32 {
+        newest([&self.info, &self.used, &self.offered])
+    }
+}
+
+impl Since for FrameworkView {
+    fn since(&self) -> u32 {
+        newest([&self.info, &self.used, &self.offered])
+    }
+}
+
+impl Since for TaskView {
+    fn since(&self) -> u32 {
+        self.report.since()
+    }
+}
+
+impl Since for ReadAnswer {
+    fn since(&self) -> u32 {
+        match self {
+            Self::Agents(agents) | Self::SomeAgents(agents) => agents.since(),
+            Self::Frameworks(frameworks) | Self::SomeFrameworks(frameworks) => frameworks.since(),
+            Self::Tasks(tasks) | Self::SomeTasks(tasks) => tasks.since(),
+            Self::Cluster(_) | Self::Behind(_) => 1,
+        }
+    }
+}
