@@ -3,11 +3,60 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::str::FromStr;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::resources::{Milli, Resources};
+use crate::ids::Role;
+use crate::resources::{BadResources, Kind, Milli, Named, Resource, Resources};
+
+/// Why a text names no amounts.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BadQuantities {
+    /// It is no list of resources.
+    #[error(transparent)]
+    Resources(#[from] BadResources),
+    /// Ranges, sets and what is somebody's have no place here.
+    #[error("'{0}' is no amount of a resource, such as cpus:2 or mem:1024")]
+    NoAmount(String),
+    /// One name twice: nobody knows which is meant.
+    #[error("'{0}' names a resource more than once")]
+    Twice(String),
+}
+
+/// Names and amounts of a text, of those too of which there are none.
+fn amounts(text: &str) -> Result<Vec<(Arc<str>, Milli)>, BadQuantities> {
+    let named = Named::parse(text, &Role::everybody())?;
+    let no_amount = |entry: &&Resource| entry.kind != Kind::Unreserved || entry.amount().is_none();
+    if let Some(other) = named.resources.iter().find(no_amount) {
+        return Err(BadQuantities::NoAmount(other.to_string()));
+    }
+    if text.split(';').filter(|part| !part.trim().is_empty()).count() > named.names.len() {
+        return Err(BadQuantities::Twice(text.to_owned()));
+    }
+    Ok(named.names.into_iter().map(|name| (name.clone(), named.resources.scalar(&name))).collect())
+}
+
+/// `cpus:2;mem:1024`
+impl FromStr for Quantities {
+    type Err = BadQuantities;
+
+    fn from_str(text: &str) -> Result<Self, BadQuantities> {
+        let amounts = amounts(text)?;
+        Ok(amounts.iter().fold(Self::none(), |all, (name, amount)| all.with(name, *amount)))
+    }
+}
+
+/// `cpus:2;gpus:0`
+impl FromStr for Limits {
+    type Err = BadQuantities;
+
+    fn from_str(text: &str) -> Result<Self, BadQuantities> {
+        let amounts = amounts(text)?;
+        Ok(amounts.iter().fold(Self::none(), |all, (name, limit)| all.with(name, *limit)))
+    }
+}
 
 /// Sums of scalars by name. None is zero or below.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -180,5 +229,36 @@ mod tests {
         sum.sub(&quantities(&[("disk", 7), ("mem", 64), ("gpus", 1)]));
         assert_eq!(sum.to_string(), "cpus:2.5", "never below nothing, and what is nothing is gone");
         assert!(!sum.contains(&quantities(&[("mem", 1)])));
+    }
+
+    #[test]
+    fn res_07_amounts_are_read_from_text_and_only_amounts() {
+        let read = |text: &str| text.parse::<Quantities>().map(|all| all.to_string());
+        assert_eq!(read("mem:64; cpus:1.0005;gpus:0").as_deref(), Ok("cpus:1.001;mem:64"));
+        assert_eq!(read("").as_deref(), Ok("nothing"));
+        let limits: Limits = "cpus:2;gpus:0".parse().expect("limits");
+        assert_eq!(limits.to_string(), "cpus:2;gpus:0", "a limit of zero stays");
+        for bad in [
+            "cpus",
+            "cpus:-1",
+            "cpus:many",
+            "ports:[1-2]",
+            "disks:{a}",
+            "cpus(eng):1",
+            "cpus:1;cpus:2",
+        ] {
+            assert!(read(bad).is_err(), "{bad}");
+            assert!(bad.parse::<Limits>().is_err(), "{bad}");
+        }
+        assert!(read("cpus:1;cpus:1").unwrap_err().to_string().contains("more than once"));
+    }
+
+    #[test]
+    fn res_07_limits_are_kept_by_all_that_is_within_them() {
+        let limits: Limits = "cpus:2;gpus:0".parse().expect("limits");
+        let within = |text: &str| limits.allow(&text.parse().expect(text));
+        assert!(within("") && within("cpus:2;mem:1000000") && within("gpus:0"));
+        assert!(!within("cpus:2.001") && !within("gpus:0.001;cpus:1"));
+        assert!(Limits::none().allow(&quantities(&[("cpus", i64::MAX / 1000)])));
     }
 }

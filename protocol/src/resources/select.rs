@@ -184,7 +184,7 @@ impl Resources {
             }
             let part = amount.min(*room);
             if part == amount || !entry.is_counted() {
-                *room = Milli(room.0 - part.0);
+                *room = Milli(room.0.saturating_sub(part.0));
                 kept.extend(with_value(entry, Value::Scalar(part)));
             }
         }
