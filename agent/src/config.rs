@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use coordination::election::Detector;
 use libactor::SpawnError;
+use protocol::ids::Role;
 use protocol::resources::Resources;
 
 use crate::checkpoint::CheckpointError;
@@ -25,6 +26,8 @@ pub struct AgentConfig {
     pub executor: Vec<OsString>,
     /// What the operator names of the resources; the rest is detected.
     pub resources: Option<String>,
+    /// For which role the resources are that are not said to be another's; everybody's: for none.
+    pub default_role: Role,
     /// What the operator says of the machine, such as `rack:r1;ssd:true`.
     pub attributes: Option<String>,
     /// The machine's name; `None`: what it calls itself.
@@ -62,6 +65,7 @@ impl AgentConfig {
             work_dir,
             executor,
             resources: None,
+            default_role: Role::everybody(),
             attributes: None,
             hostname: None,
             share: None,
@@ -91,7 +95,8 @@ impl AgentConfig {
 
     /// What it has to give.
     pub(crate) fn give(&self) -> Result<Resources, DetectError> {
-        let all = crate::detect::resources(&self.work_dir, self.resources.as_deref())?;
+        let named = self.resources.as_deref();
+        let all = crate::detect::resources(&self.work_dir, named, &self.default_role)?;
         Ok(match self.share {
             Some((index, count)) => crate::detect::part(&all, index, count),
             None => all,

@@ -1,13 +1,16 @@
 //! What this machine has to give, by Mesos's rules: all cores; memory but for a gigabyte, or half of it; free disk but
 //! for five gigabytes, or half of it; the ports 31000 to 32000. What the operator names replaces what was found.
 
-use std::collections::BTreeSet;
+use std::borrow::Cow;
+use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use nix::sys::statvfs::statvfs;
 use nix::unistd::{SysconfVar, sysconf};
 use procfs::Current;
-use protocol::resources::{BadResources, Milli, Ranges, Resource, Resources};
+use protocol::ids::Role;
+use protocol::resources::{BadResources, Kind, Milli, Named, Ranges, Resource, Resources};
 
 /// Left to the machine itself when it has at least twice as much.
 const MEM_LEFT_MB: u64 = 1024;
@@ -15,6 +18,12 @@ const DISK_LEFT_MB: u64 = 5 * 1024;
 
 /// The ports that tasks are given, first and last.
 const PORTS: (u64, u64) = (31_000, 32_000);
+
+/// What a text begins with that names the file with the resources.
+pub const FILE: &str = "file://";
+
+/// More than any machine's resources need.
+const FILE_BYTES_MAX: u64 = 4 << 20;
 
 const MB: u64 = 1024 * 1024;
 
@@ -24,6 +33,17 @@ pub enum DetectError {
     /// The operator's text makes no sense.
     #[error("--resources: {0}")]
     Resources(#[from] BadResources),
+    /// The operator's file is not there, or no text.
+    #[error("--resources: read {path}")]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The operator's file is no list of resources.
+    #[error("--resources: {0} is longer than {FILE_BYTES_MAX} bytes")]
+    FileTooLong(PathBuf),
     /// The kernel does not say.
     #[error("find out how much {what} this machine has; name it with --resources")]
     Proc {
@@ -48,29 +68,45 @@ pub enum DetectError {
     Hostname(#[source] std::io::Error),
 }
 
-/// All that the machine has to give; `named` is the operator's text and wins, name by name.
-pub fn resources(work_dir: &Path, named: Option<&str>) -> Result<Resources, DetectError> {
-    let named = named.unwrap_or_default();
-    let mut all: Resources = named.parse()?;
-    // An amount of zero vanishes when it is read, and still says that the operator wants none.
-    let given: BTreeSet<&str> = named
-        .split(';')
-        .filter_map(|part| part.split_once(':'))
-        .map(|(name, _)| name.trim().trim_end_matches("(*)"))
-        .collect();
-    if !given.contains("cpus") {
-        all = all.with_scalar("cpus", whole(cores()?));
+/// All that the machine has to give; `named` is the operator's text and wins, name by name. What it does not say to be reserved is
+/// so for `default_role`, as is what was found.
+pub fn resources(
+    work_dir: &Path,
+    named: Option<&str>,
+    default_role: &Role,
+) -> Result<Resources, DetectError> {
+    let text = from_file(named.unwrap_or_default())?;
+    let Named { resources: mut all, names } = Named::parse(&text, default_role)?;
+    let mut found = Resources::none();
+    if !names.contains("cpus") {
+        found = found.with_scalar("cpus", whole(cores()?));
     }
-    if !given.contains("mem") {
-        all = all.with_scalar("mem", whole(but_for(mem_total_mb()?, MEM_LEFT_MB)));
+    if !names.contains("mem") {
+        found = found.with_scalar("mem", whole(but_for(mem_total_mb()?, MEM_LEFT_MB)));
     }
-    if !given.contains("disk") {
-        all = all.with_scalar("disk", whole(but_for(disk_free_mb(work_dir)?, DISK_LEFT_MB)));
+    if !names.contains("disk") {
+        found = found.with_scalar("disk", whole(but_for(disk_free_mb(work_dir)?, DISK_LEFT_MB)));
     }
-    if !given.contains("ports") {
-        all = all.with_ranges("ports", Ranges::new([PORTS]));
+    if !names.contains("ports") {
+        found = found.with_ranges("ports", Ranges::new([PORTS]));
+    }
+    for resource in found.iter() {
+        all.add_one(Resource { kind: Kind::reserved(default_role.clone()), ..resource.clone() });
     }
     Ok(all)
+}
+
+/// A text, or what is in the file that it names.
+fn from_file(text: &str) -> Result<Cow<'_, str>, DetectError> {
+    let Some(path) = text.trim().strip_prefix(FILE) else { return Ok(text.into()) };
+    let failed = |source| DetectError::File { path: path.into(), source };
+    let mut content = String::new();
+    let file = File::open(path).map_err(failed)?;
+    file.take(FILE_BYTES_MAX + 1).read_to_string(&mut content).map_err(failed)?;
+    if content.len() as u64 > FILE_BYTES_MAX {
+        return Err(DetectError::FileTooLong(path.into()));
+    }
+    Ok(content.into())
 }
 
 /// The machine's name.
@@ -94,6 +130,11 @@ pub fn part(all: &Resources, index: u32, count: u32) -> Resources {
     let mut mine = Resources::none();
     for resource in all.iter() {
         match &resource.value {
+            // It cannot be divided.
+            protocol::resources::Value::Scalar(_) if resource.kind.is_whole() && index == 0 => {
+                mine.add_one(resource.clone());
+            }
+            protocol::resources::Value::Scalar(_) if resource.kind.is_whole() => {}
             protocol::resources::Value::Scalar(amount) => {
                 let value = protocol::resources::Value::Scalar(Milli(amount.0 / i64::from(count)));
                 mine.add_one(Resource { value, ..resource.clone() });
@@ -143,7 +184,7 @@ mod tests {
     #[test]
     fn res_03_what_is_not_named_is_detected_by_mesos_rules() {
         let dir = std::env::temp_dir();
-        let all = resources(&dir, None).unwrap();
+        let all = resources(&dir, None, &Role::everybody()).unwrap();
         let meminfo = std::fs::read_to_string("/proc/meminfo").unwrap();
         let total_kb: u64 = meminfo
             .lines()
@@ -176,12 +217,45 @@ mod tests {
     #[test]
     fn res_03_what_is_named_wins_name_by_name() {
         let dir = std::env::temp_dir();
-        let all = resources(&dir, Some("cpus:1.5;disk:0;gpus(*):2;ports:[1-5]")).unwrap();
+        let everybody = Role::everybody();
+        let named = Some("cpus:1.5;disk:0;gpus(*):2;ports:[1-5]");
+        let all = resources(&dir, named, &everybody).unwrap();
         assert_eq!((all.cpus(), all.disk()), (Milli(1500), Milli(0)));
         assert_eq!(all.scalar("gpus"), Milli(2000));
         assert_eq!(all.ranges("ports"), Ranges::new([(1, 5)]));
         assert!(all.mem() > Milli(0));
-        assert!(resources(&dir, Some("cpus:many")).is_err());
+        assert!(resources(&dir, Some("cpus:many"), &everybody).is_err());
+    }
+
+    #[test]
+    fn rsv_01_what_is_found_is_reserved_for_the_default_role() {
+        let (dir, eng): (_, Role) = (std::env::temp_dir(), "eng".parse().unwrap());
+        let all = resources(&dir, Some("cpus:2;gpus(*):1;mem(ops):5;ports:[1-2]"), &eng).unwrap();
+        let unreserved = all.unreserved();
+        assert_eq!(unreserved.to_string(), "gpus:1");
+        assert_eq!(all.reserved_to(&"ops".parse().unwrap()).to_string(), "mem(ops):5");
+        let of_eng = all.reserved_to(&eng);
+        assert_eq!((of_eng.cpus(), of_eng.mem()), (Milli::whole(2), Milli(0)));
+        assert!(of_eng.disk() > Milli(0), "which was found");
+    }
+
+    #[test]
+    fn res_01_resources_are_read_from_the_file_that_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("resources.json");
+        let named = format!("file://{}", file.display());
+        let read = || resources(dir.path(), Some(&named), &Role::everybody());
+        let why = std::error::Error::source(&read().unwrap_err()).unwrap().to_string();
+        assert!(why.contains("No such file"), "{why}");
+        let cpus = r#"[{"name":"cpus","type":"SCALAR","scalar":{"value":0.5},"role":"eng"}]"#;
+        std::fs::write(&file, cpus).unwrap();
+        let all = read().unwrap();
+        assert_eq!(all.filter(|one| &*one.name == "cpus").to_string(), "cpus(eng):0.5");
+        assert!(all.mem() > Milli(0), "what it does not name is found");
+        std::fs::write(&file, "cpus:2;mem:0").unwrap();
+        assert_eq!((read().unwrap().cpus(), read().unwrap().mem()), (Milli::whole(2), Milli(0)));
+        std::fs::write(&file, vec![b' '; 5 << 20]).unwrap();
+        assert!(read().unwrap_err().to_string().contains("is longer than"));
     }
 
     #[test]

@@ -16,7 +16,7 @@ use agent::detect::DetectError;
 use coordination::detect::BadMaster;
 use coordination::store::StoreError;
 use ensemble::EnsembleError;
-use protocol::ids::TaskId;
+use protocol::ids::{Role, TaskId};
 use protocol::operator::{AgentView, TaskView};
 use protocol::task::TaskState;
 use tempfile::TempDir;
@@ -119,7 +119,7 @@ pub(crate) async fn demo(
         masters: Masters::One,
         port: 5050,
         log: arguments.log.clone(),
-        resources: agent::detect::resources(folder.path(), None)?,
+        resources: agent::detect::resources(folder.path(), None, &Role::everybody())?,
     };
     let local = Local::start(&plan, environment, &mut asked).await?;
     let ms = began_at.elapsed().as_millis();

@@ -168,16 +168,16 @@ struct StatusJson {
     unix_ms: u64,
 }
 
-/// All resources by name: amounts as numbers, ranges as pairs, sets as names.
+/// All resources by name, of every kind together: amounts as numbers, ranges as pairs, sets as names.
 fn resources_json(resources: &Resources) -> Map<String, serde_json::Value> {
-    let value = |value: &Value| match value {
-        Value::Scalar(amount) => Number::from_f64(amount.as_f64()).map(Into::into),
-        Value::Ranges(ranges) => Some(ranges.iter().map(|(a, b)| vec![a, b]).collect()),
-        Value::Set(names) => Some(names.clone().into()),
+    let value = |name: &str, value: &Value| match value {
+        Value::Scalar(_) => Number::from_f64(resources.scalar(name).as_f64()).map(Into::into),
+        Value::Ranges(_) => Some(resources.ranges(name).iter().map(|(a, b)| vec![a, b]).collect()),
+        Value::Set(_) => Some(resources.set(name).into()),
     };
     resources
         .iter()
-        .map(|one| (one.name.to_string(), value(&one.value).unwrap_or_default()))
+        .map(|one| (one.name.to_string(), value(&one.name, &one.value).unwrap_or_default()))
         .collect()
 }
 

@@ -226,6 +226,7 @@ pub(crate) async fn agent(arguments: AgentArguments) -> Result<(), ServeError> {
     let executor = vec![program.into_os_string(), "executor".into()];
     let settings = AgentConfig {
         resources: arguments.resources,
+        default_role: arguments.default_role,
         attributes: arguments.attributes,
         hostname: arguments.hostname,
         adopts_orphans: true,

@@ -5,6 +5,7 @@ use std::time::Duration;
 use coordination::detect::{BadMaster, Way};
 use coordination::zookeeper::url::{BadUrl, Url};
 use master::config::RateLimit;
+use protocol::ids::{BadRole, Role};
 use protocol::resources::{BadResources, Resources, parse_attributes};
 
 /// Why a text is no quantity.
@@ -137,9 +138,17 @@ pub(crate) fn variable(text: &str) -> Result<(String, String), BadQuantity> {
     }
 }
 
-/// Resources in Mesos's text form, checked; the agent reads them, zeros among them.
+/// Resources in Mesos's text form or as JSON, checked; the agent reads them, zeros among them, and the file that they may be in.
 pub(crate) fn resources(text: &str) -> Result<String, BadResources> {
+    if text.trim().starts_with(agent::detect::FILE) {
+        return Ok(text.to_owned());
+    }
     text.parse::<Resources>().map(|_| text.to_owned())
+}
+
+/// A role, as it is written.
+pub(crate) fn role(text: &str) -> Result<Role, BadRole> {
+    text.parse()
 }
 
 /// Attributes in Mesos's text form, checked.

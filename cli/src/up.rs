@@ -4,6 +4,7 @@ use std::io;
 use std::time::Instant;
 
 use agent::detect::DetectError;
+use protocol::ids::Role;
 
 use crate::arguments::UpArguments;
 use crate::cluster::{ClusterFile, FileError, create_dir};
@@ -45,7 +46,7 @@ pub(crate) async fn up(arguments: UpArguments, environment: &Environment) -> Res
         masters: Masters::One,
         port: arguments.port,
         log: arguments.log,
-        resources: agent::detect::resources(&work_dir, None)?,
+        resources: agent::detect::resources(&work_dir, None, &Role::everybody())?,
         work_dir,
     };
     let local = match Local::start(&plan, environment, &mut end).await {

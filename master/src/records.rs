@@ -4,13 +4,16 @@ use std::collections::BTreeMap;
 use std::str::FromStr;
 use std::time::Duration;
 
+use api::v1;
 use coordination::store::Change;
 use prost::Message;
 use protocol::agent::{AgentAddress, AgentInfo};
 use protocol::carried::Carried;
 use protocol::framework::{Capability, FrameworkInfo};
 use protocol::ids::{AgentId, ClusterId, FrameworkId, Role};
-use protocol::resources::{Attribute, Kind, Milli, Ranges, Resource, Resources, Value};
+use protocol::resources::{
+    Attribute, BadResource, Kind, Milli, Ranges, Resource, Resources, Value,
+};
 use protocol::time::WallTime;
 
 use crate::logic::registry::{AgentEntry, FrameworkEntry, Registry, RegistryOperation};
@@ -21,7 +24,9 @@ const FRAMEWORK: &str = "framework/";
 const REMOVED: &str = "removed/";
 const GONE: &str = "gone/";
 
-/// Of all these records. It grows when an older version would read them wrongly; a new field that it may overlook is none.
+/// Of all these records. It grows when an older version would read them wrongly; a new field that it may overlook is none. What
+/// is reserved or otherwise particular is in such a field: who overlooks it knows less of an agent than there is, and gives
+/// nothing of it to the wrong framework.
 const FORMAT: u32 = 1;
 
 /// A record that this program cannot understand.
@@ -93,6 +98,9 @@ struct AgentRecord {
     /// Nanoseconds since 1970.
     #[prost(uint64, optional, tag = "8")]
     unreachable: Option<u64>,
+    /// What is not unreserved.
+    #[prost(message, repeated, tag = "9")]
+    particular: Vec<v1::Resource>,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -103,7 +111,7 @@ struct AttributeRecord {
     value: String,
 }
 
-/// Unreserved; other kinds will have a field of their own. One of its values is set.
+/// Unreserved; what is not is in [`AgentRecord::particular`]. One of its values is set.
 #[derive(Clone, PartialEq, Message)]
 struct ResourceRecord {
     #[prost(string, tag = "1")]
@@ -249,10 +257,13 @@ impl From<&AgentEntry> for AgentRecord {
     fn from(entry: &AgentEntry) -> Self {
         let AgentInfo { at, resources, attributes, version, boot } = entry.info.clone();
         let attribute = |Attribute { name, value }| AttributeRecord { name, value };
+        let (plain, particular): (Vec<&Resource>, Vec<&Resource>) =
+            resources.iter().partition(|resource| resource.kind == Kind::Unreserved);
         Self {
             hostname: at.hostname,
             listens: at.listens,
-            resources: resources.iter().map(ResourceRecord::from).collect(),
+            resources: plain.into_iter().map(ResourceRecord::from).collect(),
+            particular: particular.into_iter().map(Resource::to_v1).collect(),
             attributes: attributes.into_iter().map(attribute).collect(),
             version,
             boot,
@@ -291,6 +302,12 @@ fn agent_entry(record: AgentRecord, key: &str) -> Result<AgentEntry, BadRegistry
             }
         };
         resources.add_one(Resource { name: name.into(), kind: Kind::Unreserved, value });
+    }
+    for message in &record.particular {
+        let resource = Resource::from_v1(message);
+        let meaning =
+            |bad: BadResource| BadRegistry::Meaning { key: key.to_owned(), what: bad.to_string() };
+        resources.add_one(resource.map_err(meaning)?);
     }
     let attribute = |AttributeRecord { name, value }| Attribute { name, value };
     let info = AgentInfo {

@@ -141,6 +141,19 @@ impl Resources {
         all
     }
 
+    /// The names of a set resource, of every kind together.
+    pub fn set(&self, name: &str) -> Vec<String> {
+        let mut all = Vec::new();
+        for resource in self.0.iter().filter(|r| &*r.name == name) {
+            if let Value::Set(names) = &resource.value {
+                all.extend_from_slice(names);
+            }
+        }
+        all.sort();
+        all.dedup();
+        all
+    }
+
     /// Adds one entry. Empty ones vanish; an amount below zero is refused by whoever takes input, so it is a broken
     /// invariant here.
     pub fn add_one(&mut self, resource: Resource) {

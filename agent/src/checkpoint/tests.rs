@@ -392,3 +392,30 @@ fn a_record_that_could_not_be_cut_off_is_before_the_next() {
     drop(file);
     assert_eq!(CheckpointFile::open(dir.path(), true).unwrap().0, state);
 }
+
+/// What a former life wrote is read, and what is particular about resources is there after a restart.
+#[test]
+fn the_record_of_what_an_agent_has_keeps_its_bytes_and_its_terms() {
+    let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let of = |info: AgentInfo| Stored::of(&Record::Configured(Box::new(info))).encode_to_vec();
+    assert_eq!(hex(&of(info())), PLAIN);
+    let mut reserved = info();
+    reserved.resources.add(&"cpus(eng/web):2;disks(eng):{a}".parse().unwrap());
+    assert_eq!(hex(&of(reserved.clone())), RESERVED);
+    let dir = tempfile::tempdir().unwrap();
+    let (_, mut file) = CheckpointFile::open(dir.path(), true).unwrap();
+    file.write(&Record::Configured(Box::new(reserved.clone()))).unwrap();
+    drop(file);
+    let (state, _) = CheckpointFile::open(dir.path(), true).unwrap();
+    assert_eq!(state.info.as_deref(), Some(&reserved));
+}
+
+const PLAIN: &str = "080f7a7b0400000000000000686572650e000000000000003132372e302e302e313a3530353102000000000000\
+    000400000000000000637075730000000000000000a00f00000000000003000000000000006d656d0000000000\
+    00000040420f00000000000000000000000000010000000000000030010000000000000062";
+const RESERVED: &str = "080f7a89020400000000000000686572650e000000000000003132372e302e302e313a35303531040000000000\
+    00000400000000000000637075730000000000000000a00f000000000000040000000000000063707573010000\
+    0001000000000000000700000000000000656e672f776562000000000000000000000000000000000000000000\
+    d00700000000000005000000000000006469736b730100000001000000000000000300000000000000656e6700\
+    000000000000000000000000000000000200000001000000000000000100000000000000610300000000000000\
+    6d656d000000000000000040420f00000000000000000000000000010000000000000030010000000000000062";

@@ -9,6 +9,7 @@ use coordination::zookeeper::url::Url;
 use libactor::Name;
 use master::MasterConfig;
 use master::config::RateLimit;
+use protocol::ids::Role;
 use protocol::resources::{Milli, Resources};
 
 use super::ClusterArguments;
@@ -128,9 +129,13 @@ pub(crate) struct AgentArguments {
     /// The master to join, or the ZooKeeper that knows it: `zk://host:port,…/path`
     #[arg(long, value_name = "HOST:PORT|ZK", value_parser = units::master)]
     pub(crate) master: String,
-    /// What to offer instead of all that is found, such as `cpus:2;mem:1024;ports:[31000-32000]`
+    /// What to offer instead of all that is found, such as `cpus:2;mem(eng/web):1024;ports:[31000-32000]`, where `eng/web` is the
+    /// role that it is reserved for; or a list of v1 resources in JSON; or `file:///path` of a file with either
     #[arg(long, value_parser = units::resources)]
     pub(crate) resources: Option<String>,
+    /// The role that resources are reserved for that are not said to be another's; `*` reserves them for none
+    #[arg(long, default_value = "*", value_parser = units::role, value_name = "ROLE")]
+    pub(crate) default_role: Role,
     /// What to say of this machine, such as `rack:a;zone:1`
     #[arg(long, value_parser = units::attributes)]
     pub(crate) attributes: Option<String>,

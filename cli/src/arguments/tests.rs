@@ -67,6 +67,21 @@ fn resources_and_attributes_are_in_mesos_form() {
     let agent = agent(line, &[]);
     assert_eq!(agent.resources.as_deref(), Some("cpus:2;mem:64"));
     assert_eq!(agent.attributes.as_deref(), Some("rack:a;zone:1"));
+    assert_eq!(agent.default_role.as_str(), "*");
+}
+
+#[test]
+fn resources_may_be_reserved_and_in_json_or_in_a_file() {
+    let with = |rest: &str| agent(&format!("airside agent --work_dir=/w --master=h:1 {rest}"), &[]);
+    let reserved = with("--resources=cpus(eng/web):2 --default_role=ops");
+    assert_eq!(reserved.resources.as_deref(), Some("cpus(eng/web):2"));
+    assert_eq!(reserved.default_role.as_str(), "ops");
+    for text in [
+        "[{\"name\":\"cpus\",\"type\":\"SCALAR\",\"scalar\":{\"value\":2}}]",
+        "file:///nowhere/yet",
+    ] {
+        assert_eq!(with(&format!("--resources={text}")).resources.as_deref(), Some(text));
+    }
 }
 
 #[test]
@@ -100,6 +115,14 @@ fn what_nobody_knows_is_an_error() {
         (
             "airside agent --work_dir=/w --master=h:1 --resources=cpus:-1",
             "error: invalid value 'cpus:-1' for '--resources <RESOURCES>': 'cpus' must not be negative, but is -1",
+        ),
+        (
+            "airside agent --work_dir=/w --master=h:1 --resources=cpus(a//b):1",
+            "error: invalid value 'cpus(a//b):1' for '--resources <RESOURCES>': 'cpus' cannot be reserved: role 'a//b' has an empty part: between slashes, before the first or behind the last",
+        ),
+        (
+            "airside agent --work_dir=/w --master=h:1 --default_role=*/x",
+            "error: invalid value '*/x' for '--default-role <ROLE>': role '*/x' has '*' as a part, which is everybody's role and stands alone",
         ),
         (
             "airside agent --work_dir=/w --master=here",

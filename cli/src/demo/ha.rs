@@ -15,6 +15,7 @@ use ensemble::{Ensemble, EnsembleError};
 use indicatif::{ProgressBar, ProgressStyle};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use protocol::ids::Role;
 use protocol::task::TaskState;
 use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval};
@@ -112,7 +113,7 @@ pub(super) async fn demo(
         masters,
         port: 5050,
         log: arguments.log.clone(),
-        resources: agent::detect::resources(folder.path(), None)?,
+        resources: agent::detect::resources(folder.path(), None, &Role::everybody())?,
     };
     let shown = match Local::start(&plan, environment, &mut asked).await {
         Ok(local) => {

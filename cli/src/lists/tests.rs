@@ -102,3 +102,10 @@ fn json_has_all_of_it() {
     insta::assert_snapshot!("frameworks_json", json(&[FrameworkJson::from(&framework())]));
     insta::assert_snapshot!("tasks_json", json(&[TaskJson::from(&task())]));
 }
+
+#[test]
+fn what_is_reserved_is_counted_with_what_is_not() {
+    let all = "cpus:1;cpus(eng):2;ports:[1-2];ports(eng):[5-5];disks:{b};disks(eng):{a}";
+    let json = serde_json::Value::Object(resources_json(&all.parse().unwrap()));
+    assert_eq!(json.to_string(), r#"{"cpus":3.0,"disks":["a","b"],"ports":[[1,2],[5,5]]}"#);
+}

@@ -7,7 +7,7 @@ use protocol::fate::{BadFate, Fate};
 use protocol::framework::FrameworkInfo;
 use protocol::ids::{BadId, check_id};
 use protocol::offer::Demand;
-use protocol::resources::{Milli, Ranges, Resource, Resources, Value};
+use protocol::resources::{NotNormal, Resources};
 use protocol::task::{CommandSpec, ExecutorSpec, Run, TaskSpec};
 
 use super::book::BookedExecutor;
@@ -37,17 +37,14 @@ pub enum Refusal {
         /// The limit.
         max: usize,
     },
-    /// An amount of zero or below.
-    #[error("{of} asks for {resource}: an amount must be more than zero")]
-    NotPositive {
-        /// Who asks.
+    /// Amounts that there cannot be, terms that make no sense, entries out of order.
+    #[error("the resources of {of} are not in their normal form: {why}")]
+    NotNormal {
+        /// Whose.
         of: &'static str,
-        /// For what.
-        resource: String,
+        /// Why.
+        why: NotNormal,
     },
-    /// Resources out of order, or with one entry twice.
-    #[error("the resources of {0} are not in their normal form")]
-    NotNormal(&'static str),
     /// More than the offers hold.
     #[error(
         "the task needs {needs} but of the offered {offered} only {left} is left: {lacking} is missing"
@@ -108,32 +105,9 @@ pub(super) fn at_most(what: &'static str, has: usize, max: usize) -> Result<(), 
     if has > max { Err(Refusal::TooMuch { what, has, max }) } else { Ok(()) }
 }
 
-/// Refuses amounts that are not positive, and what a peer wrote in no order.
+/// Refuses what the algebra takes for granted and a peer did not write so.
 pub(super) fn resources(of: &'static str, resources: &Resources) -> Result<(), Refusal> {
-    let empty = |resource: &&Resource| match &resource.value {
-        Value::Scalar(amount) => *amount <= Milli(0),
-        Value::Ranges(ranges) => ranges.is_empty(),
-        Value::Set(names) => names.is_empty(),
-    };
-    if let Some(bad) = resources.iter().find(empty) {
-        return Err(Refusal::NotPositive { of, resource: bad.to_string() });
-    }
-    let mut normal = Resources::none();
-    for resource in resources.iter() {
-        let same = match &resource.value {
-            Value::Scalar(_) => true,
-            Value::Ranges(ranges) => {
-                ranges.iter().all(|(first, last)| first <= last)
-                    && Ranges::new(ranges.iter()) == *ranges
-            }
-            Value::Set(names) => names.windows(2).all(|two| two[0] < two[1]),
-        };
-        if !same || resource.name.is_empty() {
-            return Err(Refusal::NotNormal(of));
-        }
-        normal.add_one(resource.clone());
-    }
-    if normal == *resources { Ok(()) } else { Err(Refusal::NotNormal(of)) }
+    resources.check().map_err(|why| Refusal::NotNormal { of, why })
 }
 
 /// What an agent says of itself.

@@ -110,3 +110,64 @@ fn a_registry_of_a_later_version_is_refused_in_words_whatever_else_is_in_it() {
     let records = BTreeMap::from([(NUMBERS.to_owned(), numbers.encode_to_vec())]);
     assert_eq!(read(ClusterId::new("c"), 1, &records).unwrap().agents_made, 3);
 }
+
+/// An agent with everything that a record of one can hold, but for what is particular.
+fn plain() -> AgentEntry {
+    let mut info = info();
+    info.resources.add(&"disks:{a,b}".parse().unwrap());
+    AgentEntry { info, nonce: 7, unreachable: Some(WallTime(5)) }
+}
+
+fn reserved() -> AgentEntry {
+    let mut agent = plain();
+    let json = r#"[{"name":"cpus","type":"SCALAR","scalar":{"value":2},"role":"eng"},
+        {"name":"disk","type":"SCALAR","scalar":{"value":64},
+         "reservations":[{"type":"STATIC","role":"eng"},
+                         {"type":"DYNAMIC","role":"eng/web","principal":"p","labels":{"labels":[{"key":"k"}]}}],
+         "disk":{"source":{"type":"MOUNT","mount":{"root":"/m"},"id":"i","vendor":"v","profile":"f"},
+                 "persistence":{"id":"d","principal":"p"},"volume":{"mode":"RO","container_path":"c"}},
+         "shared":{}},
+        {"name":"mem","type":"SCALAR","scalar":{"value":0.001},"revocable":{}}]"#;
+    agent.info.resources.add(&Resources::from_json(json).unwrap());
+    agent
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+const PLAIN: &str = "0a01681206683a353035311a090a046370757310dc0b1a0d0a056469736b732201612201621a090a036d656d10\
+    80a01f1a0d0a05706f7274731a0401020709220a0a047261636b120272312a05302e312e303201623907000000\
+    000000004005";
+/// Behind the former: three messages of the v1 API.
+const PARTICULAR: &str = "4a1c0a046370757310001a090900000000000000406a071a03656e6720014a590a046469736b10001a09090000\
+    0000000050403a220a060a016412017012050a016318021a1108021a040a022f6d2201693201663a017652006a\
+    071a03656e6720016a150a017012050a030a016b1a07656e672f77656220024a140a036d656d10001a0909fca9\
+    f1d24d62503f4a00";
+
+#[test]
+fn the_record_of_an_agent_keeps_its_bytes_and_what_is_particular_follows_them() {
+    let record = |entry: &AgentEntry| AgentRecord::from(entry).encode_to_vec();
+    assert_eq!(hex(&record(&plain())), PLAIN);
+    assert_eq!(hex(&record(&reserved())), format!("{PLAIN}{PARTICULAR}"));
+    for entry in [plain(), reserved()] {
+        let read = AgentRecord::decode(&*record(&entry)).unwrap();
+        assert_eq!(agent_entry(read, "agent/x").unwrap(), entry);
+    }
+    let bad = v1::Resource { name: "cpus".into(), r#type: 9, ..v1::Resource::default() };
+    let later = AgentRecord { particular: vec![bad], ..AgentRecord::default() };
+    assert!(agent_entry(later, "agent/x").unwrap_err().to_string().contains("agent/x has 'cpus'"));
+}
+
+#[test]
+fn an_older_version_reads_nothing_reserved_as_if_it_were_anybodys() {
+    /// The fields of version 1.
+    #[derive(Clone, PartialEq, Message)]
+    struct Older {
+        #[prost(message, repeated, tag = "3")]
+        resources: Vec<ResourceRecord>,
+    }
+    let read =
+        |entry: &AgentEntry| Older::decode(&*AgentRecord::from(entry).encode_to_vec()).unwrap();
+    assert_eq!(read(&reserved()), read(&plain()));
+}
