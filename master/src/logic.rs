@@ -7,6 +7,7 @@ pub mod allocator;
 pub mod authorize;
 pub mod book;
 pub mod bugs;
+pub mod constraints;
 pub mod frameworks;
 pub mod invariants;
 pub mod launch;
