@@ -7,6 +7,7 @@ use protocol::resources::Milli;
 use serde::{Deserialize, Serialize};
 
 use crate::logic::bugs::Bugs;
+use crate::logic::constraints::Bounds;
 
 /// How a master decides. Time-outs are Mesos's defaults where it has them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -60,6 +61,9 @@ pub struct Config {
     pub roles_max: usize,
     /// Standing demands of one framework.
     pub demands_max: usize,
+    /// What schedulers may say of attributes.
+    #[serde(default)]
+    pub constraints: Bounds,
     /// Offers in one call.
     pub offers_per_call_max: usize,
     /// Tasks in one call.
@@ -153,6 +157,7 @@ impl Default for Config {
             offers_per_framework_max: 100_000,
             roles_max: 64,
             demands_max: 256,
+            constraints: Bounds::default(),
             offers_per_call_max: 10_000,
             tasks_per_call_max: 10_000,
             text_bytes_max: 4096,

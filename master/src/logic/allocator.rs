@@ -38,7 +38,6 @@ use amounts::Names;
 use bits::Bits;
 use chance::Chance;
 use client::{Client, Framework};
-pub(super) use demand::{constraint_holds, ports_each};
 use filters::Ends;
 pub use messages::{BookEntry, Proposal, WholeBook};
 use place::{Place, Stale};

@@ -202,6 +202,16 @@ impl Constraints {
         self.groups.is_empty() || self.groups.iter().any(all)
     }
 
+    /// All that must hold, in words; nothing, if there are none.
+    pub fn named(&self) -> String {
+        let group = |group: &Vec<Condition>| {
+            let all: Vec<String> = group.iter().map(Condition::named).collect();
+            all.join(" and ")
+        };
+        let groups: Vec<String> = self.groups.iter().map(group).collect();
+        groups.join(", or ")
+    }
+
     /// Why an agent will not do: the first constraint that does not hold, of the group of which the fewest do not.
     pub fn first_unmet(&self, place: &Whereabouts) -> Option<String> {
         if self.holds(place) {

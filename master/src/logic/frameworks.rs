@@ -1,7 +1,9 @@
-//! Frameworks: how their schedulers subscribe and are heard. How frameworks end is in `frameworks/removal.rs`.
+//! Frameworks: how their schedulers are heard. How they subscribe, what they want and how frameworks end is below
+//! `frameworks/`.
 
 mod removal;
 mod subscribe;
+mod wishes;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
@@ -9,16 +11,17 @@ use std::time::Duration;
 use libactor::{DownReason, Pid, Principal};
 use protocol::change::{Change, FrameworkState, What};
 use protocol::framework::{Capability, FrameworkInfo, FrameworkToMaster, MasterToFramework};
-use protocol::ids::{AgentId, ExecutorId, FrameworkId, TaskId};
+use protocol::ids::{AgentId, ExecutorId, FrameworkId, Role, TaskId};
 use protocol::offer::Demand;
 use protocol::time::Instant;
+use protocol::wishes::RoleWishes;
 use serde::{Deserialize, Serialize};
 
 use super::allocator::BookEntry;
 use super::authorize::{Action, authorize};
 use super::registry::FrameworkEntry;
 use super::tasks::{Ended, Task};
-use super::{Effect, Master, Peer, Timer, Turn, validate};
+use super::{Effect, Master, Peer, Timer, Turn};
 pub(super) use subscribe::Subscription;
 
 /// Nonces of superseded lives of a scheduler that are remembered, so that their late repeats do not take over.
@@ -36,12 +39,12 @@ pub(super) struct Framework {
     /// When that was last told all.
     told_all_at: Option<Instant>,
     superseded: VecDeque<u64>,
-    suppressed: bool,
     /// Something could not be told to its scheduler: it is told all once there is room.
     pub(super) owed_snapshot: bool,
-    pub(super) demand: Vec<Demand>,
+    /// What it wants for its roles, by role; for one without an entry it takes whatever there is.
+    pub(super) wishes: Vec<RoleWishes>,
     /// What of it is more than any agent has, as its scheduler was told.
-    pub(super) unmet: Vec<Demand>,
+    pub(super) unmet: Vec<(Role, Demand)>,
     /// When that was judged, by the count of changes among agents.
     pub(super) judged_at: u64,
     /// Open offers, by number.
@@ -83,9 +86,8 @@ impl Framework {
             nonce,
             told_all_at: None,
             superseded: VecDeque::new(),
-            suppressed: false,
             owed_snapshot: false,
-            demand: Vec::new(),
+            wishes: Vec::new(),
             unmet: Vec::new(),
             judged_at: 0,
             offers: BTreeSet::new(),
@@ -112,10 +114,6 @@ impl Framework {
         matches!(self.phase, Phase::Recovered)
     }
 
-    pub(super) fn takes_offers(&self) -> bool {
-        self.pid().is_some() && !self.suppressed
-    }
-
     pub(super) fn has(&self, capability: Capability) -> bool {
         self.info.capabilities.contains(&capability)
     }
@@ -137,10 +135,10 @@ impl Master {
         principal: Principal,
         message: FrameworkToMaster,
     ) {
-        if let FrameworkToMaster::Subscribe { nonce, framework, info, demand } = message {
-            let wish = Subscription { from, nonce, info, demand };
-            return self.on_subscribe(turn, principal, framework, wish);
-        }
+        let message = match Subscription::of(from, message) {
+            Ok((framework, wish)) => return self.on_subscribe(turn, principal, framework, wish),
+            Err(message) => message,
+        };
         let Some(Peer::Framework(id)) = self.peers.get(&from) else {
             let reason = "this scheduler is not subscribed".to_owned();
             return turn.tell_framework(from, MasterToFramework::Error { reason });
@@ -151,7 +149,9 @@ impl Master {
             return turn.tell_framework(from, MasterToFramework::Error { reason });
         }
         match message {
-            FrameworkToMaster::Subscribe { .. } => unreachable!("it was taken care of above"),
+            FrameworkToMaster::Subscribe { .. } | FrameworkToMaster::SubscribeWith { .. } => {
+                unreachable!("it was taken care of above")
+            }
             FrameworkToMaster::Accept { offers, operations, refuse_for } => {
                 self.on_accept(turn, &id, &offers, operations, refuse_for);
             }
@@ -159,8 +159,8 @@ impl Master {
                 self.on_decline(turn, &id, &offers, refuse_for);
             }
             FrameworkToMaster::Demand(demand) => self.on_demand(turn, &id, from, demand),
-            FrameworkToMaster::Revive => self.on_revive(turn, &id),
-            FrameworkToMaster::Suppress => self.on_suppress(turn, &id),
+            FrameworkToMaster::Revive => self.on_revive_all(turn, &id),
+            FrameworkToMaster::Suppress => self.on_suppress_all(turn, &id),
             FrameworkToMaster::Kill { task, agent, grace } => {
                 self.on_kill(turn, &id, &task, agent.as_ref(), grace);
             }
@@ -175,43 +175,17 @@ impl Master {
                 self.on_shutdown_executor(turn, &id, &agent, executor);
             }
             FrameworkToMaster::Teardown => self.remove_framework(turn, &id),
-            FrameworkToMaster::SubscribeWith { .. } | FrameworkToMaster::Wishes(_) => (),
-            FrameworkToMaster::ReviveRoles(_) | FrameworkToMaster::SuppressRoles(_) => (),
+            FrameworkToMaster::Wishes(wishes) => self.on_wishes(turn, &id, from, wishes),
+            FrameworkToMaster::ReviveRoles(roles) => self.on_revive_roles(turn, &id, from, roles),
+            FrameworkToMaster::SuppressRoles(roles) => {
+                self.on_suppress_roles(turn, &id, from, roles);
+            }
         }
     }
 
     /// The scheduler of a framework, if it is there.
     pub(super) fn scheduler(&self, id: &FrameworkId) -> Option<Pid> {
         self.frameworks.get(id)?.pid()
-    }
-
-    fn on_demand(&mut self, turn: &mut Turn, id: &FrameworkId, from: Pid, demand: Vec<Demand>) {
-        if let Err(refusal) = validate::demand(&demand, &self.config) {
-            let reason = refusal.to_string();
-            return turn.tell_framework(from, MasterToFramework::Error { reason });
-        }
-        if let Some(framework) = self.frameworks.get_mut(id) {
-            framework.demand = demand;
-            let wishes = framework.wishes();
-            turn.entries.push(BookEntry::Wishes { framework: id.clone(), wishes });
-        }
-        self.judge_demand(turn, id);
-    }
-
-    fn on_revive(&mut self, turn: &mut Turn, id: &FrameworkId) {
-        let Some(framework) = self.frameworks.get_mut(id) else { return };
-        turn.entries.push(BookEntry::Revived { framework: id.clone(), roles: Vec::new() });
-        if std::mem::take(&mut framework.suppressed) {
-            turn.framework_state(id, FrameworkState::Active);
-        }
-    }
-
-    fn on_suppress(&mut self, turn: &mut Turn, id: &FrameworkId) {
-        let Some(framework) = self.frameworks.get_mut(id) else { return };
-        turn.entries.push(BookEntry::Suppressed { framework: id.clone(), roles: Vec::new() });
-        if !std::mem::replace(&mut framework.suppressed, true) {
-            turn.framework_state(id, FrameworkState::Suppressed);
-        }
     }
 
     /// The framework's tasks run on until its time-out; nothing is offered to it.

@@ -52,7 +52,7 @@ impl Master {
             Ok(pool) => pool,
             Err(message) => return self.on_bad_offers(turn, framework, offers, tasks, &message),
         };
-        self.use_pool(turn, framework, pool, tasks, refuse_for.min(self.config.refuse_max));
+        self.use_pool(turn, framework, pool, tasks, self.refusal(refuse_for));
     }
 
     fn tell_error(&self, turn: &mut Turn, framework: &FrameworkId, reason: String) {

@@ -89,8 +89,7 @@ impl Master {
             return false;
         };
         let Some(framework) = self.frameworks.get(&proposal.framework) else { return false };
-        if !framework.takes_offers()
-            || !framework.info.roles.contains(&proposal.role)
+        if !framework.takes_offers_for(&proposal.role)
             || framework.offers.len() >= self.config.offers_per_framework_max
         {
             return false;
@@ -242,6 +241,15 @@ impl Master {
             self.offers.find(*number).is_some_and(|offer| offer.framework == *framework)
         });
         let mine = mine.collect();
-        self.end_offers(turn, &mine, refuse_for.min(self.config.refuse_max));
+        self.end_offers(turn, &mine, self.refusal(refuse_for));
+    }
+
+    /// For how long a refusal counts. One that is over before the next sweep would be none; and none is wanted by whoever names
+    /// no time.
+    pub(super) fn refusal(&self, refuse_for: Duration) -> Duration {
+        if refuse_for.is_zero() {
+            return refuse_for;
+        }
+        refuse_for.max(self.config.allocator.sweep_every).min(self.config.refuse_max)
     }
 }

@@ -59,7 +59,7 @@ impl Master {
 
 impl Framework {
     /// As readers were told last.
-    fn state(&self) -> FrameworkState {
+    pub(super) fn state(&self) -> FrameworkState {
         match (self.is_removed(), self.takes_offers(), self.pid().is_some()) {
             (true, _, _) => FrameworkState::Removed,
             (false, true, _) => FrameworkState::Active,

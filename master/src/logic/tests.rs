@@ -16,3 +16,4 @@ mod snapshot;
 mod start_over;
 mod tasks;
 mod unmet;
+mod wishes;

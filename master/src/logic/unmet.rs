@@ -6,12 +6,13 @@ use std::time::Duration;
 use protocol::agent::AgentInfo;
 use protocol::change::AgentState;
 use protocol::framework::{Capability, MasterToFramework};
-use protocol::ids::FrameworkId;
-use protocol::offer::{Constraint, Demand, Unmet};
+use protocol::ids::{FrameworkId, Role};
+use protocol::offer::{Demand, Unmet};
 use protocol::resources::{Milli, Resource, Resources, Value};
+use protocol::wishes::RoleWishes;
 
 use super::agents::Agent;
-use super::allocator::{constraint_holds, ports_each};
+use super::constraints::{Constraints, Whereabouts, ports_each};
 use super::{Master, Timer, Turn};
 
 /// After agents have come or gone. Many of them do so together, and are looked at once.
@@ -21,7 +22,7 @@ impl Master {
     /// What could be met before may not be now, or the other way round.
     pub(super) fn agents_changed(&mut self, turn: &mut Turn) {
         self.agents_changed += 1;
-        if !self.judging && self.frameworks.values().any(|known| !known.demand.is_empty()) {
+        if !self.judging && self.frameworks.values().any(|known| known.demand().next().is_some()) {
             self.judging = true;
             turn.start(Timer::Judge, JUDGED_AFTER);
         }
@@ -51,18 +52,27 @@ impl Master {
             return;
         }
         let nothing_changed = framework.judged_at == self.agents_changed;
-        let was_unmet = |demand: &Demand| framework.unmet.iter().any(|one| same_need(one, demand));
-        let is_unmet = |demand: &&Demand| {
-            demand.count > 0
-                && (nothing_changed && was_unmet(demand) || !agents().any(|a| meets(a, demand)))
-        };
-        let unmet: Vec<Demand> = framework.demand.iter().filter(is_unmet).cloned().collect();
-        let news = unmet.iter().filter(|demand| !was_unmet(demand));
-        let news = news.map(|demand| {
-            let candidates: Vec<&AgentInfo> = agents().filter(|a| allows(a, demand)).collect();
-            Unmet { demand: demand.clone(), why: why(demand, &candidates) }
-        });
-        let news: Vec<Unmet> = news.collect();
+        let several_roles = framework.info.roles.len() > 1;
+        let (mut unmet, mut news) = (Vec::new(), Vec::new());
+        for (wish, demand) in framework.demand().filter(|(_, demand)| demand.count > 0) {
+            let is_same =
+                |(role, known): &&(Role, Demand)| *role == wish.role && same_need(known, demand);
+            let was_unmet = framework.unmet.iter().any(|known| is_same(&known));
+            let Some(need) = Need::of(wish, demand) else { continue };
+            if !(nothing_changed && was_unmet) && agents().any(|agent| need.is_met_by(agent)) {
+                continue;
+            }
+            unmet.push((wish.role.clone(), demand.clone()));
+            if !was_unmet {
+                let candidates: Vec<&AgentInfo> =
+                    agents().filter(|agent| need.allows(agent)).collect();
+                let mut why = need.why(&candidates);
+                if several_roles {
+                    why = format!("for role {}, {why}", wish.role);
+                }
+                news.push(Unmet { demand: demand.clone(), why });
+            }
+        }
         let changed = self.agents_changed;
         if let Some(framework) = self.frameworks.get_mut(id) {
             framework.unmet = unmet;
@@ -78,41 +88,59 @@ fn same_need(one: &Demand, other: &Demand) -> bool {
     one.each == other.each && one.constraints == other.constraints
 }
 
-fn allows(agent: &AgentInfo, demand: &Demand) -> bool {
-    let holds = |one| constraint_holds(one, &agent.at.hostname, &agent.attributes);
-    demand.constraints.iter().all(holds)
+/// What is needed for a role, ready to be compared with agents.
+struct Need<'a> {
+    demand: &'a Demand,
+    /// Of the role and of the demand: all of both must hold.
+    constraints: [Constraints; 2],
 }
 
-/// Whether one such task would fit on an agent that holds nothing else.
-fn meets(agent: &AgentInfo, demand: &Demand) -> bool {
-    let left = agent.resources.ranges("ports").minus(&demand.each.ranges("ports"));
-    allows(agent, demand)
-        && agent.resources.contains(&demand.each)
-        && left.count() >= ports_each(demand)
-}
-
-/// What is missing. `candidates` are those of which all constraints hold.
-fn why(demand: &Demand, candidates: &[&AgentInfo]) -> String {
-    let named = |constraint: &Constraint| match constraint {
-        Constraint::Is { attribute, value } => Some(format!("{attribute}={value}")),
-        Constraint::IsNot { attribute, value } => Some(format!("{attribute}!={value}")),
-        Constraint::Ports { .. } | Constraint::Attribute(_) => None,
-    };
-    let named: Vec<String> = demand.constraints.iter().filter_map(named).collect();
-    let named = named.join(" and ");
-    if candidates.is_empty() {
-        return format!("no agent has {named}");
+impl<'a> Need<'a> {
+    /// Its constraints were found good when they were stated.
+    fn of(wish: &RoleWishes, demand: &'a Demand) -> Option<Self> {
+        let of_role = Constraints::compile(&wish.constraints).ok()?;
+        let of_demand = Constraints::compile_demand(&demand.constraints).ok()?;
+        Some(Self { demand, constraints: [of_role, of_demand] })
     }
-    let with = if named.is_empty() { String::new() } else { format!(" with {named}") };
-    let each = &demand.each;
-    let wanted = format!("{each}{}", ports(ports_each(demand)));
-    // One agent, not the most of each resource that any has: together those may be what is asked for.
-    let nearest = candidates.iter().map(|agent| Near::to(agent, demand));
-    let Some(Near { has, without, .. }) = nearest.max_by_key(|near| near.rank) else {
-        return format!("no agent{with} has {wanted}");
-    };
-    let without = if without.is_empty() { String::new() } else { format!(" without {without}") };
-    format!("no agent{with} has {wanted}: the most that one has is {has}{without}")
+
+    fn allows(&self, agent: &AgentInfo) -> bool {
+        let place = Whereabouts {
+            hostname: &agent.at.hostname,
+            attributes: &agent.attributes,
+            domain: None,
+        };
+        self.constraints.iter().all(|constraints| constraints.holds(&place))
+    }
+
+    /// Whether one such task would fit on an agent that holds nothing else.
+    fn is_met_by(&self, agent: &AgentInfo) -> bool {
+        let each = &self.demand.each;
+        let left = agent.resources.ranges("ports").minus(&each.ranges("ports"));
+        self.allows(agent)
+            && agent.resources.contains(each)
+            && left.count() >= ports_each(&self.demand.constraints)
+    }
+
+    /// What is missing. `candidates` are those of which all constraints hold.
+    fn why(&self, candidates: &[&AgentInfo]) -> String {
+        let named: Vec<String> = self.constraints.iter().map(Constraints::named).collect();
+        let named: Vec<String> = named.into_iter().filter(|words| !words.is_empty()).collect();
+        let named = named.join(" and ");
+        if candidates.is_empty() {
+            return format!("no agent has {named}");
+        }
+        let with = if named.is_empty() { String::new() } else { format!(" with {named}") };
+        let each = &self.demand.each;
+        let wanted = format!("{each}{}", ports(ports_each(&self.demand.constraints)));
+        // One agent, not the most of each resource that any has: together those may be what is asked for.
+        let nearest = candidates.iter().map(|agent| Near::to(agent, self.demand));
+        let Some(Near { has, without, .. }) = nearest.max_by_key(|near| near.rank) else {
+            return format!("no agent{with} has {wanted}");
+        };
+        let without =
+            if without.is_empty() { String::new() } else { format!(" without {without}") };
+        format!("no agent{with} has {wanted}: the most that one has is {has}{without}")
+    }
 }
 
 fn ports(count: u64) -> String {
@@ -167,7 +195,7 @@ impl Near {
             has.add_one(here(there));
             without.add_one(here(lacks));
         }
-        let wanted_ports = ports_each(demand);
+        let wanted_ports = ports_each(&demand.constraints);
         let named = demand.each.ranges("ports");
         let other_ports = agent.resources.ranges("ports").minus(&named).count();
         let mut has = has.to_string();

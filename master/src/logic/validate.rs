@@ -1,16 +1,20 @@
 //! What may not stand: every refusal is a variant with its words.
 
+use std::collections::BTreeSet;
+
 use api::v1;
 use protocol::agent::AgentInfo;
 use protocol::carried::Carried;
 use protocol::fate::{BadFate, Fate};
 use protocol::framework::FrameworkInfo;
-use protocol::ids::{BadId, check_id};
+use protocol::ids::{BadId, BadRole, Role, check_id};
 use protocol::offer::Demand;
 use protocol::resources::{NotNormal, Resources};
 use protocol::task::{CommandSpec, ExecutorSpec, Run, TaskSpec};
+use protocol::wishes::RoleWishes;
 
 use super::book::BookedExecutor;
+use super::constraints::{BadConstraints, Constraints};
 use crate::config::Config;
 
 /// Why a request was refused.
@@ -86,6 +90,37 @@ pub enum Refusal {
         "the task cannot be launched: {0}; 'end' kills it when its agent is back, 'keep' lets it run on"
     )]
     Fate(#[from] BadFate),
+    /// A text that names no role.
+    #[error(transparent)]
+    Role(#[from] BadRole),
+    /// One role is named more than once.
+    #[error("role '{0}' is named twice; name each role once")]
+    RoleTwice(Role),
+    /// The framework does not act for it.
+    #[error(
+        "the framework does not act for role '{role}', but for {roles}; subscribe with '{role}' among its roles first"
+    )]
+    NotItsRole {
+        /// What is named.
+        role: Role,
+        /// What it acts for.
+        roles: String,
+    },
+    /// What must be true of agents cannot be looked at.
+    #[error(transparent)]
+    Constraints(#[from] BadConstraints),
+    /// The least of an offer is no amount.
+    #[error(
+        "the least offer for role '{role}' names '{name}:{amount}': it needs a name and an amount of more than zero"
+    )]
+    LeastOffer {
+        /// For which role.
+        role: Role,
+        /// The resource.
+        name: String,
+        /// How much of it.
+        amount: Milli,
+    },
     /// What it carries cannot be read, so that nobody knows what it asks for.
     #[error("{of}: {why}")]
     Carried {
@@ -94,6 +129,25 @@ pub enum Refusal {
         /// Why.
         why: String,
     },
+}
+
+/// A refusal of what is said of a role that is none of the framework's, or twice.
+fn one_of(role: &Role, info: &FrameworkInfo) -> Result<(), Refusal> {
+    if info.roles.contains(role) {
+        return Ok(());
+    }
+    let roles: Vec<&str> = info.roles.iter().map(Role::as_str).collect();
+    Err(Refusal::NotItsRole { role: role.clone(), roles: roles.join(", ") })
+}
+
+fn each_once<'a>(roles: impl Iterator<Item = &'a Role>) -> Result<(), Refusal> {
+    let mut seen = BTreeSet::new();
+    for role in roles {
+        if !seen.insert(role) {
+            return Err(Refusal::RoleTwice(role.clone()));
+        }
+    }
+    Ok(())
 }
 
 fn text(what: &'static str, text: &str, max: usize) -> Result<(), Refusal> {
@@ -130,6 +184,10 @@ pub(super) fn framework(info: &FrameworkInfo, config: &Config) -> Result<(), Ref
         return Err(Refusal::Empty("the framework's list of roles"));
     }
     at_most("the framework's list of roles", info.roles.len(), config.roles_max)?;
+    for role in &info.roles {
+        role.as_str().parse::<Role>()?;
+    }
+    each_once(info.roles.iter())?;
     text("the framework's name", &info.name, config.text_bytes_max)?;
     text("the framework's user", &info.user, config.text_bytes_max)?;
     text("the framework's host name", &info.hostname, config.text_bytes_max)?;
@@ -137,15 +195,67 @@ pub(super) fn framework(info: &FrameworkInfo, config: &Config) -> Result<(), Ref
     at_most("the framework's description", info.carried.as_bytes().len(), config.data_bytes_max)
 }
 
+/// Roles that are named by a framework which acts for all of them; at least one.
+pub(super) fn roles_of(
+    roles: &[Role],
+    info: &FrameworkInfo,
+    config: &Config,
+) -> Result<(), Refusal> {
+    if roles.is_empty() {
+        return Err(Refusal::Empty("the list of roles"));
+    }
+    at_most("the list of roles", roles.len(), config.roles_max)?;
+    roles.iter().try_for_each(|role| one_of(role, info))?;
+    each_once(roles.iter())
+}
+
+/// What is wanted for the roles of a framework.
+pub(super) fn wishes(
+    wishes: &[RoleWishes],
+    info: &FrameworkInfo,
+    config: &Config,
+) -> Result<(), Refusal> {
+    at_most("the list of wishes", wishes.len(), config.roles_max)?;
+    wishes.iter().try_for_each(|wish| one_of(&wish.role, info))?;
+    each_once(wishes.iter().map(|wish| &wish.role))?;
+    let demands = wishes.iter().map(|wish| wish.demand.len()).sum();
+    at_most("the list of demands", demands, config.demands_max)?;
+    let constraints = wishes.iter().flat_map(|wish| &wish.constraints.groups).map(Vec::len).sum();
+    let bounds = &config.constraints;
+    at_most("the list of offer constraints", constraints, bounds.constraints_max)?;
+    for wish in wishes {
+        demand(&wish.demand, config)?;
+        Constraints::compile_within(&wish.constraints, bounds)?;
+        least_offer(wish, config)?;
+    }
+    Ok(())
+}
+
+fn least_offer(wish: &RoleWishes, config: &Config) -> Result<(), Refusal> {
+    let least = wish.allocatable.as_deref().unwrap_or_default();
+    at_most("the list of least offers", least.len(), config.demands_max)?;
+    for quantities in least {
+        at_most("a least offer", quantities.iter().count(), config.demands_max)?;
+        for (name, amount) in quantities.iter() {
+            text("the name of a resource", name, config.text_bytes_max)?;
+            if name.is_empty() || amount <= Milli(0) {
+                let (role, name) = (wish.role.clone(), name.to_string());
+                return Err(Refusal::LeastOffer { role, name, amount });
+            }
+        }
+    }
+    Ok(())
+}
+
 /// A standing demand.
-pub(super) fn demand(demand: &[Demand], config: &Config) -> Result<(), Refusal> {
+fn demand(demand: &[Demand], config: &Config) -> Result<(), Refusal> {
     at_most("the list of demands", demand.len(), config.demands_max)?;
     for one in demand {
         if one.each.is_empty() {
             return Err(Refusal::Empty("a demand's list of resources"));
         }
         resources("a demand", &one.each)?;
-        at_most("a demand's list of constraints", one.constraints.len(), config.demands_max)?;
+        Constraints::compile_demand_within(&one.constraints, &config.constraints)?;
     }
     Ok(())
 }

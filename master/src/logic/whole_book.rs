@@ -3,7 +3,6 @@
 
 use protocol::ids::AgentId;
 use protocol::quota::Shares;
-use protocol::wishes::RoleWishes;
 
 use super::Master;
 use super::agents::Agent;
@@ -58,13 +57,7 @@ impl Framework {
             framework: self.info.framework.clone(),
             roles: self.info.roles.clone(),
             capabilities: self.info.capabilities.clone(),
-            wishes: self.wishes(),
+            wishes: self.wishes.clone(),
         }
-    }
-
-    /// What is said of its first role.
-    pub(super) fn wishes(&self) -> Vec<RoleWishes> {
-        let first = self.info.roles.first().cloned().map(RoleWishes::of);
-        first.into_iter().map(|wish| RoleWishes { demand: self.demand.clone(), ..wish }).collect()
     }
 }

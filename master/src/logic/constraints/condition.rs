@@ -117,14 +117,31 @@ impl Condition {
         }
     }
 
-    /// What is wanted, and what is there instead.
-    pub(super) fn words(&self, place: &Whereabouts) -> String {
-        let of = match &self.of {
-            Selector::Attribute(name) => name.as_str(),
+    fn subject(&self) -> &str {
+        match &self.of {
+            Selector::Attribute(name) => name,
             Selector::Hostname => HOSTNAME,
             Selector::Region => "region",
             Selector::Zone => "zone",
-        };
+        }
+    }
+
+    /// What is wanted, as short as it can be said.
+    pub(super) fn named(&self) -> String {
+        let of = self.subject();
+        match &self.is {
+            Is::There => of.to_owned(),
+            Is::NotThere => format!("no {of}"),
+            Is::Equal(wanted) | Is::Written(wanted) => format!("{of}={wanted}"),
+            Is::NotEqual(unwanted) | Is::NotWritten(unwanted) => format!("{of}!={unwanted}"),
+            Is::Matching(pattern) => format!("{of} like {}", pattern.source()),
+            Is::NotMatching(pattern) => format!("{of} unlike {}", pattern.source()),
+        }
+    }
+
+    /// What is wanted, and what is there instead.
+    pub(super) fn words(&self, place: &Whereabouts) -> String {
+        let of = self.subject();
         let all: Vec<&str> = written(&self.of, place).collect();
         let has = if all.is_empty() {
             format!("it has no {of}")
@@ -132,16 +149,14 @@ impl Condition {
             format!("its {of} is {}", all.join(" and "))
         };
         let wanted = match &self.is {
-            Is::There => format!("{of} must be set"),
-            Is::NotThere => format!("{of} must not be set"),
-            Is::Equal(wanted) | Is::Written(wanted) => format!("{of} must be {wanted}"),
-            Is::NotEqual(unwanted) | Is::NotWritten(unwanted) => {
-                format!("{of} must not be {unwanted}")
-            }
-            Is::Matching(pattern) => format!("{of} must match {}", pattern.source()),
-            Is::NotMatching(pattern) => format!("{of} must not match {}", pattern.source()),
+            Is::There => "be set".to_owned(),
+            Is::NotThere => "not be set".to_owned(),
+            Is::Equal(wanted) | Is::Written(wanted) => format!("be {wanted}"),
+            Is::NotEqual(unwanted) | Is::NotWritten(unwanted) => format!("not be {unwanted}"),
+            Is::Matching(pattern) => format!("match {}", pattern.source()),
+            Is::NotMatching(pattern) => format!("not match {}", pattern.source()),
         };
-        format!("{wanted}, and {has}")
+        format!("{of} must {wanted}, and {has}")
     }
 }
 

@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use libactor::{Pid, Principal};
 use protocol::change::{FrameworkState, What};
-use protocol::framework::{FrameworkInfo, MasterToFramework};
+use protocol::framework::{FrameworkInfo, FrameworkToMaster, MasterToFramework};
 use protocol::ids::FrameworkId;
-use protocol::offer::Demand;
 use protocol::time::Instant;
+use protocol::wishes::RoleWishes;
 use serde::{Deserialize, Serialize};
 
-use super::{Framework, Phase, SUPERSEDED_MAX};
+use super::{Framework, Phase, SUPERSEDED_MAX, wishes};
 use crate::logic::authorize::{Action, authorize};
 use crate::logic::bugs::Bug;
 use crate::logic::registry::RegistryOperation;
@@ -28,7 +28,27 @@ pub(in crate::logic) struct Subscription {
     pub(in crate::logic) from: Pid,
     pub(in crate::logic) nonce: u64,
     pub(in crate::logic) info: FrameworkInfo,
-    pub(in crate::logic) demand: Vec<Demand>,
+    pub(in crate::logic) wishes: Vec<RoleWishes>,
+}
+
+impl Subscription {
+    /// What a scheduler says, if it wants to subscribe, and as which framework.
+    pub(super) fn of(
+        from: Pid,
+        message: FrameworkToMaster,
+    ) -> Result<(Option<FrameworkId>, Self), FrameworkToMaster> {
+        let (nonce, framework, info, wishes) = match message {
+            FrameworkToMaster::Subscribe { nonce, framework, info, demand } => {
+                let wishes = wishes::of_first_role(&info, demand);
+                (nonce, framework, info, wishes)
+            }
+            FrameworkToMaster::SubscribeWith { nonce, framework, info, wishes } => {
+                (nonce, framework, info, wishes::normal(wishes))
+            }
+            other => return Err(other),
+        };
+        Ok((framework, Self { from, nonce, info, wishes }))
+    }
 }
 
 impl Framework {
@@ -37,7 +57,7 @@ impl Framework {
         let same = self.pid() == Some(wish.from)
             && self.nonce == wish.nonce
             && self.info == wish.info
-            && self.demand == wish.demand;
+            && self.wishes == wish.wishes;
         let tasks = u32::try_from(self.tasks.len()).unwrap_or(u32::MAX);
         let pause = AGAIN_FOR_EACH_TASK.saturating_mul(tasks).min(AGAIN_MAX);
         same && self.told_all_at.is_some_and(|told| now.since(told) < pause)
@@ -103,7 +123,8 @@ impl Master {
         let object = id.map_or(wish.info.name.as_str(), FrameworkId::as_str);
         authorize(principal, Action::Subscribe, object).map_err(|refused| refused.to_string())?;
         validate::framework(&wish.info, &self.config).map_err(|refusal| refusal.to_string())?;
-        validate::demand(&wish.demand, &self.config).map_err(|refusal| refusal.to_string())?;
+        validate::wishes(&wish.wishes, &wish.info, &self.config)
+            .map_err(|refusal| refusal.to_string())?;
         match self.peers.get(&wish.from) {
             Some(Peer::Framework(other)) if id.is_some_and(|id| id != other) => {
                 Err(format!("this scheduler already speaks for framework {other}"))
@@ -168,7 +189,7 @@ impl Master {
 
     /// The registry holds the framework as it now is: its scheduler is told, and any earlier one ends.
     fn subscribe(&mut self, turn: &mut Turn, id: &FrameworkId, wish: Subscription) {
-        let Subscription { from, nonce, demand, .. } = wish;
+        let Subscription { from, nonce, wishes, .. } = wish;
         let keeps_old = self.config.bugs.has(Bug::FailoverKeepsOldPid);
         let Some(framework) = self.frameworks.get_mut(id) else { return };
         let offers = std::mem::take(&mut framework.offers);
@@ -182,8 +203,7 @@ impl Master {
         }
         framework.enter(Phase::Active(old.filter(|_| keeps_old).unwrap_or(from)));
         framework.told_all_at = Some(turn.now.steady);
-        framework.suppressed = false;
-        framework.demand = demand;
+        framework.wishes = wishes;
         framework.unmet.clear();
         let told = self.end_offers(turn, &offers, Duration::ZERO);
         match old {
@@ -202,9 +222,9 @@ impl Master {
         turn.effects.push(Effect::Link(from));
         self.tell_subscribed(turn, id, from);
         let Some(framework) = self.frameworks.get(id) else { return };
-        let info = framework.info.clone();
+        let (info, state) = (framework.info.clone(), framework.state());
         turn.entries.push(framework.entry());
-        turn.what.push(What::Framework { info, state: FrameworkState::Active });
+        turn.what.push(What::Framework { info, state });
         self.judge_demand(turn, id);
     }
 

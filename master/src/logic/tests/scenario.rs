@@ -59,6 +59,8 @@ pub(super) struct Scenario {
     pub(super) changes: Vec<Change>,
     /// All that schedulers were told of tasks, whole.
     pub(super) updated: Vec<TaskStatus>,
+    /// All that the allocator was told.
+    pub(super) told: Vec<BookEntry>,
     /// The newest answer to an agent that joined or returned.
     pub(super) greeting: Option<MasterToAgent>,
 }
@@ -96,6 +98,7 @@ impl Scenario {
             called_back: 0,
             changes: Vec::new(),
             updated: Vec::new(),
+            told: Vec::new(),
             greeting: None,
         };
         scenario.step(Event::Started);
@@ -161,6 +164,7 @@ impl Scenario {
             }
             Effect::TellAllocator(_) if self.allocator_is_stuck => (),
             Effect::TellAllocator(entries) => {
+                self.told.extend(entries.iter().cloned());
                 self.tell_allocator(allocator::Event::Book(entries), events)
             }
             Effect::StartTimer { timer, after } => {
