@@ -9,6 +9,24 @@
 #![doc = include_str!("../examples/hello.rs")]
 #![doc = "```"]
 //!
+//! What a scheduler needs it states once, and is offered what fits as soon as that is free. One that acts for several roles states it
+//! for each, and may say on which agents ([`Calls::require_for`]), how much at least ([`Calls::least_offer_for`]), and for which
+//! role it wants nothing just now ([`Calls::suppress_for`]):
+//!
+//! ```
+//! # use sdk::prelude::*;
+//! # struct Web;
+//! impl Scheduler for Web {
+//!     fn subscribed(&mut self, calls: &mut Calls, _: &FrameworkId) {
+//!         let (front, each) = ("web/front".parse().expect("a role"), Resources::cpus_mem(1.0, 512.0));
+//!         let here = Constraint::Is { attribute: "rack".into(), value: "r1".into() };
+//!         if let Err(refused) = calls.want_for(&front, 3, &each, vec![here]) {
+//!             calls.warn(refused.to_string());
+//!         }
+//!     }
+//! }
+//! ```
+//!
 //! One scheduler may stand by for another, as a process of its own, if both are told where they are elected. Only one leads at a
 //! time; the next one finds the framework's id and what was stored ([`Calls::store`]) in ZooKeeper, also on another machine:
 //!
@@ -46,7 +64,7 @@ pub mod typed;
 
 pub use election::{Election, ElectionError};
 pub use executor::{Executor, ExecutorCalls, Reporter, run_executor, task_data};
-pub use logic::{Calls, NotLaunched, Outcome, Scheduler, Settings};
+pub use logic::{Calls, NotItsRole, NotLaunched, Outcome, Scheduler, Settings};
 pub use protocol;
 pub use run::{
     FAILOVER_TIMEOUT, Inputs, Options, RunError, Running, framework, run, run_elected,

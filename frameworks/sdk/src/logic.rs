@@ -12,13 +12,14 @@ mod settled;
 mod subscription;
 mod tasks;
 mod view;
+mod wishes;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use protocol::framework::{FrameworkInfo, FrameworkToMaster, MasterToFramework};
 use protocol::ids::{AgentId, ExecutorId, FrameworkId, OfferId, TaskId, UpdateId};
-use protocol::offer::{Demand, Offer, Unmet};
+use protocol::offer::{Offer, Unmet};
 use protocol::resources::Resources;
 use protocol::task::{Exit, TaskSpec, TaskStatus};
 use protocol::time::{Instant, Now};
@@ -31,6 +32,8 @@ use settled::Settled;
 pub use subscription::Phase;
 pub use tasks::BookedTask;
 pub use view::{View, ViewedTask};
+pub use wishes::NotItsRole;
+use wishes::Wishes;
 
 /// How patient the driver is, and how much it keeps.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -285,8 +288,9 @@ pub struct Driver {
     pub(crate) offers: BTreeMap<OfferId, OpenOffer>,
     pub(crate) handled: BTreeSet<UpdateId>,
     pub(crate) handled_order: VecDeque<UpdateId>,
-    pub(crate) demand: Vec<Demand>,
-    pub(crate) demand_told: Vec<Demand>,
+    pub(crate) wishes: Wishes,
+    /// As the master that is followed was told.
+    pub(crate) wishes_told: Wishes,
     /// The generation of the running timer for doubts, and how often it fired without settling all.
     pub(crate) doubts: Option<(u64, u32)>,
     pub(crate) reconcile: u64,
@@ -339,8 +343,8 @@ impl Driver {
             offers: BTreeMap::new(),
             handled: BTreeSet::new(),
             handled_order: VecDeque::new(),
-            demand: Vec::new(),
-            demand_told: Vec::new(),
+            wishes: Wishes::default(),
+            wishes_told: Wishes::default(),
             doubts: None,
             reconcile: 0,
             held: None,

@@ -3,11 +3,12 @@
 pub use protocol::fate::Fate;
 pub use protocol::framework::FrameworkInfo;
 pub use protocol::ids::{AgentId, ExecutorId, FrameworkId, OfferId, Role, TaskId};
-pub use protocol::offer::{Demand, Offer};
+pub use protocol::offer::{Constraint, Demand, Offer};
 pub use protocol::resources::{Milli, Resources};
 pub use protocol::task::{
     CommandSpec, ExecutorSpec, Exit, Reason, Run, TaskSpec, TaskState, TaskStatus,
 };
+pub use protocol::wishes::{AttributeConstraint, OfferConstraints, Predicate, Selector};
 
 pub use crate::executor::{Executor, ExecutorCalls, Reporter, run_executor, task_data};
 pub use crate::logic::{Calls, NotLaunched, Outcome, Scheduler, Settings};

@@ -4,15 +4,12 @@ use std::time::Duration;
 
 use protocol::framework::FrameworkToMaster;
 use protocol::ids::{AgentId, ExecutorId, FrameworkId, OfferId, TaskId};
-use protocol::offer::{Demand, Offer};
+use protocol::offer::Offer;
 use protocol::resources::Resources;
 use protocol::task::TaskSpec;
 use protocol::time::Now;
 
 use super::{Driver, Effect, Timer, Turn, ViewedTask};
-
-/// The most different needs that one framework states.
-const DEMANDS_MOST: usize = 64;
 
 /// Why a task was not launched. Nothing was sent.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -83,27 +80,9 @@ impl Calls<'_> {
         self.driver.hold(self.turn, &offer.offer);
     }
 
-    /// Replaces what the framework needs. Without demand no offers come.
-    pub fn demand(&mut self, demand: Vec<Demand>) {
-        self.driver.demand = demand;
-        self.driver.demand.retain(|need| need.count > 0);
-        self.driver.demand.truncate(DEMANDS_MOST);
-    }
-
-    /// The simplest demand: `count` times `each`, anywhere.
-    pub fn want(&mut self, each: &Resources, count: usize) {
-        let count = u32::try_from(count).unwrap_or(u32::MAX);
-        self.demand(vec![Demand { each: each.clone(), count, constraints: Vec::new() }]);
-    }
-
     /// Writes a warning to this process's log.
     pub fn warn(&mut self, words: String) {
         self.turn.effects.push(Effect::Warn(words));
-    }
-
-    /// Forgets all refusals.
-    pub fn revive(&mut self) {
-        self.driver.tell(self.turn, FrameworkToMaster::Revive);
     }
 
     /// Ends a task. Said again after each return to a master, until the task has ended.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use protocol::framework::FrameworkToMaster;
 use protocol::ids::{AgentId, ExecutorId, FrameworkId, OfferId};
-use protocol::offer::{Demand, Offer, Unmet};
+use protocol::offer::{Offer, Unmet};
 use protocol::task::{Exit, TaskStatus};
 use protocol::time::Now;
 
@@ -114,7 +114,7 @@ impl<S: Scheduler> Framework<S> {
             self.tell_scheduler(&mut turn, news);
             self.driver.settle_offers(&mut turn);
         }
-        self.driver.settle_demand(&mut turn);
+        self.driver.settle_wishes(&mut turn);
         self.driver.settle_stop(&mut turn);
         if let Some(Effect::End(outcome)) = turn.effects.last() {
             self.scheduler.ended(outcome);
@@ -158,27 +158,6 @@ impl<S: Scheduler> Framework<S> {
 }
 
 impl Driver {
-    /// What the framework has stopped to need meanwhile is not of interest any more.
-    pub(super) fn on_unmet(&mut self, turn: &mut Turn, mut unmet: Vec<Unmet>) {
-        unmet.retain(|one| {
-            let same = |need: &Demand| {
-                need.each == one.demand.each && need.constraints == one.demand.constraints
-            };
-            self.demand.iter().any(same)
-        });
-        if !unmet.is_empty() {
-            turn.news.push_back(News::Unmet(unmet));
-        }
-    }
-
-    /// Demand is told when it has changed, once per step.
-    pub(crate) fn settle_demand(&mut self, turn: &mut Turn) {
-        if self.demand != self.demand_told && matches!(self.phase, Phase::Subscribed { .. }) {
-            self.demand_told = self.demand.clone();
-            self.tell(turn, FrameworkToMaster::Demand(self.demand.clone()));
-        }
-    }
-
     /// What was said and stored comes first.
     pub(crate) fn settle_stop(&mut self, turn: &mut Turn) {
         let subscribed = matches!(self.phase, Phase::Subscribed { .. });

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use libactor::Pid;
 use protocol::change::Change;
-use protocol::framework::{FrameworkToMaster, MasterToFramework};
+use protocol::framework::MasterToFramework;
 use protocol::ids::{FrameworkId, MasterId};
 use protocol::task::TaskReport;
 use serde::{Deserialize, Serialize};
@@ -66,17 +66,9 @@ impl Driver {
     pub(super) fn subscribe(&mut self, turn: &mut Turn) {
         let generation = self.next_generation();
         self.phase = Phase::Subscribing { generation };
-        self.demand_told = self.demand.clone();
+        let message = self.subscription();
         if !self.suspended {
-            turn.effects.push(Effect::TellMaster {
-                to: None,
-                message: FrameworkToMaster::Subscribe {
-                    nonce: self.nonce,
-                    framework: self.framework.clone(),
-                    info: self.info.clone(),
-                    demand: self.demand.clone(),
-                },
-            });
+            turn.effects.push(Effect::TellMaster { to: None, message });
         }
         // The answer may be much, and a master of an earlier version says it as often as it is asked.
         let tasks = u32::try_from(self.book.len()).unwrap_or(u32::MAX);

@@ -5,6 +5,8 @@ mod ends;
 mod leading;
 mod saying;
 mod scenario;
+mod wishes;
+mod words;
 
 use std::time::Duration;
 

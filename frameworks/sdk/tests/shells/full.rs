@@ -59,6 +59,10 @@ impl Handler<Received<FrameworkToMaster>> for Busy {
             | FrameworkToMaster::Teardown
             | FrameworkToMaster::Revive
             | FrameworkToMaster::Suppress
+            | FrameworkToMaster::SubscribeWith { .. }
+            | FrameworkToMaster::Wishes(_)
+            | FrameworkToMaster::ReviveRoles(_)
+            | FrameworkToMaster::SuppressRoles(_)
             | FrameworkToMaster::Kill { .. }
             | FrameworkToMaster::Reconcile(_)
             | FrameworkToMaster::ToExecutor { .. }

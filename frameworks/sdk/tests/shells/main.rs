@@ -101,6 +101,10 @@ impl Handler<Received<FrameworkToMaster>> for Master {
             | FrameworkToMaster::Demand(_)
             | FrameworkToMaster::Revive
             | FrameworkToMaster::Suppress
+            | FrameworkToMaster::SubscribeWith { .. }
+            | FrameworkToMaster::Wishes(_)
+            | FrameworkToMaster::ReviveRoles(_)
+            | FrameworkToMaster::SuppressRoles(_)
             | FrameworkToMaster::Kill { .. }
             | FrameworkToMaster::Reconcile(_)
             | FrameworkToMaster::ToExecutor { .. }

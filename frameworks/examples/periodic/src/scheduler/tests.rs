@@ -142,6 +142,10 @@ fn words(message: &FrameworkToMaster) -> Option<String> {
         | FrameworkToMaster::Reconcile(_)
         | FrameworkToMaster::Revive
         | FrameworkToMaster::Suppress
+        | FrameworkToMaster::SubscribeWith { .. }
+        | FrameworkToMaster::Wishes(_)
+        | FrameworkToMaster::ReviveRoles(_)
+        | FrameworkToMaster::SuppressRoles(_)
         | FrameworkToMaster::ToExecutor { .. }
         | FrameworkToMaster::ShutdownExecutor { .. } => return None,
     })

@@ -96,6 +96,10 @@ impl Scenario {
             | FrameworkToMaster::Reconcile(_)
             | FrameworkToMaster::Revive
             | FrameworkToMaster::Suppress
+            | FrameworkToMaster::SubscribeWith { .. }
+            | FrameworkToMaster::Wishes(_)
+            | FrameworkToMaster::ReviveRoles(_)
+            | FrameworkToMaster::SuppressRoles(_)
             | FrameworkToMaster::ToExecutor { .. }
             | FrameworkToMaster::ShutdownExecutor { .. } => (),
         }

@@ -1,20 +1,23 @@
 //! A framework, a clock, and the lines of what was done since last asked.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
 use libactor::Pid;
 use protocol::agent::AgentAddress;
 use protocol::change::{Change, What};
-use protocol::framework::{FrameworkInfo, FrameworkToMaster, MasterToFramework, Operation};
+use protocol::framework::{FrameworkInfo, FrameworkToMaster, MasterToFramework};
 use protocol::ids::{AgentId, ExecutorId, FrameworkId, MasterId, OfferId, Role, TaskId, UpdateId};
 use protocol::offer::{Demand, Offer, Unmet};
-use protocol::resources::Resources;
+use protocol::quantities::Quantities;
+use protocol::resources::{Milli, Resources};
 use protocol::task::{CommandSpec, Run, Source, TaskReport, TaskSpec, TaskState, TaskStatus};
 use protocol::time::Now;
+use protocol::wishes::{AttributeConstraint, OfferConstraints, Predicate, Selector};
 
+use super::words::said;
 use crate::logic::{
     Calls, Driver, Effect, Event, Framework, NotLaunched, Outcome, Scheduler, Settings, Timer,
 };
@@ -101,6 +104,27 @@ impl Scheduler for Notes {
                 calls.want(&Resources::cpus_mem(1.0, 0.0), count.parse().unwrap());
             }
             ["kill", task, "when", "launched"] => self.kills = Some(TaskId::new(task)),
+            ["want", count, "for", role] => {
+                let each = Resources::cpus_mem(1.0, 0.0);
+                let wanted =
+                    calls.want_for(&role.parse().unwrap(), count.parse().unwrap(), &each, vec![]);
+                if let Err(refused) = wanted {
+                    self.note(refused.to_string());
+                }
+            }
+            ["suppress", role] => calls.suppress_for(&role.parse().unwrap()).unwrap(),
+            ["revive", role] => calls.revive_for(&role.parse().unwrap()).unwrap(),
+            ["revive"] => calls.revive(),
+            ["require", role] => {
+                let predicate = Predicate::Exists;
+                let constraint = AttributeConstraint { selector: Selector::Hostname, predicate };
+                let constraints = OfferConstraints { groups: vec![vec![constraint]] };
+                calls.require_for(&role.parse().unwrap(), constraints).unwrap();
+            }
+            ["least", cpus, role] => {
+                let least = Quantities::none().with("cpus", Milli::whole(cpus.parse().unwrap()));
+                calls.least_offer_for(&role.parse().unwrap(), Some(vec![least])).unwrap();
+            }
             ["store"] => calls.store("key", Vec::new()),
             ["hold"] => self.holds = true,
             ["tear", "down"] => calls.tear_down(),
@@ -125,10 +149,20 @@ pub(super) struct Scenario {
 
 impl Scenario {
     pub(super) fn new(remembered: Option<&str>) -> Self {
+        Self::of(info(), remembered)
+    }
+
+    /// Of a framework that acts for these.
+    pub(super) fn with_roles(roles: &[&str]) -> Self {
+        let roles = roles.iter().map(|role| role.parse().unwrap()).collect();
+        Self::of(FrameworkInfo { roles, ..info() }, Some("F"))
+    }
+
+    fn of(info: FrameworkInfo, remembered: Option<&str>) -> Self {
         let heard = Lines::default();
         let notes = Notes { heard: heard.clone(), ..Notes::default() };
         let remembered = remembered.map(FrameworkId::new);
-        let driver = Driver::new(info(), remembered, 42, Settings::default());
+        let driver = Driver::new(info, remembered, 42, Settings::default());
         let framework = Framework::new(driver, notes);
         Self { framework, lines: vec![], heard, now: Now::default(), timers: vec![], told: vec![] }
     }
@@ -426,47 +460,5 @@ fn line(effect: &Effect) -> String {
             }
         }
         Effect::End(outcome) => format!("end {outcome:?}"),
-    }
-}
-
-fn said(message: &FrameworkToMaster) -> String {
-    let ids = |offers: &[OfferId]| {
-        offers
-            .iter()
-            .map(OfferId::as_str)
-            .collect::<BTreeSet<_>>()
-            .into_iter()
-            .collect::<Vec<_>>()
-            .join(",")
-    };
-    match message {
-        FrameworkToMaster::Subscribe { framework, .. } => {
-            format!("Subscribe {}", framework.as_ref().map_or("new", |id| id.as_str()))
-        }
-        FrameworkToMaster::Accept { offers, operations, .. } => {
-            let Operation::Launch(tasks) = &operations[0];
-            let tasks: Vec<_> = tasks.iter().map(|spec| spec.task.as_str()).collect();
-            format!("Accept {} launch {}", ids(offers), tasks.join(","))
-        }
-        FrameworkToMaster::Decline { offers, .. } => format!("Decline {}", ids(offers)),
-        FrameworkToMaster::Demand(demand) => {
-            format!("Demand {}", demand.iter().map(|need| need.count).sum::<u32>())
-        }
-        FrameworkToMaster::Kill { task, grace: None, .. } => format!("Kill {task}"),
-        FrameworkToMaster::Kill { task, grace: Some(grace), .. } => {
-            format!("Kill {task} within {grace:?}")
-        }
-        FrameworkToMaster::Acknowledge { task, update, .. } => {
-            format!("Acknowledge {task} {}", update.sequence)
-        }
-        FrameworkToMaster::Reconcile(tasks) => {
-            let tasks: Vec<_> = tasks.iter().map(|(task, _)| task.as_str()).collect();
-            format!("Reconcile {}", tasks.join(","))
-        }
-        other @ (FrameworkToMaster::Revive
-        | FrameworkToMaster::Suppress
-        | FrameworkToMaster::ToExecutor { .. }
-        | FrameworkToMaster::ShutdownExecutor { .. }
-        | FrameworkToMaster::Teardown) => format!("{other:?}"),
     }
 }

@@ -1,0 +1,100 @@
+//! What a framework wants for its roles, and in which words the master is told.
+
+use super::scenario::Scenario;
+
+/// With master 1, on behalf of two roles.
+fn with_master() -> Scenario {
+    let mut t = Scenario::with_roles(&["a", "b"]);
+    t.start();
+    t.subscribed(1, 1, vec![]);
+    t.lines.clear();
+    t
+}
+
+#[test]
+fn wishes_for_roles_are_told_once_when_they_have_changed() {
+    let mut t = with_master();
+    t.input("want 2 for b");
+    t.did(["to 1: Wishes b:2"]);
+    t.input("want 2 for b");
+    t.did([]);
+    t.input("want 3 for a");
+    t.did(["to 1: Wishes a:3 b:2"]);
+    // It replaces what was wanted for its role, and no other.
+    t.input("want 1 for b");
+    t.did(["to 1: Wishes a:3 b:1"]);
+    t.input("require a");
+    t.did(["to 1: Wishes a:3 in 1 b:1"]);
+    t.input("least 2 b");
+    t.did(["to 1: Wishes a:3 in 1 b:1 least cpus:2"]);
+    t.input("want 9 for c");
+    t.did(["the framework does not act for role 'c'; name it among the framework's roles"]);
+}
+
+#[test]
+fn demand_for_the_first_role_alone_is_told_in_words_that_every_master_knows() {
+    let mut t = with_master();
+    t.input("want 2");
+    t.input("want 3 for a");
+    t.did(["to 1: Demand 2", "to 1: Demand 3"]);
+    t.input("want 1 for b");
+    t.did(["to 1: Wishes a:3 b:1"]);
+    // What was said in newer words is taken back in them.
+    t.input("want 0 for b");
+    t.did(["to 1: Wishes a:3"]);
+    t.input("want 4");
+    t.did(["to 1: Demand 4"]);
+}
+
+#[test]
+fn the_next_master_is_told_all_wishes_in_the_subscription() {
+    let mut t = with_master();
+    t.input("want 2 for b");
+    t.input("suppress a");
+    t.did(["to 1: Wishes b:2", "to 1: Wishes a:0 suppressed b:2"]);
+    t.down(1);
+    t.did(["to leader: SubscribeWith a:0 suppressed b:2", "Subscribe in <250ms", "disconnected"]);
+    t.input("revive a");
+    t.input("want 0 for b");
+    t.input("want 5 for a");
+    t.did([]);
+    t.subscribed(2, 2, vec![]);
+    t.did(["link 2", "Reconcile in 300s", "subscribed F", "to 2: Wishes a:5"]);
+    t.down(2);
+    t.did(["to leader: Subscribe F", "Subscribe in <250ms", "disconnected"]);
+}
+
+#[test]
+fn what_changes_while_a_subscription_is_under_way_is_told_after_it() {
+    let mut t = with_master();
+    t.input("suppress a");
+    t.down(1);
+    t.lines.clear();
+    t.input("revive a");
+    t.subscribed(2, 2, vec![]);
+    t.did(["link 2", "Reconcile in 300s", "subscribed F", "to 2: Wishes "]);
+}
+
+#[test]
+fn a_role_is_revived_for_itself_and_its_refusals_are_forgotten() {
+    let mut t = with_master();
+    t.input("suppress b");
+    t.input("suppress a");
+    t.lines.clear();
+    t.input("revive b");
+    t.did(["to 1: ReviveRoles([b])"]);
+    t.input("revive b");
+    t.did(["to 1: ReviveRoles([b])"]);
+    t.input("suppress b");
+    t.did(["to 1: Wishes a:0 suppressed b:0 suppressed"]);
+    t.input("revive");
+    t.did(["to 1: Revive"]);
+    // Of a framework with one role all is meant.
+    let mut t = Scenario::with_roles(&["a"]);
+    t.start();
+    t.subscribed(1, 1, vec![]);
+    t.lines.clear();
+    t.input("suppress a");
+    t.input("revive a");
+    t.did(["to 1: Wishes a:0 suppressed", "to 1: Revive"]);
+}
