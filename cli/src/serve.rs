@@ -184,8 +184,8 @@ pub(crate) async fn master(arguments: MasterArguments) -> Result<(), ServeError>
     config.foreign = Some(with_figures(arguments.hostname.as_deref(), &figures));
     let node = start(config, listen.or_any_port).await?;
     let asked = ending::asked(listen.end_with_stdin);
+    let config = arguments.config();
     let hostname = arguments.hostname;
-    let config = arguments.patience.config();
     let held = match arguments.zk {
         None => {
             let store = Arc::new(Mutex::new(master::local_store(&arguments.work_dir)?));

@@ -67,6 +67,27 @@ pub(crate) fn megabytes(text: &str) -> Result<u64, BadQuantity> {
     Ok(megabytes as u64)
 }
 
+/// A size in bytes, such as `4KB`.
+pub(crate) fn bytes(text: &str) -> Result<usize, BadQuantity> {
+    let bad = || BadQuantity::Size(text.into());
+    let (number, unit) = split(text).ok_or_else(bad)?;
+    let factor = match unit.to_ascii_uppercase().as_str() {
+        "" | "B" => 1.0,
+        "K" | "KB" | "KIB" => 1024.0,
+        "M" | "MB" | "MIB" => 1024.0 * 1024.0,
+        _ => return Err(bad()),
+    };
+    if number <= 0.0 {
+        return Err(BadQuantity::NotPositive(text.into()));
+    }
+    if number * factor > 1e9 {
+        return Err(bad());
+    }
+    // `as` from float saturates, and the range was checked above.
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+    Ok((number * factor).ceil() as usize)
+}
+
 /// An amount of a scalar resource.
 pub(crate) fn amount(text: &str) -> Result<f64, BadQuantity> {
     let number: f64 = text.trim().parse().map_err(|_| BadQuantity::Amount(text.into()))?;
@@ -195,6 +216,10 @@ mod tests {
 
     #[test]
     fn sizes_are_read_in_the_units_people_write() {
+        for (text, expected) in [("4KB", 4096), ("512", 512), ("1.5M", 3 << 19)] {
+            assert_eq!(bytes(text).unwrap(), expected);
+        }
+        assert!(bytes("0").is_err() && bytes("4G").is_err() && bytes("9999M").is_err());
         let read = |text| megabytes(text).ok();
         assert_eq!(read("64MB"), Some(64));
         assert_eq!(read("64"), Some(64));

@@ -9,6 +9,7 @@ use coordination::zookeeper::url::Url;
 use libactor::Name;
 use master::MasterConfig;
 use master::config::RateLimit;
+use master::logic::constraints::Bounds;
 use protocol::ids::Role;
 use protocol::resources::{Milli, Resources};
 
@@ -64,7 +65,33 @@ pub(crate) struct MasterArguments {
     #[arg(long, default_value = "10secs", value_parser = units::duration, value_name = "TIME")]
     pub(crate) zk_session_timeout: Duration,
     #[command(flatten)]
-    pub(crate) patience: PatienceArguments,
+    patience: PatienceArguments,
+    #[command(flatten)]
+    constraints: ConstraintArguments,
+}
+
+/// How much a regular expression may be by which schedulers choose agents. Names and defaults of Mesos.
+#[derive(Debug, Args)]
+pub(crate) struct ConstraintArguments {
+    /// Memory that one regular expression of a scheduler may need, as RE2 counts it
+    #[arg(long, default_value = "4KB", value_name = "SIZE", value_parser = units::bytes)]
+    offer_constraints_re2_max_mem: usize,
+    /// Instructions that one regular expression of a scheduler may have, as RE2 counts them
+    #[arg(long, default_value_t = 100, value_name = "COUNT")]
+    offer_constraints_re2_max_program_size: usize,
+}
+
+impl MasterArguments {
+    pub(crate) fn config(&self) -> MasterConfig {
+        let mut config = self.patience.config();
+        let flags = &self.constraints;
+        config.logic.constraints = Bounds {
+            offer_constraints_re2_max_mem: flags.offer_constraints_re2_max_mem,
+            offer_constraints_re2_max_program_size: flags.offer_constraints_re2_max_program_size,
+            ..Bounds::default()
+        };
+        config
+    }
 }
 
 /// How long a master waits for agents, and how fast it gives them up. Names and defaults of Mesos.
@@ -97,7 +124,7 @@ pub(crate) struct PatienceArguments {
 }
 
 impl PatienceArguments {
-    pub(crate) fn config(&self) -> MasterConfig {
+    fn config(&self) -> MasterConfig {
         let logic = master::config::Config {
             ping_every: self.agent_ping_timeout,
             ping_misses_max: self.max_agent_ping_timeouts,

@@ -145,7 +145,7 @@ fn the_command_of_a_task_is_not_read_as_flags() {
 fn part_05_how_long_a_master_waits_is_set_in_the_words_of_mesos() {
     let master =
         |line: &str, environment: &[(&'static str, &'static str)]| match read(line, environment) {
-            Ok(Command::Master(master)) => master.patience.config().logic,
+            Ok(Command::Master(master)) => master.config().logic,
             other => panic!("{line}: {other:?}"),
         };
     let none = master("airside master --work_dir /w", &[]);
@@ -155,4 +155,8 @@ fn part_05_how_long_a_master_waits_is_set_in_the_words_of_mesos() {
     let limit = set.agent_removal_rate_limit.map(|limit| (limit.count, limit.within.as_secs()));
     assert_eq!((limit, set.recovery_agent_removal_percent_max), (Some((1, 60)), 10));
     assert_eq!(set.agent_timeout().as_secs(), 3);
+    let line = "airside master --work_dir /w --offer_constraints_re2_max_mem=8KB --offer-constraints-re2-max-program-size 50";
+    let bounds = master(line, &[]).constraints;
+    assert_eq!(bounds.offer_constraints_re2_max_mem, 8192);
+    assert_eq!(bounds.offer_constraints_re2_max_program_size, 50);
 }

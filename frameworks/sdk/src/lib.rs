@@ -9,9 +9,9 @@
 #![doc = include_str!("../examples/hello.rs")]
 #![doc = "```"]
 //!
-//! What a scheduler needs it states once, and is offered what fits as soon as that is free. One that acts for several roles states it
-//! for each, and may say on which agents ([`Calls::require_for`]), how much at least ([`Calls::least_offer_for`]), and for which
-//! role it wants nothing just now ([`Calls::suppress_for`]):
+//! What a scheduler needs it states once, and is offered what fits as soon as that is free. One that acts for several roles
+//! states it for each, and may say on which agents ([`Calls::require_for`]), how much at least ([`Calls::least_offer_for`]),
+//! and for which role it wants nothing just now ([`Calls::suppress_for`]):
 //!
 //! ```
 //! # use sdk::prelude::*;

@@ -90,6 +90,7 @@ fn same_need(one: &Demand, other: &Demand) -> bool {
 
 /// What is needed for a role, ready to be compared with agents.
 struct Need<'a> {
+    role: &'a Role,
     demand: &'a Demand,
     /// Of the role and of the demand: all of both must hold.
     constraints: [Constraints; 2],
@@ -97,10 +98,10 @@ struct Need<'a> {
 
 impl<'a> Need<'a> {
     /// Its constraints were found good when they were stated.
-    fn of(wish: &RoleWishes, demand: &'a Demand) -> Option<Self> {
+    fn of(wish: &'a RoleWishes, demand: &'a Demand) -> Option<Self> {
         let of_role = Constraints::compile(&wish.constraints).ok()?;
         let of_demand = Constraints::compile_demand(&demand.constraints).ok()?;
-        Some(Self { demand, constraints: [of_role, of_demand] })
+        Some(Self { role: &wish.role, demand, constraints: [of_role, of_demand] })
     }
 
     fn allows(&self, agent: &AgentInfo) -> bool {
@@ -115,9 +116,10 @@ impl<'a> Need<'a> {
     /// Whether one such task would fit on an agent that holds nothing else.
     fn is_met_by(&self, agent: &AgentInfo) -> bool {
         let each = &self.demand.each;
-        let left = agent.resources.ranges("ports").minus(&each.ranges("ports"));
+        let usable = agent.resources.offerable_to(self.role);
+        let left = usable.ranges("ports").minus(&each.ranges("ports"));
         self.allows(agent)
-            && agent.resources.contains(each)
+            && usable.find(each).is_some()
             && left.count() >= ports_each(&self.demand.constraints)
     }
 
@@ -133,7 +135,10 @@ impl<'a> Need<'a> {
         let each = &self.demand.each;
         let wanted = format!("{each}{}", ports(ports_each(&self.demand.constraints)));
         // One agent, not the most of each resource that any has: together those may be what is asked for.
-        let nearest = candidates.iter().map(|agent| Near::to(agent, self.demand));
+        let nearest = candidates.iter().map(|agent| {
+            let usable = agent.resources.offerable_to(self.role).flattened();
+            Near::to(&usable, self.demand)
+        });
         let Some(Near { has, without, .. }) = nearest.max_by_key(|near| near.rank) else {
             return format!("no agent{with} has {wanted}");
         };
@@ -158,7 +163,8 @@ struct Near {
 }
 
 impl Near {
-    fn to(agent: &AgentInfo, demand: &Demand) -> Self {
+    /// What its role may use of an agent, whomever it is reserved for.
+    fn to(usable: &Resources, demand: &Demand) -> Self {
         let (mut lacking, mut parts) = (0, 0);
         let mut count = |has: u64, wanted: u64| {
             lacking += usize::from(has < wanted);
@@ -170,12 +176,12 @@ impl Near {
             let here = |value| Resource { value, ..wanted.clone() };
             let (there, lacks) = match &wanted.value {
                 Value::Scalar(most) => {
-                    let scalar = agent.resources.scalar(&wanted.name);
+                    let scalar = usable.scalar(&wanted.name);
                     count(amount(scalar), amount(*most));
                     (Value::Scalar(scalar), Value::Scalar(Milli(0)))
                 }
                 Value::Ranges(all) => {
-                    let lacks = all.minus(&agent.resources.ranges(&wanted.name));
+                    let lacks = all.minus(&usable.ranges(&wanted.name));
                     count(all.count() - lacks.count(), all.count());
                     (Value::Ranges(all.minus(&lacks)), Value::Ranges(lacks))
                 }
@@ -183,7 +189,7 @@ impl Near {
                     let is_there = |name: &&String| {
                         let mut one = Resources::none();
                         one.add_one(here(Value::Set(vec![(*name).clone()])));
-                        agent.resources.contains(&one)
+                        usable.contains(&one)
                     };
                     let (there, lacks): (Vec<_>, Vec<_>) = all.iter().partition(is_there);
                     count(there.len() as u64, all.len() as u64);
@@ -197,7 +203,7 @@ impl Near {
         }
         let wanted_ports = ports_each(&demand.constraints);
         let named = demand.each.ranges("ports");
-        let other_ports = agent.resources.ranges("ports").minus(&named).count();
+        let other_ports = usable.ranges("ports").minus(&named).count();
         let mut has = has.to_string();
         if wanted_ports > 0 {
             count(other_ports, wanted_ports);

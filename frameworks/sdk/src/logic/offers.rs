@@ -59,7 +59,7 @@ impl Driver {
         &mut self,
         turn: &mut Turn,
         offer: &OfferId,
-        task: TaskSpec,
+        mut task: TaskSpec,
     ) -> Result<(), NotLaunched> {
         let id = task.task.clone();
         let viewed = self.view.tasks.contains_key(&id) && !self.has(Bug::RelaunchesUnacknowledged);
@@ -73,6 +73,11 @@ impl Driver {
         let open = self.offers.get_mut(offer).ok_or_else(|| NotLaunched::NoOffer(offer.clone()))?;
         if full || open.launches.len() >= LAUNCHES_MOST {
             return Err(NotLaunched::TooMany);
+        }
+        // What is reserved for the role goes first. The executor's part stays as it is: whoever launches on it again has to
+        // describe it in the same words.
+        if let Some(found) = open.left.find(&task.resources) {
+            task.resources = found;
         }
         let needs = needs(open, &task);
         let Some(left) = open.left.checked_sub(&needs) else {

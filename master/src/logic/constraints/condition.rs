@@ -1,6 +1,7 @@
 //! One constraint, asked of one agent.
 
 use protocol::offer::Constraint;
+use protocol::resources::AttributeValue;
 use protocol::wishes::{AttributeConstraint, Predicate, Selector};
 
 use super::pattern::Pattern;
@@ -182,23 +183,9 @@ fn written<'a>(of: &'a Selector, place: &Whereabouts<'a>) -> impl Iterator<Item 
     own.into_iter().chain(named.map(|known| known.value.as_str()))
 }
 
-/// Whether an attribute is a text: it is, unless it can be read as a number, ranges or a set.
+/// Whether an attribute is a text. Most are, as their first letter shows: no number, no ranges and no set begin with one.
 fn is_text(value: &str) -> bool {
-    let inside = |open, close| value.strip_prefix(open).and_then(|rest| rest.strip_suffix(close));
-    if let Some(list) = inside('[', ']') {
-        let number = |text: &str| text.trim().parse::<u64>().ok();
-        let is_range = |part: &str| {
-            part.split_once('-').is_some_and(|(first, last)| {
-                matches!((number(first), number(last)), (Some(first), Some(last)) if first <= last)
-            })
-        };
-        return !list.split(',').all(is_range);
-    }
-    if inside('{', '}').is_some() {
-        return false;
-    }
-    // `inf` and `nan` are as likely names of racks.
-    !value.parse::<f64>().is_ok_and(f64::is_finite)
+    value.starts_with(char::is_alphabetic) || AttributeValue::of(value).text().is_some()
 }
 
 fn check_name(name: &str, bounds: &Bounds) -> Result<(), BadConstraints> {

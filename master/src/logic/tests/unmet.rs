@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use protocol::agent::{AgentInfo, AgentToMaster};
-use protocol::framework::{Capability, FrameworkToMaster, MasterToFramework};
+use protocol::framework::{Capability, FrameworkInfo, FrameworkToMaster, MasterToFramework};
 use protocol::offer::{Constraint, Demand};
 use protocol::resources::{Ranges, Resources};
 
-use super::scenario::{Scenario, agent_info, agent_pid, scheduler_pid};
+use super::scenario::{Scenario, agent_info, agent_pid, framework_info, scheduler_pid};
 use crate::config::Config;
 use crate::logic::{Effect, Event};
 
@@ -128,4 +128,31 @@ fn what_there_was_no_room_to_say_of_needs_is_said_again() {
     t.did([]);
     t.pass(SOON);
     t.did([TOO_MUCH]);
+}
+
+#[test]
+fn what_is_reserved_for_a_role_counts_for_it_and_for_nobody_else() {
+    let mut t = Scenario::new();
+    let resources = "cpus(eng):8;cpus:2;mem:4096".parse().expect("resources");
+    let info = AgentInfo { resources, ..agent_info(1) };
+    t.agent_says(agent_pid(1, 1), AgentToMaster::Register { nonce: 1, info });
+    t.forget_lines();
+    let mut subscribes = |n: u64, role: &str| {
+        let info = FrameworkInfo {
+            roles: vec![role.parse().expect("a role")],
+            ..framework_info("web", &[Capability::StatesDemand])
+        };
+        let demand = vec![needs(9.0, 1, Vec::new())];
+        let nonce = 1000 + n;
+        let message = FrameworkToMaster::Subscribe { nonce, framework: None, info, demand };
+        t.scheduler_says(n, message);
+        t.take_lines().into_iter().filter(|line| line.contains("Unmet")).collect::<Vec<_>>()
+    };
+    assert!(subscribes(1, "eng/web").is_empty(), "for the roles below it, too");
+    assert_eq!(
+        subscribes(2, "ops"),
+        [
+            "to scheduler-2: Unmet: no agent has cpus:9;mem:100: the most that one has is cpus:2;mem:4096"
+        ]
+    );
 }

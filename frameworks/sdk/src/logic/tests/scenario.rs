@@ -8,7 +8,7 @@ use std::time::Duration;
 use libactor::Pid;
 use protocol::agent::AgentAddress;
 use protocol::change::{Change, What};
-use protocol::framework::{FrameworkInfo, FrameworkToMaster, MasterToFramework};
+use protocol::framework::{FrameworkInfo, FrameworkToMaster, MasterToFramework, Operation};
 use protocol::ids::{AgentId, ExecutorId, FrameworkId, MasterId, OfferId, Role, TaskId, UpdateId};
 use protocol::offer::{Demand, Offer, Unmet};
 use protocol::quantities::Quantities;
@@ -288,6 +288,22 @@ impl Scenario {
     }
 
     pub(super) fn offer(&mut self, master: u64, id: &str, cpus: f64) {
+        self.offer_of(master, id, Resources::cpus_mem(cpus, 0.0));
+    }
+
+    /// What was launched last, and on what.
+    pub(super) fn launched(&self) -> Vec<TaskSpec> {
+        let accepted = self.told.iter().rev().find_map(|message| {
+            if let FrameworkToMaster::Accept { operations, .. } = message {
+                let Operation::Launch(tasks) = &operations[0];
+                return Some(tasks.clone());
+            }
+            None
+        });
+        accepted.expect("something was launched")
+    }
+
+    pub(super) fn offer_of(&mut self, master: u64, id: &str, resources: Resources) {
         let at = AgentAddress { hostname: "h".into(), listens: "127.0.0.1:5051".into() };
         self.hear(
             master,
@@ -297,7 +313,7 @@ impl Scenario {
                 agent: AgentId::new("S1"),
                 at,
                 role: Role::everybody(),
-                resources: Resources::cpus_mem(cpus, 0.0),
+                resources,
                 attributes: vec![],
                 executors: vec![],
             }]),

@@ -1,5 +1,7 @@
 //! What a framework wants for its roles, and in which words the master is told.
 
+use protocol::resources::{Milli, Resources};
+
 use super::scenario::Scenario;
 
 /// With master 1, on behalf of two roles.
@@ -97,4 +99,18 @@ fn a_role_is_revived_for_itself_and_its_refusals_are_forgotten() {
     t.input("suppress a");
     t.input("revive a");
     t.did(["to 1: Wishes a:0 suppressed", "to 1: Revive"]);
+}
+
+#[test]
+fn a_task_takes_what_is_reserved_for_its_role_first() {
+    let mut t = with_master();
+    let offered: Resources = "cpus(b):1.5;cpus:2".parse().expect("resources");
+    t.framework_wants(&["t1", "t2", "t3", "t4"]);
+    t.offer_of(1, "o1", offered.clone());
+    let launched = t.launched();
+    let taken: Vec<String> = launched.iter().map(|task| task.resources.to_string()).collect();
+    assert_eq!(taken, ["cpus(b):1", "cpus:0.5;cpus(b):0.5", "cpus:1"]);
+    let all = launched.iter().fold(Resources::none(), |all, task| all.plus(&task.resources));
+    let left = offered.checked_sub(&all).expect("no more than was offered");
+    assert_eq!(left.cpus(), Milli(500), "the fourth did not fit");
 }
