@@ -1,11 +1,14 @@
 //! The numbered changes of the master's state. A view applies them in order and serves every read.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::agent::AgentInfo;
 use crate::framework::FrameworkInfo;
-use crate::ids::{AgentId, FrameworkId, OfferId, TaskId};
+use crate::ids::{AgentId, ExecutorId, FrameworkId, OfferId, Role, TaskId};
 use crate::offer::Offer;
+use crate::quota::{Quota, Weight};
 use crate::resources::Resources;
 use crate::task::{TaskReport, TaskState, TaskStatus};
 
@@ -122,6 +125,32 @@ pub enum What {
         agent: AgentId,
         /// What.
         news: AgentNews,
+    },
+    /// What operators say of these roles' quota, in place of what they said before; one that says nothing ends it.
+    Quotas(BTreeMap<Role, Quota>),
+    /// What operators say of these roles' weights, in place of what they said before; 1 ends it.
+    Weights(BTreeMap<Role, Weight>),
+    /// A framework's own executor holds something, from its first task on.
+    ExecutorBooked {
+        /// Where.
+        agent: AgentId,
+        /// Whose.
+        framework: FrameworkId,
+        /// Which.
+        executor: ExecutorId,
+        /// Under which role.
+        role: Role,
+        /// What it holds beside its tasks.
+        resources: Resources,
+    },
+    /// It holds nothing any more.
+    ExecutorUnbooked {
+        /// Where.
+        agent: AgentId,
+        /// Whose.
+        framework: FrameworkId,
+        /// Which.
+        executor: ExecutorId,
     },
 }
 

@@ -147,6 +147,16 @@ impl Role {
     pub fn ancestors(&self) -> impl Iterator<Item = Self> {
         std::iter::successors(self.parent(), Self::parent)
     }
+
+    /// The role and those above it, from itself up to the one without a `/`.
+    pub fn and_above(&self) -> impl Iterator<Item = Self> {
+        std::iter::successors(Some(self.clone()), Self::parent)
+    }
+
+    /// Whether it is `above` or a role below that.
+    pub fn is_within(&self, above: &Self) -> bool {
+        self == above || self.is_below(above)
+    }
 }
 
 impl fmt::Debug for Role {
@@ -250,6 +260,15 @@ mod tests {
         for bad in ["", ".", "..", "-a", "a b", "/a", "a//b", "a/", "a/..", "a/*", "a/-b", "a\tb"] {
             assert!(Role::from_str(bad).is_err(), "{bad:?}");
         }
+    }
+
+    #[test]
+    fn a_role_is_within_itself_and_those_above_it() {
+        let role = |text: &str| Role::from_str(text).expect("a role");
+        let above: Vec<_> = role("a/b/c").and_above().collect();
+        assert_eq!(above, [role("a/b/c"), role("a/b"), role("a")]);
+        assert!(role("a/b").is_within(&role("a")) && role("a").is_within(&role("a")));
+        assert!(!role("ab").is_within(&role("a")) && !role("a").is_within(&role("a/b")));
     }
 
     #[test]

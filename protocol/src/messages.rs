@@ -8,7 +8,7 @@ use crate::executor::{AgentToExecutor, ExecutorToAgent};
 use crate::framework::{FrameworkToMaster, MasterToFramework, Operation};
 use crate::operator::{
     ExecutorsAnswer, KillAnswer, KillTask, Read, ReadAnswer, ReadExecutors, ReadMoment,
-    ReadSandbox, SandboxAnswer,
+    ReadSandbox, SandboxAnswer, SetAnswer, SetQuotas, SetWeights,
 };
 use crate::secrets;
 use crate::since::{Since, newest};
@@ -370,7 +370,13 @@ impl Message for Read {
             Self::TasksBehind { .. } => "TasksBehind",
             Self::AgentsBehind(_) => "AgentsBehind",
             Self::FrameworksBehind(_) => "FrameworksBehind",
+            Self::Roles => "Roles",
+            Self::RolesBehind(_) => "RolesBehind",
         }
+    }
+
+    fn since(&self) -> u32 {
+        self.parts().0.since()
     }
 }
 
@@ -414,6 +420,38 @@ impl Message for KillAnswer {
 
 impl Question for KillTask {
     type Answer = KillAnswer;
+}
+
+impl Message for SetQuotas {
+    const NAME: &'static str = "SetQuotas";
+
+    fn since(&self) -> u32 {
+        2
+    }
+}
+
+impl Question for SetQuotas {
+    type Answer = SetAnswer;
+}
+
+impl Message for SetWeights {
+    const NAME: &'static str = "SetWeights";
+
+    fn since(&self) -> u32 {
+        2
+    }
+}
+
+impl Question for SetWeights {
+    type Answer = SetAnswer;
+}
+
+impl Message for SetAnswer {
+    const NAME: &'static str = "SetAnswer";
+
+    fn since(&self) -> u32 {
+        2
+    }
 }
 
 impl Message for ReadSandbox {

@@ -5,7 +5,11 @@ use serde::{Deserialize, Serialize};
 use crate::agent::AgentInfo;
 use crate::change::{AgentState, FrameworkState, Moment};
 use crate::framework::FrameworkInfo;
-use crate::ids::{AgentId, ClusterId, ContainerId, ExecutorId, FrameworkId, MasterId, TaskId};
+use crate::ids::{
+    AgentId, ClusterId, ContainerId, ExecutorId, FrameworkId, MasterId, Role, TaskId,
+};
+use crate::quantities::Quantities;
+use crate::quota::{Quota, Weight};
 use crate::resources::Resources;
 use crate::task::{TaskReport, TaskStatus};
 
@@ -38,6 +42,10 @@ pub enum Read {
     AgentsBehind(AgentId),
     /// The frameworks behind one: what [`ReadAnswer::SomeFrameworks`] had no room for.
     FrameworksBehind(FrameworkId),
+    /// All roles that anything is known of. Since version 2.
+    Roles,
+    /// The roles behind one: what [`ReadAnswer::SomeRoles`] had no room for. Since version 2.
+    RolesBehind(Role),
 }
 
 /// What can be read.
@@ -62,6 +70,21 @@ pub enum List {
     AgentsBehind(AgentId),
     /// The frameworks behind one.
     FrameworksBehind(FrameworkId),
+    /// All roles that anything is known of. Since version 2.
+    Roles,
+    /// The roles behind one. Since version 2.
+    RolesBehind(Role),
+}
+
+impl List {
+    /// The version of the protocol that brought it.
+    pub fn since(&self) -> u32 {
+        match self {
+            Self::Cluster | Self::Agents | Self::Frameworks | Self::Tasks => 1,
+            Self::TasksBehind { .. } | Self::AgentsBehind(_) | Self::FrameworksBehind(_) => 1,
+            Self::Roles | Self::RolesBehind(_) => 2,
+        }
+    }
 }
 
 impl Read {
@@ -78,6 +101,8 @@ impl Read {
             }
             Self::AgentsBehind(agent) => (List::AgentsBehind(agent.clone()), None),
             Self::FrameworksBehind(framework) => (List::FrameworksBehind(framework.clone()), None),
+            Self::Roles => (List::Roles, None),
+            Self::RolesBehind(role) => (List::RolesBehind(role.clone()), None),
         }
     }
 }
@@ -101,6 +126,12 @@ pub enum ReadAnswer {
     SomeAgents(Vec<AgentView>),
     /// As many frameworks as one message holds, by id; see [`Read::FrameworksBehind`].
     SomeFrameworks(Vec<FrameworkView>),
+    /// All roles, or all that are left, by name. Since version 2.
+    Roles(Vec<RoleView>),
+    /// As many roles as one message holds, by name; see [`Read::RolesBehind`]. Since version 2.
+    SomeRoles(Vec<RoleView>),
+    /// Who asks may not read this; in words. Since version 2.
+    Refused(String),
 }
 
 /// A cluster and who leads it.
@@ -158,6 +189,54 @@ pub struct TaskView {
     pub report: TaskReport,
     /// Its states so far, newest last; bounded.
     pub statuses: Vec<TaskStatus>,
+}
+
+/// A role as the master sees it. All amounts are those of the roles below it, too.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RoleView {
+    /// Which.
+    pub role: Role,
+    /// 1, if none was set.
+    pub weight: Weight,
+    /// What it is guaranteed and may have at most; nothing, if none was set.
+    pub quota: Quota,
+    /// What counts against its quota: `allocated`, but for what may be taken back, and of `reserved` what nobody uses.
+    pub consumed: Quantities,
+    /// Held by tasks and executors.
+    pub allocated: Quantities,
+    /// Held by offers.
+    pub offered: Quantities,
+    /// Reserved for it on agents that can be reached.
+    pub reserved: Quantities,
+    /// Those that act for the role itself, or still hold something under it.
+    pub frameworks: Vec<FrameworkId>,
+}
+
+/// To a master: what roles are guaranteed and may have at most. All of it is done or nothing; roles that are not named keep what
+/// they have. Since version 2.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SetQuotas {
+    /// In place of what each had; a quota that says nothing ends it. Of roles without a `/`, and not of `*`.
+    pub quotas: Vec<(Role, Quota)>,
+    /// Even if the cluster has not what is guaranteed, or roles hold more than their limits.
+    pub force: bool,
+}
+
+/// To a master: how much the shares of roles weigh. All of it is done or nothing; roles that are not named keep what they have.
+/// Since version 2.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SetWeights {
+    /// In place of what each had; 1 ends it. The numbers are checked by the master.
+    pub weights: Vec<(Role, f64)>,
+}
+
+/// The answer to [`SetQuotas`] and [`SetWeights`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum SetAnswer {
+    /// Nothing was done, and why.
+    Refused(String),
+    /// It is written down; the view shows it from this moment on.
+    SetAt(Moment),
 }
 
 /// To a master: how far its changes are. Whoever heard of something from the master and then asks this has a moment at which

@@ -162,6 +162,7 @@ impl Since for ReadAnswer {
             Self::Frameworks(frameworks) | Self::SomeFrameworks(frameworks) => frameworks.since(),
             Self::Tasks(tasks) | Self::SomeTasks(tasks) => tasks.since(),
             Self::Cluster(_) | Self::Behind(_) => 1,
+            Self::Roles(_) | Self::SomeRoles(_) | Self::Refused(_) => 2,
         }
     }
 }

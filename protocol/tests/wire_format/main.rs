@@ -62,6 +62,9 @@ fn every_released_variant_keeps_its_bytes() {
     all += &table(vec![protocol::operator::ReadMoment], |_| 0);
     all += &table(vec![samples::moment()], |_| 0);
     all += &table(vec![samples::demand_of_ports()], |_| 0);
+    all += &table(vec![samples::set_quotas()], |_| 0);
+    all += &table(vec![samples::set_weights()], |_| 0);
+    all += &table(samples::set_answers(), samples::place_set_answer);
     insta::assert_snapshot!(all);
 }
 

@@ -1,19 +1,22 @@
 //! Enums that messages hold: an older peer that meets a variant it does not know can read nothing of the message, so they are
 //! kept as strictly as messages are.
 
+use std::collections::BTreeMap;
 use std::fmt::{Debug, Write};
 
 use libactor::wire::encode;
 use protocol::change::{AgentNews, AgentState, FrameworkState, GivenUp, What};
 use protocol::framework::Capability;
-use protocol::ids::AgentId;
+use protocol::ids::{AgentId, ExecutorId, FrameworkId, Role};
 use protocol::operator::List;
 use protocol::resources::{
     Disk, DiskKind, DiskSource, Kind, Milli, PersistentVolume, Ranges, Reservation,
-    ReservationMade, Terms, Value,
+    ReservationMade, Resources, Terms, Value,
 };
 use protocol::task::{Exit, Isolation, Reason, Source, TaskState};
 use serde::Serialize;
+
+use super::samples::{quota, weight};
 
 /// All variants without fields of an enum; the build stops at one that is missing.
 macro_rules! all {
@@ -110,7 +113,9 @@ fn every_released_variant_that_a_message_holds_keeps_its_bytes() {
     text += &all!(DiskKind: Path, Mount, Block, Raw);
     text += &lines("Kind", &kinds());
     text += &all!(List: Cluster, Agents, Frameworks, Tasks;
-        List::TasksBehind { .. } | List::AgentsBehind(_) | List::FrameworksBehind(_));
+        List::TasksBehind { .. } | List::AgentsBehind(_) | List::FrameworksBehind(_)
+            | List::Roles | List::RolesBehind(_));
+    text += &lines("List", &[List::Roles]);
     text += &lines("Exit", &[Exit::Code(1), Exit::Signal(9)]);
     text += &all!(GivenUp: Silent, NotBack, NotRecovered);
     text += &all!(AgentNews: Registered, Reregistered, UnreachableScheduled, UnreachableCanceled, Removed;
@@ -118,6 +123,23 @@ fn every_released_variant_that_a_message_holds_keeps_its_bytes() {
     let given_up = AgentNews::Unreachable(GivenUp::NotBack);
     text += &lines("AgentNews", &[given_up]);
     text += &lines("What", &[What::AgentNews { agent: AgentId::new("a"), news: given_up }]);
+    let agent = AgentId::new("a");
+    let (framework, executor) = (FrameworkId::new("f"), ExecutorId::new("x"));
+    let (role, resources) = (Role::everybody(), Resources::cpus_mem(1.0, 0.0));
+    let booked = What::ExecutorBooked {
+        agent: agent.clone(),
+        framework: framework.clone(),
+        executor: executor.clone(),
+        role: role.clone(),
+        resources,
+    };
+    let changes = [
+        What::Quotas(BTreeMap::from([(role.clone(), quota())])),
+        What::Weights(BTreeMap::from([(role, weight())])),
+        booked,
+        What::ExecutorUnbooked { agent, framework, executor },
+    ];
+    text += &lines("What", &changes);
     text += &values();
     insta::assert_snapshot!(text);
 }

@@ -2,6 +2,8 @@
 
 use protocol::change::{AgentState, FrameworkState, Moment};
 use protocol::operator::*;
+use protocol::quantities::{Limits, Quantities};
+use protocol::quota::{Quota, Weight};
 
 use super::*;
 
@@ -15,7 +17,8 @@ pub(crate) fn reads() -> Vec<Read> {
     let agents = Read::AgentsBehind(agent());
     let frameworks = Read::FrameworksBehind(framework());
     let lists = [Read::Cluster, Read::Agents, Read::Frameworks, Read::Tasks];
-    lists.into_iter().chain([after, behind, agents, frameworks]).collect()
+    let roles = [Read::Roles, Read::RolesBehind(role())];
+    lists.into_iter().chain([after, behind, agents, frameworks]).chain(roles).collect()
 }
 
 pub(crate) fn place_read(read: &Read) -> usize {
@@ -28,6 +31,8 @@ pub(crate) fn place_read(read: &Read) -> usize {
         Read::TasksBehind { .. } => 5,
         Read::AgentsBehind(_) => 6,
         Read::FrameworksBehind(_) => 7,
+        Read::Roles => 8,
+        Read::RolesBehind(_) => 9,
     }
 }
 
@@ -63,6 +68,9 @@ pub(crate) fn read_answers() -> Vec<ReadAnswer> {
         ReadAnswer::SomeTasks(vec![TaskView { report: report(), statuses: Vec::new() }]),
         ReadAnswer::SomeAgents(vec![one_agent]),
         ReadAnswer::SomeFrameworks(vec![one_framework]),
+        ReadAnswer::Roles(vec![one_role()]),
+        ReadAnswer::SomeRoles(vec![one_role()]),
+        ReadAnswer::Refused("r".into()),
     ]
 }
 
@@ -76,6 +84,56 @@ pub(crate) fn place_read_answer(answer: &ReadAnswer) -> usize {
         ReadAnswer::SomeTasks(_) => 5,
         ReadAnswer::SomeAgents(_) => 6,
         ReadAnswer::SomeFrameworks(_) => 7,
+        ReadAnswer::Roles(_) => 8,
+        ReadAnswer::SomeRoles(_) => 9,
+        ReadAnswer::Refused(_) => 10,
+    }
+}
+
+fn role() -> Role {
+    "eng/web".parse().expect("a role")
+}
+
+pub(crate) fn quota() -> Quota {
+    Quota {
+        guarantees: Quantities::none().with("cpus", Milli(500)),
+        limits: Limits::none().with("cpus", Milli::whole(2)).with("gpus", Milli(0)),
+    }
+}
+
+pub(crate) fn weight() -> Weight {
+    Weight::try_from(2.5).expect("a weight")
+}
+
+fn one_role() -> RoleView {
+    RoleView {
+        role: role(),
+        weight: weight(),
+        quota: quota(),
+        consumed: Quantities::none().with("cpus", Milli(1)),
+        allocated: Quantities::none().with("cpus", Milli(2)),
+        offered: Quantities::none().with("cpus", Milli(3)),
+        reserved: Quantities::none().with("cpus", Milli(4)),
+        frameworks: vec![framework()],
+    }
+}
+
+pub(crate) fn set_quotas() -> SetQuotas {
+    SetQuotas { quotas: vec![(role(), quota())], force: true }
+}
+
+pub(crate) fn set_weights() -> SetWeights {
+    SetWeights { weights: vec![(role(), 2.5)] }
+}
+
+pub(crate) fn set_answers() -> Vec<SetAnswer> {
+    vec![SetAnswer::Refused("r".into()), SetAnswer::SetAt(moment())]
+}
+
+pub(crate) fn place_set_answer(answer: &SetAnswer) -> usize {
+    match answer {
+        SetAnswer::Refused(_) => 0,
+        SetAnswer::SetAt(_) => 1,
     }
 }
 
