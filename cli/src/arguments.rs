@@ -2,6 +2,7 @@
 
 mod client;
 mod registry;
+mod roles;
 mod serve;
 mod spelling;
 
@@ -13,6 +14,7 @@ pub(crate) use client::{
     ClusterArguments, FlowArguments, KillArguments, ListArguments, LogsArguments, RunArguments,
 };
 pub(crate) use registry::{RegistryArguments, RegistryCommand, RegistryPlace};
+pub(crate) use roles::{QuotaArguments, QuotaCommand, WeightsArguments, WeightsCommand};
 pub(crate) use serve::{
     AgentArguments, BatchArguments, DemoArguments, Hosted, ListenArguments, MasterArguments,
     NodeArguments, PeriodicArguments, StateArguments, UpArguments, WordcountArguments,
@@ -46,6 +48,12 @@ pub(crate) enum Command {
     Frameworks(ListArguments),
     /// List the tasks
     Tasks(ListArguments),
+    /// List the roles, with who acts for them and what they hold
+    Roles(ListArguments),
+    /// List what roles are guaranteed and may have at most, or say so
+    Quota(QuotaArguments),
+    /// List how much the shares of roles weigh, or say so
+    Weights(WeightsArguments),
     /// End a task
     Kill(KillArguments),
     /// Print what a task writes
@@ -80,9 +88,11 @@ impl Command {
     pub(crate) fn log(&self) -> Option<&str> {
         match self {
             Self::Run(arguments) => Some(&arguments.cluster.log),
-            Self::Agents(list) | Self::Frameworks(list) | Self::Tasks(list) => {
+            Self::Agents(list) | Self::Frameworks(list) | Self::Tasks(list) | Self::Roles(list) => {
                 Some(&list.cluster.log)
             }
+            Self::Quota(arguments) => Some(&arguments.cluster().log),
+            Self::Weights(arguments) => Some(&arguments.cluster().log),
             Self::Kill(arguments) => Some(&arguments.cluster.log),
             Self::Logs(arguments) => Some(&arguments.cluster.log),
             Self::Flow(arguments) => Some(&arguments.cluster.log),

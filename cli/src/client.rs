@@ -9,10 +9,12 @@ use libactor::{AskError, Name, Node, NodeConfig, Pid, Question, Secret, StartErr
 use master::{MASTER, VIEW};
 use protocol::PROTOCOL_VERSION;
 use protocol::change::Moment;
+use protocol::ids::Role;
 use protocol::operator::{
     AgentView, ClusterView, FrameworkView, KillAnswer, KillTask, List, Read, ReadAnswer,
-    ReadMoment, ReadSandbox, SandboxAnswer, TaskView,
+    ReadMoment, ReadSandbox, RoleView, SandboxAnswer, SetAnswer, SetQuotas, SetWeights, TaskView,
 };
+use protocol::quota::{Quota, Weight};
 
 use crate::cluster::{Cluster, FileError, read_secret};
 use crate::pages::{self, Listed};
@@ -173,6 +175,11 @@ impl Client {
         self.list().await
     }
 
+    /// All roles that anything is known of.
+    pub(crate) async fn roles(&self) -> Result<Vec<RoleView>, ClientError> {
+        self.list().await
+    }
+
     async fn list<T: Listed>(&self) -> Result<Vec<T>, ClientError> {
         pages::read_all(async |read| self.ask_master(VIEW, read).await).await
     }
@@ -194,6 +201,8 @@ impl Client {
             ReadAnswer::Agents(_) | ReadAnswer::SomeAgents(_) => Err(ClientError::Answer),
             ReadAnswer::Frameworks(_) | ReadAnswer::SomeFrameworks(_) => Err(ClientError::Answer),
             ReadAnswer::Tasks(_) | ReadAnswer::SomeTasks(_) => Err(ClientError::Answer),
+            ReadAnswer::Roles(_) | ReadAnswer::SomeRoles(_) => Err(ClientError::Answer),
+            ReadAnswer::Refused(why) => Err(ClientError::Refused(why)),
         }
     }
 
@@ -205,6 +214,30 @@ impl Client {
             KillAnswer::Killing => Ok(()),
             KillAnswer::KillingAt(moment) => self.reach(moment).await,
             KillAnswer::Refused(why) => Err(ClientError::Refused(why)),
+        }
+    }
+
+    /// Says what a role is guaranteed and may have at most; lists that are asked for afterwards, by whomever, show it.
+    pub(crate) async fn set_quota(
+        &self,
+        role: Role,
+        quota: Quota,
+        force: bool,
+    ) -> Result<(), ClientError> {
+        let question = SetQuotas { quotas: vec![(role, quota)], force };
+        self.see_set(self.ask_master(MASTER, question).await?).await
+    }
+
+    /// Says how much a role's share weighs; lists likewise.
+    pub(crate) async fn set_weight(&self, role: Role, weight: Weight) -> Result<(), ClientError> {
+        let question = SetWeights { weights: vec![(role, weight.as_f64())] };
+        self.see_set(self.ask_master(MASTER, question).await?).await
+    }
+
+    async fn see_set(&self, answer: SetAnswer) -> Result<(), ClientError> {
+        match answer {
+            SetAnswer::SetAt(moment) => self.reach(moment).await,
+            SetAnswer::Refused(why) => Err(ClientError::Refused(why)),
         }
     }
 

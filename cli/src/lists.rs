@@ -1,5 +1,7 @@
-//! Agents, frameworks and tasks as tables for people and as JSON for programs. The JSON has names of its own: it stays the
+//! Agents, frameworks, tasks and roles as tables for people and as JSON for programs. The JSON has names of its own: it stays the
 //! same when messages between components change.
+
+pub(crate) mod roles;
 
 use protocol::change::{AgentState, FrameworkState};
 use protocol::operator::{AgentView, FrameworkView, TaskView};

@@ -1,6 +1,7 @@
 //! The `airside` command: arguments to calls, answers to words. It decides nothing about clusters; what does is in the
 //! crates that it wires together.
 
+mod amounts;
 mod arguments;
 mod client;
 mod cluster;
@@ -20,6 +21,7 @@ mod pages;
 mod prefix;
 mod registry;
 mod reign;
+mod roles;
 mod run;
 mod serve;
 mod supervise;
@@ -79,6 +81,9 @@ async fn perform(
         Command::Agents(arguments) => commands::agents(arguments, environment).await?,
         Command::Frameworks(arguments) => commands::frameworks(arguments, environment).await?,
         Command::Tasks(arguments) => commands::tasks(arguments, environment).await?,
+        Command::Roles(arguments) => roles::roles(arguments, environment).await?,
+        Command::Quota(arguments) => roles::quota(arguments, environment).await?,
+        Command::Weights(arguments) => roles::weights(arguments, environment).await?,
         Command::Kill(arguments) => commands::kill(arguments, environment).await?,
         Command::Logs(arguments) => commands::logs(arguments, environment).await?,
         Command::Flow(arguments) => flow::flow(arguments, environment).await?,

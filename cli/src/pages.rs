@@ -1,6 +1,6 @@
 //! Lists that come page by page: the next page is asked for behind the last entry of the one before.
 
-use protocol::operator::{AgentView, FrameworkView, Read, ReadAnswer, TaskView};
+use protocol::operator::{AgentView, FrameworkView, Read, ReadAnswer, RoleView, TaskView};
 
 use crate::client::ClientError;
 
@@ -71,6 +71,24 @@ impl Listed for TaskView {
     }
 }
 
+impl Listed for RoleView {
+    const FIRST: Read = Read::Roles;
+
+    fn behind(&self) -> Read {
+        Read::RolesBehind(self.role.clone())
+    }
+
+    fn page(answer: ReadAnswer) -> Option<(Vec<Self>, bool)> {
+        if let ReadAnswer::Roles(rest) = answer {
+            Some((rest, false))
+        } else if let ReadAnswer::SomeRoles(some) = answer {
+            Some((some, true))
+        } else {
+            None
+        }
+    }
+}
+
 /// Asks for one page after the other. A page that leads no further is an answer that makes no sense.
 pub(crate) async fn read_all<T: Listed>(
     ask: impl AsyncFn(Read) -> Result<ReadAnswer, ClientError>,
@@ -78,7 +96,11 @@ pub(crate) async fn read_all<T: Listed>(
     let mut all: Vec<T> = Vec::new();
     let mut read = T::FIRST;
     loop {
-        let (page, more) = T::page(ask(read.clone()).await?).ok_or(ClientError::Answer)?;
+        let answer = ask(read.clone()).await?;
+        if let ReadAnswer::Refused(why) = answer {
+            return Err(ClientError::Refused(why));
+        }
+        let (page, more) = T::page(answer).ok_or(ClientError::Answer)?;
         all.extend(page);
         if !more {
             return Ok(all);

@@ -1,13 +1,17 @@
 //! Every setting of a master, its default, its check.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
+use protocol::ids::Role;
 use protocol::quantities::Quantities;
+use protocol::quota::Weight;
 use protocol::resources::Milli;
 use serde::{Deserialize, Serialize};
 
 use crate::logic::bugs::Bugs;
 use crate::logic::constraints::Bounds;
+use crate::logic::roles::fit_one_write;
 
 /// How a master decides. Time-outs are Mesos's defaults where it has them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -68,6 +72,15 @@ pub struct Config {
     pub offers_per_call_max: usize,
     /// Tasks in one call.
     pub tasks_per_call_max: usize,
+    /// Roles that have a quota, and roles that have a weight.
+    pub shares_max: usize,
+    /// Roles in one call that sets quota or weights.
+    pub roles_per_call_max: usize,
+    /// Amounts in one quota: its guarantees, and its limits.
+    pub quantities_max: usize,
+    /// Weights to begin with, if the registry has none.
+    #[serde(default)]
+    pub weights: BTreeMap<Role, Weight>,
     /// Bytes of a name, a user, a host name.
     pub text_bytes_max: usize,
     /// Bytes of a task's description, of what is only carried and of a message between scheduler and executor.
@@ -160,6 +173,10 @@ impl Default for Config {
             constraints: Bounds::default(),
             offers_per_call_max: 10_000,
             tasks_per_call_max: 10_000,
+            shares_max: 10_000,
+            roles_per_call_max: 1_000,
+            quantities_max: 32,
+            weights: BTreeMap::new(),
             text_bytes_max: 4096,
             data_bytes_max: 1 << 20,
             allocator: AllocatorConfig::default(),
@@ -198,6 +215,11 @@ pub enum BadConfig {
     /// A share of more than all.
     #[error("the master's {0} is a share in percent, so at most 100")]
     MoreThanAll(&'static str),
+    /// A list that is too long.
+    #[error(
+        "the master's {0} may be {1} at most, or less if they are long; more can be set while it runs"
+    )]
+    TooMany(&'static str, usize),
 }
 
 impl Config {
@@ -236,11 +258,18 @@ impl Config {
             ("demands_max", self.demands_max),
             ("offers_per_call_max", self.offers_per_call_max),
             ("tasks_per_call_max", self.tasks_per_call_max),
+            ("shares_max", self.shares_max),
+            ("roles_per_call_max", self.roles_per_call_max),
+            ("quantities_max", self.quantities_max),
             ("text_bytes_max", self.text_bytes_max),
             ("data_bytes_max", self.data_bytes_max),
         ];
         if let Some((name, _)) = limits.iter().find(|(_, limit)| *limit == 0) {
             return Err(BadConfig::NoRoom(name));
+        }
+        let (weights, max) = (self.weights.len(), self.roles_per_call_max);
+        if weights > max || !fit_one_write(self.weights.keys()) {
+            return Err(BadConfig::TooMany("weights", max));
         }
         if self.recovery_agent_removal_percent_max > 100 {
             return Err(BadConfig::MoreThanAll("recovery_agent_removal_limit"));

@@ -13,8 +13,10 @@ pub mod invariants;
 pub mod launch;
 pub mod offers;
 pub mod registry;
+pub mod roles;
 mod snapshot;
 pub mod tasks;
+mod timers;
 mod unmet;
 mod untold;
 pub mod validate;
@@ -28,17 +30,18 @@ use protocol::agent::{AgentToMaster, MasterToAgent};
 use protocol::change::{AgentState, Change, FrameworkState, Moment, What};
 use protocol::framework::{FrameworkToMaster, MasterToFramework};
 use protocol::ids::{AgentId, FrameworkId, MasterId, OfferId, TaskId};
-use protocol::operator::{KillAnswer, KillTask};
+use protocol::operator::{KillAnswer, KillTask, SetAnswer};
 use protocol::time::Now;
 use serde::{Deserialize, Serialize};
 
 use crate::config::Config;
 use agents::{Agent, Condemned, Entrance, Joining};
 use allocator::{BookEntry, Proposal};
-use bugs::Bug;
 use frameworks::{Framework, Subscription};
 use offers::Offers;
 use registry::{Registry, RegistryOperation};
+use roles::{Setting, Settings};
+pub use timers::Timer;
 pub use untold::Untold;
 
 /// Everything that can happen to a master.
@@ -72,6 +75,15 @@ pub enum Event {
         principal: Principal,
         /// Which task.
         question: KillTask,
+    },
+    /// An operator says something of roles; answered with [`Effect::AnswerSet`], once it is written.
+    SetAsked {
+        /// Names the question.
+        asked: u64,
+        /// Who its connection authenticated as.
+        principal: Principal,
+        /// What.
+        setting: Setting,
     },
     /// The allocator proposes; each proposal is held in its book until it is offered and ended, or returned.
     Proposed(Vec<Proposal>),
@@ -116,6 +128,13 @@ pub enum Effect {
         /// The answer.
         answer: KillAnswer,
     },
+    /// Answer [`Event::SetAsked`].
+    AnswerSet {
+        /// Names the question.
+        asked: u64,
+        /// The answer.
+        answer: SetAnswer,
+    },
     /// Watch a pid; its end comes back as [`Event::Down`], also if it is dead already.
     Link(Pid),
     /// Watch it no longer; its `Down` may be on its way all the same.
@@ -140,68 +159,6 @@ pub enum Effect {
     EndReign {
         /// In words.
         reason: String,
-    },
-}
-
-/// What a master waits for. Generations tell a late timer from the one that counts.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub enum Timer {
-    /// An agent is to be pinged again.
-    Ping {
-        /// Which.
-        agent: AgentId,
-        /// Of the agent's entry.
-        generation: u64,
-    },
-    /// A disconnected agent should have been back by now.
-    AgentReturn {
-        /// Which.
-        agent: AgentId,
-        /// Of the agent's entry.
-        generation: u64,
-    },
-    /// A framework's scheduler should have been back by now.
-    Failover {
-        /// Whose.
-        framework: FrameworkId,
-        /// Of the framework's entry.
-        generation: u64,
-    },
-    /// The oldest offer's lease ends.
-    Leases,
-    /// A scheduler for which there was no room is told the snapshot that it is owed.
-    Snapshot {
-        /// Whose.
-        framework: FrameworkId,
-        /// Of the framework's entry.
-        generation: u64,
-    },
-    /// A scheduler for which there was no room is told that it is over for it.
-    LastWord {
-        /// Which.
-        to: Pid,
-        /// Because the framework is removed, and not because another life has taken over.
-        removed: bool,
-    },
-    /// An agent for which there was no room is told the acknowledgements that it is owed.
-    Acknowledgements {
-        /// To the agent that this speaks for.
-        to: Pid,
-    },
-    /// Agents have come or gone: whether every need can be met is looked at again.
-    Judge,
-    /// The agents of earlier reigns should have been back by now.
-    AgentsReturn,
-    /// The next agent in line may be given up.
-    GiveUp,
-    /// The registry is looked through for agents that were away for too long.
-    Collect,
-    /// An agent that was told to return should have done so by now.
-    Entrance {
-        /// Which.
-        agent: AgentId,
-        /// Of its admission.
-        place: u64,
     },
 }
 
@@ -253,6 +210,7 @@ pub struct Master {
     awaited_at_first: usize,
     condemned: Condemned,
     entrance: Entrance,
+    settings: Settings,
 }
 
 /// One call of [`Master::step`]: the time it is, and what will come of it.
@@ -321,6 +279,7 @@ impl Master {
             awaited_at_first: registry.agents.values().filter(|e| e.unreachable.is_none()).count(),
             condemned: Condemned::default(),
             entrance: Entrance::default(),
+            settings: Settings::after(&registry.shares),
             config,
             registry,
         }
@@ -345,6 +304,9 @@ impl Master {
             }
             Event::KillAsked { asked, principal, question } => {
                 self.on_kill_asked(&mut turn, asked, principal, &question);
+            }
+            Event::SetAsked { asked, principal, setting } => {
+                self.on_set_asked(&mut turn, asked, principal, setting);
             }
             Event::Proposed(proposals) => self.on_proposed(&mut turn, proposals),
             Event::Written(operation) => self.on_written(&mut turn, operation),
@@ -373,6 +335,7 @@ impl Master {
 
     /// Those whom the registry knows are told to the view, and have so long to come back.
     fn on_started(&mut self, turn: &mut Turn) {
+        self.tell_shares(turn);
         for (id, agent) in &self.agents {
             turn.what.push(What::Agent {
                 agent: id.clone(),
@@ -419,6 +382,8 @@ impl Master {
             RegistryOperation::RemoveFramework { framework } => {
                 self.on_framework_removed(turn, &framework);
             }
+            RegistryOperation::SetQuotas(quotas) => self.on_quotas_written(turn, quotas),
+            RegistryOperation::SetWeights(weights) => self.on_weights_written(turn, weights),
         }
     }
 
@@ -431,34 +396,6 @@ impl Master {
             // A link that was given up crossed its own end.
             None => (),
         }
-    }
-
-    fn on_timer(&mut self, turn: &mut Turn, timer: Timer) {
-        match timer {
-            Timer::Ping { agent, generation } => self.on_ping_due(turn, &agent, generation),
-            Timer::AgentReturn { agent, generation } => {
-                self.on_agent_not_back(turn, &agent, generation);
-            }
-            Timer::Failover { framework, generation } => {
-                self.on_framework_not_back(turn, &framework, generation);
-            }
-            Timer::Leases => self.on_leases(turn),
-            Timer::Snapshot { framework, generation } => {
-                self.on_snapshot_due(turn, &framework, generation);
-            }
-            Timer::LastWord { to, removed } => self.on_last_word_due(turn, to, removed),
-            Timer::Acknowledgements { to } => self.on_acknowledgements_due(turn, to),
-            Timer::Judge => self.on_judge_due(turn),
-            Timer::AgentsReturn => self.on_agents_return_due(turn),
-            Timer::GiveUp => self.on_give_up_due(turn),
-            Timer::Collect => self.on_collect_due(turn),
-            Timer::Entrance { agent, place } => self.on_entrance_due(turn, &agent, place),
-        }
-    }
-
-    /// Whether a timer of this generation is still the one that counts.
-    fn counts(&self, of_timer: u64, of_entry: u64) -> bool {
-        of_timer == of_entry || self.config.bugs.has(Bug::LostTimerGeneration)
     }
 
     fn offer_id(&self, number: u64) -> OfferId {

@@ -1,5 +1,7 @@
 //! The registry as durable records: which of them an operation changes, their protobuf form, and a registry read back.
 
+mod shares;
+
 use std::collections::BTreeMap;
 use std::str::FromStr;
 use std::time::Duration;
@@ -23,10 +25,13 @@ const AGENT: &str = "agent/";
 const FRAMEWORK: &str = "framework/";
 const REMOVED: &str = "removed/";
 const GONE: &str = "gone/";
+const QUOTA: &str = "quota/";
+const WEIGHT: &str = "weight/";
 
 /// Of all these records. It grows when an older version would read them wrongly; a new field that it may overlook is none. What
 /// is reserved or otherwise particular is in such a field: who overlooks it knows less of an agent than there is, and gives
-/// nothing of it to the wrong framework.
+/// nothing of it to the wrong framework. Nor is a new kind of record: an older version refuses a registry with one by its key, and
+/// reads one without.
 const FORMAT: u32 = 1;
 
 /// A record that this program cannot understand.
@@ -57,7 +62,9 @@ pub enum BadRegistry {
         format: u32,
     },
     /// A key of no known kind.
-    #[error("the registry has a record {0}, of a kind that this version does not know")]
+    #[error(
+        "the registry has a record {0}, of a kind that this version does not know: start a master of the version that wrote it, or a later one"
+    )]
     Key(String),
 }
 
@@ -180,6 +187,12 @@ pub fn apply(registry: &mut Registry, operation: &RegistryOperation) -> Vec<Chan
             let gone = framework_change(registry, framework);
             [removed, gone].into_iter().chain(forgotten).collect()
         }
+        RegistryOperation::SetQuotas(quotas) => {
+            quotas.keys().map(|role| shares::quota_change(&registry.shares, role)).collect()
+        }
+        RegistryOperation::SetWeights(weights) => {
+            weights.keys().map(|role| shares::weight_change(&registry.shares, role)).collect()
+        }
     }
 }
 
@@ -242,6 +255,12 @@ pub fn read(
             registry.gone.insert(AgentId::new(id), WallTime(at));
         } else if let Some(id) = key.strip_prefix(REMOVED) {
             registry.removed.insert(FrameworkId::new(id));
+        } else if let Some(role) = key.strip_prefix(QUOTA) {
+            let quota = shares::quota(decode(key, bytes)?, key)?;
+            registry.shares.quotas.insert(shares::role(role, key)?, quota);
+        } else if let Some(role) = key.strip_prefix(WEIGHT) {
+            let weight = shares::weight(decode(key, bytes)?, key)?;
+            registry.shares.weights.insert(shares::role(role, key)?, weight);
         } else {
             return Err(BadRegistry::Key(key.clone()));
         }

@@ -15,7 +15,7 @@ use libactor::{Accepts, Clock, Context, Handle, Node, Pid, Spawn, SpawnError};
 use protocol::agent::AgentToMaster;
 use protocol::framework::FrameworkToMaster;
 use protocol::ids::{ClusterId, MasterId};
-use protocol::operator::{ClusterView, KillTask, Read, ReadMoment};
+use protocol::operator::{ClusterView, KillTask, Read, ReadMoment, SetQuotas, SetWeights};
 use tokio::sync::{oneshot, watch};
 
 use crate::actors::allocator::AllocatorActor;
@@ -280,6 +280,8 @@ impl Elected {
             .tells::<AgentToMaster>()
             .tells::<FrameworkToMaster>()
             .asks::<KillTask>()
+            .asks::<SetQuotas>()
+            .asks::<SetWeights>()
             .asks::<ReadMoment>()
             .links();
         let master = spawn(node, Some(MASTER), accepts, false, actor)?;

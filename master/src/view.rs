@@ -4,16 +4,18 @@
 mod metrics;
 mod page;
 mod readers;
+mod roles;
 mod start_over;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 
 use protocol::change::{AgentState, Change, FrameworkState, Moment, What};
 use protocol::framework::FrameworkInfo;
-use protocol::ids::{AgentId, FrameworkId, OfferId, TaskId};
+use protocol::ids::{AgentId, ExecutorId, FrameworkId, OfferId, Role, TaskId};
 use protocol::operator::{AgentView, ClusterView, FrameworkView, List, ReadAnswer};
+use protocol::quota::Shares;
 use protocol::resources::Resources;
-use protocol::task::{Run, TaskReport, TaskState, TaskStatus};
+use protocol::task::{TaskReport, TaskState, TaskStatus};
 
 use crate::backlog::Missed;
 pub use metrics::Totals;
@@ -39,7 +41,8 @@ pub struct View {
     gone: VecDeque<AgentId>,
     frameworks: BTreeMap<FrameworkId, Framework>,
     removed: VecDeque<FrameworkId>,
-    offers: BTreeMap<OfferId, (FrameworkId, Resources)>,
+    offers: BTreeMap<OfferId, (FrameworkId, Role, Resources)>,
+    shares: Shares,
     totals: Totals,
 }
 
@@ -49,6 +52,8 @@ struct Framework {
     state: FrameworkState,
     offered: Resources,
     tasks: BTreeMap<TaskId, Task>,
+    /// Its own executors, with what they hold beside their tasks.
+    executors: BTreeMap<(AgentId, ExecutorId), (Role, Resources)>,
     /// Ended tasks by age, with the number of the change that ended them.
     ended: VecDeque<(u64, TaskId)>,
 }
@@ -73,6 +78,7 @@ impl View {
             frameworks: BTreeMap::new(),
             removed: VecDeque::new(),
             offers: BTreeMap::new(),
+            shares: Shares::default(),
             totals: Totals::default(),
         }
     }
@@ -114,10 +120,11 @@ impl View {
                 if let Some(framework) = self.frameworks.get_mut(&offer.framework) {
                     framework.offered.add(&offer.resources);
                 }
-                self.offers.insert(offer.offer, (offer.framework, offer.resources));
+                let held = (offer.framework, offer.role, offer.resources);
+                self.offers.insert(offer.offer, held);
             }
             What::OfferEnded(offer) => {
-                if let Some((framework, resources)) = self.offers.remove(&offer)
+                if let Some((framework, _, resources)) = self.offers.remove(&offer)
                     && let Some(framework) = self.frameworks.get_mut(&framework)
                 {
                     let left = framework.offered.checked_sub(&resources);
@@ -128,6 +135,18 @@ impl View {
             What::TaskStatus(status) => self.on_status(status),
             What::TaskForgotten { framework, task, state } => {
                 self.on_forgotten(&framework, task, state, number);
+            }
+            What::Quotas(quotas) => self.shares.set_quotas(quotas),
+            What::Weights(weights) => self.shares.set_weights(weights),
+            What::ExecutorBooked { agent, framework, executor, role, resources } => {
+                if let Some(framework) = self.frameworks.get_mut(&framework) {
+                    framework.executors.insert((agent, executor), (role, resources));
+                }
+            }
+            What::ExecutorUnbooked { agent, framework, executor } => {
+                if let Some(framework) = self.frameworks.get_mut(&framework) {
+                    framework.executors.remove(&(agent, executor));
+                }
             }
         }
     }
@@ -156,6 +175,8 @@ impl View {
             List::FrameworksBehind(framework) => self.frameworks_behind(Some(&framework)),
             List::Tasks => self.tasks_behind(None),
             List::TasksBehind { framework, task } => self.tasks_behind(Some((&framework, &task))),
+            List::Roles => self.roles_behind(None),
+            List::RolesBehind(role) => self.roles_behind(Some(&role)),
         }
     }
 
@@ -181,6 +202,7 @@ impl View {
             state,
             offered: Resources::none(),
             tasks: BTreeMap::new(),
+            executors: BTreeMap::new(),
             ended: VecDeque::new(),
         });
         seen.info = info;
@@ -238,24 +260,21 @@ impl View {
 }
 
 impl Framework {
+    fn live(&self) -> impl Iterator<Item = &TaskReport> {
+        let reports = self.tasks.values().map(|task| &task.report);
+        reports.filter(|report| !report.state.is_end())
+    }
+
     fn view(&self) -> FrameworkView {
-        let live = || self.tasks.values().filter(|task| !task.report.state.is_end());
         let mut used = Resources::none();
-        let mut executors = BTreeSet::new();
-        for Task { report, .. } in live() {
-            used.add(&report.spec.resources);
-            if let Run::Executor { executor, .. } = &report.spec.run
-                && executors.insert((&report.agent, &executor.executor))
-            {
-                used.add(&executor.resources);
-            }
-        }
+        self.live().for_each(|report| used.add(&report.spec.resources));
+        self.executors.values().for_each(|(_, resources)| used.add(resources));
         FrameworkView {
             info: self.info.clone(),
             state: self.state,
             used,
             offered: self.offered.clone(),
-            tasks: u32::try_from(live().count()).unwrap_or(u32::MAX),
+            tasks: u32::try_from(self.live().count()).unwrap_or(u32::MAX),
         }
     }
 }

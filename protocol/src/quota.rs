@@ -153,6 +153,10 @@ mod tests {
         shares.set_weights(BTreeMap::from([(b.clone(), Weight::ONE)]));
         assert_eq!((shares.quota(&a), shares.quota(&b)), (Quota::default(), limit(0)));
         assert_eq!((shares.weight(&a), shares.weight(&b)), (two, Weight::ONE));
-        assert_eq!((shares.quotas.len(), shares.weights.len()), (1, 1), "what says nothing is gone");
+        assert_eq!(
+            (shares.quotas.len(), shares.weights.len()),
+            (1, 1),
+            "what says nothing is gone"
+        );
     }
 }

@@ -342,6 +342,8 @@ impl World {
                 What::OfferMade(_) | What::OfferEnded(_) | What::AgentNews { .. } => (),
                 What::TaskStatus(status) => self.see_given_up(status),
                 What::Task(_) | What::TaskForgotten { .. } => (),
+                What::Quotas(_) | What::Weights(_) => (),
+                What::ExecutorBooked { .. } | What::ExecutorUnbooked { .. } => (),
             }
         }
     }

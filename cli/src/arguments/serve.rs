@@ -14,6 +14,7 @@ use protocol::ids::Role;
 use protocol::resources::{Milli, Resources};
 
 use super::ClusterArguments;
+use crate::amounts::{self, Weights};
 use crate::units;
 
 /// Where a node listens, and how it is found from elsewhere. Defaults of Mesos.
@@ -64,6 +65,9 @@ pub(crate) struct MasterArguments {
     /// After so long without a word from it, ZooKeeper takes a master for dead
     #[arg(long, default_value = "10secs", value_parser = units::duration, value_name = "TIME")]
     pub(crate) zk_session_timeout: Duration,
+    /// Weights of roles, such as `eng=2,ops=0.5`, if the registry has none; `airside weights set` says them while it runs
+    #[arg(long, value_name = "ROLE=WEIGHT,…", value_parser = amounts::weights)]
+    pub(crate) weights: Option<Weights>,
     #[command(flatten)]
     patience: PatienceArguments,
     #[command(flatten)]
@@ -90,6 +94,14 @@ impl MasterArguments {
             offer_constraints_re2_max_program_size: flags.offer_constraints_re2_max_program_size,
             ..Bounds::default()
         };
+        config
+    }
+}
+
+impl MasterArguments {
+    pub(crate) fn config(&self) -> MasterConfig {
+        let mut config = self.patience.config();
+        config.logic.weights = self.weights.clone().unwrap_or_default().0;
         config
     }
 }

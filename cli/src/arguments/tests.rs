@@ -160,3 +160,46 @@ fn part_05_how_long_a_master_waits_is_set_in_the_words_of_mesos() {
     assert_eq!(bounds.offer_constraints_re2_max_mem, 8192);
     assert_eq!(bounds.offer_constraints_re2_max_program_size, 50);
 }
+
+#[test]
+fn what_is_said_of_roles_is_read_or_refused_in_words() {
+    let quota = read("airside quota set eng --guarantee cpus:2;mem:64 --limit cpus:4", &[]);
+    let Ok(Command::Quota(QuotaArguments { set: Some(QuotaCommand::Set(set)), .. })) = quota else {
+        panic!("{quota:?}")
+    };
+    assert_eq!((set.role.as_str(), set.force), ("eng", false));
+    assert_eq!(set.guarantee.map(|all| all.to_string()).as_deref(), Some("cpus:2;mem:64"));
+    assert!(matches!(
+        read("airside quota --json", &[]),
+        Ok(Command::Quota(QuotaArguments { set: None, .. }))
+    ));
+    let deep = vec!["a"; 300].join("/");
+    for (line, words) in [
+        ("airside quota set eng", "the following required arguments were not provided"),
+        ("airside quota set eng --limit cpus:-1", "must not be negative"),
+        ("airside quota set eng --guarantee cpus:0.0004", "less than a thousandth"),
+        ("airside quota set a//b --limit cpus:1", "role 'a//b' is not allowed"),
+        ("airside quota clear ..", "role '..' is not allowed"),
+        ("airside quota clear -x", "role '-x' is not allowed"),
+        ("airside weights set */x 1", "role '*/x' is not allowed"),
+        (&format!("airside weights set {deep} 1"), "longer than 255 bytes"),
+        ("airside weights set eng 0", "a weight must be a number from 0.000001"),
+        ("airside weights set eng -1", "a weight must be a number from 0.000001"),
+        ("airside weights set eng inf", "a weight must be a number from 0.000001"),
+        ("airside weights set eng x", "'x' is no weight"),
+    ] {
+        let said = read(line, &[]).expect_err(line);
+        assert!(said.contains(words), "{line}: {said}");
+    }
+}
+
+#[test]
+fn a_master_is_given_weights_to_begin_with_as_in_mesos() {
+    let weights = |line: &str, environment: &[_]| match read(line, environment) {
+        Ok(Command::Master(master)) => master.config().logic.weights.len(),
+        other => panic!("{line}: {other:?}"),
+    };
+    assert_eq!(weights("airside master --work_dir=/w --weights=eng=2,ops=0.5", &[]), 2);
+    assert_eq!(weights("airside master --work_dir=/w", &[("MESOS_WEIGHTS", "eng=2")]), 1);
+    assert_eq!(weights("airside master --work_dir=/w", &[]), 0);
+}

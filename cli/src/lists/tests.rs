@@ -8,6 +8,12 @@ use protocol::resources::Attribute;
 use protocol::task::{CommandSpec, Isolation, Run, Source, TaskReport, TaskSpec};
 use protocol::time::WallTime;
 
+use protocol::operator::RoleView;
+use protocol::quantities::{Limits, Quantities};
+use protocol::quota::{Quota, Weight};
+use protocol::resources::Milli;
+
+use super::roles::*;
 use super::*;
 use crate::output::json;
 
@@ -87,6 +93,48 @@ pub(crate) fn task() -> TaskView {
         },
         statuses: vec![status(TaskState::Failed, 1_700_000_000_000)],
     }
+}
+
+fn role() -> RoleView {
+    let cpus = |units| Quantities::none().with("cpus", Milli(units));
+    RoleView {
+        role: "eng".parse().unwrap(),
+        weight: Weight::try_from(2.5).unwrap(),
+        quota: Quota {
+            guarantees: cpus(500).with("mem", Milli::whole(64)),
+            limits: Limits::none().with("gpus", Milli(0)),
+        },
+        consumed: cpus(1500),
+        allocated: cpus(1000),
+        offered: cpus(250),
+        reserved: cpus(500),
+        frameworks: vec![FrameworkId::new("c-0000")],
+    }
+}
+
+fn bare_role() -> RoleView {
+    let none = Quantities::none;
+    RoleView {
+        role: "eng/web".parse().unwrap(),
+        weight: Weight::ONE,
+        quota: Quota::default(),
+        consumed: none(),
+        allocated: none(),
+        offered: none(),
+        reserved: none(),
+        frameworks: vec![],
+    }
+}
+
+#[test]
+fn roles_with_their_quota_and_weights_are_shown() {
+    let all = [role(), bare_role()];
+    insta::assert_snapshot!("roles_table", roles_table(&all));
+    insta::assert_snapshot!("roles_json", json(&all.each_ref().map(RoleJson::from)));
+    insta::assert_snapshot!("quota_table", quota_table(&all));
+    insta::assert_snapshot!("quota_json", json(&all.each_ref().map(QuotaJson::from)));
+    insta::assert_snapshot!("weights_table", weights_table(&all));
+    insta::assert_snapshot!("weights_json", json(&all.each_ref().map(WeightJson::from)));
 }
 
 #[test]

@@ -9,11 +9,13 @@ use std::time::Duration;
 use actix::fut::{ActorFutureExt, wrap_future};
 use actix::{Actor, AsyncContext, Handler};
 use coordination::election::Standing;
-use libactor::{Asked, Clock, Context, Down, Handle, Message, Pid, Received, Reply, TellError};
+use libactor::{
+    Asked, Clock, Context, Down, Handle, Message, Pid, Principal, Received, Reply, TellError,
+};
 use protocol::agent::AgentToMaster;
 use protocol::change::{Change, Moment, What};
 use protocol::framework::FrameworkToMaster;
-use protocol::operator::{KillAnswer, KillTask, ReadMoment};
+use protocol::operator::{KillAnswer, KillTask, ReadMoment, SetAnswer, SetQuotas, SetWeights};
 use protocol::time::Now;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Notify, oneshot, watch};
@@ -24,6 +26,7 @@ use super::view::{Changes, StartOver, ViewActor};
 use crate::backlog::{Backlog, Next};
 use crate::logic::allocator::{BookEntry, Proposal};
 use crate::logic::registry::RegistryOperation;
+use crate::logic::roles::Setting;
 use crate::logic::{Effect, Event, Master, Timer, Untold};
 use crate::start::End;
 use crate::view::Totals;
@@ -99,6 +102,8 @@ pub(crate) struct MasterActor {
     pub(crate) ended: Arc<Ended>,
     /// Questions of operators that wait for their answer.
     asked: BTreeMap<u64, Reply<KillAnswer>>,
+    /// Those about roles likewise.
+    settings_asked: BTreeMap<u64, Reply<SetAnswer>>,
     asked_so_far: u64,
     /// What waits until the allocator has room.
     entries: Backlog<BookEntry>,
@@ -178,7 +183,8 @@ impl MasterActor {
         begins: oneshot::Receiver<()>,
         standing: watch::Receiver<Standing>,
     ) -> Self {
-        let (ended, asked, asked_so_far, entries, backlog) = Default::default();
+        let (ended, asked, settings_asked, asked_so_far) = Default::default();
+        let (entries, backlog) = Default::default();
         let (start_overs, waits_for_room, flushes) = Default::default();
         Self {
             master,
@@ -188,6 +194,7 @@ impl MasterActor {
             standing,
             ended,
             asked,
+            settings_asked,
             asked_so_far,
             entries,
             backlog,
@@ -227,6 +234,11 @@ impl MasterActor {
             Effect::TellFramework { to, message } => self.tell(to, message, untold, ctx),
             Effect::AnswerKill { asked, answer } => {
                 if let Some(reply) = self.asked.remove(&asked) {
+                    reply.send(answer);
+                }
+            }
+            Effect::AnswerSet { asked, answer } => {
+                if let Some(reply) = self.settings_asked.remove(&asked) {
                     reply.send(answer);
                 }
             }
@@ -368,6 +380,9 @@ fn log(what: &What) {
         What::AgentNews { agent, news } => tracing::info!(%agent, ?news, "agent"),
         What::AgentBook { .. } | What::OfferMade(_) | What::OfferEnded(_) => (),
         What::Task(_) | What::TaskStatus(_) | What::TaskForgotten { .. } => (),
+        What::ExecutorBooked { .. } | What::ExecutorUnbooked { .. } => (),
+        What::Quotas(quotas) => tracing::info!(?quotas, "quota of roles"),
+        What::Weights(weights) => tracing::info!(?weights, "weights of roles"),
     }
 }
 
@@ -402,6 +417,39 @@ impl Handler<Asked<KillTask>> for MasterActor {
         let asked = self.asked_so_far;
         self.asked.insert(asked, reply);
         self.advance(Event::KillAsked { asked, principal, question }, ctx);
+    }
+}
+
+impl MasterActor {
+    fn on_setting(
+        &mut self,
+        principal: Principal,
+        setting: Setting,
+        reply: Reply<SetAnswer>,
+        ctx: &mut Context<Self>,
+    ) {
+        self.asked_so_far += 1;
+        let asked = self.asked_so_far;
+        self.settings_asked.insert(asked, reply);
+        self.advance(Event::SetAsked { asked, principal, setting }, ctx);
+    }
+}
+
+impl Handler<Asked<SetQuotas>> for MasterActor {
+    type Result = ();
+
+    fn handle(&mut self, asked: Asked<SetQuotas>, ctx: &mut Context<Self>) {
+        let Asked { principal, question, reply, .. } = asked;
+        self.on_setting(principal, Setting::Quotas(question), reply, ctx);
+    }
+}
+
+impl Handler<Asked<SetWeights>> for MasterActor {
+    type Result = ();
+
+    fn handle(&mut self, asked: Asked<SetWeights>, ctx: &mut Context<Self>) {
+        let Asked { principal, question, reply, .. } = asked;
+        self.on_setting(principal, Setting::Weights(question), reply, ctx);
     }
 }
 

@@ -6,10 +6,11 @@ use actix::{Actor, Handler};
 use coordination::election::Standing;
 use libactor::{Asked, Context, Message, Question, Received, Reply};
 use protocol::change::{Change, What};
-use protocol::operator::{Read, ReadAnswer};
+use protocol::operator::{List, Read, ReadAnswer};
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
+use crate::logic::authorize::{Action, authorize};
 use crate::view::{Readers, Totals, View};
 
 /// While somebody waits for a change. A reader is given up after two of these, before those who ask give up.
@@ -125,6 +126,11 @@ impl Handler<Asked<Read>> for ViewActor {
     type Result = ();
 
     fn handle(&mut self, asked: Asked<Read>, ctx: &mut Context<Self>) {
+        if let List::Roles | List::RolesBehind(_) = asked.question.parts().0
+            && let Err(refused) = authorize(asked.principal, Action::ReadRoles, "of this cluster")
+        {
+            return asked.reply.send(ReadAnswer::Refused(refused.to_string()));
+        }
         self.look_whether_it_leads();
         send(self.readers.hear(&self.view, asked.question, asked.reply).into_iter().collect());
         self.tick_while_any_waits(ctx);

@@ -23,6 +23,12 @@ pub enum Action {
     ReadTasks,
     /// End a framework.
     TeardownFramework,
+    /// Say what a role is guaranteed and may have at most.
+    SetQuota,
+    /// Say how much a role's share weighs.
+    SetWeight,
+    /// See the roles with their quota, weights and what they hold.
+    ReadRoles,
 }
 
 /// An action that its principal may not take.

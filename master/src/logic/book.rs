@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use protocol::change::What;
 use protocol::ids::{AgentId, ExecutorId, FrameworkId, Role, TaskId};
 use protocol::resources::Resources;
 use protocol::task::{ExecutorSpec, Run, TaskSpec};
@@ -110,6 +111,13 @@ impl Master {
             return;
         }
         entry.book.used.add(&spec.resources);
+        turn.what.push(What::ExecutorBooked {
+            agent: agent.clone(),
+            framework: framework.clone(),
+            executor: spec.executor.clone(),
+            role: role.clone(),
+            resources: spec.resources.clone(),
+        });
         let (spec_, role) = (spec.clone(), role.clone());
         let booked = BookedExecutor { spec: spec_, role, ended: false, heard: false, ending: None };
         entry.book.executors.insert(key, booked);
@@ -135,6 +143,11 @@ impl Master {
         if let Some(entry) = self.frameworks.get_mut(framework) {
             entry.executors.remove(&(agent.clone(), executor.clone()));
         }
+        turn.what.push(What::ExecutorUnbooked {
+            agent: agent.clone(),
+            framework: framework.clone(),
+            executor: executor.clone(),
+        });
         self.release(turn, agent, framework, &booked.role, &booked.spec.resources);
     }
 

@@ -219,7 +219,8 @@ impl Master {
                 What::TaskForgotten { framework, .. } => framework,
                 What::TaskStatus(_) | What::OfferMade(_) | What::OfferEnded(_) => continue,
                 What::Agent { .. } | What::AgentState { .. } | What::AgentBook { .. } => continue,
-                What::AgentNews { .. } => continue,
+                What::AgentNews { .. } | What::Quotas(_) | What::Weights(_) => continue,
+                What::ExecutorBooked { .. } | What::ExecutorUnbooked { .. } => continue,
                 What::Framework { .. } | What::FrameworkState { .. } => continue,
             };
             let Some(framework) = self.frameworks.get_mut(id) else { continue };

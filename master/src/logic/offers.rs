@@ -177,7 +177,12 @@ impl Master {
     }
 
     /// Offers end unused, and their frameworks are told.
-    fn rescind(&mut self, turn: &mut Turn, numbers: &BTreeSet<u64>, refuse_for: Duration) {
+    pub(super) fn rescind(
+        &mut self,
+        turn: &mut Turn,
+        numbers: &BTreeSet<u64>,
+        refuse_for: Duration,
+    ) {
         let mut told: BTreeMap<FrameworkId, Vec<OfferId>> = BTreeMap::new();
         for number in numbers {
             if let Some(offer) = self.offers.open.get(number).cloned() {

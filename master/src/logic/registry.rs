@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use protocol::agent::AgentInfo;
 use protocol::framework::FrameworkInfo;
-use protocol::ids::{AgentId, ClusterId, FrameworkId};
+use protocol::ids::{AgentId, ClusterId, FrameworkId, Role};
+use protocol::quota::{Quota, Shares, Weight};
 use protocol::time::WallTime;
 use serde::{Deserialize, Serialize};
 
@@ -67,6 +68,10 @@ pub enum RegistryOperation {
         /// Those that were gone.
         gone: Vec<AgentId>,
     },
+    /// What operators say of these roles' quota, in place of what they said before; one that says nothing ends it.
+    SetQuotas(BTreeMap<Role, Quota>),
+    /// What operators say of these roles' weights, in place of what they said before; 1 ends it.
+    SetWeights(BTreeMap<Role, Weight>),
 }
 
 /// What the registry says of an agent.
@@ -108,6 +113,8 @@ pub struct Registry {
     pub frameworks: BTreeMap<FrameworkId, FrameworkEntry>,
     /// Never valid again.
     pub removed: BTreeSet<FrameworkId>,
+    /// What operators say of roles.
+    pub shares: Shares,
 }
 
 impl Registry {
@@ -122,6 +129,7 @@ impl Registry {
             gone: BTreeMap::new(),
             frameworks: BTreeMap::new(),
             removed: BTreeSet::new(),
+            shares: Shares::default(),
         }
     }
 
@@ -167,6 +175,8 @@ impl Registry {
                     self.removed.pop_first();
                 }
             }
+            RegistryOperation::SetQuotas(quotas) => self.shares.set_quotas(quotas.clone()),
+            RegistryOperation::SetWeights(weights) => self.shares.set_weights(weights.clone()),
         }
     }
 }

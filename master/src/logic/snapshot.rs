@@ -11,7 +11,9 @@ use super::offers::OpenOffer;
 impl Master {
     /// Changes that lead to where the master is, from nothing: as far as [`Master::change`].
     pub fn snapshot(&self) -> Vec<What> {
-        let mut all = Vec::new();
+        let shares = &self.registry.shares;
+        let mut all =
+            vec![What::Quotas(shares.quotas.clone()), What::Weights(shares.weights.clone())];
         for (id, agent) in &self.agents {
             let (info, state) = (agent.info.clone(), agent.state());
             all.push(What::Agent { agent: id.clone(), info, state });
@@ -33,6 +35,17 @@ impl Master {
                 state: end.state,
             }));
             all.extend(framework.tasks.values().map(|task| What::Task(task.report(id))));
+        }
+        for (id, agent) in &self.agents {
+            all.extend(agent.book.executors.iter().map(|((framework, executor), booked)| {
+                What::ExecutorBooked {
+                    agent: id.clone(),
+                    framework: framework.clone(),
+                    executor: executor.clone(),
+                    role: booked.role.clone(),
+                    resources: booked.spec.resources.clone(),
+                }
+            }));
         }
         let offers = self.offers.open();
         all.extend(offers.filter_map(|(number, offer)| {

@@ -11,6 +11,7 @@ mod lines;
 mod offers;
 mod partitions;
 mod recovery;
+mod roles;
 pub(crate) mod scenario;
 mod snapshot;
 mod start_over;

@@ -83,7 +83,8 @@ impl Effect {
         match self {
             Self::TellAgent { to, message } => untold_to_agent(*to, message),
             Self::TellFramework { to, message } => untold_to_framework(*to, message),
-            Self::AnswerKill { .. } | Self::Link(_) | Self::Unlink(_) => None,
+            Self::AnswerKill { .. } | Self::AnswerSet { .. } => None,
+            Self::Link(_) | Self::Unlink(_) => None,
             Self::Write(_) | Self::TellAllocator(_) => None,
             Self::StartTimer { .. } | Self::StepDown { .. } | Self::EndReign { .. } => None,
         }

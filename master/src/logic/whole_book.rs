@@ -2,7 +2,6 @@
 //! over.
 
 use protocol::ids::AgentId;
-use protocol::quota::Shares;
 
 use super::Master;
 use super::agents::Agent;
@@ -29,7 +28,7 @@ impl Master {
                 .map(|(id, agent)| self.agent_entry(id, agent, self.holders_on(id)))
                 .collect(),
             frameworks,
-            shares: Shares::default(),
+            shares: self.registry.shares.clone(),
         }
     }
 

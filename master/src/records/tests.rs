@@ -1,5 +1,8 @@
 //! A registry comes back from its records as it was, and records from elsewhere are errors with their key.
 
+use protocol::quantities::{Limits, Quantities};
+use protocol::quota::{Quota, Shares, Weight};
+
 use super::*;
 use crate::logic::registry::REMOVED_FRAMEWORKS_MAX;
 
@@ -25,6 +28,19 @@ fn framework(n: usize) -> FrameworkInfo {
         capabilities: vec![Capability::PartitionAware, Capability::StatesDemand],
         carried: Carried::from_bytes(vec![10, 0]),
     }
+}
+
+fn role(text: &str) -> Role {
+    text.parse().unwrap()
+}
+
+fn quota() -> Quota {
+    let guarantees = Quantities::none().with("cpus", Milli(500));
+    Quota { guarantees, limits: Limits::none().with("gpus", Milli(0)).with("cpus", Milli(1000)) }
+}
+
+fn weight(number: f64) -> Weight {
+    Weight::try_from(number).unwrap()
 }
 
 fn enter(records: &mut BTreeMap<String, Vec<u8>>, changes: Vec<Change>) {
@@ -62,6 +78,16 @@ fn after_every_operation_the_records_are_the_registry() {
         RegistryOperation::RemoveAgent { agent: agent(3), at: WallTime(8) },
         RegistryOperation::Prune { unreachable: vec![agent(1)], gone: vec![agent(2)] },
         admit_framework(1),
+        RegistryOperation::SetQuotas(BTreeMap::from([
+            (role("eng"), quota()),
+            (role("a"), quota()),
+        ])),
+        RegistryOperation::SetWeights(BTreeMap::from([(role("eng/web"), weight(0.25))])),
+        RegistryOperation::SetQuotas(BTreeMap::from([(role("a"), Quota::default())])),
+        RegistryOperation::SetWeights(BTreeMap::from([
+            (role("eng/web"), Weight::ONE),
+            (role("*"), weight(3.0)),
+        ])),
     ];
     for n in 0..REMOVED_FRAMEWORKS_MAX + 2 {
         operations.push(RegistryOperation::RemoveFramework { framework: framework(n).framework });
@@ -72,11 +98,14 @@ fn after_every_operation_the_records_are_the_registry() {
     let last = operations.len() - 1;
     for (n, operation) in operations.iter().enumerate() {
         enter(&mut records, apply(&mut registry, operation));
-        if n < 16 || n == last {
+        if n < 20 || n == last {
             assert_eq!(read(ClusterId::new("c"), 4, &records).unwrap(), registry);
         }
     }
     assert_eq!(registry.removed.len(), REMOVED_FRAMEWORKS_MAX);
+    let of_roles = records.keys().filter(|k| k.starts_with(QUOTA) || k.starts_with(WEIGHT));
+    let of_roles: Vec<_> = of_roles.collect();
+    assert_eq!(of_roles, ["quota/eng", "weight/*"], "what says nothing has no record");
 }
 
 #[test]
@@ -86,7 +115,16 @@ fn records_that_are_not_understood_are_errors_with_their_key() {
         read(ClusterId::new("c"), 1, &records).unwrap_err().to_string()
     };
     assert!(read_one("agent/x", vec![255]).contains("agent/x"));
-    assert!(read_one("quota/x", vec![]).contains("quota/x"));
+    assert!(read_one("later/x", vec![]).contains("later/x"));
+    assert!(read_one("quota/a//b", vec![]).contains("role 'a//b' is not allowed"));
+    assert!(read_one("weight/x", vec![]).contains("weight/x"), "a weight of nothing");
+    let mut shares = Shares::default();
+    shares.quotas.insert(role("x"), quota());
+    let Change::Put { value, .. } = shares::quota_change(&shares, &role("x")) else { panic!() };
+    let at = value.iter().position(|byte| *byte == 0xf4).expect("500 thousandths");
+    let below = [&value[..at], &[255; 9], &[1], &value[at + 2..]].concat();
+    let below = [&[10, 17], &below[2..]].concat();
+    assert!(read_one("quota/x", below).contains("cpus below zero"));
     let later = FrameworkRecord { capabilities: vec![77], ..FrameworkRecord::default() };
     assert!(read_one("framework/f", later.encode_to_vec()).contains("capability 77"));
     let below = ResourceRecord { name: "cpus".into(), thousandths: Some(-1), ..Default::default() };

@@ -1,10 +1,11 @@
 //! What a master counts, in Prometheus's form: names are those of Mesos's metrics where there is one.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{Display, Write};
 
 use protocol::change::{AgentNews, AgentState, Change, FrameworkState, GivenUp, What};
-use protocol::resources::Resources;
+use protocol::ids::Role;
+use protocol::resources::{Milli, Resources};
 use protocol::task::TaskState;
 use serde::{Deserialize, Serialize};
 
@@ -33,6 +34,8 @@ impl Missed<Change> for Totals {
             What::AgentNews { news, .. } => *self.agents.entry(*news).or_default() += 1,
             What::Agent { .. } | What::AgentState { .. } | What::AgentBook { .. } => (),
             What::Framework { .. } | What::FrameworkState { .. } => (),
+            What::Quotas(_) | What::Weights(_) => (),
+            What::ExecutorBooked { .. } | What::ExecutorUnbooked { .. } => (),
         }
     }
 }
@@ -108,6 +111,23 @@ impl Page {
     fn counter(&mut self, name: &str, value: impl Display) {
         self.line("counter", name, value);
     }
+
+    /// A gauge that is there once for each role, or for each amount of each: its labels, then its value.
+    fn of_roles(&mut self, name: &str, lines: impl Iterator<Item = (String, String)>) {
+        for (n, (labels, value)) in lines.enumerate() {
+            if n == 0 {
+                let _ = writeln!(self.0, "# TYPE airside_{name} gauge");
+            }
+            let _ = writeln!(self.0, "airside_{name}{{{labels}}} {value}");
+        }
+    }
+}
+
+/// Roles and resources may have a quote in their names; neither has a line's end.
+fn labels(role: &Role, resource: Option<&str>) -> String {
+    let quoted = |text: &str| text.replace('\\', "\\\\").replace('"', "\\\"");
+    let resource = resource.map(|name| format!(",resource=\"{}\"", quoted(name)));
+    format!("role=\"{}\"{}", quoted(role.as_str()), resource.unwrap_or_default())
 }
 
 impl View {
@@ -135,7 +155,40 @@ impl View {
         page.gauge("outstanding_offers", self.offers.len());
         page.counter("offers_made", self.totals.offers_made);
         page.counter("offers_ended", self.totals.offers_ended);
+        self.role_figures(&mut page);
         page.0
+    }
+
+    /// Of roles that operators said something of.
+    fn role_figures(&self, page: &mut Page) {
+        let weights = self.shares.weights.iter();
+        page.of_roles(
+            "weight",
+            weights.map(|(role, weight)| (labels(role, None), weight.to_string())),
+        );
+        if self.shares.quotas.is_empty() {
+            return;
+        }
+        let line =
+            |role: &Role, name: &str, amount: Milli| (labels(role, Some(name)), amount.to_string());
+        let quotas = || self.shares.quotas.iter();
+        let guarantees = quotas().flat_map(|(role, quota)| {
+            quota.guarantees.iter().map(move |(name, amount)| line(role, name, amount))
+        });
+        page.of_roles("quota_guarantee", guarantees);
+        let limits = quotas().flat_map(|(role, quota)| {
+            quota.limits.iter().map(move |(name, amount)| line(role, name, amount))
+        });
+        page.of_roles("quota_limit", limits);
+        let held = self.held();
+        let held = quotas().flat_map(|(role, quota)| {
+            let held = held(role).offered_or_allocated();
+            let guaranteed = quota.guarantees.iter().map(|(name, _)| name);
+            let names: BTreeSet<_> =
+                guaranteed.chain(quota.limits.iter().map(|(n, _)| n)).collect();
+            names.into_iter().map(move |name| line(role, name, held.amount(name)))
+        });
+        page.of_roles("quota_offered_or_allocated", held);
     }
 
     fn agent_counters(&self, page: &mut Page) {

@@ -19,15 +19,15 @@ const ENTRIES_MAX: usize = 5_000;
 const BYTES_MAX: usize = 4 << 20;
 
 /// Of an entry or a status: its ids, numbers and short words.
-const BYTES_OF_THE_REST: usize = 256;
+pub(super) const BYTES_OF_THE_REST: usize = 256;
 
 /// Of one resource or range: its name and numbers.
-const BYTES_OF_A_RESOURCE: usize = 64;
+pub(super) const BYTES_OF_A_RESOURCE: usize = 64;
 /// Before each word, its length.
-const BYTES_OF_A_WORD: usize = 8;
+pub(super) const BYTES_OF_A_WORD: usize = 8;
 
 /// What one page holds.
-enum Page<T> {
+pub(super) enum Page<T> {
     /// All there is.
     Last(Vec<T>),
     /// As much as there is room for.
@@ -35,7 +35,7 @@ enum Page<T> {
 }
 
 impl<T> Page<T> {
-    fn of(all: impl Iterator<Item = T>, size: impl Fn(&T) -> usize) -> Self {
+    pub(super) fn of(all: impl Iterator<Item = T>, size: impl Fn(&T) -> usize) -> Self {
         let (mut page, mut bytes) = (Vec::new(), 0);
         for one in all {
             bytes += size(&one);
@@ -47,7 +47,7 @@ impl<T> Page<T> {
         Self::Last(page)
     }
 
-    fn answer(
+    pub(super) fn answer(
         self,
         last: impl FnOnce(Vec<T>) -> ReadAnswer,
         some: impl FnOnce(Vec<T>) -> ReadAnswer,
@@ -60,7 +60,7 @@ impl<T> Page<T> {
 }
 
 /// What is behind a key; from the first one on, if none is named.
-fn behind<'a, K: Ord, V>(all: &'a BTreeMap<K, V>, key: Option<&K>) -> Range<'a, K, V> {
+pub(super) fn behind<'a, K: Ord, V>(all: &'a BTreeMap<K, V>, key: Option<&K>) -> Range<'a, K, V> {
     all.range((key.map_or(Bound::Unbounded, Bound::Excluded), Bound::Unbounded))
 }
 

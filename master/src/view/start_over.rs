@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use protocol::change::{AgentState, FrameworkState, What};
 use protocol::ids::{AgentId, FrameworkId, TaskId};
+use protocol::quota::Shares;
 use protocol::resources::Resources;
 use protocol::task::{TaskReport, TaskState};
 
@@ -17,7 +18,11 @@ impl View {
         self.cluster.change = change;
         self.totals.add(missed);
         self.offers.clear();
-        self.frameworks.values_mut().for_each(|framework| framework.offered = Resources::none());
+        self.shares = Shares::default();
+        for framework in self.frameworks.values_mut() {
+            framework.offered = Resources::none();
+            framework.executors.clear();
+        }
         let (mut agents, mut frameworks, mut tasks) = Default::default();
         for what in &snapshot {
             note(what, &mut agents, &mut frameworks, &mut tasks);
@@ -93,5 +98,7 @@ fn note(
         What::AgentState { .. } | What::AgentBook { .. } | What::FrameworkState { .. } => (),
         What::OfferMade(_) | What::OfferEnded(_) | What::AgentNews { .. } => (),
         What::TaskStatus(_) | What::TaskForgotten { .. } => (),
+        What::Quotas(_) | What::Weights(_) => (),
+        What::ExecutorBooked { .. } | What::ExecutorUnbooked { .. } => (),
     }
 }

@@ -45,7 +45,8 @@ impl Watch {
                 self.framework_given_up(now, heard, framework)
             }
             Effect::TellAgent { .. } | Effect::TellFramework { .. } | Effect::Write(_) => None,
-            Effect::AnswerKill { .. } | Effect::Link(_) | Effect::Unlink(_) => None,
+            Effect::AnswerKill { .. } | Effect::AnswerSet { .. } => None,
+            Effect::Link(_) | Effect::Unlink(_) => None,
             Effect::TellAllocator(_) | Effect::StartTimer { .. } => None,
             Effect::StepDown { .. } | Effect::EndReign { .. } => None,
         });
@@ -118,7 +119,8 @@ impl Watch {
                         (known.0, known.1) = (*state, now);
                     }
                 }
-                What::AgentNews { .. } => (),
+                What::AgentNews { .. } | What::Quotas(_) | What::Weights(_) => (),
+                What::ExecutorBooked { .. } | What::ExecutorUnbooked { .. } => (),
                 What::AgentBook { .. } | What::OfferMade(_) | What::OfferEnded(_) => (),
                 What::Task(_) | What::TaskStatus(_) | What::TaskForgotten { .. } => (),
             }

@@ -30,7 +30,8 @@ impl Generations {
         let offered = step.effects.iter().flat_map(|effect| match effect {
             Effect::TellFramework { message: MasterToFramework::Offers(offers), .. } => &offers[..],
             Effect::TellFramework { .. } | Effect::TellAgent { .. } | Effect::Write(_) => &[],
-            Effect::AnswerKill { .. } | Effect::Link(_) | Effect::Unlink(_) => &[],
+            Effect::AnswerKill { .. } | Effect::AnswerSet { .. } => &[],
+            Effect::Link(_) | Effect::Unlink(_) => &[],
             Effect::TellAllocator(_) | Effect::StartTimer { .. } => &[],
             Effect::StepDown { .. } | Effect::EndReign { .. } => &[],
         });

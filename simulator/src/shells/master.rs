@@ -109,7 +109,7 @@ impl World {
                 let sent = self.tell(life, to, Said::MasterToFramework(message));
                 self.untold(life, sent, untold);
             }
-            Effect::AnswerKill { .. } => (),
+            Effect::AnswerKill { .. } | Effect::AnswerSet { .. } => (),
             Effect::Link(pid) => self.link(life, pid),
             Effect::Unlink(pid) => self.unlink(life, pid),
             Effect::Write(operation) => {

@@ -39,7 +39,7 @@ fn lp_06_the_master_knows_at_once_that_an_agent_is_gone() {
 }
 
 /// The master of [`master_and_agent`] again, on what it left.
-fn master_again(home: &Home, at: &str) -> Process {
+pub(crate) fn master_again(home: &Home, at: &str) -> Process {
     let (_, port) = at.rsplit_once(':').expect("it has a port");
     let (port, work_dir) =
         (format!("--port={port}"), format!("--work-dir={}", home.path("m").display()));

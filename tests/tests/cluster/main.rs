@@ -12,6 +12,7 @@ mod flows;
 mod ha;
 mod machine;
 mod nodes;
+mod roles;
 mod swarm;
 mod tasks;
 mod twins;

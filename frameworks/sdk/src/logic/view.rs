@@ -67,6 +67,8 @@ impl Driver {
             What::Agent { .. } | What::AgentState { .. } | What::AgentBook { .. } => (),
             What::Framework { .. } | What::FrameworkState { .. } => (),
             What::OfferMade(_) | What::OfferEnded(_) | What::AgentNews { .. } => (),
+            What::Quotas(_) | What::Weights(_) => (),
+            What::ExecutorBooked { .. } | What::ExecutorUnbooked { .. } => (),
         }
     }
 

@@ -351,7 +351,7 @@ fn a_call_beyond_the_limits_is_an_error() {
     t.did(["to scheduler-1: Error: a call's list of tasks has 2, more than 1"]);
 }
 
-fn says(
+pub(super) fn says(
     id: &str,
     state: TaskState,
     n: u64,

@@ -12,6 +12,7 @@ use protocol::framework::{
 };
 use protocol::ids::{AgentId, ClusterId, FrameworkId, MasterId, OfferId, Role, TaskId, UpdateId};
 use protocol::offer::Demand;
+use protocol::operator::SetAnswer;
 use protocol::resources::Resources;
 use protocol::task::{CommandSpec, Run, Source, TaskReport, TaskSpec, TaskState, TaskStatus};
 use protocol::time::{Instant, Now, WallTime};
@@ -153,6 +154,12 @@ impl Scenario {
             Effect::TellFramework { to, message } => self.tell_framework(to, message),
             Effect::AnswerKill { asked, answer } => {
                 self.lines.push(format!("answer {asked}: {answer:?}"))
+            }
+            Effect::AnswerSet { asked, answer } => {
+                self.lines.push(match answer {
+                    SetAnswer::SetAt(moment) => format!("answer {asked}: set at {}", moment.change),
+                    SetAnswer::Refused(why) => format!("answer {asked}: {why}"),
+                });
             }
             Effect::Link(_) | Effect::Unlink(_) => (),
             Effect::Write(operation) if self.registrar_is_slow => {

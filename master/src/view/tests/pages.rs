@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use protocol::operator::TaskView;
-use protocol::task::CommandSpec;
+use protocol::task::{CommandSpec, Run};
 
 use super::*;
 
@@ -21,7 +21,12 @@ fn page(view: &View, list: List) -> (Vec<String>, Option<List>) {
         ReadAnswer::Frameworks(all) | ReadAnswer::SomeFrameworks(all) => {
             all.iter().map(|framework| framework.info.framework.to_string()).collect()
         }
-        ReadAnswer::Cluster(_) | ReadAnswer::Behind(_) => panic!("no list"),
+        ReadAnswer::Roles(roles) | ReadAnswer::SomeRoles(roles) => {
+            roles.iter().map(|role| role.role.to_string()).collect()
+        }
+        ReadAnswer::Cluster(_) | ReadAnswer::Behind(_) | ReadAnswer::Refused(_) => {
+            panic!("no list")
+        }
     };
     let next = match answer {
         ReadAnswer::SomeTasks(tasks) => tasks.last().map(|last| {
@@ -36,7 +41,11 @@ fn page(view: &View, list: List) -> (Vec<String>, Option<List>) {
             frameworks.last().map(|last| List::FrameworksBehind(last.info.framework.clone()))
         }
         ReadAnswer::Tasks(_) | ReadAnswer::Agents(_) | ReadAnswer::Frameworks(_) => None,
+        ReadAnswer::SomeRoles(roles) => {
+            roles.last().map(|last| List::RolesBehind(last.role.clone()))
+        }
         ReadAnswer::Cluster(_) | ReadAnswer::Behind(_) => None,
+        ReadAnswer::Roles(_) | ReadAnswer::Refused(_) => None,
     };
     (names, next)
 }
@@ -121,4 +130,15 @@ fn many_agents_and_frameworks_are_read_page_by_page_too() {
     }
     let (names, pages) = paged(&view, List::Agents);
     assert_eq!((names.len(), pages), (9_000, 5));
+}
+
+#[test]
+fn thousands_of_roles_are_read_page_by_page() {
+    let mut view = view();
+    let two = protocol::quota::Weight::try_from(2.0).unwrap();
+    let role = |n: usize| format!("r{n:05}/x").parse().unwrap();
+    tell(&mut view, What::Weights((0..6_000).map(|n| (role(n), two)).collect()));
+    let (names, pages) = paged(&view, List::Roles);
+    assert_eq!((names.len(), pages), (12_000, 3), "with those above them");
+    each_is_there_once(&names);
 }

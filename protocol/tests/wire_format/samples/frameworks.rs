@@ -132,6 +132,10 @@ fn place_what(what: &What) -> usize {
         What::TaskStatus(_) => 8,
         What::TaskForgotten { .. } => 9,
         What::AgentNews { .. } => 10,
+        What::Quotas(_) => 11,
+        What::Weights(_) => 12,
+        What::ExecutorBooked { .. } => 13,
+        What::ExecutorUnbooked { .. } => 14,
     }
 }
 
