@@ -2,9 +2,15 @@
 
 mod pages;
 
+use std::sync::Arc;
+
+use protocol::agent::AgentInfo;
 use protocol::ids::{ClusterId, MasterId, Role};
 use protocol::offer::Offer;
-use protocol::operator::Read;
+use protocol::operator::{Read, RoleView};
+use protocol::quantities::{Limits, Quantities};
+use protocol::quota::{Quota, Weight};
+use protocol::resources::{Kind, Milli, Resource, Value};
 
 use super::*;
 use crate::backlog::{Backlog, Next};
@@ -231,4 +237,95 @@ fn who_waits_in_vain_is_told_how_far_the_view_is_and_only_so_many_wait() {
     assert_eq!(given_up.len(), waiting);
     assert!(given_up.iter().all(|(_, answer)| *answer == behind));
     assert!(readers.is_empty());
+}
+
+fn named(text: &str) -> Role {
+    text.parse().unwrap()
+}
+
+/// An agent with 4 cpus, 2 of which are reserved for `eng`; a task of `eng/web` has 1 of these and 1 of the rest.
+fn with_a_reservation() -> View {
+    let mut view = view();
+    let reserved = |amount| Resource {
+        name: "cpus".into(),
+        kind: Kind::reserved(named("eng")),
+        value: Value::Scalar(Milli::whole(amount)),
+    };
+    let cpus = |amount, of_reserved| {
+        let mut all = Resources::none().with_scalar("cpus", Milli::whole(amount));
+        all.add_one(reserved(of_reserved));
+        all
+    };
+    let info = AgentInfo { resources: cpus(2, 2), ..agent_info(1) };
+    tell(&mut view, What::Agent { agent: agent_id(1), info, state: AgentState::Active });
+    let info = FrameworkInfo { roles: vec![named("eng/web")], ..framework() };
+    tell(&mut view, What::Framework { info, state: FrameworkState::Active });
+    let mut report = TaskReport { role: named("eng/web"), ..report(1, "a", TaskState::Running) };
+    Arc::make_mut(&mut report.spec).resources = cpus(1, 1);
+    tell(&mut view, What::Task(report));
+    view
+}
+
+fn one_role(view: &View, name: &str) -> RoleView {
+    let ReadAnswer::Roles(roles) = view.answer(List::Roles) else { panic!() };
+    roles.into_iter().find(|role| role.role == named(name)).unwrap()
+}
+
+#[test]
+fn quota_06_what_is_reserved_and_not_in_use_counts_as_consumed() {
+    let mut view = with_a_reservation();
+    let words =
+        |role: RoleView| format!("{} of {} and {}", role.consumed, role.allocated, role.reserved);
+    assert_eq!(words(one_role(&view, "eng")), "cpus:3 of cpus:2 and cpus:2");
+    assert_eq!(words(one_role(&view, "eng/web")), "cpus:2 of cpus:2 and nothing");
+    let (framework, task) = (FrameworkId::new("c-0000"), TaskId::new("a"));
+    tell(&mut view, What::TaskForgotten { framework, task, state: TaskState::Finished });
+    assert_eq!(words(one_role(&view, "eng")), "cpus:2 of nothing and cpus:2");
+    let state = AgentState::Unreachable;
+    tell(&mut view, What::AgentState { agent: agent_id(1), state });
+    assert_eq!(words(one_role(&view, "eng/web")), "nothing of nothing and nothing");
+    let ReadAnswer::Roles(roles) = view.answer(List::Roles) else { panic!() };
+    assert_eq!(roles.len(), 2, "a reservation out of reach is nobody's");
+}
+
+#[test]
+fn quota_07_figures_of_roles_with_quota_say_what_they_may_have_and_what_is_in_their_hands() {
+    let mut view = with_a_reservation();
+    assert!(!view.metrics().contains("quota") && !view.metrics().contains("weight"));
+    let quota = |guarantee, limit| Quota {
+        guarantees: Quantities::none().with("cpus", Milli(guarantee)),
+        limits: Limits::none().with("mem", Milli::whole(limit)),
+    };
+    let odd = named("a\"b");
+    let quotas = [(named("eng"), quota(1500, 64)), (odd.clone(), quota(1000, 0))];
+    tell(&mut view, What::Quotas(BTreeMap::from(quotas)));
+    tell(&mut view, What::Weights(BTreeMap::from([(odd, Weight::try_from(2.5).unwrap())])));
+    let offer = Offer {
+        offer: OfferId::new("m-O1"),
+        framework: FrameworkId::new("c-0000"),
+        agent: agent_id(1),
+        at: agent_info(1).at,
+        role: named("eng/web"),
+        resources: Resources::cpus_mem(1.0, 32.0),
+        attributes: Vec::new(),
+        executors: Vec::new(),
+    };
+    tell(&mut view, What::OfferMade(offer));
+    let text = view.metrics();
+    let of_roles: Vec<&str> = text.lines().filter(|line| line.contains("role=")).collect();
+    assert_eq!(
+        of_roles,
+        [
+            r#"airside_weight{role="a\"b"} 2.5"#,
+            r#"airside_quota_guarantee{role="a\"b",resource="cpus"} 1"#,
+            r#"airside_quota_guarantee{role="eng",resource="cpus"} 1.5"#,
+            r#"airside_quota_limit{role="a\"b",resource="mem"} 0"#,
+            r#"airside_quota_limit{role="eng",resource="mem"} 64"#,
+            r#"airside_quota_offered_or_allocated{role="a\"b",resource="cpus"} 0"#,
+            r#"airside_quota_offered_or_allocated{role="a\"b",resource="mem"} 0"#,
+            r#"airside_quota_offered_or_allocated{role="eng",resource="cpus"} 3"#,
+            r#"airside_quota_offered_or_allocated{role="eng",resource="mem"} 32"#,
+        ]
+    );
+    assert_eq!(text.matches("# TYPE airside_quota_limit gauge\n").count(), 1);
 }

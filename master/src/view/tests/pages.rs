@@ -135,7 +135,7 @@ fn many_agents_and_frameworks_are_read_page_by_page_too() {
 #[test]
 fn thousands_of_roles_are_read_page_by_page() {
     let mut view = view();
-    let two = protocol::quota::Weight::try_from(2.0).unwrap();
+    let two = Weight::try_from(2.0).unwrap();
     let role = |n: usize| format!("r{n:05}/x").parse().unwrap();
     tell(&mut view, What::Weights((0..6_000).map(|n| (role(n), two)).collect()));
     let (names, pages) = paged(&view, List::Roles);
