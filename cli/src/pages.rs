@@ -154,6 +154,13 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn who_may_not_read_a_list_hears_why() {
+        let refused = async |_| Ok(ReadAnswer::Refused("not you".into()));
+        let read = read_all::<RoleView>(refused).await;
+        assert!(matches!(read, Err(ClientError::Refused(why)) if why == "not you"));
+    }
+
+    #[tokio::test]
     async fn a_page_that_leads_no_further_is_not_asked_for_for_ever() {
         let stuck = async |_| Ok(ReadAnswer::SomeAgents(vec![agent("a")]));
         let read = read_all::<AgentView>(stuck).await;

@@ -16,6 +16,7 @@ use protocol::agent::AgentToMaster;
 use protocol::change::{Change, Moment, What};
 use protocol::framework::FrameworkToMaster;
 use protocol::operator::{KillAnswer, KillTask, ReadMoment, SetAnswer, SetQuotas, SetWeights};
+use protocol::quota::Quota;
 use protocol::time::Now;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Notify, oneshot, watch};
@@ -381,8 +382,12 @@ fn log(what: &What) {
         What::AgentBook { .. } | What::OfferMade(_) | What::OfferEnded(_) => (),
         What::Task(_) | What::TaskStatus(_) | What::TaskForgotten { .. } => (),
         What::ExecutorBooked { .. } | What::ExecutorUnbooked { .. } => (),
-        What::Quotas(quotas) => tracing::info!(?quotas, "quota of roles"),
-        What::Weights(weights) => tracing::info!(?weights, "weights of roles"),
+        What::Quotas(quotas) => quotas.iter().for_each(|(role, Quota { guarantees, limits })| {
+            tracing::info!(%role, %guarantees, %limits, "quota");
+        }),
+        What::Weights(weights) => weights.iter().for_each(|(role, weight)| {
+            tracing::info!(%role, %weight, "weight");
+        }),
     }
 }
 
