@@ -1,9 +1,8 @@
 //! What a master waits for, and what it does when it has waited.
 
+use libactor::Pid;
 use protocol::ids::{AgentId, FrameworkId};
 use serde::{Deserialize, Serialize};
-
-use libactor::Pid;
 
 use super::bugs::Bug;
 use super::{Master, Turn};
