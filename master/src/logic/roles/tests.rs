@@ -129,9 +129,8 @@ fn what_is_said_at_once_fits_one_batch_of_the_registry() {
 fn guarantees_are_within_what_the_cluster_has() {
     let has = Quantities::none().with("cpus", Milli::whole(8));
     let shares = |list: &[(&str, Quota)]| {
-        let mut shares = Shares::default();
-        shares.quotas = list.iter().map(|(name, quota)| (role(name), quota.clone())).collect();
-        shares
+        let quotas = list.iter().map(|(name, quota)| (role(name), quota.clone())).collect();
+        Shares { quotas, ..Shares::default() }
     };
     let (five, three) = (quota(&[("cpus", 5)], &[]), quota(&[("cpus", 3)], &[]));
     let named = |quota: &Quota| BTreeMap::from([(role("b"), quota.clone())]);
@@ -243,8 +242,8 @@ fn taken_for(
     free: f64,
     list: &[(u64, &str, &str, Resources)],
 ) -> BTreeSet<u64> {
-    let mut shares = Shares::default();
-    shares.quotas = quotas.iter().map(|(name, quota)| (role(name), quota.clone())).collect();
+    let quotas = quotas.iter().map(|(name, quota)| (role(name), quota.clone())).collect();
+    let shares = Shares { quotas, ..Shares::default() };
     let free = for_anybody(&cpus(free));
     let none = BTreeSet::new();
     for_guarantees(
