@@ -1,5 +1,6 @@
 //! The command line: what may be typed, with its defaults. Nothing here does anything.
 
+mod allocator;
 mod client;
 mod registry;
 mod roles;

@@ -132,7 +132,8 @@ impl Since for Change {
             What::Task(report) => report.since(),
             What::AgentState { .. } | What::FrameworkState { .. } | What::OfferEnded(_) => 1,
             What::TaskStatus(_) | What::TaskForgotten { .. } => 1,
-            What::AgentNews { .. } => 2,
+            What::AgentNews { .. } | What::Quotas(_) | What::Weights(_) => 2,
+            What::ExecutorBooked { .. } | What::ExecutorUnbooked { .. } => 2,
         }
     }
 }

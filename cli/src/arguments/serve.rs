@@ -14,6 +14,7 @@ use protocol::ids::Role;
 use protocol::resources::{Milli, Resources};
 
 use super::ClusterArguments;
+use super::allocator::AllocatorArguments;
 use crate::amounts::{self, Weights};
 use crate::units;
 
@@ -72,6 +73,8 @@ pub(crate) struct MasterArguments {
     patience: PatienceArguments,
     #[command(flatten)]
     constraints: ConstraintArguments,
+    #[command(flatten)]
+    allocator: AllocatorArguments,
 }
 
 /// How much a regular expression may be by which schedulers choose agents. Names and defaults of Mesos.
@@ -86,6 +89,11 @@ pub(crate) struct ConstraintArguments {
 }
 
 impl MasterArguments {
+    /// Flags that do not go together are refused in words.
+    pub(crate) fn check(&self) -> Result<(), String> {
+        self.allocator.check()
+    }
+
     pub(crate) fn config(&self) -> MasterConfig {
         let mut config = self.patience.config();
         let flags = &self.constraints;
@@ -94,14 +102,8 @@ impl MasterArguments {
             offer_constraints_re2_max_program_size: flags.offer_constraints_re2_max_program_size,
             ..Bounds::default()
         };
-        config
-    }
-}
-
-impl MasterArguments {
-    pub(crate) fn config(&self) -> MasterConfig {
-        let mut config = self.patience.config();
         config.logic.weights = self.weights.clone().unwrap_or_default().0;
+        self.allocator.apply(&mut config.logic);
         config
     }
 }

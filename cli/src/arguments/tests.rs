@@ -1,5 +1,7 @@
 //! How the command line and the environment are read.
 
+use std::time::Duration;
+
 use super::*;
 
 fn read(line: &str, environment: &[(&'static str, &'static str)]) -> Result<Command, String> {
@@ -190,6 +192,33 @@ fn what_is_said_of_roles_is_read_or_refused_in_words() {
     ] {
         let said = read(line, &[]).expect_err(line);
         assert!(said.contains(words), "{line}: {said}");
+    }
+}
+
+#[test]
+fn a_master_shares_out_as_mesos_flags_say() {
+    let config = |line: &str| match read(line, &[]) {
+        Ok(Command::Master(master)) => master.check().map(|()| master.config().logic),
+        other => panic!("{line}: {other:?}"),
+    };
+    let plain = config("airside master --work_dir=/w").expect("no flags");
+    assert_eq!(plain.allocator, master::config::AllocatorConfig::default());
+    assert_eq!(plain.offer_lease, Duration::from_secs(300));
+    let line = "airside master --work_dir=/w --offer_timeout=5secs --allocation_interval=250ms \
+        --min_allocatable_resources=cpus:1;mem:10|disk:5 --fair_sharing_excluded_resource_names=gpus,tapes \
+        --filter_gpu_resources=false --role_sorter=random --framework_sorter=random";
+    let set = config(line).expect("good flags");
+    assert_eq!(set.offer_lease, Duration::from_secs(5));
+    let allocator = set.allocator;
+    assert_eq!(allocator.sweep_every, Duration::from_millis(250));
+    let least: Vec<String> = allocator.allocatable.iter().map(ToString::to_string).collect();
+    assert_eq!(least, ["cpus:1;mem:10", "disk:5"]);
+    assert_eq!((allocator.excluded.len(), allocator.filter_gpu_resources), (2, false));
+    assert_eq!(allocator.order, master::config::Order::Lots);
+    let mixed = config("airside master --work_dir=/w --role_sorter=random");
+    assert!(mixed.expect_err("one of two").contains("must be the same"));
+    for bad in ["--min_allocatable_resources=cpus:-1", "--min_allocatable_resources=cpus:1|much"] {
+        assert!(read(&format!("airside master --work_dir=/w {bad}"), &[]).is_err(), "{bad}");
     }
 }
 

@@ -9,7 +9,7 @@ use protocol::fate::{BadFate, Fate};
 use protocol::framework::FrameworkInfo;
 use protocol::ids::{BadId, BadRole, Role, check_id};
 use protocol::offer::Demand;
-use protocol::resources::{NotNormal, Resources};
+use protocol::resources::{Milli, NotNormal, Resources};
 use protocol::task::{CommandSpec, ExecutorSpec, Run, TaskSpec};
 use protocol::wishes::RoleWishes;
 

@@ -116,7 +116,7 @@ fn records_that_are_not_understood_are_errors_with_their_key() {
     };
     assert!(read_one("agent/x", vec![255]).contains("agent/x"));
     assert!(read_one("later/x", vec![]).contains("later/x"));
-    assert!(read_one("quota/a//b", vec![]).contains("role 'a//b' is not allowed"));
+    assert!(read_one("quota/a//b", vec![]).contains("role 'a//b' has an empty part"));
     assert!(read_one("weight/x", vec![]).contains("weight/x"), "a weight of nothing");
     let mut shares = Shares::default();
     shares.quotas.insert(role("x"), quota());

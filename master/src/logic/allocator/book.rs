@@ -205,7 +205,7 @@ impl Allocator {
     ) {
         let mut left = Resources::none();
         let mut whose = None;
-        let mut used_of_demand = used.clone();
+        let mut used_of_demand = used.flattened();
         for number in numbers {
             // Unknown when the agent has been away since: then all of it was forgotten.
             let Some(open) = self.take_open(*number) else { continue };

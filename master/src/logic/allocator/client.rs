@@ -5,11 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use protocol::framework::Capability;
 use protocol::ids::{FrameworkId, Role};
 use protocol::quantities::Quantities;
-use protocol::wishes::{OfferConstraints, RoleWishes};
+use protocol::wishes::RoleWishes;
 use serde::{Deserialize, Serialize};
 
 use super::demand::Needs;
 use super::quota::Bound;
+use crate::logic::constraints::Constraints;
 
 /// A framework.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -30,7 +31,7 @@ pub(super) struct Client {
     pub(super) suppressed: bool,
     pub(super) capabilities: Vec<Capability>,
     pub(super) needs: Needs,
-    pub(super) constraints: OfferConstraints,
+    pub(super) constraints: Constraints,
     pub(super) allocatable: Option<Vec<Quantities>>,
     /// Nothing is left for it anywhere, whatever is free: why, and of which scalar.
     pub(super) held_back: Option<(Bound, usize)>,
@@ -54,7 +55,7 @@ impl Client {
             suppressed: false,
             capabilities: Vec::new(),
             needs: Needs::Everything,
-            constraints: OfferConstraints::default(),
+            constraints: Constraints::none(),
             allocatable: None,
             held_back: None,
             holds: 0,
@@ -74,12 +75,13 @@ impl Client {
 
     /// Whether anything but its demand is another than before, so that whatever ruled it out may not hold any more.
     pub(super) fn wish(&mut self, wishes: &RoleWishes) -> bool {
-        let same = self.constraints == wishes.constraints && self.allocatable == wishes.allocatable;
         self.suppressed = wishes.suppressed;
-        if !same {
-            self.constraints = wishes.constraints.clone();
-            self.allocatable = wishes.allocatable.clone();
-        }
+        // The master has found them good.
+        let constraints = Constraints::compile(&wishes.constraints);
+        let constraints = constraints.unwrap_or_else(|_| Constraints::none());
+        let same = self.constraints == constraints && self.allocatable == wishes.allocatable;
+        self.constraints = constraints;
+        self.allocatable.clone_from(&wishes.allocatable);
         !same
     }
 

@@ -1,8 +1,10 @@
 //! What a framework needs: everything that is free, or, if it states its demand, pieces in which so many tasks fit.
 
-use protocol::offer::{Constraint, Demand};
-use protocol::resources::{Attribute, Milli, Resource, Resources};
+use protocol::offer::Demand;
+use protocol::resources::{Milli, Resource, Resources};
 use serde::{Deserialize, Serialize};
+
+use crate::logic::constraints::{Constraints, Whereabouts, ports_each};
 
 /// The name of the resource that ports are.
 const PORTS: &str = "ports";
@@ -21,11 +23,20 @@ pub(super) enum Needs {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Need {
     demand: Demand,
+    /// Those of the demand.
+    constraints: Constraints,
     /// For so many of its tasks resources are proposed, offered, or accepted since the demand was stated.
     promised: u32,
 }
 
 impl Need {
+    /// The master has found its constraints good.
+    fn new(demand: Demand) -> Self {
+        let constraints = Constraints::compile_demand(&demand.constraints);
+        let constraints = constraints.unwrap_or_else(|_| Constraints::none());
+        Self { demand, constraints, promised: 0 }
+    }
+
     fn outstanding(&self) -> u32 {
         self.demand.count.saturating_sub(self.promised)
     }
@@ -51,14 +62,14 @@ impl Needs {
     pub(super) fn restate(&mut self, demand: Vec<Demand>, under_way: &[Demand]) -> bool {
         let Self::Stated(needs) = self else { return false };
         let news = demand.iter().any(|one| !needs.iter().any(|need| need.is_for(one)));
-        *needs = demand.into_iter().map(|demand| Need { demand, promised: 0 }).collect();
+        *needs = demand.into_iter().map(Need::new).collect();
         self.promise(under_way);
         news
     }
 
     /// One that is all that is wanted.
     pub(super) fn of(demand: Demand) -> Self {
-        Self::Stated(vec![Need { demand, promised: 0 }])
+        Self::Stated(vec![Need::new(demand)])
     }
 
     /// Each that waits, with what is outstanding of it, and how many of it are under way.
@@ -73,20 +84,20 @@ impl Needs {
         })
     }
 
-    /// The first that is stated.
-    pub(super) fn first(&self) -> Option<&Demand> {
+    /// The first that is stated, and its constraints.
+    pub(super) fn first(&self) -> Option<(&Demand, &Constraints)> {
         match self {
             Self::Everything => None,
-            Self::Stated(needs) => needs.first().map(|need| &need.demand),
+            Self::Stated(needs) => needs.first().map(|need| (&need.demand, &need.constraints)),
         }
     }
 
     /// Whether some need that waits, or a framework that takes everything, allows an agent.
-    pub(super) fn any_allows(&self, allows: impl Fn(&Demand) -> bool) -> bool {
+    pub(super) fn any_allows(&self, place: &Whereabouts<'_>) -> bool {
         match self {
             Self::Everything => true,
             Self::Stated(needs) => {
-                needs.iter().any(|need| need.outstanding() > 0 && allows(&need.demand))
+                needs.iter().any(|need| need.outstanding() > 0 && need.constraints.holds(place))
             }
         }
     }
@@ -119,11 +130,11 @@ impl Needs {
         }
     }
 
-    /// What of it is to be offered, and for which of the demands that are allowed.
+    /// What of it is to be offered at this place, and for which demands.
     pub(super) fn fit(
         &self,
         free: &Resources,
-        allows: impl Fn(&Demand) -> bool,
+        place: &Whereabouts<'_>,
     ) -> Option<(Resources, Vec<Demand>)> {
         let needs = match self {
             Self::Everything => return Some((free.clone(), Vec::new())),
@@ -133,10 +144,10 @@ impl Needs {
         let mut piece = Resources::none();
         let mut promised = Vec::new();
         for need in needs.iter().filter(|need| need.outstanding() > 0) {
-            if !allows(&need.demand) {
+            if !need.constraints.holds(place) {
                 continue;
             }
-            let ports = ports_each(&need.demand);
+            let ports = ports_each(&need.demand.constraints);
             let with_ports = left.ranges(PORTS).count().checked_div(ports).unwrap_or(u64::MAX);
             let count = times(&need.demand.each, &left).min(need.outstanding());
             let count = count.min(u32::try_from(with_ports).unwrap_or(u32::MAX));
@@ -150,22 +161,20 @@ impl Needs {
             if !ports.is_empty() {
                 all.add(&Resources::none().with_ranges(PORTS, ports));
             }
-            let Some(rest) = left.checked_sub(&all) else { continue };
+            // What is reserved for its role comes first.
+            let found = if left.is_plain() { Some(all) } else { left.find(&all) };
+            let Some((found, rest)) = found.and_then(|found| {
+                let rest = left.checked_sub(&found)?;
+                Some((found, rest))
+            }) else {
+                continue;
+            };
             left = rest;
-            piece.add(&all);
+            piece.add(&found);
             promised.push(Demand { count, ..need.demand.clone() });
         }
         (!piece.is_empty()).then_some((piece, promised))
     }
-}
-
-/// How many ports one task needs beside those it names.
-pub(in crate::logic) fn ports_each(demand: &Demand) -> u64 {
-    let each = |constraint: &Constraint| match constraint {
-        Constraint::Ports { each } => u64::from(*each),
-        Constraint::Is { .. } | Constraint::IsNot { .. } | Constraint::Attribute(_) => 0,
-    };
-    demand.constraints.iter().map(each).sum()
 }
 
 /// What of `promised` is not covered by what was used, which shrinks by what it covers.
@@ -185,7 +194,7 @@ pub(super) fn not_covered(promised: &[Demand], used: &mut Resources) -> Vec<Dema
 
 /// How often `each` fits; numbered resources, such as certain ports, only once.
 fn times(each: &Resources, free: &Resources) -> u32 {
-    if each.is_empty() || !free.contains(each) {
+    if each.is_empty() || (!free.contains(each) && free.find(each).is_none()) {
         return 0;
     }
     let fits = |resource: &Resource| match resource.amount() {
@@ -211,25 +220,4 @@ fn multiplied(each: &Resources, count: u32) -> Resources {
         }
     }
     all
-}
-
-/// Whether an agent is one that this allows.
-pub(in crate::logic) fn constraint_holds(
-    constraint: &Constraint,
-    hostname: &str,
-    attributes: &[Attribute],
-) -> bool {
-    let is = |attribute: &str, value: &str| {
-        if attribute == "hostname" {
-            return hostname == value;
-        }
-        attributes.iter().any(|known| known.name == attribute && known.value == value)
-    };
-    match constraint {
-        Constraint::Is { attribute, value } => is(attribute, value),
-        Constraint::IsNot { attribute, value } => !is(attribute, value),
-        // Not a property of the place but of what is free there.
-        Constraint::Ports { .. } => true,
-        Constraint::Attribute(_) => false,
-    }
 }

@@ -2,7 +2,6 @@
 //! asks why.
 
 use protocol::framework::Capability;
-use protocol::ids::Role;
 use protocol::offer::Demand;
 use protocol::quantities::Quantities;
 use protocol::resources::{Milli, Resource, Resources, Value};
@@ -11,7 +10,7 @@ use protocol::time::Instant;
 use super::Allocator;
 use super::amounts::GPUS;
 use super::client::Client;
-use super::demand::{Needs, constraint_holds};
+use super::demand::Needs;
 use super::place::{Place, is_plain};
 use super::quota::{Bound, Bounds};
 
@@ -41,12 +40,6 @@ pub(super) enum Hindrance {
     NoFit,
     /// It refused as much.
     Refused(Instant),
-}
-
-/// Whether what is reserved for one role may be offered to another: to itself and whoever is below it.
-pub(super) fn is_for(reserved: &Role, role: &Role) -> bool {
-    let below = role.as_str().strip_prefix(reserved.as_str());
-    below.is_some_and(|below| below.is_empty() || below.starts_with('/'))
 }
 
 impl Allocator {
@@ -79,7 +72,7 @@ impl Allocator {
         let (resources, promised) = match &client.needs {
             Needs::Everything => (available.clone(), Vec::new()),
             Needs::Stated(_) => {
-                let fit = client.needs.fit(available, |demand| meets(place, demand));
+                let fit = client.needs.fit(available, &place.whereabouts());
                 fit.ok_or_else(|| or_bound(Hindrance::NoFit))?
             }
         };
@@ -108,7 +101,8 @@ impl Allocator {
 
     /// Whether an agent is one that the client wants; of stated demand, for some of it.
     fn allows(&self, place: &Place, client: &Client) -> bool {
-        client.needs.any_allows(|demand| meets(place, demand))
+        let place = place.whereabouts();
+        client.constraints.holds(&place) && client.needs.any_allows(&place)
     }
 
     /// What of `offerable` quota leaves to a client, if not all.
@@ -198,13 +192,8 @@ fn offerable(place: &Place, client: &Client) -> Option<Resources> {
 /// Whether it is for the client's role, and it knows how to deal with such a one.
 pub(super) fn may_take(resource: &Resource, client: &Client) -> bool {
     let kind = &resource.kind;
-    kind.reserved_for().is_none_or(|role| is_for(role, &client.role))
+    kind.reserved_for().is_none_or(|role| client.role.is_within(role))
         && (!kind.is_revocable() || client.can(Capability::RevocableResources))
         && (!kind.is_shared() || client.can(Capability::SharedResources))
         && (!kind.is_refined() || client.can(Capability::ReservationRefinement))
-}
-
-fn meets(place: &Place, demand: &Demand) -> bool {
-    let holds = |one| constraint_holds(one, &place.hostname, &place.attributes);
-    demand.constraints.iter().all(holds)
 }

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::amounts::{Amounts, Names};
 use super::bits::Bits;
+use crate::logic::constraints::Whereabouts;
 
 /// An active agent.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -143,6 +144,11 @@ impl Place {
         } else {
             self.free_all.clone()
         };
+    }
+
+    pub(super) fn whereabouts(&self) -> Whereabouts<'_> {
+        let (hostname, attributes) = (self.hostname.as_str(), &self.attributes[..]);
+        Whereabouts { hostname, attributes, domain: self.domain.as_ref() }
     }
 
     pub(super) fn is_ruled_out(&self, client: u32) -> bool {

@@ -10,10 +10,11 @@ use protocol::why::{AGENTS_MAX, Cause, Quiet, RoleWhy, WantWhy, WhyAnswer};
 
 use super::Allocator;
 use super::client::Client;
-use super::demand::{Needs, constraint_holds, ports_each};
-use super::examine::{Hindrance, holds_one_of, is_for, may_take};
+use super::demand::Needs;
+use super::examine::{Hindrance, holds_one_of, may_take};
 use super::place::Place;
 use super::quota::Bound;
+use crate::logic::constraints::ports_each;
 
 /// So many roles are named that something is kept for.
 const NAMED_MAX: usize = 3;
@@ -196,7 +197,9 @@ struct Lacks {
 impl<'c> Wants<'c> {
     fn of(client: &'c Client, least: &'c [Quantities]) -> Self {
         match client.needs.first() {
-            Some(demand) => Self::Task { each: &demand.each, ports: ports_each(demand) },
+            Some((demand, _)) => {
+                Self::Task { each: &demand.each, ports: ports_each(&demand.constraints) }
+            }
             None => Self::Least(client.allocatable.as_deref().unwrap_or(least)),
         }
     }
@@ -267,18 +270,15 @@ fn reserved(resources: &Resources, wants: &Wants<'_>, client: &Client) -> Option
     let lacks = wants.lacking(&takes(resources, client))?;
     let others = resources.iter().filter(|resource| *resource.name == lacks.resource);
     let role = others.filter_map(|resource| resource.kind.reserved_for());
-    let role = role.filter(|role| !is_for(role, &client.role)).max()?;
+    let role = role.filter(|role| !client.role.is_within(role)).max()?;
     Some(Cause::Reserved { role: role.clone(), resource: lacks.resource })
 }
 
 fn constraint(place: &Place, client: &Client) -> Cause {
-    let unmet = client.needs.first().and_then(|demand| {
-        demand
-            .constraints
-            .iter()
-            .find(|one| !constraint_holds(one, &place.hostname, &place.attributes))
-    });
-    Cause::Constraint { constraint: unmet.map_or_else(String::new, |unmet| format!("{unmet:?}")) }
+    let place = place.whereabouts();
+    let of_demand = || client.needs.first().and_then(|(_, all)| all.first_unmet(&place));
+    let unmet = client.constraints.first_unmet(&place).or_else(of_demand);
+    Cause::Constraint { constraint: unmet.unwrap_or_default() }
 }
 
 /// Of two agents with too little, the one with more comes first.

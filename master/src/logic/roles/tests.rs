@@ -70,8 +70,8 @@ fn what_a_message_holds_that_no_constructor_makes_is_refused_too() {
     };
     let said = |name, amount| words(quotas(vec![raw(name, amount)], &Config::default()));
     assert!(said("eng", -1).contains("the guarantee of eng of cpus is -0.001"));
-    assert!(said("a//b", 1).contains("role 'a//b' is not allowed"));
-    assert!(said("..", 1).contains("is not allowed") && said("*/x", 1).contains("is not allowed"));
+    assert!(said("a//b", 1).contains("role 'a//b' has an empty part"));
+    assert!(said("..", 1).contains("'.' or '..'") && said("*/x", 1).contains("stands alone"));
     let nothing = quotas(vec![raw("eng", 0)], &Config::default()).unwrap();
     assert!(nothing[&role("eng")].is_default(), "a guarantee of nothing is none");
 }

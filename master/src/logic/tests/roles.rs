@@ -94,8 +94,9 @@ impl Scenario {
 /// Three agents of 4 cpus, all of which one framework was offered; what is proposed from now on waits.
 fn hoarded(name: &str) -> Scenario {
     let mut t = Scenario::new();
-    (1..=3).for_each(|n| t.agent_joins(n));
+    // One after the other, so that the first offer is of the first agent.
     t.subscribes_for(1, name);
+    (1..=3).for_each(|n| t.agent_joins(n));
     t.allocator_is_slow = true;
     t.forget_lines();
     t
