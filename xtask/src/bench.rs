@@ -9,7 +9,7 @@ use crate::packages;
 use crate::steps::Failure;
 
 /// Which bench targets make up a table.
-const TABLES: [(&str, &[Target]); 2] = [
+const TABLES: [(&str, &[Target]); 3] = [
     (
         "actors",
         &[
@@ -17,6 +17,7 @@ const TABLES: [(&str, &[Target]); 2] = [
             Target { package: "tests", bench: "cluster", needs: Needs::Airside },
         ],
     ),
+    ("allocator", &[Target { package: "tests", bench: "allocator", needs: Needs::Nothing }]),
     (
         "failover",
         &[Target { package: "tests", bench: "failover", needs: Needs::AirsideAndServers }],

@@ -135,10 +135,15 @@ impl Master {
         principal: Principal,
         message: FrameworkToMaster,
     ) {
-        let message = match Subscription::of(from, message) {
-            Ok((framework, wish)) => return self.on_subscribe(turn, principal, framework, wish),
-            Err(message) => message,
-        };
+        if let FrameworkToMaster::Subscribe { nonce, framework, info, demand } = message {
+            let wishes = wishes::of_first_role(&info, demand);
+            let wish = Subscription { from, nonce, info, wishes };
+            return self.on_subscribe(turn, principal, framework, wish);
+        }
+        if let FrameworkToMaster::SubscribeWith { nonce, framework, info, wishes } = message {
+            let wish = Subscription { from, nonce, info, wishes: wishes::normal(wishes) };
+            return self.on_subscribe(turn, principal, framework, wish);
+        }
         let Some(Peer::Framework(id)) = self.peers.get(&from) else {
             let reason = "this scheduler is not subscribed".to_owned();
             return turn.tell_framework(from, MasterToFramework::Error { reason });

@@ -3,7 +3,8 @@
 use std::hint::black_box;
 use std::time::Duration;
 
-use master::config::{AllocatorConfig, Config};
+use master::config::AllocatorConfig;
+use master::logic::Master;
 use master::logic::allocator::{Allocator, BookEntry, Effect, Event, Proposal};
 use protocol::ids::{AgentId, FrameworkId, Role};
 use protocol::quantities::{Limits, Quantities};
@@ -20,7 +21,7 @@ const ROLES: usize = 100;
 const ROUNDS: usize = 15;
 const MINIMAL: &str = "minimal cycle";
 
-fn at(seconds: u64) -> Now {
+pub(crate) fn at(seconds: u64) -> Now {
     Now { steady: Instant(seconds * 1_000_000_000), ..Now::default() }
 }
 
@@ -41,7 +42,7 @@ fn agent(n: usize) -> BookEntry {
     }
 }
 
-fn role(n: usize) -> Role {
+pub(crate) fn role(n: usize) -> Role {
     format!("role-{n:03}").parse().expect("a role")
 }
 
@@ -54,6 +55,14 @@ fn framework(n: usize, roles: usize) -> BookEntry {
     }
 }
 
+/// An allocator that knows what a master does.
+pub(crate) fn cluster_of(master: &Master) -> Allocator {
+    let mut allocator = Allocator::new(AllocatorConfig::default(), 1);
+    let book = BookEntry::StartOver(master.whole_book());
+    allocator.step(at(0), Event::Book(vec![book]));
+    allocator
+}
+
 /// Everybody is there and nothing was proposed yet: the run is due.
 fn cluster(agents: usize, frameworks: usize, roles: usize) -> Allocator {
     let mut allocator = Allocator::new(AllocatorConfig::default(), 1);
@@ -62,7 +71,7 @@ fn cluster(agents: usize, frameworks: usize, roles: usize) -> Allocator {
     allocator
 }
 
-fn run(allocator: &mut Allocator) -> Vec<Proposal> {
+pub(crate) fn run(allocator: &mut Allocator) -> Vec<Proposal> {
     let mut proposals = Vec::new();
     for effect in allocator.step(at(0), Event::Run) {
         if let Effect::Propose(more) = effect {

@@ -1,6 +1,5 @@
 //! What the allocator costs: whole cycles beside a minimal one of the same size, one change at a time, what is refused, quota, who
-//! joins; and a demand's way to its offer at a real master. `--airside PATH` names the program; `--json` prints one object a
-//! line; a case's name measures that one only.
+//! joins. `--json` prints one object a line; a case's name measures that one only.
 
 #![allow(clippy::print_stdout, reason = "a bench prints what it measured")]
 
@@ -10,7 +9,6 @@ mod minimal;
 
 use std::env;
 use std::error::Error;
-use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 // The allocator of the binary.
@@ -42,12 +40,9 @@ pub(crate) type Measured = Result<Vec<Row>, Box<dyn Error>>;
 const CASES: [&str; 7] = ["decision", "offers", "changes", "declined", "quota", "join", "sizes"];
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let mut arguments = env::args_os().skip(1);
-    let mut airside = PathBuf::from("airside");
     let (mut json, mut case) = (false, None);
-    while let Some(argument) = arguments.next() {
+    for argument in env::args_os().skip(1) {
         match argument.to_str() {
-            Some("--airside") => airside = arguments.next().map(PathBuf::from).unwrap_or_default(),
             Some("--json") => json = true,
             Some(name) if CASES.contains(&name) => case = Some(name.to_owned()),
             // Cargo's own `--bench`, which is not for us.
@@ -58,7 +53,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         let mut all_measured = true;
         for case in CASES {
             let mut command = Command::new(env::current_exe()?);
-            command.arg(case).arg("--airside").arg(&airside).stdin(Stdio::null());
+            command.arg(case).stdin(Stdio::null());
             if json {
                 command.arg("--json");
             }

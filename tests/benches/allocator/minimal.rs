@@ -18,10 +18,10 @@ pub(crate) struct Minimal {
 }
 
 /// An offer as text and named numbers.
-#[derive(Clone)]
+#[allow(dead_code)] // it is made, and that is what is measured
 pub(crate) struct MinimalOffer {
-    pub(crate) ids: [String; 3],
-    pub(crate) resources: Vec<(String, f64)>,
+    ids: [String; 3],
+    resources: Vec<(String, f64)>,
 }
 
 /// Shares are ordered as the bits of numbers that are not below zero.

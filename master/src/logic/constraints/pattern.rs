@@ -60,16 +60,14 @@ fn build(ours: &str, source: &str, bounds: &Bounds) -> Result<regex::Regex, BadC
     builder.size_limit(bytes).dfa_size_limit(bytes).nest_limit(NESTING_MAX);
     builder.build().map_err(|bad| {
         let regex = source.to_owned();
-        match bad {
-            regex::Error::CompiledTooBig(_) => BadConstraints::TooComplex { regex },
-            // Its words are of several lines, with a drawing; the last one says what is wrong.
-            bad => {
-                let words = bad.to_string();
-                let last = words.lines().last().unwrap_or_default();
-                let why = last.trim_start_matches("error: ").to_owned();
-                BadConstraints::Regex { regex, why }
-            }
+        if let regex::Error::CompiledTooBig(_) = bad {
+            return BadConstraints::TooComplex { regex };
         }
+        // Its words are of several lines, with a drawing; the last one says what is wrong.
+        let words = bad.to_string();
+        let last = words.lines().last().unwrap_or_default();
+        let why = last.trim_start_matches("error: ").to_owned();
+        BadConstraints::Regex { regex, why }
     })
 }
 

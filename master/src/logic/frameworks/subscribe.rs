@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use libactor::{Pid, Principal};
 use protocol::change::{FrameworkState, What};
-use protocol::framework::{FrameworkInfo, FrameworkToMaster, MasterToFramework};
+use protocol::framework::{FrameworkInfo, MasterToFramework};
 use protocol::ids::FrameworkId;
 use protocol::time::Instant;
 use protocol::wishes::RoleWishes;
 use serde::{Deserialize, Serialize};
 
-use super::{Framework, Phase, SUPERSEDED_MAX, wishes};
+use super::{Framework, Phase, SUPERSEDED_MAX};
 use crate::logic::authorize::{Action, authorize};
 use crate::logic::bugs::Bug;
 use crate::logic::registry::RegistryOperation;
@@ -29,26 +29,6 @@ pub(in crate::logic) struct Subscription {
     pub(in crate::logic) nonce: u64,
     pub(in crate::logic) info: FrameworkInfo,
     pub(in crate::logic) wishes: Vec<RoleWishes>,
-}
-
-impl Subscription {
-    /// What a scheduler says, if it wants to subscribe, and as which framework.
-    pub(super) fn of(
-        from: Pid,
-        message: FrameworkToMaster,
-    ) -> Result<(Option<FrameworkId>, Self), FrameworkToMaster> {
-        let (nonce, framework, info, wishes) = match message {
-            FrameworkToMaster::Subscribe { nonce, framework, info, demand } => {
-                let wishes = wishes::of_first_role(&info, demand);
-                (nonce, framework, info, wishes)
-            }
-            FrameworkToMaster::SubscribeWith { nonce, framework, info, wishes } => {
-                (nonce, framework, info, wishes::normal(wishes))
-            }
-            other => return Err(other),
-        };
-        Ok((framework, Self { from, nonce, info, wishes }))
-    }
 }
 
 impl Framework {

@@ -63,10 +63,9 @@ fn told(t: &Scenario) -> Vec<RoleWishes> {
 
 /// What an allocator that starts over would be told.
 fn in_the_book(t: &Scenario) -> Vec<RoleWishes> {
-    match &t.master.whole_book().frameworks[0] {
-        BookEntry::Framework { wishes, .. } => wishes.clone(),
-        other => panic!("{other:?}"),
-    }
+    let entry = &t.master.whole_book().frameworks[0];
+    let BookEntry::Framework { wishes, .. } = entry else { panic!("{entry:?}") };
+    wishes.clone()
 }
 
 /// What readers were told of the framework, since the test asked last.

@@ -157,7 +157,8 @@ fn alloc_14_refusals_run_out_are_dropped_by_revive_and_by_new_capacity_and_are_e
         let mut all = enter(allocator, 0, vec![framework("f", &roles, None), agent(0, 4.0)]);
         let first = all.remove(0);
         // Refused under one role, it is offered under the other.
-        let second = enter(allocator, 0, vec![ended(&[first.clone()], Resources::none(), 60)]);
+        let second =
+            enter(allocator, 0, vec![ended(std::slice::from_ref(&first), Resources::none(), 60)]);
         assert_ne!(second[0].role, first.role);
         let none = enter(allocator, 0, vec![ended(&second, Resources::none(), 60)]);
         assert!(none.is_empty() && after(allocator, 1, Event::Sweep).is_empty());
@@ -192,7 +193,11 @@ fn a_million_refusals_are_bounded_and_those_that_would_run_out_first_make_room()
     let all = enter(&mut allocator, 0, entries);
     for (n, proposal) in all.iter().enumerate() {
         let until = 100 + n as u64;
-        enter(&mut allocator, 0, vec![ended(&[proposal.clone()], Resources::none(), until)]);
+        enter(
+            &mut allocator,
+            0,
+            vec![ended(std::slice::from_ref(proposal), Resources::none(), until)],
+        );
     }
     assert_eq!(allocator.filters_by_role().values().sum::<usize>(), 3);
 }
