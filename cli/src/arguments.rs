@@ -13,6 +13,7 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 pub(crate) use client::{
     ClusterArguments, FlowArguments, KillArguments, ListArguments, LogsArguments, RunArguments,
+    WhyArguments,
 };
 pub(crate) use registry::{RegistryArguments, RegistryCommand, RegistryPlace};
 pub(crate) use roles::{QuotaArguments, QuotaCommand, WeightsArguments, WeightsCommand};
@@ -57,6 +58,8 @@ pub(crate) enum Command {
     Weights(WeightsArguments),
     /// End a task
     Kill(KillArguments),
+    /// Say why a framework is not offered what it wants, or how a task is
+    Why(WhyArguments),
     /// Print what a task writes
     Logs(LogsArguments),
     /// Draw the messages that one cause set off
@@ -95,6 +98,7 @@ impl Command {
             Self::Quota(arguments) => Some(&arguments.cluster().log),
             Self::Weights(arguments) => Some(&arguments.cluster().log),
             Self::Kill(arguments) => Some(&arguments.cluster.log),
+            Self::Why(arguments) => Some(&arguments.cluster.log),
             Self::Logs(arguments) => Some(&arguments.cluster.log),
             Self::Flow(arguments) => Some(&arguments.cluster.log),
             Self::Batch(arguments) => Some(&arguments.cluster.log),

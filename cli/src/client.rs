@@ -6,15 +6,16 @@ use std::time::Duration;
 use coordination::detect::{BadMaster, Way, detector};
 use coordination::election::Detector;
 use libactor::{AskError, Name, Node, NodeConfig, Pid, Question, Secret, StartError};
-use master::{MASTER, VIEW};
+use master::{ALLOCATOR, MASTER, VIEW};
 use protocol::PROTOCOL_VERSION;
 use protocol::change::Moment;
-use protocol::ids::Role;
+use protocol::ids::{FrameworkId, Role};
 use protocol::operator::{
     AgentView, ClusterView, FrameworkView, KillAnswer, KillTask, List, Read, ReadAnswer,
     ReadMoment, ReadSandbox, RoleView, SandboxAnswer, SetAnswer, SetQuotas, SetWeights, TaskView,
 };
 use protocol::quota::{Quota, Weight};
+use protocol::why::{AskWhy, RoleWhy, WhyAnswer};
 
 use crate::cluster::{Cluster, FileError, read_secret};
 use crate::pages::{self, Listed};
@@ -238,6 +239,15 @@ impl Client {
         match answer {
             SetAnswer::SetAt(moment) => self.reach(moment).await,
             SetAnswer::Refused(why) => Err(ClientError::Refused(why)),
+        }
+    }
+
+    /// Why a framework is not offered what it wants.
+    pub(crate) async fn why(&self, framework: FrameworkId) -> Result<Vec<RoleWhy>, ClientError> {
+        match self.ask_master(ALLOCATOR, AskWhy { framework }).await? {
+            WhyAnswer::Because(roles) => Ok(roles),
+            WhyAnswer::Unknown => Ok(Vec::new()),
+            WhyAnswer::Refused(why) => Err(ClientError::Refused(why)),
         }
     }
 

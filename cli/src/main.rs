@@ -28,6 +28,7 @@ mod supervise;
 mod tail;
 mod units;
 mod up;
+mod why;
 
 use std::error::Error;
 use std::process::ExitCode;
@@ -84,6 +85,7 @@ async fn perform(
         Command::Roles(arguments) => roles::roles(arguments, environment).await?,
         Command::Quota(arguments) => roles::quota(arguments, environment).await?,
         Command::Weights(arguments) => roles::weights(arguments, environment).await?,
+        Command::Why(arguments) => why::why(arguments, environment).await?,
         Command::Kill(arguments) => commands::kill(arguments, environment).await?,
         Command::Logs(arguments) => commands::logs(arguments, environment).await?,
         Command::Flow(arguments) => flow::flow(arguments, environment).await?,

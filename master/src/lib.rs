@@ -16,6 +16,6 @@ pub mod view;
 
 pub use belonging::{belongs_to, cluster_of};
 pub use start::{
-    Elected, End, MASTER, MasterConfig, Running, StartError, VIEW, local_store, stand, start,
-    zookeeper,
+    ALLOCATOR, Elected, End, MASTER, MasterConfig, Running, StartError, VIEW, local_store, stand,
+    start, zookeeper,
 };

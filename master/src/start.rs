@@ -16,6 +16,7 @@ use protocol::agent::AgentToMaster;
 use protocol::framework::FrameworkToMaster;
 use protocol::ids::{ClusterId, MasterId};
 use protocol::operator::{ClusterView, KillTask, Read, ReadMoment, SetQuotas, SetWeights};
+use protocol::why::AskWhy;
 use tokio::sync::{oneshot, watch};
 
 use crate::actors::allocator::AllocatorActor;
@@ -31,6 +32,9 @@ use crate::view::{Totals, View};
 
 /// The name of the actor that serves reads.
 pub const VIEW: &str = "view";
+
+/// The name of the actor that shares resources out, on the leader's node: it says why.
+pub const ALLOCATOR: &str = "allocator";
 
 /// The registry's file below a master's work directory.
 pub(crate) const REGISTRY_FILE: &str = "registry.redb";
@@ -268,7 +272,8 @@ impl Elected {
             clock,
             master: Arc::clone(&knows_master),
         };
-        let allocator = spawn(node, None, Accepts::new(), false, allocator)?;
+        let accepts = Accepts::new().asks::<AskWhy>();
+        let allocator = spawn(node, Some(ALLOCATOR), accepts, false, allocator)?;
         let registrar =
             Registrar { store, registry, waiting: Vec::new(), master: Arc::clone(&knows_master) };
         let registrar = spawn(node, None, Accepts::new(), true, registrar)?;

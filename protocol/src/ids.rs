@@ -253,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn role_names_follow_the_table() {
+    fn role_01_role_names_follow_the_table() {
         for good in ["*", "web", "eng/web", "a-b", "über"] {
             assert!(Role::from_str(good).is_ok(), "{good}");
         }

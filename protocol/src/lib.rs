@@ -9,7 +9,7 @@
 //! | master | scheduler | [`framework::MasterToFramework`] | normal |
 //! | executor | agent | [`executor::ExecutorToAgent`] | normal |
 //! | agent | executor | [`executor::AgentToExecutor`] | normal |
-//! | anyone | master, agent | the questions of [`operator`] | normal |
+//! | anyone | master, agent | the questions of [`operator`] and [`why`] | normal |
 //!
 //! **The append-only rule.** A released variant never moves, vanishes or changes its fields, and neither does any struct
 //! reachable from a message. What must change becomes a new variant at the end of its enum, with the version that brought

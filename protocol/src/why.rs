@@ -11,7 +11,7 @@ use crate::offer::Demand;
 use crate::quantities::Quantities;
 use crate::resources::{Milli, Resources};
 
-/// To a master: why a framework is not offered what it wants. Since version 2.
+/// To the allocator of the leading master: why a framework is not offered what it wants. Since version 2.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct AskWhy {
     /// Whose wants.
@@ -25,8 +25,8 @@ pub enum WhyAnswer {
     Because(Vec<RoleWhy>),
     /// No such framework is known.
     Unknown,
-    /// The allocator did not answer in time; ask again.
-    Busy,
+    /// Nothing is told to who asks, and why.
+    Refused(String),
 }
 
 /// How it is with one role of a framework.
@@ -158,6 +158,24 @@ pub enum Cause {
 }
 
 impl Cause {
+    /// One word for it, for programs.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Fits => "fits",
+            Self::Refused { .. } => "refused",
+            Self::Limit { .. } => "limit",
+            Self::Guaranteed { .. } => "guaranteed",
+            Self::Offered { .. } => "offered",
+            Self::Inactive => "inactive",
+            Self::TooLittle { .. } => "too_little",
+            Self::BelowLeast { .. } => "below_least",
+            Self::Reserved { .. } => "reserved",
+            Self::TooSmall { .. } => "too_small",
+            Self::Constraint { .. } => "constraint",
+            Self::Lacks(_) => "lacks",
+        }
+    }
+
     /// How near to fitting it is: less is nearer.
     pub fn distance(&self) -> u8 {
         match self {

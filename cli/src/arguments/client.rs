@@ -33,6 +33,18 @@ pub(crate) struct ListArguments {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct WhyArguments {
+    #[command(flatten)]
+    pub(crate) cluster: ClusterArguments,
+    /// Print JSON instead of words
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// A framework, by its id or its name, or a task; ids may be cut short
+    #[arg(value_name = "ID")]
+    pub(crate) id: String,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct RunArguments {
     #[command(flatten)]
     pub(crate) cluster: ClusterArguments,

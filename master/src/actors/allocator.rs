@@ -3,11 +3,14 @@
 use std::sync::{Arc, OnceLock};
 
 use actix::{Actor, Handler};
-use libactor::{Clock, Context, Handle, Message, Received};
+use libactor::{Asked, Clock, Context, Handle, Message, Received};
+use protocol::time::Now;
+use protocol::why::{AskWhy, WhyAnswer};
 use serde::{Deserialize, Serialize};
 
 use super::master::{MasterActor, Proposed};
 use crate::logic::allocator::{Allocator, BookEntry, Effect, Event};
+use crate::logic::authorize::{Action, authorize};
 
 /// From the master: what it decided, in order.
 #[derive(Debug, Serialize, Deserialize)]
@@ -63,5 +66,21 @@ impl Handler<Received<Book>> for AllocatorActor {
 
     fn handle(&mut self, received: Received<Book>, ctx: &mut Context<Self>) {
         self.advance(Event::Book(received.message.0), ctx);
+    }
+}
+
+impl Handler<Asked<AskWhy>> for AllocatorActor {
+    type Result = ();
+
+    /// Between two runs; nothing waits for the answer.
+    fn handle(&mut self, asked: Asked<AskWhy>, _: &mut Context<Self>) {
+        let Asked { principal, question: AskWhy { framework }, reply, .. } = asked;
+        reply.send(match authorize(principal, Action::ReadFrameworks, framework.as_str()) {
+            Ok(()) => {
+                let now: Now = self.clock.read().into();
+                self.allocator.why(now.steady, &framework)
+            }
+            Err(refused) => WhyAnswer::Refused(refused.to_string()),
+        });
     }
 }

@@ -23,6 +23,8 @@ pub enum Action {
     ReadTasks,
     /// End a framework.
     TeardownFramework,
+    /// Learn what frameworks want and why they do not get it.
+    ReadFrameworks,
     /// Say what a role is guaranteed and may have at most.
     SetQuota,
     /// Say how much a role's share weighs.

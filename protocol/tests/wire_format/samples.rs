@@ -2,6 +2,7 @@
 
 mod frameworks;
 mod operators;
+mod why;
 
 use std::time::Duration;
 
@@ -18,6 +19,7 @@ use protocol::time::WallTime;
 
 pub(crate) use frameworks::*;
 pub(crate) use operators::*;
+pub(crate) use why::*;
 
 pub(crate) fn framework() -> FrameworkId {
     FrameworkId::new("c-0001")

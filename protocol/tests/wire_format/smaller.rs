@@ -116,6 +116,7 @@ fn every_released_variant_that_a_message_holds_keeps_its_bytes() {
         List::TasksBehind { .. } | List::AgentsBehind(_) | List::FrameworksBehind(_)
             | List::Roles | List::RolesBehind(_));
     text += &lines("List", &[List::Roles]);
+    text += &lines("Cause", &crate::samples::causes());
     text += &lines("Exit", &[Exit::Code(1), Exit::Signal(9)]);
     text += &all!(GivenUp: Silent, NotBack, NotRecovered);
     text += &all!(AgentNews: Registered, Reregistered, UnreachableScheduled, UnreachableCanceled, Removed;

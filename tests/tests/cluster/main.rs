@@ -16,3 +16,4 @@ mod roles;
 mod swarm;
 mod tasks;
 mod twins;
+mod why;

@@ -160,7 +160,7 @@ fn constraints_choose_the_agent() {
 }
 
 #[test]
-fn a_refusal_holds_for_as_much_or_less_until_it_runs_out() {
+fn offer_04_a_refusal_holds_for_as_much_or_less_until_it_runs_out() {
     let mut allocator = Allocator::new(AllocatorConfig::default(), 1);
     let first = enter(&mut allocator, 0, vec![framework("f", &["*"], None), agent(0, 4.0)]);
     assert!(enter(&mut allocator, 0, vec![ended(&first, Resources::none(), 5)]).is_empty());

@@ -2,7 +2,7 @@
 
 use protocol::quantities::Quantities;
 use protocol::resources::{Kind, Milli, Resource, Terms};
-use protocol::wishes::FaultDomain;
+use protocol::wishes::{AttributeConstraint, FaultDomain, OfferConstraints, Predicate, Selector};
 
 use super::*;
 
@@ -130,6 +130,35 @@ fn rsv_01_role_02_what_is_reserved_is_offered_to_its_role_and_to_those_below_it(
         let rest = enter(&mut allocator, 1, vec![framework("g", &["eng/db"], None)]);
         assert_eq!(rest.iter().map(|p| p.resources.cpus().0).sum::<i64>(), 3000 - cpus, "{role}");
     }
+}
+
+#[test]
+fn offer_11_only_agents_that_meet_a_roles_constraints_are_offered_and_one_of_many_at_once() {
+    let not_exists = |name: &str| AttributeConstraint {
+        selector: Selector::Attribute(name.into()),
+        predicate: Predicate::NotExists,
+    };
+    let wishes = |groups| {
+        let constraints = OfferConstraints { groups };
+        vec![RoleWishes { constraints, ..RoleWishes::of(Role::everybody()) }]
+    };
+    let mut allocator = new();
+    let bare = agent_with("bare", "cpus:1;mem:100".parse().unwrap());
+    // All others have a rack.
+    let mut entries: Vec<BookEntry> = (0..2000).map(|n| agent(n, 1.0)).collect();
+    entries.push(bare);
+    entries.push(BookEntry::Framework {
+        framework: FrameworkId::new("f"),
+        roles: vec![Role::everybody()],
+        capabilities: Vec::new(),
+        wishes: wishes(vec![vec![not_exists("rack")]]),
+    });
+    let first = enter(&mut allocator, 0, entries);
+    assert_eq!(told(&first), ["bare to f: cpus:1;mem:100"], "in the first run");
+    // Without the constraint the others are offered at once.
+    let framework = FrameworkId::new("f");
+    let all = BookEntry::Wishes { framework, wishes: wishes(Vec::new()) };
+    assert_eq!(enter(&mut allocator, 1, vec![all]).len(), 2000);
 }
 
 #[test]

@@ -10,7 +10,7 @@ use super::*;
 fn roles(allocator: &Allocator, seconds: u64, id: &str) -> Vec<RoleWhy> {
     match allocator.why(at(seconds).steady, &FrameworkId::new(id)) {
         WhyAnswer::Because(roles) => roles,
-        other @ (WhyAnswer::Unknown | WhyAnswer::Busy) => panic!("{other:?}"),
+        other @ (WhyAnswer::Unknown | WhyAnswer::Refused(_)) => panic!("{other:?}"),
     }
 }
 
