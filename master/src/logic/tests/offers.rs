@@ -60,7 +60,7 @@ fn reviving_forgets_refusals_and_suppressing_stops_offers() {
 }
 
 #[test]
-fn an_offer_nobody_answers_goes_to_the_next() {
+fn offer_06_an_offer_nobody_answers_is_rescinded_and_goes_to_the_next() {
     let mut t = offered();
     t.subscribes(2);
     t.forget_lines();
@@ -102,7 +102,26 @@ fn offers_that_are_void_launch_nothing_and_say_so() {
 }
 
 #[test]
-fn offers_of_two_agents_or_of_another_framework_are_not_mixed() {
+fn offer_08_offers_of_one_agent_and_role_are_used_together() {
+    let mut t = offered();
+    let offer = t.offer_of(1);
+    t.accepts(1, vec![offer], vec![task("a", 1.0)], Duration::ZERO);
+    t.news(1, "a", TaskState::Finished, 1);
+    t.did([
+        "to agent-1: Launch a",
+        "to scheduler-1: O2 of S0: cpus:3;mem:3968",
+        "to scheduler-1: a Finished",
+        "to scheduler-1: O3 of S0: cpus:1;mem:128",
+    ]);
+    // Three cores of O2 and the one of O3, for a task of four.
+    let both = ["m-O2", "m-O3"].map(protocol::ids::OfferId::new).to_vec();
+    t.accepts(1, both, vec![task("b", 4.0)], Duration::ZERO);
+    let told = t.take_lines();
+    assert_eq!(told[0], "to agent-1: Launch b");
+}
+
+#[test]
+fn offer_08_offers_of_two_agents_or_of_another_framework_are_not_mixed() {
     let mut t = offered();
     t.agent_joins(2);
     t.forget_lines();
