@@ -129,6 +129,8 @@ impl Allocator {
             // Refusals were of something else.
             let news = client.needs.restate(wish.demand, &promised);
             self.settle_least(number, true);
+            // What was too much may be little enough now.
+            self.lift(number);
             if news {
                 self.drop_filters_of_client(number);
             } else if other {
@@ -275,13 +277,19 @@ impl Allocator {
         let lifted: Vec<u32> =
             self.held_back.iter().copied().filter(|client| self.quota_lets(*client)).collect();
         for number in lifted {
-            self.held_back.remove(&number);
-            if let Some(client) = self.client_mut(number) {
-                client.held_back = None;
-            }
-            self.stale.add(number);
+            self.lift(number);
             self.settle(number);
         }
+    }
+
+    fn lift(&mut self, number: u32) {
+        if !self.held_back.remove(&number) {
+            return;
+        }
+        if let Some(client) = self.client_mut(number) {
+            client.held_back = None;
+        }
+        self.stale.add(number);
     }
 
     /// Whether quota would let a client have what is the least it takes, if that were free somewhere.

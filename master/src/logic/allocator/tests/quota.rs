@@ -149,3 +149,15 @@ fn a_role_that_is_held_back_is_not_looked_at_until_something_is_released() {
     };
     assert_eq!(cpus_of(&enter(&mut allocator, 4, vec![released]), "f"), 2);
 }
+
+#[test]
+fn a_role_that_is_held_back_is_looked_at_as_soon_as_it_wants_less() {
+    let mut allocator = Allocator::new(AllocatorConfig::default(), 1);
+    let wants = |cpus| vec![demand(cpus, 1, Vec::new())];
+    let entries = vec![quotas(&[("a", limited(2))]), framework("f", &["a"], Some(wants(3.0)))];
+    enter(&mut allocator, 0, entries);
+    assert!(enter(&mut allocator, 1, agents(1, 4.0)).is_empty(), "three are above the limit");
+    let framework = FrameworkId::new("f");
+    let less = BookEntry::Wishes { framework, wishes: wishes(&["a"], wants(2.0)) };
+    assert_eq!(cpus_of(&enter(&mut allocator, 1, vec![less]), "f"), 2);
+}
