@@ -13,7 +13,6 @@ use crate::operator::{
 use crate::secrets;
 use crate::since::{Since, newest};
 use crate::task::{Reason, TaskState, TaskStatus};
-use crate::why::{AskWhy, WhyAnswer};
 
 fn status_subjects(status: &TaskStatus, out: &mut Subjects) {
     out.add(status.task.as_str());
@@ -453,30 +452,6 @@ impl Message for SetAnswer {
     fn since(&self) -> u32 {
         2
     }
-}
-
-impl Message for AskWhy {
-    const NAME: &'static str = "AskWhy";
-
-    fn since(&self) -> u32 {
-        2
-    }
-
-    fn subjects(&self, out: &mut Subjects) {
-        out.add(self.framework.as_str());
-    }
-}
-
-impl Message for WhyAnswer {
-    const NAME: &'static str = "WhyAnswer";
-
-    fn since(&self) -> u32 {
-        2
-    }
-}
-
-impl Question for AskWhy {
-    type Answer = WhyAnswer;
 }
 
 impl Message for ReadSandbox {

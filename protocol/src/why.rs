@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use libactor::{Message, Question, Subjects};
 use serde::{Deserialize, Serialize};
 
 use crate::framework::Capability;
@@ -155,6 +156,30 @@ pub enum Cause {
     },
     /// The framework does not say that it can deal with such an agent.
     Lacks(Capability),
+}
+
+impl Message for AskWhy {
+    const NAME: &'static str = "AskWhy";
+
+    fn since(&self) -> u32 {
+        2
+    }
+
+    fn subjects(&self, out: &mut Subjects) {
+        out.add(self.framework.as_str());
+    }
+}
+
+impl Message for WhyAnswer {
+    const NAME: &'static str = "WhyAnswer";
+
+    fn since(&self) -> u32 {
+        2
+    }
+}
+
+impl Question for AskWhy {
+    type Answer = WhyAnswer;
 }
 
 impl Cause {

@@ -192,7 +192,8 @@ impl Allocator {
                 effects.push(Effect::SweepAfter(self.config.sweep_every));
             }
         }
-        if (self.everywhere || !self.changed.is_empty()) && !self.run_is_due {
+        let lifts = self.relaxed && !self.held_back.is_empty();
+        if (self.everywhere || lifts || !self.changed.is_empty()) && !self.run_is_due {
             self.run_is_due = true;
             effects.push(Effect::RunSoon);
         }

@@ -124,6 +124,9 @@ impl Allocator {
             let mut one = Resources::none();
             one.add_one(resource.clone());
             let amounts = self.names.amounts(&one, |resource| !resource.kind.is_revocable());
+            if amounts.is_zero() {
+                continue;
+            }
             let node = self.tree.role_node(&top);
             self.tree.consume(node, |consumption| {
                 if more {
@@ -190,7 +193,10 @@ impl Allocator {
         // For what it wants elsewhere, too.
         self.everywhere = everywhere;
         if self.tree_has(client) && self.tree.is_hungry(client) {
-            self.places[at as usize].rule_out(client);
+            let Self { places, stale, .. } = self;
+            // What made it hungry again must not make it ruled out no more.
+            places[at as usize].note(stale);
+            places[at as usize].rule_out(client);
             self.returned.push((at, client));
         }
     }

@@ -121,19 +121,20 @@ impl Allocator {
             let mine = wishes.iter().find(|wish| wish.role == role).cloned();
             let wish = mine.unwrap_or_else(|| RoleWishes::of(role));
             let promised = self.under_way(number);
-            self.settle_least(number, false);
-            let Some(client) = self.client_mut(number).filter(|client| client.acts) else {
+            if !self.client(number).is_some_and(|client| client.acts) {
                 continue;
-            };
+            }
+            self.settle_least(number, false);
+            let Some(client) = self.client_mut(number) else { continue };
             let other = client.wish(&wish);
             // Refusals were of something else.
-            let news = client.needs.restate(wish.demand, &promised);
+            let (news, more) = client.needs.restate(wish.demand, &promised);
             self.settle_least(number, true);
             // What was too much may be little enough now.
             self.lift(number);
             if news {
                 self.drop_filters_of_client(number);
-            } else if other {
+            } else if other || more {
                 self.look_everywhere_for(number);
             }
             self.settle(number);
@@ -241,6 +242,8 @@ impl Allocator {
             entry.needs.take_back(unused);
         }
         self.settle(client);
+        // Where it was ruled out, it may have been for want of what is now wanted again.
+        self.look_everywhere_for(client);
         self.everywhere = true;
     }
 

@@ -58,13 +58,20 @@ impl Needs {
         }
     }
 
-    /// Replaces the demand, but for what is under way. Whether something is wanted that was not wanted before.
-    pub(super) fn restate(&mut self, demand: Vec<Demand>, under_way: &[Demand]) -> bool {
-        let Self::Stated(needs) = self else { return false };
+    /// Replaces the demand, but for what is under way. Whether something is wanted that was not wanted before, and whether
+    /// more of something is.
+    pub(super) fn restate(&mut self, demand: Vec<Demand>, under_way: &[Demand]) -> (bool, bool) {
+        let Self::Stated(needs) = self else { return (false, false) };
+        let before = needs.clone();
         let news = demand.iter().any(|one| !needs.iter().any(|need| need.is_for(one)));
         *needs = demand.into_iter().map(Need::new).collect();
         self.promise(under_way);
-        news
+        let Self::Stated(needs) = self else { return (false, false) };
+        let more = needs.iter().any(|need| {
+            let same = before.iter().find(|before| before.is_for(&need.demand));
+            need.outstanding() > same.map_or(0, Need::outstanding)
+        });
+        (news, more)
     }
 
     /// One that is all that is wanted.
@@ -151,30 +158,42 @@ impl Needs {
             let with_ports = left.ranges(PORTS).count().checked_div(ports).unwrap_or(u64::MAX);
             let count = times(&need.demand.each, &left).min(need.outstanding());
             let count = count.min(u32::try_from(with_ports).unwrap_or(u32::MAX));
-            if count == 0 {
-                continue;
-            }
-            let mut all = multiplied(&need.demand.each, count);
-            // Certain ports that each task names are no longer free for those that name none.
-            let free = left.ranges(PORTS).minus(&all.ranges(PORTS));
-            let Some(ports) = free.take(ports * u64::from(count)) else { continue };
-            if !ports.is_empty() {
-                all.add(&Resources::none().with_ranges(PORTS, ports));
-            }
-            // What is reserved for its role comes first.
-            let found = if left.is_plain() { Some(all) } else { left.find(&all) };
-            let Some((found, rest)) = found.and_then(|found| {
-                let rest = left.checked_sub(&found)?;
-                Some((found, rest))
-            }) else {
+            let Some((count, found)) = most_found(&left, &need.demand.each, count, ports) else {
                 continue;
             };
+            let Some(rest) = left.checked_sub(&found) else { continue };
             left = rest;
             piece.add(&found);
             promised.push(Demand { count, ..need.demand.clone() });
         }
         (!piece.is_empty()).then_some((piece, promised))
     }
+}
+
+/// As many tasks as there is something for, and that: what is reserved first. By halves, since what is used as a whole may make
+/// fewer fit than the sums say.
+fn most_found(
+    left: &Resources,
+    each: &Resources,
+    mut count: u32,
+    ports: u64,
+) -> Option<(u32, Resources)> {
+    while count > 0 {
+        let mut all = multiplied(each, count);
+        // Certain ports that each task names are no longer free for those that name none.
+        let free = left.ranges(PORTS).minus(&all.ranges(PORTS));
+        if let Some(ports) = free.take(ports * u64::from(count)) {
+            if !ports.is_empty() {
+                all.add(&Resources::none().with_ranges(PORTS, ports));
+            }
+            let found = if left.is_plain() { Some(all) } else { left.find(&all) };
+            if let Some(found) = found.filter(|found| left.contains(found)) {
+                return Some((count, found));
+            }
+        }
+        count /= 2;
+    }
+    None
 }
 
 /// What of `promised` is not covered by what was used, which shrinks by what it covers.

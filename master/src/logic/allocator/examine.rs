@@ -63,6 +63,9 @@ impl Allocator {
         if offerable.is_empty() {
             return Err(Hindrance::Nothing);
         }
+        if guaranteed && !self.tree.has_of_deficit(client.top, &place.free_plain) {
+            return Err(Hindrance::Nothing);
+        }
         let cut = self.cut(place, client, offerable, guaranteed);
         let available = cut.as_ref().map_or(offerable, |cut| &cut.resources);
         let or_bound = |otherwise| match &cut {
@@ -171,11 +174,11 @@ struct Cut {
     by: (Bound, usize),
 }
 
-/// Whether all of one of the alternatives is there; none named: whether anything is.
+/// Whether something is there, and all of one of the alternatives if there are any.
 pub(super) fn holds_one_of(resources: &Resources, alternatives: &[Quantities]) -> bool {
     let has =
         |least: &Quantities| least.iter().all(|(name, amount)| resources.scalar(name) >= amount);
-    if alternatives.is_empty() { !resources.is_empty() } else { alternatives.iter().any(has) }
+    !resources.is_empty() && (alternatives.is_empty() || alternatives.iter().any(has))
 }
 
 /// What of an agent's free resources is not for everybody's eyes is left out; `None` if all is for this client.

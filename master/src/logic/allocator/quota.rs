@@ -189,14 +189,23 @@ impl Tree {
         self.settle_wanting(node);
     }
 
-    /// How much a role may take of what nobody has a claim to. With `guaranteed`, of what it is guaranteed it may take what it
-    /// lacks, whatever others are guaranteed; of the rest, and without, only what leaves enough for all guarantees.
+    /// Whether there is something of what a role lacks of its guarantee.
+    pub(super) fn has_of_deficit(&self, top: u32, free: &Amounts) -> bool {
+        let consumption = self.consumption(top);
+        let lacks =
+            |c: &Consumption| (0..free.len()).any(|at| c.deficit(at) > 0 && free.at(at) > 0);
+        consumption.is_some_and(lacks)
+    }
+
+    /// How much a role may take of what nobody has a claim to: what leaves enough for all guarantees. With `guaranteed`, of what it
+    /// is guaranteed it may take what it lacks beside that.
     pub(super) fn bounds(&self, top: u32, guaranteed: bool, into: &mut Bounds) {
         into.clear();
         let Some(consumption) = self.consumption(top) else { return };
         for place in 0..self.guarantees.headroom.len() {
             if guaranteed && consumption.guarantees(place) {
-                into.push((place, consumption.deficit(place), Bound::Guarantee));
+                let most = consumption.deficit(place).saturating_add(self.guarantees.slack(place));
+                into.push((place, most, Bound::Guarantee));
             } else if self.guarantees.headroom.at(place) > 0 {
                 into.push((place, self.guarantees.slack(place), Bound::Headroom));
             }

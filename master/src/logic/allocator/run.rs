@@ -7,6 +7,7 @@ use protocol::time::Instant;
 
 use super::examine::{Hindrance, Piece};
 use super::messages::Proposal;
+use super::quota::Bound;
 use super::walk::Walk;
 use super::{Allocator, Open};
 
@@ -60,6 +61,22 @@ impl Allocator {
             Some(place) => place.note(&self.stale),
             None => return,
         }
+        // Whoever is held back leaves the order that is being gone through, so that is done in the end.
+        let mut bounds = Vec::new();
+        self.serve_in_turn(now, at, guaranteed, (first, proposals), &mut bounds);
+        for (client, bound) in bounds {
+            self.hold_back(client, bound);
+        }
+    }
+
+    fn serve_in_turn(
+        &mut self,
+        now: Instant,
+        at: u32,
+        guaranteed: bool,
+        (first, proposals): (u64, &mut Vec<Proposal>),
+        bounds: &mut Vec<(u32, (Bound, usize))>,
+    ) {
         let mut line = Line::Front;
         let mut served = Vec::new();
         while let Some(number) = self.next_in(&mut line, at, guaranteed) {
@@ -82,7 +99,18 @@ impl Allocator {
                 }
                 // Another bound may let it.
                 Err(_) if guaranteed => (),
-                Err(hindrance) => self.rule_out(at, number, &hindrance),
+                Err(hindrance) => {
+                    self.places[at as usize].rule_out(number);
+                    match hindrance {
+                        Hindrance::Bound(bound, scalar) => bounds.push((number, (bound, scalar))),
+                        // More may break through when quota lets more through.
+                        Hindrance::Refused(_) if self.tree.guarantees.any() => {
+                            self.bounded.insert(number);
+                        }
+                        Hindrance::Refused(_) | Hindrance::Lacks(_) | Hindrance::Constraint => (),
+                        Hindrance::Nothing | Hindrance::TooLittle | Hindrance::NoFit => (),
+                    }
+                }
             }
         }
     }
@@ -115,13 +143,6 @@ impl Allocator {
             Line::Front | Line::Start => None,
             Line::Listed(listed) => listed.next(),
             Line::Walk(walk) => walk.next(&self.tree),
-        }
-    }
-
-    fn rule_out(&mut self, at: u32, number: u32, hindrance: &Hindrance) {
-        self.places[at as usize].rule_out(number);
-        if let Hindrance::Bound(bound, scalar) = hindrance {
-            self.hold_back(number, (*bound, *scalar));
         }
     }
 

@@ -391,3 +391,54 @@ proptest! {
         all.iter().for_each(|told| books.tell(told));
     }
 }
+
+/// What was ruled out for want of the one need is not ruled out for the other, when that is wanted again.
+#[test]
+fn a_need_that_is_wanted_again_is_met_where_another_one_was_ruled_out() {
+    let mut allocator = Allocator::new(AllocatorConfig::default(), 1);
+    let wants = vec![demand(100.0, 1, Vec::new()), demand(1.0, 1, Vec::new())];
+    let first = enter(&mut allocator, 0, vec![framework("f", &["*"], Some(wants)), agent(0, 1.0)]);
+    assert_eq!(told(&first), ["a0 to f: cpus:1;mem:100"]);
+    assert!(enter(&mut allocator, 1, vec![agent(1, 1.0)]).is_empty(), "nothing fits the large one");
+    let gone = BookEntry::AgentInactive { agent: AgentId::new("a0") };
+    assert_eq!(told(&enter(&mut allocator, 2, vec![gone])), ["a1 to f: cpus:1;mem:100"]);
+}
+
+#[test]
+fn a_role_that_a_framework_left_while_its_task_runs_leaves_no_count_behind() {
+    let mut allocator = Allocator::new(AllocatorConfig::default(), 1);
+    let wish = RoleWishes::of("b".parse().unwrap());
+    let least = vec![RoleWishes { allocatable: Some(Vec::new()), ..wish }];
+    let acts = |role: &str, wishes| BookEntry::Framework {
+        framework: FrameworkId::new("f"),
+        roles: vec![role.parse().unwrap()],
+        capabilities: Vec::new(),
+        wishes,
+    };
+    enter(&mut allocator, 0, vec![acts("b", least)]);
+    let used = enter(&mut allocator, 0, vec![agent(0, 1.0)]);
+    enter(&mut allocator, 1, vec![ended(&used, used[0].resources.clone(), 0)]);
+    enter(&mut allocator, 2, vec![acts("a", Vec::new())]);
+    let released = BookEntry::Released {
+        agent: used[0].agent.clone(),
+        framework: used[0].framework.clone(),
+        role: used[0].role.clone(),
+        resources: used[0].resources.clone(),
+    };
+    let again = enter(&mut allocator, 3, vec![released]);
+    assert_eq!((again.len(), again[0].role.as_str()), (1, "a"));
+}
+
+/// Operators write a least offer of nothing for none at all.
+#[test]
+fn a_least_offer_of_nothing_offers_no_nothing() {
+    let allocatable = vec![protocol::quantities::Quantities::none()];
+    let config = AllocatorConfig { allocatable, ..AllocatorConfig::default() };
+    let mut allocator = Allocator::new(config, 1);
+    let mut entries = vec![framework("f", &["*"], None)];
+    entries.extend((0..3).map(|n| agent(n, 1.0)));
+    assert_eq!(enter(&mut allocator, 0, entries).len(), 3);
+    let gone = |n| BookEntry::AgentInactive { agent: AgentId::new(format!("a{n}")) };
+    assert!(enter(&mut allocator, 1, vec![gone(2), gone(1)]).is_empty());
+    assert_eq!(enter(&mut allocator, 2, vec![agent(4, 1.0)]).len(), 1);
+}

@@ -322,10 +322,29 @@ impl Tree {
         }
     }
 
+    /// Where lots are drawn, who was away does not make up for it: it, and each role that comes back with it, draws anew.
+    fn rejoin(&mut self, member: u32) {
+        if let Order::Shares = self.order {
+            return;
+        }
+        let mut node = self.members[member as usize].leaf;
+        let share = self.first_share(node).max(self.members[member as usize].share);
+        self.members[member as usize].share = share;
+        while node != ROOT && self.nodes[node as usize].ready.is_empty() {
+            let parent = self.nodes[node as usize].parent;
+            let share = self.first_share(parent).max(self.nodes[node as usize].share);
+            self.nodes[node as usize].share = share;
+            node = parent;
+        }
+    }
+
     /// Whether that is news.
     pub(super) fn set_hungry(&mut self, member: u32, hungry: bool) -> bool {
         if self.hungry.has(member) == hungry {
             return false;
+        }
+        if hungry {
+            self.rejoin(member);
         }
         let entry = &self.members[member as usize];
         let (key, mut node) = (entry.key(), entry.leaf);

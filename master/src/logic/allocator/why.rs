@@ -16,6 +16,8 @@ use super::place::Place;
 use super::quota::Bound;
 use crate::logic::constraints::ports_each;
 
+/// Of different causes so many are told, the nearest to fitting.
+const CAUSES_MAX: usize = 64;
 /// So many roles are named that something is kept for.
 const NAMED_MAX: usize = 3;
 
@@ -78,9 +80,10 @@ impl Allocator {
             .sort_by_key(|(place, cause)| (cause.distance(), nearness(cause), place.agent.clone()));
         let mut causes: Vec<(Cause, u32)> = Vec::new();
         for (_, cause) in &agents {
-            match causes.iter_mut().find(|(known, _)| known.is_like(cause)) {
-                Some((_, count)) => *count += 1,
-                None => causes.push((cause.clone(), 1)),
+            if let Some((_, count)) = causes.iter_mut().find(|(known, _)| known.is_like(cause)) {
+                *count += 1;
+            } else if causes.len() < CAUSES_MAX {
+                causes.push((cause.clone(), 1));
             }
         }
         let of = u32::try_from(agents.len()).unwrap_or(u32::MAX);

@@ -51,13 +51,26 @@ fn alloc_07_roles_with_unsatisfied_guarantees_come_first() {
 }
 
 #[test]
-fn alloc_07_more_than_is_guaranteed_is_cut_from_an_agent_and_goes_on_in_turn() {
+fn alloc_07_a_role_gets_what_it_lacks_and_of_the_rest_what_nobody_is_guaranteed() {
     let mut allocator = Allocator::new(AllocatorConfig::default(), 1);
-    let entries = vec![quotas(&[("b", guaranteed(3))]), framework("g", &["b"], None)];
+    let frameworks = [("f", "a"), ("g", "b"), ("h", "c")];
+    let mut entries = vec![quotas(&[("b", guaranteed(3)), ("c", guaranteed(4))])];
+    entries.extend(frameworks.map(|(id, role)| framework(id, &[role], None)));
     enter(&mut allocator, 0, entries);
-    enter(&mut allocator, 0, vec![framework("f", &["a"], None)]);
     let all = enter(&mut allocator, 1, agents(1, 8.0));
-    assert_eq!((cpus_of(&all, "f"), cpus_of(&all, "g")), (5, 3), "{:?}", told(&all));
+    assert_eq!((cpus_of(&all, "g"), cpus_of(&all, "h")), (4, 4), "{:?}", told(&all));
+}
+
+#[test]
+fn alloc_07_an_agent_that_has_nothing_of_what_a_role_lacks_is_not_for_it_first() {
+    let mut allocator = Allocator::new(AllocatorConfig::default(), 1);
+    let tapes = Quantities::none().with("tapes", Milli::whole(1));
+    let quota = Quota { guarantees: tapes, ..Quota::default() };
+    let entries =
+        vec![quotas(&[("b", quota)]), framework("f", &["a"], None), framework("g", &["b"], None)];
+    enter(&mut allocator, 0, entries);
+    let all = enter(&mut allocator, 1, agents(4, 2.0));
+    assert_eq!((cpus_of(&all, "f"), cpus_of(&all, "g")), (4, 4), "{:?}", told(&all));
 }
 
 #[test]
@@ -160,4 +173,20 @@ fn a_role_that_is_held_back_is_looked_at_as_soon_as_it_wants_less() {
     let framework = FrameworkId::new("f");
     let less = BookEntry::Wishes { framework, wishes: wishes(&["a"], wants(2.0)) };
     assert_eq!(cpus_of(&enter(&mut allocator, 1, vec![less]), "f"), 2);
+}
+
+/// One role after the other is held back while the order of all is gone through.
+#[test]
+fn roles_that_are_held_back_do_not_hide_those_behind_them() {
+    let mut allocator = Allocator::new(AllocatorConfig::default(), 1);
+    let none = || {
+        let limits = Limits::none().with("cpus", Milli(0)).with("mem", Milli(0));
+        Quota { limits, ..Quota::default() }
+    };
+    let mut entries = vec![quotas(&[("a1", none()), ("a2", none()), ("a3", none())])];
+    let roles = ["a1", "a2", "a3", "b", "c"];
+    entries.extend(roles.map(|role| framework(role, &[role], None)));
+    enter(&mut allocator, 0, entries);
+    let all = enter(&mut allocator, 1, agents(1, 4.0));
+    assert_eq!(cpus_of(&all, "b"), 4, "{:?}", told(&all));
 }
