@@ -435,10 +435,10 @@ fn a_least_offer_of_nothing_offers_no_nothing() {
     let allocatable = vec![protocol::quantities::Quantities::none()];
     let config = AllocatorConfig { allocatable, ..AllocatorConfig::default() };
     let mut allocator = Allocator::new(config, 1);
-    let mut entries = vec![framework("f", &["*"], None)];
-    entries.extend((0..3).map(|n| agent(n, 1.0)));
-    assert_eq!(enter(&mut allocator, 0, entries).len(), 3);
-    let gone = |n| BookEntry::AgentInactive { agent: AgentId::new(format!("a{n}")) };
-    assert!(enter(&mut allocator, 1, vec![gone(2), gone(1)]).is_empty());
-    assert_eq!(enter(&mut allocator, 2, vec![agent(4, 1.0)]).len(), 1);
+    assert!(enter(&mut allocator, 0, (0..3).map(|n| agent(n, 1.0)).collect()).is_empty());
+    // All of it is free when it goes, and then there is none of it.
+    let gone = BookEntry::AgentInactive { agent: AgentId::new("a2") };
+    let all = enter(&mut allocator, 1, vec![gone, framework("f", &["*"], None)]);
+    assert_eq!(all.len(), 2);
+    assert!(after(&mut allocator, 2, Event::Sweep).is_empty());
 }

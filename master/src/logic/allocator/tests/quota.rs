@@ -178,15 +178,19 @@ fn a_role_that_is_held_back_is_looked_at_as_soon_as_it_wants_less() {
 /// One role after the other is held back while the order of all is gone through.
 #[test]
 fn roles_that_are_held_back_do_not_hide_those_behind_them() {
-    let mut allocator = Allocator::new(AllocatorConfig::default(), 1);
     let none = || {
         let limits = Limits::none().with("cpus", Milli(0)).with("mem", Milli(0));
         Quota { limits, ..Quota::default() }
     };
-    let mut entries = vec![quotas(&[("a1", none()), ("a2", none()), ("a3", none())])];
-    let roles = ["a1", "a2", "a3", "b", "c"];
-    entries.extend(roles.map(|role| framework(role, &[role], None)));
-    enter(&mut allocator, 0, entries);
-    let all = enter(&mut allocator, 1, agents(1, 4.0));
-    assert_eq!(cpus_of(&all, "b"), 4, "{:?}", told(&all));
+    for count in 1..40 {
+        let mut allocator = Allocator::new(AllocatorConfig::default(), 1);
+        let limited: Vec<String> = (0..count).map(|n| format!("a{:02}", n * 7 % 40)).collect();
+        let of: Vec<(&str, Quota)> = limited.iter().map(|role| (role.as_str(), none())).collect();
+        let mut entries = vec![quotas(&of)];
+        let roles = ["d", "b"].into_iter().chain(limited.iter().map(String::as_str)).chain(["c"]);
+        entries.extend(roles.map(|role| framework(role, &[role], None)));
+        enter(&mut allocator, 0, entries);
+        let all = enter(&mut allocator, 1, agents(1, 4.0));
+        assert_eq!(cpus_of(&all, "b"), 4, "{count}: {:?}", told(&all));
+    }
 }
