@@ -7,10 +7,12 @@ pub mod allocator;
 pub mod authorize;
 pub mod book;
 pub mod bugs;
+mod changes;
 pub mod constraints;
 pub mod frameworks;
 pub mod invariants;
 pub mod launch;
+mod numbered;
 pub mod offers;
 pub mod registry;
 pub mod roles;
@@ -22,7 +24,8 @@ mod untold;
 pub mod validate;
 mod whole_book;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
+use std::fmt::Write;
 use std::time::Duration;
 
 use libactor::{DownReason, Pid, Principal};
@@ -35,8 +38,9 @@ use protocol::time::Now;
 use serde::{Deserialize, Serialize};
 
 use crate::config::Config;
-use agents::{Agent, Condemned, Entrance, Joining};
-use allocator::{BookEntry, Proposal};
+use agents::{Agent, Agents, Condemned, Entrance, Joining};
+use allocator::{BookEntry, Proposals};
+use changes::Changes;
 use frameworks::{Framework, Subscription};
 use offers::Offers;
 use registry::{Registry, RegistryOperation};
@@ -86,7 +90,7 @@ pub enum Event {
         setting: Setting,
     },
     /// The allocator proposes; each proposal is held in its book until it is offered and ended, or returned.
-    Proposed(Vec<Proposal>),
+    Proposed(Vec<Proposals>),
     /// The registry holds this now; see [`Effect::Write`].
     Written(RegistryOperation),
     /// A link has ended; see [`Effect::Link`].
@@ -188,7 +192,7 @@ pub struct Master {
     /// The highest numbers given away, written or not.
     agents_numbered: u64,
     frameworks_numbered: u64,
-    agents: BTreeMap<AgentId, Agent>,
+    agents: Agents,
     /// Those of whom the registry is being told for the first time, by nonce.
     joining: BTreeMap<u64, Joining>,
     agent_nonces: BTreeMap<u64, AgentId>,
@@ -217,13 +221,20 @@ pub struct Master {
 struct Turn {
     now: Now,
     effects: Vec<Effect>,
-    what: Vec<What>,
+    what: Changes,
     entries: Vec<BookEntry>,
-    /// Agents whose books changed; told once, at the end.
-    books: BTreeSet<AgentId>,
+    /// The seats of agents whose books changed; told once, at the end.
+    books: Vec<u32>,
 }
 
 impl Turn {
+    /// An agent's book has changed.
+    fn book_of(&mut self, agent: &mut Agent) {
+        if !std::mem::replace(&mut agent.book.is_untold, true) {
+            self.books.push(agent.seat);
+        }
+    }
+
     fn tell_agent(&mut self, to: Pid, message: MasterToAgent) {
         self.effects.push(Effect::TellAgent { to, message });
     }
@@ -290,9 +301,9 @@ impl Master {
         let mut turn = Turn {
             now,
             effects: Vec::new(),
-            what: Vec::new(),
+            what: Changes::after(self.change),
             entries: Vec::new(),
-            books: BTreeSet::new(),
+            books: Vec::new(),
         };
         match event {
             Event::Started => self.on_started(&mut turn),
@@ -324,8 +335,7 @@ impl Master {
 
     /// When readers see all that was done so far, in this turn too.
     fn moment(&self, turn: &Turn) -> Moment {
-        let in_turn = u64::try_from(turn.what.len()).unwrap_or(u64::MAX);
-        Moment { epoch: self.epoch(), change: self.change.saturating_add(in_turn) }
+        Moment { epoch: self.epoch(), change: self.change.saturating_add(turn.what.len()) }
     }
 
     /// The number of this reign.
@@ -336,10 +346,10 @@ impl Master {
     /// Those whom the registry knows are told to the view, and have so long to come back.
     fn on_started(&mut self, turn: &mut Turn) {
         self.tell_shares(turn);
-        for (id, agent) in &self.agents {
+        for (id, agent) in self.agents.iter() {
             turn.what.push(What::Agent {
                 agent: id.clone(),
-                info: agent.info.clone(),
+                info: agent.info.clone().into(),
                 state: agent.state(),
             });
         }
@@ -349,7 +359,7 @@ impl Master {
         }
         for (id, framework) in &self.frameworks {
             turn.what.push(What::Framework {
-                info: framework.info.clone(),
+                info: framework.info.clone().into(),
                 state: FrameworkState::Recovered,
             });
             let timer = Timer::Failover { framework: id.clone(), generation: framework.generation };
@@ -399,7 +409,9 @@ impl Master {
     }
 
     fn offer_id(&self, number: u64) -> OfferId {
-        OfferId::new(format!("{}-O{number}", self.identity))
+        let mut id = String::with_capacity(self.identity.as_str().len() + 16);
+        let _ = write!(id, "{}-O{number}", self.identity.as_str());
+        OfferId::new(id)
     }
 
     /// The number in one of this reign's offer ids.
@@ -410,21 +422,19 @@ impl Master {
     /// Numbers the changes, and tells each changed book once.
     fn finish(&mut self, turn: Turn) -> Step {
         let Turn { mut effects, mut what, entries, books, .. } = turn;
-        self.tell_deltas(&mut effects, &what);
-        for id in books {
-            if let Some(agent) = self.agents.get(&id) {
+        self.tell_deltas(&mut effects, what.all());
+        for seat in books {
+            if let Some((id, agent)) = self.agents.at_mut(seat) {
+                agent.book.is_untold = false;
                 let (used, offered) = (agent.book.used.clone(), agent.book.offered.clone());
-                what.push(What::AgentBook { agent: id, used, offered });
+                what.push(What::AgentBook { agent: id.clone(), used, offered });
             }
         }
         if !entries.is_empty() {
             effects.push(Effect::TellAllocator(entries));
         }
-        let number = |what| {
-            self.change += 1;
-            Change { number: self.change, what }
-        };
-        Step { effects, changes: what.into_iter().map(number).collect() }
+        self.change += what.len();
+        Step { effects, changes: what.into_all() }
     }
 }
 

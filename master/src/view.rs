@@ -12,6 +12,7 @@ use std::collections::{BTreeMap, VecDeque};
 use protocol::change::{AgentState, Change, FrameworkState, Moment, What};
 use protocol::framework::FrameworkInfo;
 use protocol::ids::{AgentId, ExecutorId, FrameworkId, OfferId, Role, TaskId};
+use protocol::offer::Offer;
 use protocol::operator::{AgentView, ClusterView, FrameworkView, List, ReadAnswer};
 use protocol::quota::Shares;
 use protocol::resources::Resources;
@@ -94,6 +95,7 @@ impl View {
     fn take(&mut self, what: What, number: u64) {
         match what {
             What::Agent { agent, info, state } => {
+                let info = *info;
                 let none = Resources::none();
                 let seen = self.agents.entry(agent.clone()).or_insert_with(|| AgentView {
                     agent,
@@ -114,14 +116,15 @@ impl View {
             }
             // Counted, and no more.
             What::AgentNews { .. } => (),
-            What::Framework { info, state } => self.on_framework(info, state),
+            What::Framework { info, state } => self.on_framework(*info, state),
             What::FrameworkState { framework, state } => self.on_framework_state(framework, state),
             What::OfferMade(offer) => {
                 if let Some(framework) = self.frameworks.get_mut(&offer.framework) {
                     framework.offered.add(&offer.resources);
                 }
-                let held = (offer.framework, offer.role, offer.resources);
-                self.offers.insert(offer.offer, held);
+                let Offer { offer, framework, role, resources, .. } = &*offer;
+                let held = (framework.clone(), role.clone(), resources.clone());
+                self.offers.insert(offer.clone(), held);
             }
             What::OfferEnded(offer) => {
                 if let Some((framework, _, resources)) = self.offers.remove(&offer)
@@ -131,8 +134,8 @@ impl View {
                     framework.offered = left.unwrap_or_default();
                 }
             }
-            What::Task(report) => self.go_on_with(report),
-            What::TaskStatus(status) => self.on_status(status),
+            What::Task(report) => self.go_on_with(*report),
+            What::TaskStatus(status) => self.on_status(*status),
             What::TaskForgotten { framework, task, state } => {
                 self.on_forgotten(&framework, task, state, number);
             }

@@ -1,6 +1,7 @@
 //! The numbered changes of the master's state. A view applies them in order and serves every read.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -68,7 +69,7 @@ pub enum What {
         /// Which.
         agent: AgentId,
         /// What it says of itself.
-        info: AgentInfo,
+        info: Box<AgentInfo>,
         /// How it is.
         state: AgentState,
     },
@@ -91,7 +92,7 @@ pub enum What {
     /// A framework joined, or its description changed.
     Framework {
         /// What it says of itself.
-        info: FrameworkInfo,
+        info: Box<FrameworkInfo>,
         /// How it is.
         state: FrameworkState,
     },
@@ -103,13 +104,13 @@ pub enum What {
         state: FrameworkState,
     },
     /// An offer was made.
-    OfferMade(Offer),
+    OfferMade(Arc<Offer>),
     /// An offer was answered, rescinded or ran out.
     OfferEnded(OfferId),
     /// A task came into the books.
-    Task(TaskReport),
+    Task(Box<TaskReport>),
     /// A task's newest status.
-    TaskStatus(TaskStatus),
+    TaskStatus(Box<TaskStatus>),
     /// A task ended and its end was acknowledged (or needed none).
     TaskForgotten {
         /// Whose.

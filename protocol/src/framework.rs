@@ -1,5 +1,6 @@
 //! What schedulers and the master say to each other.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use api::v1;
@@ -195,7 +196,7 @@ pub enum MasterToFramework {
     /// Another life of the scheduler has taken over; this one ends.
     FailedOver,
     /// Resources to use; one offer per agent and role.
-    Offers(Vec<Offer>),
+    Offers(Vec<Arc<Offer>>),
     /// These offers are void.
     Rescinded(Vec<OfferId>),
     /// News of a task. If its `update` is set it is to be acknowledged.

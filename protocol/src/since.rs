@@ -1,6 +1,8 @@
 //! Since which version of the protocol the parts of messages can be read. Who does not know one part of a message can read nothing
 //! of it, so that a message is as new as its newest part.
 
+use std::sync::Arc;
+
 use crate::agent::{AgentInfo, ExecutorReport};
 use crate::change::{Change, What};
 use crate::framework::{Capability, FrameworkInfo, Operation};
@@ -23,6 +25,12 @@ pub(crate) fn newest<const N: usize>(parts: [&dyn Since; N]) -> u32 {
 impl<T: Since> Since for [T] {
     fn since(&self) -> u32 {
         self.iter().map(Since::since).max().unwrap_or(1)
+    }
+}
+
+impl<T: Since> Since for Arc<T> {
+    fn since(&self) -> u32 {
+        (**self).since()
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use master::logic::allocator::{self, Proposal};
+use master::logic::allocator::{self, Proposals};
 use protocol::agent::{AgentToMaster, MasterToAgent};
 use protocol::executor::{AgentToExecutor, ExecutorToAgent};
 use protocol::framework::{FrameworkToMaster, MasterToFramework};
@@ -38,7 +38,7 @@ pub(crate) enum Event {
     /// To a master: its allocator, which did not keep up, has room again.
     AllocatorHasRoom,
     /// From the allocator to the master beside it.
-    Proposals(Vec<Proposal>),
+    Proposals(Vec<Proposals>),
     /// To an agent.
     Agent(agent::logic::Event),
     /// To the executor of a command task.

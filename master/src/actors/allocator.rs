@@ -44,9 +44,11 @@ impl AllocatorActor {
                 Effect::Propose(proposals) => {
                     let master =
                         self.master.get().expect("it was set before the first message came");
-                    if let Err(error) = master.tell(Proposed(proposals.clone())) {
+                    let all = proposals.iter().flat_map(|proposals| &proposals.all);
+                    let numbers = all.map(|proposal| proposal.number).collect();
+                    if let Err(error) = master.tell(Proposed(proposals)) {
                         tracing::warn!(%error, "the master has no room for proposals");
-                        self.advance(Event::Book(vec![BookEntry::Returned(proposals)]), ctx);
+                        self.advance(Event::Book(vec![BookEntry::Returned(numbers)]), ctx);
                     }
                 }
                 // A future is looked at when the mailbox is empty, or has had its turn.

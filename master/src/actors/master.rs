@@ -25,7 +25,7 @@ use super::allocator::{AllocatorActor, Book};
 use super::registrar::{Registrar, Write};
 use super::view::{Changes, StartOver, ViewActor};
 use crate::backlog::{Backlog, Next};
-use crate::logic::allocator::{BookEntry, Proposal};
+use crate::logic::allocator::{BookEntry, Proposals};
 use crate::logic::registry::RegistryOperation;
 use crate::logic::roles::Setting;
 use crate::logic::{Effect, Event, Master, Timer, Untold};
@@ -43,7 +43,7 @@ const VIEW_WAITING_MAX: u64 = 64;
 
 /// From the allocator.
 #[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct Proposed(pub(crate) Vec<Proposal>);
+pub(crate) struct Proposed(pub(crate) Vec<Proposals>);
 
 impl Message for Proposed {
     const NAME: &'static str = "master.Proposed";

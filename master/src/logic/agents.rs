@@ -5,6 +5,7 @@ mod collection;
 mod entrance;
 mod giving_up;
 mod returning;
+mod seats;
 mod unreachable;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -27,11 +28,14 @@ pub(super) use entrance::Entrance;
 use entrance::Knock;
 pub(super) use giving_up::Condemned;
 use returning::Return;
+pub(super) use seats::Agents;
 
 /// An agent that the registry holds.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Agent {
     pub(super) info: AgentInfo,
+    /// See [`Agents`].
+    pub(super) seat: u32,
     phase: Phase,
     /// Counts the phases; timers and proposals of earlier ones are void.
     pub(super) generation: u64,
@@ -111,6 +115,7 @@ impl Agent {
         let (strays, doubted, owed_shutdowns, owed_acknowledgements) = Default::default();
         Self {
             info,
+            seat: 0,
             phase,
             generation: 0,
             last: None,
@@ -339,13 +344,14 @@ impl Master {
 
     /// From here on the agent's resources are offered, but for what is held.
     fn open_book(&mut self, turn: &mut Turn, id: &AgentId, held: Vec<Holder>) {
+        let Some(agent) = self.agents.get_mut(id) else { return };
+        turn.book_of(agent);
         let Some(agent) = self.agents.get(id) else { return };
         turn.what.push(What::Agent {
             agent: id.clone(),
-            info: agent.info.clone(),
+            info: agent.info.clone().into(),
             state: AgentState::Active,
         });
-        turn.books.insert(id.clone());
         turn.entries.push(self.agent_entry(id, agent, held));
         self.agents_changed(turn);
     }

@@ -34,12 +34,13 @@ use serde::{Deserialize, Serialize};
 use slab::Slab;
 
 use crate::config::{self, AllocatorConfig};
+use crate::logic::numbered::Numbered;
 use amounts::Names;
 use bits::Bits;
 use chance::Chance;
 use client::{Client, Framework};
 use filters::Ends;
-pub use messages::{BookEntry, Proposal, WholeBook};
+pub use messages::{BookEntry, Proposal, Proposals, WholeBook};
 use place::{Place, Stale};
 use tree::{Order, Tree};
 
@@ -60,7 +61,7 @@ pub enum Event {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Effect {
     /// For the master.
-    Propose(Vec<Proposal>),
+    Propose(Vec<Proposals>),
     /// Comes back as [`Event::Run`] behind what waits already, so that many entries lead to one run.
     RunSoon,
     /// Comes back as [`Event::Sweep`].
@@ -83,7 +84,7 @@ pub struct Allocator {
     clients: Vec<Option<Client>>,
     tree: Tree,
     /// Proposals whose end the master has not told.
-    open: BTreeMap<u64, Open>,
+    open: Numbered<Open>,
     /// How many refusals count.
     filters: usize,
     /// By client: see [`place::Filter::revived`].
@@ -97,8 +98,8 @@ pub struct Allocator {
     particular: usize,
     /// Agents at which a run looks.
     changed: Vec<u32>,
-    /// Agents of which something may be offered; each knows where in this it is.
-    worth: Vec<u32>,
+    /// Agents of which something may be offered.
+    worth: Bits,
     stale: Stale,
     /// A run looks at all that is free.
     everywhere: bool,
@@ -151,7 +152,7 @@ impl Allocator {
             frameworks: BTreeMap::new(),
             clients: Vec::new(),
             tree: Tree::new(order, excluded),
-            open: BTreeMap::new(),
+            open: Numbered::default(),
             filters: 0,
             revivals: Vec::new(),
             ends: Ends::new(),
@@ -159,7 +160,7 @@ impl Allocator {
             own_least: 0,
             particular: 0,
             changed: Vec::new(),
-            worth: Vec::new(),
+            worth: Bits::default(),
             stale: Stale::default(),
             everywhere: false,
             returned: Vec::new(),
@@ -218,7 +219,7 @@ impl Allocator {
             BookEntry::Suppressed { framework, roles } => self.on_suppressed(&framework, &roles),
             BookEntry::Shares(shares) => self.on_shares(&shares),
             BookEntry::Returned(proposals) => {
-                proposals.iter().for_each(|proposal| self.on_returned(now, proposal));
+                proposals.into_iter().for_each(|proposal| self.on_returned(now, proposal));
             }
             BookEntry::Ended { proposals, used, refuse_for } => {
                 self.end(now, &proposals, used, refuse_for);
@@ -247,7 +248,7 @@ impl Allocator {
     /// A run looks at an agent, if there is something to be offered.
     fn look_at(&mut self, at: u32) {
         let place = &mut self.places[at as usize];
-        if !place.changed && place.worth.is_some() {
+        if !place.changed && self.worth.has(at) {
             place.changed = true;
             self.changed.push(at);
         }
@@ -255,21 +256,12 @@ impl Allocator {
 
     /// Whether anything may be offered of what is free on an agent has changed.
     fn settle_worth(&mut self, at: u32) {
-        let place = &mut self.places[at as usize];
+        let place = &self.places[at as usize];
         let is = place.is_enough || (self.own_least > 0 && !place.free.is_empty());
-        match (place.worth, is) {
-            (None, true) => {
-                place.worth = Some(number(self.worth.len()));
-                self.worth.push(at);
-            }
-            (Some(listed), false) => {
-                place.worth = None;
-                self.worth.swap_remove(listed as usize);
-                if let Some(moved) = self.worth.get(listed as usize) {
-                    self.places[*moved as usize].worth = Some(listed);
-                }
-            }
-            (None, false) | (Some(_), true) => (),
+        if is {
+            self.worth.insert(at);
+        } else {
+            self.worth.remove(at);
         }
     }
 

@@ -9,6 +9,7 @@ use protocol::resources::Resources;
 use protocol::task::{ExecutorSpec, Run, TaskSpec};
 use protocol::time::Instant;
 use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
 
 use super::allocator::BookEntry;
 use super::bugs::Bug;
@@ -22,8 +23,10 @@ pub(super) struct Book {
     pub(super) used: Resources,
     /// Held by open offers.
     pub(super) offered: Resources,
-    /// Open offers, by number.
-    pub(super) offers: BTreeSet<u64>,
+    /// Open offers, by number: one, as a rule.
+    pub(super) offers: SmallVec<[u64; 2]>,
+    /// It has changed in this turn.
+    pub(super) is_untold: bool,
     /// Tasks that are not ended and acknowledged.
     pub(super) tasks: BTreeSet<TaskKey>,
     /// Executors of frameworks' own; those of command tasks hold nothing of their own.
@@ -64,6 +67,14 @@ impl Book {
     pub(super) fn free(&self) -> Resources {
         let left = self.total.checked_sub(&self.used);
         left.and_then(|left| left.checked_sub(&self.offered)).unwrap_or_default()
+    }
+
+    /// Whether so much can be offered.
+    pub(super) fn has_free(&self, resources: &Resources) -> bool {
+        if self.used.is_empty() && self.offered.is_empty() {
+            return self.total.contains(resources);
+        }
+        self.free().contains(resources)
     }
 
     /// The executors of one framework.
@@ -124,7 +135,7 @@ impl Master {
         if let Some(framework) = self.frameworks.get_mut(framework) {
             framework.executors.insert((agent.clone(), spec.executor.clone()));
         }
-        turn.books.insert(agent.clone());
+        turn.book_of(entry);
     }
 
     /// Takes an executor out of its agent's book.
@@ -179,7 +190,9 @@ impl Master {
                 });
             }
         }
-        turn.books.insert(agent.clone());
+        if let Some(entry) = self.agents.get_mut(agent) {
+            turn.book_of(entry);
+        }
     }
 
     /// Counts what executors and tasks that have not ended hold on an agent.

@@ -142,6 +142,11 @@ impl Constraints {
         Self { source: Source::Demand(Vec::new()), groups: Vec::new() }
     }
 
+    /// Whether every agent will do.
+    pub fn are_none(&self) -> bool {
+        self.groups.is_empty()
+    }
+
     /// Those of a role, which the master has found good before.
     pub fn compile(source: &OfferConstraints) -> Result<Self, BadConstraints> {
         Self::compile_within(source, &Bounds::none())

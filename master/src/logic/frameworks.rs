@@ -216,9 +216,9 @@ impl Master {
 
     /// Tells schedulers what changed in their own books: which tasks came in and which left. How their tasks are, they
     /// hear as news.
-    pub(super) fn tell_deltas(&mut self, effects: &mut Vec<Effect>, changes: &[What]) {
+    pub(super) fn tell_deltas(&mut self, effects: &mut Vec<Effect>, changes: &[Change]) {
         let mut told: BTreeMap<Pid, Vec<Change>> = BTreeMap::new();
-        for what in changes {
+        for Change { what, .. } in changes {
             let id = match what {
                 What::Task(report) => &report.framework,
                 What::TaskForgotten { framework, .. } => framework,

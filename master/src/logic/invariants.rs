@@ -1,6 +1,6 @@
 //! What is true of a master at every moment. Tests and the simulator ask after each step.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use protocol::ids::{AgentId, FrameworkId, Role, TaskId};
 use protocol::resources::Resources;
@@ -49,10 +49,10 @@ impl Master {
                 ));
             }
         }
-        if self.offers.leases_agree() {
+        if self.offers.leases_ascend() {
             Ok(())
         } else {
-            Err("the leases are not those of the offers".into())
+            Err("an offer ends before one that is older, or nothing ends them".into())
         }
     }
 
@@ -65,12 +65,12 @@ impl Master {
         }
         let mut offered = Resources::none();
         let open = self.offers.open().filter(|(_, offer)| offer.agent == *id);
-        let mut numbers = BTreeSet::new();
+        let mut numbers = Vec::new();
         for (number, offer) in open {
             offered.add(&offer.resources);
-            numbers.insert(number);
+            numbers.push(number);
         }
-        if book.offered != offered || book.offers != numbers {
+        if book.offered != offered || book.offers[..] != numbers[..] {
             return Err(format!(
                 "agent {id}: {} is booked as offered, but {offered} is",
                 book.offered

@@ -174,13 +174,13 @@ impl Master {
         if let Some(entry) = self.agents.get_mut(&agent) {
             entry.book.used.add(&spec.resources);
             entry.book.tasks.insert((framework.clone(), spec.task.clone()));
-            turn.books.insert(agent.clone());
+            turn.book_of(entry);
         }
         let epoch = self.epoch();
         let Some(entry) = self.frameworks.get_mut(framework) else { return };
         let shared = Arc::new(spec.clone());
         let task = Task::launched(shared, agent, pool.role.clone(), turn.now.steady);
-        turn.what.push(What::Task(task.report(framework)));
+        turn.what.push(What::Task(task.report(framework).into()));
         entry.tasks.insert(spec.task.clone(), task);
         let framework = entry.info.clone();
         let role = pool.role.clone();

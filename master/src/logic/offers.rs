@@ -1,6 +1,7 @@
 //! Offers: made of the allocator's proposals, held until answered, rescinded or run out.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use protocol::change::What;
@@ -11,8 +12,9 @@ use protocol::resources::Resources;
 use protocol::time::Instant;
 use serde::{Deserialize, Serialize};
 
-use super::allocator::{BookEntry, Proposal};
+use super::allocator::{BookEntry, Proposal, Proposals};
 use super::bugs::Bug;
+use super::numbered::Numbered;
 use super::{Master, Timer, Turn};
 
 /// For how long what could not be delivered is not offered to the same framework again.
@@ -23,9 +25,8 @@ const UNDELIVERED_REFUSED_FOR: Duration = Duration::from_secs(1);
 pub(super) struct Offers {
     /// The number of the newest.
     made: u64,
-    open: BTreeMap<u64, OpenOffer>,
-    /// By the end of their lease.
-    leases: BTreeSet<(Instant, u64)>,
+    /// All have leases of one length: the oldest ends first.
+    open: Numbered<OpenOffer>,
     /// Whether [`Timer::Leases`] is under way: one for all.
     timer_runs: bool,
     /// Rescinded, and yet accepted by a deliberate bug.
@@ -45,33 +46,49 @@ pub(super) struct OpenOffer {
 
 impl Offers {
     pub(super) fn open(&self) -> impl Iterator<Item = (u64, &OpenOffer)> {
-        self.open.iter().map(|(number, offer)| (*number, offer))
+        self.open.iter()
     }
 
     pub(super) fn find(&self, number: u64) -> Option<&OpenOffer> {
-        self.open.get(&number).or_else(|| self.ghosts.get(&number))
+        self.open.get(number).or_else(|| self.ghosts.get(&number))
     }
 
-    /// Whether the lease index says what the offers say.
-    pub(super) fn leases_agree(&self) -> bool {
-        let listed = self.open.iter().map(|(number, offer)| (offer.lease_ends, *number));
-        listed.collect::<BTreeSet<_>>() == self.leases
-            && (self.leases.is_empty() || self.timer_runs)
+    fn due(&self, now: Instant) -> impl Iterator<Item = (u64, &OpenOffer)> {
+        self.open.iter().take_while(move |(_, offer)| offer.lease_ends <= now)
+    }
+
+    /// Whether the oldest ends first, and something ends it.
+    pub(super) fn leases_ascend(&self) -> bool {
+        self.open.iter().map(|(_, offer)| offer.lease_ends).is_sorted()
+            && (self.open.is_empty() || self.timer_runs)
     }
 }
 
 impl Master {
     /// What still holds is offered; the rest is returned to the allocator. One message for each framework.
-    pub(super) fn on_proposed(&mut self, turn: &mut Turn, proposals: Vec<Proposal>) {
-        let mut told: BTreeMap<FrameworkId, Vec<Offer>> = BTreeMap::new();
+    pub(super) fn on_proposed(&mut self, turn: &mut Turn, proposals: Vec<Proposals>) {
+        let mut told: BTreeMap<FrameworkId, Vec<Arc<Offer>>> = BTreeMap::new();
         let mut returned = Vec::new();
-        for proposal in proposals {
-            self.proposed = self.proposed.max(proposal.number);
-            if self.still_holds(&proposal) {
-                let offer = self.open_offer(turn, proposal);
-                told.entry(offer.framework.clone()).or_default().push(offer);
-            } else {
-                returned.push(proposal);
+        let count = proposals.iter().map(|proposals| proposals.all.len()).sum();
+        self.offers.open.reserve(count);
+        // The offers, and the books of their agents.
+        turn.what.reserve(2 * count);
+        for Proposals { framework, role, all } in proposals {
+            self.proposed = all.iter().map(|one| one.number).fold(self.proposed, u64::max);
+            let (mut offers, before) = (Vec::with_capacity(all.len()), self.offers.made);
+            let room = self.room_for_offers(&framework, &role);
+            for proposal in all {
+                if offers.len() < room && self.still_holds(&proposal) {
+                    offers.push(self.open_offer(turn, &framework, &role, proposal));
+                } else {
+                    returned.push(proposal.number);
+                }
+            }
+            if let Some(entry) = self.frameworks.get_mut(&framework) {
+                entry.offers.extend(before + 1..=self.offers.made);
+            }
+            if !offers.is_empty() {
+                told.entry(framework).or_default().append(&mut offers);
             }
         }
         if !returned.is_empty() {
@@ -84,69 +101,64 @@ impl Master {
         }
     }
 
+    /// How many more offers a framework may hold, if it takes any for a role.
+    fn room_for_offers(&self, framework: &FrameworkId, role: &Role) -> usize {
+        let most = self.config.offers_per_framework_max;
+        let framework = self.frameworks.get(framework);
+        let framework = framework.filter(|framework| framework.takes_offers_for(role));
+        framework.map_or(0, |framework| most.saturating_sub(framework.offers.len()))
+    }
+
     fn still_holds(&self, proposal: &Proposal) -> bool {
-        let Some(agent) = self.agents.get(&proposal.agent).filter(|agent| agent.is_active()) else {
+        let Some(agent) = self.agents.at(proposal.seat).filter(|agent| agent.is_active()) else {
             return false;
         };
-        let Some(framework) = self.frameworks.get(&proposal.framework) else { return false };
-        if !framework.takes_offers_for(&proposal.role)
-            || framework.offers.len() >= self.config.offers_per_framework_max
-        {
-            return false;
-        }
         if agent.generation != proposal.generation {
             return self.config.bugs.has(Bug::StaleProposalAccepted);
         }
-        agent.book.free().contains(&proposal.resources)
+        agent.book.has_free(&proposal.resources)
     }
 
-    fn open_offer(&mut self, turn: &mut Turn, proposal: Proposal) -> Offer {
-        let Proposal { number: proposal, agent: id, framework, role, resources, .. } = proposal;
-        let agent = self.agents.get_mut(&id).expect("a proposal that still holds has an agent");
+    fn open_offer(
+        &mut self,
+        turn: &mut Turn,
+        framework: &FrameworkId,
+        role: &Role,
+        proposal: Proposal,
+    ) -> Arc<Offer> {
+        let Proposal { number: proposal, agent, seat, resources, .. } = proposal;
         self.offers.made += 1;
         let number = self.offers.made;
-        agent.book.offers.insert(number);
-        agent.book.offered.add(&resources);
-        turn.books.insert(id.clone());
-        let executors = agent.book.executors_of(&framework);
-        let offer = Offer {
-            offer: OfferId::new(format!("{}-O{number}", self.identity)),
-            framework: framework.clone(),
-            agent: id.clone(),
-            at: agent.info.at.clone(),
-            role: role.clone(),
-            resources: resources.clone(),
-            attributes: agent.info.attributes.clone(),
-            executors: executors.filter(|(_, e)| !e.ended).map(|(id, _)| id.clone()).collect(),
-        };
-        if let Some(framework) = self.frameworks.get_mut(&framework) {
-            framework.offers.insert(number);
-        }
+        let (framework, role) = (framework.clone(), role.clone());
         let lease_ends = turn.now.steady + self.config.offer_lease;
-        let open = OpenOffer { proposal, agent: id, framework, role, resources, lease_ends };
+        let open = OpenOffer { proposal, agent, framework, role, resources, lease_ends };
+        let (_, agent) = self.agents.at_mut(seat).expect("what still holds has an agent");
+        agent.book.offers.push(number);
+        agent.book.offered.add(&open.resources);
+        turn.book_of(agent);
+        let agent = self.agents.at(seat).expect("it was just there");
+        let offer = Arc::new(self.offer_of(number, &open, agent));
         self.offers.open.insert(number, open);
-        self.offers.leases.insert((lease_ends, number));
         if !self.offers.timer_runs {
             self.offers.timer_runs = true;
             turn.start(Timer::Leases, self.config.offer_lease);
         }
-        turn.what.push(What::OfferMade(offer.clone()));
+        turn.what.push(What::OfferMade(offer.clone().into()));
         offer
     }
 
     /// An offer leaves all books. Who calls tells the allocator what became of its resources.
     pub(super) fn close_offer(&mut self, turn: &mut Turn, number: u64) -> Option<OpenOffer> {
-        let Some(offer) = self.offers.open.remove(&number) else {
+        let Some(offer) = self.offers.open.remove(number) else {
             return self.offers.ghosts.remove(&number);
         };
-        self.offers.leases.remove(&(offer.lease_ends, number));
         if let Some(agent) = self.agents.get_mut(&offer.agent) {
-            agent.book.offers.remove(&number);
+            agent.book.offers.retain(|open| *open != number);
             let left = agent.book.offered.checked_sub(&offer.resources);
             let left = left
                 .or_else(|| self.config.bugs.has(Bug::StaleProposalAccepted).then(Resources::none));
             agent.book.offered = left.expect("an open offer's resources are in its agent's book");
-            turn.books.insert(offer.agent.clone());
+            turn.book_of(agent);
         }
         if let Some(framework) = self.frameworks.get_mut(&offer.framework) {
             framework.offers.remove(&number);
@@ -185,7 +197,7 @@ impl Master {
     ) {
         let mut told: BTreeMap<FrameworkId, Vec<OfferId>> = BTreeMap::new();
         for number in numbers {
-            if let Some(offer) = self.offers.open.get(number).cloned() {
+            if let Some(offer) = self.offers.open.get(*number).cloned() {
                 told.entry(offer.framework.clone()).or_default().push(self.offer_id(*number));
                 if self.config.bugs.has(Bug::RescindedOfferStillAccepted) {
                     self.offers.ghosts.insert(*number, offer);
@@ -202,30 +214,27 @@ impl Master {
 
     /// Before anything else is told of the agent, so that no framework launches on one that it knows to be lost.
     pub(super) fn rescind_all_of_agent(&mut self, turn: &mut Turn, agent: &AgentId) {
-        if let Some(numbers) = self.agents.get(agent).map(|agent| agent.book.offers.clone()) {
+        if let Some(agent) = self.agents.get(agent) {
+            let numbers = agent.book.offers.iter().copied().collect();
             self.rescind(turn, &numbers, Duration::ZERO);
         }
     }
 
     /// Offers whose lease has ended, and who holds them.
     pub fn overdue(&self, now: Instant) -> Vec<(OfferId, FrameworkId)> {
-        let due = self.offers.leases.iter().take_while(|(end, _)| *end <= now);
-        due.filter_map(|(_, number)| {
-            let offer = self.offers.open.get(number)?;
-            Some((self.offer_id(*number), offer.framework.clone()))
-        })
-        .collect()
+        let due = self.offers.due(now);
+        due.map(|(number, offer)| (self.offer_id(number), offer.framework.clone())).collect()
     }
 
     /// What its framework did not answer in time is offered to others.
     pub(super) fn on_leases(&mut self, turn: &mut Turn) {
         let now = turn.now.steady;
-        let due = self.offers.leases.iter().take_while(|(end, _)| *end <= now);
-        let due: BTreeSet<u64> = due.map(|(_, number)| *number).collect();
+        let due: BTreeSet<u64> = self.offers.due(now).map(|(number, _)| number).collect();
         self.rescind(turn, &due, Duration::ZERO);
-        self.offers.timer_runs = !self.offers.leases.is_empty();
-        if let Some((first, _)) = self.offers.leases.first() {
-            turn.start(Timer::Leases, first.since(now));
+        let next = self.offers.open().next().map(|(_, offer)| offer.lease_ends);
+        self.offers.timer_runs = next.is_some();
+        if let Some(next) = next {
+            turn.start(Timer::Leases, next.since(now));
         }
     }
 

@@ -14,15 +14,15 @@ impl Master {
         let shares = &self.registry.shares;
         let mut all =
             vec![What::Quotas(shares.quotas.clone()), What::Weights(shares.weights.clone())];
-        for (id, agent) in &self.agents {
-            let (info, state) = (agent.info.clone(), agent.state());
+        for (id, agent) in self.agents.iter() {
+            let (info, state) = (agent.info.clone().into(), agent.state());
             all.push(What::Agent { agent: id.clone(), info, state });
             let (used, offered) = (agent.book.used.clone(), agent.book.offered.clone());
             all.push(What::AgentBook { agent: id.clone(), used, offered });
         }
         for (id, framework) in &self.frameworks {
             let state = framework.state();
-            all.push(What::Framework { info: framework.info.clone(), state });
+            all.push(What::Framework { info: framework.info.clone().into(), state });
             if state == FrameworkState::Removed {
                 all.push(What::FrameworkState { framework: id.clone(), state });
             }
@@ -34,9 +34,9 @@ impl Master {
                 task: end.task.clone(),
                 state: end.state,
             }));
-            all.extend(framework.tasks.values().map(|task| What::Task(task.report(id))));
+            all.extend(framework.tasks.values().map(|task| What::Task(task.report(id).into())));
         }
-        for (id, agent) in &self.agents {
+        for (id, agent) in self.agents.iter() {
             all.extend(agent.book.executors.iter().map(|((framework, executor), booked)| {
                 What::ExecutorBooked {
                     agent: id.clone(),
@@ -50,12 +50,12 @@ impl Master {
         let offers = self.offers.open();
         all.extend(offers.filter_map(|(number, offer)| {
             let agent = self.agents.get(&offer.agent)?;
-            Some(What::OfferMade(self.offer_of(number, offer, agent)))
+            Some(What::OfferMade(self.offer_of(number, offer, agent).into()))
         }));
         all
     }
 
-    fn offer_of(&self, number: u64, offer: &OpenOffer, agent: &Agent) -> Offer {
+    pub(super) fn offer_of(&self, number: u64, offer: &OpenOffer, agent: &Agent) -> Offer {
         let executors = agent.book.executors_of(&offer.framework);
         Offer {
             offer: self.offer_id(number),

@@ -204,7 +204,7 @@ impl Master {
                 && status.update.is_some()
                 && task.unacknowledged.as_ref() != Some(&status)
             {
-                turn.what.push(What::TaskStatus(status.clone()));
+                turn.what.push(What::TaskStatus(status.clone().into()));
                 task.unacknowledged = Some(status.clone());
             }
             if let (true, Some(executor)) = (on_the_way, &status.executor) {
@@ -290,7 +290,7 @@ impl Master {
             if let Some(task) = self.task(framework, id) {
                 let told_lost = task.told_lost;
                 let status = task.status(framework, turn.now.wall, reason, message);
-                turn.what.push(What::TaskStatus(status.clone()));
+                turn.what.push(What::TaskStatus(status.clone().into()));
                 if !told_lost {
                     self.tell_status(turn, status.clone());
                 }
@@ -389,7 +389,7 @@ impl Master {
             kill: None,
             told_lost: false,
         };
-        turn.what.push(What::Task(task.report(framework)));
+        turn.what.push(What::Task(task.report(framework).into()));
         entry.tasks.insert(id.clone(), task);
         if let Some(agent) = self.agents.get_mut(agent) {
             agent.book.tasks.insert((framework.clone(), id.clone()));
@@ -413,7 +413,7 @@ impl Master {
         }
         if was_told_lost {
             // Who subscribed meanwhile was not told of it.
-            turn.what.push(What::Task(task.report(framework)));
+            turn.what.push(What::Task(task.report(framework).into()));
         }
         if task.state != before {
             let reason = if before == TaskState::Unreachable {
@@ -423,7 +423,7 @@ impl Master {
             };
             let message = "its agent is back".to_owned();
             let status = task.status(framework, turn.now.wall, reason, message);
-            turn.what.push(What::TaskStatus(status.clone()));
+            turn.what.push(What::TaskStatus(status.clone().into()));
             if report.unacknowledged.is_none() {
                 self.tell_status(turn, status);
             }

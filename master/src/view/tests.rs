@@ -44,11 +44,11 @@ fn id(n: usize) -> FrameworkId {
 fn filled() -> View {
     let mut view = view();
     let (agent, info) = (agent_id(1), agent_info(1));
-    tell(&mut view, What::Agent { agent, info, state: AgentState::Active });
-    tell(&mut view, What::Framework { info: framework(), state: FrameworkState::Active });
+    tell(&mut view, What::Agent { agent, info: info.into(), state: AgentState::Active });
+    tell(&mut view, What::Framework { info: framework().into(), state: FrameworkState::Active });
     for id in ["a", "b", "c", "d"] {
-        tell(&mut view, What::Task(report(1, id, TaskState::Staging)));
-        tell(&mut view, What::TaskStatus(status(1, id, TaskState::Running, Some(1))));
+        tell(&mut view, What::Task(report(1, id, TaskState::Staging).into()));
+        tell(&mut view, What::TaskStatus(status(1, id, TaskState::Running, Some(1)).into()));
     }
     view
 }
@@ -71,7 +71,7 @@ fn lists_show_what_was_told() {
         attributes: Vec::new(),
         executors: Vec::new(),
     };
-    tell(&mut view, What::OfferMade(offer));
+    tell(&mut view, What::OfferMade(offer.into()));
     let book = What::AgentBook {
         agent: agent_id(1),
         used: Resources::cpus_mem(2.0, 256.0),
@@ -103,7 +103,7 @@ fn sum_05_ended_tasks_are_kept_up_to_the_limit_and_a_second_life_of_an_id_is_not
     forget(&mut view, "a");
     forget(&mut view, "b");
     assert_eq!(tasks(&view), ["a Finished", "b Finished", "c Running", "d Running"]);
-    tell(&mut view, What::Task(report(1, "a", TaskState::Staging)));
+    tell(&mut view, What::Task(report(1, "a", TaskState::Staging).into()));
     forget(&mut view, "c");
     assert_eq!(tasks(&view), ["a Staging", "b Finished", "c Finished", "d Running"]);
     forget(&mut view, "d");
@@ -124,7 +124,7 @@ fn what_a_view_missed_is_counted_when_it_starts_over() {
     // While the view stands still: many tasks begin, and end, before and after the bound is reached.
     for n in 0..60_000 {
         let id = format!("t{n}");
-        push(What::Task(report(1, &id, TaskState::Staging)));
+        push(What::Task(report(1, &id, TaskState::Staging).into()));
         let (framework, task) = (framework.clone(), TaskId::new(&id));
         push(What::TaskForgotten { framework, task, state: TaskState::Finished });
     }
@@ -141,7 +141,7 @@ fn the_first_and_the_newest_statuses_are_kept() {
     let mut view = filled();
     for sequence in 2..100 {
         let status = status(1, "a", TaskState::Running, Some(sequence));
-        tell(&mut view, What::TaskStatus(status));
+        tell(&mut view, What::TaskStatus(status.into()));
     }
     let ReadAnswer::Tasks(tasks) = view.answer(List::Tasks) else { panic!() };
     let kept: Vec<_> = tasks[0].statuses.iter().filter_map(|s| Some(s.update?.sequence)).collect();
@@ -157,7 +157,7 @@ fn the_cluster_is_recovering_while_an_agent_is_awaited() {
     };
     let (agent, info) = (agent_id(1), agent_info(1));
     let state = AgentState::Recovered;
-    tell(&mut view, What::Agent { agent: agent.clone(), info, state });
+    tell(&mut view, What::Agent { agent: agent.clone(), info: info.into(), state });
     assert!(recovering(&view));
     tell(&mut view, What::AgentState { agent, state: AgentState::Unreachable });
     assert!(!recovering(&view));
@@ -172,11 +172,11 @@ fn what_is_gone_is_shown_for_a_while() {
     let mut view = view();
     for n in 1..=60 {
         let (agent, info) = (agent_id(n), agent_info(n));
-        tell(&mut view, What::Agent { agent: agent.clone(), info, state: AgentState::Active });
+        tell(&mut view, What::Agent { agent: agent.clone(), info: info.into(), state: AgentState::Active });
         tell(&mut view, What::AgentState { agent, state: AgentState::Gone });
         let info = FrameworkInfo { framework: FrameworkId::new(format!("c-{n}")), ..framework() };
         let framework = info.framework.clone();
-        tell(&mut view, What::Framework { info, state: FrameworkState::Active });
+        tell(&mut view, What::Framework { info: info.into(), state: FrameworkState::Active });
         tell(&mut view, What::FrameworkState { framework, state: FrameworkState::Removed });
     }
     let ReadAnswer::Agents(agents) = view.answer(List::Agents) else { panic!() };
@@ -204,7 +204,7 @@ fn a_read_after_a_change_waits_until_the_view_shows_it() {
     assert!(readers.hear(&view, after(next), "first").is_none());
     assert!(readers.hear(&view, after(next), "second").is_none());
     assert!(readers.on_changes(&view).is_empty());
-    tell(&mut view, What::TaskStatus(status(1, "a", TaskState::Killing, Some(2))));
+    tell(&mut view, What::TaskStatus(status(1, "a", TaskState::Killing, Some(2)).into()));
     let answered = readers.on_changes(&view);
     assert_eq!(answered.iter().map(|(reader, _)| *reader).collect::<Vec<_>>(), ["first", "second"]);
     let ReadAnswer::Tasks(tasks) = &answered[0].1 else { panic!("{answered:?}") };
@@ -257,12 +257,12 @@ fn with_a_reservation() -> View {
         all
     };
     let info = AgentInfo { resources: cpus(2, 2), ..agent_info(1) };
-    tell(&mut view, What::Agent { agent: agent_id(1), info, state: AgentState::Active });
+    tell(&mut view, What::Agent { agent: agent_id(1), info: info.into(), state: AgentState::Active });
     let info = FrameworkInfo { roles: vec![named("eng/web")], ..framework() };
-    tell(&mut view, What::Framework { info, state: FrameworkState::Active });
+    tell(&mut view, What::Framework { info: info.into(), state: FrameworkState::Active });
     let mut report = TaskReport { role: named("eng/web"), ..report(1, "a", TaskState::Running) };
     Arc::make_mut(&mut report.spec).resources = cpus(1, 1);
-    tell(&mut view, What::Task(report));
+    tell(&mut view, What::Task(report.into()));
     view
 }
 
@@ -310,7 +310,7 @@ fn quota_07_figures_of_roles_with_quota_say_what_they_may_have_and_what_is_in_th
         attributes: Vec::new(),
         executors: Vec::new(),
     };
-    tell(&mut view, What::OfferMade(offer));
+    tell(&mut view, What::OfferMade(offer.into()));
     let text = view.metrics();
     let of_roles: Vec<&str> = text.lines().filter(|line| line.contains("role=")).collect();
     assert_eq!(

@@ -85,7 +85,7 @@ impl Resources {
     /// Whether all of `other` is here. What several may use is here as often as it was added: who asks for its presence alone
     /// asks for it [once](Self::shared_once).
     pub fn contains(&self, other: &Self) -> bool {
-        self.lacking(other).is_none()
+        self.0.is_same(&other.0) || self.lacking(other).is_none()
     }
 
     /// The first entry of `other` that is not wholly here, for messages to people.

@@ -22,6 +22,15 @@ impl List {
         if entries.is_empty() { Self(None) } else { Self(Some(Arc::new(entries))) }
     }
 
+    /// Whether two are one list: then nothing need be compared.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        match (&self.0, &other.0) {
+            (Some(mine), Some(theirs)) => Arc::ptr_eq(mine, theirs),
+            (None, None) => true,
+            (Some(_), None) | (None, Some(_)) => false,
+        }
+    }
+
     /// Adds an entry where it belongs. A copy is made if somebody else has the list, too.
     pub(super) fn add_one(&mut self, resource: Resource) {
         let entries = Arc::make_mut(self.0.get_or_insert_default());

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use master::config::AllocatorConfig;
 use master::logic::Master;
-use master::logic::allocator::{Allocator, BookEntry, Effect, Event, Proposal};
+use master::logic::allocator::{Allocator, BookEntry, Effect, Event, Proposals};
 use protocol::ids::{AgentId, FrameworkId, Role};
 use protocol::quantities::{Limits, Quantities};
 use protocol::quota::{Quota, Shares};
@@ -33,6 +33,7 @@ pub(crate) fn resources() -> Resources {
 fn agent(n: usize) -> BookEntry {
     BookEntry::Agent {
         agent: AgentId::new(format!("20261101-000000-c-S{n}")),
+        seat: 0,
         generation: 1,
         hostname: format!("host-{n}"),
         attributes: Vec::new(),
@@ -71,7 +72,7 @@ fn cluster(agents: usize, frameworks: usize, roles: usize) -> Allocator {
     allocator
 }
 
-pub(crate) fn run(allocator: &mut Allocator) -> Vec<Proposal> {
+pub(crate) fn run(allocator: &mut Allocator) -> Vec<Proposals> {
     let mut proposals = Vec::new();
     for effect in allocator.step(at(0), Event::Run) {
         if let Effect::Propose(more) = effect {
@@ -79,6 +80,12 @@ pub(crate) fn run(allocator: &mut Allocator) -> Vec<Proposal> {
         }
     }
     proposals
+}
+
+/// The numbers of all of them.
+pub(crate) fn numbers(proposals: &[Proposals]) -> Vec<u64> {
+    let all = proposals.iter().flat_map(|proposals| &proposals.all);
+    all.map(|proposal| proposal.number).collect()
 }
 
 fn micros(span: Duration) -> f64 {
@@ -93,7 +100,7 @@ fn whole_cycle(agents: usize, frameworks: usize, roles: usize) -> (Duration, Dur
         || {
             let mut allocator = full.clone();
             let (proposals, took) = timed(|| run(&mut allocator));
-            assert_eq!(proposals.len(), agents, "each agent is proposed to somebody");
+            assert_eq!(numbers(&proposals).len(), agents, "each agent is proposed to somebody");
             ((allocator, proposals), took)
         },
         || {
@@ -117,7 +124,7 @@ pub(crate) fn offers() -> Measured {
 /// One agent's offer comes back and is offered again, of a cluster in which all is offered.
 fn one_change(agents: usize, frameworks: usize, rounds: usize) -> Duration {
     let mut allocator = cluster(agents, frameworks, ROLES.min(frameworks));
-    let mut open: Vec<u64> = run(&mut allocator).iter().map(|proposal| proposal.number).collect();
+    let mut open = numbers(&run(&mut allocator));
     let mut least = Duration::MAX;
     for _ in 0..rounds {
         let ((), took) = timed(|| {
@@ -130,7 +137,7 @@ fn one_change(agents: usize, frameworks: usize, rounds: usize) -> Duration {
                 };
                 allocator.step(at(1), Event::Book(vec![ended]));
                 let proposals = run(&mut allocator);
-                open[slot] = proposals[0].number;
+                open[slot] = proposals[0].all[0].number;
             }
         });
         least = least.min(took);
@@ -159,8 +166,8 @@ pub(crate) fn declined() -> Measured {
             break;
         }
         rounds += 1;
-        let ended = proposals.iter().map(|proposal| BookEntry::Ended {
-            proposals: vec![proposal.number],
+        let ended = numbers(&proposals).into_iter().map(|number| BookEntry::Ended {
+            proposals: vec![number],
             used: Resources::none(),
             refuse_for: Duration::from_secs(3600),
         });
@@ -198,7 +205,7 @@ pub(crate) fn quota() -> Measured {
     let cycle = |of: &Allocator| {
         let mut allocator = of.clone();
         let (proposals, took) = timed(|| run(&mut allocator));
-        assert!(proposals.len() >= AGENTS, "each agent is proposed to somebody");
+        assert!(numbers(&proposals).len() >= AGENTS, "each agent is proposed to somebody");
         ((allocator, proposals), took)
     };
     let (with, without) = least_of_both(ROUNDS, || cycle(&with), || cycle(&without));

@@ -90,7 +90,7 @@ impl Scenario {
         let (offer, agent) = (OfferId::new(format!("O{}", self.offers)), AgentId::new(agent));
         let offer =
             Offer::plain(offer, FrameworkId::new("F"), agent, Resources::cpus_mem(cpus, 1000.0));
-        self.hear(MasterToFramework::Offers(vec![offer]));
+        self.hear(MasterToFramework::Offers(vec![offer.into()]));
     }
 
     fn updated(&mut self, task: &str, state: TaskState, reason: Option<Reason>) {

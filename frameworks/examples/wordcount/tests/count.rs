@@ -52,7 +52,7 @@ impl Master {
         let (offer, agent) = (OfferId::new(format!("O{}", self.offers)), AgentId::new("S1"));
         let offer =
             Offer::plain(offer, FrameworkId::new("F"), agent, Resources::cpus_mem(0.8, 256.0));
-        self.tell(MasterToFramework::Offers(vec![offer]), ctx);
+        self.tell(MasterToFramework::Offers(vec![offer.into()]), ctx);
     }
 }
 

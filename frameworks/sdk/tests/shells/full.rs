@@ -31,7 +31,7 @@ fn offers(from: u32) -> MasterToFramework {
         attributes: vec![],
         executors: vec![],
     });
-    MasterToFramework::Offers(offers.collect())
+    MasterToFramework::Offers(offers.map(Into::into).collect())
 }
 
 impl Handler<Received<FrameworkToMaster>> for Busy {

@@ -36,7 +36,7 @@ impl Actor for Master {
 impl Master {
     fn offer(&mut self) -> MasterToFramework {
         self.offers += 1;
-        MasterToFramework::Offers(vec![Offer {
+        MasterToFramework::Offers(vec![std::sync::Arc::new(Offer {
             offer: OfferId::new(format!("O{}", self.offers)),
             framework: FrameworkId::new("F"),
             agent: AgentId::new("S1"),
@@ -45,7 +45,7 @@ impl Master {
             resources: Resources::cpus_mem(2.0, 64.0),
             attributes: vec![],
             executors: vec![],
-        }])
+        })])
     }
 }
 

@@ -268,7 +268,7 @@ impl Master {
         let held = self.holders_on(id);
         if let Some(agent) = self.agents.get_mut(id) {
             agent.book.used = sum_of(&held);
-            turn.books.insert(id.clone());
+            turn.book_of(agent);
         }
         for framework in frameworks {
             if self.frameworks.get(framework).is_none_or(|known| known.is_removed()) {

@@ -84,8 +84,12 @@ impl Names {
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Amounts {
     first: [i64; FIRST.len()],
-    more: Vec<i64>,
+    /// Few have any: a pointer is enough for these.
+    more: Option<Box<More>>,
 }
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+struct More(Vec<i64>);
 
 impl PartialEq for Amounts {
     fn eq(&self, other: &Self) -> bool {
@@ -98,17 +102,21 @@ impl Amounts {
     pub(super) fn at(&self, place: usize) -> i64 {
         match self.first.get(place) {
             Some(amount) => *amount,
-            None => self.more.get(place - FIRST.len()).copied().unwrap_or(0),
+            None => self.more().get(place - FIRST.len()).copied().unwrap_or(0),
         }
     }
 
     /// How many places may be other than zero.
     pub(super) fn len(&self) -> usize {
-        FIRST.len() + self.more.len()
+        FIRST.len() + self.more().len()
+    }
+
+    fn more(&self) -> &[i64] {
+        self.more.as_ref().map_or(&[], |more| &more.0)
     }
 
     pub(super) fn is_zero(&self) -> bool {
-        self.first.iter().chain(&self.more).all(|amount| *amount == 0)
+        self.first.iter().chain(self.more()).all(|amount| *amount == 0)
     }
 
     pub(super) fn add_at(&mut self, place: usize, amount: i64) {
@@ -121,17 +129,18 @@ impl Amounts {
             return &mut self.first[place];
         }
         let place = place - FIRST.len();
-        if self.more.len() <= place {
-            self.more.resize(place + 1, 0);
+        let More(more) = &mut **self.more.get_or_insert_default();
+        if more.len() <= place {
+            more.resize(place + 1, 0);
         }
-        &mut self.more[place]
+        &mut more[place]
     }
 
     pub(super) fn add(&mut self, other: &Self) {
         for (mine, more) in self.first.iter_mut().zip(other.first) {
             *mine = mine.saturating_add(more);
         }
-        for (place, more) in other.more.iter().enumerate() {
+        for (place, more) in other.more().iter().enumerate() {
             self.add_at(FIRST.len() + place, *more);
         }
     }
@@ -140,7 +149,7 @@ impl Amounts {
         for (mine, less) in self.first.iter_mut().zip(other.first) {
             *mine = mine.saturating_sub(less);
         }
-        for (place, less) in other.more.iter().enumerate() {
+        for (place, less) in other.more().iter().enumerate() {
             self.add_at(FIRST.len() + place, less.saturating_neg());
         }
     }
@@ -158,7 +167,7 @@ impl Amounts {
         for (place, held) in self.first.iter().enumerate() {
             count(place, *held);
         }
-        for (place, held) in self.more.iter().enumerate() {
+        for (place, held) in self.more().iter().enumerate() {
             count(FIRST.len() + place, *held);
         }
         most

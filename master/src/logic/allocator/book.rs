@@ -10,7 +10,7 @@ use super::amounts::Amounts;
 use super::demand::not_covered;
 use super::examine::holds_one_of;
 use super::place::Place;
-use super::{Allocator, BookEntry, Open, Proposal, number};
+use super::{Allocator, BookEntry, Open, number};
 use crate::logic::invariants::Holdings;
 
 impl Allocator {
@@ -30,17 +30,26 @@ impl Allocator {
 
     /// What was known of it is replaced, proposals for it among that.
     pub(super) fn on_agent(&mut self, entry: BookEntry) {
-        let BookEntry::Agent { agent, generation, hostname, attributes, domain, total, allocated } =
-            entry
+        let BookEntry::Agent {
+            agent,
+            seat,
+            generation,
+            hostname,
+            attributes,
+            domain,
+            total,
+            allocated,
+        } = entry
         else {
             return;
         };
         self.drop_agent(&agent);
         let free = total.clone();
-        let mut place = Place::new(agent.clone(), generation, total, &mut self.names);
-        (place.hostname, place.attributes, place.domain) = (hostname, attributes, domain);
+        let mut place = Place::new(agent.clone(), (seat, generation), total, &mut self.names);
+        let rest = &mut place.rest;
+        (rest.hostname, rest.attributes, rest.domain) = (hostname, attributes, domain);
         self.particular += usize::from(place.particular);
-        self.tree.add_total(&place.totals);
+        self.tree.add_total(&place.rest.totals);
         let at = number(self.places.insert(place));
         self.agents.insert(agent, at);
         self.set_free(at, free);
@@ -87,7 +96,7 @@ impl Allocator {
             self.note_dropped(client);
         }
         let place = self.places.remove(at as usize);
-        self.tree.sub_total(&place.totals);
+        self.tree.sub_total(&place.rest.totals);
         self.particular -= usize::from(place.particular);
         if place.changed {
             self.changed.retain(|changed| *changed != at);
@@ -101,11 +110,11 @@ impl Allocator {
     pub(super) fn set_free(&mut self, at: u32, free: Resources) {
         let Self { places, names, tree, config, .. } = self;
         let place = &mut places[at as usize];
-        tree.guarantees.available.sub(&place.free_plain);
+        tree.guarantees.available.sub(place.free_plain());
         let before = std::mem::replace(&mut place.free, free);
         place.recount_free(names);
         place.is_enough = holds_one_of(&place.free, &config.allocatable);
-        tree.guarantees.available.add(&place.free_plain);
+        tree.guarantees.available.add(place.free_plain());
         let particular = place.particular;
         self.settle_worth(at);
         if particular {
@@ -174,7 +183,7 @@ impl Allocator {
     }
 
     fn take_open(&mut self, number: u64) -> Option<Open> {
-        let open = self.open.remove(&number)?;
+        let open = self.open.remove(number)?;
         if let Some(client) = self.client_mut(open.client) {
             client.open -= 1;
             client.promising.remove(&number);
@@ -184,12 +193,12 @@ impl Allocator {
 
     /// The master and this book do not agree yet. Whoever is still hungry would be proposed the same again at once, and so
     /// on until they do: its next chance is the next sweep.
-    pub(super) fn on_returned(&mut self, now: Instant, proposal: &Proposal) {
+    pub(super) fn on_returned(&mut self, now: Instant, proposal: u64) {
         // Unknown when the agent has been away since.
-        let Some(open) = self.open.get(&proposal.number) else { return };
+        let Some(open) = self.open.get(proposal) else { return };
         let (at, client) = (open.at, open.client);
         let everywhere = self.everywhere;
-        self.end(now, &[proposal.number], Resources::none(), Duration::ZERO);
+        self.end(now, &[proposal], Resources::none(), Duration::ZERO);
         // For what it wants elsewhere, too.
         self.everywhere = everywhere;
         if self.tree_has(client) && self.tree.is_hungry(client) {

@@ -43,6 +43,8 @@ pub(super) struct Client {
     pub(super) promising: BTreeSet<u64>,
     /// Refusals that count.
     pub(super) filters: usize,
+    /// The newest run in which something was proposed to it, and where in that run's list.
+    pub(super) proposed: (u64, usize),
 }
 
 impl Client {
@@ -62,6 +64,7 @@ impl Client {
             open: 0,
             promising: BTreeSet::new(),
             filters: 0,
+            proposed: (0, 0),
         }
     }
 

@@ -144,7 +144,7 @@ impl Allocator {
 
     fn under_way(&self, client: u32) -> Vec<Demand> {
         let numbers = self.client(client).into_iter().flat_map(|client| &client.promising);
-        let open = numbers.filter_map(|number| self.open.get(number));
+        let open = numbers.filter_map(|number| self.open.get(*number));
         open.flat_map(|open| open.promised.iter().cloned()).collect()
     }
 

@@ -51,6 +51,10 @@ impl Needs {
         if states_demand { Self::Stated(Vec::new()) } else { Self::Everything }
     }
 
+    pub(super) fn are_everything(&self) -> bool {
+        matches!(self, Self::Everything)
+    }
+
     pub(super) fn wants_offers(&self) -> bool {
         match self {
             Self::Everything => true,

@@ -8,7 +8,6 @@ use protocol::resources::{Milli, Resource, Resources, Value};
 use protocol::time::Instant;
 
 use super::Allocator;
-use super::amounts::GPUS;
 use super::client::Client;
 use super::demand::Needs;
 use super::place::{Place, is_plain};
@@ -17,7 +16,7 @@ use super::quota::{Bound, Bounds};
 /// What is to be proposed.
 pub(super) struct Piece {
     pub(super) resources: Resources,
-    /// It is all that is free on the agent.
+    /// It is all that is free on the agent, and nothing in it is particular.
     pub(super) whole: bool,
     /// For which demand, and for how many of it.
     pub(super) promised: Vec<Demand>,
@@ -63,7 +62,7 @@ impl Allocator {
         if offerable.is_empty() {
             return Err(Hindrance::Nothing);
         }
-        if guaranteed && !self.tree.has_of_deficit(client.top, &place.free_plain) {
+        if guaranteed && !self.tree.has_of_deficit(client.top, place.free_plain()) {
             return Err(Hindrance::Nothing);
         }
         let cut = self.cut(place, client, offerable, guaranteed);
@@ -91,19 +90,22 @@ impl Allocator {
 
     /// Machines with GPUs are for frameworks that use them, and other regions for those that know of regions.
     fn lacks(&self, place: &Place, client: &Client) -> Option<Capability> {
-        let gpus = self.config.filter_gpu_resources && place.totals.at(GPUS) > 0;
+        let gpus = self.config.filter_gpu_resources && place.has_gpus;
         if gpus && !client.can(Capability::GpuResources) {
             return Some(Capability::GpuResources);
         }
-        let far = match (&self.config.region, &place.domain) {
-            (Some(here), Some(there)) => *here != there.region,
-            (None, _) | (_, None) => false,
+        let far = match &self.config.region {
+            Some(here) => place.rest.domain.as_ref().is_some_and(|there| there.region != *here),
+            None => false,
         };
         (far && !client.can(Capability::RegionAware)).then_some(Capability::RegionAware)
     }
 
     /// Whether an agent is one that the client wants; of stated demand, for some of it.
     fn allows(&self, place: &Place, client: &Client) -> bool {
+        if client.constraints.are_none() && client.needs.are_everything() {
+            return true;
+        }
         let place = place.whereabouts();
         client.constraints.holds(&place) && client.needs.any_allows(&place)
     }
@@ -121,7 +123,7 @@ impl Allocator {
         }
         let mut bounds = Bounds::new();
         self.tree.bounds(client.top, guaranteed, &mut bounds);
-        bounds.retain(|(at, most, _)| place.free_plain.at(*at) > *most);
+        bounds.retain(|(at, most, _)| place.free_plain().at(*at) > *most);
         let (at, _, bound) = *bounds.iter().min_by_key(|(_, most, _)| *most)?;
         let mut most: Vec<(usize, i64)> = Vec::new();
         for (at, left, _) in bounds {

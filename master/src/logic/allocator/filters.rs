@@ -8,7 +8,7 @@ use protocol::resources::Resources;
 use protocol::time::Instant;
 
 use super::Allocator;
-use super::place::{Filter, Place};
+use super::place::{Filter, Place, Rest};
 use crate::logic::bugs::Bug;
 
 /// Refusals of one client on one agent; the one that would run out first makes room.
@@ -21,11 +21,11 @@ impl Allocator {
     pub(super) fn add_filter(&mut self, at: u32, client: u32, what: Resources, until: Instant) {
         let revived = self.revived(client);
         let place = &mut self.places[at as usize];
-        let first = place.filters.partition_point(|filter| filter.client < client);
+        let first = place.rest.filters.partition_point(|filter| filter.client < client);
         let end = first + place.filters_of(client).len();
         let mut added = 1;
         // Those from before a revival are void, and so is what is refused for longer by now.
-        let mut kept: Vec<Filter> = place.filters.drain(first..end).collect();
+        let mut kept: Vec<Filter> = place.rest.filters.drain(first..end).collect();
         kept.retain(|filter| {
             let counts = filter.revived == revived;
             let covered = what.contains(&filter.what) && filter.until <= until;
@@ -38,10 +38,10 @@ impl Allocator {
             soonest.map(|n| kept.swap_remove(n));
             added -= 1;
         }
-        place.filters.splice(first..first, kept);
+        place.rest.filters.splice(first..first, kept);
         self.count_filters(client, added);
         let place = &self.places[at as usize];
-        if place.first_end.is_none_or(|end| until < end) {
+        if place.rest.first_end.is_none_or(|end| until < end) {
             self.set_first_end(at, Some(until));
         }
         self.bound_filters();
@@ -62,7 +62,7 @@ impl Allocator {
 
     pub(super) fn set_first_end(&mut self, at: u32, end: Option<Instant>) {
         let place = &mut self.places[at as usize];
-        if let Some(before) = std::mem::replace(&mut place.first_end, end) {
+        if let Some(before) = std::mem::replace(&mut place.rest.first_end, end) {
             self.ends.remove(&(before, at));
         }
         self.ends.extend(end.map(|end| (end, at)));
@@ -87,7 +87,7 @@ impl Allocator {
     }
 
     fn expire_at(&mut self, at: u32, now: Instant) {
-        let mut all = std::mem::take(&mut self.places[at as usize].filters);
+        let mut all = std::mem::take(&mut self.places[at as usize].rest.filters);
         let mut first_end = None;
         all.retain(|filter| {
             let counts = self.revived(filter.client) == filter.revived;
@@ -102,7 +102,7 @@ impl Allocator {
             }
             keeps
         });
-        self.places[at as usize].filters = all;
+        self.places[at as usize].rest.filters = all;
         self.set_first_end(at, first_end);
         self.look_at(at);
     }
@@ -110,18 +110,19 @@ impl Allocator {
     /// An agent came back. If it is as it was, what was refused there still is; what is more or other than before was not.
     pub(super) fn bring_filters_back(&mut self, at: u32) {
         let place = &self.places[at as usize];
-        let Some(Place { total, filters, .. }) = self.away.remove(&place.agent) else { return };
-        if total != place.total {
+        let Some(away) = self.away.remove(&place.agent) else { return };
+        let Rest { total, filters, .. } = *away.rest;
+        if total != place.rest.total {
             return filters.iter().for_each(|filter| self.drop_filter(filter));
         }
         let first_end = filters.iter().map(|filter| filter.until).min();
-        self.places[at as usize].filters = filters;
+        self.places[at as usize].rest.filters = filters;
         self.set_first_end(at, first_end);
     }
 
     /// An agent does not come back.
     pub(super) fn forget_away(&mut self, agent: &AgentId) {
-        let filters = self.away.remove(agent).map(|away| away.filters);
+        let filters = self.away.remove(agent).map(|away| away.rest.filters);
         filters.iter().flatten().for_each(|filter| self.drop_filter(filter));
     }
 

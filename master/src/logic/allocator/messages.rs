@@ -17,6 +17,8 @@ pub enum BookEntry {
     Agent {
         /// Which.
         agent: AgentId,
+        /// Where the master finds it; comes back with what is proposed of it.
+        seat: u32,
         /// Of the agent's entry.
         generation: u64,
         /// Its machine, for constraints.
@@ -80,8 +82,8 @@ pub enum BookEntry {
     },
     /// What operators say of roles, all of it.
     Shares(Shares),
-    /// These proposals are not offered: their agent's generation, or their framework's state, was an older one.
-    Returned(Vec<Proposal>),
+    /// The proposals of these numbers are not offered: their agent's generation, or their framework's state, was an older one.
+    Returned(Vec<u64>),
     /// The offers made of these proposals, all of one agent, framework and role, have ended.
     Ended {
         /// [`Proposal::number`]s.
@@ -121,19 +123,28 @@ pub struct WholeBook {
     pub shares: Shares,
 }
 
-/// Resources that a framework might be offered.
+/// What a framework might be offered under one role, of a run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Proposals {
+    /// For whom.
+    pub framework: FrameworkId,
+    /// Under which role.
+    pub role: Role,
+    /// One for each agent.
+    pub all: Vec<Proposal>,
+}
+
+/// Resources of one agent that a framework might be offered.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Proposal {
     /// Counts up from 1 in the life of an allocator.
     pub number: u64,
     /// Whose resources.
     pub agent: AgentId,
+    /// Of the agent, from its entry.
+    pub seat: u32,
     /// Of the agent, when this was proposed.
     pub generation: u64,
-    /// For whom.
-    pub framework: FrameworkId,
-    /// Under which role.
-    pub role: Role,
     /// What.
     pub resources: Resources,
 }

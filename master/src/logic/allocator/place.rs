@@ -7,46 +7,55 @@ use protocol::resources::{Attribute, Resource, Resources};
 use protocol::time::Instant;
 use protocol::wishes::FaultDomain;
 use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
 
-use super::amounts::{Amounts, Names};
+use super::amounts::{Amounts, GPUS, Names};
 use super::bits::Bits;
 use crate::logic::constraints::Whereabouts;
 
-/// An active agent.
+/// An active agent: what a run touches of it, close together. A run over all agents goes from one to the next in memory, and most
+/// of its time would be spent waiting for the rest.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Place {
     pub(super) agent: AgentId,
+    pub(super) seat: u32,
     pub(super) generation: u64,
+    pub(super) free: Resources,
+    /// All scalars that are free.
+    pub(super) free_all: Amounts,
+    /// By client. One holds something of most agents; so many need no memory elsewhere.
+    pub(super) held: SmallVec<[(u32, Resources); 1]>,
+    /// Numbers of proposals.
+    pub(super) open: SmallVec<[u64; 2]>,
+    /// Clients that can have nothing of what is free here, whatever of `judged` it is.
+    ruled_out: Bits,
+    judged: Resources,
+    /// Up to where it has taken note of who is [`Stale`].
+    noted: u64,
+    /// Not everything here is unreserved and anybody's.
+    pub(super) particular: bool,
+    /// It has GPUs, used or not.
+    pub(super) has_gpus: bool,
+    /// What is free is enough for an offer, by what the master is set to.
+    pub(super) is_enough: bool,
+    /// A run looks at it.
+    pub(super) changed: bool,
+    pub(super) rest: Box<Rest>,
+}
+
+/// What most runs need not know of an agent.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Rest {
     pub(super) hostname: String,
     pub(super) attributes: Vec<Attribute>,
     pub(super) domain: Option<FaultDomain>,
     pub(super) total: Resources,
     pub(super) totals: Amounts,
-    pub(super) free: Resources,
-    /// All scalars that are free.
-    pub(super) free_all: Amounts,
-    /// Those of them that nobody has a claim to and that are not to be taken back.
-    pub(super) free_plain: Amounts,
-    /// Not everything here is unreserved and anybody's.
-    pub(super) particular: bool,
-    /// It is enough for an offer, by what the master is set to.
-    pub(super) is_enough: bool,
-    /// By client.
-    pub(super) held: Vec<(u32, Resources)>,
-    /// Numbers of proposals.
-    pub(super) open: Vec<u64>,
-    /// Clients that can have nothing of what is free here, whatever of `judged` it is.
-    ruled_out: Bits,
-    judged: Resources,
+    /// Of an agent with something particular: scalars that are free, that nobody has a claim to and that are not to be taken back.
+    free_plain: Amounts,
     pub(super) filters: Vec<Filter>,
     /// When the first of them runs out.
     pub(super) first_end: Option<Instant>,
-    /// A run looks at it.
-    pub(super) changed: bool,
-    /// Where it is in the list of agents of which something may be offered, if it is.
-    pub(super) worth: Option<u32>,
-    /// Up to where it has taken note of who is [`Stale`].
-    noted: u64,
 }
 
 /// What a client refused.
@@ -100,55 +109,65 @@ impl Place {
     /// Nothing is free yet.
     pub(super) fn new(
         agent: AgentId,
-        generation: u64,
+        (seat, generation): (u32, u64),
         total: Resources,
         names: &mut Names,
     ) -> Self {
         let particular = total.iter().any(|resource| resource.kind.terms().is_some());
-        Self {
-            agent,
-            generation,
+        let totals = names.amounts(&total, |_| true);
+        let has_gpus = totals.at(GPUS) > 0;
+        let rest = Rest {
             hostname: String::new(),
             attributes: Vec::new(),
             domain: None,
-            totals: names.amounts(&total, |_| true),
             total,
-            free: Resources::none(),
-            free_all: Amounts::default(),
+            totals,
             free_plain: Amounts::default(),
-            particular,
-            is_enough: false,
-            held: Vec::new(),
-            open: Vec::new(),
-            ruled_out: Bits::default(),
-            judged: Resources::none(),
             filters: Vec::new(),
             first_end: None,
-            changed: false,
-            worth: None,
+        };
+        Self {
+            agent,
+            seat,
+            generation,
+            free: Resources::none(),
+            free_all: Amounts::default(),
+            held: SmallVec::new(),
+            open: SmallVec::new(),
+            ruled_out: Bits::default(),
+            judged: Resources::none(),
             noted: 0,
+            particular,
+            has_gpus,
+            is_enough: false,
+            changed: false,
+            rest: Box::new(rest),
         }
     }
 
     /// As it is when nobody holds anything of it.
-    pub(super) fn emptied(self) -> Self {
-        let (free, free_all) = (self.total.clone(), self.totals.clone());
-        let (held, open, ruled_out) = (Vec::new(), Vec::new(), Bits::default());
-        Self { free, free_all, held, open, ruled_out, changed: false, first_end: None, ..self }
+    pub(super) fn emptied(mut self) -> Self {
+        self.rest.first_end = None;
+        let (free, free_all) = (self.rest.total.clone(), self.rest.totals.clone());
+        let (held, open) = (SmallVec::new(), SmallVec::new());
+        Self { free, free_all, held, open, ruled_out: Bits::default(), changed: false, ..self }
     }
 
     pub(super) fn recount_free(&mut self, names: &mut Names) {
         self.free_all = names.amounts(&self.free, |_| true);
-        self.free_plain = if self.particular {
-            names.amounts(&self.free, is_plain)
-        } else {
-            self.free_all.clone()
-        };
+        if self.particular {
+            self.rest.free_plain = names.amounts(&self.free, is_plain);
+        }
+    }
+
+    /// Scalars that are free, that nobody has a claim to and that are not to be taken back.
+    pub(super) fn free_plain(&self) -> &Amounts {
+        if self.particular { &self.rest.free_plain } else { &self.free_all }
     }
 
     pub(super) fn whereabouts(&self) -> Whereabouts<'_> {
-        let (hostname, attributes) = (self.hostname.as_str(), &self.attributes[..]);
-        Whereabouts { hostname, attributes, domain: self.domain.as_ref() }
+        let Rest { hostname, attributes, domain, .. } = &*self.rest;
+        Whereabouts { hostname, attributes, domain: domain.as_ref() }
     }
 
     pub(super) fn is_ruled_out(&self, client: u32) -> bool {
@@ -220,8 +239,9 @@ impl Place {
 
     /// The filters of one client lie together, in the order of clients.
     pub(super) fn filters_of(&self, client: u32) -> &[Filter] {
-        let first = self.filters.partition_point(|filter| filter.client < client);
-        let count = self.filters[first..].partition_point(|filter| filter.client == client);
-        &self.filters[first..first + count]
+        let filters = &self.rest.filters;
+        let first = filters.partition_point(|filter| filter.client < client);
+        let count = filters[first..].partition_point(|filter| filter.client == client);
+        &filters[first..first + count]
     }
 }

@@ -1,12 +1,14 @@
 //! A run: agents at which something changed are offered to who comes next, first to roles that have less than they are guaranteed,
 //! then to everybody.
 
+use std::ops::Range;
+
 use protocol::offer::Demand;
 use protocol::resources::Resources;
 use protocol::time::Instant;
 
 use super::examine::{Hindrance, Piece};
-use super::messages::Proposal;
+use super::messages::{Proposal, Proposals};
 use super::quota::Bound;
 use super::walk::Walk;
 use super::{Allocator, Open};
@@ -15,11 +17,22 @@ use super::{Allocator, Open};
 /// cheaper to put those in order that are not ruled out.
 const FEW: usize = 8;
 
-/// The agents of a run, in an order that is drawn as it is needed.
-struct Drawn(Vec<u32>);
+/// So many agents are not in a processor's cache.
+const MANY: usize = 512;
+/// Of so many, those that lie side by side in memory are looked at one after the other.
+const BLOCK: usize = 16;
+
+/// The agents of a run, in an order that is drawn as it is needed. Of few, each is drawn; of many, blocks of them are.
+struct Drawn {
+    agents: Vec<u32>,
+    /// Those that are still to be drawn.
+    blocks: Vec<u32>,
+    /// What is left of the one that was drawn.
+    block: Range<usize>,
+}
 
 impl Allocator {
-    pub(super) fn run(&mut self, now: Instant) -> Vec<Proposal> {
+    pub(super) fn run(&mut self, now: Instant) -> Vec<Proposals> {
         self.rank_clients();
         self.tree.refresh();
         self.lift_bounds();
@@ -30,21 +43,24 @@ impl Allocator {
             }
         }
         if std::mem::take(&mut self.everywhere) {
-            agents.clone_from(&self.worth);
+            agents = self.worth.iter().collect();
         }
         let mut proposals = Vec::new();
+        if self.tree.anybody_hungry() {
+            self.open.reserve(agents.len());
+        }
+        self.runs += 1;
         let first = self.numbered + 1;
         if !self.tree.wanting.is_empty() {
-            let mut drawn = Drawn(agents.clone());
+            let mut drawn = Drawn::of(agents.clone());
             while let Some(at) = drawn.next(self).filter(|_| !self.tree.wanting.is_empty()) {
                 self.serve(now, at, true, first, &mut proposals);
             }
         }
-        let mut drawn = Drawn(agents);
+        let mut drawn = Drawn::of(agents);
         while let Some(at) = drawn.next(self).filter(|_| self.tree.anybody_hungry()) {
             self.serve(now, at, false, first, &mut proposals);
         }
-        self.runs += 1;
         proposals
     }
 
@@ -55,9 +71,9 @@ impl Allocator {
         at: u32,
         guaranteed: bool,
         first: u64,
-        proposals: &mut Vec<Proposal>,
+        proposals: &mut Vec<Proposals>,
     ) {
-        match self.places.get_mut(at as usize).filter(|place| place.worth.is_some()) {
+        match self.places.get_mut(at as usize).filter(|_| self.worth.has(at)) {
             Some(place) => place.note(&self.stale),
             None => return,
         }
@@ -74,7 +90,7 @@ impl Allocator {
         now: Instant,
         at: u32,
         guaranteed: bool,
-        (first, proposals): (u64, &mut Vec<Proposal>),
+        (first, proposals): (u64, &mut Vec<Proposals>),
         bounds: &mut Vec<(u32, (Bound, usize))>,
     ) {
         let mut line = Line::Front;
@@ -90,7 +106,7 @@ impl Allocator {
             match self.examine(now, place, number, client, guaranteed) {
                 Ok(piece) => {
                     self.hold(now, at, number, piece, first, proposals);
-                    if self.places[at as usize].worth.is_none() {
+                    if !self.worth.has(at) {
                         return;
                     }
                     served.push(number);
@@ -153,18 +169,18 @@ impl Allocator {
         number: u32,
         piece: Piece,
         first: u64,
-        proposals: &mut Vec<Proposal>,
+        proposals: &mut Vec<Proposals>,
     ) {
         let Piece { resources, whole, promised } = piece;
         let place = &mut self.places[at as usize];
         if whole {
             place.free = Resources::none();
             place.is_enough = false;
-            let (all, plain) =
-                (std::mem::take(&mut place.free_all), std::mem::take(&mut place.free_plain));
+            // It is plain, or it would not be whole.
+            let all = std::mem::take(&mut place.free_all);
             self.tree.allocate(number, &all, None);
-            self.tree.guarantees.available.sub(&plain);
-            self.settle_worth(at);
+            self.tree.guarantees.available.sub(&all);
+            self.worth.remove(at);
         } else {
             let free = place.free.checked_sub(&resources).expect("what was found is free");
             self.allocate(number, &resources);
@@ -178,40 +194,55 @@ impl Allocator {
             .iter()
             .rev()
             .take_while(|number| **number >= first)
-            .find(|open| self.open.get(open).is_some_and(|open| open.client == number));
+            .find(|open| self.open.get(**open).is_some_and(|open| open.client == number));
         if let Some(earlier) = earlier.copied() {
-            return self.add_to(earlier, first, &resources, promised, proposals);
+            return self.add_to(earlier, &resources, promised, proposals);
         }
         self.numbered += 1;
         place.open.push(self.numbered);
-        let client = self.clients[number as usize].as_ref().expect("it was found");
-        proposals.push(Proposal {
+        let proposal = Proposal {
             number: self.numbered,
             agent: place.agent.clone(),
+            seat: place.seat,
             generation: place.generation,
-            framework: client.framework.clone(),
-            role: client.role.clone(),
             resources: resources.clone(),
-        });
+        };
+        self.proposals_to(number, proposals).push(proposal);
         self.note_open(number, self.numbered, &promised);
         let open = Open { at, client: number, resources, since: now, promised };
         self.open.insert(self.numbered, open);
     }
 
+    /// Those of this run, which are told together.
+    fn proposals_to<'p>(
+        &mut self,
+        number: u32,
+        proposals: &'p mut Vec<Proposals>,
+    ) -> &'p mut Vec<Proposal> {
+        let client = self.clients[number as usize].as_mut().expect("something is held for it");
+        if client.proposed.0 != self.runs {
+            client.proposed = (self.runs, proposals.len());
+            let (framework, role) = (client.framework.clone(), client.role.clone());
+            proposals.push(Proposals { framework, role, all: Vec::new() });
+        }
+        &mut proposals[client.proposed.1].all
+    }
+
     fn add_to(
         &mut self,
         earlier: u64,
-        first: u64,
         resources: &Resources,
         promised: Vec<Demand>,
-        proposals: &mut [Proposal],
+        proposals: &mut Vec<Proposals>,
     ) {
-        let Some(open) = self.open.get_mut(&earlier) else { return };
+        let Some(open) = self.open.get_mut(earlier) else { return };
         open.resources.add(resources);
         open.promised.extend(promised.iter().cloned());
         let client = open.client;
-        let at = usize::try_from(earlier - first).expect("proposals are numbered in a row");
-        proposals[at].resources.add(resources);
+        let proposed = self.proposals_to(client, proposals).iter_mut();
+        if let Some(proposal) = proposed.rev().find(|proposal| proposal.number == earlier) {
+            proposal.resources.add(resources);
+        }
         self.promise(client, earlier, &promised);
     }
 }
@@ -229,11 +260,23 @@ enum Line {
 }
 
 impl Drawn {
-    fn next(&mut self, allocator: &mut Allocator) -> Option<u32> {
-        if self.0.is_empty() {
-            return None;
-        }
-        let drawn = allocator.chance.below(self.0.len());
-        Some(self.0.swap_remove(drawn))
+    fn of(agents: Vec<u32>) -> Self {
+        let blocks = if agents.len() < MANY { 0 } else { agents.len().div_ceil(BLOCK) };
+        Self { agents, blocks: (0..super::number(blocks)).collect(), block: 0..0 }
     }
+
+    fn next(&mut self, allocator: &mut Allocator) -> Option<u32> {
+        if self.agents.len() < MANY {
+            return drawn(&mut self.agents, allocator);
+        }
+        if self.block.is_empty() {
+            let first = drawn(&mut self.blocks, allocator)? as usize * BLOCK;
+            self.block = first..(first + BLOCK).min(self.agents.len());
+        }
+        self.block.next().map(|at| self.agents[at])
+    }
+}
+
+fn drawn(of: &mut Vec<u32>, allocator: &mut Allocator) -> Option<u32> {
+    (!of.is_empty()).then(|| of.swap_remove(allocator.chance.below(of.len())))
 }

@@ -22,10 +22,10 @@ impl Allocator {
     /// anew until it is stated again; what is offered too much is declined.
     pub(super) fn start_over(&mut self, now: Instant, book: WholeBook) {
         let (offered, heard) = (&book.offered, book.heard);
-        let open = std::mem::take(&mut self.open).into_iter();
-        let counts = open.filter(|(number, _)| *number > heard || offered.contains(number));
+        let counts =
+            self.open.iter().filter(|(number, _)| *number > heard || offered.contains(number));
         let kept: Vec<Kept> =
-            counts.filter_map(|(number, open)| self.by_names(number, open)).collect();
+            counts.filter_map(|(number, open)| self.by_names(number, open.clone())).collect();
         let seed = self.chance.draw();
         *self = Self {
             numbered: self.numbered,

@@ -16,9 +16,38 @@ use protocol::resources::{Attribute, Resources};
 use protocol::time::{Instant, Now};
 use protocol::wishes::RoleWishes;
 
-use super::{Allocator, BookEntry, Effect, Event, Proposal, WholeBook};
+use super::{Allocator, BookEntry, Effect, Event, Proposals, WholeBook};
 use crate::config::AllocatorConfig;
 use crate::logic::invariants::Holdings;
+
+/// One proposal, and whom it is for.
+#[derive(Clone, Debug)]
+struct Proposal {
+    number: u64,
+    agent: AgentId,
+    framework: FrameworkId,
+    role: Role,
+    resources: Resources,
+}
+
+/// In the order in which they were made.
+fn one_by_one(proposals: &[Proposals]) -> Vec<Proposal> {
+    let each = |of: &Proposals| {
+        let (framework, role) = (of.framework.clone(), of.role.clone());
+        let all = of.all.clone().into_iter();
+        all.map(move |super::Proposal { number, agent, resources, .. }| {
+            let (framework, role) = (framework.clone(), role.clone());
+            Proposal { number, agent, framework, role, resources }
+        })
+    };
+    let mut all: Vec<Proposal> = proposals.iter().flat_map(each).collect();
+    all.sort_by_key(|proposal| proposal.number);
+    all
+}
+
+fn returned(proposals: &[Proposal]) -> BookEntry {
+    BookEntry::Returned(proposals.iter().map(|proposal| proposal.number).collect())
+}
 
 fn at(seconds: u64) -> Now {
     Now { steady: Instant(seconds * 1_000_000_000), ..Now::default() }
@@ -35,7 +64,7 @@ fn after(allocator: &mut Allocator, seconds: u64, event: Event) -> Vec<Proposal>
     while let Some(event) = events.pop() {
         for effect in allocator.step(at(seconds), event) {
             match effect {
-                Effect::Propose(more) => proposals.extend(more),
+                Effect::Propose(more) => proposals.extend(one_by_one(&more)),
                 Effect::RunSoon => events.push(Event::Run),
                 Effect::SweepAfter(_) => (),
             }
@@ -47,6 +76,7 @@ fn after(allocator: &mut Allocator, seconds: u64, event: Event) -> Vec<Proposal>
 fn agent(n: u32, cpus: f64) -> BookEntry {
     BookEntry::Agent {
         agent: AgentId::new(format!("a{n}")),
+        seat: 0,
         generation: 1,
         hostname: format!("h{n}"),
         attributes: vec![Attribute { name: "rack".into(), value: format!("r{}", n % 2) }],
@@ -177,6 +207,7 @@ fn what_is_too_little_for_any_task_is_not_offered() {
     let mut allocator = Allocator::new(AllocatorConfig::default(), 1);
     let tiny = BookEntry::Agent {
         agent: AgentId::new("a"),
+        seat: 0,
         generation: 1,
         hostname: "h".into(),
         attributes: Vec::new(),
@@ -192,7 +223,7 @@ fn what_is_too_little_for_any_task_is_not_offered() {
 fn a_returned_proposal_does_not_bounce() {
     let mut allocator = Allocator::new(AllocatorConfig::default(), 1);
     let first = enter(&mut allocator, 0, vec![framework("f", &["*"], None), agent(0, 4.0)]);
-    assert!(enter(&mut allocator, 0, vec![BookEntry::Returned(first)]).is_empty());
+    assert!(enter(&mut allocator, 0, vec![returned(&first)]).is_empty());
     assert_eq!(after(&mut allocator, 1, Event::Sweep).len(), 1);
 }
 
@@ -206,7 +237,7 @@ fn a_returned_proposal_for_a_stated_demand_does_not_bounce() {
     let mut rounds = 0;
     while !proposals.is_empty() && rounds < 10 {
         rounds += 1;
-        proposals = enter(&mut allocator, 0, vec![BookEntry::Returned(proposals)]);
+        proposals = enter(&mut allocator, 0, vec![returned(&proposals)]);
     }
     assert_eq!(rounds, 1);
     // It is not forgotten: at the sweep it is looked for wherever there is room.
@@ -222,7 +253,7 @@ fn many_entries_lead_to_one_run() {
     assert_eq!(effects, [Effect::RunSoon]);
     assert_eq!(allocator.step(at(0), Event::Book(vec![agent(1, 1.0)])), []);
     let [Effect::Propose(proposals)] = &allocator.step(at(0), Event::Run)[..] else { panic!() };
-    assert_eq!(proposals.len(), 2);
+    assert_eq!(one_by_one(proposals).len(), 2);
 }
 
 /// One thing the master may tell, by small numbers.
@@ -312,7 +343,7 @@ impl Books {
                     vec![entry]
                 }
             },
-            Told::Return => vec![BookEntry::Returned(std::mem::take(&mut self.open))],
+            Told::Return => vec![returned(&std::mem::take(&mut self.open))],
             Told::Release => self
                 .used
                 .pop()
@@ -338,6 +369,7 @@ impl Books {
             let used = self.used.iter().filter(|proposal| proposal.agent == *id).cloned();
             BookEntry::Agent {
                 agent: id.clone(),
+                seat: 0,
                 generation: 1,
                 hostname: id.to_string(),
                 attributes: Vec::new(),

@@ -96,13 +96,13 @@ impl Node {
     }
 
     pub(super) fn key(&self) -> Key {
-        Key { share: self.share.to_bits(), count: self.count, rank: self.rank }
+        Key::of(self.share, self.count, self.rank)
     }
 }
 
 impl Member {
     fn key(&self) -> Key {
-        Key { share: self.share.to_bits(), count: self.count, rank: self.rank }
+        Key::of(self.share, self.count, self.rank)
     }
 }
 
@@ -166,7 +166,7 @@ impl Tree {
         match &mut self.order {
             Order::Shares => 0.0,
             Order::Lots(chance) => {
-                now.map_or(0.0, |(key, _)| f64::from_bits(key.share)) + chance.pause()
+                now.map_or(0.0, |(key, _)| key.share()) + chance.pause()
             }
         }
     }

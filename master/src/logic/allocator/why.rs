@@ -88,7 +88,7 @@ impl Allocator {
         }
         let of = u32::try_from(agents.len()).unwrap_or(u32::MAX);
         let told = agents.into_iter().take(AGENTS_MAX);
-        let told = told.map(|(place, cause)| (place.agent.clone(), place.hostname.clone(), cause));
+        let told = told.map(|(place, cause)| (place.agent.clone(), place.rest.hostname.clone(), cause));
         WantWhy { demand, promised, causes, agents: told.collect(), of }
     }
 
@@ -150,7 +150,7 @@ impl Allocator {
         let wants = Wants::of(client, &self.config.allocatable);
         // What is offered, the largest first, until it would be enough.
         let mut offered: Vec<&super::Open> =
-            place.open.iter().filter_map(|number| self.open.get(number)).collect();
+            place.open.iter().filter_map(|number| self.open.get(*number)).collect();
         offered.sort_by_key(|open| std::cmp::Reverse(open.resources.cpus()));
         let mut free = place.free.clone();
         for open in offered {
@@ -166,7 +166,7 @@ impl Allocator {
             Some(lacks) => match reserved(&place.free, &wants, client) {
                 Some(cause) => cause,
                 None => Cause::TooLittle {
-                    total: amount_of(&takes(&place.total, client), &lacks.resource),
+                    total: amount_of(&takes(&place.rest.total, client), &lacks.resource),
                     free: amount_of(&mine, &lacks.resource),
                     resource: lacks.resource,
                     wants: lacks.wants,
@@ -256,9 +256,9 @@ fn amount_of(resources: &Resources, name: &str) -> String {
 /// What the agent could not give if it were empty: it is reserved, or is not there.
 fn too_small(place: &Place, client: &Client) -> Option<Cause> {
     let wants = Wants::of(client, &[]);
-    let mine = takes(&place.total, client);
+    let mine = takes(&place.rest.total, client);
     let lacks = wants.lacking(&mine)?;
-    Some(reserved(&place.total, &wants, client).unwrap_or_else(|| Cause::TooSmall {
+    Some(reserved(&place.rest.total, &wants, client).unwrap_or_else(|| Cause::TooSmall {
         total: amount_of(&mine, &lacks.resource),
         resource: lacks.resource,
         wants: lacks.wants,

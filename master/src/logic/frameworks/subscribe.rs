@@ -204,7 +204,7 @@ impl Master {
         let Some(framework) = self.frameworks.get(id) else { return };
         let (info, state) = (framework.info.clone(), framework.state());
         turn.entries.push(framework.entry());
-        turn.what.push(What::Framework { info, state });
+        turn.what.push(What::Framework { info: info.into(), state });
         self.judge_demand(turn, id);
     }
 
@@ -239,7 +239,7 @@ impl Master {
             return;
         }
         let framework = Framework::of(info.clone(), 0, Phase::Recovered);
-        turn.what.push(What::Framework { info: info.clone(), state: FrameworkState::Recovered });
+        turn.what.push(What::Framework { info: info.clone().into(), state: FrameworkState::Recovered });
         let timer = Timer::Failover { framework: id.clone(), generation: framework.generation };
         turn.start(timer, info.failover_timeout);
         self.frameworks.insert(id.clone(), framework);

@@ -92,7 +92,7 @@ impl Master {
         };
         let (at, reason) = (turn.now.wall, Reason::Reconciliation);
         let status = task.status(framework, at, reason, message.to_owned());
-        turn.what.push(What::TaskStatus(TaskStatus { reason: None, ..status }));
+        turn.what.push(What::TaskStatus(TaskStatus { reason: None, ..status }.into()));
     }
 
     /// Each task that is named is answered, or all that are known. No answer comes while an agent that may have the task

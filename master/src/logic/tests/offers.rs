@@ -299,7 +299,7 @@ fn what_could_not_be_delivered_is_taken_back() {
         attributes: vec![],
         executors: vec![],
     };
-    let message = protocol::framework::MasterToFramework::Offers(vec![offer]);
+    let message = protocol::framework::MasterToFramework::Offers(vec![offer.into()]);
     let effect = crate::logic::Effect::TellFramework { to: scheduler_pid(1), message };
     t.step(crate::logic::Event::Untold(effect.untold().unwrap()));
     t.did([]);

@@ -19,7 +19,7 @@ use protocol::time::{Instant, Now, WallTime};
 
 use super::lines::{agent_line, framework_line, name, short};
 use crate::config::Config;
-use crate::logic::allocator::{self, Allocator, BookEntry, Proposal};
+use crate::logic::allocator::{self, Allocator, BookEntry, Proposals};
 use crate::logic::registry::{Registry, RegistryOperation};
 use crate::logic::{Effect, Event, Master, Timer};
 
@@ -46,7 +46,7 @@ pub(super) struct Scenario {
     /// When set, what the allocator is told is dropped, until it starts over.
     pub(super) allocator_is_stuck: bool,
     pub(super) unwritten: VecDeque<RegistryOperation>,
-    pub(super) proposals: VecDeque<Proposal>,
+    pub(super) proposals: VecDeque<Proposals>,
     timers: BTreeMap<(Instant, u64), Timer>,
     timers_started: u64,
     swept: Instant,
@@ -209,7 +209,7 @@ impl Scenario {
             for offer in offers {
                 let (id, agent) = (short(offer.offer.as_str()), short(offer.agent.as_str()));
                 self.lines.push(format!("to {}: {id} of {agent}: {}", name(to), offer.resources));
-                self.offers.insert(agent, offer.offer);
+                self.offers.insert(agent, offer.offer.clone());
             }
         } else {
             if let MasterToFramework::Subscribed { change, .. } = &message {

@@ -72,7 +72,7 @@ fn many_tasks_are_read_page_by_page_and_each_is_there_once() {
     let mut view = view();
     for n in 0..3 {
         let info = FrameworkInfo { framework: id(n), ..framework() };
-        tell(&mut view, What::Framework { info, state: FrameworkState::Active });
+        tell(&mut view, What::Framework { info: info.into(), state: FrameworkState::Active });
     }
     assert_eq!(paged(&view, List::Tasks), (vec![], 1));
     for n in 0..9_000 {
@@ -80,7 +80,7 @@ fn many_tasks_are_read_page_by_page_and_each_is_there_once() {
             framework: id(n % 3),
             ..report(1, &format!("t{n:05}"), TaskState::Running)
         };
-        tell(&mut view, What::Task(one));
+        tell(&mut view, What::Task(one.into()));
     }
     let (names, pages) = paged(&view, List::Tasks);
     assert_eq!((names.len(), pages), (9_000, 2));
@@ -91,7 +91,7 @@ fn many_tasks_are_read_page_by_page_and_each_is_there_once() {
         large.framework = id(1);
         Arc::make_mut(&mut large.spec).run =
             Run::Command(CommandSpec { value: "x".repeat(1 << 20), ..Default::default() });
-        tell(&mut view, What::Task(large));
+        tell(&mut view, What::Task(large.into()));
     }
     let (names, pages) = paged(&view, List::Tasks);
     assert_eq!(names.len(), 9_009);
@@ -105,9 +105,9 @@ fn many_agents_and_frameworks_are_read_page_by_page_too() {
     assert_eq!(paged(&view, List::Frameworks), (vec![], 1));
     for n in 0..9_000 {
         let (agent, info) = (AgentId::new(format!("c-S{n:05}")), agent_info(1));
-        tell(&mut view, What::Agent { agent, info, state: AgentState::Active });
+        tell(&mut view, What::Agent { agent, info: info.into(), state: AgentState::Active });
         let info = FrameworkInfo { framework: id(n), ..framework() };
-        tell(&mut view, What::Framework { info, state: FrameworkState::Active });
+        tell(&mut view, What::Framework { info: info.into(), state: FrameworkState::Active });
     }
     for list in [List::Agents, List::Frameworks] {
         let (names, pages) = paged(&view, list);
@@ -118,7 +118,7 @@ fn many_agents_and_frameworks_are_read_page_by_page_too() {
     for n in 0..3 {
         let mut info = FrameworkInfo { framework: id(n), ..framework() };
         info.name = "x".repeat(3 << 20);
-        tell(&mut view, What::Framework { info, state: FrameworkState::Active });
+        tell(&mut view, What::Framework { info: info.into(), state: FrameworkState::Active });
     }
     let (names, pages) = paged(&view, List::Frameworks);
     assert_eq!((names.len(), pages), (9_000, 5));
@@ -126,7 +126,7 @@ fn many_agents_and_frameworks_are_read_page_by_page_too() {
         let mut info = agent_info(1);
         info.resources = format!("images:{{{}}}", "x".repeat(3 << 20)).parse().unwrap();
         let agent = AgentId::new(format!("c-S{n:05}"));
-        tell(&mut view, What::Agent { agent, info, state: AgentState::Active });
+        tell(&mut view, What::Agent { agent, info: info.into(), state: AgentState::Active });
     }
     let (names, pages) = paged(&view, List::Agents);
     assert_eq!((names.len(), pages), (9_000, 5));

@@ -99,15 +99,15 @@ pub(crate) fn place_framework_to_master(message: &FrameworkToMaster) -> usize {
 /// One change of each kind that was there when deltas were released, in the order of `What`; later ones stay within a master.
 fn changes() -> Vec<Change> {
     let all = vec![
-        What::Agent { agent: agent(), info: info(), state: AgentState::Active },
+        What::Agent { agent: agent(), info: info().into(), state: AgentState::Active },
         What::AgentState { agent: agent(), state: AgentState::Unreachable },
         What::AgentBook { agent: agent(), used: resources(), offered: Resources::none() },
-        What::Framework { info: framework_info(), state: FrameworkState::Active },
+        What::Framework { info: framework_info().into(), state: FrameworkState::Active },
         What::FrameworkState { framework: framework(), state: FrameworkState::Disconnected },
-        What::OfferMade(offer()),
+        What::OfferMade(offer().into()),
         What::OfferEnded(OfferId::new("m-O1")),
-        What::Task(report()),
-        What::TaskStatus(status()),
+        What::Task(report().into()),
+        What::TaskStatus(status().into()),
         What::TaskForgotten { framework: framework(), task: task(), state: TaskState::Finished },
     ];
     all.into_iter()
@@ -150,7 +150,7 @@ pub(crate) fn master_to_framework() -> Vec<MasterToFramework> {
         },
         MasterToFramework::Refused { reason: "r".into() },
         MasterToFramework::FailedOver,
-        MasterToFramework::Offers(vec![offer()]),
+        MasterToFramework::Offers(vec![offer().into()]),
         MasterToFramework::Rescinded(vec![OfferId::new("m-O1")]),
         MasterToFramework::Updated(status()),
         MasterToFramework::Deltas(changes()),

@@ -114,7 +114,7 @@ impl Scenario {
         let (offer, agent) = (OfferId::new(format!("O{}", self.offers)), AgentId::new("S1"));
         let offer =
             Offer::plain(offer, FrameworkId::new("F"), agent, Resources::cpus_mem(0.7, 1000.0));
-        self.hear(MasterToFramework::Offers(vec![offer]));
+        self.hear(MasterToFramework::Offers(vec![offer.into()]));
     }
 
     fn end(&mut self, task: &str, state: TaskState, reason: Option<Reason>, data: Vec<u8>) {

@@ -307,7 +307,7 @@ impl Scenario {
         let at = AgentAddress { hostname: "h".into(), listens: "127.0.0.1:5051".into() };
         self.hear(
             master,
-            MasterToFramework::Offers(vec![Offer {
+            MasterToFramework::Offers(vec![std::sync::Arc::new(Offer {
                 offer: OfferId::new(id),
                 framework: FrameworkId::new("F"),
                 agent: AgentId::new("S1"),
@@ -316,7 +316,7 @@ impl Scenario {
                 resources,
                 attributes: vec![],
                 executors: vec![],
-            }]),
+            })]),
         );
     }
 
@@ -423,7 +423,7 @@ fn report(task: &str, state: TaskState) -> TaskReport {
 
 /// The master has the task in its book.
 pub(super) fn delta(number: u64, task: &str, state: TaskState) -> Change {
-    Change { number, what: What::Task(report(task, state)) }
+    Change { number, what: What::Task(report(task, state).into()) }
 }
 
 pub(super) fn forgotten(number: u64, task: &str) -> Change {

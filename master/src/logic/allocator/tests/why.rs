@@ -33,14 +33,14 @@ fn cluster(entries: Vec<BookEntry>) -> Allocator {
 }
 
 fn used_agent(n: u32, total: &str, used: &str) -> BookEntry {
-    let BookEntry::Agent { agent, generation, hostname, attributes, domain, .. } = agent(n, 1.0)
+    let BookEntry::Agent { agent, seat, generation, hostname, attributes, domain, .. } = agent(n, 1.0)
     else {
         panic!()
     };
     let holder = (FrameworkId::new("other"), "other".parse().unwrap(), used.parse().unwrap());
     let allocated = if used.is_empty() { Vec::new() } else { vec![holder] };
     let total = total.parse().unwrap();
-    BookEntry::Agent { agent, generation, hostname, attributes, domain, total, allocated }
+    BookEntry::Agent { agent, seat, generation, hostname, attributes, domain, total, allocated }
 }
 
 #[test]
@@ -149,13 +149,13 @@ fn what_is_reserved_for_others_is_named() {
         let kind = Kind::reserved("db".parse().unwrap());
         total.add_one(Resource { kind, ..resource.clone() });
     }
-    let BookEntry::Agent { agent, generation, hostname, attributes, domain, allocated, .. } =
+    let BookEntry::Agent { agent, seat, generation, hostname, attributes, domain, allocated, .. } =
         agent(0, 1.0)
     else {
         panic!()
     };
     let reserved =
-        BookEntry::Agent { agent, generation, hostname, attributes, domain, total, allocated };
+        BookEntry::Agent { agent, seat, generation, hostname, attributes, domain, total, allocated };
     let cause = first(&cluster(vec![reserved, needs(2.0, Vec::new())]), "f");
     let Cause::Reserved { role, .. } = &cause else { panic!("{cause}") };
     assert_eq!(role.as_str(), "db");
