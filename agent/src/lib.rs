@@ -128,7 +128,7 @@ fn info(config: &AgentConfig, listens: SocketAddr, boot: &str) -> Result<AgentIn
         None => detect::hostname()?,
     };
     Ok(AgentInfo {
-        at: AgentAddress { hostname, listens: listens.to_string() },
+        at: AgentAddress { hostname, listens: listens.to_string() }.into(),
         resources: config.give()?,
         attributes: protocol::resources::parse_attributes(attributes)
             .map_err(StartError::Attributes)?,

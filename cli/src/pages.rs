@@ -123,7 +123,7 @@ mod tests {
         AgentView {
             agent: AgentId::new(id),
             info: AgentInfo {
-                at: AgentAddress { hostname: id.into(), listens: "127.0.0.1:5051".into() },
+                at: AgentAddress { hostname: id.into(), listens: "127.0.0.1:5051".into() }.into(),
                 resources: Resources::none(),
                 attributes: Vec::new(),
                 version: "0.1.0".into(),

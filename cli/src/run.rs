@@ -6,6 +6,7 @@ mod scheduler;
 
 use std::io;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use protocol::agent::AgentAddress;
@@ -158,7 +159,7 @@ async fn acknowledged(hear: &mut UnboundedReceiver<Said>) {
 #[derive(Default)]
 struct Progress {
     framework: Option<FrameworkId>,
-    placed: Option<(AgentAddress, TaskId)>,
+    placed: Option<(Arc<AgentAddress>, TaskId)>,
     tails: Option<[Tail; 2]>,
     /// It was said that it waits.
     waited: bool,

@@ -25,7 +25,6 @@ pub mod validate;
 mod whole_book;
 
 use std::collections::BTreeMap;
-use std::fmt::Write;
 use std::time::Duration;
 
 use libactor::{DownReason, Pid, Principal};
@@ -36,6 +35,7 @@ use protocol::ids::{AgentId, FrameworkId, MasterId, OfferId, TaskId};
 use protocol::operator::{KillAnswer, KillTask, SetAnswer};
 use protocol::time::Now;
 use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
 
 use crate::config::Config;
 use agents::{Agent, Agents, Condemned, Entrance, Joining};
@@ -409,9 +409,11 @@ impl Master {
     }
 
     fn offer_id(&self, number: u64) -> OfferId {
-        let mut id = String::with_capacity(self.identity.as_str().len() + 16);
-        let _ = write!(id, "{}-O{number}", self.identity.as_str());
-        OfferId::new(id)
+        // Many are made at once: on the stack, so that nothing but the id takes memory.
+        let mut id: SmallVec<[u8; 64]> = SmallVec::from_slice(self.identity.as_str().as_bytes());
+        id.extend_from_slice(b"-O");
+        id.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
+        OfferId::new(std::str::from_utf8(&id).expect("text and digits are text"))
     }
 
     /// The number in one of this reign's offer ids.

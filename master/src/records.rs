@@ -279,8 +279,8 @@ impl From<&AgentEntry> for AgentRecord {
         let (plain, particular): (Vec<&Resource>, Vec<&Resource>) =
             resources.iter().partition(|resource| resource.kind == Kind::Unreserved);
         Self {
-            hostname: at.hostname,
-            listens: at.listens,
+            hostname: at.hostname.clone(),
+            listens: at.listens.clone(),
             resources: plain.into_iter().map(ResourceRecord::from).collect(),
             particular: particular.into_iter().map(Resource::to_v1).collect(),
             attributes: attributes.into_iter().map(attribute).collect(),
@@ -330,7 +330,7 @@ fn agent_entry(record: AgentRecord, key: &str) -> Result<AgentEntry, BadRegistry
     }
     let attribute = |AttributeRecord { name, value }| Attribute { name, value };
     let info = AgentInfo {
-        at: AgentAddress { hostname: record.hostname, listens: record.listens },
+        at: AgentAddress { hostname: record.hostname, listens: record.listens }.into(),
         resources,
         attributes: record.attributes.into_iter().map(attribute).collect(),
         version: record.version,

@@ -325,7 +325,7 @@ mod tests {
     /// A reign over one agent that was admitted before, of which the master has said nothing yet.
     fn awaits_one(node: &Node, folder: &Path) -> (Running, oneshot::Sender<()>) {
         let mut elected = stand(node, None, local_store(folder).unwrap()).unwrap();
-        let at = AgentAddress { hostname: "one".into(), listens: "one:5051".into() };
+        let at = AgentAddress { hostname: "one".into(), listens: "one:5051".into() }.into();
         let resources = Resources::cpus_mem(1.0, 64.0);
         let (version, boot) = ("0".into(), "boot".into());
         let info = AgentInfo { at, resources, attributes: Vec::new(), version, boot };

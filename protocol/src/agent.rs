@@ -1,6 +1,7 @@
 //! What agents and the master say to each other. Every command carries the epoch of the master's reign; an agent refuses
 //! lower ones than it has seen.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -13,7 +14,7 @@ use crate::resources::{Attribute, Resources};
 use crate::task::{ExecutorSpec, Exit, TaskReport, TaskSpec, TaskStatus};
 
 /// Where an agent is to be found.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AgentAddress {
     /// The machine's name, for people and constraints.
     pub hostname: String,
@@ -25,7 +26,7 @@ pub struct AgentAddress {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AgentInfo {
     /// Where it is.
-    pub at: AgentAddress,
+    pub at: Arc<AgentAddress>,
     /// All it has to give.
     pub resources: Resources,
     /// What its operator says of it.

@@ -1,5 +1,7 @@
 //! Offers, and what a scheduler that knows its needs says of them.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use crate::agent::AgentAddress;
@@ -17,7 +19,7 @@ pub struct Offer {
     /// Whose resources.
     pub agent: AgentId,
     /// The agent's machine, and where it listens.
-    pub at: AgentAddress,
+    pub at: Arc<AgentAddress>,
     /// The role under which the resources would be used.
     pub role: Role,
     /// What is offered; all of it is held until answered.
@@ -40,7 +42,7 @@ impl Offer {
             offer,
             framework,
             agent,
-            at: AgentAddress { hostname: String::new(), listens: String::new() },
+            at: Arc::default(),
             role: Role::everybody(),
             resources,
             attributes: Vec::new(),

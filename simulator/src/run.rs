@@ -273,7 +273,7 @@ fn add_agent(world: &mut World, chance: &mut Chance, n: u64, bug: Option<Bug>) {
 /// What a simulated agent says of itself.
 pub(crate) fn agent_info(hostname: &str, resources: Resources) -> AgentInfo {
     AgentInfo {
-        at: AgentAddress { hostname: hostname.to_owned(), listens: format!("{hostname}:5051") },
+        at: AgentAddress { hostname: hostname.to_owned(), listens: format!("{hostname}:5051") }.into(),
         resources,
         attributes: Vec::new(),
         version: "simulated".to_owned(),

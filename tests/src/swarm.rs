@@ -140,7 +140,7 @@ pub fn info(number: u64, tasks: u64) -> AgentInfo {
         .with_scalar("disk", Milli::whole(100_000))
         .with_ranges("ports", Ranges::new([(31_000, 32_000)]));
     AgentInfo {
-        at: AgentAddress { listens: format!("{hostname}:5051"), hostname },
+        at: AgentAddress { listens: format!("{hostname}:5051"), hostname }.into(),
         resources,
         attributes: Vec::new(),
         version: env!("CARGO_PKG_VERSION").to_owned(),

@@ -70,7 +70,7 @@ fn records() -> Vec<Record> {
 
 fn info() -> AgentInfo {
     AgentInfo {
-        at: AgentAddress { hostname: "here".into(), listens: "127.0.0.1:5051".into() },
+        at: AgentAddress { hostname: "here".into(), listens: "127.0.0.1:5051".into() }.into(),
         resources: Resources::cpus_mem(4.0, 1000.0),
         attributes: Vec::new(),
         version: "0".into(),

@@ -86,7 +86,7 @@ impl Scenario {
     /// An agent that has noted already in which boot it is, and what it says of itself.
     pub(super) fn new(config: impl FnOnce(&mut Config), mut checkpoint: Checkpoint) -> Self {
         let info = AgentInfo {
-            at: AgentAddress { hostname: "here".into(), listens: "127.0.0.1:5051".into() },
+            at: AgentAddress { hostname: "here".into(), listens: "127.0.0.1:5051".into() }.into(),
             resources: Resources::cpus_mem(4.0, 1000.0),
             attributes: Vec::new(),
             version: "0".into(),

@@ -48,7 +48,7 @@ pub(super) async fn nodes(client: &Client) -> Result<Vec<At>, ClientError> {
     let mut nodes = vec![At { actor: master::MASTER, name: "master".into(), at }];
     for agent in client.agents().await? {
         if agent.state == AgentState::Active {
-            let at = agent.info.at.listens;
+            let at = agent.info.at.listens.clone();
             nodes.push(At { actor: agent::ACTOR, name: format!("agent {at}"), at });
         }
     }

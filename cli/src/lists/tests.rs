@@ -21,7 +21,7 @@ pub(crate) fn agent() -> AgentView {
     AgentView {
         agent: AgentId::new("c-S0"),
         info: AgentInfo {
-            at: AgentAddress { hostname: "host-1".into(), listens: "127.0.0.1:5051".into() },
+            at: AgentAddress { hostname: "host-1".into(), listens: "127.0.0.1:5051".into() }.into(),
             resources: "cpus:0.666;mem:2500.5;disk:9000;ports:[31000-31009]".parse().unwrap(),
             attributes: vec![Attribute { name: "rack".into(), value: "a".into() }],
             version: "0.1.0".into(),

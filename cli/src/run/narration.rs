@@ -154,7 +154,7 @@ mod tests {
             offer: OfferId::new("m-O1"),
             framework: FrameworkId::new("c-0000"),
             agent: AgentId::new("c-S0"),
-            at: AgentAddress { hostname: "host-1".into(), listens: "127.0.0.1:5051".into() },
+            at: AgentAddress { hostname: "host-1".into(), listens: "127.0.0.1:5051".into() }.into(),
             role: Role::everybody(),
             resources: "cpus:0.666;mem:2500;ports:[31000-31333]".parse().unwrap(),
             attributes: vec![],

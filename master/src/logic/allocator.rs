@@ -115,6 +115,8 @@ pub struct Allocator {
     unranked: bool,
     run_is_due: bool,
     runs: u64,
+    /// At how many agents the newest run looks.
+    looks: usize,
 }
 
 /// A proposal that is held for its framework, as proposal or as offer.
@@ -170,6 +172,7 @@ impl Allocator {
             unranked: false,
             run_is_due: false,
             runs: 0,
+            looks: 0,
         }
     }
 

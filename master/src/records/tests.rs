@@ -8,7 +8,7 @@ use crate::logic::registry::REMOVED_FRAMEWORKS_MAX;
 
 fn info() -> AgentInfo {
     AgentInfo {
-        at: AgentAddress { hostname: "h".into(), listens: "h:5051".into() },
+        at: AgentAddress { hostname: "h".into(), listens: "h:5051".into() }.into(),
         resources: Resources::cpus_mem(1.5, 512.0)
             .with_ranges("ports", Ranges::new([(1, 2), (7, 9)])),
         attributes: vec![Attribute { name: "rack".into(), value: "r1".into() }],

@@ -37,7 +37,7 @@ fn register() -> AgentToMaster {
 
 fn agent_info() -> AgentInfo {
     AgentInfo {
-        at: AgentAddress { hostname: "here".into(), listens: "127.0.0.1:1".into() },
+        at: AgentAddress { hostname: "here".into(), listens: "127.0.0.1:1".into() }.into(),
         resources: Resources::cpus_mem(4.0, 4096.0),
         attributes: Vec::new(),
         version: "0.1.0".into(),

@@ -54,7 +54,7 @@ pub(crate) fn resources() -> Resources {
 
 pub(crate) fn info() -> AgentInfo {
     AgentInfo {
-        at: AgentAddress { hostname: "h".into(), listens: "h:5051".into() },
+        at: AgentAddress { hostname: "h".into(), listens: "h:5051".into() }.into(),
         resources: resources(),
         attributes: vec![Attribute { name: "rack".into(), value: "r1".into() }],
         version: "0.1.0".into(),

@@ -40,7 +40,7 @@ impl Small {
         }
         let hostname = format!("small-{}", self.number);
         let info = AgentInfo {
-            at: AgentAddress { listens: format!("{hostname}:5051"), hostname },
+            at: AgentAddress { listens: format!("{hostname}:5051"), hostname }.into(),
             resources: little(),
             attributes: Vec::new(),
             version: env!("CARGO_PKG_VERSION").into(),

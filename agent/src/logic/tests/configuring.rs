@@ -1,5 +1,7 @@
 //! Agents that are started again in another way than before.
 
+use std::sync::Arc;
+
 use protocol::resources::parse_attributes;
 
 use super::*;
@@ -30,8 +32,8 @@ fn agent_10_resources_attributes_and_port_change_and_tasks_run_on() {
     t.dies_and(|config| {
         config.info.resources = more.clone();
         config.info.attributes = parse_attributes("rack:b").unwrap();
-        config.info.at.listens = "127.0.0.1:6000".into();
-        config.info.at.hostname = "elsewhere".into();
+        Arc::make_mut(&mut config.info.at).listens = "127.0.0.1:6000".into();
+        Arc::make_mut(&mut config.info.at).hostname = "elsewhere".into();
     });
     t.executor_is_found(0);
     t.executor_is_back(0, &[("t", TaskState::Running)], vec![]);
@@ -64,10 +66,10 @@ fn anything(chance: &mut Chance, info: &mut AgentInfo) {
         info.attributes = parse_attributes(&some.collect::<Vec<_>>().join(";")).unwrap();
     }
     if below(2) == 0 {
-        info.at.listens = format!("127.0.0.1:{}", 1_024 + below(60_000));
+        Arc::make_mut(&mut info.at).listens = format!("127.0.0.1:{}", 1_024 + below(60_000));
     }
     if below(4) == 0 {
-        info.at.hostname = format!("host-{}", below(5));
+        Arc::make_mut(&mut info.at).hostname = format!("host-{}", below(5));
     }
 }
 
@@ -149,7 +151,7 @@ fn agent_10_equal_lets_nothing_change_but_the_port() {
         config.info.attributes = parse_attributes("rack:a").unwrap();
         config.reconfiguration_policy = ReconfigurationPolicy::Equal;
     });
-    t.dies_and(|config| config.info.at.listens = "127.0.0.1:6000".into());
+    t.dies_and(|config| Arc::make_mut(&mut config.info.at).listens = "127.0.0.1:6000".into());
     t.did(["contact: MayReturn"]);
     let same = Resources::cpus_mem(4.0, 1000.0);
     for (resources, attributes, words) in [
@@ -160,7 +162,7 @@ fn agent_10_equal_lets_nothing_change_but_the_port() {
         let done = t.take_done();
         assert!(done.len() == 1 && done[0].contains(words), "{done:?}");
     }
-    t.dies_and(|config| config.info.at.hostname = "elsewhere".into());
+    t.dies_and(|config| Arc::make_mut(&mut config.info.at).hostname = "elsewhere".into());
     let done = t.take_done();
     assert!(done[0].contains("its hostname was here and is elsewhere"), "{done:?}");
     // As advised: whoever begins anew is compared with nobody.

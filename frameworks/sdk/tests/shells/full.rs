@@ -25,7 +25,7 @@ fn offers(from: u32) -> MasterToFramework {
         offer: OfferId::new(format!("O{n:03}")),
         framework: FrameworkId::new("F"),
         agent: AgentId::new("S1"),
-        at: AgentAddress { hostname: "h".into(), listens: "127.0.0.1:1".into() },
+        at: AgentAddress { hostname: "h".into(), listens: "127.0.0.1:1".into() }.into(),
         role: Role::everybody(),
         resources: Resources::cpus_mem(1.0, 64.0),
         attributes: vec![],

@@ -40,7 +40,7 @@ impl Master {
             offer: OfferId::new(format!("O{}", self.offers)),
             framework: FrameworkId::new("F"),
             agent: AgentId::new("S1"),
-            at: AgentAddress { hostname: "h".into(), listens: "127.0.0.1:1".into() },
+            at: AgentAddress { hostname: "h".into(), listens: "127.0.0.1:1".into() }.into(),
             role: Role::everybody(),
             resources: Resources::cpus_mem(2.0, 64.0),
             attributes: vec![],

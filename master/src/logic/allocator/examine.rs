@@ -6,6 +6,7 @@ use protocol::offer::Demand;
 use protocol::quantities::Quantities;
 use protocol::resources::{Milli, Resource, Resources, Value};
 use protocol::time::Instant;
+use smallvec::SmallVec;
 
 use super::Allocator;
 use super::client::Client;
@@ -15,9 +16,8 @@ use super::quota::{Bound, Bounds};
 
 /// What is to be proposed.
 pub(super) struct Piece {
-    pub(super) resources: Resources,
-    /// It is all that is free on the agent, and nothing in it is particular.
-    pub(super) whole: bool,
+    /// What of the agent's free resources; `None`: all of them, and nothing in them is particular.
+    pub(super) part: Option<Resources>,
     /// For which demand, and for how many of it.
     pub(super) promised: Vec<Demand>,
 }
@@ -57,8 +57,8 @@ impl Allocator {
         if !self.allows(place, client) {
             return Err(Hindrance::Constraint);
         }
-        let offerable = offerable(place, client);
-        let offerable = offerable.as_ref().unwrap_or(&place.free);
+        let mine = offerable(place, client);
+        let offerable = mine.as_ref().unwrap_or(&place.free);
         if offerable.is_empty() {
             return Err(Hindrance::Nothing);
         }
@@ -71,20 +71,22 @@ impl Allocator {
             Some(Cut { by: (bound, at), .. }) => Hindrance::Bound(*bound, *at),
             None => otherwise,
         };
-        let (resources, promised) = match &client.needs {
-            Needs::Everything => (available.clone(), Vec::new()),
+        let (fit, promised) = match &client.needs {
+            Needs::Everything => (None, Vec::new()),
             Needs::Stated(_) => {
                 let fit = client.needs.fit(available, &place.whereabouts());
-                fit.ok_or_else(|| or_bound(Hindrance::NoFit))?
+                let (resources, promised) = fit.ok_or_else(|| or_bound(Hindrance::NoFit))?;
+                (Some(resources), promised)
             }
         };
-        let whole = promised.is_empty() && cut.is_none() && !place.particular;
-        if !self.is_enough(place, client, &resources, whole) {
+        let resources = fit.as_ref().unwrap_or(available);
+        let whole = fit.is_none() && cut.is_none() && mine.is_none();
+        if !self.is_enough(place, client, resources, whole) {
             return Err(or_bound(Hindrance::TooLittle));
         }
-        match self.refused_until(now, place, number, &resources) {
+        match self.refused_until(now, place, number, resources) {
             Some(until) => Err(Hindrance::Refused(until)),
-            None => Ok(Piece { resources, whole, promised }),
+            None => Ok(Piece { part: fit.or(cut.map(|cut| cut.resources)).or(mine), promised }),
         }
     }
 
@@ -125,7 +127,7 @@ impl Allocator {
         self.tree.bounds(client.top, guaranteed, &mut bounds);
         bounds.retain(|(at, most, _)| place.free_plain().at(*at) > *most);
         let (at, _, bound) = *bounds.iter().min_by_key(|(_, most, _)| *most)?;
-        let mut most: Vec<(usize, i64)> = Vec::new();
+        let mut most: SmallVec<[(usize, i64); 8]> = SmallVec::new();
         for (at, left, _) in bounds {
             match most.iter_mut().find(|(place, _)| *place == at) {
                 Some((_, least)) => *least = left.min(*least),

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use protocol::ids::Role;
 use protocol::quota::Quota;
 use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
 
 use super::amounts::{Amounts, Names};
 use super::tree::{Node, Tree};
@@ -116,7 +117,7 @@ pub(super) enum Bound {
 }
 
 /// At most so much of the scalar at a place, and why.
-pub(super) type Bounds = Vec<(usize, i64, Bound)>;
+pub(super) type Bounds = SmallVec<[(usize, i64, Bound); 8]>;
 
 impl Tree {
     /// Changes what a role directly below the root consumes.

@@ -22,6 +22,9 @@ const MANY: usize = 512;
 /// Of so many, those that lie side by side in memory are looked at one after the other.
 const BLOCK: usize = 16;
 
+/// Room is made for so many proposals to one client at most before they come.
+const EACH: usize = 64;
+
 /// The agents of a run, in an order that is drawn as it is needed. Of few, each is drawn; of many, blocks of them are.
 struct Drawn {
     agents: Vec<u32>,
@@ -49,6 +52,7 @@ impl Allocator {
         if self.tree.anybody_hungry() {
             self.open.reserve(agents.len());
         }
+        self.looks = agents.len();
         self.runs += 1;
         let first = self.numbered + 1;
         if !self.tree.wanting.is_empty() {
@@ -134,7 +138,7 @@ impl Allocator {
     /// The next client that may be served on an agent.
     fn next_in(&self, line: &mut Line, at: u32, guaranteed: bool) -> Option<u32> {
         if let Line::Front = line {
-            let first = if guaranteed { None } else { self.tree.first() };
+            let first = self.tree.first(guaranteed);
             *line = Line::Start;
             if first.is_some() {
                 return first;
@@ -171,21 +175,26 @@ impl Allocator {
         first: u64,
         proposals: &mut Vec<Proposals>,
     ) {
-        let Piece { resources, whole, promised } = piece;
+        let Piece { part, promised } = piece;
         let place = &mut self.places[at as usize];
-        if whole {
-            place.free = Resources::none();
-            place.is_enough = false;
-            // It is plain, or it would not be whole.
-            let all = std::mem::take(&mut place.free_all);
-            self.tree.allocate(number, &all, None);
-            self.tree.guarantees.available.sub(&all);
-            self.worth.remove(at);
-        } else {
-            let free = place.free.checked_sub(&resources).expect("what was found is free");
-            self.allocate(number, &resources);
-            self.set_free(at, free);
-        }
+        let resources = match part {
+            None => {
+                place.is_enough = false;
+                // It is plain, or it would not be whole.
+                let all = std::mem::take(&mut place.free_all);
+                let resources = std::mem::take(&mut place.free);
+                self.tree.allocate(number, &all, None);
+                self.tree.guarantees.available.sub(&all);
+                self.worth.remove(at);
+                resources
+            }
+            Some(part) => {
+                let free = place.free.checked_sub(&part).expect("what was found is free");
+                self.allocate(number, &part);
+                self.set_free(at, free);
+                part
+            }
+        };
         self.note_held(at, number, &resources);
         let place = &mut self.places[at as usize];
         // A role that got what it lacked may get more in the same run: it is one offer all the same.
@@ -223,7 +232,9 @@ impl Allocator {
         if client.proposed.0 != self.runs {
             client.proposed = (self.runs, proposals.len());
             let (framework, role) = (client.framework.clone(), client.role.clone());
-            proposals.push(Proposals { framework, role, all: Vec::new() });
+            // About as many as there are for each.
+            let each = self.looks / self.tree.hungry_count().max(1) + 1;
+            proposals.push(Proposals { framework, role, all: Vec::with_capacity(each.min(EACH)) });
         }
         &mut proposals[client.proposed.1].all
     }

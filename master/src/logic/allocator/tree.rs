@@ -430,9 +430,9 @@ impl Tree {
         }
     }
 
-    /// The member that comes first of all.
-    pub(super) fn first(&self) -> Option<u32> {
-        let mut node = self.node(ROOT);
+    /// The member that comes first of all, or of those whose roles lack something guaranteed.
+    pub(super) fn first(&self, guaranteed: bool) -> Option<u32> {
+        let mut node = if guaranteed { self.node(self.wanting.first()?) } else { self.node(ROOT) };
         loop {
             let first = node.ready.first()?;
             if node.is_leaf {

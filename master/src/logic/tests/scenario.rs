@@ -407,7 +407,7 @@ pub(crate) fn agent_id(n: u64) -> AgentId {
 
 pub(crate) fn agent_info(n: u64) -> AgentInfo {
     AgentInfo {
-        at: AgentAddress { hostname: format!("host{n}"), listens: format!("host{n}:5051") },
+        at: AgentAddress { hostname: format!("host{n}"), listens: format!("host{n}:5051") }.into(),
         resources: Resources::cpus_mem(4.0, 4096.0),
         attributes: Vec::new(),
         version: "0.1.0".into(),

@@ -304,7 +304,7 @@ impl Scenario {
     }
 
     pub(super) fn offer_of(&mut self, master: u64, id: &str, resources: Resources) {
-        let at = AgentAddress { hostname: "h".into(), listens: "127.0.0.1:5051".into() };
+        let at = AgentAddress { hostname: "h".into(), listens: "127.0.0.1:5051".into() }.into();
         self.hear(
             master,
             MasterToFramework::Offers(vec![std::sync::Arc::new(Offer {
