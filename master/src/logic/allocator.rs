@@ -14,6 +14,8 @@ mod demand;
 mod examine;
 mod filters;
 mod messages;
+#[cfg(any(test, feature = "testing"))]
+mod overlooked;
 mod place;
 mod queue;
 mod quota;
@@ -27,13 +29,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use protocol::ids::{AgentId, FrameworkId};
-use protocol::offer::Demand;
 use protocol::resources::Resources;
 use protocol::time::{Instant, Now};
 use serde::{Deserialize, Serialize};
 use slab::Slab;
 
 use crate::config::{self, AllocatorConfig};
+use crate::logic::bugs::Bug;
 use crate::logic::numbered::Numbered;
 use amounts::Names;
 use bits::Bits;
@@ -117,6 +119,8 @@ pub struct Allocator {
     runs: u64,
     /// At how many agents the newest run looks.
     looks: usize,
+    /// When the newest sweep was: refusals that have run out since count until the next one.
+    swept: Instant,
 }
 
 /// A proposal that is held for its framework, as proposal or as offer.
@@ -126,8 +130,6 @@ struct Open {
     client: u32,
     resources: Resources,
     since: Instant,
-    /// For which demand, and for how many of it.
-    promised: Vec<Demand>,
 }
 
 fn number(of: usize) -> u32 {
@@ -173,6 +175,7 @@ impl Allocator {
             run_is_due: false,
             runs: 0,
             looks: 0,
+            swept: Instant(0),
         }
     }
 
@@ -236,6 +239,7 @@ impl Allocator {
 
     /// Nothing that happens since the last one but was told is lost on a run. What time brings is found here.
     fn sweep(&mut self, now: Instant) {
+        self.swept = now;
         for (at, client) in std::mem::take(&mut self.returned) {
             if let Some(place) = self.places.get_mut(at as usize) {
                 place.look_again_for(client);
@@ -251,7 +255,10 @@ impl Allocator {
     /// A run looks at an agent, if there is something to be offered.
     fn look_at(&mut self, at: u32) {
         let place = &mut self.places[at as usize];
-        if !place.changed && self.worth.has(at) {
+        if !place.changed
+            && self.worth.has(at)
+            && !self.config.bugs.has(Bug::ChangeNotLookedAt)
+        {
             place.changed = true;
             self.changed.push(at);
         }

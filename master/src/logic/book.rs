@@ -185,7 +185,10 @@ impl Master {
                 turn.entries.push(BookEntry::Released {
                     agent: agent.clone(),
                     framework: framework.clone(),
-                    role: role.clone(),
+                    role: match self.config.bugs.has(Bug::ReleasedUnderAnotherRole) {
+                        true => Role::everybody(),
+                        false => role.clone(),
+                    },
                     resources: resources.clone(),
                 });
             }

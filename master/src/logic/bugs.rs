@@ -48,11 +48,37 @@ pub enum Bug {
     FateNotAskedFor,
     /// A task that was to end without its agent, and was told to be lost, runs on when that is back.
     GivenUpRunsOn,
+    /// A role is offered more than its limit.
+    LimitIgnored,
+    /// What others are guaranteed is offered.
+    HeadroomIgnored,
+    /// What was refused is offered again at once.
+    RefusalIgnored,
+    /// Who was ruled out on an agent is not looked at again when more is free there.
+    RuledOutForGood,
+    /// A client that wants something else is not looked at where it was ruled out before.
+    WishesNotNoted,
+    /// Whom quota held back is not looked at again when something is released.
+    HeldBackForGood,
+    /// No run looks at an agent of which something was released.
+    ChangeNotLookedAt,
+    /// A framework that wants no offers gets some.
+    SuppressedIsOffered,
+    /// What was promised for a demand and not used is not wanted again.
+    PromiseNotTakenBack,
+    /// An offer that is not answered stays open.
+    LeaseNeverEnds,
+    /// A new reign does not know what operators said of roles.
+    SharesForgotten,
+    /// An operator is told that a quota holds before it is written.
+    QuotaToldBeforeWritten,
+    /// What a task held is given back under everybody's role.
+    ReleasedUnderAnotherRole,
 }
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 33] = [
         Self::OfferNotRescindedOnAgentLoss,
         Self::ResourcesReturnedTwice,
         Self::FailoverKeepsOldPid,
@@ -73,6 +99,19 @@ impl Bug {
         Self::UnreachableToldBeforeWritten,
         Self::FateNotAskedFor,
         Self::GivenUpRunsOn,
+        Self::LimitIgnored,
+        Self::HeadroomIgnored,
+        Self::RefusalIgnored,
+        Self::RuledOutForGood,
+        Self::WishesNotNoted,
+        Self::HeldBackForGood,
+        Self::ChangeNotLookedAt,
+        Self::SuppressedIsOffered,
+        Self::PromiseNotTakenBack,
+        Self::LeaseNeverEnds,
+        Self::SharesForgotten,
+        Self::QuotaToldBeforeWritten,
+        Self::ReleasedUnderAnotherRole,
     ];
 }
 

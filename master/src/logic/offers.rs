@@ -229,7 +229,10 @@ impl Master {
     /// What its framework did not answer in time is offered to others.
     pub(super) fn on_leases(&mut self, turn: &mut Turn) {
         let now = turn.now.steady;
-        let due: BTreeSet<u64> = self.offers.due(now).map(|(number, _)| number).collect();
+        let mut due: BTreeSet<u64> = self.offers.due(now).map(|(number, _)| number).collect();
+        if self.config.bugs.has(Bug::LeaseNeverEnds) {
+            due.clear();
+        }
         self.rescind(turn, &due, Duration::ZERO);
         let next = self.offers.open().next().map(|(_, offer)| offer.lease_ends);
         self.offers.timer_runs = next.is_some();

@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 use super::agents::Agent;
 use super::allocator::BookEntry;
 use super::authorize::{Action, authorize};
+use super::bugs::Bug;
 use super::registry::RegistryOperation;
 use super::{Effect, Master, Turn};
 use check::Refused;
@@ -64,6 +65,9 @@ impl Agent {
 impl Master {
     /// All that was said of roles in earlier reigns; and if nothing was said of weights, what the master's flags say.
     pub(super) fn tell_shares(&mut self, turn: &mut Turn) {
+        if self.config.bugs.has(Bug::SharesForgotten) {
+            self.registry.shares = Shares::default();
+        }
         let shares = &self.registry.shares;
         if !shares.quotas.is_empty() {
             turn.what.push(What::Quotas(shares.quotas.clone()));
@@ -92,6 +96,11 @@ impl Master {
             Setting::Weights(question) => self.judge_weights(principal, question),
         };
         match judged {
+            Ok(operation) if self.config.bugs.has(Bug::QuotaToldBeforeWritten) => {
+                self.set(turn, operation, None);
+                let answer = SetAnswer::SetAt(self.moment(turn));
+                turn.effects.push(Effect::AnswerSet { asked, answer });
+            }
             Ok(operation) => self.set(turn, operation, Some(asked)),
             Err(refused) => {
                 let answer = SetAnswer::Refused(refused.to_string());

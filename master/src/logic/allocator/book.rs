@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use protocol::ids::{AgentId, FrameworkId, Role};
+use protocol::offer::Demand;
 use protocol::resources::Resources;
 use protocol::time::Instant;
 
@@ -11,6 +12,7 @@ use super::demand::not_covered;
 use super::examine::holds_one_of;
 use super::place::Place;
 use super::{Allocator, BookEntry, Open, number};
+use crate::logic::bugs::Bug;
 use crate::logic::invariants::Holdings;
 
 impl Allocator {
@@ -70,14 +72,15 @@ impl Allocator {
         self.note_held(at, client, resources);
     }
 
-    pub(super) fn hold_again(&mut self, number: u64, open: Open, at: u32, client: u32) {
+    pub(super) fn hold_again(&mut self, number: u64, open: Open, promised: &[Demand]) {
+        let Open { at, client, .. } = open;
         self.allocate(client, &open.resources);
         let free = self.places[at as usize].free.checked_sub(&open.resources).unwrap_or_default();
         self.set_free(at, free);
         self.note_held(at, client, &open.resources);
         self.places[at as usize].open.push(number);
-        self.note_open(client, number, &open.promised);
-        self.open.insert(number, Open { at, client, ..open });
+        self.note_open(client, number, promised);
+        self.open.insert(number, open);
         self.look_at(at);
     }
 
@@ -86,8 +89,7 @@ impl Allocator {
         self.set_free(at, Resources::none());
         self.set_first_end(at, None);
         for open in std::mem::take(&mut self.places[at as usize].open) {
-            if let Some(open) = self.take_open(open) {
-                let unused = open.promised;
+            if let Some((open, unused)) = self.take_open(open) {
                 self.take_back(open.client, &unused);
             }
         }
@@ -182,13 +184,14 @@ impl Allocator {
         self.forget_client(client);
     }
 
-    fn take_open(&mut self, number: u64) -> Option<Open> {
+    /// And what was promised by it.
+    fn take_open(&mut self, number: u64) -> Option<(Open, Vec<Demand>)> {
         let open = self.open.remove(number)?;
-        if let Some(client) = self.client_mut(open.client) {
+        let promised = self.client_mut(open.client).and_then(|client| {
             client.open -= 1;
-            client.promising.remove(&number);
-        }
-        Some(open)
+            client.promising.remove(&number)
+        });
+        Some((open, promised.unwrap_or_default()))
     }
 
     /// The master and this book do not agree yet. Whoever is still hungry would be proposed the same again at once, and so
@@ -223,10 +226,10 @@ impl Allocator {
         let mut used_of_demand = used.flattened();
         for number in numbers {
             // Unknown when the agent has been away since: then all of it was forgotten.
-            let Some(open) = self.take_open(*number) else { continue };
+            let Some((open, promised)) = self.take_open(*number) else { continue };
             left.add(&open.resources);
             self.places[open.at as usize].open.retain(|open| open != number);
-            let unused = not_covered(&open.promised, &mut used_of_demand);
+            let unused = not_covered(&promised, &mut used_of_demand);
             self.take_back(open.client, &unused);
             whose = Some((open.at, open.client));
         }
@@ -267,7 +270,9 @@ impl Allocator {
         let free = place.free.plus(resources);
         self.release(client, resources);
         self.set_free(at, free);
-        self.places[at as usize].on_more_free();
+        if !self.config.bugs.has(Bug::RuledOutForGood) {
+            self.places[at as usize].on_more_free();
+        }
         self.look_at(at);
         if gone {
             self.note_dropped(client);

@@ -1,9 +1,10 @@
 //! Frameworks, each under each of its roles: a client is what wants resources, refuses them and holds them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use protocol::framework::Capability;
 use protocol::ids::{FrameworkId, Role};
+use protocol::offer::Demand;
 use protocol::quantities::Quantities;
 use protocol::wishes::RoleWishes;
 use serde::{Deserialize, Serialize};
@@ -39,8 +40,8 @@ pub(super) struct Client {
     pub(super) holds: usize,
     /// How many proposals are open.
     pub(super) open: usize,
-    /// Those of them that are for stated demand.
-    pub(super) promising: BTreeSet<u64>,
+    /// Of those of them that are for stated demand: which, and for how many of it.
+    pub(super) promising: BTreeMap<u64, Vec<Demand>>,
     /// Refusals that count.
     pub(super) filters: usize,
     /// The newest run in which something was proposed to it, and where in that run's list.
@@ -62,7 +63,7 @@ impl Client {
             held_back: None,
             holds: 0,
             open: 0,
-            promising: BTreeSet::new(),
+            promising: BTreeMap::new(),
             filters: 0,
             proposed: (0, 0),
         }

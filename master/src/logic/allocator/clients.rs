@@ -12,6 +12,7 @@ use super::client::Client;
 use super::demand::Needs;
 use super::quota::Bounds;
 use super::{Allocator, number};
+use crate::logic::bugs::Bug;
 
 impl Allocator {
     pub(super) fn client(&self, number: u32) -> Option<&Client> {
@@ -143,9 +144,8 @@ impl Allocator {
     }
 
     fn under_way(&self, client: u32) -> Vec<Demand> {
-        let numbers = self.client(client).into_iter().flat_map(|client| &client.promising);
-        let open = numbers.filter_map(|number| self.open.get(*number));
-        open.flat_map(|open| open.promised.iter().cloned()).collect()
+        let promising = self.client(client).into_iter().flat_map(|client| client.promising.values());
+        promising.flatten().cloned().collect()
     }
 
     /// Counts the clients with a least offer of their own.
@@ -175,6 +175,9 @@ impl Allocator {
     }
 
     pub(super) fn on_suppressed(&mut self, framework: &FrameworkId, roles: &[Role]) {
+        if self.config.bugs.has(Bug::SuppressedIsOffered) {
+            return;
+        }
         for number in self.clients_of(framework, roles) {
             if let Some(client) = self.client_mut(number) {
                 client.suppressed = true;
@@ -209,7 +212,9 @@ impl Allocator {
 
     /// Somebody who is hungry may be ruled out nowhere any more.
     pub(super) fn look_everywhere_for(&mut self, number: u32) {
-        self.stale.add(number);
+        if !self.config.bugs.has(Bug::WishesNotNoted) {
+            self.stale.add(number);
+        }
         self.look_on(number);
     }
 
@@ -227,7 +232,7 @@ impl Allocator {
     pub(super) fn promise(&mut self, client: u32, proposal: u64, promised: &[Demand]) {
         let Some(entry) = self.client_mut(client) else { return };
         if !promised.is_empty() {
-            entry.promising.insert(proposal);
+            entry.promising.entry(proposal).or_default().extend_from_slice(promised);
             entry.needs.promise(promised);
             self.settle(client);
         }
@@ -235,7 +240,7 @@ impl Allocator {
 
     /// What was promised and is not used is wanted elsewhere.
     pub(super) fn take_back(&mut self, client: u32, unused: &[Demand]) {
-        if unused.is_empty() {
+        if unused.is_empty() || self.config.bugs.has(Bug::PromiseNotTakenBack) {
             return;
         }
         if let Some(entry) = self.client_mut(client) {
@@ -275,6 +280,9 @@ impl Allocator {
     /// Those for whom quota leaves something again are looked at.
     pub(super) fn lift_bounds(&mut self) {
         if !std::mem::take(&mut self.relaxed) || self.held_back.is_empty() {
+            return;
+        }
+        if self.config.bugs.has(Bug::HeldBackForGood) {
             return;
         }
         let lifted: Vec<u32> =

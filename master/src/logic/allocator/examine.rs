@@ -13,6 +13,7 @@ use super::client::Client;
 use super::demand::Needs;
 use super::place::{Place, is_plain};
 use super::quota::{Bound, Bounds};
+use crate::logic::bugs::Bug;
 
 /// What is to be proposed.
 pub(super) struct Piece {
@@ -125,7 +126,13 @@ impl Allocator {
         }
         let mut bounds = Bounds::new();
         self.tree.bounds(client.top, guaranteed, &mut bounds);
-        bounds.retain(|(at, most, _)| place.free_plain().at(*at) > *most);
+        bounds.retain(|(at, most, bound)| {
+            let ignored = match bound {
+                Bound::Limit => Bug::LimitIgnored,
+                Bound::Headroom | Bound::Guarantee => Bug::HeadroomIgnored,
+            };
+            place.free_plain().at(*at) > *most && !self.config.bugs.has(ignored)
+        });
         let (at, _, bound) = *bounds.iter().min_by_key(|(_, most, _)| *most)?;
         let mut most: SmallVec<[(usize, i64); 8]> = SmallVec::new();
         for (at, left, _) in bounds {

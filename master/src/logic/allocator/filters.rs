@@ -154,6 +154,9 @@ impl Allocator {
         what: &Resources,
     ) -> Option<Instant> {
         self.client(client).filter(|entry| entry.filters > 0)?;
+        if self.config.bugs.has(Bug::RefusalIgnored) {
+            return None;
+        }
         let revived = self.revived(client);
         let for_ever = self.config.bugs.has(Bug::FilterNeverExpires);
         let counts = |filter: &&Filter| {

@@ -1,6 +1,8 @@
 //! Who comes next: a heap whose members can be moved when their share changes. A change costs the logarithm of the number of
 //! members, and the first one is known at once.
 
+use std::ops::Range;
+
 use serde::{Deserialize, Serialize};
 
 /// By what members are ordered: share, then how often they were allocated something, then their path (ties as Mesos breaks them).
@@ -24,6 +26,11 @@ impl Key {
 
     pub(super) fn share(self) -> f64 {
         f64::from_bits(self.share)
+    }
+
+    /// One number, so that of several the least is found without a guess of the processor's.
+    fn wide(self) -> u128 {
+        u128::from(self.share) << 64 | u128::from(self.tie)
     }
 }
 
@@ -75,7 +82,7 @@ impl Queue {
     }
 
     /// The places below one in the heap, none of which comes before it.
-    pub(super) fn below(&self, place: usize) -> std::ops::Range<usize> {
+    pub(super) fn below(&self, place: usize) -> Range<usize> {
         let first = (place * WIDTH + 1).min(self.heap.len());
         first..(first + WIDTH).min(self.heap.len())
     }
@@ -111,6 +118,17 @@ impl Queue {
         }
     }
 
+    fn least_of(&self, places: Range<usize>) -> Option<usize> {
+        let mut keys = self.heap[places.clone()].iter().map(|(key, _)| key.wide());
+        let (mut least, mut at) = (keys.next()?, 0);
+        for (n, key) in (1..).zip(keys) {
+            let is_less = key < least;
+            least = if is_less { key } else { least };
+            at = if is_less { n } else { at };
+        }
+        Some(places.start + at)
+    }
+
     fn put(&mut self, places: &mut Places, place: usize, entry: (Key, u32)) {
         self.heap[place] = entry;
         places.set(entry.1, u32::try_from(place).expect("members have numbers of this size"));
@@ -132,7 +150,7 @@ impl Queue {
     fn down(&mut self, places: &mut Places, mut place: usize) {
         let entry = self.heap[place];
         loop {
-            let least = self.below(place).min_by_key(|below| self.heap[*below].0);
+            let least = self.least_of(self.below(place));
             let Some(least) = least.filter(|least| self.heap[*least].0 < entry.0) else { break };
             self.put(places, place, self.heap[least]);
             place = least;

@@ -205,7 +205,7 @@ impl Allocator {
             .take_while(|number| **number >= first)
             .find(|open| self.open.get(**open).is_some_and(|open| open.client == number));
         if let Some(earlier) = earlier.copied() {
-            return self.add_to(earlier, &resources, promised, proposals);
+            return self.add_to(earlier, &resources, &promised, proposals);
         }
         self.numbered += 1;
         place.open.push(self.numbered);
@@ -218,7 +218,7 @@ impl Allocator {
         };
         self.proposals_to(number, proposals).push(proposal);
         self.note_open(number, self.numbered, &promised);
-        let open = Open { at, client: number, resources, since: now, promised };
+        let open = Open { at, client: number, resources, since: now };
         self.open.insert(self.numbered, open);
     }
 
@@ -243,18 +243,17 @@ impl Allocator {
         &mut self,
         earlier: u64,
         resources: &Resources,
-        promised: Vec<Demand>,
+        promised: &[Demand],
         proposals: &mut Vec<Proposals>,
     ) {
         let Some(open) = self.open.get_mut(earlier) else { return };
         open.resources.add(resources);
-        open.promised.extend(promised.iter().cloned());
         let client = open.client;
         let proposed = self.proposals_to(client, proposals).iter_mut();
         if let Some(proposal) = proposed.rev().find(|proposal| proposal.number == earlier) {
             proposal.resources.add(resources);
         }
-        self.promise(client, earlier, &promised);
+        self.promise(client, earlier, promised);
     }
 }
 

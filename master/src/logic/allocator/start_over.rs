@@ -2,6 +2,7 @@
 //! count, since the master does not know for which demand they were made.
 
 use protocol::ids::{AgentId, FrameworkId, Role};
+use protocol::offer::Demand;
 use protocol::time::Instant;
 
 use super::messages::{BookEntry, WholeBook};
@@ -15,6 +16,7 @@ struct Kept {
     framework: FrameworkId,
     role: Role,
     open: Open,
+    promised: Vec<Demand>,
 }
 
 impl Allocator {
@@ -35,13 +37,13 @@ impl Allocator {
         };
         self.enter(now, BookEntry::Shares(book.shares));
         book.agents.into_iter().for_each(|entry| self.enter(now, entry));
-        for Kept { number, agent, generation, framework, role, open } in kept {
+        for Kept { number, agent, generation, framework, role, open, promised } in kept {
             // If its agent has been away, the master gave it up as well, or will return it.
             let at = self.agents.get(&agent).copied();
             let same = |at: &u32| self.places[*at as usize].generation == generation;
             if let Some(at) = at.filter(same) {
                 let client = self.client_of(&framework, &role);
-                self.hold_again(number, open, at, client);
+                self.hold_again(number, Open { at, client, ..open }, &promised);
             }
         }
         book.frameworks.into_iter().for_each(|entry| self.enter(now, entry));
@@ -56,6 +58,7 @@ impl Allocator {
             generation: place.generation,
             framework: client.framework.clone(),
             role: client.role.clone(),
+            promised: client.promising.get(&number).cloned().unwrap_or_default(),
             open,
         })
     }

@@ -297,22 +297,36 @@ impl Tree {
 
     fn change(&mut self, member: u32, change: impl Fn(&mut Amounts), more: bool) {
         let Self { order, totals, excluded, nodes, members, .. } = self;
-        let mut share = |held: &Amounts, before: f64, weight: f64| match order {
-            Order::Shares => held.share_of(totals, excluded) / weight,
-            Order::Lots(chance) if more => before + chance.pause() / weight,
-            Order::Lots(_) => before,
-        };
         let entry = &mut members[member as usize];
         change(&mut entry.held);
         entry.count += u64::from(more);
-        entry.share = share(&entry.held, entry.share, 1.0);
+        // Of what is held below, before any weight.
+        let mut part = match order {
+            Order::Shares => entry.held.share_of(totals, excluded),
+            Order::Lots(_) => 0.0,
+        };
+        entry.share = match order {
+            Order::Shares => part,
+            Order::Lots(chance) if more => entry.share + chance.pause(),
+            Order::Lots(_) => entry.share,
+        };
         let mut node = entry.leaf;
         nodes[node as usize].ready.update(&mut self.member_places, entry.key(), member);
         while node != ROOT {
             let changed = &mut nodes[node as usize];
             change(&mut changed.held);
             changed.count += u64::from(more);
-            changed.share = share(&changed.held, changed.share, changed.weight);
+            changed.share = match order {
+                Order::Shares => {
+                    // The only one below holds as much.
+                    if changed.below != 1 {
+                        part = changed.held.share_of(totals, excluded);
+                    }
+                    part / changed.weight
+                }
+                Order::Lots(chance) if more => changed.share + chance.pause() / changed.weight,
+                Order::Lots(_) => changed.share,
+            };
             let (key, parent) = (changed.key(), changed.parent);
             nodes[parent as usize].ready.update(&mut self.node_places, key, node);
             if parent == ROOT {
