@@ -342,6 +342,7 @@ impl Master {
                 info: agent.info.clone(),
                 state: agent.state(),
             });
+            turn.what.extend(self.domain_of(id));
         }
         turn.start(Timer::Collect, self.config.registry_gc_interval);
         if self.awaited_at_first > 0 {
