@@ -1,5 +1,6 @@
 //! Whole clusters from seeds: a few of them here, a thousand with `cargo xtask simulate --seeds 1000`.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -160,11 +161,11 @@ impl Scheduler for Spread {
         for offer in &offers {
             let Some(domain) = calls.domain_of(offer).cloned() else { continue };
             self.seen.insert(domain.to_string());
-            if !self.running.contains_key(&domain.zone) {
+            if let Entry::Vacant(place) = self.running.entry(domain.zone) {
                 let each = Resources::cpus_mem(1.0, 64.0);
-                let task = sdk::task::shell(&domain.zone, "sleep 100000", &each);
+                let task = sdk::task::shell(place.key(), "sleep 100000", &each);
                 if calls.launch(offer, task).is_ok() {
-                    self.running.insert(domain.zone, TaskState::Staging);
+                    place.insert(TaskState::Staging);
                 }
             }
         }

@@ -111,7 +111,7 @@ fn an_agent_that_is_elsewhere_when_it_is_back_is_written_down_there_before_it_is
 }
 
 #[test]
-fn fd_02_agents_of_other_regions_are_offered_to_frameworks_that_know_of_regions() {
+fn alloc_12_fd_02_agents_of_other_regions_are_offered_to_frameworks_that_know_of_regions() {
     let mut t = Scenario::with(here());
     joins(&mut t, 1, "us/1");
     t.forget_lines();
