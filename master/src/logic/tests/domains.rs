@@ -52,9 +52,9 @@ fn booked(t: &Scenario) -> Option<FaultDomain> {
 
 /// What readers were told of where agents are.
 fn shown(t: &Scenario) -> Vec<String> {
-    let domain = |what: &What| match what {
-        What::AgentDomain { agent, domain } => Some(format!("{agent} {domain}")),
-        _ => None,
+    let domain = |what: &What| {
+        let What::AgentDomain { agent, domain } = what else { return None };
+        Some(format!("{agent} {domain}"))
     };
     t.changes.iter().filter_map(|change| domain(&change.what)).collect()
 }

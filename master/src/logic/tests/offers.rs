@@ -34,11 +34,12 @@ fn alloc_11_offers_of_several_agents_are_one_message() {
     let proposals: Vec<_> = t.proposals.drain(..).collect();
     assert_eq!(proposals.len(), 3);
     let step = t.master.step(t.now, Event::Proposed(proposals));
-    let offers = step.effects.iter().filter_map(|effect| match effect {
-        Effect::TellFramework { to, message: MasterToFramework::Offers(offers) } => {
-            Some((*to, offers.len()))
-        }
-        _ => None,
+    let offers = step.effects.iter().filter_map(|effect| {
+        let Effect::TellFramework { to, message: MasterToFramework::Offers(offers) } = effect
+        else {
+            return None;
+        };
+        Some((*to, offers.len()))
     });
     assert_eq!(offers.collect::<Vec<_>>(), [(scheduler_pid(1), 3)]);
 }
