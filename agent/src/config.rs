@@ -9,6 +9,7 @@ use coordination::election::Detector;
 use libactor::SpawnError;
 use protocol::ids::Role;
 use protocol::resources::Resources;
+use protocol::wishes::FaultDomain;
 
 use crate::checkpoint::CheckpointError;
 use crate::detect::DetectError;
@@ -30,6 +31,8 @@ pub struct AgentConfig {
     pub default_role: Role,
     /// What the operator says of the machine, such as `rack:r1;ssd:true`.
     pub attributes: Option<String>,
+    /// Where the machine is, if the operator says.
+    pub domain: Option<FaultDomain>,
     /// The machine's name; `None`: what it calls itself.
     pub hostname: Option<String>,
     /// This agent's place among how many that share the machine: it takes that part of what was detected or named.
@@ -67,6 +70,7 @@ impl AgentConfig {
             resources: None,
             default_role: Role::everybody(),
             attributes: None,
+            domain: None,
             hostname: None,
             share: None,
             sandboxes: SandboxLimits::default(),
@@ -89,6 +93,7 @@ impl AgentConfig {
         if let Some(timeout) = self.recovery_timeout {
             settings.recovery_timeout = timeout;
         }
+        settings.domain.clone_from(&self.domain);
         settings.recover = self.recover;
         settings.reconfiguration_policy = self.reconfiguration_policy;
     }

@@ -18,6 +18,7 @@ use protocol::quota::{Quota, Weight};
 use protocol::why::{AskWhy, RoleWhy, WhyAnswer};
 
 use crate::cluster::{Cluster, FileError, read_secret};
+use crate::domains::{self, Domains};
 use crate::pages::{self, Listed};
 
 /// How long an answer may take.
@@ -181,6 +182,11 @@ impl Client {
         self.list().await
     }
 
+    /// Where the master and its agents are, as far as it knows.
+    pub(crate) async fn domains(&self) -> Result<Domains, ClientError> {
+        domains::read_all(async |read| self.ask_master(VIEW, read).await).await
+    }
+
     async fn list<T: Listed>(&self) -> Result<Vec<T>, ClientError> {
         pages::read_all(async |read| self.ask_master(VIEW, read).await).await
     }
@@ -203,6 +209,7 @@ impl Client {
             ReadAnswer::Frameworks(_) | ReadAnswer::SomeFrameworks(_) => Err(ClientError::Answer),
             ReadAnswer::Tasks(_) | ReadAnswer::SomeTasks(_) => Err(ClientError::Answer),
             ReadAnswer::Roles(_) | ReadAnswer::SomeRoles(_) => Err(ClientError::Answer),
+            ReadAnswer::Domains(_) | ReadAnswer::SomeDomains(_) => Err(ClientError::Answer),
             ReadAnswer::Refused(why) => Err(ClientError::Refused(why)),
         }
     }

@@ -10,7 +10,7 @@ use crate::client::{Client, ClientError};
 use crate::cluster::Cluster;
 use crate::doubt;
 use crate::environment::Environment;
-use crate::lists::{self, AgentJson, FrameworkJson, TaskJson};
+use crate::lists::{self, FrameworkJson, TaskJson};
 use crate::output;
 use crate::prefix::{self, PrefixError};
 use crate::tail::{Part, Tail};
@@ -63,10 +63,11 @@ pub(crate) async fn agents(
 ) -> Result<(), CommandError> {
     let client = client(&arguments.cluster, environment).await?;
     let agents = doubt::list(&client, client.agents()).await?;
+    let domains = client.domains().await?;
     output::print(&if arguments.json {
-        output::json(&agents.iter().map(AgentJson::from).collect::<Vec<_>>())
+        output::json(&lists::agents_json(&agents, &domains))
     } else {
-        lists::agents_table(&agents)
+        lists::agents_table(&agents, &domains)
     });
     Ok(())
 }

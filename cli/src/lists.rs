@@ -10,6 +10,7 @@ use protocol::task::{Exit, TaskState, TaskStatus};
 use serde::Serialize;
 use serde_json::{Map, Number};
 
+use crate::domains::{DomainJson, Domains};
 use crate::output::table;
 
 /// Mesos's words, which people know.
@@ -63,11 +64,12 @@ fn megabytes_of(used: &Resources, total: &Resources, name: &str) -> String {
     format!("{}/{}", whole(used), whole(total))
 }
 
-/// The table of `airside agents`.
-pub(crate) fn agents_table(agents: &[AgentView]) -> String {
+/// The table of `airside agents`; where they are stands in it if that is said of any, and below it where the master is.
+pub(crate) fn agents_table(agents: &[AgentView], domains: &Domains) -> String {
+    let anywhere = !domains.agents.is_empty();
     let rows = agents.iter().map(|agent| {
         let (used, total) = (&agent.used, &agent.info.resources);
-        vec![
+        let mut row = vec![
             agent.agent.to_string(),
             agent_state(agent.state).into(),
             agent.info.at.listens.clone(),
@@ -75,9 +77,26 @@ pub(crate) fn agents_table(agents: &[AgentView]) -> String {
             megabytes_of(used, total, "mem"),
             megabytes_of(used, total, "disk"),
             agent.offered.cpus().to_string(),
-        ]
+        ];
+        if anywhere {
+            let domain = domains.agents.get(&agent.agent);
+            row.push(domain.map(ToString::to_string).unwrap_or_default());
+        }
+        row
     });
-    table(&["AGENT", "STATE", "ADDRESS", "CPUS", "MEM MB", "DISK MB", "OFFERED CPUS"], rows)
+    let mut head = vec!["AGENT", "STATE", "ADDRESS", "CPUS", "MEM MB", "DISK MB", "OFFERED CPUS"];
+    head.extend(anywhere.then_some("REGION/ZONE"));
+    let master = domains.master.as_ref().map(|domain| format!("The master is in {domain}\n"));
+    table(&head, rows) + &master.unwrap_or_default()
+}
+
+/// The JSON of `airside agents`.
+pub(crate) fn agents_json(agents: &[AgentView], domains: &Domains) -> Vec<AgentJson> {
+    let one = |agent: &AgentView| {
+        let domain = domains.agents.get(&agent.agent).map(DomainJson::from);
+        AgentJson { domain, ..AgentJson::from(agent) }
+    };
+    agents.iter().map(one).collect()
 }
 
 /// The table of `airside frameworks`.
@@ -125,6 +144,8 @@ pub(crate) struct AgentJson {
     address: String,
     version: String,
     attributes: Map<String, serde_json::Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    domain: Option<DomainJson>,
     resources: Map<String, serde_json::Value>,
     used: Map<String, serde_json::Value>,
     offered: Map<String, serde_json::Value>,
@@ -193,6 +214,7 @@ impl From<&AgentView> for AgentJson {
             address: agent.info.at.listens.clone(),
             version: agent.info.version.clone(),
             attributes: attributes.map(|a| (a.name.clone(), a.value.clone().into())).collect(),
+            domain: None,
             resources: resources_json(&agent.info.resources),
             used: resources_json(&agent.used),
             offered: resources_json(&agent.offered),

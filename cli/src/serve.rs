@@ -232,6 +232,7 @@ pub(crate) async fn agent(arguments: AgentArguments) -> Result<(), ServeError> {
         resources: arguments.resources,
         default_role: arguments.default_role,
         attributes: arguments.attributes,
+        domain: arguments.domain,
         hostname: arguments.hostname,
         adopts_orphans: true,
         executor_reregistration_timeout: Some(arguments.executor_reregistration_timeout),

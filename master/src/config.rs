@@ -7,6 +7,7 @@ use protocol::ids::Role;
 use protocol::quantities::Quantities;
 use protocol::quota::Weight;
 use protocol::resources::Milli;
+use protocol::wishes::FaultDomain;
 use serde::{Deserialize, Serialize};
 
 use crate::logic::bugs::Bugs;
@@ -87,6 +88,12 @@ pub struct Config {
     pub data_bytes_max: usize,
     /// What the allocator goes by.
     pub allocator: AllocatorConfig,
+    /// Where the master is; see [`Config::located`].
+    #[serde(default)]
+    pub domain: Option<FaultDomain>,
+    /// Whether only agents are taken that say where they are.
+    #[serde(default)]
+    pub require_agent_domain: bool,
     /// Deliberate bugs, to try the simulator on. Always empty without the feature `testing`.
     #[serde(default)]
     pub bugs: Bugs,
@@ -180,6 +187,8 @@ impl Default for Config {
             text_bytes_max: 4096,
             data_bytes_max: 1 << 20,
             allocator: AllocatorConfig::default(),
+            domain: None,
+            require_agent_domain: false,
             bugs: Bugs::default(),
         }
     }
@@ -223,6 +232,12 @@ pub enum BadConfig {
 }
 
 impl Config {
+    /// The same of a master that is there, and counts other regions as far.
+    pub fn located(mut self, domain: Option<FaultDomain>) -> Self {
+        self.allocator.region = domain.as_ref().map(|domain| domain.region.clone());
+        Self { domain, ..self }
+    }
+
     /// The time after which a silent agent counts as unreachable.
     pub fn agent_timeout(&self) -> Duration {
         self.ping_every * self.ping_misses_max

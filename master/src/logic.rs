@@ -352,6 +352,7 @@ impl Master {
                 info: agent.info.clone().into(),
                 state: agent.state(),
             });
+            turn.what.extend(self.domain_of(id));
         }
         turn.start(Timer::Collect, self.config.registry_gc_interval);
         if self.awaited_at_first > 0 {

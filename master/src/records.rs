@@ -17,6 +17,7 @@ use protocol::resources::{
     Attribute, BadResource, Kind, Milli, Ranges, Resource, Resources, Value,
 };
 use protocol::time::WallTime;
+use protocol::wishes::FaultDomain;
 
 use crate::logic::registry::{AgentEntry, FrameworkEntry, Registry, RegistryOperation};
 
@@ -108,6 +109,8 @@ struct AgentRecord {
     /// What is not unreserved.
     #[prost(message, repeated, tag = "9")]
     particular: Vec<v1::Resource>,
+    #[prost(message, optional, tag = "10")]
+    domain: Option<v1::DomainInfo>,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -288,6 +291,7 @@ impl From<&AgentEntry> for AgentRecord {
             boot,
             nonce: entry.nonce,
             unreachable: entry.unreachable.map(|WallTime(at)| at),
+            domain: entry.domain.as_ref().map(FaultDomain::to_v1),
         }
     }
 }
@@ -328,6 +332,9 @@ fn agent_entry(record: AgentRecord, key: &str) -> Result<AgentEntry, BadRegistry
             |bad: BadResource| BadRegistry::Meaning { key: key.to_owned(), what: bad.to_string() };
         resources.add_one(resource.map_err(meaning)?);
     }
+    let domain = record.domain.map(FaultDomain::from_v1).transpose();
+    let domain = domain
+        .map_err(|bad| BadRegistry::Meaning { key: key.to_owned(), what: bad.to_string() })?;
     let attribute = |AttributeRecord { name, value }| Attribute { name, value };
     let info = AgentInfo {
         at: AgentAddress { hostname: record.hostname, listens: record.listens }.into(),
@@ -336,7 +343,8 @@ fn agent_entry(record: AgentRecord, key: &str) -> Result<AgentEntry, BadRegistry
         version: record.version,
         boot: record.boot,
     };
-    Ok(AgentEntry { info, nonce: record.nonce, unreachable: record.unreachable.map(WallTime) })
+    let unreachable = record.unreachable.map(WallTime);
+    Ok(AgentEntry { info, domain, nonce: record.nonce, unreachable })
 }
 
 impl From<&FrameworkEntry> for FrameworkRecord {

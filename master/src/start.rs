@@ -261,7 +261,8 @@ impl Elected {
         };
         let clock = Clock::start();
         let knows_master = Arc::new(OnceLock::new());
-        let mut view = View::new(cluster.clone(), logic.ended_tasks_max);
+        let mut view =
+            View::new(cluster.clone(), logic.ended_tasks_max).located(logic.domain.clone());
         let master = Master::new(logic.clone(), identity, registry.clone());
         // It may be read before the master says its first word, and agents are awaited from the first moment on.
         view.start_over(0, master.snapshot(), &Totals::default());
@@ -329,7 +330,7 @@ mod tests {
         let resources = Resources::cpus_mem(1.0, 64.0);
         let (version, boot) = ("0".into(), "boot".into());
         let info = AgentInfo { at, resources, attributes: Vec::new(), version, boot };
-        let entry = AgentEntry { info, nonce: 1, unreachable: None };
+        let entry = AgentEntry { info, domain: None, nonce: 1, unreachable: None };
         elected.registry.agents.insert(AgentId::new("S0"), entry);
         elected.prepare(node, MasterConfig::default()).unwrap()
     }

@@ -17,6 +17,7 @@ use protocol::operator::{AgentView, ClusterView, FrameworkView, List, ReadAnswer
 use protocol::quota::Shares;
 use protocol::resources::Resources;
 use protocol::task::{TaskReport, TaskState, TaskStatus};
+use protocol::wishes::FaultDomain;
 
 use crate::backlog::Missed;
 pub use metrics::Totals;
@@ -39,6 +40,9 @@ pub struct View {
     doubted: bool,
     ended_tasks_max: usize,
     agents: BTreeMap<AgentId, AgentView>,
+    domain: Option<FaultDomain>,
+    /// Where agents are that are shown.
+    domains: BTreeMap<AgentId, FaultDomain>,
     gone: VecDeque<AgentId>,
     frameworks: BTreeMap<FrameworkId, Framework>,
     removed: VecDeque<FrameworkId>,
@@ -75,6 +79,8 @@ impl View {
             doubted: false,
             ended_tasks_max,
             agents: BTreeMap::new(),
+            domain: None,
+            domains: BTreeMap::new(),
             gone: VecDeque::new(),
             frameworks: BTreeMap::new(),
             removed: VecDeque::new(),
@@ -82,6 +88,11 @@ impl View {
             shares: Shares::default(),
             totals: Totals::default(),
         }
+    }
+
+    /// The same of a master that is there.
+    pub fn located(self, domain: Option<FaultDomain>) -> Self {
+        Self { domain, ..self }
     }
 
     /// Takes the next change.
@@ -95,6 +106,7 @@ impl View {
     fn take(&mut self, what: What, number: u64) {
         match what {
             What::Agent { agent, info, state } => {
+                self.domains.remove(&agent);
                 let info = *info;
                 let none = Resources::none();
                 let seen = self.agents.entry(agent.clone()).or_insert_with(|| AgentView {
@@ -107,6 +119,7 @@ impl View {
                 seen.info = info;
                 seen.state = state;
             }
+            What::AgentDomain { agent, domain } => drop(self.domains.insert(agent, domain)),
             What::AgentState { agent, state } => self.on_agent_state(agent, state),
             What::AgentBook { agent, used, offered } => {
                 if let Some(seen) = self.agents.get_mut(&agent) {
@@ -180,6 +193,8 @@ impl View {
             List::TasksBehind { framework, task } => self.tasks_behind(Some((&framework, &task))),
             List::Roles => self.roles_behind(None),
             List::RolesBehind(role) => self.roles_behind(Some(&role)),
+            List::Domains => self.domains_behind(None),
+            List::DomainsBehind(agent) => self.domains_behind(Some(&agent)),
         }
     }
 
@@ -194,6 +209,7 @@ impl View {
                 && let Some(oldest) = self.gone.pop_front()
             {
                 self.agents.remove(&oldest);
+                self.domains.remove(&oldest);
             }
         }
     }

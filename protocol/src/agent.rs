@@ -12,6 +12,7 @@ use crate::ids::{
 };
 use crate::resources::{Attribute, Resources};
 use crate::task::{ExecutorSpec, Exit, TaskReport, TaskSpec, TaskStatus};
+use crate::wishes::FaultDomain;
 
 /// Where an agent is to be found.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -131,6 +132,34 @@ pub enum AgentToMaster {
         epoch: u64,
         /// Of how many tasks it will tell.
         tasks: u32,
+    },
+    /// As `Register`, of an agent whose operator says where it is. Since version 2; a master of version 1 is not told.
+    RegisterAt {
+        /// Where.
+        domain: FaultDomain,
+        /// As in `Register`.
+        nonce: u64,
+        /// What it is.
+        info: AgentInfo,
+    },
+    /// As `Reregister`, of an agent whose operator says where it is. Since version 2.
+    ReregisterAt {
+        /// Where.
+        domain: FaultDomain,
+        /// As in `Reregister`, and so is all that follows.
+        agent: AgentId,
+        /// What it is.
+        info: AgentInfo,
+        /// All its tasks that are not ended and acknowledged.
+        tasks: Vec<TaskReport>,
+        /// All its executors.
+        executors: Vec<ExecutorReport>,
+        /// Those whose tasks and executors it has.
+        frameworks: Vec<FrameworkInfo>,
+        /// The highest epoch it has seen.
+        epoch: u64,
+        /// The cluster that gave it its id.
+        cluster: ClusterId,
     },
 }
 

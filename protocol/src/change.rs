@@ -12,6 +12,7 @@ use crate::offer::Offer;
 use crate::quota::{Quota, Weight};
 use crate::resources::Resources;
 use crate::task::{TaskReport, TaskState, TaskStatus};
+use crate::wishes::FaultDomain;
 
 /// One change. Numbers count up from 1 within a reign, without gaps.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -153,6 +154,13 @@ pub enum What {
         /// Which.
         executor: ExecutorId,
     },
+    /// Where an agent is, if its operator says so: right behind what it says of itself, which alone says that it is anywhere.
+    AgentDomain {
+        /// Which.
+        agent: AgentId,
+        /// Where.
+        domain: FaultDomain,
+    },
 }
 
 /// What is counted of agents.
@@ -170,6 +178,8 @@ pub enum AgentNews {
     Unreachable(GivenUp),
     /// It is a member no longer.
     Removed,
+    /// It came back, and was told to come later: where it says it is, or that it does not say, is nothing for this master.
+    DomainUnfit,
 }
 
 /// Why an agent counts as unreachable.

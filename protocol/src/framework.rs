@@ -1,5 +1,6 @@
 //! What schedulers and the master say to each other.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use crate::change::Change;
 use crate::ids::{AgentId, ExecutorId, FrameworkId, MasterId, OfferId, Role, TaskId, UpdateId};
 use crate::offer::{Demand, Offer, Unmet};
 use crate::task::{Exit, TaskReport, TaskSpec, TaskStatus};
-use crate::wishes::RoleWishes;
+use crate::wishes::{FaultDomain, RoleWishes};
 
 /// What a framework says of itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -234,6 +235,24 @@ pub enum MasterToFramework {
     /// These needs are more than any agent has, so that no offer will come for them as things stand. Said once of each:
     /// when it is stated, or when the last agent that could have met it is gone. An agent may still join that can.
     Unmet(Vec<Unmet>),
+    /// As `Offers`, when it is known where some of the agents are. Since version 2; a scheduler of version 1 is told `Offers`.
+    OffersAt {
+        /// One offer per agent and role.
+        offers: Vec<Arc<Offer>>,
+        /// Where those of their agents are of which that is known.
+        domains: BTreeMap<AgentId, FaultDomain>,
+    },
+}
+
+impl MasterToFramework {
+    /// What is said in its place to a scheduler of an older version, if anything can be.
+    pub fn in_older_words(&self) -> Option<Self> {
+        if let Self::OffersAt { offers, domains: _ } = self {
+            Some(Self::Offers(offers.clone()))
+        } else {
+            None
+        }
+    }
 }
 
 /// What remains of two kills of one task. `None` is the task's own grace; where that is not known, the one that was named

@@ -57,6 +57,8 @@ impl Message for AgentToMaster {
             Self::EpochRefused { .. } => "EpochRefused",
             Self::Unregister => "Unregister",
             Self::MayReturn { .. } => "MayReturn",
+            Self::RegisterAt { .. } => "RegisterAt",
+            Self::ReregisterAt { .. } => "ReregisterAt",
         }
     }
 
@@ -69,21 +71,23 @@ impl Message for AgentToMaster {
             Self::Pong { .. } | Self::Updated { .. } | Self::ExecutorEnded { .. } => 1,
             Self::Unregister | Self::FromExecutor { .. } | Self::EpochRefused { .. } => 1,
             Self::MayReturn { .. } => 2,
+            Self::RegisterAt { .. } | Self::ReregisterAt { .. } => 2,
         }
     }
 
     fn subjects(&self, out: &mut Subjects) {
         match self {
             Self::Updated { status, .. } => status_subjects(status, out),
-            Self::Reregister { agent, .. } | Self::MayReturn { agent, .. } => {
-                out.add(agent.as_str());
-            }
+            Self::Reregister { agent, .. }
+            | Self::ReregisterAt { agent, .. }
+            | Self::MayReturn { agent, .. } => out.add(agent.as_str()),
             Self::ExecutorEnded { framework, executor, .. }
             | Self::FromExecutor { framework, executor, .. } => {
                 out.add(executor.as_str());
                 out.add(framework.as_str());
             }
             Self::Register { .. }
+            | Self::RegisterAt { .. }
             | Self::Pong { .. }
             | Self::EpochRefused { .. }
             | Self::Unregister => (),
@@ -242,6 +246,7 @@ impl Message for MasterToFramework {
             Self::TornDown => "TornDown",
             Self::Error { .. } => "Error",
             Self::Unmet(_) => "Unmet",
+            Self::OffersAt { .. } => "OffersAt",
         }
     }
 
@@ -257,13 +262,16 @@ impl Message for MasterToFramework {
             Self::Refused { .. } | Self::FailedOver | Self::Rescinded(_) | Self::Updated(_) => 1,
             Self::FromExecutor { .. } | Self::ExecutorEnded { .. } | Self::AgentLost(_) => 1,
             Self::TornDown | Self::Error { .. } => 1,
+            Self::OffersAt { .. } => 2,
         }
     }
 
     fn subjects(&self, out: &mut Subjects) {
         match self {
             Self::Subscribed { framework, .. } => out.add(framework.as_str()),
-            Self::Offers(offers) => offers.iter().for_each(|offer| out.add(offer.offer.as_str())),
+            Self::Offers(offers) | Self::OffersAt { offers, .. } => {
+                offers.iter().for_each(|offer| out.add(offer.offer.as_str()));
+            }
             Self::Rescinded(offers) => offers.iter().for_each(|offer| out.add(offer.as_str())),
             Self::Updated(status) => status_subjects(status, out),
             Self::FromExecutor { executor, .. } | Self::ExecutorEnded { executor, .. } => {
@@ -372,6 +380,8 @@ impl Message for Read {
             Self::FrameworksBehind(_) => "FrameworksBehind",
             Self::Roles => "Roles",
             Self::RolesBehind(_) => "RolesBehind",
+            Self::Domains => "Domains",
+            Self::DomainsBehind(_) => "DomainsBehind",
         }
     }
 

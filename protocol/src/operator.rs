@@ -12,6 +12,7 @@ use crate::quantities::Quantities;
 use crate::quota::{Quota, Weight};
 use crate::resources::Resources;
 use crate::task::{TaskReport, TaskStatus};
+use crate::wishes::FaultDomain;
 
 /// To the view of a master. Every list is bounded by the master's own limits.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -46,6 +47,10 @@ pub enum Read {
     Roles,
     /// The roles behind one: what [`ReadAnswer::SomeRoles`] had no room for. Since version 2.
     RolesBehind(Role),
+    /// Where the master and its agents are, as far as their operators say. Since version 2.
+    Domains,
+    /// Where the agents behind one are: what [`ReadAnswer::SomeDomains`] had no room for. Since version 2.
+    DomainsBehind(AgentId),
 }
 
 /// What can be read.
@@ -74,6 +79,10 @@ pub enum List {
     Roles,
     /// The roles behind one. Since version 2.
     RolesBehind(Role),
+    /// Where the master and its agents are. Since version 2.
+    Domains,
+    /// Where the agents behind one are. Since version 2.
+    DomainsBehind(AgentId),
 }
 
 impl List {
@@ -83,6 +92,7 @@ impl List {
             Self::Cluster | Self::Agents | Self::Frameworks | Self::Tasks => 1,
             Self::TasksBehind { .. } | Self::AgentsBehind(_) | Self::FrameworksBehind(_) => 1,
             Self::Roles | Self::RolesBehind(_) => 2,
+            Self::Domains | Self::DomainsBehind(_) => 2,
         }
     }
 }
@@ -103,6 +113,8 @@ impl Read {
             Self::FrameworksBehind(framework) => (List::FrameworksBehind(framework.clone()), None),
             Self::Roles => (List::Roles, None),
             Self::RolesBehind(role) => (List::RolesBehind(role.clone()), None),
+            Self::Domains => (List::Domains, None),
+            Self::DomainsBehind(agent) => (List::DomainsBehind(agent.clone()), None),
         }
     }
 }
@@ -132,6 +144,19 @@ pub enum ReadAnswer {
     SomeRoles(Vec<RoleView>),
     /// Who asks may not read this; in words. Since version 2.
     Refused(String),
+    /// Where the master is, and all agents of which that is known, or all that are left, by id. Since version 2.
+    Domains(DomainsView),
+    /// As many agents as one message holds, by id; see [`Read::DomainsBehind`]. Since version 2.
+    SomeDomains(DomainsView),
+}
+
+/// Where a master and agents are, as far as their operators say.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DomainsView {
+    /// Of the master that answers.
+    pub master: Option<FaultDomain>,
+    /// Of agents, by id.
+    pub agents: Vec<(AgentId, FaultDomain)>,
 }
 
 /// A cluster and who leads it.

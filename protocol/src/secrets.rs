@@ -36,11 +36,15 @@ fn hide_of_reports(reports: &mut [TaskReport]) {
 }
 
 pub(crate) fn of_agent_to_master(message: &AgentToMaster) -> Option<AgentToMaster> {
-    if !matches!(message, AgentToMaster::Reregister { .. }) {
+    if !matches!(message, AgentToMaster::Reregister { .. } | AgentToMaster::ReregisterAt { .. }) {
         return None;
     }
     let mut message = message.clone();
-    let AgentToMaster::Reregister { tasks, executors, .. } = &mut message else { return None };
+    let (AgentToMaster::Reregister { tasks, executors, .. }
+    | AgentToMaster::ReregisterAt { tasks, executors, .. }) = &mut message
+    else {
+        return None;
+    };
     hide_of_reports(tasks);
     executors.iter_mut().for_each(|executor| hide_of_command(&mut executor.spec.command));
     Some(message)

@@ -9,6 +9,7 @@ use protocol::framework::Capability;
 use protocol::ids::{AgentId, TaskId};
 use protocol::resources::Resources;
 use protocol::task::TaskState;
+use protocol::wishes::FaultDomain;
 use sdk::Scheduler;
 
 use crate::author::Copies;
@@ -98,9 +99,24 @@ impl Cluster {
 
     /// One more agent, with these resources.
     #[must_use]
-    pub fn agent_with(mut self, resources: Resources) -> Self {
+    pub fn agent_with(self, resources: Resources) -> Self {
+        self.agent(resources, None)
+    }
+
+    /// One more agent, there. The master is where the first of these is, so that other regions than that are far.
+    #[must_use]
+    pub fn agent_at(mut self, resources: Resources, domain: FaultDomain) -> Self {
+        let master = &mut self.world.setup.master;
+        if master.domain.is_none() {
+            *master = master.clone().located(Some(domain.clone()));
+        }
+        self.agent(resources, Some(domain))
+    }
+
+    fn agent(mut self, resources: Resources, domain: Option<FaultDomain>) -> Self {
         let name = format!("agent-{}", self.agents.len() + 1);
-        let config = agent::logic::Config::new(agent_info(&name, resources));
+        let mut config = agent::logic::Config::new(agent_info(&name, resources));
+        config.domain = domain;
         let seat = Seat::agent(config);
         let host = self.world.add_host();
         let number = self.world.add_process(name, host, true, seat);

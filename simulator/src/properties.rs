@@ -339,6 +339,7 @@ impl World {
                     body.agents.insert(agent.clone(), *state);
                 }
                 What::Framework { .. } | What::FrameworkState { .. } => (),
+                What::AgentDomain { .. } => (),
                 What::OfferMade(_) | What::OfferEnded(_) | What::AgentNews { .. } => (),
                 What::TaskStatus(status) => self.see_given_up(status),
                 What::Task(_) | What::TaskForgotten { .. } => (),

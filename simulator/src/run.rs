@@ -11,6 +11,7 @@ use protocol::carried::Carried;
 use protocol::framework::{Capability, FrameworkInfo};
 use protocol::ids::FrameworkId;
 use protocol::resources::{Milli, Ranges, Resources};
+use protocol::wishes::FaultDomain;
 
 use crate::bugs::Bug;
 use crate::chance::Chance;
@@ -173,7 +174,7 @@ fn master_config(chance: &mut Chance, bug: Option<Bug>) -> Config {
         config.bugs = master::logic::bugs::Bugs::only([bug]);
         config.allocator.bugs = master::logic::bugs::Bugs::only([bug]);
     }
-    config
+    config.located(domain_of("host-0"))
 }
 
 fn populate(world: &mut World, chance: &mut Chance, apart: &mut Chance, bug: Option<Bug>) {
@@ -257,7 +258,9 @@ fn add_agent(world: &mut World, chance: &mut Chance, n: u64, bug: Option<Bug>) {
         .with_scalar("cpus", Milli::whole(cpus))
         .with_scalar("mem", Milli::whole(1024))
         .with_ranges("ports", Ranges::new([(31_000, 31_100)]));
-    let mut config = agent::logic::Config::new(agent_info(&format!("host-{n}"), resources));
+    let hostname = format!("host-{n}");
+    let mut config = agent::logic::Config::new(agent_info(&hostname, resources));
+    config.domain = domain_of(&hostname);
     config.contact_backoff_min = chance.millis(10, 1_000);
     config.executor_registration_timeout = chance.millis(10_000, 60_000);
     if let Some(Bug::Agent(bug)) = bug {
@@ -268,6 +271,13 @@ fn add_agent(world: &mut World, chance: &mut Chance, n: u64, bug: Option<Bug>) {
     let number = world.add_process(format!("agent-{n}"), host, true, seat);
     let at = chance.millis(0, 3_000);
     world.queue.at(at, Due::Start(number));
+}
+
+/// Where the agent of a random cluster is: every other one says so, each in a zone of its own, and all are near the master.
+pub(crate) fn domain_of(hostname: &str) -> Option<FaultDomain> {
+    let number: u64 = hostname.strip_prefix("host-")?.parse().ok()?;
+    let zone = format!("zone-{number}");
+    number.is_multiple_of(2).then_some(FaultDomain { region: "region".to_owned(), zone })
 }
 
 /// What a simulated agent says of itself.

@@ -1,13 +1,15 @@
 //! Whole clusters from seeds: a few of them here, a thousand with `cargo xtask simulate --seeds 1000`.
 
-use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use protocol::change::AgentState;
-use protocol::ids::TaskId;
-use protocol::offer::Offer;
+use protocol::ids::{FrameworkId, TaskId};
+use protocol::offer::{Constraint, Demand, Offer};
 use protocol::resources::Resources;
 use protocol::task::{CommandSpec, Run, TaskSpec, TaskState, TaskStatus};
+use protocol::wishes::{AttributeConstraint, FaultDomain, Predicate, Selector};
 use sdk::{Calls, Scheduler};
 use simulator::Cluster;
 use simulator::bugs::Bug;
@@ -133,6 +135,59 @@ fn a_scheduler_survives_the_loss_of_its_master_and_of_an_agent() {
     cluster.run_until(|view| view.scheduler::<Runs>().is_some_and(|s| s.finished() == 12));
     cluster.settle();
     assert_eq!(cluster.view().tasks(), []);
+}
+
+/// One task in each of two zones, launched where an offer says that it is of that zone.
+#[derive(Clone, Default)]
+struct Spread {
+    running: BTreeMap<String, TaskState>,
+    seen: BTreeSet<String>,
+}
+
+impl Scheduler for Spread {
+    fn subscribed(&mut self, calls: &mut Calls, _: &FrameworkId) {
+        let each = Resources::cpus_mem(1.0, 64.0);
+        let in_zone = |zone: &str| {
+            let predicate = Predicate::TextEquals(zone.into());
+            let there = AttributeConstraint { selector: Selector::Zone, predicate };
+            let constraints = vec![Constraint::Attribute(there)];
+            Demand { each: each.clone(), count: 1, constraints }
+        };
+        let missing = ["a", "b"].into_iter().filter(|zone| !self.running.contains_key(*zone));
+        calls.demand(missing.map(in_zone).collect());
+    }
+
+    fn offers(&mut self, calls: &mut Calls, offers: Vec<Offer>) {
+        for offer in &offers {
+            let Some(domain) = calls.domain_of(offer).cloned() else { continue };
+            self.seen.insert(domain.to_string());
+            if let Entry::Vacant(place) = self.running.entry(domain.zone) {
+                let each = Resources::cpus_mem(1.0, 64.0);
+                let task = sdk::task::shell(place.key(), "sleep 100000", &each);
+                if calls.launch(offer, task).is_ok() {
+                    place.insert(TaskState::Staging);
+                }
+            }
+        }
+    }
+
+    fn updated(&mut self, _: &mut Calls, status: &TaskStatus) {
+        self.running.insert(status.task.to_string(), status.state);
+    }
+}
+
+#[test]
+fn fd_01_a_scheduler_spreads_its_tasks_over_zones_also_at_the_next_master() {
+    let at = |zone: &str| FaultDomain { region: "eu".into(), zone: zone.into() };
+    let each = || Resources::cpus_mem(4.0, 4096.0);
+    let mut cluster = Cluster::new(3).agent_at(each(), at("a")).agents(2);
+    cluster = cluster.agent_at(each(), at("c")).with_scheduler(Spread::default());
+    cluster.run_until(|view| view.task("a") == Some(TaskState::Running));
+    cluster.lose_master();
+    let mut cluster = cluster.agent_at(each(), at("b"));
+    cluster.run_until(|view| view.task("b") == Some(TaskState::Running));
+    let seen = cluster.view().scheduler::<Spread>().map(|spread| spread.seen.clone());
+    assert_eq!(seen, Some(["eu/a".to_owned(), "eu/b".to_owned()].into()), "and no other");
 }
 
 #[test]

@@ -6,6 +6,7 @@ use std::path::Path;
 use libactor::wire;
 use prost::Message;
 use protocol::ids::{AgentId, ClusterId, ContainerId, FrameworkId, TaskId, UpdateId};
+use protocol::wishes::FaultDomain;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -19,6 +20,9 @@ const VERSION_AT: usize = MAGIC.len() - 1;
 
 /// No record is larger; a length beyond it is damage.
 const RECORD_BYTES_MAX: usize = 64 << 20;
+
+/// What stands for a domain where there is none.
+const NOWHERE: FaultDomain = FaultDomain { region: String::new(), zone: String::new() };
 
 /// The form of a [`Record`] on disk. Fields are only ever added.
 #[derive(Clone, PartialEq, prost::Message)]
@@ -55,6 +59,11 @@ pub(super) struct Stored {
     /// What comes from messages, as it is on the wire: append-only as well.
     #[prost(bytes = "vec", tag = "15")]
     payload: Vec<u8>,
+    /// Where an agent is, if its operator says; no region has a name of nothing.
+    #[prost(string, tag = "16")]
+    region: String,
+    #[prost(string, tag = "17")]
+    zone: String,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, prost::Enumeration)]
@@ -128,7 +137,10 @@ impl Stored {
                 Self { container, task, ..kind(Kind::Heard) }.with_update(*update)
             }
             Record::Booted(boot) => Self { boot: boot.clone(), ..kind(Kind::Booted) },
-            Record::Configured(info) => Self { payload: to_wire(info), ..kind(Kind::Configured) },
+            Record::Configured { info, domain } => {
+                let FaultDomain { region, zone } = domain.clone().unwrap_or(NOWHERE);
+                Self { payload: to_wire(info), region, zone, ..kind(Kind::Configured) }
+            }
         }
     }
 
@@ -169,7 +181,11 @@ impl Stored {
             Kind::FrameworkRemoved => Record::FrameworkRemoved(framework),
             Kind::Heard => Record::Heard { container, task, update },
             Kind::Booted => Record::Booted(self.boot),
-            Kind::Configured => Record::Configured(from_wire(&self.payload)?),
+            Kind::Configured => {
+                let domain = FaultDomain { region: self.region, zone: self.zone };
+                let domain = Some(domain).filter(|domain| *domain != NOWHERE);
+                Record::Configured { info: from_wire(&self.payload)?, domain }
+            }
         })
     }
 }

@@ -10,6 +10,7 @@ use protocol::framework::FrameworkInfo;
 use protocol::ids::*;
 use protocol::resources::Resources;
 use protocol::task::*;
+use protocol::wishes::FaultDomain;
 
 use super::form::{Kind, Stored};
 use super::*;
@@ -49,7 +50,7 @@ fn records() -> Vec<Record> {
     };
     vec![
         Record::Booted("b".into()),
-        Record::Configured(Box::new(info())),
+        Record::Configured { info: Box::new(info()), domain: Some(domain()) },
         Record::Registering { nonce: u64::MAX },
         Record::Joined { agent: AgentId::new("S1"), cluster: ClusterId::new("C"), epoch: 3 },
         Record::ExecutorStarting(ContainerId::new("c0")),
@@ -66,6 +67,10 @@ fn records() -> Vec<Record> {
         Record::Left,
         Record::Joined { agent: AgentId::new("S2"), cluster: ClusterId::new("C"), epoch: 4 },
     ]
+}
+
+fn domain() -> FaultDomain {
+    FaultDomain { region: "eu".into(), zone: "1".into() }
 }
 
 fn info() -> AgentInfo {
@@ -397,17 +402,27 @@ fn a_record_that_could_not_be_cut_off_is_before_the_next() {
 #[test]
 fn the_record_of_what_an_agent_has_keeps_its_bytes_and_its_terms() {
     let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
-    let of = |info: AgentInfo| Stored::of(&Record::Configured(Box::new(info))).encode_to_vec();
+    let configured = |info: &AgentInfo, domain| {
+        let info = Box::new(info.clone());
+        Record::Configured { info, domain }
+    };
+    let of = |info: AgentInfo| Stored::of(&configured(&info, None)).encode_to_vec();
     assert_eq!(hex(&of(info())), PLAIN);
+    let placed = Stored::of(&configured(&info(), Some(domain()))).encode_to_vec();
+    assert_eq!(hex(&placed), format!("{PLAIN}8201026575{}", "8a010131"));
     let mut reserved = info();
     reserved.resources.add(&"cpus(eng/web):2;disks(eng):{a}".parse().unwrap());
     assert_eq!(hex(&of(reserved.clone())), RESERVED);
     let dir = tempfile::tempdir().unwrap();
     let (_, mut file) = CheckpointFile::open(dir.path(), true).unwrap();
-    file.write(&Record::Configured(Box::new(reserved.clone()))).unwrap();
+    file.write(&configured(&reserved, Some(domain()))).unwrap();
     drop(file);
-    let (state, _) = CheckpointFile::open(dir.path(), true).unwrap();
-    assert_eq!(state.info.as_deref(), Some(&reserved));
+    let (state, mut file) = CheckpointFile::open(dir.path(), true).unwrap();
+    assert_eq!((state.info.as_deref(), state.domain), (Some(&reserved), Some(domain())));
+    // Where it was is not where it is.
+    file.write(&configured(&reserved, None)).unwrap();
+    drop(file);
+    assert_eq!(CheckpointFile::open(dir.path(), true).unwrap().0.domain, None);
 }
 
 const PLAIN: &str = "080f7a7b0400000000000000686572650e000000000000003132372e302e302e313a3530353102000000000000\

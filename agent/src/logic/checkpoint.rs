@@ -11,6 +11,7 @@ use protocol::ids::{
     AgentId, ClusterId, ContainerId, ExecutorId, FrameworkId, Role, TaskId, UpdateId,
 };
 use protocol::task::{ExecutorSpec, Source, TaskSpec, TaskState, TaskStatus};
+use protocol::wishes::FaultDomain;
 use serde::{Deserialize, Serialize};
 
 use super::Program;
@@ -151,7 +152,12 @@ pub enum Record {
     /// tasks stands before.
     Booted(String),
     /// What the agent says of itself from here on.
-    Configured(Box<AgentInfo>),
+    Configured {
+        /// But for where it is.
+        info: Box<AgentInfo>,
+        /// Where it is, if its operator says.
+        domain: Option<FaultDomain>,
+    },
 }
 
 impl Record {
@@ -161,7 +167,7 @@ impl Record {
         match self {
             Self::Joined { .. } | Self::Left | Self::Registering { .. } => true,
             // What it told its master of itself.
-            Self::Configured(_) => true,
+            Self::Configured { .. } => true,
             // With it all that stands before, of which the master is told then.
             Self::Booted(_) => true,
             Self::ExecutorStarting(_) | Self::ExecutorStarted { .. } => false,
@@ -216,6 +222,8 @@ pub struct Checkpoint {
     pub boot: Option<String>,
     /// What it last said of itself.
     pub info: Option<Box<AgentInfo>>,
+    /// Where its operator said then that it is.
+    pub domain: Option<FaultDomain>,
     /// Executors that are not known to have ended.
     pub executors: BTreeMap<ContainerId, KeptExecutor>,
     /// Frameworks that have any of these, or tasks that are not ended and acknowledged.
@@ -237,7 +245,7 @@ impl Checkpoint {
                 self.member = None;
                 self.epoch = 0;
                 self.nonce = None;
-                self.info = None;
+                (self.info, self.domain) = (None, None);
                 self.forget_tasks();
             }
             Record::ExecutorStarting(container) => self.add_executor(container, None),
@@ -258,7 +266,7 @@ impl Checkpoint {
             }
             Record::Registering { nonce } => self.nonce = Some(nonce),
             Record::Booted(boot) => self.boot = Some(boot),
-            Record::Configured(info) => self.info = Some(info),
+            Record::Configured { info, domain } => (self.info, self.domain) = (Some(info), domain),
             Record::ExecutorLaunching { container, launch } => {
                 self.framework(&launch.framework);
                 self.add_executor(container, Some(launch));
@@ -384,7 +392,8 @@ impl Checkpoint {
         });
         let registering = self.nonce.map(|nonce| Record::Registering { nonce });
         let booted = self.boot.clone().map(Record::Booted);
-        let configured = self.info.clone().map(Record::Configured);
+        let domain = self.domain.clone();
+        let configured = self.info.clone().map(|info| Record::Configured { info, domain });
         let of_agent = joined.chain(registering).chain(booted).chain(configured);
         let mut records: Vec<Record> = of_agent.collect();
         for container in &self.order {

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use protocol::agent::AgentInfo;
+use protocol::wishes::FaultDomain;
 use serde::{Deserialize, Serialize};
 
 use super::configured::ReconfigurationPolicy;
@@ -14,6 +15,8 @@ use super::configured::ReconfigurationPolicy;
 pub struct Config {
     /// What it says of itself to the master.
     pub info: AgentInfo,
+    /// Where its operator says that it is.
+    pub domain: Option<FaultDomain>,
     /// The master is contacted again after this long; doubles with each attempt, and is cut by chance to half at most.
     pub contact_backoff_min: Duration,
     /// Where the doubling ends when all is told that a master has to know of an agent that returns.
@@ -107,6 +110,7 @@ impl Config {
     pub fn new(info: AgentInfo) -> Self {
         Self {
             info,
+            domain: None,
             contact_backoff_min: Duration::from_secs(1),
             contact_backoff_max: Duration::from_secs(60),
             question_backoff_min: Duration::from_millis(250),

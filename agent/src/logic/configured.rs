@@ -3,6 +3,7 @@
 
 use protocol::agent::AgentInfo;
 use protocol::resources::{Attribute, Resources};
+use protocol::wishes::FaultDomain;
 use serde::{Deserialize, Serialize};
 
 /// Which differences to its former life an agent starts with. Where it listens may always differ.
@@ -11,7 +12,7 @@ pub enum ReconfigurationPolicy {
     /// Any.
     #[default]
     Any,
-    /// Resources and attributes may be added, and nothing taken away.
+    /// Resources, attributes and a domain may be added, and nothing taken away.
     Additive,
     /// None.
     Equal,
@@ -29,6 +30,23 @@ impl ReconfigurationPolicy {
         }
         self.resources(&before.resources, &now.resources)
             .or_else(|| self.attributes(&before.attributes, &now.attributes))
+    }
+
+    /// The same of where it is: that may be said for the first time, but it does not move.
+    pub(super) fn forbids_place(
+        self,
+        before: Option<&FaultDomain>,
+        now: Option<&FaultDomain>,
+    ) -> Option<String> {
+        match (self, before, now) {
+            (Self::Any, _, _) | (_, None, None) => None,
+            (Self::Additive, None, Some(_)) => None,
+            (Self::Equal, None, Some(now)) => Some(format!("its domain {now} is new")),
+            (_, Some(before), None) => Some(format!("its domain {before} is gone")),
+            (_, Some(before), Some(now)) => {
+                (before != now).then(|| format!("its domain was {before} and is {now}"))
+            }
+        }
     }
 
     fn resources(self, before: &Resources, now: &Resources) -> Option<String> {

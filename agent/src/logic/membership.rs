@@ -13,6 +13,7 @@ use libactor::Pid;
 use protocol::agent::{AgentInfo, AgentToMaster, MasterToAgent};
 use protocol::ids::{AgentId, ClusterId, ContainerId};
 use protocol::time::Instant;
+use protocol::wishes::FaultDomain;
 use serde::{Deserialize, Serialize};
 
 pub(super) use contact::backoff;
@@ -70,6 +71,8 @@ pub(super) struct Membership {
     boot_is_written: bool,
     /// What was last said of this agent, as it is written down.
     info: Option<Box<AgentInfo>>,
+    /// Where it then was.
+    domain: Option<FaultDomain>,
     phase: Phase,
     generation: u64,
     leader: Leader,
@@ -100,6 +103,7 @@ impl Membership {
             nonce,
             nonce_is_written,
             info: checkpoint.info.clone(),
+            domain: checkpoint.domain.clone(),
             boot_is_written: checkpoint.boot.as_deref() == Some(boot),
             phase,
             generation: 0,
@@ -158,7 +162,11 @@ impl Agent {
         let before = self.membership.info.as_deref();
         let policy = self.config.reconfiguration_policy;
         let begins_anew = self.config.recover == Recover::Cleanup;
-        let forbids = |before| policy.forbids(before, &self.config.info);
+        let (was_at, is_at) = (self.membership.domain.as_ref(), self.config.domain.as_ref());
+        let forbids = |before| {
+            let forbidden = policy.forbids(before, &self.config.info);
+            forbidden.or_else(|| policy.forbids_place(was_at, is_at))
+        };
         if let Some(words) = before.filter(|_| !begins_anew).and_then(forbids) {
             return turn.push(Effect::Stop(End::Reconfigured(words)));
         }
@@ -190,8 +198,11 @@ impl Agent {
         let now = &self.config.info;
         if !self.membership.boot_is_written {
             turn.push(Effect::Write(Record::Booted(now.boot.clone())));
-        } else if self.membership.info.as_deref() != Some(now) {
-            turn.push(Effect::Write(Record::Configured(Box::new(now.clone()))));
+        } else if self.membership.info.as_deref() != Some(now)
+            || self.membership.domain != self.config.domain
+        {
+            let (info, domain) = (Box::new(now.clone()), self.config.domain.clone());
+            turn.push(Effect::Write(Record::Configured { info, domain }));
         } else {
             self.contact_from_now_on(turn, Duration::ZERO);
         }

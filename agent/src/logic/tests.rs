@@ -173,7 +173,7 @@ impl Scenario {
                     Record::TaskTaken(_) | Record::Updated { .. } | Record::Acknowledged { .. } => {
                     }
                     Record::TaskForgotten { .. } | Record::FrameworkRemoved(_) => {}
-                    Record::Booted(_) | Record::Configured(_) => {}
+                    Record::Booted(_) | Record::Configured { .. } => {}
                     other => self.done.push(format!("write {}", variant(other))),
                 }
                 return Some(Event::Written(record));
@@ -215,7 +215,8 @@ impl Scenario {
                 format!("update {} {:?}", status.task, status.state)
             }
             other => {
-                if let AgentToMaster::Reregister { .. } = other {
+                if let AgentToMaster::Reregister { .. } | AgentToMaster::ReregisterAt { .. } = other
+                {
                     self.reregistered = Some(other.clone());
                 }
                 format!("to master: {}", variant(other))

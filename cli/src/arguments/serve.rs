@@ -12,10 +12,12 @@ use master::config::RateLimit;
 use master::logic::constraints::Bounds;
 use protocol::ids::Role;
 use protocol::resources::{Milli, Resources};
+use protocol::wishes::FaultDomain;
 
 use super::ClusterArguments;
 use super::allocator::AllocatorArguments;
 use crate::amounts::{self, Weights};
+use crate::domains::domain;
 use crate::units;
 
 /// Where a node listens, and how it is found from elsewhere. Defaults of Mesos.
@@ -69,6 +71,15 @@ pub(crate) struct MasterArguments {
     /// Weights of roles, such as `eng=2,ops=0.5`, if the registry has none; `airside weights set` says them while it runs
     #[arg(long, value_name = "ROLE=WEIGHT,…", value_parser = amounts::weights)]
     pub(crate) weights: Option<Weights>,
+    /// Where this master is, as `{"fault_domain":{"region":{"name":"eu"},"zone":{"name":"eu-1"}}}`, or `file:///path` of a file
+    /// with that. Agents of other regions are offered to frameworks that know of regions; all masters of a cluster say the same
+    /// region
+    #[arg(long, value_name = "JSON", value_parser = domain)]
+    domain: Option<FaultDomain>,
+    /// Whether to take only agents that say where they are
+    #[arg(long, default_value_t = false, action = ArgAction::Set, value_name = "BOOL")]
+    #[arg(num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    require_agent_domain: bool,
     #[command(flatten)]
     patience: PatienceArguments,
     #[command(flatten)]
@@ -104,6 +115,8 @@ impl MasterArguments {
         };
         config.logic.weights = self.weights.clone().unwrap_or_default().0;
         self.allocator.apply(&mut config.logic);
+        config.logic.require_agent_domain = self.require_agent_domain;
+        config.logic = config.logic.located(self.domain.clone());
         config
     }
 }
@@ -180,6 +193,10 @@ pub(crate) struct AgentArguments {
     /// What to say of this machine, such as `rack:a;zone:1`
     #[arg(long, value_parser = units::attributes)]
     pub(crate) attributes: Option<String>,
+    /// Where this machine is, as `{"fault_domain":{"region":{"name":"eu"},"zone":{"name":"eu-1"}}}`, or `file:///path` of a file
+    /// with that; only with masters that say where they are
+    #[arg(long, value_name = "JSON", value_parser = domain)]
+    pub(crate) domain: Option<FaultDomain>,
     /// How long executors have to come back after a restart of this agent; at most 15 s
     #[arg(long, default_value = "2secs", value_parser = units::duration, value_name = "TIME")]
     pub(crate) executor_reregistration_timeout: Duration,
@@ -189,7 +206,7 @@ pub(crate) struct AgentArguments {
     /// What becomes of what a former life of this agent left; `cleanup` kills it, forgets who the agent was, and ends
     #[arg(long, default_value = "reconnect", value_name = "WHAT")]
     pub(crate) recover: RecoverArgument,
-    /// Which differences to its former life this agent starts with: `any`; `additive`, resources and attributes may be added; `equal`, none
+    /// Which differences to its former life this agent starts with: `any`; `additive`, resources, attributes and a domain may be added; `equal`, none
     #[arg(long, default_value = "any", value_name = "WHICH")]
     pub(crate) reconfiguration_policy: PolicyArgument,
     /// Whether a damaged checkpoint stops the start; if not, what can be read of it is taken

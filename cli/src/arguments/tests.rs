@@ -232,3 +232,27 @@ fn a_master_is_given_weights_to_begin_with_as_in_mesos() {
     assert_eq!(weights("airside master --work_dir=/w", &[("MESOS_WEIGHTS", "eng=2")]), 1);
     assert_eq!(weights("airside master --work_dir=/w", &[]), 0);
 }
+
+#[test]
+fn fd_01_masters_and_agents_are_told_where_they_are_as_in_mesos() {
+    let json = r#"{"fault_domain":{"region":{"name":"eu"},"zone":{"name":"1"}}}"#;
+    let master = |rest: &str, environment: &[(&'static str, &'static str)]| match read(
+        &format!("airside master --work_dir=/w {rest}"),
+        environment,
+    ) {
+        Ok(Command::Master(master)) => master.config().logic,
+        other => panic!("{rest}: {other:?}"),
+    };
+    let set = master(&format!("--domain={json} --require_agent_domain"), &[]);
+    let named = set.domain.map(|domain| domain.to_string());
+    assert_eq!(named.as_deref(), Some("eu/1"));
+    assert_eq!((set.allocator.region.as_deref(), set.require_agent_domain), (Some("eu"), true));
+    let set = master("--require_agent_domain=false", &[("MESOS_DOMAIN", json)]);
+    assert_eq!((set.domain.is_some(), set.require_agent_domain), (true, false));
+    let line = format!("airside agent --work_dir=/w --master=h:1 --domain={json}");
+    assert_eq!(agent(&line, &[]).domain.map(|domain| domain.zone).as_deref(), Some("1"));
+    for command in ["master --work_dir=/w", "agent --work_dir=/w --master=h:1"] {
+        let said = read(&format!("airside {command} --domain=eu"), &[]).expect_err("no JSON");
+        assert!(said.contains("'--domain <JSON>': this is no fault domain in JSON"), "{said}");
+    }
+}

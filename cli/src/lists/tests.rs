@@ -7,6 +7,7 @@ use protocol::ids::{AgentId, ExecutorId, FrameworkId, Role, TaskId};
 use protocol::resources::Attribute;
 use protocol::task::{CommandSpec, Isolation, Run, Source, TaskReport, TaskSpec};
 use protocol::time::WallTime;
+use protocol::wishes::FaultDomain;
 
 use protocol::operator::RoleView;
 use protocol::quantities::{Limits, Quantities};
@@ -139,14 +140,14 @@ fn roles_with_their_quota_and_weights_are_shown() {
 
 #[test]
 fn tables_say_what_there_is_and_what_is_used() {
-    insta::assert_snapshot!("agents_table", agents_table(&[agent()]));
+    insta::assert_snapshot!("agents_table", agents_table(&[agent()], &Domains::default()));
     insta::assert_snapshot!("frameworks_table", frameworks_table(&[framework()]));
     insta::assert_snapshot!("tasks_table", tasks_table(&[task()]));
 }
 
 #[test]
 fn json_has_all_of_it() {
-    insta::assert_snapshot!("agents_json", json(&[AgentJson::from(&agent())]));
+    insta::assert_snapshot!("agents_json", json(&agents_json(&[agent()], &Domains::default())));
     insta::assert_snapshot!("frameworks_json", json(&[FrameworkJson::from(&framework())]));
     insta::assert_snapshot!("tasks_json", json(&[TaskJson::from(&task())]));
 }
@@ -156,4 +157,15 @@ fn what_is_reserved_is_counted_with_what_is_not() {
     let all = "cpus:1;cpus(eng):2;ports:[1-2];ports(eng):[5-5];disks:{b};disks(eng):{a}";
     let json = serde_json::Value::Object(resources_json(&all.parse().unwrap()));
     assert_eq!(json.to_string(), r#"{"cpus":3.0,"disks":["a","b"],"ports":[[1,2],[5,5]]}"#);
+}
+
+#[test]
+fn fd_01_where_agents_and_the_master_are_is_listed_if_it_is_known() {
+    let at = |zone: &str| FaultDomain { region: "eu".into(), zone: zone.into() };
+    let (here, other) = (agent(), AgentView { agent: AgentId::new("c-S1"), ..agent() });
+    let agents = [(here.agent.clone(), at("eu-1"))].into();
+    let domains = Domains { master: Some(at("eu-0")), agents };
+    let all = [here, other];
+    insta::assert_snapshot!("agents_at_table", agents_table(&all, &domains));
+    insta::assert_snapshot!("agents_at_json", json(&agents_json(&all, &domains)));
 }

@@ -23,6 +23,7 @@ use protocol::offer::{Offer, Unmet};
 use protocol::resources::Resources;
 use protocol::task::{Exit, TaskSpec, TaskStatus};
 use protocol::time::{Instant, Now};
+use protocol::wishes::FaultDomain;
 use serde::{Deserialize, Serialize};
 
 pub use calls::{Calls, NotLaunched};
@@ -258,6 +259,8 @@ impl Bug {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct OpenOffer {
     pub(crate) offer: Offer,
+    /// Where its agent is, if that is known.
+    pub(crate) domain: Option<FaultDomain>,
     pub(crate) left: Resources,
     pub(crate) since: Instant,
     /// The scheduler has heard of it, so its answer is due.

@@ -8,7 +8,9 @@ pub use protocol::resources::{Milli, Resources};
 pub use protocol::task::{
     CommandSpec, ExecutorSpec, Exit, Reason, Run, TaskSpec, TaskState, TaskStatus,
 };
-pub use protocol::wishes::{AttributeConstraint, OfferConstraints, Predicate, Selector};
+pub use protocol::wishes::{
+    AttributeConstraint, FaultDomain, OfferConstraints, Predicate, Selector,
+};
 
 pub use crate::executor::{Executor, ExecutorCalls, Reporter, run_executor, task_data};
 pub use crate::logic::{Calls, NotLaunched, Outcome, Scheduler, Settings};

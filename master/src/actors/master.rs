@@ -13,15 +13,15 @@ use libactor::{
     Asked, Clock, Context, Down, Handle, Message, Pid, Principal, Received, Reply, TellError,
 };
 use protocol::agent::AgentToMaster;
-use protocol::change::{Change, Moment, What};
+use protocol::change::{Change, Moment};
 use protocol::framework::FrameworkToMaster;
 use protocol::operator::{KillAnswer, KillTask, ReadMoment, SetAnswer, SetQuotas, SetWeights};
-use protocol::quota::Quota;
 use protocol::time::Now;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Notify, oneshot, watch};
 
 use super::allocator::{AllocatorActor, Book};
+use super::log::log;
 use super::registrar::{Registrar, Write};
 use super::view::{Changes, StartOver, ViewActor};
 use crate::backlog::{Backlog, Next};
@@ -229,10 +229,18 @@ impl MasterActor {
         let untold = effect.untold();
         match effect {
             Effect::TellAgent { to, message } if self.leads() => {
-                self.tell(to, message, untold, ctx);
+                let told = ctx.tell(to, message);
+                self.is_told(to, told, untold, ctx);
             }
             Effect::TellAgent { .. } => self.untold(untold, ctx),
-            Effect::TellFramework { to, message } => self.tell(to, message, untold, ctx),
+            Effect::TellFramework { to, message } => {
+                // A scheduler of an older version may not know the words.
+                let older = message.in_older_words();
+                let told = ctx.tell(to, message);
+                let is_too_new = matches!(told, Err(TellError::TooNew { .. }));
+                let told = older.filter(|_| is_too_new).map_or(told, |older| ctx.tell(to, older));
+                self.is_told(to, told, untold, ctx);
+            }
             Effect::AnswerKill { asked, answer } => {
                 if let Some(reply) = self.asked.remove(&asked) {
                     reply.send(answer);
@@ -258,15 +266,15 @@ impl MasterActor {
     }
 
     /// What could not be told comes back when this step's effects are performed.
-    fn tell<M: Message>(
-        &mut self,
+    fn is_told(
+        &self,
         to: Pid,
-        message: M,
+        told: Result<(), TellError>,
         untold: Option<Untold>,
         ctx: &mut Context<Self>,
     ) {
-        if let Err(error) = ctx.tell(to, message) {
-            tracing::debug!(%to, %error, message = M::NAME, "could not tell");
+        if let Err(error) = told {
+            tracing::debug!(%to, %error, ?untold, "could not tell");
             let full = error == TellError::Full;
             self.untold(untold.filter(|untold| full || untold.is_owed_to_the_lost()), ctx);
         }
@@ -362,32 +370,6 @@ impl MasterActor {
         let _ = self.ended.end.set(end);
         self.ended.notify.notify_waiters();
         ctx.stop();
-    }
-}
-
-/// Facts that an operator asks for later.
-fn log(what: &What) {
-    match what {
-        What::Agent { agent, info, state } => {
-            tracing::info!(%agent, hostname = %info.at.hostname, resources = %info.resources, ?state, "agent");
-        }
-        What::AgentState { agent, state } => tracing::info!(%agent, ?state, "agent"),
-        What::Framework { info, state } => {
-            tracing::info!(framework = %info.framework, name = %info.name, ?state, "framework");
-        }
-        What::FrameworkState { framework, state } => {
-            tracing::info!(%framework, ?state, "framework")
-        }
-        What::AgentNews { agent, news } => tracing::info!(%agent, ?news, "agent"),
-        What::AgentBook { .. } | What::OfferMade(_) | What::OfferEnded(_) => (),
-        What::Task(_) | What::TaskStatus(_) | What::TaskForgotten { .. } => (),
-        What::ExecutorBooked { .. } | What::ExecutorUnbooked { .. } => (),
-        What::Quotas(quotas) => quotas.iter().for_each(|(role, Quota { guarantees, limits })| {
-            tracing::info!(%role, %guarantees, %limits, "quota");
-        }),
-        What::Weights(weights) => weights.iter().for_each(|(role, weight)| {
-            tracing::info!(%role, %weight, "weight");
-        }),
     }
 }
 

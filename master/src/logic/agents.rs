@@ -2,6 +2,7 @@
 //! `agents/returning.rs`.
 
 mod collection;
+mod domain;
 mod entrance;
 mod giving_up;
 mod returning;
@@ -15,6 +16,7 @@ use protocol::agent::{AgentInfo, AgentToMaster, MasterToAgent};
 use protocol::change::{AgentNews, AgentState, GivenUp, What};
 use protocol::ids::{AgentId, FrameworkId, TaskId, UpdateId};
 use protocol::time::Instant;
+use protocol::wishes::FaultDomain;
 use serde::{Deserialize, Serialize};
 
 use super::allocator::BookEntry;
@@ -36,6 +38,8 @@ pub(super) struct Agent {
     pub(super) info: AgentInfo,
     /// See [`Agents`].
     pub(super) seat: u32,
+    /// Where it is, if its operator says.
+    pub(super) domain: Option<FaultDomain>,
     phase: Phase,
     /// Counts the phases; timers and proposals of earlier ones are void.
     pub(super) generation: u64,
@@ -98,6 +102,14 @@ pub(super) struct Joining {
     agent: AgentId,
     from: Pid,
     info: AgentInfo,
+    domain: Option<FaultDomain>,
+}
+
+/// Who wants to join.
+struct Newcomer {
+    from: Pid,
+    info: AgentInfo,
+    domain: Option<FaultDomain>,
 }
 
 impl Agent {
@@ -106,16 +118,17 @@ impl Agent {
             Some(_) if !bugs.has(Bug::UnreachableForgotten) => Phase::Unreachable,
             Some(_) | None => Phase::Recovered,
         };
-        Self::of(entry.info.clone(), phase)
+        Self::of(entry.info.clone(), entry.domain.clone(), phase)
     }
 
-    fn of(info: AgentInfo, phase: Phase) -> Self {
+    fn of(info: AgentInfo, domain: Option<FaultDomain>, phase: Phase) -> Self {
         let book = Book::of(info.resources.clone());
         let was_given_up = matches!(phase, Phase::Unreachable);
         let (strays, doubted, owed_shutdowns, owed_acknowledgements) = Default::default();
         Self {
             info,
             seat: 0,
+            domain,
             phase,
             generation: 0,
             last: None,
@@ -190,19 +203,16 @@ impl Master {
     ) {
         match message {
             AgentToMaster::Register { nonce, info } => {
-                self.on_register(turn, from, principal, nonce, info);
+                self.on_register(turn, principal, nonce, Newcomer { from, info, domain: None });
             }
-            AgentToMaster::Reregister {
-                agent,
-                info,
-                tasks,
-                executors,
-                frameworks,
-                epoch,
-                cluster,
-            } => {
-                let back = Return { from, info, tasks, executors, frameworks, epoch, cluster };
-                self.on_reregister(turn, principal, &agent, back);
+            AgentToMaster::RegisterAt { domain, nonce, info } => {
+                let domain = Some(domain);
+                self.on_register(turn, principal, nonce, Newcomer { from, info, domain });
+            }
+            back @ (AgentToMaster::Reregister { .. } | AgentToMaster::ReregisterAt { .. }) => {
+                if let Some((agent, back)) = Return::heard(from, back) {
+                    self.on_reregister(turn, principal, &agent, back);
+                }
             }
             AgentToMaster::MayReturn { agent, cluster, epoch, tasks } => {
                 let knock = Knock { from, cluster, epoch, tasks };
@@ -263,14 +273,14 @@ impl Master {
     fn on_register(
         &mut self,
         turn: &mut Turn,
-        from: Pid,
         principal: Principal,
         nonce: u64,
-        info: AgentInfo,
+        newcomer: Newcomer,
     ) {
+        let Newcomer { from, info, domain } = newcomer;
         if let Some(agent) = self.agent_nonces.get(&nonce).cloned() {
             let cluster = self.registry.cluster.clone();
-            let back = Return::of_nothing(from, info, cluster);
+            let back = Return::of_nothing(from, info, domain, cluster);
             return self.on_reregister(turn, principal, &agent, back);
         }
         if let Some(joining) = self.joining.get_mut(&nonce) {
@@ -285,6 +295,9 @@ impl Master {
         if let Err(refusal) = validate::agent(&info, &self.config) {
             return self.refuse_agent(turn, from, refusal.to_string());
         }
+        if let Err(unfit) = domain::fits(domain.as_ref(), &self.config) {
+            return self.refuse_agent(turn, from, unfit.to_string());
+        }
         if !self.make_room_for_agent(turn) {
             let reason =
                 format!("the cluster has {} agents, as many as it may", self.config.agents_max);
@@ -298,17 +311,18 @@ impl Master {
             number: self.agents_numbered,
             nonce,
             info: info.clone(),
+            domain: domain.clone(),
         });
         if self.config.bugs.has(Bug::RegistryToldBeforeWritten) {
             self.tell_registered(turn, &agent, from);
         }
-        self.joining.insert(nonce, Joining { agent, from, info });
+        self.joining.insert(nonce, Joining { agent, from, info, domain });
     }
 
     /// Greeted only now: a master that restarts must still know every agent it has greeted.
     pub(super) fn on_agent_admitted(&mut self, turn: &mut Turn, id: &AgentId, nonce: u64) {
-        let Some(Joining { from, info, .. }) = self.joining.remove(&nonce) else { return };
-        self.agents.insert(id.clone(), Agent::of(info, Phase::Disconnected));
+        let Some(Joining { from, info, domain, .. }) = self.joining.remove(&nonce) else { return };
+        self.agents.insert(id.clone(), Agent::of(info, domain, Phase::Disconnected));
         self.agent_nonces.insert(nonce, id.clone());
         turn.what.push(What::AgentNews { agent: id.clone(), news: AgentNews::Registered });
         self.connect(turn, id, from);
@@ -352,6 +366,7 @@ impl Master {
             info: agent.info.clone().into(),
             state: AgentState::Active,
         });
+        turn.what.extend(self.domain_of(id));
         turn.entries.push(self.agent_entry(id, agent, held));
         self.agents_changed(turn);
     }

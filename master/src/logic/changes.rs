@@ -19,6 +19,10 @@ impl Changes {
         self.all.push(Change { number, what });
     }
 
+    pub(super) fn extend(&mut self, all: impl IntoIterator<Item = What>) {
+        all.into_iter().for_each(|what| self.push(what));
+    }
+
     pub(super) fn reserve(&mut self, more: usize) {
         self.all.reserve(more);
     }

@@ -224,6 +224,7 @@ impl Master {
                 What::TaskForgotten { framework, .. } => framework,
                 What::TaskStatus(_) | What::OfferMade(_) | What::OfferEnded(_) => continue,
                 What::Agent { .. } | What::AgentState { .. } | What::AgentBook { .. } => continue,
+                What::AgentDomain { .. } => continue,
                 What::AgentNews { .. } | What::Quotas(_) | What::Weights(_) => continue,
                 What::ExecutorBooked { .. } | What::ExecutorUnbooked { .. } => continue,
                 What::Framework { .. } | What::FrameworkState { .. } => continue,

@@ -96,7 +96,7 @@ impl Master {
         }
         for (framework, offers) in told {
             if let Some(pid) = self.scheduler(&framework) {
-                turn.tell_framework(pid, MasterToFramework::Offers(offers));
+                turn.tell_framework(pid, self.offers_told(offers));
             }
         }
     }

@@ -7,6 +7,7 @@ use protocol::framework::FrameworkInfo;
 use protocol::ids::{AgentId, ClusterId, FrameworkId, Role};
 use protocol::quota::{Quota, Shares, Weight};
 use protocol::time::WallTime;
+use protocol::wishes::FaultDomain;
 use serde::{Deserialize, Serialize};
 
 /// Ids of removed frameworks that are remembered, so that they are never valid again; the lowest make room.
@@ -25,6 +26,8 @@ pub enum RegistryOperation {
         nonce: u64,
         /// What it says of itself.
         info: AgentInfo,
+        /// Where it is, if its operator says.
+        domain: Option<FaultDomain>,
     },
     /// An agent came back: reachable, and with this description.
     MarkReachable {
@@ -32,6 +35,8 @@ pub enum RegistryOperation {
         agent: AgentId,
         /// What it says of itself now.
         info: AgentInfo,
+        /// Where it is now, if its operator says.
+        domain: Option<FaultDomain>,
     },
     /// An agent was not back, or did not answer, in time.
     MarkUnreachable {
@@ -79,6 +84,8 @@ pub enum RegistryOperation {
 pub struct AgentEntry {
     /// What it said of itself.
     pub info: AgentInfo,
+    /// Where it was, if its operator said.
+    pub domain: Option<FaultDomain>,
     /// With which it asked to join.
     pub nonce: u64,
     /// Since when it is unreachable, if it is.
@@ -136,14 +143,16 @@ impl Registry {
     /// Makes one change. What it is about and is not there is left alone: the change was overtaken by a removal.
     pub fn apply(&mut self, operation: &RegistryOperation) {
         match operation {
-            RegistryOperation::AdmitAgent { agent, number, nonce, info } => {
+            RegistryOperation::AdmitAgent { agent, number, nonce, info, domain } => {
                 self.agents_made = self.agents_made.max(*number);
-                let entry = AgentEntry { info: info.clone(), nonce: *nonce, unreachable: None };
+                let (info, domain) = (info.clone(), domain.clone());
+                let entry = AgentEntry { info, domain, nonce: *nonce, unreachable: None };
                 self.agents.insert(agent.clone(), entry);
             }
-            RegistryOperation::MarkReachable { agent, info } => {
+            RegistryOperation::MarkReachable { agent, info, domain } => {
                 if let Some(entry) = self.agents.get_mut(agent) {
                     entry.info = info.clone();
+                    entry.domain = domain.clone();
                     entry.unreachable = None;
                 }
             }

@@ -17,6 +17,7 @@ impl Master {
         for (id, agent) in self.agents.iter() {
             let (info, state) = (agent.info.clone().into(), agent.state());
             all.push(What::Agent { agent: id.clone(), info, state });
+            all.extend(self.domain_of(id));
             let (used, offered) = (agent.book.used.clone(), agent.book.offered.clone());
             all.push(What::AgentBook { agent: id.clone(), used, offered });
         }

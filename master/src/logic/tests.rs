@@ -4,6 +4,7 @@ mod again;
 mod agents;
 mod bugs;
 mod collection;
+mod domains;
 mod entrance;
 mod frameworks;
 mod giving_up;

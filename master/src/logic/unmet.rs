@@ -3,7 +3,6 @@
 use std::cmp::Reverse;
 use std::time::Duration;
 
-use protocol::agent::AgentInfo;
 use protocol::change::AgentState;
 use protocol::framework::{Capability, MasterToFramework};
 use protocol::ids::{FrameworkId, Role};
@@ -46,7 +45,7 @@ impl Master {
             AgentState::Recovered | AgentState::Active | AgentState::Disconnected => true,
             AgentState::Unreachable | AgentState::Gone => false,
         };
-        let agents = || self.agents.values().filter(here).map(|agent| &agent.info);
+        let agents = || self.agents.values().filter(here);
         if agents().next().is_none() {
             // Whoever comes first may meet all.
             return;
@@ -64,8 +63,7 @@ impl Master {
             }
             unmet.push((wish.role.clone(), demand.clone()));
             if !was_unmet {
-                let candidates: Vec<&AgentInfo> =
-                    agents().filter(|agent| need.allows(agent)).collect();
+                let candidates: Vec<&Agent> = agents().filter(|agent| need.allows(agent)).collect();
                 let mut why = need.why(&candidates);
                 if several_roles {
                     why = format!("for role {}, {why}", wish.role);
@@ -104,19 +102,19 @@ impl<'a> Need<'a> {
         Some(Self { role: &wish.role, demand, constraints: [of_role, of_demand] })
     }
 
-    fn allows(&self, agent: &AgentInfo) -> bool {
+    fn allows(&self, agent: &Agent) -> bool {
         let place = Whereabouts {
-            hostname: &agent.at.hostname,
-            attributes: &agent.attributes,
-            domain: None,
+            hostname: &agent.info.at.hostname,
+            attributes: &agent.info.attributes,
+            domain: agent.domain.as_ref(),
         };
         self.constraints.iter().all(|constraints| constraints.holds(&place))
     }
 
     /// Whether one such task would fit on an agent that holds nothing else.
-    fn is_met_by(&self, agent: &AgentInfo) -> bool {
+    fn is_met_by(&self, agent: &Agent) -> bool {
         let each = &self.demand.each;
-        let usable = agent.resources.offerable_to(self.role);
+        let usable = agent.info.resources.offerable_to(self.role);
         let left = usable.ranges("ports").minus(&each.ranges("ports"));
         self.allows(agent)
             && usable.find(each).is_some()
@@ -124,7 +122,7 @@ impl<'a> Need<'a> {
     }
 
     /// What is missing. `candidates` are those of which all constraints hold.
-    fn why(&self, candidates: &[&AgentInfo]) -> String {
+    fn why(&self, candidates: &[&Agent]) -> String {
         let named: Vec<String> = self.constraints.iter().map(Constraints::named).collect();
         let named: Vec<String> = named.into_iter().filter(|words| !words.is_empty()).collect();
         let named = named.join(" and ");
@@ -136,7 +134,7 @@ impl<'a> Need<'a> {
         let wanted = format!("{each}{}", ports(ports_each(&self.demand.constraints)));
         // One agent, not the most of each resource that any has: together those may be what is asked for.
         let nearest = candidates.iter().map(|agent| {
-            let usable = agent.resources.offerable_to(self.role).flattened();
+            let usable = agent.info.resources.offerable_to(self.role).flattened();
             Near::to(&usable, self.demand)
         });
         let Some(Near { has, without, .. }) = nearest.max_by_key(|near| near.rank) else {

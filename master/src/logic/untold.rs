@@ -119,7 +119,7 @@ fn untold_to_agent(to: Pid, message: &MasterToAgent) -> Option<Untold> {
 
 fn untold_to_framework(to: Pid, message: &MasterToFramework) -> Option<Untold> {
     match message {
-        MasterToFramework::Offers(offers) => {
+        MasterToFramework::Offers(offers) | MasterToFramework::OffersAt { offers, .. } => {
             Some(Untold::Offers(offers.iter().map(|offer| offer.offer.clone()).collect()))
         }
         MasterToFramework::Subscribed { .. }

@@ -44,7 +44,7 @@ impl Master {
             generation: agent.generation,
             hostname: agent.info.at.hostname.clone(),
             attributes: agent.info.attributes.clone(),
-            domain: None,
+            domain: agent.domain.clone(),
             total: agent.info.resources.clone(),
             allocated,
         }

@@ -17,6 +17,10 @@ fn info() -> AgentInfo {
     }
 }
 
+fn domain() -> FaultDomain {
+    FaultDomain { region: "eu".into(), zone: "1".into() }
+}
+
 fn framework(n: usize) -> FrameworkInfo {
     FrameworkInfo {
         framework: FrameworkId::new(format!("c-{n:05}")),
@@ -60,6 +64,7 @@ fn after_every_operation_the_records_are_the_registry() {
         number: n + 1,
         nonce: n,
         info: info(),
+        domain: (n == 1).then(domain),
     };
     let admit_framework = |n: usize| RegistryOperation::AdmitFramework {
         number: Some(7),
@@ -71,7 +76,7 @@ fn after_every_operation_the_records_are_the_registry() {
         admit(1),
         RegistryOperation::MarkUnreachable { agent: agent(0), at: WallTime(5) },
         RegistryOperation::MarkUnreachable { agent: agent(1), at: WallTime(6) },
-        RegistryOperation::MarkReachable { agent: agent(0), info: info() },
+        RegistryOperation::MarkReachable { agent: agent(0), info: info(), domain: Some(domain()) },
         admit(2),
         RegistryOperation::RemoveAgent { agent: agent(2), at: WallTime(7) },
         admit(3),
@@ -153,7 +158,7 @@ fn a_registry_of_a_later_version_is_refused_in_words_whatever_else_is_in_it() {
 fn plain() -> AgentEntry {
     let mut info = info();
     info.resources.add(&"disks:{a,b}".parse().unwrap());
-    AgentEntry { info, nonce: 7, unreachable: Some(WallTime(5)) }
+    AgentEntry { info, domain: None, nonce: 7, unreachable: Some(WallTime(5)) }
 }
 
 fn reserved() -> AgentEntry {
@@ -188,13 +193,19 @@ fn the_record_of_an_agent_keeps_its_bytes_and_what_is_particular_follows_them() 
     let record = |entry: &AgentEntry| AgentRecord::from(entry).encode_to_vec();
     assert_eq!(hex(&record(&plain())), PLAIN);
     assert_eq!(hex(&record(&reserved())), format!("{PLAIN}{PARTICULAR}"));
-    for entry in [plain(), reserved()] {
+    let placed = AgentEntry { domain: Some(domain()), ..plain() };
+    let behind = "520d0a0b0a040a0265751203 0a0131".replace(' ', "");
+    assert_eq!(hex(&record(&placed)), format!("{PLAIN}{behind}"));
+    for entry in [plain(), reserved(), placed] {
         let read = AgentRecord::decode(&*record(&entry)).unwrap();
         assert_eq!(agent_entry(read, "agent/x").unwrap(), entry);
     }
     let bad = v1::Resource { name: "cpus".into(), r#type: 9, ..v1::Resource::default() };
     let later = AgentRecord { particular: vec![bad], ..AgentRecord::default() };
     assert!(agent_entry(later, "agent/x").unwrap_err().to_string().contains("agent/x has 'cpus'"));
+    let later = AgentRecord { domain: Some(v1::DomainInfo::default()), ..AgentRecord::default() };
+    let words = agent_entry(later, "agent/x").unwrap_err().to_string();
+    assert!(words.contains("agent/x has it names no fault domain"), "{words}");
 }
 
 #[test]

@@ -35,6 +35,7 @@ impl Missed<Change> for Totals {
             What::Agent { .. } | What::AgentState { .. } | What::AgentBook { .. } => (),
             What::Framework { .. } | What::FrameworkState { .. } => (),
             What::Quotas(_) | What::Weights(_) => (),
+            What::AgentDomain { .. } => (),
             What::ExecutorBooked { .. } | What::ExecutorUnbooked { .. } => (),
         }
     }

@@ -6,9 +6,10 @@ use std::ops::Bound;
 
 use protocol::framework::FrameworkInfo;
 use protocol::ids::{AgentId, FrameworkId, TaskId};
-use protocol::operator::{AgentView, ReadAnswer, TaskView};
+use protocol::operator::{AgentView, DomainsView, ReadAnswer, TaskView};
 use protocol::resources::{Resources, Value};
 use protocol::task::{CommandSpec, Run};
+use protocol::wishes::FaultDomain;
 
 use super::{Framework, Task, View};
 
@@ -69,6 +70,21 @@ impl View {
     pub(super) fn agents_behind(&self, last: Option<&AgentId>) -> ReadAnswer {
         let all = behind(&self.agents, last).map(|(_, agent)| agent.clone());
         Page::of(all, size_of_agent).answer(ReadAnswer::Agents, ReadAnswer::SomeAgents)
+    }
+
+    /// Where agents are, by their id.
+    pub(super) fn domains_behind(&self, last: Option<&AgentId>) -> ReadAnswer {
+        let all = behind(&self.domains, last).map(|(id, domain)| (id.clone(), domain.clone()));
+        let view = |agents| DomainsView { master: self.domain.clone(), agents };
+        let size = |(id, domain): &(AgentId, FaultDomain)| {
+            let words = [id.as_str(), &domain.region, &domain.zone];
+            words.into_iter().map(|word| BYTES_OF_A_WORD + word.len()).sum()
+        };
+        let page = Page::of(all, size);
+        page.answer(
+            |rest| ReadAnswer::Domains(view(rest)),
+            |some| ReadAnswer::SomeDomains(view(some)),
+        )
     }
 
     /// Frameworks by id.

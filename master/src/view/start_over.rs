@@ -99,6 +99,7 @@ fn note(
         What::OfferMade(_) | What::OfferEnded(_) | What::AgentNews { .. } => (),
         What::TaskStatus(_) | What::TaskForgotten { .. } => (),
         What::Quotas(_) | What::Weights(_) => (),
+        What::AgentDomain { .. } => (),
         What::ExecutorBooked { .. } | What::ExecutorUnbooked { .. } => (),
     }
 }

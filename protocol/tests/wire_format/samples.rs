@@ -16,6 +16,7 @@ use protocol::offer::*;
 use protocol::resources::*;
 use protocol::task::*;
 use protocol::time::WallTime;
+use protocol::wishes::FaultDomain;
 
 pub(crate) use frameworks::*;
 pub(crate) use operators::*;
@@ -155,6 +156,10 @@ pub(crate) fn offer() -> Offer {
     }
 }
 
+pub(crate) fn domain() -> FaultDomain {
+    FaultDomain { region: "eu".into(), zone: "eu-1".into() }
+}
+
 pub(crate) fn agent_to_master() -> Vec<AgentToMaster> {
     let executors = vec![ExecutorReport {
         framework: framework(),
@@ -162,13 +167,14 @@ pub(crate) fn agent_to_master() -> Vec<AgentToMaster> {
         container: container(),
         role: Role::everybody(),
     }];
+    let domain = domain();
     vec![
         AgentToMaster::Register { nonce: 1, info: info() },
         AgentToMaster::Reregister {
             agent: agent(),
             info: info(),
             tasks: vec![report()],
-            executors,
+            executors: executors.clone(),
             frameworks: vec![framework_info()],
             epoch: 2,
             cluster: ClusterId::new("c"),
@@ -190,6 +196,17 @@ pub(crate) fn agent_to_master() -> Vec<AgentToMaster> {
             epoch: 2,
             tasks: 3,
         },
+        AgentToMaster::RegisterAt { domain: domain.clone(), nonce: 1, info: info() },
+        AgentToMaster::ReregisterAt {
+            domain,
+            agent: agent(),
+            info: info(),
+            tasks: vec![report()],
+            executors,
+            frameworks: vec![framework_info()],
+            epoch: 2,
+            cluster: ClusterId::new("c"),
+        },
     ]
 }
 
@@ -204,6 +221,8 @@ pub(crate) fn place_agent_to_master(message: &AgentToMaster) -> usize {
         AgentToMaster::EpochRefused { .. } => 6,
         AgentToMaster::Unregister => 7,
         AgentToMaster::MayReturn { .. } => 8,
+        AgentToMaster::RegisterAt { .. } => 9,
+        AgentToMaster::ReregisterAt { .. } => 10,
     }
 }
 

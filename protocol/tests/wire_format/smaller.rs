@@ -114,12 +114,14 @@ fn every_released_variant_that_a_message_holds_keeps_its_bytes() {
     text += &lines("Kind", &kinds());
     text += &all!(List: Cluster, Agents, Frameworks, Tasks;
         List::TasksBehind { .. } | List::AgentsBehind(_) | List::FrameworksBehind(_)
-            | List::Roles | List::RolesBehind(_));
+            | List::Roles | List::RolesBehind(_) | List::Domains | List::DomainsBehind(_));
     text += &lines("List", &[List::Roles]);
+    text += &lines("List", &[List::Domains, List::DomainsBehind(AgentId::new("a"))]);
     text += &lines("Cause", &crate::samples::causes());
     text += &lines("Exit", &[Exit::Code(1), Exit::Signal(9)]);
     text += &all!(GivenUp: Silent, NotBack, NotRecovered);
-    text += &all!(AgentNews: Registered, Reregistered, UnreachableScheduled, UnreachableCanceled, Removed;
+    text += &all!(AgentNews: Registered, Reregistered, UnreachableScheduled, UnreachableCanceled, Removed,
+        DomainUnfit;
         AgentNews::Unreachable(_));
     let given_up = AgentNews::Unreachable(GivenUp::NotBack);
     text += &lines("AgentNews", &[given_up]);
@@ -138,7 +140,8 @@ fn every_released_variant_that_a_message_holds_keeps_its_bytes() {
         What::Quotas(BTreeMap::from([(role.clone(), quota())])),
         What::Weights(BTreeMap::from([(role, weight())])),
         booked,
-        What::ExecutorUnbooked { agent, framework, executor },
+        What::ExecutorUnbooked { agent: agent.clone(), framework, executor },
+        What::AgentDomain { agent, domain: crate::samples::domain() },
     ];
     text += &lines("What", &changes);
     text += &values();

@@ -42,8 +42,16 @@ impl World {
                         self.violate(ORDER, words, vec![status.task.to_string()]);
                     }
                 }
-                Effect::TellMaster { message: AgentToMaster::Reregister { tasks, .. }, .. }
-                | Effect::ContactMaster(AgentToMaster::Reregister { tasks, .. }) => {
+                Effect::TellMaster {
+                    message:
+                        AgentToMaster::Reregister { tasks, .. }
+                        | AgentToMaster::ReregisterAt { tasks, .. },
+                    ..
+                }
+                | Effect::ContactMaster(
+                    AgentToMaster::Reregister { tasks, .. }
+                    | AgentToMaster::ReregisterAt { tasks, .. },
+                ) => {
                     self.check_alone(life);
                     self.check_replayed(life, body, tasks);
                 }

@@ -52,7 +52,9 @@ impl Pace {
                 if let Some(agent) = self.asked.get(from) {
                     self.returning.remove(agent);
                 }
-            } else if let AgentToMaster::Reregister { agent, .. } = message {
+            } else if let AgentToMaster::Reregister { agent, .. }
+            | AgentToMaster::ReregisterAt { agent, .. } = message
+            {
                 self.returning.remove(agent);
                 // It is back, though it may have to be written first.
                 self.awaited.remove(agent);

@@ -28,7 +28,11 @@ impl Generations {
             return None;
         };
         let offered = step.effects.iter().flat_map(|effect| match effect {
-            Effect::TellFramework { message: MasterToFramework::Offers(offers), .. } => &offers[..],
+            Effect::TellFramework {
+                message:
+                    MasterToFramework::Offers(offers) | MasterToFramework::OffersAt { offers, .. },
+                ..
+            } => &offers[..],
             Effect::TellFramework { .. } | Effect::TellAgent { .. } | Effect::Write(_) => &[],
             Effect::AnswerKill { .. } | Effect::AnswerSet { .. } => &[],
             Effect::Link(_) | Effect::Unlink(_) => &[],

@@ -1,16 +1,19 @@
 //! A scheduler's view is its master's book, as that was when the newest change in the view was made.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use libactor::Pid;
 use protocol::change::What;
 use protocol::framework::MasterToFramework;
 use protocol::ids::{FrameworkId, TaskId};
+use protocol::offer::Offer;
 use sdk::logic::Phase;
 
 use super::VIEW;
 use crate::network::Life;
 use crate::process::{Body, FrameworkBody};
+use crate::run::domain_of;
 use crate::world::{World, pid_of};
 
 /// What one master has told each scheduler of the tasks there are, whether it arrived or not.
@@ -32,6 +35,25 @@ struct Tasks {
 /// Older changes than these are not looked at any more.
 const CHANGES_MAX: usize = 256;
 
+/// An offer of an agent that is elsewhere than is said of it.
+fn misplaced(message: &MasterToFramework) -> Option<String> {
+    let nowhere = BTreeMap::new();
+    let (offers, domains) = if let MasterToFramework::Offers(offers) = message {
+        (offers, &nowhere)
+    } else if let MasterToFramework::OffersAt { offers, domains } = message {
+        (offers, domains)
+    } else {
+        return None;
+    };
+    let is_elsewhere = |offer: &&Arc<Offer>| {
+        let hostname = &offer.at.hostname;
+        // Authors place agents of other names as they like.
+        hostname.starts_with("host-") && domains.get(&offer.agent) != domain_of(hostname).as_ref()
+    };
+    let offer = offers.iter().find(is_elsewhere)?;
+    Some(format!("{} is of {}, which is elsewhere than it says", offer.offer, offer.agent))
+}
+
 impl Told {
     /// What should not be told, in words.
     pub(crate) fn see(&mut self, to: Pid, message: &MasterToFramework) -> Option<String> {
@@ -43,9 +65,13 @@ impl Told {
         let is_for_the_newest = matches!(
             message,
             MasterToFramework::Offers(_)
+                | MasterToFramework::OffersAt { .. }
                 | MasterToFramework::Deltas(_)
                 | MasterToFramework::Updated(_)
         );
+        if let Some(words) = misplaced(message) {
+            return Some(words);
+        }
         let framework = self.frameworks.get(&to).filter(|_| is_for_the_newest)?;
         (self.newest.get(framework) != Some(&to))
             .then(|| format!("a scheduler of {framework} is told what is another's by now"))

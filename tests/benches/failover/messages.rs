@@ -39,7 +39,7 @@ impl Messages {
         for number in 1..=agents {
             let id = AgentId::new(format!("{CLUSTER}-S{number}"));
             let info = swarm::info(number, tasks);
-            let entry = AgentEntry { info, nonce: number, unreachable: None };
+            let entry = AgentEntry { info, domain: None, nonce: number, unreachable: None };
             registry.agents.insert(id.clone(), entry);
             let message = Life::of(number, tasks).returning(&id, &framework);
             all.push((number, wire::encode(&message, BYTES_MAX).expect("it is not so long")));

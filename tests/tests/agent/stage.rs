@@ -74,7 +74,10 @@ impl Handler<Received<AgentToMaster>> for Master {
     fn handle(&mut self, received: Received<AgentToMaster>, ctx: &mut Context<Self>) {
         let from = received.from.unwrap();
         match &received.message {
-            AgentToMaster::Register { .. } | AgentToMaster::Reregister { .. } => {
+            AgentToMaster::Register { .. }
+            | AgentToMaster::RegisterAt { .. }
+            | AgentToMaster::Reregister { .. }
+            | AgentToMaster::ReregisterAt { .. } => {
                 self.agent = Some(from);
                 ctx.tell(from, registered()).unwrap();
             }

@@ -7,6 +7,7 @@ mod deaths;
 mod demo;
 mod descriptors;
 mod disks;
+mod domains;
 mod first_hour;
 mod flows;
 mod ha;

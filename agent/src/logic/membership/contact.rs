@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use libactor::Pid;
 use protocol::agent::{AgentInfo, AgentToMaster, ExecutorReport};
-use protocol::ids::AgentId;
+use protocol::ids::{AgentId, ContainerId};
 use protocol::task::TaskReport;
 
 use super::{Joining, Leader, Phase};
 use crate::logic::checkpoint::Record;
 use crate::logic::notice::Notice;
+use crate::logic::state::Executor;
 use crate::logic::{Agent, Config, Effect, Timer, Turn};
 
 /// After this many unanswered attempts, and whenever they are twice as many, the operator is told.
@@ -172,27 +173,44 @@ impl Agent {
 
     fn contact(&self) -> AgentToMaster {
         let info = AgentInfo { resources: self.state.total().clone(), ..self.config.info.clone() };
-        let Some((agent, cluster)) = &self.membership.member else {
-            return AgentToMaster::Register { nonce: self.membership.nonce, info };
+        let place = self.config.domain.clone();
+        let Some((agent, cluster)) = self.membership.member.clone() else {
+            let nonce = self.membership.nonce;
+            return match place {
+                None => AgentToMaster::Register { nonce, info },
+                Some(domain) => AgentToMaster::RegisterAt { domain, nonce, info },
+            };
         };
-        AgentToMaster::Reregister {
-            agent: agent.clone(),
-            info,
-            tasks: self.task_reports(agent),
-            executors: self
-                .state
-                .executors
-                .iter()
-                .map(|(container, executor)| ExecutorReport {
-                    framework: executor.framework.clone(),
-                    spec: executor.spec.clone(),
-                    container: container.clone(),
-                    role: executor.role.clone(),
-                })
-                .collect(),
-            frameworks: self.state.live_frameworks().cloned().collect(),
-            epoch: self.membership.epoch,
-            cluster: cluster.clone(),
+        let tasks = self.task_reports(&agent);
+        let executor = |(container, executor): (&ContainerId, &Executor)| ExecutorReport {
+            framework: executor.framework.clone(),
+            spec: executor.spec.clone(),
+            container: container.clone(),
+            role: executor.role.clone(),
+        };
+        let executors = self.state.executors.iter().map(executor).collect();
+        let frameworks = self.state.live_frameworks().cloned().collect();
+        let epoch = self.membership.epoch;
+        match place {
+            None => AgentToMaster::Reregister {
+                agent,
+                info,
+                tasks,
+                executors,
+                frameworks,
+                epoch,
+                cluster,
+            },
+            Some(domain) => AgentToMaster::ReregisterAt {
+                domain,
+                agent,
+                info,
+                tasks,
+                executors,
+                frameworks,
+                epoch,
+                cluster,
+            },
         }
     }
 

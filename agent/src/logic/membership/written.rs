@@ -27,8 +27,8 @@ impl Agent {
                 self.on_end_noted(turn, &container);
                 turn.push(Effect::DropRecords(container));
             }
-            Record::Configured(info) => {
-                self.membership.info = Some(info);
+            Record::Configured { info, domain } => {
+                (self.membership.info, self.membership.domain) = (Some(info), domain);
                 self.go_on_if_recovered(turn);
             }
             Record::Booted(_) => {
@@ -52,7 +52,7 @@ impl Agent {
             Record::Joined { .. }
             | Record::Registering { .. }
             | Record::Booted(_)
-            | Record::Configured(_) => {
+            | Record::Configured { .. } => {
                 turn.push(Effect::Stop(End::CannotRemember(words)));
             }
             // The next clean-up finds nothing that lives.

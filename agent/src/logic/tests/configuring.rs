@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use protocol::resources::parse_attributes;
+use protocol::wishes::FaultDomain;
 
 use super::*;
 
@@ -191,4 +192,51 @@ fn agent_07_cleaning_up_kills_all_and_the_next_life_is_another_agent() {
     t.dies_and(|config| config.recover = Recover::Reconnect);
     assert_eq!((t.agent.id(), t.agent.tasks().count(), t.agent.executors().count()), (None, 0, 0));
     t.did(["write Registering", "contact: Register"]);
+}
+
+fn at(text: &str) -> Option<FaultDomain> {
+    let (region, zone) = text.split_once('/')?;
+    Some(FaultDomain { region: region.into(), zone: zone.into() })
+}
+
+/// It is started at each of these places in turn, and either comes back there or says why not.
+fn moves(policy: ReconfigurationPolicy, places: &[&str]) -> Vec<String> {
+    let mut t = Scenario::registered_with(|config| config.reconfiguration_policy = policy);
+    let mut said = Vec::new();
+    for place in places {
+        t.dies_and(|config| config.domain = at(place));
+        let done = t.take_done().pop().expect("it does something");
+        if done != "contact: MayReturn" {
+            said.push(done.split(&[':', ';'][..]).nth(2).expect("why").trim().to_owned());
+            continue;
+        }
+        t.lets_return(1, 1);
+        said.push(match t.reregistered.take() {
+            Some(AgentToMaster::Reregister { .. }) => "nowhere".into(),
+            Some(AgentToMaster::ReregisterAt { domain, agent, .. }) => format!("{agent} {domain}"),
+            other => panic!("{other:?}"),
+        });
+        t.register_with(1, 1);
+    }
+    said
+}
+
+/// AGENT-10, FD-01: where it is it says with all that it says, and it says it again in its next life.
+#[test]
+fn agent_10_fd_01_a_domain_changes_as_the_policy_says() {
+    use ReconfigurationPolicy::{Additive, Any, Equal};
+    let places = ["", "eu/1", "eu/1", "eu/2", ""];
+    assert_eq!(moves(Any, &places), ["nowhere", "S1 eu/1", "S1 eu/1", "S1 eu/2", "nowhere"]);
+    let (moved, gone) = ("its domain was eu/1 and is eu/2", "its domain eu/1 is gone");
+    assert_eq!(moves(Additive, &places), ["nowhere", "S1 eu/1", "S1 eu/1", moved, gone]);
+    let new = "its domain eu/1 is new";
+    assert_eq!(moves(Equal, &places), ["nowhere", new, new, "its domain eu/2 is new", "nowhere"]);
+}
+
+#[test]
+fn fd_01_an_agent_that_joins_says_where_it_is() {
+    let mut t = Scenario::new(|config| config.domain = at("eu/1"), Checkpoint::default());
+    t.step(Event::Started);
+    t.did(["write Registering", "contact: RegisterAt"]);
+    assert_eq!(t.disk.domain, at("eu/1"), "its next life knows it");
 }

@@ -8,6 +8,7 @@ use protocol::offer::Offer;
 use protocol::resources::Resources;
 use protocol::task::TaskSpec;
 use protocol::time::Now;
+use protocol::wishes::FaultDomain;
 
 use super::{Driver, Effect, Timer, Turn, ViewedTask};
 
@@ -73,6 +74,11 @@ impl Calls<'_> {
     /// What is left of an offer.
     pub fn left_of(&self, offer: &Offer) -> Resources {
         self.driver.left_of(&offer.offer)
+    }
+
+    /// Where the agent of an open offer is, if its operator says so and the master tells; one of version 1 does not.
+    pub fn domain_of(&self, offer: &Offer) -> Option<&FaultDomain> {
+        self.driver.offers.get(&offer.offer)?.domain.as_ref()
     }
 
     /// Keeps an unused offer for later. It is returned before the master's lease of it ends.

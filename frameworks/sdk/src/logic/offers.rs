@@ -1,10 +1,14 @@
 //! Offers: what the scheduler uses is accepted, what it holds is watched, all else returns at once.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use protocol::framework::{FrameworkToMaster, Operation};
-use protocol::ids::{OfferId, TaskId};
+use protocol::ids::{AgentId, OfferId, TaskId};
 use protocol::offer::Offer;
 use protocol::resources::Resources;
 use protocol::task::{Run, TaskSpec};
+use protocol::wishes::FaultDomain;
 
 use super::calls::NotLaunched;
 use super::tasks::BookedTask;
@@ -14,10 +18,17 @@ use super::{Bug, Driver, News, OpenOffer, Timer, Turn};
 const LAUNCHES_MOST: usize = 256;
 
 impl Driver {
-    pub(super) fn on_offers(&mut self, turn: &mut Turn, offers: Vec<Offer>) {
+    pub(super) fn on_offers(
+        &mut self,
+        turn: &mut Turn,
+        offers: Vec<Arc<Offer>>,
+        domains: &BTreeMap<AgentId, FaultDomain>,
+    ) {
+        let offers: Vec<Offer> = offers.into_iter().map(Arc::unwrap_or_clone).collect();
         for offer in &offers {
             let open = OpenOffer {
                 left: offer.resources.clone(),
+                domain: domains.get(&offer.agent).cloned(),
                 offer: offer.clone(),
                 since: turn.now.steady,
                 told: false,

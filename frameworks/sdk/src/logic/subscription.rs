@@ -1,6 +1,6 @@
 //! Coming to a master and staying with it: first contact, return after a loss, and the ends.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use libactor::Pid;
@@ -188,10 +188,10 @@ impl Driver {
             MasterToFramework::Subscribed { .. } => (),
             MasterToFramework::Refused { reason } => self.on_refused(turn, reason),
             MasterToFramework::FailedOver => self.end(turn, Outcome::FailedOver),
-            MasterToFramework::Offers(offers) => {
-                let offers = offers.into_iter().map(Arc::unwrap_or_clone).collect();
-                self.on_offers(turn, offers);
-            },
+            MasterToFramework::Offers(offers) => self.on_offers(turn, offers, &BTreeMap::new()),
+            MasterToFramework::OffersAt { offers, domains } => {
+                self.on_offers(turn, offers, &domains);
+            }
             MasterToFramework::Rescinded(offers) => self.on_rescinded(turn, offers),
             MasterToFramework::Updated(status) => self.on_updated(turn, status),
             MasterToFramework::Deltas(changes) => self.on_deltas(turn, changes),

@@ -4,18 +4,19 @@
 use std::collections::BTreeSet;
 
 use libactor::{Pid, Principal};
-use protocol::agent::{AgentInfo, ExecutorReport, MasterToAgent};
+use protocol::agent::{AgentInfo, AgentToMaster, ExecutorReport, MasterToAgent};
 use protocol::change::{AgentNews, What};
 use protocol::framework::FrameworkInfo;
 use protocol::ids::{AgentId, ClusterId};
 use protocol::task::{Reason, Run, TaskReport, TaskState};
+use protocol::wishes::FaultDomain;
 use serde::{Deserialize, Serialize};
 
-use super::{Agent, Connection, Contest, Phase};
+use super::{Agent, Connection, Contest, Phase, domain};
 use crate::logic::authorize::{Action, authorize};
 use crate::logic::book::{Holder, sum_of};
 use crate::logic::bugs::Bug;
-use crate::logic::registry::RegistryOperation;
+use crate::logic::registry::{AgentEntry, RegistryOperation};
 use crate::logic::{Effect, Master, TaskKey, Turn, validate};
 
 /// What an agent said when it came back.
@@ -23,6 +24,7 @@ use crate::logic::{Effect, Master, TaskKey, Turn, validate};
 pub(in crate::logic) struct Return {
     pub(in crate::logic) from: Pid,
     pub(in crate::logic) info: AgentInfo,
+    pub(in crate::logic) domain: Option<FaultDomain>,
     pub(in crate::logic) tasks: Vec<TaskReport>,
     pub(in crate::logic) executors: Vec<ExecutorReport>,
     pub(in crate::logic) frameworks: Vec<FrameworkInfo>,
@@ -31,11 +33,50 @@ pub(in crate::logic) struct Return {
 }
 
 impl Return {
+    /// Who comes back, and what it says; of another message nothing.
+    pub(super) fn heard(from: Pid, message: AgentToMaster) -> Option<(AgentId, Self)> {
+        let mut place = None;
+        if let AgentToMaster::ReregisterAt { domain, .. } = &message {
+            place = Some(domain.clone());
+        }
+        let (AgentToMaster::Reregister {
+            agent,
+            info,
+            tasks,
+            executors,
+            frameworks,
+            epoch,
+            cluster,
+        }
+        | AgentToMaster::ReregisterAt {
+            domain: _,
+            agent,
+            info,
+            tasks,
+            executors,
+            frameworks,
+            epoch,
+            cluster,
+        }) = message
+        else {
+            return None;
+        };
+        let domain = place;
+        let back = Self { from, info, domain, tasks, executors, frameworks, epoch, cluster };
+        Some((agent, back))
+    }
+
     /// Of an agent that was admitted and never heard of it.
-    pub(super) fn of_nothing(from: Pid, info: AgentInfo, cluster: ClusterId) -> Self {
+    pub(super) fn of_nothing(
+        from: Pid,
+        info: AgentInfo,
+        domain: Option<FaultDomain>,
+        cluster: ClusterId,
+    ) -> Self {
         Self {
             from,
             info,
+            domain,
             tasks: Vec::new(),
             executors: Vec::new(),
             frameworks: Vec::new(),
@@ -120,6 +161,9 @@ impl Master {
         if let Err(refusal) = validate::agent(&back.info, &self.config) {
             return self.refuse_agent(turn, back.from, refusal.to_string());
         }
+        if domain::fits(back.domain.as_ref(), &self.config).is_err() {
+            return self.put_off(turn, id, back.from);
+        }
         let Some(agent) = self.agents.get(id) else { return };
         let answer = match &agent.phase {
             Phase::Active(connection) if connection.pid == back.from => Answer::Repeat,
@@ -196,11 +240,14 @@ impl Master {
 
     /// Written first, if the registry says otherwise.
     pub(super) fn take_back(&mut self, turn: &mut Turn, id: &AgentId, back: Return) {
-        let written = self.registry.agents.get(id);
-        if written.is_some_and(|entry| entry.unreachable.is_none() && entry.info == back.info) {
+        let as_it_is = |entry: &AgentEntry| {
+            entry.unreachable.is_none() && entry.info == back.info && entry.domain == back.domain
+        };
+        if self.registry.agents.get(id).is_some_and(as_it_is) {
             return self.welcome_back(turn, id, &back);
         }
-        turn.write(RegistryOperation::MarkReachable { agent: id.clone(), info: back.info.clone() });
+        let (info, domain) = (back.info.clone(), back.domain.clone());
+        turn.write(RegistryOperation::MarkReachable { agent: id.clone(), info, domain });
         if self.config.bugs.has(Bug::RegistryToldBeforeWritten) {
             self.tell_registered(turn, id, back.from);
         }
@@ -223,6 +270,7 @@ impl Master {
         let Some(agent) = self.agents.get_mut(id) else { return };
         let same_process = agent.last == Some(back.from);
         agent.info = back.info.clone();
+        agent.domain = back.domain.clone();
         agent.book.total = back.info.resources.clone();
         turn.what.push(What::AgentNews { agent: id.clone(), news: AgentNews::Reregistered });
         self.connect(turn, id, back.from);

@@ -82,6 +82,7 @@ pub(super) fn framework_line(message: &MasterToFramework) -> String {
         MasterToFramework::TornDown => "TornDown".into(),
         MasterToFramework::Error { reason } => format!("Error: {reason}"),
         MasterToFramework::FromExecutor { executor, .. } => format!("FromExecutor {executor}"),
+        MasterToFramework::OffersAt { .. } => unreachable!("told apart before"),
         MasterToFramework::Offers(_) | MasterToFramework::Deltas(_) => {
             unreachable!("told apart before")
         }

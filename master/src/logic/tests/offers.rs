@@ -4,13 +4,14 @@ use std::time::Duration;
 
 use api::v1;
 use protocol::carried::Carried;
-use protocol::framework::{Capability, FrameworkToMaster};
+use protocol::framework::{Capability, FrameworkToMaster, MasterToFramework};
 use protocol::offer::{Constraint, Demand};
 use protocol::resources::{Milli, Ranges, Resources};
 use protocol::task::{CommandSpec, ExecutorSpec, Run, TaskSpec, TaskState};
 
 use super::scenario::{Scenario, agent_id, agent_info, agent_pid, scheduler_pid, task};
 use crate::config::Config;
+use crate::logic::{Effect, Event};
 
 fn offered() -> Scenario {
     let mut t = Scenario::new();
@@ -22,6 +23,25 @@ fn offered() -> Scenario {
         "to scheduler-1: O1 of S0: cpus:4;mem:4096",
     ]);
     t
+}
+
+#[test]
+fn alloc_11_offers_of_several_agents_are_one_message() {
+    let mut t = Scenario::new();
+    t.allocator_is_slow = true;
+    (1..=3).for_each(|n| t.agent_joins(n));
+    t.subscribes(1);
+    let proposals: Vec<_> = t.proposals.drain(..).collect();
+    assert_eq!(proposals.len(), 3);
+    let step = t.master.step(t.now, Event::Proposed(proposals));
+    let offers = step.effects.iter().filter_map(|effect| {
+        let Effect::TellFramework { to, message: MasterToFramework::Offers(offers) } = effect
+        else {
+            return None;
+        };
+        Some((*to, offers.len()))
+    });
+    assert_eq!(offers.collect::<Vec<_>>(), [(scheduler_pid(1), 3)]);
 }
 
 #[test]
@@ -299,9 +319,9 @@ fn what_could_not_be_delivered_is_taken_back() {
         attributes: vec![],
         executors: vec![],
     };
-    let message = protocol::framework::MasterToFramework::Offers(vec![offer.into()]);
-    let effect = crate::logic::Effect::TellFramework { to: scheduler_pid(1), message };
-    t.step(crate::logic::Event::Untold(effect.untold().unwrap()));
+    let message = MasterToFramework::Offers(vec![offer.into()]);
+    let effect = Effect::TellFramework { to: scheduler_pid(1), message };
+    t.step(Event::Untold(effect.untold().unwrap()));
     t.did([]);
     t.pass(Duration::from_secs(1));
     t.did(["to scheduler-1: O2 of S0: cpus:4;mem:4096"]);

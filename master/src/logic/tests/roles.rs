@@ -330,3 +330,31 @@ fn the_masters_flag_says_weights_only_to_a_registry_that_has_none() {
     let t = Scenario::on(config, registry, "n");
     assert_eq!(t.written.shares.weight(&role("eng")), weight(5.0));
 }
+
+/// ALLOC-15: what a task holds and what is only offered is not the same to readers; what is not used comes back for who refused it
+/// when the refusal is over, and at once if it was none.
+#[test]
+fn alloc_15_what_is_used_and_what_is_only_offered_returns_with_a_refusal_or_without() {
+    let mut t = Scenario::new();
+    t.subscribes_for(1, "eng");
+    t.agent_joins(1);
+    let cpus = |t: &Scenario| {
+        let RoleView { allocated, offered, .. } = t.role("eng");
+        (allocated.amount("cpus").0, offered.amount("cpus").0)
+    };
+    assert_eq!(cpus(&t), (0, 4000));
+    let offer = t.offer_of(1);
+    t.accepts(1, vec![offer], vec![task("a", 1.0)], Duration::from_secs(5));
+    assert_eq!(cpus(&t), (1000, 0));
+    t.pass(Duration::from_secs(4));
+    assert_eq!(cpus(&t), (1000, 0), "it is refused");
+    t.pass(Duration::from_secs(2));
+    assert_eq!(cpus(&t), (1000, 3000));
+    let offers = vec![t.offer_of(1)];
+    let decline = FrameworkToMaster::Decline { offers: offers.clone(), refuse_for: Duration::ZERO };
+    t.scheduler_says(1, decline);
+    assert_ne!(t.offer_of(1), offers[0]);
+    assert_eq!(cpus(&t), (1000, 3000), "it is offered anew");
+    t.news(1, "a", TaskState::Finished, 1);
+    assert_eq!(cpus(&t), (0, 4000));
+}

@@ -2,6 +2,7 @@
 //! invariants hold, deltas have no gaps, and at rest both books are equal.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 use std::time::Duration;
 
 use libactor::{DownReason, Pid, Principal};
@@ -11,11 +12,12 @@ use protocol::framework::{
     Capability, FrameworkInfo, FrameworkToMaster, MasterToFramework, Operation,
 };
 use protocol::ids::{AgentId, ClusterId, FrameworkId, MasterId, OfferId, Role, TaskId, UpdateId};
-use protocol::offer::Demand;
+use protocol::offer::{Demand, Offer};
 use protocol::operator::SetAnswer;
 use protocol::resources::Resources;
 use protocol::task::{CommandSpec, Run, Source, TaskReport, TaskSpec, TaskState, TaskStatus};
 use protocol::time::{Instant, Now, WallTime};
+use protocol::wishes::FaultDomain;
 
 use super::lines::{agent_line, framework_line, name, short};
 use crate::config::Config;
@@ -206,11 +208,9 @@ impl Scenario {
                 assert_eq!(change.number, *number, "no gaps");
             }
         } else if let MasterToFramework::Offers(offers) = message {
-            for offer in offers {
-                let (id, agent) = (short(offer.offer.as_str()), short(offer.agent.as_str()));
-                self.lines.push(format!("to {}: {id} of {agent}: {}", name(to), offer.resources));
-                self.offers.insert(agent, offer.offer.clone());
-            }
+            self.tell_offers(to, offers, &BTreeMap::new());
+        } else if let MasterToFramework::OffersAt { offers, domains } = message {
+            self.tell_offers(to, offers, &domains);
         } else {
             if let MasterToFramework::Subscribed { change, .. } = &message {
                 self.deltas.insert(to, *change);
@@ -219,6 +219,21 @@ impl Scenario {
                 self.updated.push(status.clone());
             }
             self.lines.push(format!("to {}: {}", name(to), framework_line(&message)));
+        }
+    }
+
+    fn tell_offers(
+        &mut self,
+        to: Pid,
+        offers: Vec<Arc<Offer>>,
+        domains: &BTreeMap<AgentId, FaultDomain>,
+    ) {
+        for offer in offers {
+            let (id, agent) = (short(offer.offer.as_str()), short(offer.agent.as_str()));
+            let domain = domains.get(&offer.agent).map(|domain| format!(" at {domain}"));
+            let place = format!("{agent}{}", domain.unwrap_or_default());
+            self.lines.push(format!("to {}: {id} of {place}: {}", name(to), offer.resources));
+            self.offers.insert(agent, offer.offer.clone());
         }
     }
 

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use protocol::operator::TaskView;
+use protocol::operator::{DomainsView, TaskView};
 use protocol::task::{CommandSpec, Run};
+use protocol::wishes::FaultDomain;
 
 use super::*;
 
@@ -23,6 +24,9 @@ fn page(view: &View, list: List) -> (Vec<String>, Option<List>) {
         }
         ReadAnswer::Roles(roles) | ReadAnswer::SomeRoles(roles) => {
             roles.iter().map(|role| role.role.to_string()).collect()
+        }
+        ReadAnswer::Domains(view) | ReadAnswer::SomeDomains(view) => {
+            view.agents.iter().map(|(agent, _)| agent.to_string()).collect()
         }
         ReadAnswer::Cluster(_) | ReadAnswer::Behind(_) | ReadAnswer::Refused(_) => {
             panic!("no list")
@@ -44,7 +48,10 @@ fn page(view: &View, list: List) -> (Vec<String>, Option<List>) {
         ReadAnswer::SomeRoles(roles) => {
             roles.last().map(|last| List::RolesBehind(last.role.clone()))
         }
-        ReadAnswer::Cluster(_) | ReadAnswer::Behind(_) => None,
+        ReadAnswer::SomeDomains(view) => {
+            view.agents.last().map(|(last, _)| List::DomainsBehind(last.clone()))
+        }
+        ReadAnswer::Domains(_) | ReadAnswer::Cluster(_) | ReadAnswer::Behind(_) => None,
         ReadAnswer::Roles(_) | ReadAnswer::Refused(_) => None,
     };
     (names, next)
@@ -141,4 +148,34 @@ fn thousands_of_roles_are_read_page_by_page() {
     let (names, pages) = paged(&view, List::Roles);
     assert_eq!((names.len(), pages), (12_000, 3), "with those above them");
     each_is_there_once(&names);
+}
+
+#[test]
+fn fd_01_readers_learn_page_by_page_where_the_master_and_each_agent_is() {
+    let at = |zone: usize| FaultDomain { region: "eu".into(), zone: format!("z{zone:0200}") };
+    let mut view = view().located(Some(at(0)));
+    let whole = |master, agents| ReadAnswer::Domains(DomainsView { master, agents });
+    assert_eq!(view.answer(List::Domains), whole(Some(at(0)), Vec::new()));
+    let id = |n: usize| AgentId::new(format!("c-S{n:05}"));
+    for n in 0..9_000 {
+        let (agent, info) = (id(n), agent_info(1));
+        tell(&mut view, What::Agent { agent, info, state: AgentState::Active });
+        if n % 3 > 0 {
+            tell(&mut view, What::AgentDomain { agent: id(n), domain: at(n % 3) });
+        }
+    }
+    let (names, pages) = paged(&view, List::Domains);
+    assert_eq!((names.len(), pages), (6_000, 2));
+    each_is_there_once(&names);
+    let behind = view.answer(List::DomainsBehind(id(8_997)));
+    assert_eq!(behind, whole(Some(at(0)), vec![(id(8_998), at(1)), (id(8_999), at(2))]));
+    // It moves, and then says no more where it is.
+    let again = || What::Agent { agent: id(8_999), info: agent_info(1), state: AgentState::Active };
+    tell(&mut view, again());
+    tell(&mut view, What::AgentDomain { agent: id(8_999), domain: at(7) });
+    let behind = view.answer(List::DomainsBehind(id(8_998)));
+    assert_eq!(behind, whole(Some(at(0)), vec![(id(8_999), at(7))]));
+    tell(&mut view, again());
+    let behind = view.answer(List::DomainsBehind(id(8_998)));
+    assert_eq!(behind, whole(Some(at(0)), Vec::new()));
 }

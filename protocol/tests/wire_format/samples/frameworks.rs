@@ -136,6 +136,7 @@ fn place_what(what: &What) -> usize {
         What::Weights(_) => 12,
         What::ExecutorBooked { .. } => 13,
         What::ExecutorUnbooked { .. } => 14,
+        What::AgentDomain { .. } => 15,
     }
 }
 
@@ -163,6 +164,10 @@ pub(crate) fn master_to_framework() -> Vec<MasterToFramework> {
             demand: Demand { each: resources(), count: 1, constraints: Vec::new() },
             why: "w".into(),
         }]),
+        MasterToFramework::OffersAt {
+            offers: vec![offer().into()],
+            domains: [(agent(), domain())].into(),
+        },
     ]
 }
 
@@ -181,6 +186,7 @@ pub(crate) fn place_master_to_framework(message: &MasterToFramework) -> usize {
         MasterToFramework::TornDown => 10,
         MasterToFramework::Error { .. } => 11,
         MasterToFramework::Unmet(_) => 12,
+        MasterToFramework::OffersAt { .. } => 13,
     }
 }
 

@@ -18,7 +18,9 @@ pub(crate) fn reads() -> Vec<Read> {
     let frameworks = Read::FrameworksBehind(framework());
     let lists = [Read::Cluster, Read::Agents, Read::Frameworks, Read::Tasks];
     let roles = [Read::Roles, Read::RolesBehind(role())];
-    lists.into_iter().chain([after, behind, agents, frameworks]).chain(roles).collect()
+    let domains = [Read::Domains, Read::DomainsBehind(agent())];
+    let all = lists.into_iter().chain([after, behind, agents, frameworks]);
+    all.chain(roles).chain(domains).collect()
 }
 
 pub(crate) fn place_read(read: &Read) -> usize {
@@ -33,6 +35,8 @@ pub(crate) fn place_read(read: &Read) -> usize {
         Read::FrameworksBehind(_) => 7,
         Read::Roles => 8,
         Read::RolesBehind(_) => 9,
+        Read::Domains => 10,
+        Read::DomainsBehind(_) => 11,
     }
 }
 
@@ -71,6 +75,8 @@ pub(crate) fn read_answers() -> Vec<ReadAnswer> {
         ReadAnswer::Roles(vec![one_role()]),
         ReadAnswer::SomeRoles(vec![one_role()]),
         ReadAnswer::Refused("r".into()),
+        ReadAnswer::Domains(domains_view()),
+        ReadAnswer::SomeDomains(DomainsView { master: None, ..domains_view() }),
     ]
 }
 
@@ -87,7 +93,13 @@ pub(crate) fn place_read_answer(answer: &ReadAnswer) -> usize {
         ReadAnswer::Roles(_) => 8,
         ReadAnswer::SomeRoles(_) => 9,
         ReadAnswer::Refused(_) => 10,
+        ReadAnswer::Domains(_) => 11,
+        ReadAnswer::SomeDomains(_) => 12,
     }
+}
+
+fn domains_view() -> DomainsView {
+    DomainsView { master: Some(domain()), agents: vec![(agent(), domain())] }
 }
 
 fn role() -> Role {

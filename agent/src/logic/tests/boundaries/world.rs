@@ -187,7 +187,7 @@ impl World {
 
     fn master_hears(&mut self, message: AgentToMaster) {
         match message {
-            AgentToMaster::Register { nonce, .. } => {
+            AgentToMaster::Register { nonce, .. } | AgentToMaster::RegisterAt { nonce, .. } => {
                 assert_eq!(self.disk.nonce, Some(nonce), "the next life says another");
                 assert_eq!(*self.nonce.get_or_insert(nonce), nonce, "two agents joined");
                 self.registers();
@@ -195,7 +195,7 @@ impl World {
             AgentToMaster::MayReturn { .. } => {
                 self.says(MasterToAgent::ReturnNow { epoch: 1, cluster: ClusterId::new("C") });
             }
-            AgentToMaster::Reregister { tasks, .. } => {
+            AgentToMaster::Reregister { tasks, .. } | AgentToMaster::ReregisterAt { tasks, .. } => {
                 self.registers();
                 self.compares(&tasks);
             }

@@ -75,7 +75,9 @@ fn alloc_11_a_framework_gets_one_offer_of_an_agent_in_a_run_though_it_is_served_
 
 #[test]
 fn alloc_12_what_a_framework_cannot_deal_with_is_left_out() {
-    use Capability::{GpuResources, RegionAware, ReservationRefinement, RevocableResources};
+    use Capability::{
+        GpuResources, RegionAware, ReservationRefinement, RevocableResources, SharedResources,
+    };
     let offered = |config: &AllocatorConfig, capabilities: &[Capability], agent: &BookEntry| {
         let mut allocator = Allocator::new(config.clone(), 1);
         let framework = with_capabilities("f", "eng/web", capabilities);
@@ -89,6 +91,11 @@ fn alloc_12_what_a_framework_cannot_deal_with_is_left_out() {
     let some = agent_with("a", plain.plus(&of_kind(revocable, "cpus:4")));
     assert_eq!(offered(&config, &[], &some), "1");
     assert_eq!(offered(&config, &[RevocableResources], &some), "5");
+
+    let shared = Kind::of(Terms { shared: true, ..Terms::default() });
+    let some = agent_with("a", plain.plus(&of_kind(shared, "cpus:3")));
+    assert_eq!(offered(&config, &[], &some), "1");
+    assert_eq!(offered(&config, &[SharedResources], &some), "4");
 
     let gpus = agent_with("a", plain.plus(&"gpus:2".parse().unwrap()));
     assert_eq!(offered(&config, &[], &gpus), "nothing");
