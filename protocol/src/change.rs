@@ -12,6 +12,7 @@ use crate::offer::Offer;
 use crate::quota::{Quota, Weight};
 use crate::resources::Resources;
 use crate::task::{TaskReport, TaskState, TaskStatus};
+use crate::time::Instant;
 
 /// One change. Numbers count up from 1 within a reign, without gaps.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -152,6 +153,15 @@ pub enum What {
         framework: FrameworkId,
         /// Which.
         executor: ExecutorId,
+    },
+    /// For how long an offer that was made is held, in times of the master's steady clock.
+    OfferLeased {
+        /// Which.
+        offer: OfferId,
+        /// When it was made.
+        since: Instant,
+        /// When it is taken back if nobody has answered; `None`: never.
+        ends: Option<Instant>,
     },
 }
 

@@ -372,6 +372,8 @@ impl Message for Read {
             Self::FrameworksBehind(_) => "FrameworksBehind",
             Self::Roles => "Roles",
             Self::RolesBehind(_) => "RolesBehind",
+            Self::Offers => "Offers",
+            Self::OffersBehind(_) => "OffersBehind",
         }
     }
 

@@ -1,12 +1,14 @@
 //! Questions with an answer: what the command line asks masters and agents. Reads are answered by the master's view.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use crate::agent::AgentInfo;
 use crate::change::{AgentState, FrameworkState, Moment};
 use crate::framework::FrameworkInfo;
 use crate::ids::{
-    AgentId, ClusterId, ContainerId, ExecutorId, FrameworkId, MasterId, Role, TaskId,
+    AgentId, ClusterId, ContainerId, ExecutorId, FrameworkId, MasterId, OfferId, Role, TaskId,
 };
 use crate::quantities::Quantities;
 use crate::quota::{Quota, Weight};
@@ -46,6 +48,10 @@ pub enum Read {
     Roles,
     /// The roles behind one: what [`ReadAnswer::SomeRoles`] had no room for. Since version 2.
     RolesBehind(Role),
+    /// All offers that are held. Since version 2.
+    Offers,
+    /// The offers behind one: what [`ReadAnswer::SomeOffers`] had no room for. Since version 2.
+    OffersBehind(OfferId),
 }
 
 /// What can be read.
@@ -74,6 +80,10 @@ pub enum List {
     Roles,
     /// The roles behind one. Since version 2.
     RolesBehind(Role),
+    /// All offers that are held. Since version 2.
+    Offers,
+    /// The offers behind one. Since version 2.
+    OffersBehind(OfferId),
 }
 
 impl List {
@@ -82,7 +92,7 @@ impl List {
         match self {
             Self::Cluster | Self::Agents | Self::Frameworks | Self::Tasks => 1,
             Self::TasksBehind { .. } | Self::AgentsBehind(_) | Self::FrameworksBehind(_) => 1,
-            Self::Roles | Self::RolesBehind(_) => 2,
+            Self::Roles | Self::RolesBehind(_) | Self::Offers | Self::OffersBehind(_) => 2,
         }
     }
 }
@@ -103,6 +113,8 @@ impl Read {
             Self::FrameworksBehind(framework) => (List::FrameworksBehind(framework.clone()), None),
             Self::Roles => (List::Roles, None),
             Self::RolesBehind(role) => (List::RolesBehind(role.clone()), None),
+            Self::Offers => (List::Offers, None),
+            Self::OffersBehind(offer) => (List::OffersBehind(offer.clone()), None),
         }
     }
 }
@@ -132,6 +144,10 @@ pub enum ReadAnswer {
     SomeRoles(Vec<RoleView>),
     /// Who asks may not read this; in words. Since version 2.
     Refused(String),
+    /// All offers, or all that are left, by id. Since version 2.
+    Offers(Vec<OfferView>),
+    /// As many offers as one message holds, by id; see [`Read::OffersBehind`]. Since version 2.
+    SomeOffers(Vec<OfferView>),
 }
 
 /// A cluster and who leads it.
@@ -210,6 +226,27 @@ pub struct RoleView {
     pub reserved: Quantities,
     /// Those that act for the role itself, or still hold something under it.
     pub frameworks: Vec<FrameworkId>,
+}
+
+/// An offer that its framework has not answered.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct OfferView {
+    /// Which.
+    pub offer: OfferId,
+    /// Who holds it.
+    pub framework: FrameworkId,
+    /// Whose resources.
+    pub agent: AgentId,
+    /// The agent's machine.
+    pub hostname: String,
+    /// The role under which they would be used.
+    pub role: Role,
+    /// What is held.
+    pub resources: Resources,
+    /// For so long, when this was read.
+    pub held_for: Duration,
+    /// For so long still, unless it is answered; `None`: until it is.
+    pub lasts_for: Option<Duration>,
 }
 
 /// To a master: what roles are guaranteed and may have at most. All of it is done or nothing; roles that are not named keep what

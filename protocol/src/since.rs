@@ -142,6 +142,7 @@ impl Since for Change {
             What::TaskStatus(_) | What::TaskForgotten { .. } => 1,
             What::AgentNews { .. } | What::Quotas(_) | What::Weights(_) => 2,
             What::ExecutorBooked { .. } | What::ExecutorUnbooked { .. } => 2,
+            What::OfferLeased { .. } => 2,
         }
     }
 }
@@ -172,6 +173,7 @@ impl Since for ReadAnswer {
             Self::Tasks(tasks) | Self::SomeTasks(tasks) => tasks.since(),
             Self::Cluster(_) | Self::Behind(_) => 1,
             Self::Roles(_) | Self::SomeRoles(_) | Self::Refused(_) => 2,
+            Self::Offers(_) | Self::SomeOffers(_) => 2,
         }
     }
 }

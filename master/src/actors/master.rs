@@ -379,8 +379,9 @@ fn log(what: &What) {
             tracing::info!(%framework, ?state, "framework")
         }
         What::AgentNews { agent, news } => tracing::info!(%agent, ?news, "agent"),
-        What::AgentBook { .. } | What::OfferMade(_) | What::OfferEnded(_) => (),
+        What::OfferMade(_) | What::OfferLeased { .. } | What::OfferEnded(_) => (),
         What::Task(_) | What::TaskStatus(_) | What::TaskForgotten { .. } => (),
+        What::AgentBook { .. } => (),
         What::ExecutorBooked { .. } | What::ExecutorUnbooked { .. } => (),
         What::Quotas(quotas) => quotas.iter().for_each(|(role, Quota { guarantees, limits })| {
             tracing::info!(%role, %guarantees, %limits, "quota");

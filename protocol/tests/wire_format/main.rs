@@ -67,6 +67,7 @@ fn every_released_variant_keeps_its_bytes() {
     all += &table(samples::set_answers(), samples::place_set_answer);
     all += &table(vec![samples::ask_why()], |_| 0);
     all += &table(samples::why_answers(), samples::place_why_answer);
+    all += &table(vec![samples::ask_why_demand()], |_| 0);
     insta::assert_snapshot!(all);
 }
 

@@ -11,7 +11,7 @@ use protocol::framework::{
     Capability, FrameworkInfo, FrameworkToMaster, MasterToFramework, Operation,
 };
 use protocol::ids::{AgentId, ClusterId, FrameworkId, MasterId, OfferId, Role, TaskId, UpdateId};
-use protocol::offer::Demand;
+use protocol::offer::{Demand, Offer};
 use protocol::operator::SetAnswer;
 use protocol::resources::Resources;
 use protocol::task::{CommandSpec, Run, Source, TaskReport, TaskSpec, TaskState, TaskStatus};
@@ -60,6 +60,8 @@ pub(super) struct Scenario {
     pub(super) changes: Vec<Change>,
     /// All that schedulers were told of tasks, whole.
     pub(super) updated: Vec<TaskStatus>,
+    /// Each message with offers, and to whom.
+    pub(super) offered: Vec<(Pid, Vec<Offer>)>,
     /// All that the allocator was told.
     pub(super) told: Vec<BookEntry>,
     /// The newest answer to an agent that joined or returned.
@@ -99,6 +101,7 @@ impl Scenario {
             called_back: 0,
             changes: Vec::new(),
             updated: Vec::new(),
+            offered: Vec::new(),
             told: Vec::new(),
             greeting: None,
         };
@@ -206,6 +209,7 @@ impl Scenario {
                 assert_eq!(change.number, *number, "no gaps");
             }
         } else if let MasterToFramework::Offers(offers) = message {
+            self.offered.push((to, offers.clone()));
             for offer in offers {
                 let (id, agent) = (short(offer.offer.as_str()), short(offer.agent.as_str()));
                 self.lines.push(format!("to {}: {id} of {agent}: {}", name(to), offer.resources));

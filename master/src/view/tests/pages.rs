@@ -24,6 +24,9 @@ fn page(view: &View, list: List) -> (Vec<String>, Option<List>) {
         ReadAnswer::Roles(roles) | ReadAnswer::SomeRoles(roles) => {
             roles.iter().map(|role| role.role.to_string()).collect()
         }
+        ReadAnswer::Offers(offers) | ReadAnswer::SomeOffers(offers) => {
+            offers.iter().map(|offer| offer.offer.to_string()).collect()
+        }
         ReadAnswer::Cluster(_) | ReadAnswer::Behind(_) | ReadAnswer::Refused(_) => {
             panic!("no list")
         }
@@ -44,7 +47,10 @@ fn page(view: &View, list: List) -> (Vec<String>, Option<List>) {
         ReadAnswer::SomeRoles(roles) => {
             roles.last().map(|last| List::RolesBehind(last.role.clone()))
         }
-        ReadAnswer::Cluster(_) | ReadAnswer::Behind(_) => None,
+        ReadAnswer::SomeOffers(offers) => {
+            offers.last().map(|last| List::OffersBehind(last.offer.clone()))
+        }
+        ReadAnswer::Offers(_) | ReadAnswer::Cluster(_) | ReadAnswer::Behind(_) => None,
         ReadAnswer::Roles(_) | ReadAnswer::Refused(_) => None,
     };
     (names, next)
@@ -130,6 +136,19 @@ fn many_agents_and_frameworks_are_read_page_by_page_too() {
     }
     let (names, pages) = paged(&view, List::Agents);
     assert_eq!((names.len(), pages), (9_000, 5));
+}
+
+#[test]
+fn thousands_of_offers_are_read_page_by_page() {
+    let mut view = filled();
+    for n in 0..9_000 {
+        let offer = OfferId::new(format!("m-O{n}"));
+        let resources = Resources::cpus_mem(1.0, 64.0);
+        tell(&mut view, What::OfferMade(Offer::plain(offer, id(0), agent_id(1), resources)));
+    }
+    let (names, pages) = paged(&view, List::Offers);
+    assert_eq!((names.len(), pages), (9_000, 2));
+    each_is_there_once(&names);
 }
 
 #[test]

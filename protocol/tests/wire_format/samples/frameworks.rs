@@ -136,6 +136,7 @@ fn place_what(what: &What) -> usize {
         What::Weights(_) => 12,
         What::ExecutorBooked { .. } => 13,
         What::ExecutorUnbooked { .. } => 14,
+        What::OfferLeased { .. } => 15,
     }
 }
 

@@ -18,7 +18,9 @@ pub(crate) fn reads() -> Vec<Read> {
     let frameworks = Read::FrameworksBehind(framework());
     let lists = [Read::Cluster, Read::Agents, Read::Frameworks, Read::Tasks];
     let roles = [Read::Roles, Read::RolesBehind(role())];
-    lists.into_iter().chain([after, behind, agents, frameworks]).chain(roles).collect()
+    let offers = [Read::Offers, Read::OffersBehind(OfferId::new("o"))];
+    let behind = [after, behind, agents, frameworks];
+    lists.into_iter().chain(behind).chain(roles).chain(offers).collect()
 }
 
 pub(crate) fn place_read(read: &Read) -> usize {
@@ -33,6 +35,8 @@ pub(crate) fn place_read(read: &Read) -> usize {
         Read::FrameworksBehind(_) => 7,
         Read::Roles => 8,
         Read::RolesBehind(_) => 9,
+        Read::Offers => 10,
+        Read::OffersBehind(_) => 11,
     }
 }
 
@@ -71,6 +75,8 @@ pub(crate) fn read_answers() -> Vec<ReadAnswer> {
         ReadAnswer::Roles(vec![one_role()]),
         ReadAnswer::SomeRoles(vec![one_role()]),
         ReadAnswer::Refused("r".into()),
+        ReadAnswer::Offers(vec![one_offer()]),
+        ReadAnswer::SomeOffers(vec![OfferView { lasts_for: None, ..one_offer() }]),
     ]
 }
 
@@ -87,6 +93,8 @@ pub(crate) fn place_read_answer(answer: &ReadAnswer) -> usize {
         ReadAnswer::Roles(_) => 8,
         ReadAnswer::SomeRoles(_) => 9,
         ReadAnswer::Refused(_) => 10,
+        ReadAnswer::Offers(_) => 11,
+        ReadAnswer::SomeOffers(_) => 12,
     }
 }
 
@@ -103,6 +111,19 @@ pub(crate) fn quota() -> Quota {
 
 pub(crate) fn weight() -> Weight {
     Weight::try_from(2.5).expect("a weight")
+}
+
+fn one_offer() -> OfferView {
+    OfferView {
+        offer: OfferId::new("m-O1"),
+        framework: framework(),
+        agent: agent(),
+        hostname: "h".into(),
+        role: role(),
+        resources: resources(),
+        held_for: Duration::from_millis(1),
+        lasts_for: Some(Duration::from_secs(2)),
+    }
 }
 
 fn one_role() -> RoleView {

@@ -7,7 +7,7 @@ use protocol::why::{Cause, Quiet, RoleWhy, WantWhy, WhyAnswer};
 
 use super::*;
 
-fn roles(allocator: &Allocator, seconds: u64, id: &str) -> Vec<RoleWhy> {
+pub(super) fn roles(allocator: &Allocator, seconds: u64, id: &str) -> Vec<RoleWhy> {
     match allocator.why(at(seconds).steady, &FrameworkId::new(id)) {
         WhyAnswer::Because(roles) => roles,
         other @ (WhyAnswer::Unknown | WhyAnswer::Refused(_)) => panic!("{other:?}"),
@@ -18,21 +18,21 @@ fn want(allocator: &Allocator, seconds: u64, id: &str) -> WantWhy {
     roles(allocator, seconds, id).remove(0).wants.remove(0)
 }
 
-fn first(allocator: &Allocator, id: &str) -> Cause {
+pub(super) fn first(allocator: &Allocator, id: &str) -> Cause {
     want(allocator, 10, id).causes.remove(0).0
 }
 
-fn needs(cpus: f64, constraints: Vec<Constraint>) -> BookEntry {
+pub(super) fn needs(cpus: f64, constraints: Vec<Constraint>) -> BookEntry {
     framework("f", &["web"], Some(vec![demand(cpus, 1, constraints)]))
 }
 
-fn cluster(entries: Vec<BookEntry>) -> Allocator {
+pub(super) fn cluster(entries: Vec<BookEntry>) -> Allocator {
     let mut allocator = Allocator::new(AllocatorConfig::default(), 1);
     enter(&mut allocator, 0, entries);
     allocator
 }
 
-fn used_agent(n: u32, total: &str, used: &str) -> BookEntry {
+pub(super) fn used_agent(n: u32, total: &str, used: &str) -> BookEntry {
     let BookEntry::Agent { agent, seat, generation, hostname, attributes, domain, .. } = agent(n, 1.0)
     else {
         panic!()
@@ -166,6 +166,10 @@ fn a_capability_that_is_lacking_is_named() {
     let agent = used_agent(0, "cpus:4;mem:4000;gpus:1", "");
     let cause = first(&cluster(vec![agent, needs(2.0, Vec::new())]), "f");
     assert_eq!(cause, Cause::Lacks(Capability::GpuResources));
+    // With it, it would be too small all the same: nothing of what is told would help.
+    let agent = used_agent(0, "cpus:1;mem:4000;gpus:1", "");
+    let cause = first(&cluster(vec![agent, needs(2.0, Vec::new())]), "f");
+    assert!(matches!(cause, Cause::TooSmall { .. }), "{cause}");
 }
 
 #[test]
