@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use libactor::{Node, NodeConfig};
 use nix::sys::signal::Signal;
 use protocol::PROTOCOL_VERSION;
-use sdk::prelude::*;
 use sdk::Running;
+use sdk::prelude::*;
 use serde_json::Value;
 use tests::cluster::{Home, Process, eventually, page};
 
@@ -126,11 +126,25 @@ const AGENTS: [(&str, &str); 6] = [
 
 /// Framework, its role, on which agent it wants what, and what it is told.
 const CASES: [(&str, &str, &str, &str, &str, &str); 10] = [
-    ("cpu", "web", "full", "cpus:1;mem:10", "too_little", "not enough cpus: 1 is wanted, free is 0.5"),
+    (
+        "cpu",
+        "web",
+        "full",
+        "cpus:1;mem:10",
+        "too_little",
+        "not enough cpus: 1 is wanted, free is 0.5",
+    ),
     ("memory", "web", "full", "cpus:0.1;mem:200", "too_little", "not enough mem: 200 is wanted"),
     ("attribute", "web", "nowhere", "cpus:0.1;mem:10", "constraint", "constraint not met: "),
     ("limit", "limited", "roomy", "cpus:1;mem:10", "limit", "the quota limit of role limited"),
-    ("guarantee", "web", "roomy", "cpus:0.1;mem:10;disk:500", "guaranteed", "what db is guaranteed"),
+    (
+        "guarantee",
+        "web",
+        "roomy",
+        "cpus:0.1;mem:10;disk:500",
+        "guaranteed",
+        "what db is guaranteed",
+    ),
     ("hoarded", "web", "hoarded", "cpus:1;mem:10", "offered", "which has held it for"),
     ("reservation", "web", "reserved", "cpus:1;mem:10", "reserved", "reserved for role db"),
     ("capability", "web", "gpus", "cpus:1;mem:10", "lacks", "the capability GpuResources"),
@@ -144,7 +158,8 @@ async fn whoever_asks_why_is_told_the_true_one_of_twelve_causes_first_within_a_s
     let agents = AGENTS.map(|(case, resources)| stage.agent(case, resources));
     let states = |stage: &Stage| {
         let listed = stage.json(&["agents"]);
-        let all = listed.as_array().unwrap().iter().map(|a| a["state"].as_str().unwrap().to_owned());
+        let all =
+            listed.as_array().unwrap().iter().map(|a| a["state"].as_str().unwrap().to_owned());
         all.collect::<Vec<_>>()
     };
     eventually("all agents are there", || states(&stage) == ["active"; AGENTS.len()]);

@@ -60,7 +60,9 @@ impl Allocator {
             mine.for_each(|(_, held)| holds.add(held));
         }
         let wants = match (asked, &client.needs) {
-            (Some(demand), _) => vec![(Some(demand.clone()), 0)],
+            (Some(demand), _) => {
+                vec![(Some(Demand { count: demand.count.max(1), ..demand.clone() }), 0)]
+            }
             (None, _) if quiet.is_some() => Vec::new(),
             (None, Needs::Everything) => vec![(None, 0)],
             (None, Needs::Stated(_)) => client.needs.waiting().map(|(d, n)| (Some(d), n)).collect(),

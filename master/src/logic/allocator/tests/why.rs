@@ -166,6 +166,10 @@ fn a_capability_that_is_lacking_is_named() {
     let agent = used_agent(0, "cpus:4;mem:4000;gpus:1", "");
     let cause = first(&cluster(vec![agent, needs(2.0, Vec::new())]), "f");
     assert_eq!(cause, Cause::Lacks(Capability::GpuResources));
+    let rack = Constraint::Is { attribute: "rack".into(), value: "r7".into() };
+    let elsewhere = used_agent(0, "cpus:4;mem:4000;gpus:1", "");
+    let cause = first(&cluster(vec![elsewhere, needs(2.0, vec![rack])]), "f");
+    assert!(matches!(cause, Cause::Constraint { .. }), "it is not wanted there: {cause}");
     // With it, it would be too small all the same: nothing of what is told would help.
     let agent = used_agent(0, "cpus:1;mem:4000;gpus:1", "");
     let cause = first(&cluster(vec![agent, needs(2.0, Vec::new())]), "f");

@@ -24,11 +24,11 @@ impl Allocator {
         number: u32,
         client: &Client,
     ) -> Cause {
-        let ruled_out = match self.examine(now, place, number, client, false) {
-            Err(Hindrance::Constraint) => return constraint(place, client),
-            Err(hindrance) => Some(hindrance),
-            Ok(_) => None,
-        };
+        // Whatever else an agent lacks that is not wanted does not matter.
+        if let Some(cause) = constraint(place, client) {
+            return cause;
+        }
+        let ruled_out = self.examine(now, place, number, client, false).err();
         // What is away is a copy of what it had, of which nobody holds anything.
         if ruled_out.is_some() || !active {
             let least = &self.config.allocatable;
@@ -256,11 +256,11 @@ fn reserved(resources: &Resources, wants: &Wants<'_>, client: &Client) -> Option
     Some(Cause::Reserved { role: role.clone(), resource: lacks.resource })
 }
 
-fn constraint(place: &Place, client: &Client) -> Cause {
+fn constraint(place: &Place, client: &Client) -> Option<Cause> {
     let place = place.whereabouts();
     let of_demand = || client.needs.first().and_then(|(_, all)| all.first_unmet(&place));
     let unmet = client.constraints.first_unmet(&place).or_else(of_demand);
-    Cause::Constraint { constraint: unmet.unwrap_or_default() }
+    unmet.map(|constraint| Cause::Constraint { constraint })
 }
 
 /// Of two agents with too little, the one with more comes first.
