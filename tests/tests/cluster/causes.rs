@@ -124,6 +124,9 @@ const AGENTS: [(&str, &str); 6] = [
     ("away", "cpus:2;mem:1000;disk:0;ports:[]"),
 ];
 
+/// Which of them is lost.
+const AWAY: usize = 5;
+
 /// Framework, its role, on which agent it wants what, and what it is told.
 const CASES: [(&str, &str, &str, &str, &str, &str); 10] = [
     (
@@ -152,85 +155,112 @@ const CASES: [(&str, &str, &str, &str, &str, &str); 10] = [
     ("filter", "web", "roomy", "cpus:1;mem:10", "refused", "the framework refused it, for another"),
 ];
 
+impl Stage {
+    fn states(&self) -> Vec<String> {
+        let listed = self.json(&["agents"]);
+        let all = listed.as_array().unwrap().iter();
+        all.map(|agent| agent["state"].as_str().unwrap().to_owned()).collect()
+    }
+
+    fn hoarder(&self) -> Option<Value> {
+        let listed = self.json(&["frameworks", "--offers"]);
+        listed.as_array()?.iter().find(|framework| framework["name"] == "hoarder").cloned()
+    }
+
+    /// Agents of which one is lost, quota, and a task that takes most of what one agent has.
+    fn furnish(&self) -> Vec<Process> {
+        let mut processes: Vec<Process> =
+            AGENTS.iter().map(|(case, resources)| self.agent(case, resources)).collect();
+        eventually("all agents are there", || self.states() == ["active"; AGENTS.len()]);
+        processes[AWAY].signal(Signal::SIGKILL);
+        eventually("one is lost", || self.states().contains(&"disconnected".to_owned()));
+        for set in [["limited", "--limit=cpus:0.5"], ["db", "--guarantee=disk:900"]] {
+            let said = self.home.airside(&["quota", "set", set[0], set[1], &self.of]);
+            assert_eq!(said.code, Some(0), "{said:#?}");
+        }
+        // Only one agent has a port.
+        let line =
+            ["run", &self.of, "--cpus=1.5", "--mem=200MB", "--ports=1", "--", "sleep", "1000"];
+        processes.push(Process::start("task", &mut self.home.command(&line)));
+        eventually("it runs", || self.json(&["tasks"])[0]["state"] == "TASK_RUNNING");
+        processes
+    }
+
+    async fn employ(&mut self) {
+        self.starts("hoarder", "hoards", wants("hoarded", "cpus:2;mem:1000"), true).await;
+        let holds = |hoarder: Option<Value>| hoarder.is_some_and(|it| it["open_offers"] == 1);
+        eventually("the hoarder has its offer", || holds(self.hoarder()));
+        for (name, role, agent, resources, ..) in CASES {
+            self.starts(name, role, wants(agent, resources), false).await;
+        }
+        let mut port = wants("full", "cpus:0.1;mem:10");
+        port.constraints.push(Constraint::Ports { each: 1 });
+        self.starts("port", "web", port, false).await;
+        let mut large = wants("", "cpus:64;mem:10");
+        large.constraints.clear();
+        self.starts("large", "web", large, false).await;
+    }
+
+    /// Who hoards is named, with what, for how long, and until when.
+    fn names_the_hoarder(&self) {
+        let hoarder = self.hoarder().expect("it is still there");
+        let (id, offer) = (hoarder["id"].as_str().unwrap(), &hoarder["offers"][0]);
+        assert_eq!(offer["resources"]["cpus"], 2.0, "{hoarder:#}");
+        let (held, lasts) = (offer["held_seconds"].as_f64(), offer["lease_seconds"].as_f64());
+        let whole = held.unwrap() + lasts.unwrap();
+        assert!((whole - 300.0).abs() < 0.01, "{hoarder:#}");
+        let words = self.home.airside(&["why", "hoarder", &self.of]).stdout;
+        assert!(words.contains("offers for all that it wants are under way or with it"), "{words}");
+        assert!(words.contains("offers not answered yet: 1"), "{words}");
+        let metrics = page(&self.at, "/metrics").unwrap();
+        for line in [
+            format!("airside_master_framework_offers{{framework=\"{id}\",name=\"hoarder\"}} 1\n"),
+            "airside_allocator_offer_filters_active{role=\"web\"} 1\n".to_owned(),
+            "airside_allocator_resources_total{resource=\"gpus\"} 1\n".to_owned(),
+        ] {
+            assert!(metrics.contains(&line), "{line} in {metrics}");
+        }
+    }
+
+    /// What is in use under a role, and what is only offered.
+    fn tells_offered_from_allocated(&self) {
+        let listed = self.json(&["roles"]);
+        let role = |name| listed.as_array().unwrap().iter().find(|role| role["role"] == name);
+        let cpus = |name, what: &str| role(name).map(|role| role[what]["cpus"].clone());
+        assert_eq!(cpus("*", "allocated"), Some(1.5.into()), "{listed:#}");
+        assert_eq!(cpus("*", "offered"), Some(Value::Null), "{listed:#}");
+        assert_eq!(cpus("hoards", "allocated"), Some(Value::Null), "{listed:#}");
+        assert_eq!(cpus("hoards", "offered"), Some(2.0.into()), "{listed:#}");
+    }
+
+    fn answers_what_might_be_wanted(&self) {
+        let why = |words: &[&str]| {
+            let line: Vec<&str> = ["why", "cpu", &self.of].iter().chain(words).copied().collect();
+            self.home.airside(&line)
+        };
+        let fits = why(&["--role=web", "--cpus=1", "--mem=64MB", "--on=case=roomy"]);
+        let words = "  if it wanted cpus:1;mem:64 where case is roomy\n    it fits:";
+        assert!(fits.stdout.contains(words), "{fits:#?}");
+        let other = why(&["--role=db", "--cpus=1"]);
+        assert_eq!(other.code, Some(1));
+        assert!(other.stderr.contains("does not act for role 'db', but for web"), "{other:#?}");
+        let nothing = why(&["--ports=1"]);
+        assert!(nothing.stderr.contains("say how much with --cpus"), "{nothing:#?}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_asks_why_is_told_the_true_one_of_twelve_causes_first_within_a_second() {
     let mut stage = Stage::set().await;
-    let agents = AGENTS.map(|(case, resources)| stage.agent(case, resources));
-    let states = |stage: &Stage| {
-        let listed = stage.json(&["agents"]);
-        let all =
-            listed.as_array().unwrap().iter().map(|a| a["state"].as_str().unwrap().to_owned());
-        all.collect::<Vec<_>>()
-    };
-    eventually("all agents are there", || states(&stage) == ["active"; AGENTS.len()]);
-    agents[5].signal(Signal::SIGKILL);
-    eventually("one is lost", || states(&stage).contains(&"disconnected".to_owned()));
-    for set in [["limited", "--limit=cpus:0.5"], ["db", "--guarantee=disk:900"]] {
-        let said = stage.home.airside(&["quota", "set", set[0], set[1], &stage.of]);
-        assert_eq!(said.code, Some(0), "{said:#?}");
-    }
-    // Only one agent has a port.
-    let (of, amounts) = (stage.of.clone(), ["--cpus=1.5", "--mem=200MB", "--ports=1"]);
-    let line: Vec<&str> =
-        ["run", &of].into_iter().chain(amounts).chain(["--", "sleep", "1000"]).collect();
-    let _task = Process::start("task", &mut stage.home.command(&line));
-    let runs = |stage: &Stage| stage.json(&["tasks"])[0]["state"] == "TASK_RUNNING";
-    eventually("it runs", || runs(&stage));
-
-    stage.starts("hoarder", "hoards", wants("hoarded", "cpus:2;mem:1000"), true).await;
-    let holds = |stage: &Stage| {
-        let listed = stage.json(&["frameworks", "--offers"]);
-        listed.as_array().unwrap().iter().find(|framework| framework["name"] == "hoarder").cloned()
-    };
-    let has_one = |hoarder: Option<Value>| hoarder.is_some_and(|it| it["open_offers"] == 1);
-    eventually("the hoarder has its offer", || has_one(holds(&stage)));
-    for (name, role, agent, resources, ..) in CASES {
-        stage.starts(name, role, wants(agent, resources), false).await;
-    }
-    let mut port = wants("full", "cpus:0.1;mem:10");
-    port.constraints.push(Constraint::Ports { each: 1 });
-    stage.starts("port", "web", port, false).await;
-    let mut large = wants("", "cpus:64;mem:10");
-    large.constraints.clear();
-    stage.starts("large", "web", large, false).await;
-
+    let _processes = stage.furnish();
+    stage.employ().await;
     for (name, _, _, _, kind, words) in CASES {
         stage.is_told(name, kind, words);
     }
     stage.is_told("port", "too_little", "not enough ports: 1 of them is wanted");
     stage.is_told("large", "too_small", "too large for the agent even if it were empty: 64 cpus");
-
-    // Who hoards is named, with what, for how long, and until when.
-    let hoarder = holds(&stage).expect("it is still there");
-    let (id, offer) = (hoarder["id"].as_str().unwrap(), &hoarder["offers"][0]);
-    assert_eq!(offer["resources"]["cpus"], 2.0, "{hoarder:#}");
-    let (held, lasts) = (offer["held_seconds"].as_f64(), offer["lease_seconds"].as_f64());
-    let whole = held.unwrap() + lasts.unwrap();
-    assert!((whole - 300.0).abs() < 0.01, "{hoarder:#}");
-    let words = stage.home.airside(&["why", "hoarder", &stage.of]).stdout;
-    assert!(words.contains("offers for all that it wants are under way or with it"), "{words}");
-    assert!(words.contains("offers not answered yet: 1"), "{words}");
-    let metrics = page(&stage.at, "/metrics").unwrap();
-    for line in [
-        format!("airside_master_framework_offers{{framework=\"{id}\",name=\"hoarder\"}} 1\n"),
-        "airside_allocator_offer_filters_active{role=\"web\"} 1\n".to_owned(),
-        "airside_allocator_resources_total{resource=\"gpus\"} 1\n".to_owned(),
-    ] {
-        assert!(metrics.contains(&line), "{line} in {metrics}");
-    }
-
-    // What might be wanted is answered likewise.
-    let why = |words: &[&str]| {
-        let line: Vec<&str> = ["why", "cpu", &stage.of].iter().chain(words).copied().collect();
-        stage.home.airside(&line)
-    };
-    let fits = why(&["--role=web", "--cpus=1", "--mem=64MB", "--on=case=roomy"]);
-    let words = "  if it wanted cpus:1;mem:64 where case is roomy\n    it fits:";
-    assert!(fits.stdout.contains(words), "{fits:#?}");
-    let other = why(&["--role=db", "--cpus=1"]);
-    assert_eq!(other.code, Some(1));
-    assert!(other.stderr.contains("does not act for role 'db', but for web"), "{other:#?}");
-    let nothing = why(&["--ports=1"]);
-    assert!(nothing.stderr.contains("say how much with --cpus"), "{nothing:#?}");
+    stage.names_the_hoarder();
+    stage.tells_offered_from_allocated();
+    stage.answers_what_might_be_wanted();
     stage.node.shutdown().await;
 }

@@ -90,9 +90,9 @@ fn whose_whole_demand_is_under_way_is_told_so_with_which_agent_and_since_when() 
 
 #[test]
 fn the_bound_that_is_named_is_of_something_that_is_wanted() {
-    // Disk is bound more tightly than cpus, and nobody asked for any.
-    let agent = used_agent(0, "cpus:4;mem:4000;disk:100", "");
-    let quota = quota_of("web", "", "disk:0;cpus:1");
+    // Apples are bound more tightly than cpus, come before them, and nobody asked for any.
+    let agent = used_agent(0, "cpus:4;mem:4000;apples:100", "");
+    let quota = quota_of("web", "", "apples:0;cpus:1");
     let allocator = cluster(vec![quota, agent.clone(), needs(2.0, Vec::new())]);
     let Cause::Limit { resource, limit, .. } = first(&allocator, "f") else {
         panic!("{}", first(&allocator, "f"))
@@ -100,7 +100,7 @@ fn the_bound_that_is_named_is_of_something_that_is_wanted() {
     assert_eq!((resource.as_str(), limit), ("cpus", Milli::whole(1)));
     // Who takes whatever there is wants one of the least offers.
     let all = framework("f", &["web"], None);
-    let quota = quota_of("web", "", "disk:0;cpus:0;mem:0");
+    let quota = quota_of("web", "", "apples:0;cpus:0;mem:0");
     let allocator = cluster(vec![quota, agent, all]);
     let Cause::Limit { resource, .. } = first(&allocator, "f") else {
         panic!("{}", first(&allocator, "f"))
