@@ -73,7 +73,7 @@ fn only_one_role_is_told_of_if_one_is_named() {
     let other = RoleWhy { role: "ops".parse().unwrap(), ..role(None) };
     let all = || vec![role(None), other.clone()];
     assert_eq!(only(all(), None).unwrap().len(), 2);
-    assert_eq!(only(all(), Some(&other.role)).unwrap(), [other.clone()]);
+    assert_eq!(only(all(), Some(&other.role)).unwrap(), vec![other.clone()]);
     let refused = only(all(), Some(&"db".parse().unwrap())).unwrap_err().to_string();
     assert_eq!(refused, "the framework does not act for role 'db', but for eng/web, ops");
 }
