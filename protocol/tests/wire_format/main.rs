@@ -151,8 +151,11 @@ fn what_holds_terms_that_version_1_does_not_know_is_not_sent_to_it() {
             }
             .since(),
             MasterToFramework::Offers(vec![offer.clone().into()]).since(),
-            MasterToFramework::Deltas(vec![Change { number: 1, what: What::Task(report.clone().into()) }])
-                .since(),
+            MasterToFramework::Deltas(vec![Change {
+                number: 1,
+                what: What::Task(report.clone().into()),
+            }])
+            .since(),
             FrameworkToMaster::Demand(vec![demand]).since(),
             FrameworkToMaster::Accept {
                 offers: Vec::new(),

@@ -191,7 +191,7 @@ impl Driver {
             MasterToFramework::Offers(offers) => {
                 let offers = offers.into_iter().map(Arc::unwrap_or_clone).collect();
                 self.on_offers(turn, offers);
-            },
+            }
             MasterToFramework::Rescinded(offers) => self.on_rescinded(turn, offers),
             MasterToFramework::Updated(status) => self.on_updated(turn, status),
             MasterToFramework::Deltas(changes) => self.on_deltas(turn, changes),

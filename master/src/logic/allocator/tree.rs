@@ -165,9 +165,7 @@ impl Tree {
         let now = self.nodes[leaf as usize].ready.key_at(0);
         match &mut self.order {
             Order::Shares => 0.0,
-            Order::Lots(chance) => {
-                now.map_or(0.0, |(key, _)| key.share()) + chance.pause()
-            }
+            Order::Lots(chance) => now.map_or(0.0, |(key, _)| key.share()) + chance.pause(),
         }
     }
 

@@ -129,7 +129,8 @@ impl Allocator {
         }
         let of = u32::try_from(agents.len()).unwrap_or(u32::MAX);
         let told = agents.into_iter().take(AGENTS_MAX);
-        let told = told.map(|(place, cause)| (place.agent.clone(), place.rest.hostname.clone(), cause));
+        let told =
+            told.map(|(place, cause)| (place.agent.clone(), place.rest.hostname.clone(), cause));
         WantWhy { demand, promised, causes, agents: told.collect(), of }
     }
 }

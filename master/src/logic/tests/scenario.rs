@@ -2,6 +2,7 @@
 //! invariants hold, deltas have no gaps, and at rest both books are equal.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 use std::time::Duration;
 
 use libactor::{DownReason, Pid, Principal};
@@ -61,7 +62,7 @@ pub(super) struct Scenario {
     /// All that schedulers were told of tasks, whole.
     pub(super) updated: Vec<TaskStatus>,
     /// Each message with offers, and to whom.
-    pub(super) offered: Vec<(Pid, Vec<Offer>)>,
+    pub(super) offered: Vec<(Pid, Vec<Arc<Offer>>)>,
     /// All that the allocator was told.
     pub(super) told: Vec<BookEntry>,
     /// The newest answer to an agent that joined or returned.

@@ -1,5 +1,6 @@
 //! What schedulers are told in offers, and what readers see of what becomes of them.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use protocol::agent::{AgentInfo, AgentToMaster};
@@ -28,7 +29,7 @@ fn subscribes(t: &mut Scenario, n: u64, roles: &[&str]) {
 }
 
 /// The offers of the newest message that a scheduler got with any.
-fn newest(t: &Scenario, scheduler: u64) -> Vec<Offer> {
+fn newest(t: &Scenario, scheduler: u64) -> Vec<Arc<Offer>> {
     let told = t.offered.iter().rev().find(|(to, _)| *to == scheduler_pid(scheduler));
     told.expect("it was offered something").1.clone()
 }
@@ -69,7 +70,7 @@ fn alloc_11_offers_of_several_agents_are_one_message_with_one_of_each_agent_and_
     (1..=3).for_each(|n| t.agent_joins(n));
     subscribes(&mut t, 1, &["web"]);
     let offers = newest(&t, 1);
-    let agents = |offers: &[Offer]| {
+    let agents = |offers: &[Arc<Offer>]| {
         let mut agents: Vec<_> = offers.iter().map(|o| (o.agent.clone(), o.role.clone())).collect();
         agents.sort();
         agents

@@ -24,7 +24,7 @@ fn seconds(seconds: u64) -> Instant {
 }
 
 fn make(view: &mut View, n: usize, framework: usize, since: u64) {
-    tell(view, What::OfferMade(offer(n, framework)));
+    tell(view, What::OfferMade(offer(n, framework).into()));
     let (offer, ends) = (OfferId::new(format!("m-O{n}")), Some(seconds(since + 300)));
     tell(view, What::OfferLeased { offer, since: seconds(since), ends });
 }
@@ -68,8 +68,8 @@ fn offers_are_shown_with_who_holds_them_for_how_long_and_until_when() {
     };
     let info = framework();
     let all = vec![
-        What::Framework { info, state: FrameworkState::Active },
-        What::OfferMade(offer(2, 0)),
+        What::Framework { info: info.into(), state: FrameworkState::Active },
+        What::OfferMade(offer(2, 0).into()),
         lease,
     ];
     view.start_over(view.cluster.change + 9, all, &Totals::default());
@@ -86,7 +86,7 @@ fn names_of_those_who_hold_offers_do_not_make_a_page_of_figures_long() {
     let mut view = filled();
     let name = "x".repeat(1 << 20);
     let info = FrameworkInfo { name, ..framework() };
-    tell(&mut view, What::Framework { info, state: FrameworkState::Active });
+    tell(&mut view, What::Framework { info: info.into(), state: FrameworkState::Active });
     make(&mut view, 1, 0, 0);
     assert!(view.metrics().len() < 1 << 16);
 }

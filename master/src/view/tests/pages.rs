@@ -144,7 +144,8 @@ fn thousands_of_offers_are_read_page_by_page() {
     for n in 0..9_000 {
         let offer = OfferId::new(format!("m-O{n}"));
         let resources = Resources::cpus_mem(1.0, 64.0);
-        tell(&mut view, What::OfferMade(Offer::plain(offer, id(0), agent_id(1), resources)));
+        let offer = Offer::plain(offer, id(0), agent_id(1), resources);
+        tell(&mut view, What::OfferMade(offer.into()));
     }
     let (names, pages) = paged(&view, List::Offers);
     assert_eq!((names.len(), pages), (9_000, 2));

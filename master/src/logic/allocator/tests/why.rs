@@ -33,7 +33,8 @@ pub(super) fn cluster(entries: Vec<BookEntry>) -> Allocator {
 }
 
 pub(super) fn used_agent(n: u32, total: &str, used: &str) -> BookEntry {
-    let BookEntry::Agent { agent, seat, generation, hostname, attributes, domain, .. } = agent(n, 1.0)
+    let BookEntry::Agent { agent, seat, generation, hostname, attributes, domain, .. } =
+        agent(n, 1.0)
     else {
         panic!()
     };
@@ -149,13 +150,22 @@ fn what_is_reserved_for_others_is_named() {
         let kind = Kind::reserved("db".parse().unwrap());
         total.add_one(Resource { kind, ..resource.clone() });
     }
-    let BookEntry::Agent { agent, seat, generation, hostname, attributes, domain, allocated, .. } =
-        agent(0, 1.0)
+    let BookEntry::Agent {
+        agent, seat, generation, hostname, attributes, domain, allocated, ..
+    } = agent(0, 1.0)
     else {
         panic!()
     };
-    let reserved =
-        BookEntry::Agent { agent, seat, generation, hostname, attributes, domain, total, allocated };
+    let reserved = BookEntry::Agent {
+        agent,
+        seat,
+        generation,
+        hostname,
+        attributes,
+        domain,
+        total,
+        allocated,
+    };
     let cause = first(&cluster(vec![reserved, needs(2.0, Vec::new())]), "f");
     let Cause::Reserved { role, .. } = &cause else { panic!("{cause}") };
     assert_eq!(role.as_str(), "db");
