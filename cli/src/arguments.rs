@@ -12,8 +12,8 @@ use std::ffi::OsString;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 pub(crate) use client::{
-    ClusterArguments, FlowArguments, KillArguments, ListArguments, LogsArguments, RunArguments,
-    WhyArguments,
+    ClusterArguments, FlowArguments, FrameworksArguments, KillArguments, ListArguments,
+    LogsArguments, RunArguments, WhyArguments,
 };
 pub(crate) use registry::{RegistryArguments, RegistryCommand, RegistryPlace};
 pub(crate) use roles::{QuotaArguments, QuotaCommand, WeightsArguments, WeightsCommand};
@@ -46,8 +46,8 @@ pub(crate) enum Command {
     Run(RunArguments),
     /// List the agents, with what they have and what is used
     Agents(ListArguments),
-    /// List the frameworks
-    Frameworks(ListArguments),
+    /// List the frameworks, with what they run and the offers that they hold
+    Frameworks(FrameworksArguments),
     /// List the tasks
     Tasks(ListArguments),
     /// List the roles, with who acts for them and what they hold
@@ -92,9 +92,8 @@ impl Command {
     pub(crate) fn log(&self) -> Option<&str> {
         match self {
             Self::Run(arguments) => Some(&arguments.cluster.log),
-            Self::Agents(list) | Self::Frameworks(list) | Self::Tasks(list) | Self::Roles(list) => {
-                Some(&list.cluster.log)
-            }
+            Self::Agents(list) | Self::Tasks(list) | Self::Roles(list) => Some(&list.cluster.log),
+            Self::Frameworks(arguments) => Some(&arguments.list.cluster.log),
             Self::Quota(arguments) => Some(&arguments.cluster().log),
             Self::Weights(arguments) => Some(&arguments.cluster().log),
             Self::Kill(arguments) => Some(&arguments.cluster.log),

@@ -10,12 +10,13 @@ use master::{ALLOCATOR, MASTER, VIEW};
 use protocol::PROTOCOL_VERSION;
 use protocol::change::Moment;
 use protocol::ids::{FrameworkId, Role};
+use protocol::offer::Demand;
 use protocol::operator::{
-    AgentView, ClusterView, FrameworkView, KillAnswer, KillTask, List, Read, ReadAnswer,
+    AgentView, ClusterView, FrameworkView, KillAnswer, KillTask, List, OfferView, Read, ReadAnswer,
     ReadMoment, ReadSandbox, RoleView, SandboxAnswer, SetAnswer, SetQuotas, SetWeights, TaskView,
 };
 use protocol::quota::{Quota, Weight};
-use protocol::why::{AskWhy, RoleWhy, WhyAnswer};
+use protocol::why::{AskWhy, AskWhyDemand, RoleWhy, WhyAnswer};
 
 use crate::cluster::{Cluster, FileError, read_secret};
 use crate::domains::{self, Domains};
@@ -187,6 +188,15 @@ impl Client {
         domains::read_all(async |read| self.ask_master(VIEW, read).await).await
     }
 
+    /// All offers that are held; `None` from a master of a version that does not say.
+    pub(crate) async fn offers(&self) -> Result<Option<Vec<OfferView>>, ClientError> {
+        let read = self.list().await;
+        if let Err(ClientError::Master { why: AskError::Refused(_), .. }) = read {
+            return Ok(None);
+        }
+        read.map(Some)
+    }
+
     async fn list<T: Listed>(&self) -> Result<Vec<T>, ClientError> {
         pages::read_all(async |read| self.ask_master(VIEW, read).await).await
     }
@@ -210,6 +220,7 @@ impl Client {
             ReadAnswer::Tasks(_) | ReadAnswer::SomeTasks(_) => Err(ClientError::Answer),
             ReadAnswer::Roles(_) | ReadAnswer::SomeRoles(_) => Err(ClientError::Answer),
             ReadAnswer::Domains(_) | ReadAnswer::SomeDomains(_) => Err(ClientError::Answer),
+            ReadAnswer::Offers(_) | ReadAnswer::SomeOffers(_) => Err(ClientError::Answer),
             ReadAnswer::Refused(why) => Err(ClientError::Refused(why)),
         }
     }
@@ -251,11 +262,18 @@ impl Client {
 
     /// Why a framework is not offered what it wants.
     pub(crate) async fn why(&self, framework: FrameworkId) -> Result<Vec<RoleWhy>, ClientError> {
-        match self.ask_master(ALLOCATOR, AskWhy { framework }).await? {
-            WhyAnswer::Because(roles) => Ok(roles),
-            WhyAnswer::Unknown => Ok(Vec::new()),
-            WhyAnswer::Refused(why) => Err(ClientError::Refused(why)),
-        }
+        roles_of(self.ask_master(ALLOCATOR, AskWhy { framework }).await?)
+    }
+
+    /// Why it would not be offered this, under one of its roles or each.
+    pub(crate) async fn why_demand(
+        &self,
+        framework: FrameworkId,
+        role: Option<Role>,
+        demand: Demand,
+    ) -> Result<Vec<RoleWhy>, ClientError> {
+        let question = AskWhyDemand { framework, role, demand };
+        roles_of(self.ask_master(ALLOCATOR, question).await?)
     }
 
     /// Part of a file in a task's sandbox, from the agent that listens at `at`.
@@ -265,6 +283,14 @@ impl Client {
         question: ReadSandbox,
     ) -> Result<SandboxAnswer, ClientError> {
         self.ask(&format!("{}@{at}", agent::ACTOR), question).await
+    }
+}
+
+fn roles_of(answer: WhyAnswer) -> Result<Vec<RoleWhy>, ClientError> {
+    match answer {
+        WhyAnswer::Because(roles) => Ok(roles),
+        WhyAnswer::Unknown => Ok(Vec::new()),
+        WhyAnswer::Refused(why) => Err(ClientError::Refused(why)),
     }
 }
 

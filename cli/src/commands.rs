@@ -5,12 +5,13 @@ use std::time::Duration;
 use libactor::ringfile::ReadError;
 use protocol::operator::TaskView;
 
-use crate::arguments::{KillArguments, ListArguments, LogsArguments};
+use crate::arguments::{FrameworksArguments, KillArguments, ListArguments, LogsArguments};
 use crate::client::{Client, ClientError};
 use crate::cluster::Cluster;
 use crate::doubt;
 use crate::environment::Environment;
-use crate::lists::{self, FrameworkJson, TaskJson};
+use crate::lists::frameworks::{FrameworkJson, Held, frameworks_table, offers_table};
+use crate::lists::{self, TaskJson};
 use crate::output;
 use crate::prefix::{self, PrefixError};
 use crate::tail::{Part, Tail};
@@ -41,6 +42,16 @@ pub(crate) enum CommandError {
         /// Which nodes could not look everywhere, and why; nothing if all could.
         blind: String,
     },
+    #[error(
+        "nothing is wanted: say how much with --cpus, --mem, --disk or --gpus, beside --ports and --on"
+    )]
+    NothingWanted,
+    #[error(
+        "{0} is a task, which has been launched: --role and what might be wanted are asked about a framework"
+    )]
+    NotOfTask(String),
+    #[error("the framework does not act for role '{role}', but for {roles}")]
+    NotItsRole { role: String, roles: String },
     #[error("no node keeps payloads now")]
     NoPayloads,
     #[error(transparent)]
@@ -74,15 +85,20 @@ pub(crate) async fn agents(
 
 /// `airside frameworks`.
 pub(crate) async fn frameworks(
-    arguments: ListArguments,
+    arguments: FrameworksArguments,
     environment: &Environment,
 ) -> Result<(), CommandError> {
-    let client = client(&arguments.cluster, environment).await?;
+    let FrameworksArguments { list, offers } = arguments;
+    let client = client(&list.cluster, environment).await?;
     let frameworks = doubt::list(&client, client.frameworks()).await?;
-    output::print(&if arguments.json {
-        output::json(&frameworks.iter().map(FrameworkJson::from).collect::<Vec<_>>())
+    let held = Held::of(client.offers().await?);
+    output::print(&if list.json {
+        let all = frameworks.iter().map(|framework| FrameworkJson::of(framework, &held, offers));
+        output::json(&all.collect::<Vec<_>>())
+    } else if offers {
+        offers_table(&frameworks, &held)
     } else {
-        lists::frameworks_table(&frameworks)
+        frameworks_table(&frameworks, &held)
     });
     Ok(())
 }

@@ -1,10 +1,11 @@
 //! Agents, frameworks, tasks and roles as tables for people and as JSON for programs. The JSON has names of its own: it stays the
 //! same when messages between components change.
 
+pub(crate) mod frameworks;
 pub(crate) mod roles;
 
-use protocol::change::{AgentState, FrameworkState};
-use protocol::operator::{AgentView, FrameworkView, TaskView};
+use protocol::change::AgentState;
+use protocol::operator::{AgentView, TaskView};
 use protocol::resources::{Resources, Value};
 use protocol::task::{Exit, TaskState, TaskStatus};
 use serde::Serialize;
@@ -21,16 +22,6 @@ fn agent_state(state: AgentState) -> &'static str {
         AgentState::Unreachable => "unreachable",
         AgentState::Gone => "gone",
         AgentState::Recovered => "recovered",
-    }
-}
-
-fn framework_state(state: FrameworkState) -> &'static str {
-    match state {
-        FrameworkState::Active => "active",
-        FrameworkState::Suppressed => "suppressed",
-        FrameworkState::Disconnected => "disconnected",
-        FrameworkState::Recovered => "recovered",
-        FrameworkState::Removed => "removed",
     }
 }
 
@@ -99,23 +90,6 @@ pub(crate) fn agents_json(agents: &[AgentView], domains: &Domains) -> Vec<AgentJ
     agents.iter().map(one).collect()
 }
 
-/// The table of `airside frameworks`.
-pub(crate) fn frameworks_table(frameworks: &[FrameworkView]) -> String {
-    let rows = frameworks.iter().map(|framework| {
-        vec![
-            framework.info.framework.to_string(),
-            framework.info.name.clone(),
-            framework_state(framework.state).into(),
-            framework.info.roles.iter().map(|role| role.as_str()).collect::<Vec<_>>().join(","),
-            framework.info.user.clone(),
-            framework.tasks.to_string(),
-            framework.used.cpus().to_string(),
-            framework.used.mem().to_string(),
-        ]
-    });
-    table(&["FRAMEWORK", "NAME", "STATE", "ROLES", "USER", "TASKS", "CPUS", "MEM MB"], rows)
-}
-
 /// The table of `airside tasks`.
 pub(crate) fn tasks_table(tasks: &[TaskView]) -> String {
     let rows = tasks.iter().map(|task| {
@@ -147,20 +121,6 @@ pub(crate) struct AgentJson {
     #[serde(skip_serializing_if = "Option::is_none")]
     domain: Option<DomainJson>,
     resources: Map<String, serde_json::Value>,
-    used: Map<String, serde_json::Value>,
-    offered: Map<String, serde_json::Value>,
-}
-
-/// A framework in JSON.
-#[derive(Serialize)]
-pub(crate) struct FrameworkJson {
-    id: String,
-    name: String,
-    state: &'static str,
-    user: String,
-    roles: Vec<String>,
-    hostname: String,
-    tasks: u32,
     used: Map<String, serde_json::Value>,
     offered: Map<String, serde_json::Value>,
 }
@@ -218,22 +178,6 @@ impl From<&AgentView> for AgentJson {
             resources: resources_json(&agent.info.resources),
             used: resources_json(&agent.used),
             offered: resources_json(&agent.offered),
-        }
-    }
-}
-
-impl From<&FrameworkView> for FrameworkJson {
-    fn from(framework: &FrameworkView) -> Self {
-        Self {
-            id: framework.info.framework.to_string(),
-            name: framework.info.name.clone(),
-            state: framework_state(framework.state),
-            user: framework.info.user.clone(),
-            roles: framework.info.roles.iter().map(ToString::to_string).collect(),
-            hostname: framework.info.hostname.clone(),
-            tasks: framework.tasks,
-            used: resources_json(&framework.used),
-            offered: resources_json(&framework.offered),
         }
     }
 }

@@ -1,6 +1,8 @@
 //! Lists that come page by page: the next page is asked for behind the last entry of the one before.
 
-use protocol::operator::{AgentView, FrameworkView, Read, ReadAnswer, RoleView, TaskView};
+use protocol::operator::{
+    AgentView, FrameworkView, OfferView, Read, ReadAnswer, RoleView, TaskView,
+};
 
 use crate::client::ClientError;
 
@@ -82,6 +84,24 @@ impl Listed for RoleView {
         if let ReadAnswer::Roles(rest) = answer {
             Some((rest, false))
         } else if let ReadAnswer::SomeRoles(some) = answer {
+            Some((some, true))
+        } else {
+            None
+        }
+    }
+}
+
+impl Listed for OfferView {
+    const FIRST: Read = Read::Offers;
+
+    fn behind(&self) -> Read {
+        Read::OffersBehind(self.offer.clone())
+    }
+
+    fn page(answer: ReadAnswer) -> Option<(Vec<Self>, bool)> {
+        if let ReadAnswer::Offers(rest) = answer {
+            Some((rest, false))
+        } else if let ReadAnswer::SomeOffers(some) = answer {
             Some((some, true))
         } else {
             None

@@ -1,21 +1,25 @@
-//! `airside why`: why a framework is not offered what it wants, or how a task is. A task that has not been launched is known to
-//! its framework alone: ask for that.
+//! `airside why`: why a framework is not offered what it wants, or would not be offered what it might want, or how a task is. A task
+//! that has not been launched is known to its framework alone: ask for that.
+
+mod json;
 
 use std::fmt::Write;
 
-use protocol::offer::Demand;
+use protocol::ids::Role;
+use protocol::offer::{Constraint, Demand};
 use protocol::operator::{FrameworkView, TaskView};
 use protocol::why::{RoleWhy, WantWhy};
-use serde::Serialize;
 
 use crate::arguments::WhyArguments;
 use crate::client::Client;
 use crate::cluster::Cluster;
 use crate::commands::{CommandError, TASKS};
 use crate::environment::Environment;
+use crate::lists::frameworks::span;
 use crate::lists::task_state;
 use crate::output;
 use crate::prefix;
+use json::{RoleJson, TaskJson};
 
 const FRAMEWORKS: (&str, &str) = ("framework or task", "frameworks");
 /// Agents that are told one by one; the rest is in the sums above them.
@@ -31,8 +35,12 @@ pub(crate) async fn why(
     arguments: WhyArguments,
     environment: &Environment,
 ) -> Result<(), CommandError> {
+    let demand = arguments.demand.demand().map_err(|()| CommandError::NothingWanted)?;
     let client = Client::start(Cluster::find(&arguments.cluster, environment)).await?;
     let framework = match find(&client, &arguments.id).await? {
+        Asked::Task(task) if demand.is_some() || arguments.role.is_some() => {
+            return Err(CommandError::NotOfTask(task.report.spec.task.to_string()));
+        }
         Asked::Task(task) => {
             output::print(&if arguments.json {
                 output::json(&TaskJson::of(&task))
@@ -43,13 +51,26 @@ pub(crate) async fn why(
         }
         Asked::Framework(framework) => framework,
     };
-    let roles = client.why(framework.info.framework.clone()).await?;
+    let (id, role) = (framework.info.framework.clone(), arguments.role);
+    let roles = match &demand {
+        Some(demand) => client.why_demand(id, role, demand.clone()).await?,
+        None => only(client.why(id).await?, role.as_ref())?,
+    };
     output::print(&if arguments.json {
         output::json(&roles.iter().map(RoleJson::from).collect::<Vec<_>>())
     } else {
-        of_framework(&framework, &roles)
+        of_framework(&framework, &roles, demand.is_some())
     });
     Ok(())
+}
+
+/// What is said of one role, if one is named.
+fn only(roles: Vec<RoleWhy>, role: Option<&Role>) -> Result<Vec<RoleWhy>, CommandError> {
+    let Some(role) = role.filter(|_| !roles.is_empty()) else { return Ok(roles) };
+    let all: Vec<&str> = roles.iter().map(|of| of.role.as_str()).collect();
+    let other = CommandError::NotItsRole { role: role.to_string(), roles: all.join(", ") };
+    let mine: Vec<RoleWhy> = roles.iter().filter(|of| of.role == *role).cloned().collect();
+    if mine.is_empty() { Err(other) } else { Ok(mine) }
 }
 
 /// A framework by its name or id, else a task.
@@ -90,7 +111,8 @@ fn of_task(task: &TaskView) -> String {
     text
 }
 
-fn of_framework(framework: &FrameworkView, roles: &[RoleWhy]) -> String {
+/// `asked`: about what it might want.
+fn of_framework(framework: &FrameworkView, roles: &[RoleWhy], asked: bool) -> String {
     let (id, name) = (&framework.info.framework, &framework.info.name);
     if roles.is_empty() {
         return format!(
@@ -105,13 +127,30 @@ fn of_framework(framework: &FrameworkView, roles: &[RoleWhy]) -> String {
         if let Some(quiet) = role.quiet {
             let _ = writeln!(text, "  gets no offers: {quiet}");
         }
-        role.wants.iter().for_each(|want| of_want(&mut text, want));
+        role.wants.iter().for_each(|want| of_want(&mut text, want, asked));
+        of_offers(&mut text, role);
     }
     text
 }
 
-fn of_want(text: &mut String, want: &WantWhy) {
+/// What is with it, or about to be.
+fn of_offers(text: &mut String, role: &RoleWhy) {
+    if role.offers_of > 0 {
+        let _ = writeln!(text, "  offers not answered yet: {}, the oldest first", role.offers_of);
+    }
+    for offer in role.offers.iter().take(AGENTS_SHOWN) {
+        let (agent, host) = (&offer.agent, &offer.hostname);
+        let (resources, held_for) = (&offer.resources, span(offer.held_for));
+        let _ = writeln!(text, "      {agent} ({host}): {resources}, for {held_for}");
+    }
+    if role.offers.len() > AGENTS_SHOWN {
+        let _ = writeln!(text, "      … `--json` lists more");
+    }
+}
+
+fn of_want(text: &mut String, want: &WantWhy, asked: bool) {
     let wants = match &want.demand {
+        Some(demand) if asked => format!("if it wanted {}", wanted(demand)),
         Some(demand) => {
             let count = demand.count;
             format!("waits for offers for {count} of {}", wanted(demand))
@@ -139,8 +178,7 @@ fn of_want(text: &mut String, want: &WantWhy) {
 }
 
 fn wanted(demand: &Demand) -> String {
-    let constraints: Vec<String> =
-        demand.constraints.iter().map(|constraint| format!("{constraint:?}")).collect();
+    let constraints: Vec<String> = demand.constraints.iter().map(condition).collect();
     if constraints.is_empty() {
         demand.each.to_string()
     } else {
@@ -148,97 +186,14 @@ fn wanted(demand: &Demand) -> String {
     }
 }
 
-#[derive(Serialize)]
-struct TaskJson {
-    task: String,
-    framework: String,
-    agent: String,
-    state: &'static str,
-    reason: Option<String>,
-    message: Option<String>,
-}
-
-impl TaskJson {
-    fn of(task: &TaskView) -> Self {
-        let last = task.statuses.last();
-        Self {
-            task: task.report.spec.task.to_string(),
-            framework: task.report.framework.to_string(),
-            agent: task.report.agent.to_string(),
-            state: task_state(task.report.state),
-            reason: last.and_then(|last| last.reason).map(|reason| format!("{reason:?}")),
-            message: last.map(|last| last.message.clone()),
-        }
+fn condition(constraint: &Constraint) -> String {
+    match constraint {
+        Constraint::Is { attribute, value } => format!("{attribute} is {value}"),
+        Constraint::IsNot { attribute, value } => format!("{attribute} is not {value}"),
+        Constraint::Ports { each } => format!("{each} ports are free"),
+        Constraint::Attribute(constraint) => format!("{constraint:?}"),
     }
 }
 
-#[derive(Serialize)]
-struct RoleJson {
-    role: String,
-    /// Of the cluster, dominant.
-    share: f64,
-    holds: String,
-    quiet: Option<String>,
-    wants: Vec<WantJson>,
-}
-
-#[derive(Serialize)]
-struct WantJson {
-    each: Option<String>,
-    count: Option<u32>,
-    promised: u32,
-    agents: u32,
-    causes: Vec<CauseJson>,
-    by_agent: Vec<AgentJson>,
-}
-
-#[derive(Serialize)]
-struct CauseJson {
-    kind: &'static str,
-    words: String,
-    agents: u32,
-}
-
-#[derive(Serialize)]
-struct AgentJson {
-    agent: String,
-    hostname: String,
-    kind: &'static str,
-    words: String,
-}
-
-impl From<&RoleWhy> for RoleJson {
-    fn from(why: &RoleWhy) -> Self {
-        Self {
-            role: why.role.to_string(),
-            share: f64::from(why.share) / 1000.0,
-            holds: why.holds.to_string(),
-            quiet: why.quiet.map(|quiet| quiet.to_string()),
-            wants: why.wants.iter().map(WantJson::from).collect(),
-        }
-    }
-}
-
-impl From<&WantWhy> for WantJson {
-    fn from(want: &WantWhy) -> Self {
-        let causes = want.causes.iter().map(|(cause, agents)| CauseJson {
-            kind: cause.kind(),
-            words: cause.to_string(),
-            agents: *agents,
-        });
-        let by_agent = want.agents.iter().map(|(agent, hostname, cause)| AgentJson {
-            agent: agent.to_string(),
-            hostname: hostname.clone(),
-            kind: cause.kind(),
-            words: cause.to_string(),
-        });
-        Self {
-            each: want.demand.as_ref().map(|demand| demand.each.to_string()),
-            count: want.demand.as_ref().map(|demand| demand.count),
-            promised: want.promised,
-            agents: want.of,
-            causes: causes.collect(),
-            by_agent: by_agent.collect(),
-        }
-    }
-}
+#[cfg(test)]
+mod tests;

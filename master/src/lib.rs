@@ -9,6 +9,7 @@ mod actors;
 pub mod backlog;
 mod belonging;
 pub mod config;
+mod exposition;
 pub mod logic;
 pub mod records;
 mod start;

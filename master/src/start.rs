@@ -16,16 +16,15 @@ use protocol::agent::AgentToMaster;
 use protocol::framework::FrameworkToMaster;
 use protocol::ids::{ClusterId, MasterId};
 use protocol::operator::{ClusterView, KillTask, Read, ReadMoment, SetQuotas, SetWeights};
-use protocol::why::AskWhy;
+use protocol::why::{AskWhy, AskWhyDemand};
 use tokio::sync::{oneshot, watch};
 
-use crate::actors::allocator::AllocatorActor;
+use crate::actors::allocator::{AllocatorActor, metrics};
 use crate::actors::master::{Ended, Helpers, MasterActor, StartOvers};
 use crate::actors::registrar::Registrar;
 use crate::actors::view::{ReadMetrics, ViewActor};
 use crate::config::{BadConfig, Config};
 use crate::logic::Master;
-use crate::logic::allocator::Allocator;
 use crate::logic::registry::Registry;
 use crate::records::{self, BadRegistry};
 use crate::view::{Totals, View};
@@ -162,8 +161,12 @@ impl Running {
 
     /// What it counts, as Prometheus reads it.
     pub async fn metrics(&self) -> String {
-        let text = self.helpers.view.ask(ReadMetrics).await.map(|text| text.0).unwrap_or_default();
-        text + &self.start_overs.metrics()
+        let Helpers { allocator, view, .. } = &self.helpers;
+        let waiting = metrics::waiting(allocator.queued());
+        // Who is gone counts nothing.
+        let of_view = view.ask(ReadMetrics).await.map(|text| text.0).unwrap_or_default();
+        let of_allocator = allocator.ask(ReadMetrics).await.map(|text| text.0).unwrap_or_default();
+        of_view + &waiting + &of_allocator + &self.start_overs.metrics()
     }
 }
 
@@ -266,14 +269,11 @@ impl Elected {
         let master = Master::new(logic.clone(), identity, registry.clone());
         // It may be read before the master says its first word, and agents are awaited from the first moment on.
         view.start_over(0, master.snapshot(), &Totals::default());
-        let view = ViewActor::new(view, standing.clone());
+        let view = ViewActor::new(view, standing.clone(), clock);
         let view = spawn(node, Some(VIEW), Accepts::new().asks::<Read>(), true, view)?;
-        let allocator = AllocatorActor {
-            allocator: Allocator::new(logic.allocator.clone(), seed),
-            clock,
-            master: Arc::clone(&knows_master),
-        };
-        let accepts = Accepts::new().asks::<AskWhy>();
+        let known = Arc::clone(&knows_master);
+        let allocator = AllocatorActor::new(logic.clone(), seed, clock, known);
+        let accepts = Accepts::new().asks::<AskWhy>().asks::<AskWhyDemand>();
         let allocator = spawn(node, Some(ALLOCATOR), accepts, false, allocator)?;
         let registrar =
             Registrar { store, registry, waiting: Vec::new(), master: Arc::clone(&knows_master) };

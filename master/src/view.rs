@@ -2,6 +2,7 @@
 //! waits in the master's mailbox. Pure: its actor is `actors/view.rs`.
 
 mod metrics;
+mod offers;
 mod page;
 mod readers;
 mod roles;
@@ -12,15 +13,16 @@ use std::collections::{BTreeMap, VecDeque};
 use protocol::change::{AgentState, Change, FrameworkState, Moment, What};
 use protocol::framework::FrameworkInfo;
 use protocol::ids::{AgentId, ExecutorId, FrameworkId, OfferId, Role, TaskId};
-use protocol::offer::Offer;
 use protocol::operator::{AgentView, ClusterView, FrameworkView, List, ReadAnswer};
 use protocol::quota::Shares;
 use protocol::resources::Resources;
 use protocol::task::{TaskReport, TaskState, TaskStatus};
 use protocol::wishes::FaultDomain;
+use protocol::time::Instant;
 
 use crate::backlog::Missed;
 pub use metrics::Totals;
+use offers::HeldOffer;
 pub use readers::Readers;
 
 /// Statuses kept of one task: the first and the newest ones.
@@ -46,7 +48,9 @@ pub struct View {
     gone: VecDeque<AgentId>,
     frameworks: BTreeMap<FrameworkId, Framework>,
     removed: VecDeque<FrameworkId>,
-    offers: BTreeMap<OfferId, (FrameworkId, Role, Resources)>,
+    offers: BTreeMap<OfferId, HeldOffer>,
+    /// What the master's clock shows.
+    now: Instant,
     shares: Shares,
     totals: Totals,
 }
@@ -85,6 +89,7 @@ impl View {
             frameworks: BTreeMap::new(),
             removed: VecDeque::new(),
             offers: BTreeMap::new(),
+            now: Instant::default(),
             shares: Shares::default(),
             totals: Totals::default(),
         }
@@ -131,22 +136,13 @@ impl View {
             What::AgentNews { .. } => (),
             What::Framework { info, state } => self.on_framework(*info, state),
             What::FrameworkState { framework, state } => self.on_framework_state(framework, state),
-            What::OfferMade(offer) => {
-                if let Some(framework) = self.frameworks.get_mut(&offer.framework) {
-                    framework.offered.add(&offer.resources);
-                }
-                let Offer { offer, framework, role, resources, .. } = &*offer;
-                let held = (framework.clone(), role.clone(), resources.clone());
-                self.offers.insert(offer.clone(), held);
-            }
-            What::OfferEnded(offer) => {
-                if let Some((framework, _, resources)) = self.offers.remove(&offer)
-                    && let Some(framework) = self.frameworks.get_mut(&framework)
-                {
-                    let left = framework.offered.checked_sub(&resources);
-                    framework.offered = left.unwrap_or_default();
+            What::OfferMade(offer) => self.on_offer(&offer),
+            What::OfferLeased { offer, since, ends } => {
+                if let Some(held) = self.offers.get_mut(&offer) {
+                    (held.since, held.ends) = (since, ends);
                 }
             }
+            What::OfferEnded(offer) => self.on_offer_ended(&offer),
             What::Task(report) => self.go_on_with(*report),
             What::TaskStatus(status) => self.on_status(*status),
             What::TaskForgotten { framework, task, state } => {
@@ -172,6 +168,11 @@ impl View {
         self.doubted = doubted;
     }
 
+    /// What time it is, for those who ask how long something has lasted.
+    pub fn tell_time(&mut self, now: Instant) {
+        self.now = now;
+    }
+
     /// How far it is.
     pub fn moment(&self) -> Moment {
         Moment { epoch: self.cluster.epoch, change: self.cluster.change }
@@ -195,6 +196,8 @@ impl View {
             List::RolesBehind(role) => self.roles_behind(Some(&role)),
             List::Domains => self.domains_behind(None),
             List::DomainsBehind(agent) => self.domains_behind(Some(&agent)),
+            List::Offers => self.offers_behind(None),
+            List::OffersBehind(offer) => self.offers_behind(Some(&offer)),
         }
     }
 

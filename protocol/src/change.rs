@@ -13,6 +13,7 @@ use crate::quota::{Quota, Weight};
 use crate::resources::Resources;
 use crate::task::{TaskReport, TaskState, TaskStatus};
 use crate::wishes::FaultDomain;
+use crate::time::Instant;
 
 /// One change. Numbers count up from 1 within a reign, without gaps.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -160,6 +161,15 @@ pub enum What {
         agent: AgentId,
         /// Where.
         domain: FaultDomain,
+    },
+    /// For how long an offer that was made is held, in times of the master's steady clock.
+    OfferLeased {
+        /// Which.
+        offer: OfferId,
+        /// When it was made.
+        since: Instant,
+        /// When it is taken back if nobody has answered; `None`: never.
+        ends: Option<Instant>,
     },
 }
 

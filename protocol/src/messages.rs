@@ -382,6 +382,8 @@ impl Message for Read {
             Self::RolesBehind(_) => "RolesBehind",
             Self::Domains => "Domains",
             Self::DomainsBehind(_) => "DomainsBehind",
+            Self::Offers => "Offers",
+            Self::OffersBehind(_) => "OffersBehind",
         }
     }
 

@@ -1,12 +1,14 @@
 //! Questions with an answer: what the command line asks masters and agents. Reads are answered by the master's view.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use crate::agent::AgentInfo;
 use crate::change::{AgentState, FrameworkState, Moment};
 use crate::framework::FrameworkInfo;
 use crate::ids::{
-    AgentId, ClusterId, ContainerId, ExecutorId, FrameworkId, MasterId, Role, TaskId,
+    AgentId, ClusterId, ContainerId, ExecutorId, FrameworkId, MasterId, OfferId, Role, TaskId,
 };
 use crate::quantities::Quantities;
 use crate::quota::{Quota, Weight};
@@ -51,6 +53,10 @@ pub enum Read {
     Domains,
     /// Where the agents behind one are: what [`ReadAnswer::SomeDomains`] had no room for. Since version 2.
     DomainsBehind(AgentId),
+    /// All offers that are held. Since version 2.
+    Offers,
+    /// The offers behind one: what [`ReadAnswer::SomeOffers`] had no room for. Since version 2.
+    OffersBehind(OfferId),
 }
 
 /// What can be read.
@@ -83,6 +89,10 @@ pub enum List {
     Domains,
     /// Where the agents behind one are. Since version 2.
     DomainsBehind(AgentId),
+    /// All offers that are held. Since version 2.
+    Offers,
+    /// The offers behind one. Since version 2.
+    OffersBehind(OfferId),
 }
 
 impl List {
@@ -91,7 +101,7 @@ impl List {
         match self {
             Self::Cluster | Self::Agents | Self::Frameworks | Self::Tasks => 1,
             Self::TasksBehind { .. } | Self::AgentsBehind(_) | Self::FrameworksBehind(_) => 1,
-            Self::Roles | Self::RolesBehind(_) => 2,
+            Self::Roles | Self::RolesBehind(_) | Self::Offers | Self::OffersBehind(_) => 2,
             Self::Domains | Self::DomainsBehind(_) => 2,
         }
     }
@@ -115,6 +125,8 @@ impl Read {
             Self::RolesBehind(role) => (List::RolesBehind(role.clone()), None),
             Self::Domains => (List::Domains, None),
             Self::DomainsBehind(agent) => (List::DomainsBehind(agent.clone()), None),
+            Self::Offers => (List::Offers, None),
+            Self::OffersBehind(offer) => (List::OffersBehind(offer.clone()), None),
         }
     }
 }
@@ -148,6 +160,10 @@ pub enum ReadAnswer {
     Domains(DomainsView),
     /// As many agents as one message holds, by id; see [`Read::DomainsBehind`]. Since version 2.
     SomeDomains(DomainsView),
+    /// All offers, or all that are left, by id. Since version 2.
+    Offers(Vec<OfferView>),
+    /// As many offers as one message holds, by id; see [`Read::OffersBehind`]. Since version 2.
+    SomeOffers(Vec<OfferView>),
 }
 
 /// Where a master and agents are, as far as their operators say.
@@ -235,6 +251,27 @@ pub struct RoleView {
     pub reserved: Quantities,
     /// Those that act for the role itself, or still hold something under it.
     pub frameworks: Vec<FrameworkId>,
+}
+
+/// An offer that its framework has not answered.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct OfferView {
+    /// Which.
+    pub offer: OfferId,
+    /// Who holds it.
+    pub framework: FrameworkId,
+    /// Whose resources.
+    pub agent: AgentId,
+    /// The agent's machine.
+    pub hostname: String,
+    /// The role under which they would be used.
+    pub role: Role,
+    /// What is held.
+    pub resources: Resources,
+    /// For so long, when this was read.
+    pub held_for: Duration,
+    /// For so long still, unless it is answered; `None`: until it is.
+    pub lasts_for: Option<Duration>,
 }
 
 /// To a master: what roles are guaranteed and may have at most. All of it is done or nothing; roles that are not named keep what

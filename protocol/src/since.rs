@@ -143,6 +143,7 @@ impl Since for Change {
             What::AgentNews { .. } | What::Quotas(_) | What::Weights(_) => 2,
             What::ExecutorBooked { .. } | What::ExecutorUnbooked { .. } => 2,
             What::AgentDomain { .. } => 2,
+            What::OfferLeased { .. } => 2,
         }
     }
 }
@@ -174,6 +175,7 @@ impl Since for ReadAnswer {
             Self::Cluster(_) | Self::Behind(_) => 1,
             Self::Roles(_) | Self::SomeRoles(_) | Self::Refused(_) => 2,
             Self::Domains(_) | Self::SomeDomains(_) => 2,
+            Self::Offers(_) | Self::SomeOffers(_) => 2,
         }
     }
 }

@@ -19,7 +19,19 @@ pub struct AskWhy {
     pub framework: FrameworkId,
 }
 
-/// The answer to [`AskWhy`].
+/// To the allocator of the leading master: why a framework would not be offered this, were it what it wants. Nothing is changed by
+/// asking. Since version 2.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AskWhyDemand {
+    /// For whom.
+    pub framework: FrameworkId,
+    /// Under which of its roles; `None`: under each.
+    pub role: Option<Role>,
+    /// What would be wanted.
+    pub demand: Demand,
+}
+
+/// The answer to [`AskWhy`] and [`AskWhyDemand`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum WhyAnswer {
     /// For each of its roles.
@@ -43,6 +55,23 @@ pub struct RoleWhy {
     pub holds: Resources,
     /// What it waits for; one entry without a demand if it takes whatever there is.
     pub wants: Vec<WantWhy>,
+    /// What is offered to it, or is about to be, and not answered, oldest first; at most [`AGENTS_MAX`].
+    pub offers: Vec<OfferWhy>,
+    /// How many such offers there are.
+    pub offers_of: u32,
+}
+
+/// An offer that is under way, or with its framework.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct OfferWhy {
+    /// Whose resources.
+    pub agent: AgentId,
+    /// The agent's machine.
+    pub hostname: String,
+    /// What it holds.
+    pub resources: Resources,
+    /// For so long.
+    pub held_for: Duration,
 }
 
 /// Why a role gets no offers at all.
@@ -54,6 +83,8 @@ pub enum Quiet {
     Suppressed,
     /// It states its demand, and states none.
     NoDemand,
+    /// For all that it wants offers are under way or with it, or were accepted since it said so.
+    UnderWay,
 }
 
 /// One thing that is waited for.
@@ -156,10 +187,29 @@ pub enum Cause {
     },
     /// The framework does not say that it can deal with such an agent.
     Lacks(Capability),
+    /// The agent has less than makes an offer though it were empty.
+    NeverEnough {
+        /// What it has of what the framework may have.
+        total: Resources,
+        /// One of these is the least.
+        least: Vec<Quantities>,
+    },
 }
 
 impl Message for AskWhy {
     const NAME: &'static str = "AskWhy";
+
+    fn since(&self) -> u32 {
+        2
+    }
+
+    fn subjects(&self, out: &mut Subjects) {
+        out.add(self.framework.as_str());
+    }
+}
+
+impl Message for AskWhyDemand {
+    const NAME: &'static str = "AskWhyDemand";
 
     fn since(&self) -> u32 {
         2
@@ -182,6 +232,10 @@ impl Question for AskWhy {
     type Answer = WhyAnswer;
 }
 
+impl Question for AskWhyDemand {
+    type Answer = WhyAnswer;
+}
+
 impl Cause {
     /// One word for it, for programs.
     pub fn kind(&self) -> &'static str {
@@ -195,7 +249,7 @@ impl Cause {
             Self::TooLittle { .. } => "too_little",
             Self::BelowLeast { .. } => "below_least",
             Self::Reserved { .. } => "reserved",
-            Self::TooSmall { .. } => "too_small",
+            Self::TooSmall { .. } | Self::NeverEnough { .. } => "too_small",
             Self::Constraint { .. } => "constraint",
             Self::Lacks(_) => "lacks",
         }
@@ -214,7 +268,7 @@ impl Cause {
             Self::BelowLeast { .. } => 7,
             Self::Reserved { .. } => 8,
             Self::Lacks(_) => 9,
-            Self::TooSmall { .. } => 10,
+            Self::TooSmall { .. } | Self::NeverEnough { .. } => 10,
             Self::Constraint { .. } => 11,
         }
     }
@@ -261,8 +315,11 @@ impl fmt::Display for Cause {
                 write!(f, "not enough {resource}: {wants} is wanted, free is {free} of {total}")
             }
             Self::BelowLeast { free, least } => {
-                let least: Vec<String> = least.iter().map(ToString::to_string).collect();
-                write!(f, "free is {free}, less than makes an offer ({})", least.join(" or "))
+                write!(f, "free is {free}, less than makes an offer ({})", either(least))
+            }
+            Self::NeverEnough { total, least } => {
+                let words = "less than makes an offer even if it were empty";
+                write!(f, "the agent has {total} in all, {words} ({})", either(least))
             }
             Self::Reserved { role, resource } => {
                 write!(f, "{resource} is reserved for role {role}")
@@ -279,12 +336,20 @@ impl fmt::Display for Cause {
     }
 }
 
+fn either(least: &[Quantities]) -> String {
+    let least: Vec<String> = least.iter().map(ToString::to_string).collect();
+    least.join(" or ")
+}
+
 impl fmt::Display for Quiet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Absent => "its scheduler is not there",
             Self::Suppressed => "it has asked for no offers (suppressed)",
             Self::NoDemand => "it states no demand",
+            Self::UnderWay => {
+                "offers for all that it wants are under way or with it, or were accepted since it said so"
+            }
         })
     }
 }

@@ -340,7 +340,8 @@ impl World {
                 }
                 What::Framework { .. } | What::FrameworkState { .. } => (),
                 What::AgentDomain { .. } => (),
-                What::OfferMade(_) | What::OfferEnded(_) | What::AgentNews { .. } => (),
+                What::OfferMade(_) | What::OfferEnded(_) | What::OfferLeased { .. } => (),
+                What::AgentNews { .. } => (),
                 What::TaskStatus(status) => self.see_given_up(status),
                 What::Task(_) | What::TaskForgotten { .. } => (),
                 What::Quotas(_) | What::Weights(_) => (),

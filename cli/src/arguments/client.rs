@@ -5,8 +5,11 @@ use std::time::Duration;
 
 use clap::Args;
 use libactor::PayloadFilter;
+use protocol::ids::Role;
+use protocol::offer::{Constraint, Demand};
+use protocol::resources::{Milli, Resources};
 
-use crate::units;
+use crate::{amounts, units};
 
 /// Which cluster. What is not given is looked for in `AIRSIDE_MASTER` and `AIRSIDE_CLUSTER_SECRET_FILE`, then in what
 /// `airside up` left in the cache folder, and is `127.0.0.1:5050` without a secret in the end.
@@ -33,6 +36,15 @@ pub(crate) struct ListArguments {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct FrameworksArguments {
+    #[command(flatten)]
+    pub(crate) list: ListArguments,
+    /// List each offer that they hold instead: on which agent, for how long, and until when
+    #[arg(long)]
+    pub(crate) offers: bool,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct WhyArguments {
     #[command(flatten)]
     pub(crate) cluster: ClusterArguments,
@@ -42,6 +54,61 @@ pub(crate) struct WhyArguments {
     /// A framework, by its id or its name, or a task; ids may be cut short
     #[arg(value_name = "ID")]
     pub(crate) id: String,
+    /// Only under this role of the framework
+    #[arg(long, value_name = "ROLE", value_parser = amounts::role, allow_hyphen_values = true)]
+    pub(crate) role: Option<Role>,
+    #[command(flatten)]
+    pub(crate) demand: DemandArguments,
+}
+
+/// What a framework might want, instead of what it does.
+#[derive(Debug, Args)]
+pub(crate) struct DemandArguments {
+    /// Ask about a task of so many cores, instead of what the framework waits for
+    #[arg(long, value_parser = units::amount, allow_hyphen_values = true)]
+    pub(crate) cpus: Option<f64>,
+    /// Of so much memory, such as 64MB or 1GB; a bare number counts megabytes
+    #[arg(long, value_parser = units::megabytes, allow_hyphen_values = true)]
+    pub(crate) mem: Option<u64>,
+    /// Of so much disk
+    #[arg(long, value_parser = units::megabytes, allow_hyphen_values = true)]
+    pub(crate) disk: Option<u64>,
+    /// Of so many GPUs
+    #[arg(long, value_parser = units::amount, allow_hyphen_values = true)]
+    pub(crate) gpus: Option<f64>,
+    /// With so many ports
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub(crate) ports: Option<u16>,
+    /// On agents of which this attribute is that; `hostname` counts as one. May be given more than once
+    #[arg(long, value_name = "ATTRIBUTE=VALUE", value_parser = units::variable)]
+    pub(crate) on: Vec<(String, String)>,
+}
+
+impl DemandArguments {
+    /// One such task, if anything is said of it; an error if that is not how much.
+    pub(crate) fn demand(&self) -> Result<Option<Demand>, ()> {
+        let whole = |amount: Option<u64>| {
+            amount.map(|amount| Milli::whole(i64::try_from(amount).unwrap_or(i64::MAX / 1000)))
+        };
+        let scalars = [
+            ("cpus", self.cpus.map(Milli::from_f64)),
+            ("mem", whole(self.mem)),
+            ("disk", whole(self.disk)),
+            ("gpus", self.gpus.map(Milli::from_f64)),
+        ];
+        let named = scalars.into_iter().filter_map(|(name, amount)| Some((name, amount?)));
+        let each =
+            named.fold(Resources::none(), |all, (name, amount)| all.with_scalar(name, amount));
+        match (each.is_empty(), self.on.is_empty() && self.ports.is_none()) {
+            (true, true) => return Ok(None),
+            (true, false) => return Err(()),
+            (false, _) => (),
+        }
+        let on = self.on.iter().cloned();
+        let on = on.map(|(attribute, value)| Constraint::Is { attribute, value });
+        let ports = self.ports.map(|each| Constraint::Ports { each });
+        Ok(Some(Demand { each, count: 1, constraints: on.chain(ports).collect() }))
+    }
 }
 
 #[derive(Debug, Args)]

@@ -1,19 +1,23 @@
 //! The tables and the JSON, as they are printed.
 
+use std::time::Duration;
+
 use protocol::agent::{AgentAddress, AgentInfo};
 use protocol::carried::Carried;
 use protocol::framework::FrameworkInfo;
-use protocol::ids::{AgentId, ExecutorId, FrameworkId, Role, TaskId};
+use protocol::ids::{AgentId, ExecutorId, FrameworkId, OfferId, Role, TaskId};
 use protocol::resources::Attribute;
 use protocol::task::{CommandSpec, Isolation, Run, Source, TaskReport, TaskSpec};
 use protocol::time::WallTime;
 use protocol::wishes::FaultDomain;
 
-use protocol::operator::RoleView;
+use protocol::change::FrameworkState;
+use protocol::operator::{FrameworkView, OfferView, RoleView};
 use protocol::quantities::{Limits, Quantities};
 use protocol::quota::{Quota, Weight};
 use protocol::resources::Milli;
 
+use super::frameworks::*;
 use super::roles::*;
 use super::*;
 use crate::output::json;
@@ -41,7 +45,7 @@ pub(crate) fn framework() -> FrameworkView {
             name: "wordcount".into(),
             user: "root".into(),
             roles: vec![Role::everybody(), "eng/web".parse().unwrap()],
-            failover_timeout: std::time::Duration::from_secs(1),
+            failover_timeout: Duration::from_secs(1),
             hostname: "host-1".into(),
             capabilities: vec![],
             carried: Carried::from_bytes(vec![]),
@@ -96,6 +100,21 @@ pub(crate) fn task() -> TaskView {
     }
 }
 
+/// The one that is held for longer comes second.
+fn offers() -> Vec<OfferView> {
+    let offer = |id: &str, held, lasts: Option<u64>| OfferView {
+        offer: OfferId::new(id),
+        framework: FrameworkId::new("c-0000"),
+        agent: AgentId::new("c-S0"),
+        hostname: "host-1".into(),
+        role: "eng/web".parse().unwrap(),
+        resources: "cpus:0.5;mem:64".parse().unwrap(),
+        held_for: Duration::from_millis(held),
+        lasts_for: lasts.map(Duration::from_secs),
+    };
+    vec![offer("m-O2", 61_500, None), offer("m-O1", 7_265_000, Some(90_000))]
+}
+
 fn role() -> RoleView {
     let cpus = |units| Quantities::none().with("cpus", Milli(units));
     RoleView {
@@ -141,14 +160,21 @@ fn roles_with_their_quota_and_weights_are_shown() {
 #[test]
 fn tables_say_what_there_is_and_what_is_used() {
     insta::assert_snapshot!("agents_table", agents_table(&[agent()], &Domains::default()));
-    insta::assert_snapshot!("frameworks_table", frameworks_table(&[framework()]));
+    let (frameworks, held) = ([framework()], Held::of(Some(offers())));
+    insta::assert_snapshot!("frameworks_table", frameworks_table(&frameworks, &held));
+    insta::assert_snapshot!("offers_table", offers_table(&frameworks, &held));
+    let unsaid = frameworks_table(&frameworks, &Held::of(None));
+    assert!(unsaid.contains("  ?       -       -\n"), "an older master does not say: {unsaid}");
     insta::assert_snapshot!("tasks_table", tasks_table(&[task()]));
 }
 
 #[test]
 fn json_has_all_of_it() {
     insta::assert_snapshot!("agents_json", json(&agents_json(&[agent()], &Domains::default())));
-    insta::assert_snapshot!("frameworks_json", json(&[FrameworkJson::from(&framework())]));
+    let held = Held::of(Some(offers()));
+    let framework = |each| json(&[FrameworkJson::of(&framework(), &held, each)]);
+    insta::assert_snapshot!("frameworks_json", framework(false));
+    insta::assert_snapshot!("offers_json", framework(true));
     insta::assert_snapshot!("tasks_json", json(&[TaskJson::from(&task())]));
 }
 

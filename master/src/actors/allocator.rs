@@ -1,16 +1,22 @@
 //! The allocator as an actor: what is told in one go leads to one run.
 
+pub(crate) mod metrics;
+
 use std::sync::{Arc, OnceLock};
 
 use actix::{Actor, Handler};
 use libactor::{Asked, Clock, Context, Handle, Message, Received};
 use protocol::time::Now;
-use protocol::why::{AskWhy, WhyAnswer};
+use protocol::why::{AskWhy, AskWhyDemand, WhyAnswer};
 use serde::{Deserialize, Serialize};
 
+use self::metrics::Runs;
 use super::master::{MasterActor, Proposed};
+use super::view::{MetricsText, ReadMetrics};
+use crate::config::Config;
 use crate::logic::allocator::{Allocator, BookEntry, Effect, Event};
 use crate::logic::authorize::{Action, authorize};
+use crate::logic::validate;
 
 /// From the master: what it decided, in order.
 #[derive(Debug, Serialize, Deserialize)]
@@ -21,10 +27,13 @@ impl Message for Book {
 }
 
 pub(crate) struct AllocatorActor {
-    pub(crate) allocator: Allocator,
-    pub(crate) clock: Clock,
+    allocator: Allocator,
+    /// What demands are judged by.
+    config: Config,
+    clock: Clock,
     /// Set before the first message comes.
-    pub(crate) master: Arc<OnceLock<Handle<MasterActor>>>,
+    master: Arc<OnceLock<Handle<MasterActor>>>,
+    runs: Runs,
 }
 
 impl Actor for AllocatorActor {
@@ -36,9 +45,25 @@ impl Actor for AllocatorActor {
 }
 
 impl AllocatorActor {
+    pub(crate) fn new(
+        config: Config,
+        seed: u64,
+        clock: Clock,
+        master: Arc<OnceLock<Handle<MasterActor>>>,
+    ) -> Self {
+        let allocator = Allocator::new(config.allocator.clone(), seed);
+        Self { allocator, config, clock, master, runs: Runs::default() }
+    }
+
     fn advance(&mut self, event: Event, ctx: &mut Context<Self>) {
         tracing::debug!(?event, "event");
-        for effect in self.allocator.step(self.clock.read().into(), event) {
+        let now = self.clock.read();
+        let is_run = matches!(event, Event::Run);
+        let effects = self.allocator.step(now.into(), event);
+        if is_run {
+            self.runs.add(now.steady, self.clock.read().steady);
+        }
+        for effect in effects {
             tracing::debug!(?effect, "effect");
             match effect {
                 Effect::Propose(proposals) => {
@@ -52,9 +77,12 @@ impl AllocatorActor {
                     }
                 }
                 // A future is looked at when the mailbox is empty, or has had its turn.
-                Effect::RunSoon => drop(ctx.run(std::future::ready(()), |actor, (), ctx| {
-                    actor.advance(Event::Run, ctx);
-                })),
+                Effect::RunSoon => {
+                    self.runs.ask(now.steady);
+                    ctx.run(std::future::ready(()), |actor, (), ctx| {
+                        actor.advance(Event::Run, ctx);
+                    });
+                }
                 Effect::SweepAfter(after) => {
                     ctx.after(after, |actor, ctx| actor.advance(Event::Sweep, ctx));
                 }
@@ -84,5 +112,34 @@ impl Handler<Asked<AskWhy>> for AllocatorActor {
             }
             Err(refused) => WhyAnswer::Refused(refused.to_string()),
         });
+    }
+}
+
+impl Handler<Asked<AskWhyDemand>> for AllocatorActor {
+    type Result = ();
+
+    fn handle(&mut self, asked: Asked<AskWhyDemand>, _: &mut Context<Self>) {
+        let Asked { principal, question, reply, .. } = asked;
+        let AskWhyDemand { framework, role, demand } = question;
+        let may = authorize(principal, Action::ReadFrameworks, framework.as_str());
+        let may = may.map_err(|refused| refused.to_string()).and_then(|()| {
+            let good = validate::demand(std::slice::from_ref(&demand), &self.config);
+            good.map_err(|refused| refused.to_string())
+        });
+        reply.send(match may {
+            Ok(()) => {
+                let now: Now = self.clock.read().into();
+                self.allocator.why_demand(now.steady, &framework, role.as_ref(), &demand)
+            }
+            Err(refused) => WhyAnswer::Refused(refused),
+        });
+    }
+}
+
+impl Handler<Asked<ReadMetrics>> for AllocatorActor {
+    type Result = ();
+
+    fn handle(&mut self, asked: Asked<ReadMetrics>, _: &mut Context<Self>) {
+        asked.reply.send(MetricsText(metrics::page(&self.allocator.figures(), &self.runs)));
     }
 }

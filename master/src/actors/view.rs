@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use actix::{Actor, Handler};
 use coordination::election::Standing;
-use libactor::{Asked, Context, Message, Question, Received, Reply};
+use libactor::{Asked, Clock, Context, Message, Question, Received, Reply};
 use protocol::change::{Change, What};
 use protocol::operator::{List, Read, ReadAnswer};
+use protocol::time::Now;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
@@ -62,17 +63,20 @@ pub(crate) struct ViewActor {
     view: View,
     /// Its election, which the master itself does not follow while it is suspended.
     standing: watch::Receiver<Standing>,
+    /// The master's.
+    clock: Clock,
     readers: Readers<Reply<ReadAnswer>>,
     ticks: bool,
 }
 
 impl ViewActor {
-    pub(crate) fn new(view: View, standing: watch::Receiver<Standing>) -> Self {
-        Self { view, standing, readers: Readers::default(), ticks: false }
+    pub(crate) fn new(view: View, standing: watch::Receiver<Standing>, clock: Clock) -> Self {
+        Self { view, standing, clock, readers: Readers::default(), ticks: false }
     }
 
-    /// Before anybody reads.
-    fn look_whether_it_leads(&mut self) {
+    /// Whether it leads and what time it is, before anybody reads.
+    fn look_around(&mut self) {
+        self.view.tell_time(Now::from(self.clock.read()).steady);
         let leads = *self.standing.borrow() == Standing::Leads;
         self.view.doubt(!leads);
     }
@@ -84,7 +88,7 @@ impl ViewActor {
         self.ticks = true;
         ctx.after(TICK, |actor, ctx| {
             actor.ticks = false;
-            actor.look_whether_it_leads();
+            actor.look_around();
             send(actor.readers.on_tick(&actor.view));
             actor.tick_while_any_waits(ctx);
         });
@@ -106,7 +110,7 @@ impl Handler<Received<Changes>> for ViewActor {
         for change in received.message.0 {
             self.view.apply(change);
         }
-        self.look_whether_it_leads();
+        self.look_around();
         send(self.readers.on_changes(&self.view));
     }
 }
@@ -117,7 +121,7 @@ impl Handler<Received<StartOver>> for ViewActor {
     fn handle(&mut self, received: Received<StartOver>, _: &mut Context<Self>) {
         let StartOver { change, snapshot, missed } = received.message;
         self.view.start_over(change, snapshot, &missed);
-        self.look_whether_it_leads();
+        self.look_around();
         send(self.readers.on_changes(&self.view));
     }
 }
@@ -131,7 +135,7 @@ impl Handler<Asked<Read>> for ViewActor {
         {
             return asked.reply.send(ReadAnswer::Refused(refused.to_string()));
         }
-        self.look_whether_it_leads();
+        self.look_around();
         send(self.readers.hear(&self.view, asked.question, asked.reply).into_iter().collect());
         self.tick_while_any_waits(ctx);
     }
@@ -141,6 +145,7 @@ impl Handler<Asked<ReadMetrics>> for ViewActor {
     type Result = ();
 
     fn handle(&mut self, asked: Asked<ReadMetrics>, _: &mut Context<Self>) {
+        self.look_around();
         asked.reply.send(MetricsText(self.view.metrics()));
     }
 }

@@ -12,6 +12,7 @@ mod client;
 mod clients;
 mod demand;
 mod examine;
+mod figures;
 mod filters;
 mod messages;
 #[cfg(any(test, feature = "testing"))]
@@ -41,6 +42,7 @@ use amounts::Names;
 use bits::Bits;
 use chance::Chance;
 use client::{Client, Framework};
+pub use figures::Figures;
 use filters::Ends;
 pub use messages::{BookEntry, Proposal, Proposals, WholeBook};
 use place::{Place, Stale};

@@ -223,6 +223,7 @@ impl Master {
                 What::Task(report) => &report.framework,
                 What::TaskForgotten { framework, .. } => framework,
                 What::TaskStatus(_) | What::OfferMade(_) | What::OfferEnded(_) => continue,
+                What::OfferLeased { .. } => continue,
                 What::Agent { .. } | What::AgentState { .. } | What::AgentBook { .. } => continue,
                 What::AgentDomain { .. } => continue,
                 What::AgentNews { .. } | What::Quotas(_) | What::Weights(_) => continue,

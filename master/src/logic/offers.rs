@@ -41,7 +41,16 @@ pub(super) struct OpenOffer {
     pub(super) framework: FrameworkId,
     pub(super) role: Role,
     pub(super) resources: Resources,
+    since: Instant,
     lease_ends: Instant,
+}
+
+impl OpenOffer {
+    /// For readers.
+    pub(super) fn lease(&self, offer: &OfferId) -> What {
+        let (since, ends) = (self.since, Some(self.lease_ends));
+        What::OfferLeased { offer: offer.clone(), since, ends }
+    }
 }
 
 impl Offers {
@@ -71,8 +80,8 @@ impl Master {
         let mut returned = Vec::new();
         let count = proposals.iter().map(|proposals| proposals.all.len()).sum();
         self.offers.open.reserve(count);
-        // The offers, and the books of their agents.
-        turn.what.reserve(2 * count);
+        // The offers, their leases, and the books of their agents.
+        turn.what.reserve(3 * count);
         for Proposals { framework, role, all } in proposals {
             self.proposed = all.iter().map(|one| one.number).fold(self.proposed, u64::max);
             let (mut offers, before) = (Vec::with_capacity(all.len()), self.offers.made);
@@ -130,20 +139,23 @@ impl Master {
         self.offers.made += 1;
         let number = self.offers.made;
         let (framework, role) = (framework.clone(), role.clone());
-        let lease_ends = turn.now.steady + self.config.offer_lease;
-        let open = OpenOffer { proposal, agent, framework, role, resources, lease_ends };
+        let since = turn.now.steady;
+        let lease_ends = since + self.config.offer_lease;
+        let open = OpenOffer { proposal, agent, framework, role, resources, since, lease_ends };
         let (_, agent) = self.agents.at_mut(seat).expect("what still holds has an agent");
         agent.book.offers.push(number);
         agent.book.offered.add(&open.resources);
         turn.book_of(agent);
         let agent = self.agents.at(seat).expect("it was just there");
         let offer = Arc::new(self.offer_of(number, &open, agent));
+        let lease = open.lease(&offer.offer);
         self.offers.open.insert(number, open);
         if !self.offers.timer_runs {
             self.offers.timer_runs = true;
             turn.start(Timer::Leases, self.config.offer_lease);
         }
         turn.what.push(What::OfferMade(offer.clone().into()));
+        turn.what.push(lease);
         offer
     }
 

@@ -48,11 +48,12 @@ impl Master {
                 }
             }));
         }
-        let offers = self.offers.open();
-        all.extend(offers.filter_map(|(number, offer)| {
-            let agent = self.agents.get(&offer.agent)?;
-            Some(What::OfferMade(self.offer_of(number, offer, agent).into()))
-        }));
+        for (number, open) in self.offers.open() {
+            let Some(agent) = self.agents.get(&open.agent) else { continue };
+            let offer = self.offer_of(number, open, agent);
+            let lease = open.lease(&offer.offer);
+            all.extend([What::OfferMade(offer.into()), lease]);
+        }
         all
     }
 

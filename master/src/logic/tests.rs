@@ -14,6 +14,7 @@ mod partitions;
 mod recovery;
 mod roles;
 pub(crate) mod scenario;
+mod shown;
 mod snapshot;
 mod start_over;
 mod tasks;

@@ -248,7 +248,7 @@ fn least_offer(wish: &RoleWishes, config: &Config) -> Result<(), Refusal> {
 }
 
 /// A standing demand.
-fn demand(demand: &[Demand], config: &Config) -> Result<(), Refusal> {
+pub(crate) fn demand(demand: &[Demand], config: &Config) -> Result<(), Refusal> {
     at_most("the list of demands", demand.len(), config.demands_max)?;
     for one in demand {
         if one.each.is_empty() {

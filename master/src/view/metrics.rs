@@ -1,16 +1,19 @@
 //! What a master counts, in Prometheus's form: names are those of Mesos's metrics where there is one.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::{Display, Write};
 
 use protocol::change::{AgentNews, AgentState, Change, FrameworkState, GivenUp, What};
-use protocol::ids::Role;
+use protocol::ids::{FrameworkId, Role};
 use protocol::resources::{Milli, Resources};
 use protocol::task::TaskState;
 use serde::{Deserialize, Serialize};
 
 use super::View;
 use crate::backlog::Missed;
+use crate::exposition::{Page, labels};
+
+/// So much of a framework's name is in a label.
+const NAME_MAX: usize = 100;
 
 /// Since the reign began, or of the changes that a view missed.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,7 +37,7 @@ impl Missed<Change> for Totals {
             What::AgentNews { news, .. } => *self.agents.entry(*news).or_default() += 1,
             What::Agent { .. } | What::AgentState { .. } | What::AgentBook { .. } => (),
             What::Framework { .. } | What::FrameworkState { .. } => (),
-            What::Quotas(_) | What::Weights(_) => (),
+            What::Quotas(_) | What::Weights(_) | What::OfferLeased { .. } => (),
             What::AgentDomain { .. } => (),
             What::ExecutorBooked { .. } | What::ExecutorUnbooked { .. } => (),
         }
@@ -96,45 +99,18 @@ const ENDS: [TaskState; 8] = [
     TaskState::GoneByOperator,
 ];
 
-struct Page(String);
-
-impl Page {
-    fn line(&mut self, kind: &str, name: &str, value: impl Display) {
-        // Writing to a string cannot fail.
-        let _ =
-            writeln!(self.0, "# TYPE airside_master_{name} {kind}\nairside_master_{name} {value}");
+/// Of a role, and of a resource.
+fn of_role(role: &Role, resource: Option<&str>) -> String {
+    match resource {
+        Some(resource) => labels([("role", role.as_str()), ("resource", resource)]),
+        None => labels([("role", role.as_str())]),
     }
-
-    fn gauge(&mut self, name: &str, value: impl Display) {
-        self.line("gauge", name, value);
-    }
-
-    fn counter(&mut self, name: &str, value: impl Display) {
-        self.line("counter", name, value);
-    }
-
-    /// A gauge that is there once for each role, or for each amount of each: its labels, then its value.
-    fn of_roles(&mut self, name: &str, lines: impl Iterator<Item = (String, String)>) {
-        for (n, (labels, value)) in lines.enumerate() {
-            if n == 0 {
-                let _ = writeln!(self.0, "# TYPE airside_{name} gauge");
-            }
-            let _ = writeln!(self.0, "airside_{name}{{{labels}}} {value}");
-        }
-    }
-}
-
-/// Roles and resources may have a quote in their names; neither has a line's end.
-fn labels(role: &Role, resource: Option<&str>) -> String {
-    let quoted = |text: &str| text.replace('\\', "\\\\").replace('"', "\\\"");
-    let resource = resource.map(|name| format!(",resource=\"{}\"", quoted(name)));
-    format!("role=\"{}\"{}", quoted(role.as_str()), resource.unwrap_or_default())
 }
 
 impl View {
     /// All figures.
     pub fn metrics(&self) -> String {
-        let mut page = Page(String::new());
+        let mut page = Page::new();
         page.gauge("epoch", self.cluster.epoch);
         page.counter("changes", self.cluster.change);
         self.agent_figures(&mut page);
@@ -156,31 +132,53 @@ impl View {
         page.gauge("outstanding_offers", self.offers.len());
         page.counter("offers_made", self.totals.offers_made);
         page.counter("offers_ended", self.totals.offers_ended);
+        self.holder_figures(&mut page);
         self.role_figures(&mut page);
         page.0
+    }
+
+    /// Of frameworks that hold offers: who keeps resources from others, and for how long.
+    fn holder_figures(&self, page: &mut Page) {
+        let holdings = self.holdings();
+        let of = |id: &FrameworkId| {
+            let name = self.frameworks.get(id).map_or("", |framework| &framework.info.name);
+            let short: String = name.chars().take(NAME_MAX).collect();
+            labels([("framework", id.as_str()), ("name", &short)])
+        };
+        let all = || holdings.iter();
+        page.largest(
+            "master_framework_offers",
+            all().map(|(id, holding)| (of(id), holding.offers as f64)),
+        );
+        page.largest(
+            "master_framework_oldest_offer_seconds",
+            all().map(|(id, holding)| (of(id), holding.oldest.as_secs_f64())),
+        );
     }
 
     /// Of roles that operators said something of.
     fn role_figures(&self, page: &mut Page) {
         let weights = self.shares.weights.iter();
-        page.of_roles(
+        page.each(
+            "gauge",
             "weight",
-            weights.map(|(role, weight)| (labels(role, None), weight.to_string())),
+            weights.map(|(role, weight)| (of_role(role, None), weight.to_string())),
         );
         if self.shares.quotas.is_empty() {
             return;
         }
-        let line =
-            |role: &Role, name: &str, amount: Milli| (labels(role, Some(name)), amount.to_string());
+        let line = |role: &Role, name: &str, amount: Milli| {
+            (of_role(role, Some(name)), amount.to_string())
+        };
         let quotas = || self.shares.quotas.iter();
         let guarantees = quotas().flat_map(|(role, quota)| {
             quota.guarantees.iter().map(move |(name, amount)| line(role, name, amount))
         });
-        page.of_roles("quota_guarantee", guarantees);
+        page.each("gauge", "quota_guarantee", guarantees);
         let limits = quotas().flat_map(|(role, quota)| {
             quota.limits.iter().map(move |(name, amount)| line(role, name, amount))
         });
-        page.of_roles("quota_limit", limits);
+        page.each("gauge", "quota_limit", limits);
         let held = self.held();
         let held = quotas().flat_map(|(role, quota)| {
             let held = held(role).offered_or_allocated();
@@ -189,7 +187,7 @@ impl View {
                 guaranteed.chain(quota.limits.iter().map(|(n, _)| n)).collect();
             names.into_iter().map(move |name| line(role, name, held.amount(name)))
         });
-        page.of_roles("quota_offered_or_allocated", held);
+        page.each("gauge", "quota_offered_or_allocated", held);
     }
 
     fn agent_counters(&self, page: &mut Page) {

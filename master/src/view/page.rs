@@ -114,7 +114,7 @@ impl View {
 
 // About as many bytes as something has in a message.
 
-fn size_of(resources: &Resources) -> usize {
+pub(super) fn size_of(resources: &Resources) -> usize {
     let of_value = |value: &Value| match value {
         Value::Scalar(_) => 0,
         Value::Ranges(ranges) => BYTES_OF_A_RESOURCE * ranges.iter().count(),

@@ -68,9 +68,9 @@ impl View {
             }
             self.add_held(&mut roles, id, framework);
         }
-        for (framework, role, resources) in self.offers.values() {
-            roles.act(role, framework);
-            roles.sums.offer(role, resources);
+        for offer in self.offers.values() {
+            roles.act(&offer.role, &offer.framework);
+            roles.sums.offer(&offer.role, &offer.resources);
         }
         Roles { sums: roles.sums.with_those_below(), frameworks: roles.frameworks }
     }

@@ -96,7 +96,8 @@ fn note(
             tasks.insert((report.framework.clone(), report.spec.task.clone()));
         }
         What::AgentState { .. } | What::AgentBook { .. } | What::FrameworkState { .. } => (),
-        What::OfferMade(_) | What::OfferEnded(_) | What::AgentNews { .. } => (),
+        What::OfferMade(_) | What::OfferEnded(_) | What::OfferLeased { .. } => (),
+        What::AgentNews { .. } => (),
         What::TaskStatus(_) | What::TaskForgotten { .. } => (),
         What::Quotas(_) | What::Weights(_) => (),
         What::AgentDomain { .. } => (),

@@ -1,5 +1,6 @@
 //! The view shows what the changes say, within its bounds.
 
+mod offers;
 mod pages;
 
 use std::sync::Arc;
@@ -172,7 +173,10 @@ fn what_is_gone_is_shown_for_a_while() {
     let mut view = view();
     for n in 1..=60 {
         let (agent, info) = (agent_id(n), agent_info(n));
-        tell(&mut view, What::Agent { agent: agent.clone(), info: info.into(), state: AgentState::Active });
+        tell(
+            &mut view,
+            What::Agent { agent: agent.clone(), info: info.into(), state: AgentState::Active },
+        );
         tell(&mut view, What::AgentState { agent, state: AgentState::Gone });
         let info = FrameworkInfo { framework: FrameworkId::new(format!("c-{n}")), ..framework() };
         let framework = info.framework.clone();
@@ -257,7 +261,10 @@ fn with_a_reservation() -> View {
         all
     };
     let info = AgentInfo { resources: cpus(2, 2), ..agent_info(1) };
-    tell(&mut view, What::Agent { agent: agent_id(1), info: info.into(), state: AgentState::Active });
+    tell(
+        &mut view,
+        What::Agent { agent: agent_id(1), info: info.into(), state: AgentState::Active },
+    );
     let info = FrameworkInfo { roles: vec![named("eng/web")], ..framework() };
     tell(&mut view, What::Framework { info: info.into(), state: FrameworkState::Active });
     let mut report = TaskReport { role: named("eng/web"), ..report(1, "a", TaskState::Running) };

@@ -153,6 +153,18 @@ async fn a_task_goes_from_offer_to_acknowledged_end() {
     assert_eq!(tasks[0].report.state, TaskState::Finished);
     let metrics = running.metrics().await;
     assert!(metrics.contains("\nairside_master_tasks_finished 1\n"), "{metrics}");
+    let of_allocator = ["resources_total{resource=\"cpus\"} 4", "event_queue_dispatches 0"];
+    for line in of_allocator {
+        assert!(metrics.contains(&format!("\nairside_allocator_{line}\n")), "{line} in {metrics}");
+    }
+    let of_name = |name: &str| {
+        let line = metrics.lines().find_map(|line| line.strip_prefix(name));
+        line.and_then(|value| value.trim().parse::<u64>().ok()).expect(name)
+    };
+    let runs = of_name("airside_allocator_allocation_runs ");
+    assert!(runs > 0, "{metrics}");
+    assert_eq!(of_name("airside_allocator_allocation_run_seconds_count "), runs);
+    assert_eq!(of_name("airside_allocator_allocation_run_latency_seconds_count "), runs);
     let kill = KillTask { framework, task: TaskId::new("t") };
     let answer = scheduler.node.ask(&name, kill, PATIENCE).await.unwrap();
     assert!(matches!(answer, KillAnswer::Refused(words) if words.contains("ended as Finished")));

@@ -67,6 +67,7 @@ fn every_released_variant_keeps_its_bytes() {
     all += &table(samples::set_answers(), samples::place_set_answer);
     all += &table(vec![samples::ask_why()], |_| 0);
     all += &table(samples::why_answers(), samples::place_why_answer);
+    all += &table(vec![samples::ask_why_demand()], |_| 0);
     insta::assert_snapshot!(all);
 }
 
@@ -152,8 +153,11 @@ fn what_holds_terms_that_version_1_does_not_know_is_not_sent_to_it() {
             }
             .since(),
             MasterToFramework::Offers(vec![offer.clone().into()]).since(),
-            MasterToFramework::Deltas(vec![Change { number: 1, what: What::Task(report.clone().into()) }])
-                .since(),
+            MasterToFramework::Deltas(vec![Change {
+                number: 1,
+                what: What::Task(report.clone().into()),
+            }])
+            .since(),
             FrameworkToMaster::Demand(vec![demand]).since(),
             FrameworkToMaster::Accept {
                 offers: Vec::new(),

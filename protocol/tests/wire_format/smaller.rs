@@ -7,13 +7,14 @@ use std::fmt::{Debug, Write};
 use libactor::wire::encode;
 use protocol::change::{AgentNews, AgentState, FrameworkState, GivenUp, What};
 use protocol::framework::Capability;
-use protocol::ids::{AgentId, ExecutorId, FrameworkId, Role};
+use protocol::ids::{AgentId, ExecutorId, FrameworkId, OfferId, Role};
 use protocol::operator::List;
 use protocol::resources::{
     Disk, DiskKind, DiskSource, Kind, Milli, PersistentVolume, Ranges, Reservation,
     ReservationMade, Resources, Terms, Value,
 };
 use protocol::task::{Exit, Isolation, Reason, Source, TaskState};
+use protocol::time::Instant;
 use serde::Serialize;
 
 use super::samples::{quota, weight};
@@ -114,9 +115,11 @@ fn every_released_variant_that_a_message_holds_keeps_its_bytes() {
     text += &lines("Kind", &kinds());
     text += &all!(List: Cluster, Agents, Frameworks, Tasks;
         List::TasksBehind { .. } | List::AgentsBehind(_) | List::FrameworksBehind(_)
-            | List::Roles | List::RolesBehind(_) | List::Domains | List::DomainsBehind(_));
+            | List::Roles | List::RolesBehind(_) | List::Domains | List::DomainsBehind(_)
+            | List::Offers | List::OffersBehind(_));
     text += &lines("List", &[List::Roles]);
     text += &lines("List", &[List::Domains, List::DomainsBehind(AgentId::new("a"))]);
+    text += &lines("List", &[List::Offers, List::OffersBehind(OfferId::new("o"))]);
     text += &lines("Cause", &crate::samples::causes());
     text += &lines("Exit", &[Exit::Code(1), Exit::Signal(9)]);
     text += &all!(GivenUp: Silent, NotBack, NotRecovered);
@@ -142,6 +145,7 @@ fn every_released_variant_that_a_message_holds_keeps_its_bytes() {
         booked,
         What::ExecutorUnbooked { agent: agent.clone(), framework, executor },
         What::AgentDomain { agent, domain: crate::samples::domain() },
+        What::OfferLeased { offer: OfferId::new("o"), since: Instant(1), ends: Some(Instant(2)) },
     ];
     text += &lines("What", &changes);
     text += &values();

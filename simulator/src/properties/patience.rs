@@ -123,6 +123,7 @@ impl Watch {
                 What::AgentNews { .. } | What::Quotas(_) | What::Weights(_) => (),
                 What::ExecutorBooked { .. } | What::ExecutorUnbooked { .. } => (),
                 What::AgentBook { .. } | What::OfferMade(_) | What::OfferEnded(_) => (),
+                What::OfferLeased { .. } => (),
                 What::Task(_) | What::TaskStatus(_) | What::TaskForgotten { .. } => (),
             }
         }

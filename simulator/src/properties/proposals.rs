@@ -41,7 +41,10 @@ impl Generations {
         });
         let is_stale = |agent: &AgentId| {
             let present = self.0.get(agent);
-            !proposals.iter().flat_map(|p| &p.all).any(|p| p.agent == *agent && Some(&p.generation) == present)
+            !proposals
+                .iter()
+                .flat_map(|p| &p.all)
+                .any(|p| p.agent == *agent && Some(&p.generation) == present)
         };
         let offer = offered.into_iter().find(|offer| is_stale(&offer.agent))?;
         Some(format!("{} is of {} as it was before it came back", offer.offer, offer.agent))

@@ -28,7 +28,11 @@ pub(crate) fn offers(agents: usize, frameworks: usize, roles: usize, rounds: usi
             let (mut master, mut allocator) = (master.clone(), full.clone());
             timed(|| {
                 let proposals = cycles::run(&mut allocator);
-                assert_eq!(cycles::numbers(&proposals).len(), agents, "each agent is proposed to somebody");
+                assert_eq!(
+                    cycles::numbers(&proposals).len(),
+                    agents,
+                    "each agent is proposed to somebody"
+                );
                 black_box((master.step(now(), Event::Proposed(proposals)), master, allocator))
             })
         },

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)] // a story fails by panicking
 
 mod bad_input;
+mod causes;
 mod deaths;
 mod demo;
 mod descriptors;

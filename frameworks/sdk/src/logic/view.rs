@@ -66,10 +66,8 @@ impl Driver {
             What::Task(_) | What::TaskStatus(_) | What::TaskForgotten { .. } => (),
             What::Agent { .. } | What::AgentState { .. } | What::AgentBook { .. } => (),
             What::Framework { .. } | What::FrameworkState { .. } => (),
-            What::OfferMade(_)
-            | What::OfferEnded(_)
-            | What::AgentNews { .. }
-            | What::AgentDomain { .. } => (),
+            What::OfferMade(_) | What::OfferEnded(_) | What::OfferLeased { .. } => (),
+            What::AgentNews { .. } | What::AgentDomain { .. } => (),
             What::Quotas(_) | What::Weights(_) => (),
             What::ExecutorBooked { .. } | What::ExecutorUnbooked { .. } => (),
         }

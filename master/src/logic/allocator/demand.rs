@@ -62,6 +62,17 @@ impl Needs {
         }
     }
 
+    /// Whether it states something, all of which is promised.
+    pub(super) fn are_under_way(&self) -> bool {
+        match self {
+            Self::Everything => false,
+            Self::Stated(needs) => {
+                let mut wanted = needs.iter().filter(|need| need.demand.count > 0).peekable();
+                wanted.peek().is_some() && wanted.all(|need| need.outstanding() == 0)
+            }
+        }
+    }
+
     /// Replaces the demand, but for what is under way. Whether something is wanted that was not wanted before, and whether
     /// more of something is.
     pub(super) fn restate(&mut self, demand: Vec<Demand>, under_way: &[Demand]) -> (bool, bool) {

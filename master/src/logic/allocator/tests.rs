@@ -1,5 +1,7 @@
 //! What the allocator proposes, and that it never proposes more than is free.
 
+mod asked;
+mod figures;
 mod least;
 mod order;
 mod quota;

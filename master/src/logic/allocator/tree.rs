@@ -165,9 +165,7 @@ impl Tree {
         let now = self.nodes[leaf as usize].ready.key_at(0);
         match &mut self.order {
             Order::Shares => 0.0,
-            Order::Lots(chance) => {
-                now.map_or(0.0, |(key, _)| key.share()) + chance.pause()
-            }
+            Order::Lots(chance) => now.map_or(0.0, |(key, _)| key.share()) + chance.pause(),
         }
     }
 
@@ -262,8 +260,29 @@ impl Tree {
         node
     }
 
+    /// What part of the cluster a member holds: of the scalar of which that is the largest. Not what it is ordered by, which
+    /// may be lots, or a share that is counted anew with the next run.
     pub(super) fn share_of(&self, member: u32) -> f64 {
-        self.members[member as usize].share
+        self.part(&self.members[member as usize].held)
+    }
+
+    fn part(&self, held: &Amounts) -> f64 {
+        held.share_of(&self.totals, &self.excluded)
+    }
+
+    /// The same of roles, with those below each.
+    pub(super) fn role_shares(&self) -> impl Iterator<Item = (Role, f64)> {
+        let part = |at: u32| self.part(&self.node(at).held);
+        self.roles.iter().map(move |(role, at)| (role.clone(), part(*at)))
+    }
+
+    /// What each role directly below the root holds, with those below it.
+    pub(super) fn held_by_roles(&self) -> impl Iterator<Item = &Amounts> {
+        self.roles
+            .values()
+            .map(|at| self.node(*at))
+            .filter(|node| node.parent == ROOT)
+            .map(|node| &node.held)
     }
 
     pub(super) fn is_hungry(&self, member: u32) -> bool {

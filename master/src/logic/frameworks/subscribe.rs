@@ -239,7 +239,8 @@ impl Master {
             return;
         }
         let framework = Framework::of(info.clone(), 0, Phase::Recovered);
-        turn.what.push(What::Framework { info: info.clone().into(), state: FrameworkState::Recovered });
+        turn.what
+            .push(What::Framework { info: info.clone().into(), state: FrameworkState::Recovered });
         let timer = Timer::Failover { framework: id.clone(), generation: framework.generation };
         turn.start(timer, info.failover_timeout);
         self.frameworks.insert(id.clone(), framework);

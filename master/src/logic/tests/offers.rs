@@ -26,25 +26,6 @@ fn offered() -> Scenario {
 }
 
 #[test]
-fn alloc_11_offers_of_several_agents_are_one_message() {
-    let mut t = Scenario::new();
-    t.allocator_is_slow = true;
-    (1..=3).for_each(|n| t.agent_joins(n));
-    t.subscribes(1);
-    let proposals: Vec<_> = t.proposals.drain(..).collect();
-    assert_eq!(proposals.len(), 3);
-    let step = t.master.step(t.now, Event::Proposed(proposals));
-    let offers = step.effects.iter().filter_map(|effect| {
-        let Effect::TellFramework { to, message: MasterToFramework::Offers(offers) } = effect
-        else {
-            return None;
-        };
-        Some((*to, offers.len()))
-    });
-    assert_eq!(offers.collect::<Vec<_>>(), [(scheduler_pid(1), 3)]);
-}
-
-#[test]
 fn a_launch_uses_the_offer_and_the_rest_returns() {
     let mut t = offered();
     let offer = t.offer_of(1);

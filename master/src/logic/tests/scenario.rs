@@ -62,6 +62,8 @@ pub(super) struct Scenario {
     pub(super) changes: Vec<Change>,
     /// All that schedulers were told of tasks, whole.
     pub(super) updated: Vec<TaskStatus>,
+    /// Each message with offers, and to whom.
+    pub(super) offered: Vec<(Pid, Vec<Arc<Offer>>)>,
     /// All that the allocator was told.
     pub(super) told: Vec<BookEntry>,
     /// The newest answer to an agent that joined or returned.
@@ -101,6 +103,7 @@ impl Scenario {
             called_back: 0,
             changes: Vec::new(),
             updated: Vec::new(),
+            offered: Vec::new(),
             told: Vec::new(),
             greeting: None,
         };
@@ -228,6 +231,7 @@ impl Scenario {
         offers: Vec<Arc<Offer>>,
         domains: &BTreeMap<AgentId, FaultDomain>,
     ) {
+        self.offered.push((to, offers.clone()));
         for offer in offers {
             let (id, agent) = (short(offer.offer.as_str()), short(offer.agent.as_str()));
             let domain = domains.get(&offer.agent).map(|domain| format!(" at {domain}"));

@@ -1,5 +1,7 @@
 //! A view that missed changes shows what one shows that missed none.
 
+use std::time::Duration;
+
 use protocol::agent::AgentToMaster;
 use protocol::framework::FrameworkToMaster;
 use protocol::ids::{ClusterId, MasterId};
@@ -21,9 +23,9 @@ fn view() -> View {
     View::new(cluster, 100)
 }
 
-/// Agents, frameworks, and the tasks without their history, of which parts were missed.
+/// Agents, frameworks, roles, offers with their age, and the tasks without their history, of which parts were missed.
 fn shown(view: &View) -> String {
-    let lists = [List::Cluster, List::Agents, List::Frameworks];
+    let lists = [List::Cluster, List::Agents, List::Frameworks, List::Roles, List::Offers];
     let lists: Vec<_> = lists.into_iter().map(|list| view.answer(list)).collect();
     let ReadAnswer::Tasks(tasks) = view.answer(List::Tasks) else { panic!() };
     let tasks = tasks.iter().map(|t| format!("{} {:?}", t.report.spec.task, t.report.state));
@@ -40,6 +42,8 @@ fn a_view_that_starts_over_shows_what_one_shows_that_saw_all() {
     t.news(1, "ended", TaskState::Finished, 1);
     t.acknowledges(1, 1, "ended", 1);
     let (mut one, mut other) = (view(), view());
+    one.tell_time(t.now.steady + Duration::from_secs(2));
+    other.tell_time(t.now.steady + Duration::from_secs(2));
     let seen = t.changes.len();
     t.changes.iter().for_each(|change| one.apply(change.clone()));
     t.changes.iter().for_each(|change| other.apply(change.clone()));
@@ -59,6 +63,7 @@ fn a_view_that_starts_over_shows_what_one_shows_that_saw_all() {
     t.changes[seen..].iter().for_each(|change| one.apply(change.clone()));
     other.start_over(t.master.change(), t.master.snapshot(), &Totals::default());
     assert_eq!(shown(&one), shown(&other));
+    assert!(shown(&one).contains("held_for: 2s"), "some offers are held");
 
     // Both go on.
     let seen = t.changes.len();

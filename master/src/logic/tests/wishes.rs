@@ -178,8 +178,7 @@ fn what_was_proposed_for_a_role_that_was_suppressed_meanwhile_is_not_offered() {
     t.scheduler_says(1, FrameworkToMaster::SuppressRoles(vec![proposed.clone()]));
     t.allocator_is_slow = false;
     t.propose();
-    let returned =
-        |entry: &BookEntry| matches!(entry, BookEntry::Returned(all) if *all == numbers);
+    let returned = |entry: &BookEntry| matches!(entry, BookEntry::Returned(all) if *all == numbers);
     assert!(t.told.iter().any(returned));
     // It is offered for the other role, and the other one alone.
     t.did(["to scheduler-1: O1 of S0: cpus:4;mem:4096"]);

@@ -28,6 +28,9 @@ fn page(view: &View, list: List) -> (Vec<String>, Option<List>) {
         ReadAnswer::Domains(view) | ReadAnswer::SomeDomains(view) => {
             view.agents.iter().map(|(agent, _)| agent.to_string()).collect()
         }
+        ReadAnswer::Offers(offers) | ReadAnswer::SomeOffers(offers) => {
+            offers.iter().map(|offer| offer.offer.to_string()).collect()
+        }
         ReadAnswer::Cluster(_) | ReadAnswer::Behind(_) | ReadAnswer::Refused(_) => {
             panic!("no list")
         }
@@ -51,7 +54,11 @@ fn page(view: &View, list: List) -> (Vec<String>, Option<List>) {
         ReadAnswer::SomeDomains(view) => {
             view.agents.last().map(|(last, _)| List::DomainsBehind(last.clone()))
         }
-        ReadAnswer::Domains(_) | ReadAnswer::Cluster(_) | ReadAnswer::Behind(_) => None,
+        ReadAnswer::SomeOffers(offers) => {
+            offers.last().map(|last| List::OffersBehind(last.offer.clone()))
+        }
+        ReadAnswer::Domains(_) | ReadAnswer::Offers(_) => None,
+        ReadAnswer::Cluster(_) | ReadAnswer::Behind(_) => None,
         ReadAnswer::Roles(_) | ReadAnswer::Refused(_) => None,
     };
     (names, next)
@@ -140,6 +147,20 @@ fn many_agents_and_frameworks_are_read_page_by_page_too() {
 }
 
 #[test]
+fn thousands_of_offers_are_read_page_by_page() {
+    let mut view = filled();
+    for n in 0..9_000 {
+        let offer = OfferId::new(format!("m-O{n}"));
+        let resources = Resources::cpus_mem(1.0, 64.0);
+        let offer = Offer::plain(offer, id(0), agent_id(1), resources);
+        tell(&mut view, What::OfferMade(offer.into()));
+    }
+    let (names, pages) = paged(&view, List::Offers);
+    assert_eq!((names.len(), pages), (9_000, 2));
+    each_is_there_once(&names);
+}
+
+#[test]
 fn thousands_of_roles_are_read_page_by_page() {
     let mut view = view();
     let two = Weight::try_from(2.0).unwrap();
@@ -159,7 +180,7 @@ fn fd_01_readers_learn_page_by_page_where_the_master_and_each_agent_is() {
     let id = |n: usize| AgentId::new(format!("c-S{n:05}"));
     for n in 0..9_000 {
         let (agent, info) = (id(n), agent_info(1));
-        tell(&mut view, What::Agent { agent, info, state: AgentState::Active });
+        tell(&mut view, What::Agent { agent, info: info.into(), state: AgentState::Active });
         if n % 3 > 0 {
             tell(&mut view, What::AgentDomain { agent: id(n), domain: at(n % 3) });
         }
@@ -170,7 +191,7 @@ fn fd_01_readers_learn_page_by_page_where_the_master_and_each_agent_is() {
     let behind = view.answer(List::DomainsBehind(id(8_997)));
     assert_eq!(behind, whole(Some(at(0)), vec![(id(8_998), at(1)), (id(8_999), at(2))]));
     // It moves, and then says no more where it is.
-    let again = || What::Agent { agent: id(8_999), info: agent_info(1), state: AgentState::Active };
+    let again = || What::Agent { agent: id(8_999), info: agent_info(1).into(), state: AgentState::Active };
     tell(&mut view, again());
     tell(&mut view, What::AgentDomain { agent: id(8_999), domain: at(7) });
     let behind = view.answer(List::DomainsBehind(id(8_998)));

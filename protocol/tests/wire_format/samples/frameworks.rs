@@ -137,6 +137,7 @@ fn place_what(what: &What) -> usize {
         What::ExecutorBooked { .. } => 13,
         What::ExecutorUnbooked { .. } => 14,
         What::AgentDomain { .. } => 15,
+        What::OfferLeased { .. } => 16,
     }
 }
 

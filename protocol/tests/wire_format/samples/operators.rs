@@ -19,8 +19,10 @@ pub(crate) fn reads() -> Vec<Read> {
     let lists = [Read::Cluster, Read::Agents, Read::Frameworks, Read::Tasks];
     let roles = [Read::Roles, Read::RolesBehind(role())];
     let domains = [Read::Domains, Read::DomainsBehind(agent())];
-    let all = lists.into_iter().chain([after, behind, agents, frameworks]);
-    all.chain(roles).chain(domains).collect()
+    let offers = [Read::Offers, Read::OffersBehind(OfferId::new("o"))];
+    let behind = [after, behind, agents, frameworks];
+    let all = lists.into_iter().chain(behind).chain(roles);
+    all.chain(domains).chain(offers).collect()
 }
 
 pub(crate) fn place_read(read: &Read) -> usize {
@@ -37,6 +39,8 @@ pub(crate) fn place_read(read: &Read) -> usize {
         Read::RolesBehind(_) => 9,
         Read::Domains => 10,
         Read::DomainsBehind(_) => 11,
+        Read::Offers => 12,
+        Read::OffersBehind(_) => 13,
     }
 }
 
@@ -77,6 +81,8 @@ pub(crate) fn read_answers() -> Vec<ReadAnswer> {
         ReadAnswer::Refused("r".into()),
         ReadAnswer::Domains(domains_view()),
         ReadAnswer::SomeDomains(DomainsView { master: None, ..domains_view() }),
+        ReadAnswer::Offers(vec![one_offer()]),
+        ReadAnswer::SomeOffers(vec![OfferView { lasts_for: None, ..one_offer() }]),
     ]
 }
 
@@ -95,6 +101,8 @@ pub(crate) fn place_read_answer(answer: &ReadAnswer) -> usize {
         ReadAnswer::Refused(_) => 10,
         ReadAnswer::Domains(_) => 11,
         ReadAnswer::SomeDomains(_) => 12,
+        ReadAnswer::Offers(_) => 13,
+        ReadAnswer::SomeOffers(_) => 14,
     }
 }
 
@@ -115,6 +123,19 @@ pub(crate) fn quota() -> Quota {
 
 pub(crate) fn weight() -> Weight {
     Weight::try_from(2.5).expect("a weight")
+}
+
+fn one_offer() -> OfferView {
+    OfferView {
+        offer: OfferId::new("m-O1"),
+        framework: framework(),
+        agent: agent(),
+        hostname: "h".into(),
+        role: role(),
+        resources: resources(),
+        held_for: Duration::from_millis(1),
+        lasts_for: Some(Duration::from_secs(2)),
+    }
 }
 
 fn one_role() -> RoleView {

@@ -1,12 +1,17 @@
 //! Samples of why something does not start.
 
 use protocol::quantities::Quantities;
-use protocol::why::{AskWhy, Cause, Quiet, RoleWhy, WantWhy, WhyAnswer};
+use protocol::why::{AskWhy, AskWhyDemand, Cause, OfferWhy, Quiet, RoleWhy, WantWhy, WhyAnswer};
 
 use super::*;
 
 pub(crate) fn ask_why() -> AskWhy {
     AskWhy { framework: framework() }
+}
+
+pub(crate) fn ask_why_demand() -> AskWhyDemand {
+    let demand = Demand { each: resources(), count: 1, constraints: Vec::new() };
+    AskWhyDemand { framework: framework(), role: Some(Role::everybody()), demand }
 }
 
 /// One of each; the build stops at one that is missing.
@@ -15,7 +20,7 @@ pub(crate) fn causes() -> Vec<Cause> {
         Cause::Fits | Cause::Refused { .. } | Cause::Limit { .. } | Cause::Guaranteed { .. } => (),
         Cause::Offered { .. } | Cause::Inactive | Cause::TooLittle { .. } => (),
         Cause::BelowLeast { .. } | Cause::Reserved { .. } | Cause::TooSmall { .. } => (),
-        Cause::Constraint { .. } | Cause::Lacks(_) => (),
+        Cause::Constraint { .. } | Cause::Lacks(_) | Cause::NeverEnough { .. } => (),
     };
     let (cpus, role) = (|| "cpus".to_owned(), Role::everybody);
     let causes = vec![
@@ -39,6 +44,10 @@ pub(crate) fn causes() -> Vec<Cause> {
         Cause::TooSmall { resource: cpus(), wants: "2".into(), total: "1".into() },
         Cause::Constraint { constraint: "c".into() },
         Cause::Lacks(Capability::GpuResources),
+        Cause::NeverEnough {
+            total: Resources::none(),
+            least: vec![Quantities::none().with("mem", Milli(1))],
+        },
     ];
     causes.iter().for_each(known);
     causes
@@ -59,12 +68,20 @@ pub(crate) fn why_answers() -> Vec<WhyAnswer> {
         quiet,
         holds: Resources::none(),
         wants,
+        offers: vec![OfferWhy {
+            agent: agent(),
+            hostname: "h".into(),
+            resources: Resources::none(),
+            held_for: Duration::from_secs(1),
+        }],
+        offers_of: 1,
     };
     let roles = vec![
         role(None, vec![want]),
         role(Some(Quiet::Absent), Vec::new()),
         role(Some(Quiet::Suppressed), Vec::new()),
         role(Some(Quiet::NoDemand), Vec::new()),
+        role(Some(Quiet::UnderWay), Vec::new()),
     ];
     vec![WhyAnswer::Because(roles), WhyAnswer::Unknown, WhyAnswer::Refused("r".into())]
 }

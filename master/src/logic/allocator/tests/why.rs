@@ -7,7 +7,7 @@ use protocol::why::{Cause, Quiet, RoleWhy, WantWhy, WhyAnswer};
 
 use super::*;
 
-fn roles(allocator: &Allocator, seconds: u64, id: &str) -> Vec<RoleWhy> {
+pub(super) fn roles(allocator: &Allocator, seconds: u64, id: &str) -> Vec<RoleWhy> {
     match allocator.why(at(seconds).steady, &FrameworkId::new(id)) {
         WhyAnswer::Because(roles) => roles,
         other @ (WhyAnswer::Unknown | WhyAnswer::Refused(_)) => panic!("{other:?}"),
@@ -18,22 +18,23 @@ fn want(allocator: &Allocator, seconds: u64, id: &str) -> WantWhy {
     roles(allocator, seconds, id).remove(0).wants.remove(0)
 }
 
-fn first(allocator: &Allocator, id: &str) -> Cause {
+pub(super) fn first(allocator: &Allocator, id: &str) -> Cause {
     want(allocator, 10, id).causes.remove(0).0
 }
 
-fn needs(cpus: f64, constraints: Vec<Constraint>) -> BookEntry {
+pub(super) fn needs(cpus: f64, constraints: Vec<Constraint>) -> BookEntry {
     framework("f", &["web"], Some(vec![demand(cpus, 1, constraints)]))
 }
 
-fn cluster(entries: Vec<BookEntry>) -> Allocator {
+pub(super) fn cluster(entries: Vec<BookEntry>) -> Allocator {
     let mut allocator = Allocator::new(AllocatorConfig::default(), 1);
     enter(&mut allocator, 0, entries);
     allocator
 }
 
-fn used_agent(n: u32, total: &str, used: &str) -> BookEntry {
-    let BookEntry::Agent { agent, seat, generation, hostname, attributes, domain, .. } = agent(n, 1.0)
+pub(super) fn used_agent(n: u32, total: &str, used: &str) -> BookEntry {
+    let BookEntry::Agent { agent, seat, generation, hostname, attributes, domain, .. } =
+        agent(n, 1.0)
     else {
         panic!()
     };
@@ -149,13 +150,22 @@ fn what_is_reserved_for_others_is_named() {
         let kind = Kind::reserved("db".parse().unwrap());
         total.add_one(Resource { kind, ..resource.clone() });
     }
-    let BookEntry::Agent { agent, seat, generation, hostname, attributes, domain, allocated, .. } =
-        agent(0, 1.0)
+    let BookEntry::Agent {
+        agent, seat, generation, hostname, attributes, domain, allocated, ..
+    } = agent(0, 1.0)
     else {
         panic!()
     };
-    let reserved =
-        BookEntry::Agent { agent, seat, generation, hostname, attributes, domain, total, allocated };
+    let reserved = BookEntry::Agent {
+        agent,
+        seat,
+        generation,
+        hostname,
+        attributes,
+        domain,
+        total,
+        allocated,
+    };
     let cause = first(&cluster(vec![reserved, needs(2.0, Vec::new())]), "f");
     let Cause::Reserved { role, .. } = &cause else { panic!("{cause}") };
     assert_eq!(role.as_str(), "db");
@@ -166,6 +176,14 @@ fn a_capability_that_is_lacking_is_named() {
     let agent = used_agent(0, "cpus:4;mem:4000;gpus:1", "");
     let cause = first(&cluster(vec![agent, needs(2.0, Vec::new())]), "f");
     assert_eq!(cause, Cause::Lacks(Capability::GpuResources));
+    let rack = Constraint::Is { attribute: "rack".into(), value: "r7".into() };
+    let elsewhere = used_agent(0, "cpus:4;mem:4000;gpus:1", "");
+    let cause = first(&cluster(vec![elsewhere, needs(2.0, vec![rack])]), "f");
+    assert!(matches!(cause, Cause::Constraint { .. }), "it is not wanted there: {cause}");
+    // With it, it would be too small all the same: nothing of what is told would help.
+    let agent = used_agent(0, "cpus:1;mem:4000;gpus:1", "");
+    let cause = first(&cluster(vec![agent, needs(2.0, Vec::new())]), "f");
+    assert!(matches!(cause, Cause::TooSmall { .. }), "{cause}");
 }
 
 #[test]

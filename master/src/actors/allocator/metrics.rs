@@ -1,0 +1,130 @@
+//! What is counted of an allocator, as Prometheus reads it; the names are those of Mesos's metrics where there is one. How long
+//! runs take is measured by the actor; the rest is gathered when somebody asks.
+
+use std::time::Duration;
+
+use crate::exposition::{Page, Spans, labels};
+use crate::logic::allocator::Figures;
+
+/// How long runs took, and how long what asked for one had to wait.
+#[derive(Default)]
+pub(super) struct Runs {
+    took: Spans,
+    waited: Spans,
+    /// When the run that is due was asked for.
+    asked: Option<Duration>,
+}
+
+impl Runs {
+    pub(super) fn ask(&mut self, now: Duration) {
+        self.asked.get_or_insert(now);
+    }
+
+    /// A run began and ended.
+    pub(super) fn add(&mut self, began: Duration, ended: Duration) {
+        if let Some(asked) = self.asked.take() {
+            self.waited.add(began.saturating_sub(asked));
+        }
+        self.took.add(ended.saturating_sub(began));
+    }
+}
+
+/// All of it, but for what waits for the allocator: see [`waiting`].
+pub(super) fn page(figures: &Figures, runs: &Runs) -> String {
+    let mut page = Page::new();
+    page.one("counter", "allocator_allocation_runs", figures.runs);
+    page.histogram("allocator_allocation_run", &runs.took);
+    page.histogram("allocator_allocation_run_latency", &runs.waited);
+    let scalars = || figures.scalars.iter();
+    let totals =
+        scalars().map(|(name, total, _)| (labels([("resource", name)]), total.to_string()));
+    page.each("gauge", "allocator_resources_total", totals);
+    let held = scalars().map(|(name, _, held)| (labels([("resource", name)]), held.to_string()));
+    page.each("gauge", "allocator_resources_offered_or_allocated", held);
+    let filters = figures.filters.iter();
+    page.largest(
+        "allocator_offer_filters_active",
+        filters.map(|(role, count)| (labels([("role", role.as_str())]), *count as f64)),
+    );
+    let suppressed = figures.suppressed.iter();
+    page.largest(
+        "allocator_framework_suppressed",
+        suppressed.map(|((framework, role), is)| {
+            let of = labels([("framework", framework.as_str()), ("role", role.as_str())]);
+            (of, f64::from(u8::from(*is)))
+        }),
+    );
+    page.largest(
+        "allocator_role_share_dominant",
+        figures.role_shares.iter().map(|(role, share)| (labels([("role", role.as_str())]), *share)),
+    );
+    page.largest(
+        "allocator_framework_share_dominant",
+        figures.shares.iter().map(|((framework, role), share)| {
+            (labels([("framework", framework.as_str()), ("role", role.as_str())]), *share)
+        }),
+    );
+    page.0
+}
+
+/// Messages that wait for the allocator, as they are before it is asked for the rest.
+pub(crate) fn waiting(messages: u64) -> String {
+    let mut page = Page::new();
+    page.one("gauge", "allocator_event_queue_dispatches", messages);
+    page.0
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use protocol::ids::{FrameworkId, Role};
+    use protocol::resources::Milli;
+
+    use super::*;
+
+    #[test]
+    fn alloc_19_all_that_an_allocator_counts_has_a_line_and_the_number_of_lines_a_bound() {
+        let role: Role = "eng/web".parse().unwrap();
+        let key = (FrameworkId::new("c-0001"), role.clone());
+        let figures = Figures {
+            runs: 7,
+            scalars: vec![("cpus".into(), Milli(8000), Milli(2500))],
+            filters: BTreeMap::from([(role.clone(), 3)]),
+            suppressed: BTreeMap::from([(key.clone(), true)]),
+            role_shares: BTreeMap::from([(role, 0.25)]),
+            shares: BTreeMap::from([(key, 0.125)]),
+        };
+        let mut runs = Runs::default();
+        let millis = Duration::from_millis;
+        // A second event before the run waits no longer than the first.
+        runs.ask(millis(1000));
+        runs.ask(millis(1001));
+        runs.add(millis(1002), millis(1003));
+        let text = page(&figures, &runs) + &waiting(5);
+        for line in [
+            "allocator_allocation_runs 7",
+            "allocator_allocation_run_seconds_sum 0.001",
+            "allocator_allocation_run_seconds_count 1",
+            "allocator_allocation_run_latency_seconds_sum 0.002",
+            "allocator_event_queue_dispatches 5",
+            r#"allocator_resources_total{resource="cpus"} 8"#,
+            r#"allocator_resources_offered_or_allocated{resource="cpus"} 2.5"#,
+            r#"allocator_offer_filters_active{role="eng/web"} 3"#,
+            r#"allocator_framework_suppressed{framework="c-0001",role="eng/web"} 1"#,
+            r#"allocator_role_share_dominant{role="eng/web"} 0.25"#,
+            r#"allocator_framework_share_dominant{framework="c-0001",role="eng/web"} 0.125"#,
+        ] {
+            assert!(text.contains(&format!("airside_{line}\n")), "{line} in {text}");
+        }
+        let role = |n: usize| format!("r{n}").parse::<Role>().unwrap();
+        let of_roles = (0..5_000).map(role);
+        let many = Figures {
+            filters: of_roles.clone().map(|role| (role, 1)).collect(),
+            role_shares: of_roles.map(|role| (role, 0.0)).collect(),
+            ..figures
+        };
+        let lines = page(&many, &runs).lines().count();
+        assert!(lines < 2_100, "{lines} lines");
+    }
+}

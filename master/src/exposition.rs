@@ -1,0 +1,160 @@
+//! Figures as Prometheus reads them: one line each, and a bound on how many lines one name has, since whoever stores them pays for
+//! each for ever.
+
+use std::fmt::{Display, Write};
+use std::time::Duration;
+
+/// Lines of one name at most; those with the largest values come first.
+pub(crate) const LINES_MAX: usize = 1000;
+
+/// What has been written so far.
+pub(crate) struct Page(pub(crate) String);
+
+impl Page {
+    pub(crate) fn new() -> Self {
+        Self(String::new())
+    }
+
+    pub(crate) fn one(&mut self, kind: &str, name: &str, value: impl Display) {
+        // Writing to a string cannot fail.
+        let _ = writeln!(self.0, "# TYPE airside_{name} {kind}\nairside_{name} {value}");
+    }
+
+    /// Of the master.
+    pub(crate) fn gauge(&mut self, name: &str, value: impl Display) {
+        self.one("gauge", &format!("master_{name}"), value);
+    }
+
+    /// Likewise.
+    pub(crate) fn counter(&mut self, name: &str, value: impl Display) {
+        self.one("counter", &format!("master_{name}"), value);
+    }
+
+    /// A figure that is there once for each of something: its labels, then its value.
+    pub(crate) fn each(
+        &mut self,
+        kind: &str,
+        name: &str,
+        lines: impl IntoIterator<Item = (String, String)>,
+    ) {
+        for (n, (labels, value)) in lines.into_iter().enumerate() {
+            if n == 0 {
+                let _ = writeln!(self.0, "# TYPE airside_{name} {kind}");
+            }
+            let _ = writeln!(self.0, "airside_{name}{{{labels}}} {value}");
+        }
+    }
+
+    /// A gauge of things whose number nobody bounds: the largest values are shown, and how many are not.
+    pub(crate) fn largest(&mut self, name: &str, lines: impl Iterator<Item = (String, f64)>) {
+        let mut all: Vec<(String, f64)> = lines.collect();
+        let left_out = all.len().saturating_sub(LINES_MAX);
+        if left_out > 0 {
+            all.sort_by(|(a, one), (b, other)| other.total_cmp(one).then_with(|| a.cmp(b)));
+            all.truncate(LINES_MAX);
+        }
+        self.each(
+            "gauge",
+            name,
+            all.into_iter().map(|(labels, value)| (labels, value.to_string())),
+        );
+        if left_out > 0 {
+            self.one("gauge", &format!("{name}_left_out"), left_out);
+        }
+    }
+
+    pub(crate) fn histogram(&mut self, name: &str, spans: &Spans) {
+        let name = format!("airside_{name}_seconds");
+        let _ = writeln!(self.0, "# TYPE {name} histogram");
+        let mut count = 0;
+        for (most, within) in MOST.iter().zip(&spans.within) {
+            count += within;
+            let most = Duration::from_micros(*most).as_secs_f64();
+            let _ = writeln!(self.0, "{name}_bucket{{le=\"{most}\"}} {count}");
+        }
+        let (count, sum) = (spans.count, spans.sum.as_secs_f64());
+        let _ = writeln!(
+            self.0,
+            "{name}_bucket{{le=\"+Inf\"}} {count}\n{name}_sum {sum}\n{name}_count {count}"
+        );
+    }
+}
+
+/// Labels with their values, of which some may have a quote in them; none has a line's end.
+pub(crate) fn labels<const N: usize>(all: [(&str, &str); N]) -> String {
+    let quoted = |text: &str| text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
+    all.map(|(name, value)| format!("{name}=\"{}\"", quoted(value))).join(",")
+}
+
+/// The most that each counts, in microseconds.
+const MOST: [u64; 15] = [
+    10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 100_000, 250_000, 1_000_000,
+    5_000_000,
+];
+
+/// How long something took, so often.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Spans {
+    within: [u64; MOST.len()],
+    count: u64,
+    sum: Duration,
+}
+
+impl Spans {
+    pub(crate) fn add(&mut self, span: Duration) {
+        let place = MOST.partition_point(|most| Duration::from_micros(*most) < span);
+        if let Some(within) = self.within.get_mut(place) {
+            *within += 1;
+        }
+        self.count += 1;
+        self.sum += span;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spans_are_counted_within_the_least_that_is_not_shorter() {
+        let mut spans = Spans::default();
+        for micros in [1, 10, 11, 1_000_000, 60_000_000] {
+            spans.add(Duration::from_micros(micros));
+        }
+        let mut page = Page::new();
+        page.histogram("x", &spans);
+        let lines: Vec<&str> = page.0.lines().collect();
+        assert_eq!(lines.len(), 1 + MOST.len() + 3);
+        for line in [
+            "# TYPE airside_x_seconds histogram",
+            "airside_x_seconds_bucket{le=\"0.00001\"} 2",
+            "airside_x_seconds_bucket{le=\"0.000025\"} 3",
+            "airside_x_seconds_bucket{le=\"0.25\"} 3",
+            "airside_x_seconds_bucket{le=\"1\"} 4",
+            "airside_x_seconds_bucket{le=\"+Inf\"} 5",
+            "airside_x_seconds_sum 61.000022",
+            "airside_x_seconds_count 5",
+        ] {
+            assert!(lines.contains(&line), "{line} in {lines:#?}");
+        }
+    }
+
+    #[test]
+    fn of_more_than_can_be_shown_the_largest_are_and_the_rest_is_counted() {
+        let all = |count: usize| (0..count).map(|n| (labels([("n", &n.to_string())]), n as f64));
+        let mut page = Page::new();
+        page.largest("few", all(LINES_MAX));
+        assert_eq!(page.0.lines().count(), LINES_MAX + 1);
+        let mut page = Page::new();
+        page.largest("many", all(LINES_MAX + 3));
+        assert_eq!(page.0.lines().count(), LINES_MAX + 3);
+        assert!(page.0.contains(&format!("airside_many{{n=\"{}\"}} ", LINES_MAX + 2)));
+        assert!(!page.0.contains("airside_many{n=\"2\"}"), "the smallest are left out");
+        assert!(page.0.ends_with("airside_many_left_out 3\n"));
+    }
+
+    #[test]
+    fn values_of_labels_cannot_end_them() {
+        assert_eq!(labels([("a", "x\"y\\"), ("b", "c\nd")]), r#"a="x\"y\\",b="c\nd""#);
+    }
+}

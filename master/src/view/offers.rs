@@ -1,0 +1,93 @@
+//! Who holds which offers, since when, and until when.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use protocol::ids::{AgentId, FrameworkId, OfferId, Role};
+use protocol::offer::Offer;
+use protocol::operator::{OfferView, ReadAnswer};
+use protocol::resources::Resources;
+use protocol::time::Instant;
+
+use super::View;
+use super::page::{BYTES_OF_THE_REST, Page, behind, size_of};
+
+/// An offer that is not answered.
+#[derive(Clone, Debug)]
+pub(super) struct HeldOffer {
+    pub(super) framework: FrameworkId,
+    agent: AgentId,
+    hostname: String,
+    pub(super) role: Role,
+    pub(super) resources: Resources,
+    pub(super) since: Instant,
+    /// When it is taken back, if ever.
+    pub(super) ends: Option<Instant>,
+}
+
+/// What one framework holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Holding {
+    pub(super) offers: u64,
+    /// For how long it has held the oldest of them.
+    pub(super) oldest: Duration,
+}
+
+impl View {
+    /// How long it is held is told next.
+    pub(super) fn on_offer(&mut self, offer: &Offer) {
+        if let Some(framework) = self.frameworks.get_mut(&offer.framework) {
+            framework.offered.add(&offer.resources);
+        }
+        let held = HeldOffer {
+            framework: offer.framework.clone(),
+            agent: offer.agent.clone(),
+            hostname: offer.at.hostname.clone(),
+            role: offer.role.clone(),
+            resources: offer.resources.clone(),
+            since: self.now,
+            ends: None,
+        };
+        self.offers.insert(offer.offer.clone(), held);
+    }
+
+    pub(super) fn on_offer_ended(&mut self, offer: &OfferId) {
+        if let Some(held) = self.offers.remove(offer)
+            && let Some(framework) = self.frameworks.get_mut(&held.framework)
+        {
+            let left = framework.offered.checked_sub(&held.resources);
+            framework.offered = left.unwrap_or_default();
+        }
+    }
+
+    /// Offers by id.
+    pub(super) fn offers_behind(&self, last: Option<&OfferId>) -> ReadAnswer {
+        let all = behind(&self.offers, last).map(|(offer, held)| OfferView {
+            offer: offer.clone(),
+            framework: held.framework.clone(),
+            agent: held.agent.clone(),
+            hostname: held.hostname.clone(),
+            role: held.role.clone(),
+            resources: held.resources.clone(),
+            held_for: self.now.since(held.since),
+            lasts_for: held.ends.map(|ends| ends.since(self.now)),
+        });
+        Page::of(all, size_of_offer).answer(ReadAnswer::Offers, ReadAnswer::SomeOffers)
+    }
+
+    /// What those hold who hold anything.
+    pub(super) fn holdings(&self) -> BTreeMap<&FrameworkId, Holding> {
+        let mut all: BTreeMap<&FrameworkId, Holding> = BTreeMap::new();
+        for held in self.offers.values() {
+            let holding = all.entry(&held.framework).or_default();
+            holding.offers += 1;
+            holding.oldest = holding.oldest.max(self.now.since(held.since));
+        }
+        all
+    }
+}
+
+fn size_of_offer(offer: &OfferView) -> usize {
+    let words = [offer.hostname.as_str(), offer.role.as_str(), offer.framework.as_str()];
+    BYTES_OF_THE_REST + words.map(str::len).iter().sum::<usize>() + size_of(&offer.resources)
+}
