@@ -12,6 +12,7 @@ use protocol::resources::Milli;
 
 use crate::chance::Chance;
 use crate::network::{Host, Life};
+use crate::operator::Order;
 use crate::process::{Body, Seat};
 use crate::world::{Due, World};
 
@@ -60,6 +61,8 @@ pub(crate) enum Fault {
     Election(Trouble),
     /// Between schedulers of which one is elected and their ensemble.
     Office(Setback),
+    /// No fault: an operator says something of roles.
+    Order(Order),
 }
 
 impl World {
@@ -180,6 +183,7 @@ impl World {
             Fault::Reboot(agent) => self.reboot(agent),
             Fault::Election(trouble) => self.election_goes_wrong(trouble),
             Fault::Office(setback) => self.office_goes_wrong(setback),
+            Fault::Order(order) => self.order(order),
             Fault::Reigns(..) if self.is_healed => (),
             Fault::Reigns(left, apart) => {
                 self.usurp();
@@ -310,6 +314,7 @@ impl World {
         if let Some(office) = &mut self.office {
             office.elections.heal(now);
         }
+        self.order(Order::NoQuota);
         let numbers: Vec<u32> = self.processes.keys().copied().collect();
         for number in numbers {
             let process = self.processes.get_mut(&number).expect("from the keys");

@@ -18,6 +18,7 @@ pub mod healing;
 mod life;
 pub mod network;
 mod office;
+mod operator;
 mod process;
 pub mod properties;
 pub mod queue;

@@ -88,6 +88,7 @@ impl World {
             watch: Default::default(),
             pace: Default::default(),
             generations: Default::default(),
+            policy: Default::default(),
             told: Default::default(),
         };
         let life = self.enter_life(number, Body::Master(Box::new(body)));

@@ -22,7 +22,7 @@ use crate::author::{AnyFramework, MakeScheduler};
 use crate::careless::Careless;
 use crate::disk::Pending;
 use crate::network::{Host, Life};
-use crate::properties::{Generations, Pace, Told, Watch};
+use crate::properties::{Generations, Pace, Policy, Told, Watch};
 use crate::said::Event;
 
 /// One process and all its lives.
@@ -113,6 +113,7 @@ pub(crate) struct MasterBody {
     pub(crate) watch: Watch,
     pub(crate) pace: Pace,
     pub(crate) generations: Generations,
+    pub(crate) policy: Policy,
     /// What schedulers were told of the tasks there are.
     pub(crate) told: Told,
 }

@@ -6,6 +6,7 @@ mod agreement;
 mod fate;
 mod pace;
 mod patience;
+mod policy;
 mod proposals;
 mod standby;
 mod told;
@@ -13,12 +14,14 @@ mod view;
 
 pub(crate) use pace::Pace;
 pub(crate) use patience::Watch;
+pub(crate) use policy::Policy;
 pub(crate) use proposals::Generations;
 pub(crate) use view::Told;
 
 use agent::logic::{Effect as AgentEffect, End, Event as AgentEvent, Notice};
 use executor::logic::Effect as ExecutorEffect;
 use master::config::Config;
+use master::logic::allocator::{Effect as AllocatorEffect, Event as AllocatorEvent};
 use master::logic::{Event, Step};
 use protocol::agent::{AgentToMaster, MasterToAgent};
 use protocol::change::{AgentState, Change, What};
@@ -44,7 +47,7 @@ pub(crate) struct Seen<'a> {
 }
 
 /// Every property by its name, for people.
-pub const PROPERTIES: [&str; 41] = [
+pub const PROPERTIES: [&str; 48] = [
     BOOKS,
     EQUAL_BOOKS,
     FITS,
@@ -86,6 +89,13 @@ pub const PROPERTIES: [&str; 41] = [
     LED,
     FATE,
     SYNCED,
+    LIMITS,
+    GUARANTEES,
+    REFUSED,
+    UNWANTED,
+    OVERLOOKED,
+    LEASES,
+    KEEPS,
 ];
 
 const BOOKS: &str = "nothing is offered twice, and no more than there is";
@@ -120,6 +130,13 @@ const ACTS: &str = "only the newest scheduler of a framework acts for it";
 const LED: &str = "after healing one of a framework's schedulers leads in time";
 const FATE: &str = "what is to become of a task without its agent becomes of it";
 const SYNCED: &str = "what an agent acts by outlives the power of its machine";
+const LIMITS: &str = "nothing is proposed to a role beyond its limit";
+const GUARANTEES: &str = "what others are guaranteed and lack is left to them";
+const REFUSED: &str = "what was refused is not proposed before its time";
+const UNWANTED: &str = "who wants no offers gets none";
+const OVERLOOKED: &str = "a run overlooks nobody, and a sweep finds no more than time brings";
+const LEASES: &str = "an offer that nobody answers is taken back when its lease ends";
+pub(crate) const KEEPS: &str = "what an operator was answered holds in every later reign";
 const QUIET: &str = "nothing goes round in circles";
 pub(crate) const SUSPENDED: &str = "who may not lead any more commands no agent";
 pub(crate) const LEADER: &str = "after healing one leads in time, and all know who";
@@ -249,6 +266,33 @@ impl World {
     pub(crate) fn violate_pace(&mut self, life: Life, words: String) {
         let name = self.name_of(life.process).to_owned();
         self.violate(PACE, words, vec![name]);
+    }
+
+    /// What an allocator did is looked at against what it was told.
+    pub(crate) fn check_policy(
+        &mut self,
+        life: Life,
+        body: &mut MasterBody,
+        heard: &AllocatorEvent,
+        effects: &[AllocatorEffect],
+    ) {
+        self.truth.checks += 1;
+        let now = self.shown(life.process).steady;
+        if let Some((property, words)) = body.policy.see(now, heard, effects, &body.allocator) {
+            let name = self.name_of(life.process).to_owned();
+            self.violate(property, words, vec![name]);
+        }
+    }
+
+    /// The timer of leases has fired.
+    pub(crate) fn check_leases(&mut self, life: Life, body: &MasterBody) {
+        self.truth.checks += 1;
+        let now = self.shown(life.process).steady;
+        if let Some((offer, framework)) = body.master.overdue(now).first() {
+            let words = format!("{offer} is still held by {framework}");
+            let name = self.name_of(life.process).to_owned();
+            self.violate(LEASES, words, vec![name]);
+        }
     }
 
     /// A master offered what an agent was before it came back.

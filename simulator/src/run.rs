@@ -77,12 +77,15 @@ pub fn run_with(seed: u64, bug: Option<Bug>, told: Told, drops: bool) -> Outcome
     let mut apart = Chance::new(seed.wrapping_mul(0x9fb2_1c65_1e98_df25));
     populate(&mut world, &mut chance, &mut apart, bug);
     let mut aside = Chance::new(seed.wrapping_mul(0xd6e8_feb8_6659_fd93));
+    let mut orders = Chance::new(seed.wrapping_mul(0xbf58_476d_1ce4_e5b9));
+    act_for_several(&mut world, &mut orders);
     add_stand_ins(&mut world, &mut aside);
     let trouble = Duration::from_secs(chance.between(20, 300));
     world.plan_faults(&mut chance, trouble);
     world.plan_election_faults(&mut apart, trouble);
     world.plan_setbacks(&mut aside, trouble);
     world.plan_silence(&mut aside, trouble);
+    world.plan_orders(&mut orders, trouble);
     if world.run_until(trouble) {
         world.heal_all();
         world.come_to_rest();
@@ -250,6 +253,20 @@ fn add_stand_ins(world: &mut World, chance: &mut Chance) {
     }
     world.truth.families.insert(first, first);
     world.office = Some(office);
+}
+
+/// Some frameworks act for another role beside their own.
+fn act_for_several(world: &mut World, chance: &mut Chance) {
+    let frameworks = world.processes.values_mut().filter_map(|process| match &mut process.seat {
+        Seat::Framework(seat) => Some(seat),
+        Seat::Master | Seat::Agent { .. } | Seat::Executor { .. } => None,
+    });
+    for seat in frameworks {
+        let more = ["web", "eng", "*"][chance.index(3)].parse().expect("a role");
+        if chance.in_thousand(400) && !seat.info.roles.contains(&more) {
+            seat.info.roles.push(more);
+        }
+    }
 }
 
 fn add_agent(world: &mut World, chance: &mut Chance, n: u64, bug: Option<Bug>) {

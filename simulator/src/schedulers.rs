@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use protocol::fate::Fate;
-use protocol::ids::{AgentId, ExecutorId, FrameworkId, OfferId, TaskId};
-use protocol::offer::Offer;
+use protocol::ids::{AgentId, ExecutorId, FrameworkId, OfferId, Role, TaskId};
+use protocol::offer::{Demand, Offer};
 use protocol::resources::Resources;
 use protocol::task::{CommandSpec, ExecutorSpec, Run, TaskSpec, TaskState, TaskStatus};
 use sdk::logic::{Calls, Driver, Outcome, Scheduler};
@@ -144,19 +144,24 @@ impl Scripted {
     }
 
     fn want(&self, calls: &mut Calls) {
-        let waiting = self.items.values().filter(|item| item.state == State::Waiting);
-        let mut demand = Vec::new();
+        let roles = calls.roles().to_vec();
+        let mut demands: BTreeMap<&Role, Vec<Demand>> = BTreeMap::new();
+        roles.iter().for_each(|role| drop(demands.insert(role, Vec::new())));
         if !self.lost_interest {
-            for item in waiting {
+            let waiting = self.items.values().enumerate();
+            for (n, item) in waiting.filter(|(_, item)| item.state == State::Waiting) {
                 let each = if item.custom {
                     item.needs.plus(&self.executor.resources)
                 } else {
                     item.needs.clone()
                 };
-                demand.push(protocol::offer::Demand { each, count: 1, constraints: Vec::new() });
+                let one = Demand { each, count: 1, constraints: Vec::new() };
+                demands.entry(&roles[n % roles.len()]).or_default().push(one);
             }
         }
-        calls.demand(demand);
+        for (role, demand) in demands {
+            calls.demand_for(role, demand).expect("it is one of its roles");
+        }
     }
 
     fn task(&mut self, name: &str) -> TaskSpec {
@@ -226,6 +231,12 @@ impl Scripted {
             }
             6 => {
                 self.lost_interest = true;
+                // Half of them say so, too.
+                if self.attempts.is_multiple_of(2) {
+                    for role in calls.roles().to_vec() {
+                        calls.suppress_for(&role).expect("it is one of its roles");
+                    }
+                }
                 calls.after(self.chance.millis(500, 20_000), 2);
             }
             7 => {
@@ -350,6 +361,7 @@ impl Scheduler for Scripted {
     fn timer(&mut self, calls: &mut Calls, key: u64) {
         if key == 2 {
             self.lost_interest = false;
+            calls.revive();
         } else if self.mischief > 0 && !self.is_done() {
             self.mischief -= 1;
             self.mischief(calls);

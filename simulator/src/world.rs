@@ -17,6 +17,7 @@ use crate::faults::Fault;
 use crate::healing::Healing;
 use crate::network::{Brought, Happening, Host, Lane, Life, Network, Sent};
 use crate::office::{Kept, Office};
+use crate::operator::Operator;
 use crate::process::{Body, Process, Seat};
 use crate::queue::Queue;
 use crate::said::{Event, Said};
@@ -82,6 +83,7 @@ pub(crate) struct World {
     pub(crate) elections: Option<Elections<Vec<RegistryOperation>>>,
     /// A framework elects one of its schedulers.
     pub(crate) office: Option<Office>,
+    pub(crate) operator: Operator,
     pub(crate) system: System,
     pub(crate) transcript: Transcript,
     pub(crate) truth: Truth,
@@ -109,6 +111,7 @@ impl World {
             leader: 0,
             registry: Registry::new(cluster, 0),
             elections: None,
+            operator: Operator::default(),
             office: None,
             system: System::default(),
             truth: Truth::default(),

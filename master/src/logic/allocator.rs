@@ -113,6 +113,8 @@ pub struct Allocator {
     held_back: BTreeSet<u32>,
     /// Clients that quota ruled out on some agents; the next sweep looks at them again.
     bounded: Bits,
+    /// Clients with several needs who refused something: when less is free, or less is needed, what fits is something else.
+    fickle: Bits,
     /// Something was released since bounds were looked at, or is guaranteed no more.
     relaxed: bool,
     /// Frameworks came since clients were ranked.
@@ -172,6 +174,7 @@ impl Allocator {
             returned: Vec::new(),
             held_back: BTreeSet::new(),
             bounded: Bits::default(),
+            fickle: Bits::default(),
             relaxed: false,
             unranked: false,
             run_is_due: false,

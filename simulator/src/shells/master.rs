@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use master::logic::allocator::{BookEntry, Effect as AllocatorEffect, Event as AllocatorEvent};
-use master::logic::{Effect, Event as MasterEvent, Untold};
+use master::logic::{Effect, Event as MasterEvent, Timer, Untold};
 
 use crate::network::{Life, Sent};
 use crate::process::MasterBody;
@@ -53,6 +53,12 @@ impl World {
         self.check_fates(life, body, &step.effects);
         self.check_changes(life, body, &step.changes);
         self.check_acts(life, body, &heard, &step.effects);
+        if matches!(heard, MasterEvent::Started) {
+            self.check_shares_kept(life, &step.effects);
+        }
+        if matches!(heard, MasterEvent::TimerFired(Timer::Leases)) {
+            self.check_leases(life, body);
+        }
         self.truth.checks += 1;
         let seen = Seen { config: &self.setup.master, now: now.steady, heard: &heard, step: &step };
         let (too_early, too_much) = (body.watch.see(seen), body.pace.see(seen));
@@ -109,7 +115,8 @@ impl World {
                 let sent = self.tell(life, to, Said::MasterToFramework(message));
                 self.untold(life, sent, untold);
             }
-            Effect::AnswerKill { .. } | Effect::AnswerSet { .. } => (),
+            Effect::AnswerKill { .. } => (),
+            Effect::AnswerSet { asked, answer } => self.hear_answer(asked, &answer),
             Effect::Link(pid) => self.link(life, pid),
             Effect::Unlink(pid) => self.unlink(life, pid),
             Effect::Write(operation) => {
@@ -169,6 +176,7 @@ impl World {
         let heard = event.clone();
         let effects = body.allocator.step(now, event);
         self.note(life.process, format_args!("{heard:?} -> {effects:?}"));
+        self.check_policy(life, body, &heard, &effects);
         for effect in effects {
             match effect {
                 AllocatorEffect::Propose(proposals) => {

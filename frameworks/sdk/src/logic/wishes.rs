@@ -52,6 +52,11 @@ impl Wishes {
 
 /// Those that name no role are about the framework's first.
 impl Calls<'_> {
+    /// The roles that the framework acts for.
+    pub fn roles(&self) -> &[Role] {
+        &self.driver.info.roles
+    }
+
     /// Replaces what the framework needs for its first role. Without demand no offers come.
     pub fn demand(&mut self, demand: Vec<Demand>) {
         let first = self.driver.first_role();

@@ -25,6 +25,16 @@ impl Bits {
         }
     }
 
+    /// Those of `others` are not in it any more. Whether some were.
+    pub(super) fn subtract(&mut self, others: &Self) -> bool {
+        let mut some = false;
+        for (word, others) in self.0.iter_mut().zip(&others.0) {
+            some |= *word & others != 0;
+            *word &= !others;
+        }
+        some
+    }
+
     pub(super) fn clear(&mut self) {
         self.0.clear();
     }
@@ -80,6 +90,8 @@ mod tests {
         assert_eq!((some.count_without(&others, 9), some.count_without(&others, 1)), (2, 1));
         some.remove(3);
         assert_eq!(some.iter().collect::<Vec<_>>(), [64, 200]);
+        assert!(!some.subtract(&Bits::default()) && !some.clone().subtract(&Bits(vec![8])));
+        assert!(some.clone().subtract(&others));
         assert!(some.has(64) && !some.has(3) && !some.has(500) && !some.is_empty());
         some.clear();
         assert!(some.is_empty());

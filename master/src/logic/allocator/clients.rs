@@ -60,6 +60,7 @@ impl Allocator {
         self.clients[number as usize] = None;
         self.held_back.remove(&number);
         self.bounded.remove(number);
+        self.fickle.remove(number);
         self.returned.retain(|(_, client)| *client != number);
         if let Some(entry) = self.frameworks.get_mut(&framework) {
             entry.clients.remove(&role);
@@ -130,16 +131,27 @@ impl Allocator {
             let other = client.wish(&wish);
             // Refusals were of something else.
             let (news, more) = client.needs.restate(wish.demand, &promised);
+            let was_fickle = self.fickle.has(number);
+            self.settle_fickle(number);
             self.settle_least(number, true);
             // What was too much may be little enough now.
             self.lift(number);
             if news {
                 self.drop_filters_of_client(number);
-            } else if other || more {
+            } else if other || more || was_fickle {
                 self.look_everywhere_for(number);
             }
             self.settle(number);
             self.look_on(number);
+        }
+    }
+
+    pub(super) fn settle_fickle(&mut self, number: u32) {
+        let is = |client: &Client| client.filters > 0 && client.needs.are_several();
+        if self.client(number).is_some_and(is) {
+            self.fickle.insert(number);
+        } else {
+            self.fickle.remove(number);
         }
     }
 
@@ -197,6 +209,10 @@ impl Allocator {
     pub(super) fn on_shares(&mut self, shares: &Shares) {
         self.tree.set_weights(shares.weights.clone());
         self.tree.set_quotas(&mut self.names, &shares.quotas);
+        // What was refused may have been more than is for them now, and less of it something else than was refused.
+        for (number, _) in (0..).zip(&self.clients).filter(|(_, client)| client.is_some()) {
+            self.stale.add(number);
+        }
         self.relaxed = true;
         self.everywhere = true;
     }
@@ -235,6 +251,9 @@ impl Allocator {
             entry.promising.entry(proposal).or_default().extend_from_slice(promised);
             entry.needs.promise(promised);
             self.settle(client);
+            if self.fickle.has(client) {
+                self.look_everywhere_for(client);
+            }
         }
     }
 

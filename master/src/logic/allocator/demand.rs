@@ -62,6 +62,14 @@ impl Needs {
         }
     }
 
+    /// Whether it states several, so that some can be met without the others.
+    pub(super) fn are_several(&self) -> bool {
+        match self {
+            Self::Everything => false,
+            Self::Stated(needs) => needs.len() > 1,
+        }
+    }
+
     /// Whether it states something, all of which is promised.
     pub(super) fn are_under_way(&self) -> bool {
         match self {
@@ -79,7 +87,14 @@ impl Needs {
         let Self::Stated(needs) = self else { return (false, false) };
         let before = needs.clone();
         let news = demand.iter().any(|one| !needs.iter().any(|need| need.is_for(one)));
-        *needs = demand.into_iter().map(Need::new).collect();
+        *needs = Vec::with_capacity(demand.len());
+        for one in demand {
+            // Of equal ones nobody could say for which of them something was promised.
+            match needs.iter_mut().find(|need| need.is_for(&one)) {
+                Some(need) => need.demand.count = need.demand.count.saturating_add(one.count),
+                None => needs.push(Need::new(one)),
+            }
+        }
         self.promise(under_way);
         let Self::Stated(needs) = self else { return (false, false) };
         let more = needs.iter().any(|need| {

@@ -19,6 +19,8 @@ use crate::logic::bugs::Bug;
 pub(super) struct Piece {
     /// What of the agent's free resources; `None`: all of them, and nothing in them is particular.
     pub(super) part: Option<Resources>,
+    /// Quota left it no more.
+    pub(super) is_cut: bool,
     /// For which demand, and for how many of it.
     pub(super) promised: Vec<Demand>,
 }
@@ -87,7 +89,10 @@ impl Allocator {
         }
         match self.refused_until(now, place, number, resources) {
             Some(until) => Err(Hindrance::Refused(until)),
-            None => Ok(Piece { part: fit.or(cut.map(|cut| cut.resources)).or(mine), promised }),
+            None => {
+                let is_cut = cut.is_some();
+                Ok(Piece { part: fit.or(cut.map(|cut| cut.resources)).or(mine), is_cut, promised })
+            }
         }
     }
 

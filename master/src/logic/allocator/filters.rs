@@ -58,6 +58,7 @@ impl Allocator {
         if let Some(entry) = self.client_mut(client) {
             entry.filters = add(entry.filters);
         }
+        self.settle_fickle(client);
     }
 
     pub(super) fn set_first_end(&mut self, at: u32, end: Option<Instant>) {
@@ -136,6 +137,7 @@ impl Allocator {
     pub(super) fn drop_filters_of_client(&mut self, client: u32) {
         let Some(entry) = self.client_mut(client) else { return };
         let filters = std::mem::take(&mut entry.filters);
+        self.fickle.remove(client);
         self.filters -= filters;
         let at = client as usize;
         if self.revivals.len() <= at {

@@ -190,6 +190,11 @@ impl Place {
         self.ruled_out.remove(client);
     }
 
+    /// Less is free: what fits for these clients is something else now. Whether any of them was ruled out.
+    pub(super) fn on_less_free(&mut self, fickle: &Bits) -> bool {
+        self.ruled_out.subtract(fickle)
+    }
+
     /// Whoever has become stale since this was last looked at is not ruled out.
     pub(super) fn note(&mut self, stale: &Stale) {
         if self.noted == stale.end() {

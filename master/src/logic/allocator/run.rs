@@ -109,6 +109,10 @@ impl Allocator {
             }
             match self.examine(now, place, number, client, guaranteed) {
                 Ok(piece) => {
+                    // More may be for it once something is released elsewhere.
+                    if piece.is_cut {
+                        self.bounded.insert(number);
+                    }
                     self.hold(now, at, number, piece, first, proposals);
                     if !self.worth.has(at) {
                         return;
@@ -175,7 +179,7 @@ impl Allocator {
         first: u64,
         proposals: &mut Vec<Proposals>,
     ) {
-        let Piece { part, promised } = piece;
+        let Piece { part, promised, is_cut: _ } = piece;
         let place = &mut self.places[at as usize];
         let resources = match part {
             None => {
@@ -196,6 +200,9 @@ impl Allocator {
             }
         };
         self.note_held(at, number, &resources);
+        if self.places[at as usize].on_less_free(&self.fickle) {
+            self.look_at(at);
+        }
         let place = &mut self.places[at as usize];
         // A role that got what it lacked may get more in the same run: it is one offer all the same.
         let earlier = place

@@ -476,3 +476,14 @@ fn a_least_offer_of_nothing_offers_no_nothing() {
     assert_eq!(all.len(), 2);
     assert!(after(&mut allocator, 2, Event::Sweep).is_empty());
 }
+
+/// A demand may be stated in parts that are alike: they are one.
+#[test]
+fn demands_that_are_alike_are_offered_for_once() {
+    let mut allocator = Allocator::new(AllocatorConfig::default(), 1);
+    let wants = vec![demand(1.0, 1, Vec::new()), demand(1.0, 2, Vec::new())];
+    let first = enter(&mut allocator, 0, vec![framework("f", &["*"], Some(wants)), agent(0, 8.0)]);
+    assert_eq!(told(&first), ["a0 to f: cpus:3;mem:300"]);
+    assert!(enter(&mut allocator, 0, vec![agent(1, 8.0)]).is_empty());
+    assert!(after(&mut allocator, 1, Event::Sweep).is_empty());
+}

@@ -1,21 +1,16 @@
-//! What schedulers are told in offers, and what readers see of what becomes of them.
+//! What schedulers are told in offers.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use protocol::agent::{AgentInfo, AgentToMaster};
 use protocol::framework::{FrameworkInfo, FrameworkToMaster};
-use protocol::ids::{ClusterId, FrameworkId, MasterId};
+use protocol::ids::FrameworkId;
 use protocol::offer::Offer;
-use protocol::operator::{ClusterView, List, ReadAnswer, RoleView};
 use protocol::resources::Attribute;
-use protocol::task::TaskState;
 
 use super::offers::with_executor;
-use super::scenario::{
-    Scenario, agent_id, agent_info, agent_pid, framework_info, scheduler_pid, task,
-};
-use crate::view::View;
+use super::scenario::{Scenario, agent_id, agent_info, agent_pid, framework_info, scheduler_pid};
 
 fn joins(t: &mut Scenario, n: u64, info: AgentInfo) {
     t.agent_says(agent_pid(n, 1), AgentToMaster::Register { nonce: n, info });
