@@ -223,7 +223,7 @@ struct Turn {
     effects: Vec<Effect>,
     what: Changes,
     entries: Vec<BookEntry>,
-    /// The seats of agents whose books changed; told once, at the end.
+    /// The slots of agents whose books changed; told once, at the end.
     books: Vec<u32>,
 }
 
@@ -231,7 +231,7 @@ impl Turn {
     /// An agent's book has changed.
     fn book_of(&mut self, agent: &mut Agent) {
         if !std::mem::replace(&mut agent.book.is_untold, true) {
-            self.books.push(agent.seat);
+            self.books.push(agent.slot);
         }
     }
 
@@ -426,8 +426,8 @@ impl Master {
     fn finish(&mut self, turn: Turn) -> Step {
         let Turn { mut effects, mut what, entries, books, .. } = turn;
         self.tell_deltas(&mut effects, what.all());
-        for seat in books {
-            if let Some((id, agent)) = self.agents.at_mut(seat) {
+        for slot in books {
+            if let Some((id, agent)) = self.agents.at_mut(slot) {
                 agent.book.is_untold = false;
                 let (used, offered) = (agent.book.used.clone(), agent.book.offered.clone());
                 what.push(What::AgentBook { agent: id.clone(), used, offered });

@@ -17,8 +17,8 @@ use protocol::operator::{AgentView, ClusterView, FrameworkView, List, ReadAnswer
 use protocol::quota::Shares;
 use protocol::resources::Resources;
 use protocol::task::{TaskReport, TaskState, TaskStatus};
-use protocol::wishes::FaultDomain;
 use protocol::time::Instant;
+use protocol::wishes::FaultDomain;
 
 use crate::backlog::Missed;
 pub use metrics::Totals;

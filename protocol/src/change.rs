@@ -12,8 +12,8 @@ use crate::offer::Offer;
 use crate::quota::{Quota, Weight};
 use crate::resources::Resources;
 use crate::task::{TaskReport, TaskState, TaskStatus};
-use crate::wishes::FaultDomain;
 use crate::time::Instant;
+use crate::wishes::FaultDomain;
 
 /// One change. Numbers count up from 1 within a reign, without gaps.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

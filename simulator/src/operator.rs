@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use libactor::Principal;
+use master::logic::Effect;
 use master::logic::Event as MasterEvent;
 use master::logic::allocator::BookEntry;
 use master::logic::roles::Setting;
-use master::logic::Effect;
 use protocol::ids::Role;
 use protocol::operator::{SetAnswer, SetQuotas, SetWeights};
 use protocol::quantities::{Limits, Quantities};
@@ -77,9 +77,10 @@ fn apply(shares: &mut Shares, setting: &Setting) {
     match setting {
         Setting::Quotas(set) => shares.set_quotas(set.quotas.iter().cloned().collect()),
         Setting::Weights(set) => {
-            let weights = set.weights.iter().filter_map(|(role, weight)| {
-                Some((role.clone(), Weight::try_from(*weight).ok()?))
-            });
+            let weights = set
+                .weights
+                .iter()
+                .filter_map(|(role, weight)| Some((role.clone(), Weight::try_from(*weight).ok()?)));
             shares.set_weights(weights.collect());
         }
     }

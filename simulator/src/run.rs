@@ -300,7 +300,8 @@ pub(crate) fn domain_of(hostname: &str) -> Option<FaultDomain> {
 /// What a simulated agent says of itself.
 pub(crate) fn agent_info(hostname: &str, resources: Resources) -> AgentInfo {
     AgentInfo {
-        at: AgentAddress { hostname: hostname.to_owned(), listens: format!("{hostname}:5051") }.into(),
+        at: AgentAddress { hostname: hostname.to_owned(), listens: format!("{hostname}:5051") }
+            .into(),
         resources,
         attributes: Vec::new(),
         version: "simulated".to_owned(),

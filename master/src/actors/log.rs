@@ -22,7 +22,10 @@ pub(super) fn log(what: &What) {
              masters with the same --domain and --require_agent_domain"
         ),
         What::AgentNews { agent, news } => tracing::info!(%agent, ?news, "agent"),
-        What::AgentBook { .. } | What::OfferMade(_) | What::OfferLeased { .. } | What::OfferEnded(_) => (),
+        What::AgentBook { .. }
+        | What::OfferMade(_)
+        | What::OfferLeased { .. }
+        | What::OfferEnded(_) => (),
         What::Task(_) | What::TaskStatus(_) | What::TaskForgotten { .. } => (),
         What::ExecutorBooked { .. } | What::ExecutorUnbooked { .. } => (),
         What::Quotas(quotas) => quotas.iter().for_each(|(role, Quota { guarantees, limits })| {

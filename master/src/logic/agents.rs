@@ -6,7 +6,7 @@ mod domain;
 mod entrance;
 mod giving_up;
 mod returning;
-mod seats;
+mod slots;
 mod unreachable;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -30,14 +30,14 @@ pub(super) use entrance::Entrance;
 use entrance::Knock;
 pub(super) use giving_up::Condemned;
 use returning::Return;
-pub(super) use seats::Agents;
+pub(super) use slots::Agents;
 
 /// An agent that the registry holds.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Agent {
     pub(super) info: AgentInfo,
     /// See [`Agents`].
-    pub(super) seat: u32,
+    pub(super) slot: u32,
     /// Where it is, if its operator says.
     pub(super) domain: Option<FaultDomain>,
     phase: Phase,
@@ -127,7 +127,7 @@ impl Agent {
         let (strays, doubted, owed_shutdowns, owed_acknowledgements) = Default::default();
         Self {
             info,
-            seat: 0,
+            slot: 0,
             domain,
             phase,
             generation: 0,

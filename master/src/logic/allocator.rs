@@ -260,10 +260,7 @@ impl Allocator {
     /// A run looks at an agent, if there is something to be offered.
     fn look_at(&mut self, at: u32) {
         let place = &mut self.places[at as usize];
-        if !place.changed
-            && self.worth.has(at)
-            && !self.config.bugs.has(Bug::ChangeNotLookedAt)
-        {
+        if !place.changed && self.worth.has(at) && !self.config.bugs.has(Bug::ChangeNotLookedAt) {
             place.changed = true;
             self.changed.push(at);
         }

@@ -8,6 +8,7 @@ use slab::Slab;
 
 /// Numbers in a page.
 const PAGE: u64 = 32;
+const SLOTS: usize = 32;
 const NONE: u32 = u32::MAX;
 
 /// Things by their number.
@@ -20,7 +21,7 @@ pub(super) struct Numbered<T> {
 /// Where the things of numbers in a row are.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Page {
-    slots: [u32; PAGE as usize],
+    slots: [u32; SLOTS],
     count: u32,
 }
 
@@ -53,7 +54,7 @@ impl<T> Numbered<T> {
         let page = match newest {
             Some(newest) => newest.into_mut(),
             None => {
-                let empty = Page { slots: [NONE; PAGE as usize], count: 0 };
+                let empty = Page { slots: [NONE; SLOTS], count: 0 };
                 self.pages.entry(page).or_insert(empty)
             }
         };

@@ -119,7 +119,7 @@ impl Master {
     }
 
     fn still_holds(&self, proposal: &Proposal) -> bool {
-        let Some(agent) = self.agents.at(proposal.seat).filter(|agent| agent.is_active()) else {
+        let Some(agent) = self.agents.at(proposal.slot).filter(|agent| agent.is_active()) else {
             return false;
         };
         if agent.generation != proposal.generation {
@@ -135,18 +135,18 @@ impl Master {
         role: &Role,
         proposal: Proposal,
     ) -> Arc<Offer> {
-        let Proposal { number: proposal, agent, seat, resources, .. } = proposal;
+        let Proposal { number: proposal, agent, slot, resources, .. } = proposal;
         self.offers.made += 1;
         let number = self.offers.made;
         let (framework, role) = (framework.clone(), role.clone());
         let since = turn.now.steady;
         let lease_ends = since + self.config.offer_lease;
         let open = OpenOffer { proposal, agent, framework, role, resources, since, lease_ends };
-        let (_, agent) = self.agents.at_mut(seat).expect("what still holds has an agent");
+        let (_, agent) = self.agents.at_mut(slot).expect("what still holds has an agent");
         agent.book.offers.push(number);
         agent.book.offered.add(&open.resources);
         turn.book_of(agent);
-        let agent = self.agents.at(seat).expect("it was just there");
+        let agent = self.agents.at(slot).expect("it was just there");
         let offer = Arc::new(self.offer_of(number, &open, agent));
         let lease = open.lease(&offer.offer);
         self.offers.open.insert(number, open);
@@ -154,7 +154,7 @@ impl Master {
             self.offers.timer_runs = true;
             turn.start(Timer::Leases, self.config.offer_lease);
         }
-        turn.what.push(What::OfferMade(offer.clone().into()));
+        turn.what.push(What::OfferMade(offer.clone()));
         turn.what.push(lease);
         offer
     }

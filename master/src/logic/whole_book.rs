@@ -40,7 +40,7 @@ impl Master {
     ) -> BookEntry {
         BookEntry::Agent {
             agent: id.clone(),
-            seat: agent.seat,
+            slot: agent.slot,
             generation: agent.generation,
             hostname: agent.info.at.hostname.clone(),
             attributes: agent.info.attributes.clone(),

@@ -121,7 +121,8 @@ impl Policy {
             let beyond: i64 = sums.iter().map(beyond).sum();
             if beyond > slack {
                 let free = self.free[n];
-                let words = format!("{beyond} of {scalar} proposed, of {free} free {kept} are kept");
+                let words =
+                    format!("{beyond} of {scalar} proposed, of {free} free {kept} are kept");
                 return Some((GUARANTEES, words));
             }
         }

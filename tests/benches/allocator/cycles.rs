@@ -33,7 +33,7 @@ pub(crate) fn resources() -> Resources {
 fn agent(n: usize) -> BookEntry {
     BookEntry::Agent {
         agent: AgentId::new(format!("20261101-000000-c-S{n}")),
-        seat: 0,
+        slot: 0,
         generation: 1,
         hostname: format!("host-{n}"),
         attributes: Vec::new(),

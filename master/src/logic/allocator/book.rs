@@ -34,7 +34,7 @@ impl Allocator {
     pub(super) fn on_agent(&mut self, entry: BookEntry) {
         let BookEntry::Agent {
             agent,
-            seat,
+            slot,
             generation,
             hostname,
             attributes,
@@ -47,7 +47,7 @@ impl Allocator {
         };
         self.drop_agent(&agent);
         let free = total.clone();
-        let mut place = Place::new(agent.clone(), (seat, generation), total, &mut self.names);
+        let mut place = Place::new(agent.clone(), (slot, generation), total, &mut self.names);
         let rest = &mut place.rest;
         (rest.hostname, rest.attributes, rest.domain) = (hostname, attributes, domain);
         self.particular += usize::from(place.particular);

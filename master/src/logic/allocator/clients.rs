@@ -127,8 +127,10 @@ impl Allocator {
                 continue;
             }
             self.settle_least(number, false);
+            let heeds = !self.config.bugs.has(Bug::SuppressedIsOffered);
             let Some(client) = self.client_mut(number) else { continue };
             let other = client.wish(&wish);
+            client.suppressed &= heeds;
             // Refusals were of something else.
             let (news, more) = client.needs.restate(wish.demand, &promised);
             let was_fickle = self.fickle.has(number);
@@ -156,7 +158,8 @@ impl Allocator {
     }
 
     fn under_way(&self, client: u32) -> Vec<Demand> {
-        let promising = self.client(client).into_iter().flat_map(|client| client.promising.values());
+        let promising =
+            self.client(client).into_iter().flat_map(|client| client.promising.values());
         promising.flatten().cloned().collect()
     }
 

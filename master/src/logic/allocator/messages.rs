@@ -18,7 +18,7 @@ pub enum BookEntry {
         /// Which.
         agent: AgentId,
         /// Where the master finds it; comes back with what is proposed of it.
-        seat: u32,
+        slot: u32,
         /// Of the agent's entry.
         generation: u64,
         /// Its machine, for constraints.
@@ -142,7 +142,7 @@ pub struct Proposal {
     /// Whose resources.
     pub agent: AgentId,
     /// Of the agent, from its entry.
-    pub seat: u32,
+    pub slot: u32,
     /// Of the agent, when this was proposed.
     pub generation: u64,
     /// What.

@@ -11,10 +11,10 @@ impl Allocator {
         if self.run_is_due || self.everywhere || !self.changed.is_empty() {
             return None;
         }
-        let wants = |client: &Client| {
-            client.acts && !client.suppressed && client.needs.wants_offers()
-        };
-        let clients = (0..).zip(&self.clients).filter_map(|(n, client)| Some((n, client.as_ref()?)));
+        let wants =
+            |client: &Client| client.acts && !client.suppressed && client.needs.wants_offers();
+        let clients =
+            (0..).zip(&self.clients).filter_map(|(n, client)| Some((n, client.as_ref()?)));
         let clients = clients.filter(|(n, client)| wants(client) && !self.bounded.has(*n));
         clients.flat_map(|client| self.worth.iter().map(move |at| (client, at))).find_map(
             |((number, client), at)| {

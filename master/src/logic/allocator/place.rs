@@ -18,7 +18,7 @@ use crate::logic::constraints::Whereabouts;
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Place {
     pub(super) agent: AgentId,
-    pub(super) seat: u32,
+    pub(super) slot: u32,
     pub(super) generation: u64,
     pub(super) free: Resources,
     /// All scalars that are free.
@@ -109,7 +109,7 @@ impl Place {
     /// Nothing is free yet.
     pub(super) fn new(
         agent: AgentId,
-        (seat, generation): (u32, u64),
+        (slot, generation): (u32, u64),
         total: Resources,
         names: &mut Names,
     ) -> Self {
@@ -128,7 +128,7 @@ impl Place {
         };
         Self {
             agent,
-            seat,
+            slot,
             generation,
             free: Resources::none(),
             free_all: Amounts::default(),

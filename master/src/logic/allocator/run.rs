@@ -219,7 +219,7 @@ impl Allocator {
         let proposal = Proposal {
             number: self.numbered,
             agent: place.agent.clone(),
-            seat: place.seat,
+            slot: place.slot,
             generation: place.generation,
             resources: resources.clone(),
         };

@@ -78,7 +78,7 @@ fn after(allocator: &mut Allocator, seconds: u64, event: Event) -> Vec<Proposal>
 fn agent(n: u32, cpus: f64) -> BookEntry {
     BookEntry::Agent {
         agent: AgentId::new(format!("a{n}")),
-        seat: 0,
+        slot: 0,
         generation: 1,
         hostname: format!("h{n}"),
         attributes: vec![Attribute { name: "rack".into(), value: format!("r{}", n % 2) }],
@@ -209,7 +209,7 @@ fn what_is_too_little_for_any_task_is_not_offered() {
     let mut allocator = Allocator::new(AllocatorConfig::default(), 1);
     let tiny = BookEntry::Agent {
         agent: AgentId::new("a"),
-        seat: 0,
+        slot: 0,
         generation: 1,
         hostname: "h".into(),
         attributes: Vec::new(),
@@ -371,7 +371,7 @@ impl Books {
             let used = self.used.iter().filter(|proposal| proposal.agent == *id).cloned();
             BookEntry::Agent {
                 agent: id.clone(),
-                seat: 0,
+                slot: 0,
                 generation: 1,
                 hostname: id.to_string(),
                 attributes: Vec::new(),

@@ -191,7 +191,8 @@ fn fd_01_readers_learn_page_by_page_where_the_master_and_each_agent_is() {
     let behind = view.answer(List::DomainsBehind(id(8_997)));
     assert_eq!(behind, whole(Some(at(0)), vec![(id(8_998), at(1)), (id(8_999), at(2))]));
     // It moves, and then says no more where it is.
-    let again = || What::Agent { agent: id(8_999), info: agent_info(1).into(), state: AgentState::Active };
+    let again =
+        || What::Agent { agent: id(8_999), info: agent_info(1).into(), state: AgentState::Active };
     tell(&mut view, again());
     tell(&mut view, What::AgentDomain { agent: id(8_999), domain: at(7) });
     let behind = view.answer(List::DomainsBehind(id(8_998)));

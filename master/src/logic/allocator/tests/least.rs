@@ -9,7 +9,7 @@ use super::*;
 fn agent_with(name: &str, total: Resources) -> BookEntry {
     BookEntry::Agent {
         agent: AgentId::new(name),
-        seat: 0,
+        slot: 0,
         generation: 1,
         hostname: name.into(),
         attributes: Vec::new(),
@@ -113,7 +113,7 @@ fn alloc_12_what_a_framework_cannot_deal_with_is_left_out() {
     assert_eq!(offered(&config, &[ReservationRefinement], &some), "8");
 
     let BookEntry::Agent {
-        agent, seat, generation, hostname, attributes, total, allocated, ..
+        agent, slot, generation, hostname, attributes, total, allocated, ..
     } = agent_with("a", plain)
     else {
         panic!()
@@ -121,7 +121,7 @@ fn alloc_12_what_a_framework_cannot_deal_with_is_left_out() {
     let domain = Some(FaultDomain { region: "us".into(), zone: "1".into() });
     let far = BookEntry::Agent {
         agent,
-        seat,
+        slot,
         generation,
         hostname,
         attributes,

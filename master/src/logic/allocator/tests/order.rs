@@ -14,7 +14,7 @@ fn held_agent(total: &str, held: &[(&str, &str, &str)]) -> BookEntry {
     };
     BookEntry::Agent {
         agent: AgentId::new("big"),
-        seat: 0,
+        slot: 0,
         generation: 1,
         hostname: "big".into(),
         attributes: Vec::new(),
@@ -74,7 +74,7 @@ fn alloc_02_a_share_is_the_largest_part_of_any_scalar_by_weight() {
 fn mem_only(mem: f64) -> BookEntry {
     BookEntry::Agent {
         agent: AgentId::new("mem"),
-        seat: 0,
+        slot: 0,
         generation: 1,
         hostname: "mem".into(),
         attributes: Vec::new(),

@@ -112,7 +112,7 @@ fn alloc_09_headroom_is_what_guarantees_lack_of_what_nobody_has_a_claim_to() {
     let mut allocator = Allocator::new(AllocatorConfig::default(), 1);
     let reserved = BookEntry::Agent {
         agent: AgentId::new("r"),
-        seat: 0,
+        slot: 0,
         generation: 1,
         hostname: "r".into(),
         attributes: Vec::new(),

@@ -33,7 +33,7 @@ pub(super) fn cluster(entries: Vec<BookEntry>) -> Allocator {
 }
 
 pub(super) fn used_agent(n: u32, total: &str, used: &str) -> BookEntry {
-    let BookEntry::Agent { agent, seat, generation, hostname, attributes, domain, .. } =
+    let BookEntry::Agent { agent, slot, generation, hostname, attributes, domain, .. } =
         agent(n, 1.0)
     else {
         panic!()
@@ -41,7 +41,7 @@ pub(super) fn used_agent(n: u32, total: &str, used: &str) -> BookEntry {
     let holder = (FrameworkId::new("other"), "other".parse().unwrap(), used.parse().unwrap());
     let allocated = if used.is_empty() { Vec::new() } else { vec![holder] };
     let total = total.parse().unwrap();
-    BookEntry::Agent { agent, seat, generation, hostname, attributes, domain, total, allocated }
+    BookEntry::Agent { agent, slot, generation, hostname, attributes, domain, total, allocated }
 }
 
 #[test]
@@ -151,14 +151,14 @@ fn what_is_reserved_for_others_is_named() {
         total.add_one(Resource { kind, ..resource.clone() });
     }
     let BookEntry::Agent {
-        agent, seat, generation, hostname, attributes, domain, allocated, ..
+        agent, slot, generation, hostname, attributes, domain, allocated, ..
     } = agent(0, 1.0)
     else {
         panic!()
     };
     let reserved = BookEntry::Agent {
         agent,
-        seat,
+        slot,
         generation,
         hostname,
         attributes,
