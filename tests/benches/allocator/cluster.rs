@@ -59,7 +59,8 @@ fn joined(agents: usize, frameworks: usize, roles: usize) -> Master {
     let number = |n: usize| u64::try_from(n).expect("few");
     for n in 0..agents {
         let info = AgentInfo {
-            at: AgentAddress { hostname: format!("host-{n}"), listens: format!("host-{n}:5051") }.into(),
+            at: AgentAddress { hostname: format!("host-{n}"), listens: format!("host-{n}:5051") }
+                .into(),
             resources: resources(),
             attributes: Vec::new(),
             version: String::new(),
