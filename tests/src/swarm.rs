@@ -117,7 +117,7 @@ impl Swarm {
 }
 
 /// What one task holds.
-fn each() -> Resources {
+pub fn each() -> Resources {
     Resources::cpus_mem(0.1, 32.0)
 }
 

@@ -17,7 +17,7 @@ const TABLES: [(&str, &[Target]); 3] = [
             Target { package: "tests", bench: "cluster", needs: Needs::Airside },
         ],
     ),
-    ("allocator", &[Target { package: "tests", bench: "allocator", needs: Needs::Nothing }]),
+    ("allocator", &[Target { package: "tests", bench: "allocator", needs: Needs::Airside }]),
     (
         "failover",
         &[Target { package: "tests", bench: "failover", needs: Needs::AirsideAndServers }],
@@ -78,6 +78,17 @@ fn measure(name: &str, rows: &mut Vec<Row>) -> Result<(), Failure> {
         all = all.and(ended);
     }
     all
+}
+
+/// Draws what a table's bench measures. Names of files are as seen from where the chore was started.
+pub(crate) fn picture(words: &[&str]) -> Result<(), Failure> {
+    let airside = cargo::release_program("cli", "airside")?;
+    let mut command = cargo();
+    command.args(["bench", "-p", "tests", "--bench", "allocator", "--", "--airside"]).arg(airside);
+    if let Ok(here) = std::env::current_dir() {
+        command.arg("--from").arg(here);
+    }
+    cargo::finish(command.arg("picture").args(words))
 }
 
 /// The comparison with other actor systems lives in a workspace of its own: its dependencies are

@@ -28,6 +28,7 @@ cargo xtask test-failover     leaders killed, frozen and cut off, longer than `t
 cargo xtask test-upgrade      the version before and today's together, and one replaced by the other
 cargo xtask simulate ...      whole clusters from seeds; arguments go to the simulator
 cargo xtask bench NAME        the speed table NAME beside its goals; --json: one object a line
+cargo xtask picture ...       what the allocator's bench measures, and shares of a live cluster, as SVG
 cargo xtask bench peers       the same work done by ractor, kameo and, if installed, Erlang/OTP";
 
 /// How many seeds `cargo xtask test` simulates: a taste; CI for releases and people run thousands.
@@ -45,6 +46,7 @@ fn main() -> ExitCode {
         ["simulate", rest @ ..] => one("simulation", || cargo::simulate(rest)),
         ["bench", "--json", name] | ["bench", name, "--json"] => bench::run(name, true),
         ["bench", name] => bench::run(name, false),
+        ["picture", words @ ..] => one("picture", || bench::picture(words)),
         ["help" | "--help" | "-h"] => {
             println!("{HELP}");
             ExitCode::SUCCESS

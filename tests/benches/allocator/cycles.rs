@@ -30,7 +30,7 @@ pub(crate) fn resources() -> Resources {
     all.with_ranges("ports", Ranges::new([(31_000, 32_000)]))
 }
 
-fn agent(n: usize) -> BookEntry {
+pub(crate) fn agent(n: usize) -> BookEntry {
     BookEntry::Agent {
         agent: AgentId::new(format!("20261101-000000-c-S{n}")),
         slot: 0,
@@ -73,8 +73,12 @@ fn cluster(agents: usize, frameworks: usize, roles: usize) -> Allocator {
 }
 
 pub(crate) fn run(allocator: &mut Allocator) -> Vec<Proposals> {
+    run_at(allocator, 0)
+}
+
+pub(crate) fn run_at(allocator: &mut Allocator, second: u64) -> Vec<Proposals> {
     let mut proposals = Vec::new();
-    for effect in allocator.step(at(0), Event::Run) {
+    for effect in allocator.step(at(second), Event::Run) {
         if let Effect::Propose(more) = effect {
             proposals.extend(more);
         }
