@@ -15,6 +15,7 @@ mod ha;
 mod machine;
 mod nodes;
 mod roles;
+mod shares;
 mod swarm;
 mod tasks;
 mod twins;

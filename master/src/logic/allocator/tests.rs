@@ -3,6 +3,7 @@
 mod asked;
 mod figures;
 mod least;
+mod many;
 mod order;
 mod quota;
 mod why;
