@@ -110,8 +110,7 @@ impl Cluster {
         self.allocator.step(cycles::at(second), Event::Book(entries));
     }
 
-    /// A framework uses all of what it is offered, with tasks that run for a third of a minute up to a whole one. What is left has no
-    /// core in it: it is refused, or its offers would count as shares of memory and disk each second.
+    /// A framework uses all of what it is offered, with tasks that run for a third of a minute up to a whole one.
     fn used(
         &mut self,
         second: u64,
@@ -129,8 +128,7 @@ impl Cluster {
             self.ending.entry(ends).or_default().push(task);
             *self.held.entry(role.to_string()).or_default() += 1;
         }
-        let refuse_for = Duration::from_secs(3600);
-        BookEntry::Ended { proposals: vec![proposal.number], used, refuse_for }
+        BookEntry::Ended { proposals: vec![proposal.number], used, refuse_for: Duration::ZERO }
     }
 
     /// The same numbers in each run.

@@ -141,6 +141,8 @@ impl Stage {
     }
 
     /// How many tasks' worth each role has in use or was offered, as readers see it.
+    // Tenths of some cores are few.
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
     fn has(&self) -> BTreeMap<String, u64> {
         let outcome = self.home.airside(&["roles", "--json", &self.of]);
         let roles: Vec<Value> = serde_json::from_str(&outcome.stdout).unwrap_or_default();
@@ -198,6 +200,12 @@ fn roles_of_weights_one_and_two_have_a_third_and_two_thirds_and_a_guarantee_come
     third.inputs().input(Vec::new());
     let guaranteed = u64::try_from(GUARANTEED).unwrap();
     stage.come_to_have(&[("third", guaranteed), ("one", 2), ("two", 4)]);
+    // Nor is anything left to be started when this ends.
+    eventually("all that it is guaranteed runs", || {
+        let log = lock(&stage.log);
+        let runs = log.of("third").filter(|task| log.ran.contains(*task)).count();
+        log.of("third").count() == GUARANTEED && runs == GUARANTEED
+    });
     let log = lock(&stage.log);
     // What came free went to it alone; the last of it may have come together with something for others.
     let half: Vec<&TaskId> = log.of("third").take(GUARANTEED / 2).collect();
