@@ -25,7 +25,7 @@ fn special() -> BookEntry {
 fn others() -> Vec<BookEntry> {
     let of = |n: u32| {
         let (id, role) = (format!("g{n:02}"), format!("m{n:02}"));
-        let demand = (n % 2 == 0).then(|| vec![demand(1.0, AGENTS, Vec::new())]);
+        let demand = n.is_multiple_of(2).then(|| vec![demand(1.0, AGENTS, Vec::new())]);
         framework(&id, &[&role], demand)
     };
     (0..20).map(of).collect()
