@@ -192,7 +192,7 @@ impl From<&TaskView> for TaskJson {
             agent: task.report.agent.to_string(),
             executor: task.report.executor.to_string(),
             resources: resources_json(&task.report.spec.resources),
-            statuses: task.statuses.iter().map(StatusJson::from).collect(),
+            statuses: task.statuses.iter().map(AsRef::as_ref).map(StatusJson::from).collect(),
         }
     }
 }

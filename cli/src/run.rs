@@ -194,7 +194,7 @@ impl Progress {
     /// What the task prints can be read now.
     fn open(&mut self) {
         let (Some(framework), Some((at, task))) = (&self.framework, &self.placed) else { return };
-        let executor = ExecutorId::new(task.as_str());
+        let executor = ExecutorId::of_command(task);
         let tail = |file| Tail::new(&at.listens, framework, &executor, file);
         self.tails.get_or_insert_with(|| [tail("stdout"), tail("stderr")]);
     }

@@ -9,6 +9,7 @@ mod roles;
 mod start_over;
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 
 use protocol::change::{AgentState, Change, FrameworkState, Moment, What};
 use protocol::framework::FrameworkInfo;
@@ -70,7 +71,7 @@ struct Framework {
 #[derive(Clone, Debug)]
 struct Task {
     report: TaskReport,
-    statuses: Vec<TaskStatus>,
+    statuses: Vec<Arc<TaskStatus>>,
     /// The number of the change by which the master forgot it.
     ended_by: Option<u64>,
 }
@@ -144,7 +145,7 @@ impl View {
             }
             What::OfferEnded(offer) => self.on_offer_ended(&offer),
             What::Task(report) => self.go_on_with(*report),
-            What::TaskStatus(status) => self.on_status(*status),
+            What::TaskStatus(status) => self.on_status(status),
             What::TaskForgotten { framework, task, state } => {
                 self.on_forgotten(&framework, task, state, number);
             }
@@ -252,7 +253,7 @@ impl View {
         }
     }
 
-    fn on_status(&mut self, status: TaskStatus) {
+    fn on_status(&mut self, status: Arc<TaskStatus>) {
         let framework = self.frameworks.get_mut(&status.framework);
         let Some(task) = framework.and_then(|f| f.tasks.get_mut(&status.task)) else { return };
         task.report.state = status.state;

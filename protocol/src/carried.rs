@@ -9,7 +9,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// The encoded form of a `T`. Decoded once, where it is used, so that fields we do not know survive the journey.
 pub struct Carried<T> {
-    bytes: Arc<[u8]>,
+    /// `None` if there are none: most have none, and a million of those need no memory.
+    bytes: Option<Arc<[u8]>>,
     of: PhantomData<fn() -> T>,
 }
 
@@ -31,19 +32,21 @@ impl<T: Message + Default> Carried<T> {
     /// The value; an error if the bytes are no `T`.
     pub fn decode(&self) -> Result<T, BadCarried> {
         let of = std::any::type_name::<T>();
-        T::decode(&*self.bytes).map_err(|source| BadCarried { bytes: self.bytes.len(), of, source })
+        let bytes = self.as_bytes();
+        T::decode(bytes).map_err(|source| BadCarried { bytes: bytes.len(), of, source })
     }
 }
 
 impl<T> Carried<T> {
     /// Takes bytes as they came from outside.
     pub fn from_bytes(bytes: Vec<u8>) -> Self {
-        Self { bytes: bytes.into(), of: PhantomData }
+        let bytes = (!bytes.is_empty()).then(|| bytes.into());
+        Self { bytes, of: PhantomData }
     }
 
     /// The bytes as they came.
     pub fn as_bytes(&self) -> &[u8] {
-        &self.bytes
+        self.bytes.as_deref().unwrap_or_default()
     }
 }
 
@@ -69,13 +72,13 @@ impl<T> Eq for Carried<T> {}
 
 impl<T> fmt::Debug for Carried<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} bytes", self.bytes.len())
+        write!(f, "{} bytes", self.as_bytes().len())
     }
 }
 
 impl<T> Serialize for Carried<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_bytes(&self.bytes)
+        serializer.serialize_bytes(self.as_bytes())
     }
 }
 

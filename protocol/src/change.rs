@@ -112,7 +112,7 @@ pub enum What {
     /// A task came into the books.
     Task(Box<TaskReport>),
     /// A task's newest status.
-    TaskStatus(Box<TaskStatus>),
+    TaskStatus(Arc<TaskStatus>),
     /// A task ended and its end was acknowledged (or needed none).
     TaskForgotten {
         /// Whose.

@@ -108,6 +108,13 @@ ids! {
     ContainerId;
 }
 
+impl ExecutorId {
+    /// That of a command task's executor, which has the task's id. It shares the text.
+    pub fn of_command(task: &TaskId) -> Self {
+        Self(task.0.clone())
+    }
+}
+
 /// A role that frameworks act for; `*` is everybody's.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Role(Arc<str>);

@@ -1,5 +1,6 @@
 //! Questions with an answer: what the command line asks masters and agents. Reads are answered by the master's view.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -229,7 +230,7 @@ pub struct TaskView {
     /// What it is and where.
     pub report: TaskReport,
     /// Its states so far, newest last; bounded.
-    pub statuses: Vec<TaskStatus>,
+    pub statuses: Vec<Arc<TaskStatus>>,
 }
 
 /// A role as the master sees it. All amounts are those of the roles below it, too.

@@ -317,7 +317,7 @@ pub struct TaskReport {
     /// The newest state known.
     pub state: TaskState,
     /// The newest status that its framework has not acknowledged, if any.
-    pub unacknowledged: Option<TaskStatus>,
+    pub unacknowledged: Option<Arc<TaskStatus>>,
     /// Under which its resources were offered.
     pub role: Role,
 }

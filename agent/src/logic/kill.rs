@@ -148,7 +148,7 @@ impl Agent {
         }
         let entry = self.state.frameworks.entry(framework.clone());
         let entry = entry.or_insert_with(|| super::updates::unknown_framework(framework));
-        let executor = ExecutorId::new(task.as_str());
+        let executor = ExecutorId::of_command(task);
         entry.tasks.insert(task.clone(), Task::new(None, Role::everybody(), executor));
         let words = "the agent does not know this task".to_owned();
         self.report(

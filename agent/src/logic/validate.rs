@@ -75,7 +75,7 @@ pub(super) fn executor_of(task: &TaskSpec) -> ExecutorSpec {
     match &task.run {
         Run::Executor { executor, .. } => executor.clone(),
         Run::Command(_) => ExecutorSpec {
-            executor: ExecutorId::new(task.task.as_str()),
+            executor: ExecutorId::of_command(&task.task),
             name: format!("command executor of task {}", task.task),
             command: CommandSpec::default(),
             resources: Resources::none(),

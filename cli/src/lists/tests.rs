@@ -96,7 +96,7 @@ pub(crate) fn task() -> TaskView {
             unacknowledged: None,
             role: Role::everybody(),
         },
-        statuses: vec![status(TaskState::Failed, 1_700_000_000_000)],
+        statuses: vec![status(TaskState::Failed, 1_700_000_000_000).into()],
     }
 }
 

@@ -99,7 +99,7 @@ pub(super) fn sum_of(holders: &[Holder]) -> Resources {
 /// The executor that a task runs in: its own, of a command task, has the task's id.
 pub(super) fn executor_of(spec: &TaskSpec) -> ExecutorId {
     match &spec.run {
-        Run::Command(_) => ExecutorId::new(spec.task.as_str()),
+        Run::Command(_) => ExecutorId::of_command(&spec.task),
         Run::Executor { executor, .. } => executor.executor.clone(),
     }
 }

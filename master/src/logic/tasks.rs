@@ -33,7 +33,7 @@ pub(super) struct Task {
     /// The newest state that anybody reported; what it holds is free again once this is an end.
     pub(super) state: TaskState,
     /// The newest news that its framework has not acknowledged.
-    unacknowledged: Option<TaskStatus>,
+    unacknowledged: Option<Arc<TaskStatus>>,
     pub(super) launched_at: Instant,
     /// It is to be ended, with this grace. Said to its agent until it has.
     pub(super) kill: Option<Option<Duration>>,
@@ -73,6 +73,20 @@ impl Task {
             unacknowledged: self.unacknowledged.clone(),
             role: self.role.clone(),
         }
+    }
+
+    /// What is said of it, with the ids that are in the books already: each of a message is a copy of its own, and a million
+    /// tasks would keep four of them.
+    fn with_own_ids(&self, framework: &FrameworkId, said: &TaskStatus) -> TaskStatus {
+        let mut said = TaskStatus { framework: framework.clone(), ..said.clone() };
+        said.task = self.spec.task.clone();
+        if said.agent.as_ref() == Some(&self.agent) {
+            said.agent = Some(self.agent.clone());
+        }
+        if said.executor.as_ref() == Some(&self.executor) {
+            said.executor = Some(self.executor.clone());
+        }
+        said
     }
 
     /// How it is, as the master knows it. Needs no acknowledgement.
@@ -200,12 +214,14 @@ impl Master {
             if let Some(task) = self.task_mut(&framework, &id) {
                 task.heard.note(status.update);
             }
-            if let Some(task) = self.task_mut(&framework, &id)
+            if let Some(entry) = self.frameworks.get_mut(&framework)
+                && let Some(task) = entry.tasks.get_mut(&id)
                 && status.update.is_some()
-                && task.unacknowledged.as_ref() != Some(&status)
+                && task.unacknowledged.as_deref() != Some(&status)
             {
-                turn.what.push(What::TaskStatus(status.clone().into()));
-                task.unacknowledged = Some(status.clone());
+                let status = Arc::new(task.with_own_ids(&entry.info.framework, &status));
+                turn.what.push(What::TaskStatus(status.clone()));
+                task.unacknowledged = Some(status);
             }
             if let (true, Some(executor)) = (on_the_way, &status.executor) {
                 self.executor_unused(turn, agent, &framework, executor);
@@ -289,10 +305,10 @@ impl Master {
             self.set_state(turn, framework, id, state);
             if let Some(task) = self.task(framework, id) {
                 let told_lost = task.told_lost;
-                let status = task.status(framework, turn.now.wall, reason, message);
-                turn.what.push(What::TaskStatus(status.clone().into()));
+                let status = Arc::new(task.status(framework, turn.now.wall, reason, message));
+                turn.what.push(What::TaskStatus(status.clone()));
                 if !told_lost {
-                    self.tell_status(turn, status.clone());
+                    self.tell_status(turn, TaskStatus::clone(&status));
                 }
                 if let Some(task) = self.task_mut(framework, id) {
                     task.unacknowledged = Some(status);
@@ -311,7 +327,7 @@ impl Master {
         let end = task.status(framework, turn.now.wall, Reason::Reconciliation, String::new());
         let end = match task.unacknowledged {
             Some(said) if said.state == state => {
-                TaskStatus { update: None, data: Vec::new(), ..said }
+                TaskStatus { update: None, data: Vec::new(), ..Arc::unwrap_or_clone(said) }
             }
             Some(_) | None => end,
         };

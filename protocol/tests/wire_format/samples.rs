@@ -138,7 +138,7 @@ pub(crate) fn report() -> TaskReport {
         agent: agent(),
         executor: executor(),
         state: TaskState::Running,
-        unacknowledged: Some(status()),
+        unacknowledged: Some(status().into()),
         role: Role::everybody(),
     }
 }

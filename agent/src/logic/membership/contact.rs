@@ -1,5 +1,6 @@
 //! How an agent says who it is, to whoever has the master's name: again and again until it is answered.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use libactor::Pid;
@@ -224,7 +225,7 @@ impl Agent {
                 agent: agent.clone(),
                 executor: task.executor.clone(),
                 state,
-                unacknowledged: unacknowledged.cloned(),
+                unacknowledged: unacknowledged.cloned().map(Arc::new),
                 role: task.role.clone(),
             })
         };

@@ -1,6 +1,7 @@
 //! Tasks: what was launched, what became of it, and what the scheduler was told. An entry of the book lives from its
 //! launch until its end was handled; an id in the book, or in the master's, is never launched again.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use protocol::framework::{FrameworkToMaster, shorter_grace};
@@ -58,7 +59,7 @@ impl Driver {
     /// A task of the snapshot: what happened to it while nobody listened is told now.
     fn on_report(&mut self, turn: &mut Turn, report: TaskReport) {
         if let Some(status) = report.unacknowledged {
-            return self.on_updated(turn, status);
+            return self.on_updated(turn, Arc::unwrap_or_clone(status));
         }
         let told = self.book.get(&report.spec.task).map(|task| task.state);
         self.confirm(&report);

@@ -285,7 +285,7 @@ fn the_end_of_an_earlier_task_of_an_id_on_another_agent_does_not_end_the_new_one
     let ended = TaskStatus { agent, ..status("a", TaskState::Failed, 9) };
     let mut change = delta(2, "a", TaskState::Failed);
     if let What::Task(report) = &mut change.what {
-        (report.agent, report.unacknowledged) = (elsewhere, Some(ended.clone()));
+        (report.agent, report.unacknowledged) = (elsewhere, Some(ended.clone().into()));
     }
     t.deltas(1, vec![change]);
     t.did([]);

@@ -7,6 +7,7 @@ use protocol::agent::MasterToAgent;
 use protocol::ids::{AgentId, FrameworkId, TaskId, UpdateId};
 use protocol::task::{TaskReport, TaskState, TaskStatus};
 use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
 
 use super::Task;
 use crate::logic::{Master, Turn};
@@ -33,7 +34,8 @@ const SOURCES_MAX: usize = 16;
 /// The newest news of a task that was heard from each who speaks of it: its executor, and its agent.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(in crate::logic) struct Heard {
-    newest: Vec<UpdateId>,
+    /// Of one, as a rule.
+    newest: SmallVec<[UpdateId; 1]>,
     /// An agent that came back told of its end, and has perhaps not told yet what came before that.
     lacks_some: bool,
 }

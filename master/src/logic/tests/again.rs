@@ -56,7 +56,7 @@ fn an_agent_that_is_back_with_an_earlier_task_of_an_id_has_not_got_the_next_one(
     let mut t = launched_again();
     t.down(agent_pid(1, 1));
     t.forget_lines();
-    let unacknowledged = Some(status(1, "a", TaskState::Failed, Some(1)));
+    let unacknowledged = Some(status(1, "a", TaskState::Failed, Some(1)).into());
     let earlier = TaskReport { unacknowledged, ..report(1, "a", TaskState::Failed) };
     t.agent_returns(1, 1, vec![earlier]);
     let lines = t.take_lines();
@@ -72,7 +72,7 @@ fn what_an_agent_that_is_back_tells_of_an_earlier_task_after_its_end_is_not_of_t
     let mut t = launched_again().restart("m2");
     let by_agent = Some(UpdateId { source: 77, sequence: 1 });
     let ended = TaskStatus { update: by_agent, ..status(1, "a", TaskState::Failed, None) };
-    let earlier = TaskReport { unacknowledged: Some(ended), ..report(1, "a", TaskState::Failed) };
+    let earlier = TaskReport { unacknowledged: Some(ended.into()), ..report(1, "a", TaskState::Failed) };
     t.agent_returns(1, 1, vec![earlier]);
     t.subscribes_as(1, Some("c-0000"), &[Capability::PartitionAware], Vec::new());
     let (agent, task_id) = (agent_id(1), TaskId::new("a"));
@@ -164,7 +164,7 @@ fn late_news_of_an_ended_task_does_not_bring_its_executor_back() {
     let mut ended = report(1, "a", TaskState::Failed);
     ended.spec = with_executor("a", 1.0, 0.5).into();
     ended.executor = ExecutorId::new("e");
-    ended.unacknowledged = Some(of_executor(TaskState::Failed, 2));
+    ended.unacknowledged = Some(of_executor(TaskState::Failed, 2).into());
     t.agent_returns(1, 1, vec![ended]);
     t.agent_says(agent_pid(1, 1), says(of_executor(TaskState::Failed, 2)));
     assert_eq!(used(&t), "cpus:1.5;mem:160", "the launch of b may be on its way");

@@ -71,7 +71,7 @@ pub(crate) fn read_answers() -> Vec<ReadAnswer> {
         }),
         ReadAnswer::Agents(vec![one_agent.clone()]),
         ReadAnswer::Frameworks(vec![one_framework.clone()]),
-        ReadAnswer::Tasks(vec![TaskView { report: report(), statuses: vec![status()] }]),
+        ReadAnswer::Tasks(vec![TaskView { report: report(), statuses: vec![status().into()] }]),
         ReadAnswer::Behind(moment()),
         ReadAnswer::SomeTasks(vec![TaskView { report: report(), statuses: Vec::new() }]),
         ReadAnswer::SomeAgents(vec![one_agent]),

@@ -366,7 +366,7 @@ impl Scenario {
         state: TaskState,
         unacknowledged: Option<TaskStatus>,
     ) -> TaskReport {
-        TaskReport { unacknowledged, ..report(task, state) }
+        TaskReport { unacknowledged: unacknowledged.map(Into::into), ..report(task, state) }
     }
 
     pub(super) fn pass(&mut self, span: Duration) {
