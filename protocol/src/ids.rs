@@ -145,6 +145,15 @@ impl Role {
         self.0.strip_prefix(other.as_str()).is_some_and(|rest| rest.starts_with('/'))
     }
 
+    /// Whether it is one: what a peer wrote is taken as it comes.
+    ///
+    /// # Errors
+    ///
+    /// The first rule that it breaks.
+    pub fn check(&self) -> Result<(), BadRole> {
+        check_role(&self.0)
+    }
+
     /// The role that it is directly within.
     pub fn parent(&self) -> Option<Self> {
         self.0.rsplit_once('/').map(|(parent, _)| Self(Arc::from(parent)))
@@ -211,31 +220,35 @@ impl FromStr for Role {
     type Err = BadRole;
 
     fn from_str(text: &str) -> Result<Self, BadRole> {
-        let depth = text.split('/').count();
-        if text.is_empty() {
-            return Err(BadRole::Empty);
-        }
-        if depth > ROLE_DEPTH_MAX {
-            return Err(BadRole::TooDeep(depth));
-        }
-        if text.len() > ID_BYTES_MAX {
-            return Err(BadRole::TooLong(text.len()));
-        }
-        let quoted = || text.escape_debug().to_string();
-        if text.chars().any(|c| c.is_whitespace() || c.is_control() || c == '\\') {
-            return Err(BadRole::Character(quoted()));
-        }
-        for part in text.split('/') {
-            match part {
-                "" => return Err(BadRole::EmptyPart(quoted())),
-                "." | ".." => return Err(BadRole::Dots(quoted())),
-                "*" if depth > 1 => return Err(BadRole::Star(quoted())),
-                part if part.starts_with('-') => return Err(BadRole::Dash(quoted())),
-                _ => (),
-            }
-        }
-        Ok(Self(Arc::from(text)))
+        check_role(text).map(|()| Self(Arc::from(text)))
     }
+}
+
+fn check_role(text: &str) -> Result<(), BadRole> {
+    let depth = text.split('/').count();
+    if text.is_empty() {
+        return Err(BadRole::Empty);
+    }
+    if depth > ROLE_DEPTH_MAX {
+        return Err(BadRole::TooDeep(depth));
+    }
+    if text.len() > ID_BYTES_MAX {
+        return Err(BadRole::TooLong(text.len()));
+    }
+    let quoted = || text.escape_debug().to_string();
+    if text.chars().any(|c| c.is_whitespace() || c.is_control() || c == '\\') {
+        return Err(BadRole::Character(quoted()));
+    }
+    for part in text.split('/') {
+        match part {
+            "" => return Err(BadRole::EmptyPart(quoted())),
+            "." | ".." => return Err(BadRole::Dots(quoted())),
+            "*" if depth > 1 => return Err(BadRole::Star(quoted())),
+            part if part.starts_with('-') => return Err(BadRole::Dash(quoted())),
+            _ => (),
+        }
+    }
+    Ok(())
 }
 
 /// One status update: whose life made it, and its number there. Sixteen bytes, as Mesos's uuids.

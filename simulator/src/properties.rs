@@ -452,7 +452,11 @@ fn check_master(body: &MasterBody) -> Option<(&'static str, String)> {
     let (mut mine, mut theirs) = (body.master.holdings(), body.allocator.holdings());
     mine.retain(|_, held| !held.is_empty());
     theirs.retain(|_, held| !held.is_empty());
-    (mine != theirs).then(|| (EQUAL_BOOKS, format!("{mine:?} against {theirs:?}")))
+    if mine != theirs {
+        return Some((EQUAL_BOOKS, format!("{mine:?} against {theirs:?}")));
+    }
+    let (mine, theirs) = (body.master.free(), body.allocator.free());
+    (mine != theirs).then(|| (EQUAL_BOOKS, format!("free are {mine:?} against {theirs:?}")))
 }
 
 fn check_agent(body: &AgentBody, seat: &Seat) -> Option<(&'static str, String)> {

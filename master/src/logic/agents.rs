@@ -185,6 +185,15 @@ impl Agent {
         }
     }
 
+    /// Whether what it has and what runs on it counts for roles: not what is out of reach.
+    pub(super) fn counts(&self) -> bool {
+        match &self.phase {
+            Phase::Recovered | Phase::Active(_) | Phase::Disconnected => true,
+            Phase::Marking(_) | Phase::Leaving => true,
+            Phase::Unreachable | Phase::Returning(_) => false,
+        }
+    }
+
     fn enter(&mut self, phase: Phase) -> u64 {
         self.phase = phase;
         self.generation += 1;
@@ -468,27 +477,5 @@ impl Master {
         let timer = Timer::AgentReturn { agent: id.clone(), generation };
         turn.start(timer, self.config.agent_reregister_timeout);
         turn.start(Timer::Ping { agent: id.clone(), generation }, self.config.ping_every);
-    }
-
-    /// The agent says that it goes, with all its tasks ended.
-    fn on_unregister(&mut self, turn: &mut Turn, from: Pid, principal: Principal) {
-        let Some(id) = self.agent_of(from) else { return };
-        if let Err(refused) = authorize(principal, Action::RemoveAgent, id.as_str()) {
-            return self.refuse_agent(turn, from, refused.to_string());
-        }
-        self.disconnect(turn, &id);
-        if let Some(agent) = self.agents.get_mut(&id) {
-            agent.enter(Phase::Leaving);
-            turn.write(RegistryOperation::RemoveAgent { agent: id, at: turn.now.wall });
-        }
-    }
-
-    /// An active agent is active no more, by the master's own decision.
-    fn disconnect(&mut self, turn: &mut Turn, id: &AgentId) {
-        let Some(pid) = self.agents.get(id).and_then(Agent::pid) else { return };
-        self.peers.remove(&pid);
-        turn.effects.push(Effect::Unlink(pid));
-        self.rescind_all_of_agent(turn, id);
-        turn.entries.push(BookEntry::AgentInactive { agent: id.clone() });
     }
 }

@@ -45,7 +45,7 @@ use client::{Client, Framework};
 pub use figures::Figures;
 use filters::Ends;
 pub use messages::{BookEntry, Proposal, Proposals, WholeBook};
-use place::{Place, Stale};
+use place::{Away, Place, Stale};
 use tree::{Order, Tree};
 
 /// Everything that can happen to an allocator.
@@ -95,7 +95,7 @@ pub struct Allocator {
     revivals: Vec<u32>,
     ends: Ends,
     /// Agents that are not active now, as they were.
-    away: BTreeMap<AgentId, Place>,
+    away: BTreeMap<AgentId, Away>,
     /// Clients that have a least offer of their own.
     own_least: usize,
     /// Agents not all of whose resources are unreserved and anybody's.
@@ -217,6 +217,10 @@ impl Allocator {
         match entry {
             BookEntry::Agent { .. } => self.on_agent(entry),
             BookEntry::AgentInactive { agent } => self.drop_agent(&agent),
+            BookEntry::AgentLost { agent } => {
+                self.drop_agent(&agent);
+                self.lose_away(&agent);
+            }
             BookEntry::AgentGone { agent } => {
                 self.drop_agent(&agent);
                 self.forget_away(&agent);

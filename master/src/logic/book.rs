@@ -63,10 +63,9 @@ impl Book {
         Self { total, ..Self::default() }
     }
 
-    /// What can be offered.
+    /// What can be offered. More may be used of something than there is: an agent may come back with less than its tasks have.
     pub(super) fn free(&self) -> Resources {
-        let left = self.total.checked_sub(&self.used);
-        left.and_then(|left| left.checked_sub(&self.offered)).unwrap_or_default()
+        self.total.minus(&self.used.plus(&self.offered))
     }
 
     /// Whether so much can be offered.
@@ -181,7 +180,7 @@ impl Master {
             let used = left.unwrap_or_else(|| self.used_on(agent));
             let Some(entry) = self.agents.get_mut(agent) else { return };
             entry.book.used = used;
-            if entry.is_active() {
+            if entry.counts() {
                 turn.entries.push(BookEntry::Released {
                     agent: agent.clone(),
                     framework: framework.clone(),

@@ -201,10 +201,13 @@ impl Master {
         pid: Pid,
         _: &DownReason,
     ) {
-        let Some(framework) = self.frameworks.get_mut(id) else { return };
-        if framework.pid() != Some(pid) {
-            return;
+        if self.frameworks.get(id).is_some_and(|framework| framework.pid() == Some(pid)) {
+            self.disconnect_framework(turn, id);
         }
+    }
+
+    fn disconnect_framework(&mut self, turn: &mut Turn, id: &FrameworkId) {
+        let Some(framework) = self.frameworks.get_mut(id) else { return };
         let generation = framework.enter(Phase::Disconnected);
         let after = framework.info.failover_timeout;
         let offers = framework.offers.clone();

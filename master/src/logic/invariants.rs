@@ -76,8 +76,7 @@ impl Master {
                 book.offered
             ));
         }
-        let held = used.plus(&offered);
-        if !book.total.contains(&held) && agent.is_active() && !offered.is_empty() {
+        if agent.is_active() && !book.total.minus(&used).contains(&offered) {
             return Err(format!(
                 "agent {id} has {} but {used} is used and {offered} offered",
                 book.total
@@ -93,11 +92,12 @@ impl Master {
         Ok(())
     }
 
-    /// Who holds what on agents that are active.
+    /// Who holds what on agents that are active, or may be back any moment.
     pub fn holdings(&self) -> Holdings {
         let mut all = Holdings::new();
-        for (id, _) in self.agents.iter().filter(|(_, agent)| agent.is_active()) {
-            for (framework, role, resources) in self.holders_on(id) {
+        for (id, _) in self.agents.iter().filter(|(_, agent)| agent.counts()) {
+            let holders = self.holders_on(id).into_iter();
+            for (framework, role, resources) in holders.filter(|(.., held)| !held.is_empty()) {
                 all.entry((id.clone(), framework, role)).or_default().add(&resources);
             }
         }
@@ -106,6 +106,12 @@ impl Master {
             all.entry(key).or_default().add(&offer.resources);
         }
         all
+    }
+
+    /// What is free on each active agent.
+    pub fn free(&self) -> BTreeMap<AgentId, Resources> {
+        let active = self.agents.iter().filter(|(_, agent)| agent.is_active());
+        active.map(|(id, agent)| (id.clone(), agent.book.free())).collect()
     }
 
     /// The tasks in the books, with their agent and newest state.

@@ -9,14 +9,13 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use libactor::Principal;
-use protocol::change::{AgentState, What};
+use protocol::change::What;
 use protocol::ids::Role;
 use protocol::operator::{SetAnswer, SetQuotas, SetWeights};
 use protocol::quantities::Quantities;
 use protocol::quota::{Quota, Shares, Weight};
 use serde::{Deserialize, Serialize};
 
-use super::agents::Agent;
 use super::allocator::BookEntry;
 use super::authorize::{Action, authorize};
 use super::bugs::Bug;
@@ -49,16 +48,6 @@ impl Settings {
     /// Nothing is under way.
     pub(super) fn after(written: &Shares) -> Self {
         Self { wanted: written.clone(), waiting: VecDeque::new() }
-    }
-}
-
-impl Agent {
-    /// Whether what it has and what runs on it counts for roles: not what is out of reach.
-    fn counts(&self) -> bool {
-        match self.state() {
-            AgentState::Active | AgentState::Disconnected | AgentState::Recovered => true,
-            AgentState::Unreachable | AgentState::Gone => false,
-        }
     }
 }
 

@@ -378,7 +378,8 @@ impl Master {
         let (framework, id) = (&report.framework, &report.spec.task);
         let epoch = self.epoch();
         let known = self.task(framework, id).map(|task| task.agent == *agent);
-        if known == Some(false) || validate::resources("a task", &report.spec.resources).is_err() {
+        let is_sound = validate::reported("a task", &report.role, &report.spec.resources).is_ok();
+        if known == Some(false) || !is_sound {
             // The id runs somewhere else already, and may not run twice.
             let (framework, task) = (framework.clone(), id.clone());
             if let Some(agent) = self.agents.get_mut(agent) {

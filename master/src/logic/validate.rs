@@ -164,6 +164,16 @@ pub(super) fn resources(of: &'static str, resources: &Resources) -> Result<(), R
     resources.check().map_err(|why| Refusal::NotNormal { of, why })
 }
 
+/// What an agent says that something on it holds, and under which role.
+pub(super) fn reported(
+    of: &'static str,
+    role: &Role,
+    held: &Resources,
+) -> Result<(), Refusal> {
+    role.check()?;
+    resources(of, held)
+}
+
 /// What an agent says of itself.
 pub(super) fn agent(info: &AgentInfo, config: &Config) -> Result<(), Refusal> {
     if info.resources.is_empty() {
@@ -185,7 +195,7 @@ pub(super) fn framework(info: &FrameworkInfo, config: &Config) -> Result<(), Ref
     }
     at_most("the framework's list of roles", info.roles.len(), config.roles_max)?;
     for role in &info.roles {
-        role.as_str().parse::<Role>()?;
+        role.check()?;
     }
     each_once(info.roles.iter())?;
     text("the framework's name", &info.name, config.text_bytes_max)?;

@@ -12,7 +12,14 @@ use super::frameworks::Framework;
 impl Master {
     /// The book that the allocator would have if it had been told everything so far.
     pub fn whole_book(&self) -> WholeBook {
-        let active = self.agents.iter().filter(|(_, agent)| agent.is_active());
+        let mut agents = Vec::new();
+        let told = |agent: &Agent| agent.counts() && !agent.is_recovered();
+        for (id, agent) in self.agents.iter().filter(|(_, agent)| told(agent)) {
+            agents.push(self.agent_entry(id, agent, self.holders_on(id)));
+            if !agent.is_active() {
+                agents.push(BookEntry::AgentInactive { agent: id.clone() });
+            }
+        }
         let mut frameworks = Vec::new();
         for framework in self.frameworks.values().filter(|framework| framework.pid().is_some()) {
             frameworks.push(framework.entry());
@@ -24,9 +31,7 @@ impl Master {
         WholeBook {
             heard: self.proposed,
             offered: self.offers.open().map(|(_, offer)| offer.proposal).collect(),
-            agents: active
-                .map(|(id, agent)| self.agent_entry(id, agent, self.holders_on(id)))
-                .collect(),
+            agents,
             frameworks,
             shares: self.registry.shares.clone(),
         }

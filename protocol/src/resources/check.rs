@@ -1,5 +1,6 @@
 //! Whether resources that came from outside are what the algebra takes for granted.
 
+use super::parse::ENTRIES_MAX;
 use super::{BadTerms, Kind, Milli, Ranges, Resource, Resources, Value, list};
 
 /// The most pieces a value may be in: twice as many as all ports can make.
@@ -14,6 +15,9 @@ pub enum NotNormal {
     /// Empty, too long, or not printable.
     #[error("'{0}' is not a resource's name")]
     Name(String),
+    /// More entries than there can be.
+    #[error("{0} entries are more than {ENTRIES_MAX}")]
+    TooMany(usize),
     /// There is none of it, or less.
     #[error("{0}: an amount must be more than zero")]
     NotPositive(String),
@@ -50,6 +54,9 @@ pub enum NotNormal {
 impl Resources {
     /// Refuses what only a peer can have written: other code makes none such.
     pub fn check(&self) -> Result<(), NotNormal> {
+        if self.len() > ENTRIES_MAX {
+            return Err(NotNormal::TooMany(self.len()));
+        }
         let entries: Vec<&Resource> = self.iter().collect();
         for entry in &entries {
             entry.check()?;

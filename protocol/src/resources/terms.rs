@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::ids::Role;
+use crate::ids::{BadRole, Role};
 
 /// The most reservations within one another: each is for a role one level further down at least.
 const RESERVATIONS_MAX: usize = crate::ids::ROLE_DEPTH_MAX;
@@ -18,6 +18,9 @@ pub enum BadTerms {
     /// `*` is nobody in particular.
     #[error("a reservation is for a role, and '*' is everybody: leave it out, or name a role")]
     ForEverybody,
+    /// A role that is none.
+    #[error(transparent)]
+    Role(#[from] BadRole),
     /// A reservation is not within the one before.
     #[error(
         "'{inner}' cannot be reserved within what is reserved for '{outer}': it is no role below it"
@@ -186,6 +189,9 @@ impl Terms {
         let reservations = &self.reservations;
         if reservations.len() > RESERVATIONS_MAX {
             return Err(BadTerms::TooDeep(reservations.len()));
+        }
+        for role in reservations.iter().map(|one| &one.role).chain(&self.allocated_to) {
+            role.check()?;
         }
         if reservations.iter().any(|one| one.role == Role::everybody()) {
             return Err(BadTerms::ForEverybody);

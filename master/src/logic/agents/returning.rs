@@ -335,7 +335,7 @@ impl Master {
         let of_commands = of_commands.collect::<BTreeSet<_>>();
         for ExecutorReport { framework, spec, container: _, role } in &back.executors {
             if of_commands.contains(&(framework, &spec.executor))
-                || validate::resources("an executor", &spec.resources).is_err()
+                || validate::reported("an executor", role, &spec.resources).is_err()
             {
                 continue;
             }

@@ -1,13 +1,16 @@
 //! Agents that are given up: not back in time, silent, or gone for good.
 
+use std::collections::BTreeSet;
+
+use libactor::{Pid, Principal};
 use protocol::change::{AgentNews, AgentState, GivenUp, What};
 use protocol::framework::MasterToFramework;
 use protocol::ids::{AgentId, FrameworkId};
 use protocol::task::{Reason, TaskState};
-use std::collections::BTreeSet;
 
 use super::{Agent, Phase};
 use crate::logic::allocator::BookEntry;
+use crate::logic::authorize::{Action, authorize};
 use crate::logic::bugs::Bug;
 use crate::logic::registry::RegistryOperation;
 use crate::logic::{Effect, Master, TaskKey, Turn};
@@ -66,6 +69,7 @@ impl Master {
         let concerned = agent.frameworks_on();
         let tasks: Vec<TaskKey> = agent.book.tasks.iter().cloned().collect();
         turn.agent_state(id, AgentState::Unreachable);
+        turn.entries.push(BookEntry::AgentLost { agent: id.clone() });
         for (framework, task) in tasks {
             self.task_unreachable(turn, &framework, &task);
         }
@@ -82,6 +86,28 @@ impl Master {
                 turn.tell_framework(pid, MasterToFramework::AgentLost(id.clone()));
             }
         }
+    }
+
+    /// The agent says that it goes, with all its tasks ended.
+    pub(super) fn on_unregister(&mut self, turn: &mut Turn, from: Pid, principal: Principal) {
+        let Some(id) = self.agent_of(from) else { return };
+        if let Err(refused) = authorize(principal, Action::RemoveAgent, id.as_str()) {
+            return self.refuse_agent(turn, from, refused.to_string());
+        }
+        self.disconnect(turn, &id);
+        if let Some(agent) = self.agents.get_mut(&id) {
+            agent.enter(Phase::Leaving);
+            turn.write(RegistryOperation::RemoveAgent { agent: id, at: turn.now.wall });
+        }
+    }
+
+    /// An active agent is active no more, by the master's own decision.
+    pub(super) fn disconnect(&mut self, turn: &mut Turn, id: &AgentId) {
+        let Some(pid) = self.agents.get(id).and_then(Agent::pid) else { return };
+        self.peers.remove(&pid);
+        turn.effects.push(Effect::Unlink(pid));
+        self.rescind_all_of_agent(turn, id);
+        turn.entries.push(BookEntry::AgentInactive { agent: id.clone() });
     }
 
     /// The agent is gone, its tasks with it.

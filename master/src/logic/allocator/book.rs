@@ -1,5 +1,6 @@
 //! The allocator's book of agents: what is free, who holds what, and what proposals are open.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use protocol::ids::{AgentId, FrameworkId, Role};
@@ -10,24 +11,31 @@ use protocol::time::Instant;
 use super::amounts::Amounts;
 use super::demand::not_covered;
 use super::examine::holds_one_of;
-use super::place::Place;
+use super::place::{Away, Place, gives_up};
 use super::{Allocator, BookEntry, Open, number};
 use crate::logic::bugs::Bug;
 use crate::logic::invariants::Holdings;
 
 impl Allocator {
-    /// Who holds what, proposals included.
+    /// Who holds what, proposals included; also on agents that are not active, and may be back any moment.
     pub fn holdings(&self) -> Holdings {
         let mut all = Holdings::new();
-        for (_, place) in &self.places {
-            for (client, held) in &place.held {
+        let active = self.places.iter().map(|(_, place)| (&place.agent, &place.held));
+        let away = self.away.iter().map(|(agent, away)| (agent, &away.held));
+        for (agent, held) in active.chain(away) {
+            for (client, held) in held {
                 if let Some(client) = self.client(*client) {
-                    let key = (place.agent.clone(), client.framework.clone(), client.role.clone());
+                    let key = (agent.clone(), client.framework.clone(), client.role.clone());
                     all.insert(key, held.clone());
                 }
             }
         }
         all
+    }
+
+    /// What is free on each active agent.
+    pub fn free(&self) -> BTreeMap<AgentId, Resources> {
+        self.places.iter().map(|(_, place)| (place.agent.clone(), place.free.clone())).collect()
     }
 
     /// What was known of it is replaced, proposals for it among that.
@@ -46,6 +54,7 @@ impl Allocator {
             return;
         };
         self.drop_agent(&agent);
+        self.lose_away(&agent);
         let free = total.clone();
         let mut place = Place::new(agent.clone(), (slot, generation), total, &mut self.names);
         let rest = &mut place.rest;
@@ -65,25 +74,34 @@ impl Allocator {
 
     /// Tasks hold it already. What an agent has too little of is held all the same.
     fn take(&mut self, at: u32, framework: &FrameworkId, role: &Role, resources: &Resources) {
+        // Nothing is what an executor without resources of its own holds, and that is never released.
+        if resources.is_empty() {
+            return;
+        }
         let client = self.client_of(framework, role);
+        self.hold_at(at, client, resources);
+    }
+
+    fn hold_at(&mut self, at: u32, client: u32, resources: &Resources) {
         self.allocate(client, resources);
-        let free = self.places[at as usize].free.checked_sub(resources).unwrap_or_default();
-        self.set_free(at, free);
         self.note_held(at, client, resources);
+        let place = &mut self.places[at as usize];
+        let left = place.free.checked_sub(resources).filter(|_| !place.is_overcommitted());
+        let free = left.unwrap_or_else(|| place.count_free());
+        self.set_free(at, free);
     }
 
     pub(super) fn hold_again(&mut self, number: u64, open: Open, promised: &[Demand]) {
         let Open { at, client, .. } = open;
-        self.allocate(client, &open.resources);
-        let free = self.places[at as usize].free.checked_sub(&open.resources).unwrap_or_default();
-        self.set_free(at, free);
-        self.note_held(at, client, &open.resources);
+        self.hold_at(at, client, &open.resources);
         self.places[at as usize].open.push(number);
         self.note_open(client, number, promised);
         self.open.insert(number, open);
         self.look_at(at);
     }
 
+    /// Nothing of it is offered any more, and what was proposed of it is void. What tasks hold of it counts on: it may be back
+    /// any moment.
     pub(super) fn drop_agent(&mut self, agent: &AgentId) {
         let Some(at) = self.agents.remove(agent) else { return };
         self.set_free(at, Resources::none());
@@ -91,21 +109,30 @@ impl Allocator {
         for open in std::mem::take(&mut self.places[at as usize].open) {
             if let Some((open, unused)) = self.take_open(open) {
                 self.take_back(open.client, &unused);
+                if self.give_up(at, open.client, &open.resources) == Some(true) {
+                    self.note_dropped(open.client);
+                }
             }
         }
-        for (client, held) in std::mem::take(&mut self.places[at as usize].held) {
-            self.release(client, &held);
-            self.note_dropped(client);
-        }
         let place = self.places.remove(at as usize);
-        self.tree.sub_total(&place.rest.totals);
         self.particular -= usize::from(place.particular);
         if place.changed {
             self.changed.retain(|changed| *changed != at);
         }
         self.returned.retain(|(place, _)| *place != at);
-        // As if it were empty: what it would have to give.
-        self.away.insert(place.agent.clone(), place.emptied());
+        self.away.insert(place.agent.clone(), Away::of(place));
+    }
+
+    /// An agent that is not active cannot be reached: what runs on it counts no more.
+    pub(super) fn lose_away(&mut self, agent: &AgentId) {
+        let Some(away) = self.away.get_mut(agent).filter(|away| !away.is_lost) else { return };
+        away.is_lost = true;
+        let held = std::mem::take(&mut away.held);
+        self.tree.sub_total(&away.place.rest.totals);
+        for (client, held) in held {
+            self.release(client, &held);
+            self.note_dropped(client);
+        }
     }
 
     /// What is free on an agent, with all sums that follow from it.
@@ -249,11 +276,24 @@ impl Allocator {
         role: &Role,
         resources: &Resources,
     ) {
-        let Some(at) = self.agents.get(agent).copied() else { return };
         let clients = self.frameworks.get(framework).map(|framework| &framework.clients);
-        if let Some(client) = clients.and_then(|clients| clients.get(role)).copied() {
-            self.give_back(at, client, resources);
-            self.forget_client(client);
+        let Some(client) = clients.and_then(|clients| clients.get(role)).copied() else { return };
+        match self.agents.get(agent).copied() {
+            Some(at) => self.give_back(at, client, resources),
+            None => self.give_up_away(agent, client, resources),
+        }
+        self.forget_client(client);
+    }
+
+    fn give_up_away(&mut self, agent: &AgentId, client: u32, resources: &Resources) {
+        let Some(away) = self.away.get_mut(agent) else { return };
+        let had = away.held.len();
+        if gives_up(&mut away.held, client, resources) {
+            let gone = away.held.len() < had;
+            self.release(client, resources);
+            if gone {
+                self.note_dropped(client);
+            }
         }
     }
 
@@ -261,14 +301,10 @@ impl Allocator {
         if resources.is_empty() {
             return;
         }
+        let before = self.places[at as usize].is_overcommitted();
+        let Some(gone) = self.give_up(at, client, resources) else { return };
         let place = &mut self.places[at as usize];
-        let had = place.held.len();
-        if !place.gives_up(client, resources) {
-            return;
-        }
-        let gone = place.held.len() < had;
-        let free = place.free.plus(resources);
-        self.release(client, resources);
+        let free = if before { place.count_free() } else { place.free.plus(resources) };
         self.set_free(at, free);
         if !self.config.bugs.has(Bug::RuledOutForGood) {
             self.places[at as usize].on_more_free();
@@ -277,5 +313,18 @@ impl Allocator {
         if gone {
             self.note_dropped(client);
         }
+    }
+
+    /// A client holds so much less on an agent; who calls settles what is free. `None` if it did not hold so much; whether it holds
+    /// nothing there now.
+    fn give_up(&mut self, at: u32, client: u32, resources: &Resources) -> Option<bool> {
+        let held = &mut self.places[at as usize].held;
+        let had = held.len();
+        if !gives_up(held, client, resources) {
+            return None;
+        }
+        let gone = held.len() < had;
+        self.release(client, resources);
+        Some(gone)
     }
 }

@@ -112,7 +112,7 @@ impl Allocator {
     pub(super) fn bring_filters_back(&mut self, at: u32) {
         let place = &self.places[at as usize];
         let Some(away) = self.away.remove(&place.agent) else { return };
-        let Rest { total, filters, .. } = *away.rest;
+        let Rest { total, filters, .. } = *away.place.rest;
         if total != place.rest.total {
             return filters.iter().for_each(|filter| self.drop_filter(filter));
         }
@@ -123,7 +123,8 @@ impl Allocator {
 
     /// An agent does not come back.
     pub(super) fn forget_away(&mut self, agent: &AgentId) {
-        let filters = self.away.remove(agent).map(|away| away.rest.filters);
+        self.lose_away(agent);
+        let filters = self.away.remove(agent).map(|away| away.place.rest.filters);
         filters.iter().flatten().for_each(|filter| self.drop_filter(filter));
     }
 

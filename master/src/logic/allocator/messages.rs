@@ -32,8 +32,13 @@ pub enum BookEntry {
         /// Held by tasks and executors.
         allocated: Vec<(FrameworkId, Role, Resources)>,
     },
-    /// An agent is not offered any more; it may come back.
+    /// An agent is not offered any more, and may be back any moment: what runs on it counts.
     AgentInactive {
+        /// Which.
+        agent: AgentId,
+    },
+    /// An agent cannot be reached, and may come back: what runs on it does not count until then.
+    AgentLost {
         /// Which.
         agent: AgentId,
     },

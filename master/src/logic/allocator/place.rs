@@ -23,8 +23,8 @@ pub(super) struct Place {
     pub(super) free: Resources,
     /// All scalars that are free.
     pub(super) free_all: Amounts,
-    /// By client. One holds something of most agents; so many need no memory elsewhere.
-    pub(super) held: SmallVec<[(u32, Resources); 1]>,
+    /// By client.
+    pub(super) held: Held,
     /// Numbers of proposals.
     pub(super) open: SmallVec<[u64; 2]>,
     /// Clients that can have nothing of what is free here, whatever of `judged` it is.
@@ -56,6 +56,47 @@ pub(super) struct Rest {
     pub(super) filters: Vec<Filter>,
     /// When the first of them runs out.
     pub(super) first_end: Option<Instant>,
+    overcommitted: bool,
+}
+
+/// What each client holds of an agent. One holds something of most agents; so many need no memory elsewhere.
+pub(super) type Held = SmallVec<[(u32, Resources); 1]>;
+
+/// An agent that is not active, and what is held of it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Away {
+    /// As if it were empty: what it would have to give.
+    pub(super) place: Place,
+    pub(super) held: Held,
+    /// It cannot be reached: nothing of it counts.
+    pub(super) is_lost: bool,
+}
+
+impl Away {
+    pub(super) fn of(mut place: Place) -> Self {
+        let held = std::mem::take(&mut place.held);
+        place.rest.first_end = None;
+        place.rest.overcommitted = false;
+        place.free = place.rest.total.clone();
+        place.free_all = place.rest.totals.clone();
+        place.open.clear();
+        place.ruled_out.clear();
+        place.changed = false;
+        Self { place, held, is_lost: false }
+    }
+}
+
+/// Whether a client held all of it; it holds it no more then.
+pub(super) fn gives_up(held: &mut Held, client: u32, resources: &Resources) -> bool {
+    let Some(at) = held.iter().position(|(holder, _)| *holder == client) else {
+        return false;
+    };
+    match held[at].1.checked_sub(resources) {
+        None => return false,
+        Some(left) if left.is_empty() => drop(held.swap_remove(at)),
+        Some(left) => held[at].1 = left,
+    }
+    true
 }
 
 /// What a client refused.
@@ -125,6 +166,7 @@ impl Place {
             free_plain: Amounts::default(),
             filters: Vec::new(),
             first_end: None,
+            overcommitted: false,
         };
         Self {
             agent,
@@ -145,12 +187,18 @@ impl Place {
         }
     }
 
-    /// As it is when nobody holds anything of it.
-    pub(super) fn emptied(mut self) -> Self {
-        self.rest.first_end = None;
-        let (free, free_all) = (self.rest.total.clone(), self.rest.totals.clone());
-        let (held, open) = (SmallVec::new(), SmallVec::new());
-        Self { free, free_all, held, open, ruled_out: Bits::default(), changed: false, ..self }
+    /// What nobody holds, counted anew. More may be held of something than there is: an agent may come back with less than its
+    /// tasks have.
+    pub(super) fn count_free(&mut self) -> Resources {
+        let mut all = Resources::none();
+        self.held.iter().for_each(|(_, held)| all.add(held));
+        self.rest.overcommitted = !self.rest.total.contains(&all);
+        self.rest.total.minus(&all)
+    }
+
+    /// Whether more is held of something than there is; what is free does not follow from what was free before then.
+    pub(super) fn is_overcommitted(&self) -> bool {
+        self.rest.overcommitted
     }
 
     pub(super) fn recount_free(&mut self, names: &mut Names) {
@@ -227,19 +275,6 @@ impl Place {
                 true
             }
         }
-    }
-
-    /// Whether a client held all of it; it holds it no more then.
-    pub(super) fn gives_up(&mut self, client: u32, resources: &Resources) -> bool {
-        let Some(at) = self.held.iter().position(|(holder, _)| *holder == client) else {
-            return false;
-        };
-        match self.held[at].1.checked_sub(resources) {
-            None => return false,
-            Some(left) if left.is_empty() => drop(self.held.swap_remove(at)),
-            Some(left) => self.held[at].1 = left,
-        }
-        true
     }
 
     /// The filters of one client lie together, in the order of clients.

@@ -1,6 +1,7 @@
 //! What the allocator proposes, and that it never proposes more than is free.
 
 mod asked;
+mod books;
 mod figures;
 mod least;
 mod many;
@@ -10,7 +11,6 @@ mod why;
 
 use std::time::Duration;
 
-use proptest::prelude::*;
 use protocol::framework::Capability;
 use protocol::ids::{AgentId, FrameworkId, Role};
 use protocol::offer::{Constraint, Demand};
@@ -87,6 +87,15 @@ fn agent(n: u32, cpus: f64) -> BookEntry {
         total: Resources::cpus_mem(cpus, cpus * 1000.0),
         allocated: Vec::new(),
     }
+}
+
+/// The agent of a number that has this, of which others hold that.
+fn agent_with(n: u32, total: Resources, held: Vec<(FrameworkId, Role, Resources)>) -> BookEntry {
+    let mut entry = agent(n, 1.0);
+    if let BookEntry::Agent { total: has, allocated, .. } = &mut entry {
+        (*has, *allocated) = (total, held);
+    }
+    entry
 }
 
 fn framework(id: &str, roles: &[&str], demand: Option<Vec<Demand>>) -> BookEntry {
@@ -257,174 +266,6 @@ fn many_entries_lead_to_one_run() {
     assert_eq!(allocator.step(at(0), Event::Book(vec![agent(1, 1.0)])), []);
     let [Effect::Propose(proposals)] = &allocator.step(at(0), Event::Run)[..] else { panic!() };
     assert_eq!(one_by_one(proposals).len(), 2);
-}
-
-/// One thing the master may tell, by small numbers.
-#[derive(Clone, Debug)]
-enum Told {
-    Agent(u32, u32),
-    AgentInactive(u32),
-    Framework(u32, bool),
-    FrameworkInactive(u32),
-    Demand(u32, u32),
-    Revived(u32),
-    Suppressed(u32),
-    Answer { use_it: bool, refuse_for: u64 },
-    Return,
-    Release,
-    Sweep,
-    StartOver,
-}
-
-fn anything() -> impl Strategy<Value = Told> {
-    prop_oneof![
-        (0..4u32, 1..5u32).prop_map(|(n, cpus)| Told::Agent(n, cpus)),
-        (0..4u32).prop_map(Told::AgentInactive),
-        (0..3u32, any::<bool>()).prop_map(|(n, states)| Told::Framework(n, states)),
-        (0..3u32).prop_map(Told::FrameworkInactive),
-        (0..3u32, 0..4u32).prop_map(|(n, count)| Told::Demand(n, count)),
-        (0..3u32).prop_map(Told::Revived),
-        (0..3u32).prop_map(Told::Suppressed),
-        (any::<bool>(), 0..3u64)
-            .prop_map(|(use_it, refuse_for)| Told::Answer { use_it, refuse_for }),
-        (any::<bool>(), 0..3u64)
-            .prop_map(|(use_it, refuse_for)| Told::Answer { use_it, refuse_for }),
-        Just(Told::Return),
-        Just(Told::Release),
-        Just(Told::Sweep),
-        Just(Told::StartOver),
-    ]
-}
-
-/// A master that answers proposals as it is told, and keeps its own book.
-struct Books {
-    allocator: Allocator,
-    seconds: u64,
-    totals: std::collections::BTreeMap<AgentId, Resources>,
-    open: Vec<Proposal>,
-    used: Vec<Proposal>,
-}
-
-impl Books {
-    fn tell(&mut self, told: &Told) {
-        self.seconds += 1;
-        let id = |n: &u32| FrameworkId::new(format!("f{n}"));
-        let event = match told {
-            Told::Agent(n, cpus) => {
-                let entry = agent(*n, f64::from(*cpus));
-                let agent = AgentId::new(format!("a{n}"));
-                self.forget(&agent);
-                self.totals
-                    .insert(agent, Resources::cpus_mem(f64::from(*cpus), f64::from(cpus * 1000)));
-                vec![entry]
-            }
-            Told::AgentInactive(n) => {
-                let agent = AgentId::new(format!("a{n}"));
-                self.forget(&agent);
-                self.totals.remove(&agent);
-                vec![BookEntry::AgentInactive { agent }]
-            }
-            Told::Framework(n, states) => {
-                let wants = states.then(|| vec![demand(1.0, 2, Vec::new())]);
-                vec![framework(id(n).as_str(), &["*", "web"], wants)]
-            }
-            Told::FrameworkInactive(n) => vec![BookEntry::FrameworkInactive { framework: id(n) }],
-            Told::Demand(n, count) => {
-                let demand = vec![demand(0.5, *count, Vec::new())];
-                vec![BookEntry::Wishes { framework: id(n), wishes: wishes(&["*"], demand) }]
-            }
-            Told::Revived(n) => vec![BookEntry::Revived { framework: id(n), roles: Vec::new() }],
-            Told::Suppressed(n) => {
-                vec![BookEntry::Suppressed { framework: id(n), roles: Vec::new() }]
-            }
-            Told::Answer { use_it, refuse_for } => match self.open.pop() {
-                None => vec![],
-                Some(proposal) => {
-                    let used = if *use_it { proposal.resources.clone() } else { Resources::none() };
-                    let entry = ended(std::slice::from_ref(&proposal), used, *refuse_for);
-                    self.used.extend(use_it.then_some(proposal));
-                    vec![entry]
-                }
-            },
-            Told::Return => vec![returned(&std::mem::take(&mut self.open))],
-            Told::Release => self
-                .used
-                .pop()
-                .map(|p| {
-                    let Proposal { agent, framework, role, resources, .. } = p;
-                    vec![BookEntry::Released { agent, framework, role, resources }]
-                })
-                .unwrap_or_default(),
-            Told::StartOver => vec![BookEntry::StartOver(self.whole_book())],
-            Told::Sweep => {
-                let proposals = after(&mut self.allocator, self.seconds, Event::Sweep);
-                return self.check(proposals);
-            }
-        };
-        let proposals = enter(&mut self.allocator, self.seconds, event);
-        self.check(proposals);
-    }
-
-    /// Everything that is open is offered, but for the newest, which the master has not heard of.
-    fn whole_book(&self) -> WholeBook {
-        let newest = self.open.iter().map(|proposal| proposal.number).max();
-        let agents = self.totals.iter().map(|(id, total)| {
-            let used = self.used.iter().filter(|proposal| proposal.agent == *id).cloned();
-            BookEntry::Agent {
-                agent: id.clone(),
-                slot: 0,
-                generation: 1,
-                hostname: id.to_string(),
-                attributes: Vec::new(),
-                domain: None,
-                total: total.clone(),
-                allocated: used.map(|p| (p.framework, p.role, p.resources)).collect(),
-            }
-        });
-        let heard = newest.map_or(u64::MAX, |newest| newest - 1);
-        let open = self.open.iter().map(|proposal| proposal.number);
-        WholeBook {
-            shares: Shares::default(),
-            heard,
-            offered: open.filter(|number| *number <= heard).collect(),
-            agents: agents.collect(),
-            frameworks: vec![framework("f0", &["*"], None)],
-        }
-    }
-
-    fn forget(&mut self, agent: &AgentId) {
-        self.open.retain(|proposal| proposal.agent != *agent);
-        self.used.retain(|proposal| proposal.agent != *agent);
-    }
-
-    fn check(&mut self, proposals: Vec<Proposal>) {
-        self.open.extend(proposals);
-        let mut books = Holdings::new();
-        for proposal in self.open.iter().chain(&self.used) {
-            let Proposal { agent, framework, role, resources, .. } = proposal.clone();
-            books.entry((agent, framework, role)).or_default().add(&resources);
-        }
-        assert_eq!(books, self.allocator.holdings(), "both books are equal");
-        for (agent, total) in &self.totals {
-            let mut held = Resources::none();
-            books.iter().filter(|((a, ..), _)| a == agent).for_each(|(_, more)| held.add(more));
-            assert!(total.contains(&held), "{agent}: {held} of {total}");
-        }
-    }
-}
-
-proptest! {
-    #[test]
-    fn never_more_is_proposed_than_is_free(all in proptest::collection::vec(anything(), 1..80)) {
-        let mut books = Books {
-            allocator: Allocator::new(AllocatorConfig::default(), 1),
-            seconds: 0,
-            totals: Default::default(),
-            open: Vec::new(),
-            used: Vec::new(),
-        };
-        all.iter().for_each(|told| books.tell(told));
-    }
 }
 
 /// What was ruled out for want of the one need is not ruled out for the other, when that is wanted again.

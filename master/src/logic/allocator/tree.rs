@@ -188,13 +188,7 @@ impl Tree {
         if let Some(node) = self.roles.get(role) {
             return *node;
         }
-        let parent = match role.as_str().rsplit_once('/') {
-            Some((above, _)) => {
-                let above = above.parse().expect("what is above a role is a role");
-                self.role_node(&above)
-            }
-            None => ROOT,
-        };
+        let parent = role.parent().map_or(ROOT, |above| self.role_node(&above));
         let node = self.add_node(role, parent, false);
         if parent == ROOT {
             self.nodes[node as usize].consumption = Some(Box::default());

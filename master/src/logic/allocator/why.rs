@@ -110,7 +110,7 @@ impl Allocator {
             alone.needs = Needs::of(demand.clone());
         }
         let places = self.places.iter().map(|(_, place)| (place, true));
-        let inactive = self.away.values().map(|place| (place, false));
+        let inactive = self.away.values().map(|away| (&away.place, false));
         let mut agents: Vec<(&Place, Cause)> = places
             .chain(inactive)
             .map(|(place, active)| (place, self.cause(now, place, active, number, &alone)))

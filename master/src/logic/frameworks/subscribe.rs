@@ -106,7 +106,9 @@ impl Master {
         validate::wishes(&wish.wishes, &wish.info, &self.config)
             .map_err(|refusal| refusal.to_string())?;
         match self.peers.get(&wish.from) {
-            Some(Peer::Framework(other)) if id.is_some_and(|id| id != other) => {
+            Some(Peer::Framework(other))
+                if id.or_else(|| self.framework_nonces.get(&wish.nonce)) != Some(other) =>
+            {
                 Err(format!("this scheduler already speaks for framework {other}"))
             }
             Some(Peer::Agent(agent)) => Err(format!("this actor already speaks for agent {agent}")),
@@ -170,6 +172,13 @@ impl Master {
     /// The registry holds the framework as it now is: its scheduler is told, and any earlier one ends.
     fn subscribe(&mut self, turn: &mut Turn, id: &FrameworkId, wish: Subscription) {
         let Subscription { from, nonce, wishes, .. } = wish;
+        // It asked for both before either was written.
+        if let Some(Peer::Framework(other)) = self.peers.get(&from)
+            && other != id
+        {
+            let other = other.clone();
+            self.disconnect_framework(turn, &other);
+        }
         let keeps_old = self.config.bugs.has(Bug::FailoverKeepsOldPid);
         let Some(framework) = self.frameworks.get_mut(id) else { return };
         let offers = std::mem::take(&mut framework.offers);

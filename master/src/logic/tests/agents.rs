@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use protocol::agent::{AgentInfo, AgentToMaster, MasterToAgent};
-use protocol::ids::ClusterId;
-use protocol::resources::Resources;
-use protocol::task::TaskState;
+use protocol::ids::{ClusterId, Role};
+use protocol::resources::{Kind, Milli, Resource, Resources, Value};
+use protocol::task::{TaskReport, TaskState};
 
 use super::scenario::{Scenario, agent_id, agent_info, agent_pid, report, task};
 use crate::config::Config;
@@ -63,6 +63,42 @@ fn an_agent_of_nonsense_is_refused_in_words() {
         "to agent-7: Shutdown: agent c-S6 is not known to cluster c any more: it was removed, so give it another --work_dir to join anew",
         "to agent-7: Refused: agent c-S6 is not known to cluster c any more: it was removed, so give it another --work_dir to join anew",
     ]);
+}
+
+/// As it may come over the wire, where it is not looked at.
+fn raw_role(text: &str) -> Role {
+    let bytes = libactor::wire::encode(&text, 1 << 20).expect("it is short");
+    libactor::wire::decode(&bytes).expect("it is text")
+}
+
+#[test]
+fn an_agent_with_something_reserved_for_what_is_no_role_is_refused_in_words() {
+    let mut t = Scenario::new();
+    for (text, words) in [
+        ("a//b", "role 'a//b' has an empty part: between slashes, before the first or behind the last"),
+        (&("a/".repeat(300) + "a"), "a role of 301 levels is deeper than 128"),
+    ] {
+        let kind = Kind::reserved(raw_role(text));
+        let cpus = Resource { kind, ..Resource::unreserved("cpus", Value::Scalar(Milli(1000))) };
+        let info = AgentInfo { resources: Resources::from_iter([cpus]), ..agent_info(1) };
+        t.agent_says(agent_pid(1, 1), AgentToMaster::Register { nonce: 1, info });
+        let before = "to agent-1: Refused: the resources of the agent are not in their normal form";
+        t.did([format!("{before}: 'cpus': {words}").as_str()]);
+    }
+}
+
+/// Its role would be a node of the allocator's tree, and so would all above it.
+#[test]
+fn an_agent_that_has_a_task_under_what_is_no_role_is_told_to_end_it() {
+    let mut t = Scenario::new();
+    t.agent_joins(1);
+    t.subscribes(1);
+    let mut t = t.restart("n");
+    t.subscribes_as(1, Some("c-0000"), &[], Vec::new());
+    let odd = TaskReport { role: raw_role("a//b"), ..report(1, "t", TaskState::Running) };
+    t.agent_returns(1, 1, vec![odd]);
+    assert!(t.take_lines().iter().any(|line| line == "to agent-1: Kill t"));
+    assert_eq!(t.master.used_on(&agent_id(1)).to_string(), "nothing");
 }
 
 #[test]

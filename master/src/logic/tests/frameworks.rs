@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use protocol::framework::{Capability, FrameworkToMaster, MasterToFramework};
-use protocol::ids::ExecutorId;
+use protocol::change::{FrameworkState, What};
+use protocol::ids::{ExecutorId, FrameworkId};
 use protocol::offer::Demand;
 use protocol::resources::Resources;
 use protocol::task::TaskState;
@@ -24,6 +25,36 @@ fn a_framework_is_written_then_told_and_repeats_are_harmless() {
     assert!(t.unwritten.is_empty());
     t.subscribes(1);
     t.did(["to scheduler-1: Subscribed(c-0000) []"]);
+}
+
+/// Or it would have two that count as there, of which only one ends with it.
+#[test]
+fn a_scheduler_speaks_for_one_framework_at_a_time() {
+    let mut t = Scenario::new();
+    t.registrar_is_slow = true;
+    let info = framework_info("any", &[]);
+    let anew = |nonce| FrameworkToMaster::Subscribe {
+        nonce,
+        framework: None,
+        info: info.clone(),
+        demand: Vec::new(),
+    };
+    t.scheduler_says(1, anew(71));
+    t.scheduler_says(1, anew(72));
+    t.write();
+    t.write();
+    let has_left = |t: &Scenario, number: usize| {
+        let id = FrameworkId::new(format!("c-000{number}"));
+        let states = t.changes.iter().filter_map(|change| match &change.what {
+            What::FrameworkState { framework, state } if *framework == id => Some(*state),
+            _ => None,
+        });
+        states.last() == Some(FrameworkState::Disconnected)
+    };
+    assert!(has_left(&t, 0) && !has_left(&t, 1), "{:?}", t.changes);
+    t.forget_lines();
+    t.scheduler_says(1, anew(73));
+    t.did(["to scheduler-1: Refused: this scheduler already speaks for framework c-0001"]);
 }
 
 #[test]
@@ -173,7 +204,7 @@ fn a_torn_down_framework_holds_its_resources_until_its_tasks_have_ended() {
     t.news(1, "a", TaskState::Killed, 2);
     t.did(["to agent-1: Acknowledge a 2", "to scheduler-2: O3 of S0: cpus:1;mem:128"]);
     let ended = protocol::agent::AgentToMaster::ExecutorEnded {
-        framework: protocol::ids::FrameworkId::new("c-0000"),
+        framework: FrameworkId::new("c-0000"),
         executor: ExecutorId::new("b"),
         container: protocol::ids::ContainerId::new("x"),
         exit: None,

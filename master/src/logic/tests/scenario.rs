@@ -136,11 +136,9 @@ impl Scenario {
         }
         let rests = self.proposals.is_empty() && !self.allocator_is_stuck;
         if self.config.bugs == Default::default() && rests {
-            assert_eq!(
-                self.master.holdings(),
-                self.allocator.holdings(),
-                "the books are equal at rest"
-            );
+            let (master, allocator) = (&self.master, &self.allocator);
+            assert_eq!(master.holdings(), allocator.holdings(), "the books are equal at rest");
+            assert_eq!(master.free(), allocator.free(), "as much is free in both");
         }
     }
 

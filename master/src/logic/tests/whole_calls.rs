@@ -1,27 +1,32 @@
 //! Whatever anybody says, in any order: nothing ends the master, its invariants hold, and at rest both books are equal (all of which
 //! [`Scenario::step`] looks at). Half of what is said here makes no sense.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use libactor::Principal;
 use libactor::wire::{decode, encode};
 use proptest::collection::vec;
 use proptest::prelude::*;
-use protocol::agent::{AgentInfo, AgentToMaster};
+use protocol::agent::{AgentInfo, AgentToMaster, ExecutorReport};
 use protocol::framework::{Capability, FrameworkInfo, FrameworkToMaster, Operation};
-use protocol::ids::{FrameworkId, OfferId, Role};
+use protocol::ids::{ClusterId, ContainerId, ExecutorId, FrameworkId, OfferId, Role};
 use protocol::offer::{Constraint, Demand};
 use protocol::operator::{SetQuotas, SetWeights};
 use protocol::quantities::{Limits, Quantities};
 use protocol::quota::Quota;
-use protocol::resources::{Milli, Resource, Resources, Value};
-use protocol::task::{TaskState, TaskStatus};
+use protocol::resources::{
+    Disk, DiskKind, DiskSource, Kind, Milli, Reservation, ReservationMade, Resource, Resources, Terms,
+    Value,
+};
+use protocol::task::{ExecutorSpec, TaskReport, TaskState, TaskStatus};
 use protocol::wishes::{AttributeConstraint, OfferConstraints, Predicate, RoleWishes, Selector};
 
 use super::scenario::{
-    Scenario, agent_info, agent_pid, framework_info, scheduler_pid, status, task,
+    Scenario, agent_id, agent_info, agent_pid, framework_info, report, scheduler_pid, status, task,
 };
 use crate::logic::Event;
+use crate::logic::allocator::BookEntry;
 use crate::logic::roles::Setting;
 
 /// As it may come over the wire, where nothing is checked.
@@ -42,7 +47,7 @@ fn role() -> impl Strategy<Value = Role> {
     let odd: Vec<String> = odd.iter().map(ToString::to_string).collect();
     prop_oneof![
         9 => sound_role(),
-        1 => prop::sample::select(odd).prop_map(|name| raw(&name)),
+        2 => prop::sample::select(odd).prop_map(|name| raw(&name)),
     ]
 }
 
@@ -74,10 +79,32 @@ fn odd_resources() -> impl Strategy<Value = Resources> {
     let names = vec(prop::sample::select(vec!["a", "b", ""]), 0..3);
     let set = names
         .prop_map(|names| ("disks", Value::Set(names.into_iter().map(str::to_owned).collect())));
-    vec(prop_oneof![3 => scalar, 1 => ports, 1 => set], 0..4).prop_map(|entries| {
-        let entries = entries.into_iter().map(|(name, value)| Resource::unreserved(name, value));
-        raw(&entries.collect::<Vec<_>>())
+    let entry = (prop_oneof![3 => scalar, 1 => ports, 1 => set], kind());
+    vec(entry, 0..4).prop_map(|entries| {
+        let entry = |((name, value), kind)| Resource { kind, ..Resource::unreserved(name, value) };
+        raw(&entries.into_iter().map(entry).collect::<Vec<_>>())
     })
+}
+
+/// Reserved for whomever, in use by whomever, on whatever disk.
+fn kind() -> impl Strategy<Value = Kind> {
+    let made = prop::sample::select(vec![ReservationMade::Static, ReservationMade::Dynamic]);
+    let reservation = (role(), made).prop_map(|(role, made)| {
+        let (principal, labels) = (None, Vec::new());
+        Reservation { role, made, principal, labels }
+    });
+    let kinds = [DiskKind::Path, DiskKind::Mount, DiskKind::Block, DiskKind::Raw];
+    let disk = prop::sample::select(kinds.to_vec()).prop_map(|kind| {
+        let (root, id, vendor, profile) = (None, None, None, None);
+        let source = Some(DiskSource { kind, root, id, vendor, profile, metadata: Vec::new() });
+        Disk { source, volume: None }
+    });
+    let flags = (any::<bool>(), any::<bool>());
+    let terms = (vec(reservation, 0..3), prop::option::of(disk), flags, prop::option::of(role()));
+    let terms = terms.prop_map(|(reservations, disk, (revocable, shared), allocated_to)| {
+        Kind::Particular(Arc::new(Terms { reservations, disk, revocable, shared, allocated_to }))
+    });
+    prop_oneof![4 => Just(Kind::Unreserved), 2 => role().prop_map(Kind::reserved), 1 => terms]
 }
 
 fn resources() -> impl Strategy<Value = Resources> {
@@ -161,6 +188,9 @@ fn span() -> impl Strategy<Value = Duration> {
     prop::sample::select(vec![Duration::ZERO, Duration::from_secs(5), Duration::MAX])
 }
 
+/// What an agent says that it has: a task or an executor of the framework of a number, under a role.
+type Held = (u64, bool, Role, Resources);
+
 /// What is said; schedulers and agents by small numbers, offers by how many were made since.
 #[derive(Clone, Debug)]
 enum Call {
@@ -170,7 +200,7 @@ enum Call {
     Quotas { list: Vec<(Role, Quota)>, force: bool },
     Weights { list: Vec<(Role, f64)> },
     Joins { n: u64, resources: Resources },
-    Returns { n: u64, resources: Resources },
+    Returns { n: u64, resources: Resources, holds: Vec<Held> },
     AgentDown(u64),
     SchedulerDown(u64),
     Ends { back: usize },
@@ -210,12 +240,14 @@ fn of_others() -> impl Strategy<Value = Call> {
     });
     let odd = [0.0004, 1e308, f64::NAN, -1.0, 0.0, f64::INFINITY, 1e-308];
     let number = prop_oneof![1 => 0.5..9.0f64, 1 => prop::sample::select(odd.to_vec())];
+    let held = (1..5u64, any::<bool>(), role(), resources());
     prop_oneof![
         2 => (vec((role(), quota), 0..3), any::<bool>())
             .prop_map(|(list, force)| Call::Quotas { list, force }),
         1 => vec((role(), number), 0..3).prop_map(|list| Call::Weights { list }),
         3 => (1..5u64, resources()).prop_map(|(n, resources)| Call::Joins { n, resources }),
-        1 => (1..5u64, resources()).prop_map(|(n, resources)| Call::Returns { n, resources }),
+        3 => (1..5u64, resources(), vec(held, 0..3))
+            .prop_map(|(n, resources, holds)| Call::Returns { n, resources, holds }),
         1 => (1..5u64).prop_map(Call::AgentDown),
         1 => (1..4u64).prop_map(Call::SchedulerDown),
         2 => (0..4usize).prop_map(|back| Call::Ends { back }),
@@ -263,18 +295,7 @@ impl Said {
                 let message = AgentToMaster::Register { nonce: n, info: agent(n, resources) };
                 self.t.agent_says(agent_pid(n, 1), message);
             }
-            Call::Returns { n, resources } => {
-                let message = AgentToMaster::Reregister {
-                    agent: super::scenario::agent_id(n),
-                    info: agent(n, resources),
-                    tasks: Vec::new(),
-                    executors: Vec::new(),
-                    frameworks: Vec::new(),
-                    epoch: self.t.master.epoch(),
-                    cluster: protocol::ids::ClusterId::new("c"),
-                };
-                self.t.agent_says(agent_pid(n, 2), message);
-            }
+            Call::Returns { n, resources, holds } => self.returns(n, agent(n, resources), holds),
             Call::AgentDown(n) => self.t.down(agent_pid(n, 1 + self.calls % 2)),
             Call::SchedulerDown(n) => self.t.down(scheduler_pid(n)),
             Call::Ends { back } => self.ends(back),
@@ -282,6 +303,72 @@ impl Said {
             Call::StartOver => self.t.allocator_starts_over(),
         }
         self.t.forget_lines();
+    }
+
+    /// An agent comes back, with whatever it says that it has.
+    fn returns(&mut self, n: u64, info: AgentInfo, holds: Vec<Held>) {
+        let (mut tasks, mut executors, mut frameworks) = (Vec::new(), Vec::new(), Vec::new());
+        for (number, (of, is_task, role, resources)) in holds.into_iter().enumerate() {
+            let framework = FrameworkId::new(format!("c-{:04}", of - 1));
+            let known = self::info(vec!["a".parse().unwrap()], false);
+            frameworks.push(FrameworkInfo { framework: framework.clone(), ..known });
+            let id = format!("r{}.{number}", self.calls);
+            if is_task {
+                let mut report = TaskReport { role, ..report(n, &id, TaskState::Running) };
+                Arc::make_mut(&mut report.spec).resources = resources;
+                self.launched.push((framework.clone(), n, id));
+                tasks.push(TaskReport { framework, ..report });
+            } else {
+                let (command, name) = (Default::default(), String::new());
+                let executor = ExecutorId::new(&id);
+                let spec =
+                    ExecutorSpec { executor, name, command, resources, shutdown_grace: None };
+                let container = ContainerId::new(&id);
+                executors.push(ExecutorReport { framework, spec, container, role });
+            }
+        }
+        let message = AgentToMaster::Reregister {
+            agent: agent_id(n),
+            info,
+            tasks,
+            executors,
+            frameworks,
+            epoch: self.t.master.epoch(),
+            cluster: ClusterId::new("c"),
+        };
+        self.t.agent_says(agent_pid(n, 2), message);
+    }
+
+    /// What came into the books makes sense, whatever was said.
+    fn has_only_what_is_sound(&self) {
+        let book = self.t.master.whole_book();
+        for entry in book.agents.iter().chain(&book.frameworks) {
+            match entry {
+                BookEntry::Agent { total, allocated, .. } => {
+                    assert_eq!(total.check(), Ok(()), "{entry:?}");
+                    for (_, role, held) in allocated {
+                        assert_eq!((role.check(), held.check()), (Ok(()), Ok(())), "{entry:?}");
+                    }
+                }
+                BookEntry::Framework { roles, wishes, .. } => {
+                    assert!(roles.iter().all(|role| role.check().is_ok()), "{roles:?}");
+                    wishes.iter().for_each(is_sound);
+                }
+                BookEntry::AgentInactive { .. } | BookEntry::Suppressed { .. } => (),
+                other => panic!("a whole book has agents and frameworks: {other:?}"),
+            }
+        }
+        for (role, quota) in &book.shares.quotas {
+            assert_eq!(role.check(), Ok(()));
+            let amounts = quota.guarantees.iter().chain(quota.limits.iter());
+            amounts.for_each(|(name, amount)| {
+                assert!(!name.is_empty() && (0..=Milli::MAX.0).contains(&amount.0), "{quota:?}");
+            });
+        }
+        for (role, weight) in &book.shares.weights {
+            assert_eq!(role.check(), Ok(()));
+            assert!(f64::from(*weight).is_finite() && f64::from(*weight) > 0.0, "{weight:?}");
+        }
     }
 
     fn sets(&mut self, asked: u64, setting: Setting) {
@@ -304,7 +391,7 @@ impl Said {
         };
         let id = format!("t{}", self.calls);
         if let Some(offer) = lately.first() {
-            let agent = (1..5).find(|n| super::scenario::agent_id(*n) == offer.agent);
+            let agent = (1..5).find(|n| agent_id(*n) == offer.agent);
             self.launched.push((offer.framework.clone(), agent.unwrap_or(1), id.clone()));
         }
         let mut spec = task(&id, 1.0);
@@ -328,6 +415,18 @@ fn agent(n: u64, resources: Resources) -> AgentInfo {
     AgentInfo { resources, ..agent_info(n) }
 }
 
+fn is_sound(wish: &RoleWishes) {
+    assert_eq!(wish.role.check(), Ok(()));
+    for demand in &wish.demand {
+        assert_eq!((demand.each.check(), demand.each.is_empty()), (Ok(()), false), "{demand:?}");
+        assert!(demand.constraints.len() < 1000);
+    }
+    for least in wish.allocatable.iter().flatten() {
+        assert!(least.iter().all(|(name, amount)| !name.is_empty() && amount > Milli(0)));
+    }
+    assert!(wish.constraints.groups.len() < 1000);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 128, ..ProptestConfig::default() })]
     #[test]
@@ -335,7 +434,10 @@ proptest! {
         calls in vec(prop_oneof![of_schedulers(), of_others()], 1..60)
     ) {
         let mut said = Said { t: Scenario::new(), calls: 0, launched: Vec::new() };
-        calls.into_iter().for_each(|call| said.says(call));
+        for call in calls {
+            said.says(call);
+            said.has_only_what_is_sound();
+        }
         // What is used and offered is never more than there is.
         said.says(Call::StartOver);
     }

@@ -6,19 +6,12 @@ const AGENTS: u32 = 10_000;
 
 /// The one agent with something that others do not have.
 fn special() -> BookEntry {
-    let BookEntry::Agent { slot, generation, total, allocated, .. } = agent(0, 1.0) else {
-        unreachable!("it is an agent")
-    };
-    BookEntry::Agent {
-        agent: AgentId::new("special"),
-        slot,
-        generation,
-        hostname: "special".into(),
-        attributes: vec![Attribute { name: "tape".into(), value: "yes".into() }],
-        domain: None,
-        total,
-        allocated,
+    let mut entry = agent(0, 1.0);
+    if let BookEntry::Agent { agent, hostname, attributes, .. } = &mut entry {
+        (*agent, *hostname) = (AgentId::new("special"), "special".into());
+        *attributes = vec![Attribute { name: "tape".into(), value: "yes".into() }];
     }
+    entry
 }
 
 /// Frameworks that want all of it: those that take whatever there is, and those that state it.

@@ -2,7 +2,7 @@
 
 use protocol::quantities::{Limits, Quantities};
 use protocol::quota::{Quota, Shares};
-use protocol::resources::Milli;
+use protocol::resources::{Kind, Milli, Resource, Terms};
 
 use super::*;
 
@@ -110,16 +110,7 @@ fn alloc_08_a_role_gets_no_more_than_its_limit_together_with_those_below_it() {
 #[test]
 fn alloc_09_headroom_is_what_guarantees_lack_of_what_nobody_has_a_claim_to() {
     let mut allocator = Allocator::new(AllocatorConfig::default(), 1);
-    let reserved = BookEntry::Agent {
-        agent: AgentId::new("r"),
-        slot: 0,
-        generation: 1,
-        hostname: "r".into(),
-        attributes: Vec::new(),
-        domain: None,
-        total: reserved("c", 4.0),
-        allocated: Vec::new(),
-    };
+    let reserved = agent_with(9, reserved("c", 4.0), Vec::new());
     let entries = vec![
         quotas(&[("b", guaranteed(4)), ("d", guaranteed(2))]),
         reserved,
@@ -134,13 +125,73 @@ fn alloc_09_headroom_is_what_guarantees_lack_of_what_nobody_has_a_claim_to() {
     assert_eq!(cpus_of(&all, "f"), 2, "{:?}", told(&all));
 }
 
+fn of_kind(kind: &Kind, cpus: f64) -> Resources {
+    let all = Resources::cpus_mem(cpus, cpus * 1000.0);
+    all.iter().map(|resource| Resource { kind: kind.clone(), ..resource.clone() }).collect()
+}
+
 fn reserved(role: &str, cpus: f64) -> Resources {
-    let mut all = Resources::none();
-    for resource in Resources::cpus_mem(cpus, cpus * 1000.0).iter() {
-        let kind = protocol::resources::Kind::reserved(role.parse().unwrap());
-        all.add_one(protocol::resources::Resource { kind, ..resource.clone() });
-    }
-    all
+    of_kind(&Kind::reserved(role.parse().unwrap()), cpus)
+}
+
+/// What a role has reserved and nobody uses is a part of what it is guaranteed: no more need be kept free for it.
+#[test]
+fn alloc_09_what_is_reserved_and_free_counts_for_the_guarantee_of_its_role() {
+    let mut allocator = Allocator::new(AllocatorConfig::default(), 1);
+    let entries = vec![
+        quotas(&[("b", guaranteed(5))]),
+        agent_with(9, reserved("b", 4.0), Vec::new()),
+        framework("f", &["a"], None),
+    ];
+    enter(&mut allocator, 0, entries);
+    let all = enter(&mut allocator, 1, agents(3, 2.0));
+    assert_eq!(cpus_of(&all, "f"), 5, "{:?}", told(&all));
+}
+
+#[test]
+fn alloc_09_what_may_be_taken_back_is_no_headroom() {
+    let mut allocator = Allocator::new(AllocatorConfig::default(), 1);
+    let revocable = Kind::of(Terms { revocable: true, ..Terms::default() });
+    let entries = vec![
+        quotas(&[("b", guaranteed(4))]),
+        agent_with(9, of_kind(&revocable, 4.0), Vec::new()),
+        framework("f", &["a"], None),
+    ];
+    enter(&mut allocator, 0, entries);
+    let all = enter(&mut allocator, 1, agents(3, 2.0));
+    assert_eq!(cpus_of(&all, "f"), 2, "{:?}", told(&all));
+}
+
+fn held_by(framework: &str, role: &str, cpus: f64) -> (FrameworkId, Role, Resources) {
+    let held = Resources::cpus_mem(cpus, cpus * 1000.0);
+    (FrameworkId::new(framework), role.parse().unwrap(), held)
+}
+
+/// Its agent may be back any moment, and its tasks with it.
+#[test]
+fn alloc_08_what_runs_on_an_agent_that_is_disconnected_counts_against_the_limit() {
+    let mut allocator = Allocator::new(AllocatorConfig::default(), 1);
+    let held = vec![held_by("f", "a", 2.0)];
+    let busy = agent_with(0, Resources::cpus_mem(2.0, 2000.0), held);
+    let entries = vec![quotas(&[("a", limited(3))]), framework("f", &["a"], None), busy.clone()];
+    enter(&mut allocator, 0, entries);
+    let (id, framework) = (AgentId::new("a0"), FrameworkId::new("f"));
+    enter(&mut allocator, 1, vec![BookEntry::AgentInactive { agent: id.clone() }]);
+    let some = enter(&mut allocator, 1, vec![agent(1, 4.0)]);
+    assert_eq!(cpus_of(&some, "f"), 1, "{:?}", told(&some));
+    // It is back, and counts once.
+    assert!(enter(&mut allocator, 2, vec![busy]).is_empty());
+    // A task of it ends while it is away.
+    enter(&mut allocator, 3, vec![BookEntry::AgentInactive { agent: id.clone() }]);
+    let (role, resources) = ("a".parse().unwrap(), Resources::cpus_mem(1.0, 1000.0));
+    let released = BookEntry::Released { agent: id.clone(), framework, role, resources };
+    let mut more = |seconds, entry| {
+        enter(&mut allocator, seconds, vec![entry]);
+        cpus_of(&after(&mut allocator, seconds, Event::Sweep), "f")
+    };
+    assert_eq!(more(4, released), 1);
+    // It cannot be reached, and what runs on it counts no more.
+    assert_eq!(more(5, BookEntry::AgentLost { agent: id }), 1);
 }
 
 #[test]

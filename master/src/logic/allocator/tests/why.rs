@@ -33,15 +33,9 @@ pub(super) fn cluster(entries: Vec<BookEntry>) -> Allocator {
 }
 
 pub(super) fn used_agent(n: u32, total: &str, used: &str) -> BookEntry {
-    let BookEntry::Agent { agent, slot, generation, hostname, attributes, domain, .. } =
-        agent(n, 1.0)
-    else {
-        panic!()
-    };
-    let holder = (FrameworkId::new("other"), "other".parse().unwrap(), used.parse().unwrap());
-    let allocated = if used.is_empty() { Vec::new() } else { vec![holder] };
-    let total = total.parse().unwrap();
-    BookEntry::Agent { agent, slot, generation, hostname, attributes, domain, total, allocated }
+    let holder = || (FrameworkId::new("other"), "other".parse().unwrap(), used.parse().unwrap());
+    let held = if used.is_empty() { Vec::new() } else { vec![holder()] };
+    agent_with(n, total.parse().unwrap(), held)
 }
 
 #[test]
@@ -150,22 +144,7 @@ fn what_is_reserved_for_others_is_named() {
         let kind = Kind::reserved("db".parse().unwrap());
         total.add_one(Resource { kind, ..resource.clone() });
     }
-    let BookEntry::Agent {
-        agent, slot, generation, hostname, attributes, domain, allocated, ..
-    } = agent(0, 1.0)
-    else {
-        panic!()
-    };
-    let reserved = BookEntry::Agent {
-        agent,
-        slot,
-        generation,
-        hostname,
-        attributes,
-        domain,
-        total,
-        allocated,
-    };
+    let reserved = agent_with(0, total, Vec::new());
     let cause = first(&cluster(vec![reserved, needs(2.0, Vec::new())]), "f");
     let Cause::Reserved { role, .. } = &cause else { panic!("{cause}") };
     assert_eq!(role.as_str(), "db");
