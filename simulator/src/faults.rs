@@ -8,7 +8,7 @@ use std::time::Duration;
 
 pub(crate) use election::Trouble;
 pub(crate) use office::Setback;
-use protocol::resources::Milli;
+use protocol::resources::{Milli, Resources};
 
 use crate::chance::Chance;
 use crate::network::{Host, Life};
@@ -241,11 +241,13 @@ impl World {
 
     /// It returns under its id, with other resources, and its tasks run on.
     fn reconfigure(&mut self, agent: u32) {
+        // Perhaps less than it had, and than its tasks hold, which keep it; the largest task needs no more than two.
         let cpus = i64::try_from(self.chance.between(2, 5)).expect("at most five");
         let process = self.processes.get_mut(&agent).expect("faults name processes");
         if let Seat::Agent { config, .. } = &mut process.seat {
-            let resources = config.info.resources.clone();
-            config.info.resources = resources.with_scalar("cpus", Milli::whole(cpus));
+            let others = config.info.resources.iter().filter(|resource| &*resource.name != "cpus");
+            let others: Resources = others.cloned().collect();
+            config.info.resources = others.with_scalar("cpus", Milli::whole(cpus));
             config.info.version.push('+');
         }
         self.kill(agent, false);

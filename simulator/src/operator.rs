@@ -144,7 +144,8 @@ impl World {
             entries.iter().find_map(|entry| match entry {
                 BookEntry::Shares(shares) => Some(shares.clone()),
                 BookEntry::Agent { .. } | BookEntry::AgentInactive { .. } => None,
-                BookEntry::AgentGone { .. } | BookEntry::Framework { .. } => None,
+                BookEntry::AgentLost { .. } | BookEntry::AgentGone { .. } => None,
+                BookEntry::Framework { .. } => None,
                 BookEntry::FrameworkInactive { .. } | BookEntry::Wishes { .. } => None,
                 BookEntry::Revived { .. } | BookEntry::Suppressed { .. } => None,
                 BookEntry::Returned(_) | BookEntry::Ended { .. } => None,

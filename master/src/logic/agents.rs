@@ -190,7 +190,8 @@ impl Agent {
         match &self.phase {
             Phase::Recovered | Phase::Active(_) | Phase::Disconnected => true,
             Phase::Marking(_) | Phase::Leaving => true,
-            Phase::Unreachable | Phase::Returning(_) => false,
+            Phase::Unreachable => false,
+            Phase::Returning(_) => !self.was_given_up,
         }
     }
 

@@ -26,7 +26,6 @@ pub(crate) struct Policy {
     shares: Shares,
     roles: BTreeMap<FrameworkId, Vec<Role>>,
     suppressed: BTreeSet<Client>,
-    totals: BTreeMap<AgentId, Resources>,
     open: BTreeMap<u64, (AgentId, Client, Resources)>,
     refusals: BTreeMap<(AgentId, Client), Vec<(Resources, Instant)>>,
     /// As it was after the last step.
@@ -75,10 +74,9 @@ impl Policy {
         if self.shares.quotas.is_empty() {
             return (held, free);
         }
-        self.totals.values().for_each(|total| add(&mut free, total, 1));
+        allocator.free().values().for_each(|one| add(&mut free, one));
         for ((_, _, role), resources) in allocator.holdings() {
-            add(held.entry(top(&role)).or_default(), &resources, 1);
-            add(&mut free, &resources, -1);
+            add(held.entry(top(&role)).or_default(), &resources);
         }
         (held, free)
     }
@@ -178,15 +176,15 @@ impl Policy {
 
     fn learn(&mut self, now: Instant, entry: &BookEntry) {
         match entry {
-            BookEntry::Agent { agent, total, .. } => {
+            BookEntry::Agent { agent, .. } => {
                 self.drop_agent(agent);
-                self.totals.insert(agent.clone(), total.clone());
                 // What an agent is that came back with other resources was never refused.
                 self.refusals.retain(|(of, _), _| of != agent);
             }
-            BookEntry::AgentInactive { agent } | BookEntry::AgentGone { agent } => {
+            BookEntry::AgentInactive { agent }
+            | BookEntry::AgentLost { agent }
+            | BookEntry::AgentGone { agent } => {
                 self.drop_agent(agent);
-                self.totals.remove(agent);
             }
             BookEntry::Framework { framework, roles, wishes, .. } => {
                 self.forget_refusals(framework, &[]);
@@ -241,9 +239,9 @@ fn top(role: &Role) -> Role {
     first.parse().expect("what is above a role is a role")
 }
 
-fn add(sum: &mut [i64; 2], resources: &Resources, sign: i64) {
+fn add(sum: &mut [i64; 2], resources: &Resources) {
     for (sum, scalar) in sum.iter_mut().zip(SCALARS) {
-        *sum += sign * resources.scalar(scalar).0;
+        *sum += resources.scalar(scalar).0;
     }
 }
 
@@ -251,7 +249,7 @@ fn sums_of(proposals: &[&Proposals]) -> Sums {
     let mut sums = Sums::new();
     for Proposals { role, all, .. } in proposals {
         let sum = sums.entry(top(role)).or_default();
-        all.iter().for_each(|one| add(sum, &one.resources, 1));
+        all.iter().for_each(|one| add(sum, &one.resources));
     }
     sums
 }

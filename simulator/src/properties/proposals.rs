@@ -53,7 +53,7 @@ impl Generations {
     fn learn(&mut self, entry: &BookEntry) {
         if let BookEntry::Agent { agent, generation, .. } = entry {
             self.0.insert(agent.clone(), *generation);
-        } else if let BookEntry::AgentInactive { agent } = entry {
+        } else if let BookEntry::AgentInactive { agent } | BookEntry::AgentLost { agent } = entry {
             self.0.remove(agent);
         }
     }
