@@ -38,6 +38,13 @@ pub struct Config {
     /// more are missing, the reign ends instead.
     #[serde(default = "all")]
     pub recovery_agent_removal_percent_max: u8,
+    /// Until so many percent of the agents of earlier reigns are back, roles with quota are offered nothing: nobody knows what
+    /// they hold.
+    #[serde(default = "most")]
+    pub recovery_agents_percent: u8,
+    /// For so long at most.
+    #[serde(default = "ten_minutes")]
+    pub recovery_timeout: Duration,
     /// How often agents are looked for that were away or gone for too long.
     pub registry_gc_interval: Duration,
     /// For how long the registry remembers an agent that is unreachable or gone.
@@ -103,6 +110,14 @@ fn all() -> u8 {
     100
 }
 
+fn most() -> u8 {
+    80
+}
+
+fn ten_minutes() -> Duration {
+    Duration::from_secs(600)
+}
+
 /// So many within so long, evenly spread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RateLimit {
@@ -163,6 +178,8 @@ impl Default for Config {
             return_again_after: Duration::from_secs(10),
             agent_removal_rate_limit: None,
             recovery_agent_removal_percent_max: all(),
+            recovery_agents_percent: most(),
+            recovery_timeout: ten_minutes(),
             registry_gc_interval: Duration::from_secs(15 * 60),
             registry_max_agent_age: Duration::from_secs(14 * 24 * 3600),
             registry_max_agent_count: 102_400,

@@ -44,7 +44,7 @@ use changes::Changes;
 use frameworks::{Framework, Subscription};
 use offers::Offers;
 use registry::{Registry, RegistryOperation};
-use roles::{Setting, Settings};
+use roles::{Awaited, Setting, Settings};
 pub use timers::Timer;
 pub use untold::Untold;
 
@@ -212,6 +212,7 @@ pub struct Master {
     judging: bool,
     /// Agents that the registry had as reachable when the reign began.
     awaited_at_first: usize,
+    awaited: Awaited,
     condemned: Condemned,
     entrance: Entrance,
     settings: Settings,
@@ -288,6 +289,7 @@ impl Master {
             agents_changed: 0,
             judging: false,
             awaited_at_first: registry.agents.values().filter(|e| e.unreachable.is_none()).count(),
+            awaited: Awaited::default(),
             condemned: Condemned::default(),
             entrance: Entrance::default(),
             settings: Settings::after(&registry.shares),
@@ -346,6 +348,7 @@ impl Master {
     /// Those whom the registry knows are told to the view, and have so long to come back.
     fn on_started(&mut self, turn: &mut Turn) {
         self.tell_shares(turn);
+        self.await_agents(turn);
         for (id, agent) in self.agents.iter() {
             turn.what.push(What::Agent {
                 agent: id.clone(),

@@ -85,6 +85,8 @@ pub enum Quiet {
     NoDemand,
     /// For all that it wants offers are under way or with it, or were accepted since it said so.
     UnderWay,
+    /// The master has just taken over, and its role has quota: nobody knows what it holds on agents that are not back.
+    Awaiting,
 }
 
 /// One thing that is waited for.
@@ -347,6 +349,9 @@ impl fmt::Display for Quiet {
             Self::Absent => "its scheduler is not there",
             Self::Suppressed => "it has asked for no offers (suppressed)",
             Self::NoDemand => "it states no demand",
+            Self::Awaiting => {
+                "the master has just taken over, and its role has quota: it waits until most agents are back, since nobody knows what the role holds on the others"
+            }
             Self::UnderWay => {
                 "offers for all that it wants are under way or with it, or were accepted since it said so"
             }

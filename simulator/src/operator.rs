@@ -145,7 +145,7 @@ impl World {
                 BookEntry::Shares(shares) => Some(shares.clone()),
                 BookEntry::Agent { .. } | BookEntry::AgentInactive { .. } => None,
                 BookEntry::AgentLost { .. } | BookEntry::AgentGone { .. } => None,
-                BookEntry::Framework { .. } => None,
+                BookEntry::Framework { .. } | BookEntry::Awaiting(_) => None,
                 BookEntry::FrameworkInactive { .. } | BookEntry::Wishes { .. } => None,
                 BookEntry::Revived { .. } | BookEntry::Suppressed { .. } => None,
                 BookEntry::Returned(_) | BookEntry::Ended { .. } => None,

@@ -3,6 +3,7 @@
 
 mod agents;
 mod agreement;
+mod fairness;
 mod fate;
 mod pace;
 mod patience;
@@ -47,7 +48,7 @@ pub(crate) struct Seen<'a> {
 }
 
 /// Every property by its name, for people.
-pub const PROPERTIES: [&str; 48] = [
+pub const PROPERTIES: [&str; 50] = [
     BOOKS,
     EQUAL_BOOKS,
     FITS,
@@ -96,6 +97,8 @@ pub const PROPERTIES: [&str; 48] = [
     OVERLOOKED,
     LEASES,
     KEEPS,
+    AWAITED,
+    FAIR,
 ];
 
 const BOOKS: &str = "nothing is offered twice, and no more than there is";
@@ -135,6 +138,8 @@ const GUARANTEES: &str = "what others are guaranteed and lack is left to them";
 const REFUSED: &str = "what was refused is not proposed before its time";
 const UNWANTED: &str = "who wants no offers gets none";
 const OVERLOOKED: &str = "a run overlooks nobody, and a sweep finds no more than time brings";
+const AWAITED: &str = "roles with quota wait until most agents of an earlier reign are back";
+const FAIR: &str = "who has the smallest share comes next";
 const LEASES: &str = "an offer that nobody answers is taken back when its lease ends";
 pub(crate) const KEEPS: &str = "what an operator was answered holds in every later reign";
 const QUIET: &str = "nothing goes round in circles";
@@ -278,7 +283,9 @@ impl World {
     ) {
         self.truth.checks += 1;
         let now = self.shown(life.process).steady;
-        if let Some((property, words)) = body.policy.see(now, heard, effects, &body.allocator) {
+        if let Some((property, words)) =
+            body.policy.see(now, heard, effects, (&body.allocator, &body.master))
+        {
             let name = self.name_of(life.process).to_owned();
             self.violate(property, words, vec![name]);
         }

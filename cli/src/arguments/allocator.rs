@@ -32,6 +32,12 @@ pub(crate) struct AllocatorArguments {
     /// Which framework of a role comes next; must be as `role_sorter` is
     #[arg(long, default_value = "drf", value_name = "ORDER")]
     framework_sorter: Sorter,
+    /// Until this share of the agents is back after a fail-over, roles with quota are offered nothing: nobody knows what they hold
+    #[arg(long, default_value = "0.8", value_name = "SHARE", value_parser = percent)]
+    allocator_agent_recovery_factor: u8,
+    /// For so long at most
+    #[arg(long, default_value = "10mins", value_name = "TIME", value_parser = units::duration)]
+    allocator_recovery_timeout: Duration,
 }
 
 /// As Mesos names them.
@@ -50,6 +56,14 @@ fn least(text: &str) -> Result<Least, String> {
     alternatives.collect::<Result<Vec<_>, _>>().map(Least).map_err(|bad| bad.to_string())
 }
 
+/// A share of the whole, as whole percents.
+fn percent(text: &str) -> Result<u8, String> {
+    let share = text.parse::<f64>().ok().filter(|share| (0.0..=1.0).contains(share));
+    let share = share.ok_or_else(|| format!("'{text}' is no share: give a number from 0 to 1"))?;
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // from 0 to 100
+    Ok((share * 100.0).round() as u8)
+}
+
 impl AllocatorArguments {
     /// Refused, in words, if the two sorters are not the same.
     pub(crate) fn check(&self) -> Result<(), String> {
@@ -61,6 +75,8 @@ impl AllocatorArguments {
 
     pub(crate) fn apply(&self, config: &mut Config) {
         config.offer_lease = self.offer_timeout.unwrap_or(config.offer_lease);
+        config.recovery_agents_percent = self.allocator_agent_recovery_factor;
+        config.recovery_timeout = self.allocator_recovery_timeout;
         let allocator = &mut config.allocator;
         allocator.sweep_every = self.allocation_interval;
         allocator.allocatable.clone_from(&self.min_allocatable_resources.0);

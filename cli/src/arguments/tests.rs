@@ -223,6 +223,25 @@ fn a_master_shares_out_as_mesos_flags_say() {
 }
 
 #[test]
+fn roles_with_quota_wait_after_a_fail_over_as_mesos_flags_say() {
+    let config = |rest: &str| match read(&format!("airside master --work_dir=/w {rest}"), &[]) {
+        Ok(Command::Master(master)) => master.config().logic,
+        other => panic!("{rest}: {other:?}"),
+    };
+    let plain = config("");
+    let default = master::config::Config::default();
+    assert_eq!(plain.recovery_agents_percent, default.recovery_agents_percent);
+    assert_eq!(plain.recovery_timeout, default.recovery_timeout);
+    let set = config("--allocator_agent_recovery_factor=0.29 --allocator_recovery_timeout=5secs");
+    assert_eq!((set.recovery_agents_percent, set.recovery_timeout.as_secs()), (29, 5));
+    for bad in ["1.01", "-0.1", "NaN", "80%"] {
+        let line =
+            format!("airside master --work_dir=/w --allocator_agent_recovery_factor={bad}");
+        assert!(read(&line, &[]).is_err(), "{bad}");
+    }
+}
+
+#[test]
 fn a_master_is_given_weights_to_begin_with_as_in_mesos() {
     let weights = |line: &str, environment: &[_]| match read(line, environment) {
         Ok(Command::Master(master)) => master.config().logic.weights.len(),

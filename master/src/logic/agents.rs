@@ -378,6 +378,7 @@ impl Master {
         });
         turn.what.extend(self.domain_of(id));
         turn.entries.push(self.agent_entry(id, agent, held));
+        self.await_no_longer(turn, id);
         self.agents_changed(turn);
     }
 

@@ -119,6 +119,8 @@ pub struct Allocator {
     relaxed: bool,
     /// Frameworks came since clients were ranked.
     unranked: bool,
+    /// Roles with quota are offered nothing, since nobody knows what they hold.
+    awaiting: bool,
     run_is_due: bool,
     runs: u64,
     /// At how many agents the newest run looks.
@@ -177,6 +179,7 @@ impl Allocator {
             fickle: Bits::default(),
             relaxed: false,
             unranked: false,
+            awaiting: false,
             run_is_due: false,
             runs: 0,
             looks: 0,
@@ -233,6 +236,7 @@ impl Allocator {
             BookEntry::Revived { framework, roles } => self.on_revived(&framework, &roles),
             BookEntry::Suppressed { framework, roles } => self.on_suppressed(&framework, &roles),
             BookEntry::Shares(shares) => self.on_shares(&shares),
+            BookEntry::Awaiting(awaiting) => self.on_awaiting(awaiting),
             BookEntry::Returned(proposals) => {
                 proposals.into_iter().for_each(|proposal| self.on_returned(now, proposal));
             }

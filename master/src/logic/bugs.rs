@@ -70,6 +70,10 @@ pub enum Bug {
     LeaseNeverEnds,
     /// A new reign does not know what operators said of roles.
     SharesForgotten,
+    /// After a fail-over roles with quota are offered things though nobody knows what they hold.
+    QuotaNotAwaited,
+    /// All roles weigh the same.
+    WeightsIgnored,
     /// An operator is told that a quota holds before it is written.
     QuotaToldBeforeWritten,
     /// What a task held is given back under everybody's role.
@@ -78,7 +82,7 @@ pub enum Bug {
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Self; 33] = [
+    pub const ALL: [Self; 35] = [
         Self::OfferNotRescindedOnAgentLoss,
         Self::ResourcesReturnedTwice,
         Self::FailoverKeepsOldPid,
@@ -110,6 +114,8 @@ impl Bug {
         Self::PromiseNotTakenBack,
         Self::LeaseNeverEnds,
         Self::SharesForgotten,
+        Self::QuotaNotAwaited,
+        Self::WeightsIgnored,
         Self::QuotaToldBeforeWritten,
         Self::ReleasedUnderAnotherRole,
     ];

@@ -114,6 +114,11 @@ impl Master {
         active.map(|(id, agent)| (id.clone(), agent.book.free())).collect()
     }
 
+    /// How many agents of earlier reigns may have tasks of which nobody has heard, and how many there were at first.
+    pub fn awaits(&self) -> (usize, usize) {
+        (self.agents.values().filter(|agent| agent.is_awaited()).count(), self.awaited_at_first)
+    }
+
     /// The tasks in the books, with their agent and newest state.
     pub fn task_states(
         &self,

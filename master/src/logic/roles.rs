@@ -1,6 +1,7 @@
 //! What operators say of roles: quota and weights. It is checked against what the cluster has and what roles hold, written
 //! down, and only then told: to the allocator, to readers, to who asked. Offers that are in the way are taken back then.
 
+mod awaiting;
 mod check;
 mod make_room;
 pub mod sums;
@@ -21,6 +22,7 @@ use super::authorize::{Action, authorize};
 use super::bugs::Bug;
 use super::registry::RegistryOperation;
 use super::{Effect, Master, Turn};
+pub(super) use awaiting::Awaited;
 use check::Refused;
 pub(crate) use check::fit_one_write;
 use make_room::Offered;

@@ -56,6 +56,8 @@ pub enum Timer {
     Judge,
     /// The agents of earlier reigns should have been back by now.
     AgentsReturn,
+    /// Roles with quota have waited long enough for the agents of earlier reigns.
+    QuotaWaits,
     /// The next agent in line may be given up.
     GiveUp,
     /// The registry is looked through for agents that were away for too long.
@@ -88,6 +90,7 @@ impl Master {
             Timer::Acknowledgements { to } => self.on_acknowledgements_due(turn, to),
             Timer::Judge => self.on_judge_due(turn),
             Timer::AgentsReturn => self.on_agents_return_due(turn),
+            Timer::QuotaWaits => self.on_quota_waits(turn),
             Timer::GiveUp => self.on_give_up_due(turn),
             Timer::Collect => self.on_collect_due(turn),
             Timer::Entrance { agent, place } => self.on_entrance_due(turn, &agent, place),

@@ -165,11 +165,7 @@ pub(super) fn resources(of: &'static str, resources: &Resources) -> Result<(), R
 }
 
 /// What an agent says that something on it holds, and under which role.
-pub(super) fn reported(
-    of: &'static str,
-    role: &Role,
-    held: &Resources,
-) -> Result<(), Refusal> {
+pub(super) fn reported(of: &'static str, role: &Role, held: &Resources) -> Result<(), Refusal> {
     role.check()?;
     resources(of, held)
 }

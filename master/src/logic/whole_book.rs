@@ -34,6 +34,7 @@ impl Master {
             agents,
             frameworks,
             shares: self.registry.shares.clone(),
+            awaiting: self.awaited.any(),
         }
     }
 

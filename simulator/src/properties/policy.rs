@@ -2,23 +2,26 @@
 //! told and what it proposed, by sums and not by its own books of quota, refusals and who wants what.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
+use master::logic::Master;
 use master::logic::allocator::{Allocator, BookEntry, Effect, Event, Proposals};
 use protocol::ids::{AgentId, FrameworkId, Role};
 use protocol::quota::Shares;
 use protocol::resources::{Milli, Resources};
 use protocol::time::Instant;
 
-use super::{GUARANTEES, LIMITS, OVERLOOKED, REFUSED, UNWANTED};
+use super::fairness::unfair;
+use super::{AWAITED, FAIR, GUARANTEES, LIMITS, OVERLOOKED, REFUSED, UNWANTED};
 
 /// What quota is set of here.
-const SCALARS: [&str; 2] = ["cpus", "mem"];
+pub(super) const SCALARS: [&str; 2] = ["cpus", "mem"];
 /// An allocator keeps so many refusals of one client on one agent.
 const REFUSALS_MAX: usize = 8;
 
 type Client = (FrameworkId, Role);
 /// By role directly below the root, of each of [`SCALARS`], in thousandths.
-type Sums = BTreeMap<Role, [i64; 2]>;
+pub(super) type Sums = BTreeMap<Role, [i64; 2]>;
 
 /// What one allocator was told, and what it proposed.
 #[derive(Clone, Debug, Default)]
@@ -28,6 +31,10 @@ pub(crate) struct Policy {
     suppressed: BTreeSet<Client>,
     open: BTreeMap<u64, (AgentId, Client, Resources)>,
     refusals: BTreeMap<(AgentId, Client), Vec<(Resources, Instant)>>,
+    /// What agents have that are there, or may be back any moment.
+    totals: BTreeMap<AgentId, Resources>,
+    /// When it was first seen.
+    began: Option<Instant>,
     /// As it was after the last step.
     held: Sums,
     free: [i64; 2],
@@ -40,8 +47,9 @@ impl Policy {
         now: Instant,
         heard: &Event,
         effects: &[Effect],
-        allocator: &Allocator,
+        (allocator, master): (&Allocator, &Master),
     ) -> Option<(&'static str, String)> {
+        let began = *self.began.get_or_insert(now);
         if let Event::Book(entries) = heard {
             entries.iter().for_each(|entry| self.learn(now, entry));
         }
@@ -55,6 +63,8 @@ impl Policy {
             .over_limit(&proposals, &held)
             .or_else(|| self.taken_from_others(&proposals))
             .or_else(|| self.unwanted(now, &proposals))
+            .or_else(|| self.too_soon(now.since(began), &proposals, master))
+            .or_else(|| Some((FAIR, unfair(&proposals, &self.shares, &self.totals, allocator)?)))
             .or_else(|| allocator.overlooked().map(|words| (OVERLOOKED, words)));
         for Proposals { framework, role, all } in proposals {
             for one in all {
@@ -127,6 +137,23 @@ impl Policy {
         None
     }
 
+    /// After a fail-over roles with quota wait for four of five agents, for ten minutes at most.
+    fn too_soon(
+        &self,
+        since: Duration,
+        proposals: &[&Proposals],
+        master: &Master,
+    ) -> Option<(&'static str, String)> {
+        let (missing, of) = master.awaits();
+        let waits = |of: &&&Proposals| self.shares.quotas.contains_key(&top(&of.role));
+        let one = proposals.iter().find(waits)?;
+        let soon = missing > of / 5 && since < Duration::from_secs(599);
+        let words = || {
+            format!("{} is offered something, and {missing} of {of} agents are missing", one.role)
+        };
+        soon.then(|| (AWAITED, words()))
+    }
+
     fn unwanted(&self, now: Instant, proposals: &[&Proposals]) -> Option<(&'static str, String)> {
         for Proposals { framework, role, all } in proposals {
             let client = (framework.clone(), role.clone());
@@ -176,15 +203,16 @@ impl Policy {
 
     fn learn(&mut self, now: Instant, entry: &BookEntry) {
         match entry {
-            BookEntry::Agent { agent, .. } => {
+            BookEntry::Agent { agent, total, .. } => {
                 self.drop_agent(agent);
+                self.totals.insert(agent.clone(), total.clone());
                 // What an agent is that came back with other resources was never refused.
                 self.refusals.retain(|(of, _), _| of != agent);
             }
-            BookEntry::AgentInactive { agent }
-            | BookEntry::AgentLost { agent }
-            | BookEntry::AgentGone { agent } => {
+            BookEntry::AgentInactive { agent } => self.drop_agent(agent),
+            BookEntry::AgentLost { agent } | BookEntry::AgentGone { agent } => {
                 self.drop_agent(agent);
+                self.totals.remove(agent);
             }
             BookEntry::Framework { framework, roles, wishes, .. } => {
                 self.forget_refusals(framework, &[]);
@@ -221,10 +249,11 @@ impl Policy {
                 numbers.iter().for_each(|number| drop(self.open.remove(number)));
             }
             BookEntry::Ended { .. } => self.end(now, entry),
-            BookEntry::Released { .. } => (),
+            BookEntry::Released { .. } | BookEntry::Awaiting(_) => (),
             BookEntry::StartOver(book) => {
                 let open = std::mem::take(&mut self.open);
-                *self = Self { open, shares: book.shares.clone(), ..Self::default() };
+                let (shares, began) = (book.shares.clone(), self.began);
+                *self = Self { open, shares, began, ..Self::default() };
                 let entries = book.agents.iter().chain(&book.frameworks);
                 let kept = self.open.clone();
                 entries.for_each(|entry| self.learn(now, entry));
@@ -234,12 +263,12 @@ impl Policy {
     }
 }
 
-fn top(role: &Role) -> Role {
+pub(super) fn top(role: &Role) -> Role {
     let first = role.as_str().split('/').next().unwrap_or_default();
     first.parse().expect("what is above a role is a role")
 }
 
-fn add(sum: &mut [i64; 2], resources: &Resources) {
+pub(super) fn add(sum: &mut [i64; 2], resources: &Resources) {
     for (sum, scalar) in sum.iter_mut().zip(SCALARS) {
         *sum += resources.scalar(scalar).0;
     }

@@ -70,6 +70,7 @@ impl Master {
         let tasks: Vec<TaskKey> = agent.book.tasks.iter().cloned().collect();
         turn.agent_state(id, AgentState::Unreachable);
         turn.entries.push(BookEntry::AgentLost { agent: id.clone() });
+        self.await_no_longer(turn, id);
         for (framework, task) in tasks {
             self.task_unreachable(turn, &framework, &task);
         }
@@ -127,6 +128,7 @@ impl Master {
         self.tell_agent_lost(turn, id, concerned);
         self.agents.remove(id);
         turn.entries.push(BookEntry::AgentGone { agent: id.clone() });
+        self.await_no_longer(turn, id);
         self.agent_nonces.retain(|_, agent| agent != id);
         turn.agent_state(id, AgentState::Gone);
         self.agents_changed(turn);

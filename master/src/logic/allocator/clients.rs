@@ -10,7 +10,7 @@ use protocol::wishes::RoleWishes;
 
 use super::client::Client;
 use super::demand::Needs;
-use super::quota::Bounds;
+use super::quota::{Bounds, Consumption};
 use super::{Allocator, number};
 use crate::logic::bugs::Bug;
 
@@ -210,7 +210,9 @@ impl Allocator {
     }
 
     pub(super) fn on_shares(&mut self, shares: &Shares) {
-        self.tree.set_weights(shares.weights.clone());
+        if !self.config.bugs.has(Bug::WeightsIgnored) {
+            self.tree.set_weights(shares.weights.clone());
+        }
         self.tree.set_quotas(&mut self.names, &shares.quotas);
         // What was refused may have been more than is for them now, and less of it something else than was refused.
         for (number, _) in (0..).zip(&self.clients).filter(|(_, client)| client.is_some()) {
@@ -218,12 +220,27 @@ impl Allocator {
         }
         self.relaxed = true;
         self.everywhere = true;
+        self.settle_all();
+    }
+
+    pub(super) fn on_awaiting(&mut self, awaiting: bool) {
+        self.awaiting = awaiting;
+        self.settle_all();
+    }
+
+    fn settle_all(&mut self) {
+        (0..number(self.clients.len())).for_each(|number| self.settle(number));
+    }
+
+    /// Whether a client gets nothing since nobody knows yet how much its role has of its quota.
+    pub(super) fn waits(&self, client: &Client) -> bool {
+        self.awaiting && self.tree.consumption(client.top).is_some_and(Consumption::has_quota)
     }
 
     /// Whether a client is looked at by runs follows from what it wants.
     pub(super) fn settle(&mut self, number: u32) {
         let Some(client) = self.client(number) else { return };
-        let hungry = client.is_hungry();
+        let hungry = client.is_hungry() && !self.waits(client);
         if self.tree.set_hungry(number, hungry) && hungry {
             self.everywhere = true;
         }

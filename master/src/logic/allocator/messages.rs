@@ -87,6 +87,8 @@ pub enum BookEntry {
     },
     /// What operators say of roles, all of it.
     Shares(Shares),
+    /// Whether agents of earlier reigns are awaited, on which roles with quota may hold anything: they are offered nothing then.
+    Awaiting(bool),
     /// The proposals of these numbers are not offered: their agent's generation, or their framework's state, was an older one.
     Returned(Vec<u64>),
     /// The offers made of these proposals, all of one agent, framework and role, have ended.
@@ -126,6 +128,8 @@ pub struct WholeBook {
     pub frameworks: Vec<BookEntry>,
     /// What operators say of roles.
     pub shares: Shares,
+    /// See [`BookEntry::Awaiting`].
+    pub awaiting: bool,
 }
 
 /// What a framework might be offered under one role, of a run.

@@ -59,6 +59,10 @@ impl Consumption {
         self.guarantee.at(place) > 0
     }
 
+    pub(super) fn has_quota(&self) -> bool {
+        self.has_quota
+    }
+
     /// What is left of its limits, each for the scalar at its place.
     pub(super) fn limits_left(&self) -> impl Iterator<Item = (usize, i64)> {
         self.limits.iter().map(|(place, limit)| (*place, limit.saturating_sub(self.at(*place))))

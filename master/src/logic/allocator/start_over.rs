@@ -36,6 +36,7 @@ impl Allocator {
             ..Self::new(self.config.clone(), seed)
         };
         self.enter(now, BookEntry::Shares(book.shares));
+        self.enter(now, BookEntry::Awaiting(book.awaiting));
         book.agents.into_iter().for_each(|entry| self.enter(now, entry));
         for Kept { number, agent, generation, framework, role, open, promised } in kept {
             // If its agent has been away, the master gave it up as well, or will return it.

@@ -53,7 +53,7 @@ impl Allocator {
     /// `asked`: what is asked about instead of what it wants.
     fn why_role(&self, now: Instant, number: u32, asked: Option<&Demand>) -> Option<RoleWhy> {
         let client = self.client(number)?;
-        let quiet = quiet(client, asked.is_some());
+        let quiet = quiet(client, self.waits(client), asked.is_some());
         let mut holds = Resources::none();
         for (_, place) in &self.places {
             let mine = place.held.iter().filter(|(holder, _)| *holder == number);
@@ -136,11 +136,13 @@ impl Allocator {
 }
 
 /// Why a client is offered nothing, whatever is free.
-fn quiet(client: &Client, asked: bool) -> Option<Quiet> {
+fn quiet(client: &Client, awaiting: bool, asked: bool) -> Option<Quiet> {
     if !client.acts {
         Some(Quiet::Absent)
     } else if client.suppressed {
         Some(Quiet::Suppressed)
+    } else if awaiting {
+        Some(Quiet::Awaiting)
     } else if asked || client.needs.wants_offers() {
         None
     } else if client.needs.are_under_way() {

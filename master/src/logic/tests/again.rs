@@ -72,7 +72,8 @@ fn what_an_agent_that_is_back_tells_of_an_earlier_task_after_its_end_is_not_of_t
     let mut t = launched_again().restart("m2");
     let by_agent = Some(UpdateId { source: 77, sequence: 1 });
     let ended = TaskStatus { update: by_agent, ..status(1, "a", TaskState::Failed, None) };
-    let earlier = TaskReport { unacknowledged: Some(ended.into()), ..report(1, "a", TaskState::Failed) };
+    let earlier =
+        TaskReport { unacknowledged: Some(ended.into()), ..report(1, "a", TaskState::Failed) };
     t.agent_returns(1, 1, vec![earlier]);
     t.subscribes_as(1, Some("c-0000"), &[Capability::PartitionAware], Vec::new());
     let (agent, task_id) = (agent_id(1), TaskId::new("a"));

@@ -75,7 +75,10 @@ fn raw_role(text: &str) -> Role {
 fn an_agent_with_something_reserved_for_what_is_no_role_is_refused_in_words() {
     let mut t = Scenario::new();
     for (text, words) in [
-        ("a//b", "role 'a//b' has an empty part: between slashes, before the first or behind the last"),
+        (
+            "a//b",
+            "role 'a//b' has an empty part: between slashes, before the first or behind the last",
+        ),
         (&("a/".repeat(300) + "a"), "a role of 301 levels is deeper than 128"),
     ] {
         let kind = Kind::reserved(raw_role(text));

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use protocol::framework::{Capability, FrameworkToMaster, MasterToFramework};
 use protocol::change::{FrameworkState, What};
+use protocol::framework::{Capability, FrameworkToMaster, MasterToFramework};
 use protocol::ids::{ExecutorId, FrameworkId};
 use protocol::offer::Demand;
 use protocol::resources::Resources;

@@ -358,3 +358,51 @@ fn alloc_15_what_is_used_and_what_is_only_offered_returns_with_a_refusal_or_with
     t.news(1, "a", TaskState::Finished, 1);
     assert_eq!(cpus(&t), (0, 4000));
 }
+
+/// Five agents, a role with a limit, one without; and another master, to which so many agents have come back.
+fn after_fail_over(back: u64) -> Scenario {
+    let mut t = Scenario::new();
+    (1..=5).for_each(|n| t.agent_joins(n));
+    t.sets_quota(1, &[("web", quota(0, Some(6)))], false);
+    t.subscribes_for(1, "web");
+    t.subscribes_for(2, "batch");
+    let mut t = t.restart("n");
+    t.subscribes_for(1, "web");
+    t.subscribes_for(2, "batch");
+    t.forget_lines();
+    (1..=back).for_each(|n| t.agent_returns(n, 1, Vec::new()));
+    t
+}
+
+/// Which schedulers were told of offers.
+fn offered_to(t: &mut Scenario) -> Vec<String> {
+    let lines = t.take_lines();
+    let offers = lines.iter().filter(|line| line.contains(": O"));
+    let mut to: Vec<String> = offers.map(|line| line["to ".len()..][..11].to_owned()).collect();
+    to.sort();
+    to.dedup();
+    to
+}
+
+#[test]
+fn after_a_fail_over_a_role_with_quota_waits_until_most_agents_are_back() {
+    let mut t = after_fail_over(3);
+    assert_eq!(offered_to(&mut t), ["scheduler-2"], "web may hold anything on the others");
+    t.agent_returns(4, 1, Vec::new());
+    assert_eq!(offered_to(&mut t), ["scheduler-1"]);
+}
+
+#[test]
+fn a_role_with_quota_waits_for_agents_no_longer_than_it_must() {
+    let mut t = after_fail_over(1);
+    t.pass(Duration::from_secs(590));
+    assert_eq!(offered_to(&mut t), ["scheduler-2"]);
+    t.pass(Duration::from_secs(10));
+    t.agent_returns(2, 1, Vec::new());
+    assert_eq!(offered_to(&mut t), ["scheduler-1"]);
+    // An allocator that starts over waits as long as the master does.
+    let mut t = after_fail_over(3);
+    t.forget_lines();
+    t.allocator_starts_over();
+    assert_eq!(offered_to(&mut t), Vec::<String>::new());
+}

@@ -16,8 +16,8 @@ use protocol::operator::{SetQuotas, SetWeights};
 use protocol::quantities::{Limits, Quantities};
 use protocol::quota::Quota;
 use protocol::resources::{
-    Disk, DiskKind, DiskSource, Kind, Milli, Reservation, ReservationMade, Resource, Resources, Terms,
-    Value,
+    Disk, DiskKind, DiskSource, Kind, Milli, Reservation, ReservationMade, Resource, Resources,
+    Terms, Value,
 };
 use protocol::task::{ExecutorSpec, TaskReport, TaskState, TaskStatus};
 use protocol::wishes::{AttributeConstraint, OfferConstraints, Predicate, RoleWishes, Selector};

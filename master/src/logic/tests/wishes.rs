@@ -53,7 +53,10 @@ fn told(t: &Scenario) -> Vec<RoleWishes> {
             Some(wishes.clone())
         }
         BookEntry::Agent { .. } | BookEntry::AgentInactive { .. } => None,
-        BookEntry::AgentLost { .. } | BookEntry::AgentGone { .. } | BookEntry::Shares(_) => None,
+        BookEntry::Awaiting(_)
+        | BookEntry::AgentLost { .. }
+        | BookEntry::AgentGone { .. }
+        | BookEntry::Shares(_) => None,
         BookEntry::FrameworkInactive { .. } | BookEntry::Returned(_) => None,
         BookEntry::Revived { .. } | BookEntry::Suppressed { .. } => None,
         BookEntry::Ended { .. } | BookEntry::Released { .. } | BookEntry::StartOver(_) => None,
@@ -348,7 +351,7 @@ fn offer_04_a_refusal_lasts_until_the_next_sweep_at_least_and_a_year_at_most() {
                 BookEntry::Wishes { .. } | BookEntry::Revived { .. } => None,
                 BookEntry::Suppressed { .. } | BookEntry::Shares(_) => None,
                 BookEntry::Returned(_) | BookEntry::Released { .. } => None,
-                BookEntry::StartOver(_) => None,
+                BookEntry::StartOver(_) | BookEntry::Awaiting(_) => None,
                 BookEntry::AgentLost { .. } | BookEntry::AgentGone { .. } => None,
             });
             refused.expect("an offer ended")

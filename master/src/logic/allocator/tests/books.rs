@@ -150,6 +150,7 @@ impl Books {
             offered: open.filter(|number| *number <= heard).collect(),
             agents: agents.collect(),
             frameworks: vec![framework("f0", &["*"], None)],
+            awaiting: false,
         }
     }
 
