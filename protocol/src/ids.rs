@@ -130,9 +130,12 @@ impl Role {
         &self.0
     }
 
-    /// Whether it has no role above it.
-    pub fn is_top_level(&self) -> bool {
-        !self.0.contains('/')
+    /// The role without a `/` that it is, or is within.
+    pub fn top(&self) -> Self {
+        match self.0.split_once('/') {
+            Some((top, _)) => Self(Arc::from(top)),
+            None => self.clone(),
+        }
     }
 
     /// How many levels it has; 1 at the top.
@@ -324,7 +327,10 @@ mod tests {
         }
         assert_eq!(web.ancestors().collect::<Vec<_>>(), [role("eng/web"), role("eng")]);
         assert_eq!((web.parent(), role("eng").parent()), (Some(role("eng/web")), None));
-        assert!(role("eng").is_top_level() && role("*").is_top_level() && !web.is_top_level());
+        assert_eq!(
+            (role("eng").top(), role("*").top(), web.top()),
+            (role("eng"), role("*"), role("eng"))
+        );
         assert_eq!((web.depth(), role("*").depth()), (3, 1));
     }
 }

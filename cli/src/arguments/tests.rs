@@ -235,8 +235,7 @@ fn roles_with_quota_wait_after_a_fail_over_as_mesos_flags_say() {
     let set = config("--allocator_agent_recovery_factor=0.29 --allocator_recovery_timeout=5secs");
     assert_eq!((set.recovery_agents_percent, set.recovery_timeout.as_secs()), (29, 5));
     for bad in ["1.01", "-0.1", "NaN", "80%"] {
-        let line =
-            format!("airside master --work_dir=/w --allocator_agent_recovery_factor={bad}");
+        let line = format!("airside master --work_dir=/w --allocator_agent_recovery_factor={bad}");
         assert!(read(&line, &[]).is_err(), "{bad}");
     }
 }

@@ -46,6 +46,7 @@ pub use figures::Figures;
 use filters::Ends;
 pub use messages::{BookEntry, Proposal, Proposals, WholeBook};
 use place::{Away, Place, Stale};
+use quota::Unbound;
 use tree::{Order, Tree};
 
 /// Everything that can happen to an allocator.
@@ -89,8 +90,8 @@ pub struct Allocator {
     tree: Tree,
     /// Proposals whose end the master has not told.
     open: Numbered<Open>,
-    /// How many refusals count.
-    filters: usize,
+    /// How many refusals are kept, void ones among them.
+    stored: usize,
     /// By client: see [`place::Filter::revived`].
     revivals: Vec<u32>,
     ends: Ends,
@@ -98,8 +99,7 @@ pub struct Allocator {
     away: BTreeMap<AgentId, Away>,
     /// Clients that have a least offer of their own.
     own_least: usize,
-    /// Agents not all of whose resources are unreserved and anybody's.
-    particular: usize,
+    unbound: Unbound,
     /// Agents at which a run looks.
     changed: Vec<u32>,
     /// Agents of which something may be offered.
@@ -163,12 +163,12 @@ impl Allocator {
             clients: Vec::new(),
             tree: Tree::new(order, excluded),
             open: Numbered::default(),
-            filters: 0,
+            stored: 0,
             revivals: Vec::new(),
             ends: Ends::new(),
             away: BTreeMap::new(),
             own_least: 0,
-            particular: 0,
+            unbound: Unbound::default(),
             changed: Vec::new(),
             worth: Bits::default(),
             stale: Stale::default(),

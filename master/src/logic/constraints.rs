@@ -6,7 +6,7 @@ mod pattern;
 
 use protocol::offer::Constraint;
 use protocol::resources::Attribute;
-use protocol::wishes::{FaultDomain, OfferConstraints};
+use protocol::wishes::{AttributeConstraint, FaultDomain, OfferConstraints, Predicate, Selector};
 use serde::{Deserialize, Serialize};
 
 use condition::Condition;
@@ -53,8 +53,8 @@ impl Bounds {
             constraints_max: usize::MAX,
             regexes_max: usize::MAX,
             text_bytes_max: usize::MAX,
-            offer_constraints_re2_max_mem: 10 << 20,
-            offer_constraints_re2_max_program_size: 100_000,
+            offer_constraints_re2_max_mem: usize::MAX,
+            offer_constraints_re2_max_program_size: usize::MAX,
         }
     }
 }
@@ -142,6 +142,14 @@ impl Constraints {
         Self { source: Source::Demand(Vec::new()), groups: Vec::new() }
     }
 
+    /// Instead of some that cannot be gone by: they hold nowhere.
+    pub fn nowhere() -> Self {
+        let never =
+            AttributeConstraint { selector: Selector::Hostname, predicate: Predicate::NotExists };
+        let source = Source::Offers(OfferConstraints { groups: vec![vec![never]] });
+        Self { source, groups: vec![vec![Condition::never()]] }
+    }
+
     /// Whether every agent will do.
     pub fn are_none(&self) -> bool {
         self.groups.is_empty()
@@ -194,11 +202,6 @@ impl Constraints {
         at_most("the list of regular expressions", regexes, bounds.regexes_max)?;
         let groups = if conditions.is_empty() { Vec::new() } else { vec![conditions] };
         Ok(Self { source: Source::Demand(source.to_vec()), groups })
-    }
-
-    /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
-        self.groups.is_empty()
     }
 
     /// Whether an agent will do.

@@ -59,7 +59,7 @@ impl Allocator {
         let mut place = Place::new(agent.clone(), (slot, generation), total, &mut self.names);
         let rest = &mut place.rest;
         (rest.hostname, rest.attributes, rest.domain) = (hostname, attributes, domain);
-        self.particular += usize::from(place.particular);
+        self.unbound.count(&place.rest.total, true);
         self.tree.add_total(&place.rest.totals);
         let at = number(self.places.insert(place));
         self.agents.insert(agent, at);
@@ -115,7 +115,7 @@ impl Allocator {
             }
         }
         let place = self.places.remove(at as usize);
-        self.particular -= usize::from(place.particular);
+        self.unbound.count(&place.rest.total, false);
         if place.changed {
             self.changed.retain(|changed| *changed != at);
         }
@@ -157,8 +157,7 @@ impl Allocator {
     fn reserve(&mut self, resources: &Resources, more: bool) {
         for resource in resources.iter() {
             let Some(role) = resource.kind.reserved_for() else { continue };
-            let top = role.as_str().split('/').next().and_then(|top| top.parse::<Role>().ok());
-            let Some(top) = top else { continue };
+            let top = role.top();
             let mut one = Resources::none();
             one.add_one(resource.clone());
             let amounts = self.names.amounts(&one, |resource| !resource.kind.is_revocable());

@@ -82,7 +82,7 @@ impl Client {
         self.suppressed = wishes.suppressed;
         // The master has found them good.
         let constraints = Constraints::compile(&wishes.constraints);
-        let constraints = constraints.unwrap_or_else(|_| Constraints::none());
+        let constraints = constraints.unwrap_or_else(|_| Constraints::nowhere());
         let same = self.constraints == constraints && self.allocatable == wishes.allocatable;
         self.constraints = constraints;
         self.allocatable.clone_from(&wishes.allocatable);

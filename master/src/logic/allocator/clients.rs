@@ -345,8 +345,8 @@ impl Allocator {
     /// Whether quota would let a client have what is the least it takes, if that were free somewhere.
     fn quota_lets(&self, number: u32) -> bool {
         let Some(client) = self.client(number) else { return false };
-        // What is reserved for it is bound by nothing.
-        if self.particular > 0 {
+        let revocable = client.can(Capability::RevocableResources);
+        if self.unbound.has_for(&client.role.top(), revocable) {
             return true;
         }
         let mut bounds = Bounds::new();

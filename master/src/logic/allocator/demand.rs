@@ -1,7 +1,7 @@
 //! What a framework needs: everything that is free, or, if it states its demand, pieces in which so many tasks fit.
 
 use protocol::offer::Demand;
-use protocol::resources::{Milli, Resource, Resources};
+use protocol::resources::{Milli, Resource, Resources, Value};
 use serde::{Deserialize, Serialize};
 
 use crate::logic::constraints::{Constraints, Whereabouts, ports_each};
@@ -33,7 +33,7 @@ impl Need {
     /// The master has found its constraints good.
     fn new(demand: Demand) -> Self {
         let constraints = Constraints::compile_demand(&demand.constraints);
-        let constraints = constraints.unwrap_or_else(|_| Constraints::none());
+        let constraints = constraints.unwrap_or_else(|_| Constraints::nowhere());
         Self { demand, constraints, promised: 0 }
     }
 
@@ -226,12 +226,14 @@ fn most_found(
     None
 }
 
-/// What of `promised` is not covered by what was used, which shrinks by what it covers.
+/// What of `promised` is not covered by what was used, which shrinks by what it covers. Both without kinds: what was needed may
+/// have been taken of what was reserved.
 pub(super) fn not_covered(promised: &[Demand], used: &mut Resources) -> Vec<Demand> {
     let mut unused = Vec::new();
     for demand in promised {
-        let covered = times(&demand.each, used).min(demand.count);
-        if let Some(rest) = used.checked_sub(&multiplied(&demand.each, covered)) {
+        let each = demand.each.flattened();
+        let covered = times(&each, used).min(demand.count);
+        if let Some(rest) = used.checked_sub(&multiplied(&each, covered)) {
             *used = rest;
         }
         if covered < demand.count {
@@ -247,6 +249,10 @@ fn times(each: &Resources, free: &Resources) -> u32 {
         return 0;
     }
     let fits = |resource: &Resource| match resource.amount() {
+        // Each copy is one that is there.
+        Some(_) if resource.kind.is_whole() || resource.kind.is_shared() => {
+            i64::try_from(free.len()).unwrap_or(i64::MAX)
+        }
         Some(Milli(amount)) => free.scalar(&resource.name).0 / amount.max(1),
         None => 1,
     };
@@ -261,9 +267,12 @@ fn multiplied(each: &Resources, count: u32) -> Resources {
     }
     for resource in each.iter() {
         match resource.amount() {
+            Some(_) if resource.kind.is_whole() || resource.kind.is_shared() => {
+                (0..count).for_each(|_| all.add_one(resource.clone()));
+            }
             Some(Milli(amount)) => {
-                all =
-                    all.with_scalar(&resource.name, Milli(amount.saturating_mul(i64::from(count))));
+                let value = Value::Scalar(Milli(amount.saturating_mul(i64::from(count))));
+                all.add_one(Resource { value, ..resource.clone() });
             }
             None => all.add_one(resource.clone()),
         }

@@ -40,8 +40,8 @@ pub(super) enum Hindrance {
     Bound(Bound, usize),
     /// Nothing that it needs fits.
     NoFit,
-    /// It refused as much.
-    Refused(Instant),
+    /// It refused as much as quota leaves it; or as much as there is, if quota leaves it all.
+    Refused { until: Instant, is_cut: bool },
 }
 
 impl Allocator {
@@ -88,7 +88,7 @@ impl Allocator {
             return Err(or_bound(Hindrance::TooLittle));
         }
         match self.refused_until(now, place, number, resources) {
-            Some(until) => Err(Hindrance::Refused(until)),
+            Some(until) => Err(Hindrance::Refused { until, is_cut: cut.is_some() }),
             None => {
                 let is_cut = cut.is_some();
                 Ok(Piece { part: fit.or(cut.map(|cut| cut.resources)).or(mine), is_cut, promised })
@@ -157,8 +157,8 @@ impl Allocator {
         let Some(Milli(amount)) = resource.amount().filter(|_| is_plain(resource)) else {
             return Some(resource.clone());
         };
-        let place = self.names.place(&resource.name)?;
-        let Some((_, left)) = most.iter_mut().find(|(at, _)| *at == place) else {
+        let place = self.names.place(&resource.name);
+        let Some((_, left)) = most.iter_mut().find(|(at, _)| Some(*at) == place) else {
             return Some(resource.clone());
         };
         let taken = if resource.kind.is_whole() && amount > *left { 0 } else { amount.min(*left) };

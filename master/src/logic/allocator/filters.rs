@@ -32,12 +32,14 @@ impl Allocator {
             added -= isize::from(counts && covered);
             counts && !covered
         });
+        let before = end - first;
         kept.push(Filter { client, revived, until, what });
         if kept.len() > EACH_MAX {
             let soonest = (0..kept.len()).min_by_key(|n| kept[*n].until);
             soonest.map(|n| kept.swap_remove(n));
             added -= 1;
         }
+        self.stored = self.stored + kept.len() - before;
         place.rest.filters.splice(first..first, kept);
         self.count_filters(client, added);
         let place = &self.places[at as usize];
@@ -53,10 +55,8 @@ impl Allocator {
     }
 
     fn count_filters(&mut self, client: u32, more: isize) {
-        let add = |count: usize| count.saturating_add_signed(more);
-        self.filters = add(self.filters);
         if let Some(entry) = self.client_mut(client) {
-            entry.filters = add(entry.filters);
+            entry.filters = entry.filters.saturating_add_signed(more);
         }
         self.settle_fickle(client);
     }
@@ -69,9 +69,9 @@ impl Allocator {
         self.ends.extend(end.map(|end| (end, at)));
     }
 
-    /// There is a limit: whoever would run out first makes room.
+    /// There is a limit: whoever would run out first makes room. Those that are void by now need room, too.
     fn bound_filters(&mut self) {
-        while self.filters > self.config.refusals_max {
+        while self.stored > self.config.refusals_max {
             let Some((end, at)) = self.ends.first().copied() else { return };
             self.expire_at(at, end);
         }
@@ -90,6 +90,7 @@ impl Allocator {
     fn expire_at(&mut self, at: u32, now: Instant) {
         let mut all = std::mem::take(&mut self.places[at as usize].rest.filters);
         let mut first_end = None;
+        self.stored -= all.len();
         all.retain(|filter| {
             let counts = self.revived(filter.client) == filter.revived;
             if counts && filter.until <= now {
@@ -103,6 +104,7 @@ impl Allocator {
             }
             keeps
         });
+        self.stored += all.len();
         self.places[at as usize].rest.filters = all;
         self.set_first_end(at, first_end);
         self.look_at(at);
@@ -129,6 +131,7 @@ impl Allocator {
     }
 
     fn drop_filter(&mut self, filter: &Filter) {
+        self.stored -= 1;
         if self.revived(filter.client) == filter.revived {
             self.count_filters(filter.client, -1);
         }
@@ -137,9 +140,8 @@ impl Allocator {
     /// All that a client refused is void; it is dropped when somebody comes by.
     pub(super) fn drop_filters_of_client(&mut self, client: u32) {
         let Some(entry) = self.client_mut(client) else { return };
-        let filters = std::mem::take(&mut entry.filters);
+        entry.filters = 0;
         self.fickle.remove(client);
-        self.filters -= filters;
         let at = client as usize;
         if self.revivals.len() <= at {
             self.revivals.resize(at + 1, 0);

@@ -1,10 +1,11 @@
 //! Guarantees and limits of roles directly below the root, what they have consumed of them, and what must stay free for those
 //! that have less than they are guaranteed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use protocol::ids::Role;
 use protocol::quota::Quota;
+use protocol::resources::{Kind, Resources};
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
@@ -106,6 +107,40 @@ impl Guarantees {
         for place in 0..consumption.guarantee.len() {
             self.headroom.add_at(place, sign * consumption.deficit(place));
         }
+    }
+}
+
+/// On how many agents there is something of which a role may take whatever its quota says.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(super) struct Unbound {
+    /// What is reserved for it or for a role below it, by role directly below the root.
+    reserved: BTreeMap<Role, usize>,
+    /// What may be taken back at any time.
+    revocable: usize,
+}
+
+impl Unbound {
+    pub(super) fn count(&mut self, total: &Resources, comes: bool) {
+        let kinds = || total.iter().map(|resource| &resource.kind);
+        let tops: BTreeSet<Role> =
+            kinds().filter_map(|kind| Some(kind.reserved_for()?.top())).collect();
+        let change = |count: &mut usize| {
+            *count = if comes { *count + 1 } else { count.saturating_sub(1) };
+        };
+        for top in tops {
+            let count = self.reserved.entry(top.clone()).or_default();
+            change(count);
+            if *count == 0 {
+                self.reserved.remove(&top);
+            }
+        }
+        if kinds().any(Kind::is_revocable) {
+            change(&mut self.revocable);
+        }
+    }
+
+    pub(super) fn has_for(&self, top: &Role, revocable: bool) -> bool {
+        self.reserved.contains_key(top) || (revocable && self.revocable > 0)
     }
 }
 

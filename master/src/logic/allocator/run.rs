@@ -128,10 +128,11 @@ impl Allocator {
                     match hindrance {
                         Hindrance::Bound(bound, scalar) => bounds.push((number, (bound, scalar))),
                         // More may break through when quota lets more through.
-                        Hindrance::Refused(_) if self.tree.guarantees.any() => {
+                        Hindrance::Refused { is_cut: true, .. } => {
                             self.bounded.insert(number);
                         }
-                        Hindrance::Refused(_) | Hindrance::Lacks(_) | Hindrance::Constraint => (),
+                        Hindrance::Refused { is_cut: false, .. } => (),
+                        Hindrance::Lacks(_) | Hindrance::Constraint => (),
                         Hindrance::Nothing | Hindrance::TooLittle | Hindrance::NoFit => (),
                     }
                 }

@@ -6,6 +6,7 @@ mod figures;
 mod least;
 mod many;
 mod order;
+mod particular;
 mod quota;
 mod why;
 

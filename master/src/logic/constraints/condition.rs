@@ -41,6 +41,11 @@ enum Found<'a> {
 }
 
 impl Condition {
+    /// Every machine has a name.
+    pub(super) const fn never() -> Self {
+        Self { of: Selector::Hostname, is: Is::NotThere }
+    }
+
     pub(super) fn of_attribute(
         constraint: &AttributeConstraint,
         bounds: &Bounds,

@@ -330,3 +330,22 @@ fn constraints_are_kept_as_they_were_written_and_made_ready_again() {
         }
     }
 }
+
+/// Within the bounds of a master whose operator lets expressions be large.
+#[test]
+fn what_a_generous_master_found_good_is_gone_by_and_what_cannot_be_gone_by_holds_nowhere() {
+    let pattern = "[a-z]{20000}".to_owned();
+    let predicate = Predicate::TextMatches(pattern);
+    let one = AttributeConstraint { selector: Selector::Hostname, predicate };
+    let source = OfferConstraints { groups: vec![vec![one]] };
+    let generous = Bounds {
+        offer_constraints_re2_max_mem: 64 << 20,
+        offer_constraints_re2_max_program_size: 1_000_000,
+        ..Bounds::default()
+    };
+    Constraints::compile_within(&source, &generous).expect("it is within bounds");
+    let constraints = Constraints::compile(&source).expect("whoever compiles it again can");
+    let here = Whereabouts { hostname: "host", attributes: &[], domain: None };
+    assert!(!constraints.holds(&here));
+    assert!(!Constraints::nowhere().holds(&here) && !Constraints::nowhere().are_none());
+}

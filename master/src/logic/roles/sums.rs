@@ -98,7 +98,7 @@ impl Sums {
     pub fn with_those_below(self) -> Self {
         let mut all = self.clone();
         for (role, held) in &self.0 {
-            for above in role.and_above().skip(1) {
+            for above in role.ancestors() {
                 all.of(&above).add(held);
             }
         }

@@ -402,7 +402,10 @@ fn a_role_with_quota_waits_for_agents_no_longer_than_it_must() {
     assert_eq!(offered_to(&mut t), ["scheduler-1"]);
     // An allocator that starts over waits as long as the master does.
     let mut t = after_fail_over(3);
-    t.forget_lines();
     t.allocator_starts_over();
-    assert_eq!(offered_to(&mut t), Vec::<String>::new());
+    t.forget_lines();
+    t.down(scheduler_pid(2));
+    assert_eq!(offered_to(&mut t), Vec::<String>::new(), "all that is there is free");
+    t.agent_returns(4, 1, Vec::new());
+    assert_eq!(offered_to(&mut t), ["scheduler-1"]);
 }

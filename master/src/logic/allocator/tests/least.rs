@@ -217,7 +217,7 @@ fn alloc_14_refusals_run_out_are_dropped_by_revive_and_by_new_capacity_and_are_e
 }
 
 #[test]
-fn a_million_refusals_are_bounded_and_those_that_would_run_out_first_make_room() {
+fn refusals_are_bounded_and_those_that_would_run_out_first_make_room() {
     let config = AllocatorConfig { refusals_max: 3, ..AllocatorConfig::default() };
     let mut allocator = Allocator::new(config, 1);
     let agents = (0..5).map(|n| agent(n, 1.0));
@@ -233,6 +233,31 @@ fn a_million_refusals_are_bounded_and_those_that_would_run_out_first_make_room()
         );
     }
     assert_eq!(allocator.filters_by_role().values().sum::<usize>(), 3);
+}
+
+/// Who refuses for a year and asks again, over and over, fills no memory.
+#[test]
+fn refusals_that_are_void_count_for_the_bound_as_well() {
+    let config = AllocatorConfig { refusals_max: 20, ..AllocatorConfig::default() };
+    let mut allocator = Allocator::new(config, 1);
+    let mut entries = vec![framework("f", &["*"], None)];
+    entries.extend((0..10).map(|n| agent(n, 1.0)));
+    entries.extend((0..10).map(|n| framework(&format!("g{n}"), &["*"], None)));
+    let mut all = enter(&mut allocator, 0, entries);
+    for second in 1..200 {
+        assert!(!all.is_empty());
+        let each =
+            all.iter().map(|one| ended(std::slice::from_ref(one), Resources::none(), 1 << 20));
+        let mut entries: Vec<BookEntry> = each.collect();
+        entries.extend(all.iter().map(|one| {
+            let framework = one.framework.clone();
+            BookEntry::Revived { framework, roles: Vec::new() }
+        }));
+        all = enter(&mut allocator, second, entries);
+        let kept: usize = allocator.places.iter().map(|(_, at)| at.rest.filters.len()).sum();
+        assert!(kept <= 20, "{kept} after {second} rounds");
+        assert_eq!(kept, allocator.stored);
+    }
 }
 
 #[test]

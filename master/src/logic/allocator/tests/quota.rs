@@ -246,3 +246,44 @@ fn roles_that_are_held_back_do_not_hide_those_behind_them() {
         assert_eq!(cpus_of(&all, "b"), 4, "{count}: {:?}", told(&all));
     }
 }
+
+/// One small agent of somebody else's: roles at their limit are held back all the same, and not looked at again each second.
+#[test]
+fn what_is_reserved_for_others_lets_nobody_at_its_limit_be_looked_at_again() {
+    let none = Limits::none().with("cpus", Milli(0)).with("mem", Milli(0));
+    let quota = Quota { limits: none, ..Quota::default() };
+    let held_back = |role: &str| {
+        let mut allocator = Allocator::new(AllocatorConfig::default(), 1);
+        let entries = vec![
+            quotas(&[("a", quota.clone())]),
+            agent_with(9, reserved(role, 1.0), Vec::new()),
+            framework("f", &["a"], None),
+        ];
+        enter(&mut allocator, 0, entries);
+        let some = enter(&mut allocator, 1, agents(2, 2.0));
+        (allocator.held_back.len(), some.len())
+    };
+    assert_eq!(held_back("db"), (1, 0));
+    // What is reserved for it is bound by nothing: it may come free any time.
+    assert_eq!(held_back("a/b").0, 0);
+}
+
+/// A refusal of all that there is stays one, whatever quota says of other roles.
+#[test]
+fn a_refusal_of_what_quota_did_not_cut_is_not_looked_at_each_second() {
+    let mut allocator = Allocator::new(AllocatorConfig::default(), 1);
+    let entries = vec![quotas(&[("b", guaranteed(1))]), framework("f", &["a"], None)];
+    enter(&mut allocator, 0, entries);
+    let all = enter(&mut allocator, 1, agents(3, 2.0));
+    let refused = |one: &Proposal| ended(std::slice::from_ref(one), Resources::none(), 60);
+    assert_eq!(all.len(), 3);
+    enter(&mut allocator, 2, all.iter().map(refused).collect());
+    after(&mut allocator, 3, Event::Sweep);
+    let ruled_out = |allocator: &Allocator| {
+        let client = allocator.frameworks[&FrameworkId::new("f")].clients.values().next().copied();
+        allocator.places.iter().filter(|(_, at)| at.is_ruled_out(client.unwrap())).count()
+    };
+    // Of the third a part was refused; all of it may be had by now.
+    assert!(ruled_out(&allocator) >= 2);
+    assert!(allocator.bounded.is_empty(), "the next sweep has nobody to look at again");
+}

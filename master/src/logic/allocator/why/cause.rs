@@ -40,7 +40,9 @@ impl Allocator {
             Some(Hindrance::Lacks(capability)) => Cause::Lacks(capability),
             _ if !active => Cause::Inactive,
             None => Cause::Fits,
-            Some(Hindrance::Refused(until)) => Cause::Refused { for_another: until.since(now) },
+            Some(Hindrance::Refused { until, .. }) => {
+                Cause::Refused { for_another: until.since(now) }
+            }
             Some(Hindrance::Bound(bound, scalar)) => {
                 let guaranteed = self.tree.lacks_guarantee(client.top);
                 if guaranteed && self.examine(now, place, number, client, true).is_ok() {
