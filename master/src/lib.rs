@@ -12,6 +12,7 @@ pub mod config;
 mod exposition;
 pub mod logic;
 pub mod records;
+mod sizes;
 mod start;
 pub mod view;
 

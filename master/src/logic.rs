@@ -210,6 +210,10 @@ pub struct Master {
     agents_changed: u64,
     /// Whether [`Timer::Judge`] is under way: one for all.
     judging: bool,
+    /// The last framework that was judged, while there are more to judge.
+    judged_to: Option<FrameworkId>,
+    /// Agents came or went meanwhile.
+    judge_again: bool,
     /// Agents that the registry had as reachable when the reign began.
     awaited_at_first: usize,
     awaited: Awaited,
@@ -288,6 +292,8 @@ impl Master {
             proposed: 0,
             agents_changed: 0,
             judging: false,
+            judged_to: None,
+            judge_again: false,
             awaited_at_first: registry.agents.values().filter(|e| e.unreachable.is_none()).count(),
             awaited: Awaited::default(),
             condemned: Condemned::default(),

@@ -16,9 +16,13 @@ use super::allocator::{BookEntry, Proposal, Proposals};
 use super::bugs::Bug;
 use super::numbered::Numbered;
 use super::{Master, Timer, Turn};
+use crate::sizes;
 
 /// For how long what could not be delivered is not offered to the same framework again.
 const UNDELIVERED_REFUSED_FOR: Duration = Duration::from_secs(1);
+
+/// About so many bytes of offers are one message at most, a sixteenth of what it may be; an offer that is larger has one of its own.
+const MESSAGE_BYTES: usize = 4 << 20;
 
 /// All open offers.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -51,6 +55,28 @@ impl OpenOffer {
         let (since, ends) = (self.since, Some(self.lease_ends));
         What::OfferLeased { offer: offer.clone(), since, ends }
     }
+}
+
+/// A whole cluster may be offered to one framework, which is more than one message may be.
+fn in_parts(offers: Vec<Arc<Offer>>) -> Vec<Vec<Arc<Offer>>> {
+    let mut parts = Vec::new();
+    let (mut part, mut bytes) = (Vec::new(), 0);
+    let mut left = offers.len();
+    for offer in offers {
+        let more = sizes::of_offer(&offer);
+        if bytes + more > MESSAGE_BYTES && !part.is_empty() {
+            parts.push(std::mem::take(&mut part));
+            bytes = 0;
+        }
+        if part.is_empty() {
+            part.reserve(left);
+        }
+        bytes += more;
+        left -= 1;
+        part.push(offer);
+    }
+    parts.push(part);
+    parts
 }
 
 impl Offers {
@@ -105,7 +131,9 @@ impl Master {
         }
         for (framework, offers) in told {
             if let Some(pid) = self.scheduler(&framework) {
-                turn.tell_framework(pid, self.offers_told(offers));
+                in_parts(offers)
+                    .into_iter()
+                    .for_each(|part| turn.tell_framework(pid, self.offers_told(part)));
             }
         }
     }
@@ -280,5 +308,34 @@ impl Master {
             return refuse_for;
         }
         refuse_for.max(self.config.allocator.sweep_every).min(self.config.refuse_max)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use protocol::resources::Ranges;
+
+    use super::*;
+
+    #[test]
+    fn offers_are_told_in_parts_that_fit_into_messages() {
+        let ports = |pieces: u64| Ranges::new((0..pieces).map(|n| (2 * n, 2 * n)));
+        let offer = |n: usize, pieces| {
+            let resources = Resources::none().with_ranges("ports", ports(pieces));
+            let (offer, agent) = (OfferId::new(n.to_string()), AgentId::new("a"));
+            Arc::new(Offer::plain(offer, FrameworkId::new("f"), agent, resources))
+        };
+        let pieces = [30_000, 30_000, 30_000, 65_536, 1, 1];
+        let offers: Vec<_> =
+            pieces.into_iter().enumerate().map(|(n, pieces)| offer(n, pieces)).collect();
+        let parts = in_parts(offers.clone());
+        let lengths: Vec<usize> = parts.iter().map(Vec::len).collect();
+        assert_eq!(lengths, [2, 1, 1, 2]);
+        assert_eq!(parts.concat(), offers);
+        for part in parts {
+            let message = MasterToFramework::Offers(part);
+            let bytes = libactor::wire::encode(&message, 64 << 20).expect("it fits").len();
+            assert!(bytes < 2 * MESSAGE_BYTES, "{bytes}");
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! Needs that no agent could meet, were it empty: their frameworks are told why no offer comes, once of each.
 
 use std::cmp::Reverse;
+use std::ops::Bound;
 use std::time::Duration;
 
 use protocol::change::AgentState;
@@ -16,30 +17,59 @@ use super::{Master, Timer, Turn};
 
 /// After agents have come or gone. Many of them do so together, and are looked at once.
 const JUDGED_AFTER: Duration = Duration::from_secs(1);
+/// So often at most a need is held against an agent in one turn, which is a tenth of a second or so; frameworks behind are judged in
+/// the next one.
+const LOOKS_MAX: usize = 200_000;
+/// So many needs that cannot be met are explained at a time: for that, all agents are compared.
+const WHYS_MAX: usize = 8;
 
 impl Master {
     /// What could be met before may not be now, or the other way round.
     pub(super) fn agents_changed(&mut self, turn: &mut Turn) {
         self.agents_changed += 1;
-        if !self.judging && self.frameworks.values().any(|known| known.demand().next().is_some()) {
+        if self.judging {
+            // Those that have been judged in part of this already.
+            self.judge_again |= self.judged_to.is_some();
+        } else {
+            self.judge_soon(turn);
+        }
+    }
+
+    fn judge_soon(&mut self, turn: &mut Turn) {
+        if self.frameworks.values().any(|known| known.demand().next().is_some()) {
             self.judging = true;
             turn.start(Timer::Judge, JUDGED_AFTER);
         }
     }
 
     pub(super) fn on_judge_due(&mut self, turn: &mut Turn) {
+        let mut looks = 0;
+        let mut next = self.judged_to.take();
+        while let Some(framework) = self.framework_behind(next.as_ref()) {
+            looks += self.judge_demand(turn, &framework);
+            if looks >= LOOKS_MAX {
+                self.judged_to = Some(framework);
+                return turn.start(Timer::Judge, JUDGED_AFTER / 10);
+            }
+            next = Some(framework);
+        }
         self.judging = false;
-        let all: Vec<FrameworkId> = self.frameworks.keys().cloned().collect();
-        for framework in all {
-            self.judge_demand(turn, &framework);
+        if std::mem::take(&mut self.judge_again) {
+            self.judge_soon(turn);
         }
     }
 
-    /// Tells a framework of those of its needs that are more than any agent has, and of which it does not know that.
-    pub(super) fn judge_demand(&mut self, turn: &mut Turn, id: &FrameworkId) {
-        let Some(framework) = self.frameworks.get(id) else { return };
+    fn framework_behind(&self, last: Option<&FrameworkId>) -> Option<FrameworkId> {
+        let from = last.map_or(Bound::Unbounded, Bound::Excluded);
+        self.frameworks.range((from, Bound::Unbounded)).next().map(|(id, _)| id.clone())
+    }
+
+    /// Tells a framework of those of its needs that are more than any agent has, and of which it does not know that. How often a need
+    /// was held against an agent; those of which it is not known after [`LOOKS_MAX`] are not told of.
+    pub(super) fn judge_demand(&mut self, turn: &mut Turn, id: &FrameworkId) -> usize {
+        let Some(framework) = self.frameworks.get(id) else { return 0 };
         let Some(pid) = framework.pid().filter(|_| framework.has(Capability::StatesDemand)) else {
-            return;
+            return 0;
         };
         let here = |agent: &&Agent| match agent.state() {
             AgentState::Recovered | AgentState::Active | AgentState::Disconnected => true,
@@ -48,8 +78,9 @@ impl Master {
         let agents = || self.agents.values().filter(here);
         if agents().next().is_none() {
             // Whoever comes first may meet all.
-            return;
+            return 0;
         }
+        let mut looks = 0;
         let nothing_changed = framework.judged_at == self.agents_changed;
         let several_roles = framework.info.roles.len() > 1;
         let (mut unmet, mut news) = (Vec::new(), Vec::new());
@@ -58,13 +89,21 @@ impl Master {
                 |(role, known): &&(Role, Demand)| *role == wish.role && same_need(known, demand);
             let was_unmet = framework.unmet.iter().any(|known| is_same(&known));
             let Some(need) = Need::of(wish, demand) else { continue };
-            if !(nothing_changed && was_unmet) && agents().any(|agent| need.is_met_by(agent)) {
+            let mut is_met_by = |agent: &Agent| {
+                looks += 1;
+                looks > LOOKS_MAX || need.is_met_by(agent)
+            };
+            if !(nothing_changed && was_unmet) && agents().any(&mut is_met_by) {
                 continue;
             }
             unmet.push((wish.role.clone(), demand.clone()));
             if !was_unmet {
-                let candidates: Vec<&Agent> = agents().filter(|agent| need.allows(agent)).collect();
-                let mut why = need.why(&candidates);
+                let mut why = if news.len() < WHYS_MAX {
+                    let allows = |agent: &&Agent| need.allows(agent);
+                    need.why(&agents().filter(allows).collect::<Vec<_>>())
+                } else {
+                    format!("no agent has {}", demand.each)
+                };
                 if several_roles {
                     why = format!("for role {}, {why}", wish.role);
                 }
@@ -79,6 +118,7 @@ impl Master {
         if !news.is_empty() {
             turn.tell_framework(pid, MasterToFramework::Unmet(news));
         }
+        looks
     }
 }
 

@@ -7,14 +7,14 @@ use protocol::agent::AgentInfo;
 use protocol::carried::Carried;
 use protocol::fate::{BadFate, Fate};
 use protocol::framework::FrameworkInfo;
-use protocol::ids::{BadId, BadRole, Role, check_id};
-use protocol::offer::Demand;
+use protocol::ids::{BadId, BadRole, ID_BYTES_MAX, Role, check_id};
+use protocol::offer::{Constraint, Demand};
 use protocol::resources::{Milli, NotNormal, Resources};
 use protocol::task::{CommandSpec, ExecutorSpec, Run, TaskSpec};
-use protocol::wishes::RoleWishes;
+use protocol::wishes::{AttributeConstraint, Predicate, RoleWishes};
 
 use super::book::BookedExecutor;
-use super::constraints::{BadConstraints, Constraints};
+use super::constraints::{BadConstraints, Bounds, Constraints};
 use crate::config::Config;
 
 /// Why a request was refused.
@@ -131,6 +131,9 @@ pub enum Refusal {
     },
 }
 
+/// Alternatives of a least offer, and amounts in one.
+const LEAST_OFFERS_MAX: usize = 16;
+
 /// A refusal of what is said of a role that is none of the framework's, or twice.
 fn one_of(role: &Role, info: &FrameworkInfo) -> Result<(), Refusal> {
     if info.roles.contains(role) {
@@ -226,24 +229,43 @@ pub(super) fn wishes(
     each_once(wishes.iter().map(|wish| &wish.role))?;
     let demands = wishes.iter().map(|wish| wish.demand.len()).sum();
     at_most("the list of demands", demands, config.demands_max)?;
-    let constraints = wishes.iter().flat_map(|wish| &wish.constraints.groups).map(Vec::len).sum();
     let bounds = &config.constraints;
-    at_most("the list of offer constraints", constraints, bounds.constraints_max)?;
+    within_all(wishes, bounds)?;
     for wish in wishes {
         demand(&wish.demand, config)?;
         Constraints::compile_within(&wish.constraints, bounds)?;
-        least_offer(wish, config)?;
+        least_offer(wish)?;
     }
     Ok(())
 }
 
-fn least_offer(wish: &RoleWishes, config: &Config) -> Result<(), Refusal> {
+/// Of all roles and demands together: who says much for each would be looked at for long on every agent.
+fn within_all(wishes: &[RoleWishes], bounds: &Bounds) -> Result<(), Refusal> {
+    let of_offers = || wishes.iter().flat_map(|wish| wish.constraints.groups.iter().flatten());
+    let of_demands =
+        || wishes.iter().flat_map(|wish| &wish.demand).flat_map(|demand| &demand.constraints);
+    let constraints = of_offers().count() + of_demands().count();
+    at_most("the list of all constraints", constraints, bounds.constraints_max)?;
+    let in_demands = of_demands().filter_map(|one| match one {
+        Constraint::Attribute(one) => Some(one),
+        Constraint::Is { .. } | Constraint::IsNot { .. } | Constraint::Ports { .. } => None,
+    });
+    let is_pattern = |one: &&AttributeConstraint| match one.predicate {
+        Predicate::TextMatches(_) | Predicate::TextNotMatches(_) => true,
+        Predicate::Exists | Predicate::NotExists => false,
+        Predicate::TextEquals(_) | Predicate::TextNotEquals(_) => false,
+    };
+    let regexes = of_offers().chain(in_demands).filter(is_pattern).count();
+    at_most("the list of all regular expressions", regexes, bounds.regexes_max)
+}
+
+fn least_offer(wish: &RoleWishes) -> Result<(), Refusal> {
     let least = wish.allocatable.as_deref().unwrap_or_default();
-    at_most("the list of least offers", least.len(), config.demands_max)?;
+    at_most("the list of least offers", least.len(), LEAST_OFFERS_MAX)?;
     for quantities in least {
-        at_most("a least offer", quantities.iter().count(), config.demands_max)?;
+        at_most("a least offer", quantities.iter().count(), LEAST_OFFERS_MAX)?;
         for (name, amount) in quantities.iter() {
-            text("the name of a resource", name, config.text_bytes_max)?;
+            text("the name of a resource", name, ID_BYTES_MAX)?;
             if name.is_empty() || amount <= Milli(0) {
                 let (role, name) = (wish.role.clone(), name.to_string());
                 return Err(Refusal::LeastOffer { role, name, amount });

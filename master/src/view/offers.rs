@@ -10,7 +10,8 @@ use protocol::resources::Resources;
 use protocol::time::Instant;
 
 use super::View;
-use super::page::{BYTES_OF_THE_REST, Page, behind, size_of};
+use super::page::{Page, behind};
+use crate::sizes;
 
 /// An offer that is not answered.
 #[derive(Clone, Debug)]
@@ -89,5 +90,7 @@ impl View {
 
 fn size_of_offer(offer: &OfferView) -> usize {
     let words = [offer.hostname.as_str(), offer.role.as_str(), offer.framework.as_str()];
-    BYTES_OF_THE_REST + words.map(str::len).iter().sum::<usize>() + size_of(&offer.resources)
+    sizes::OF_THE_REST
+        + words.map(str::len).iter().sum::<usize>()
+        + sizes::of_resources(&offer.resources)
 }

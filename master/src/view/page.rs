@@ -7,25 +7,17 @@ use std::ops::Bound;
 use protocol::framework::FrameworkInfo;
 use protocol::ids::{AgentId, FrameworkId, TaskId};
 use protocol::operator::{AgentView, DomainsView, ReadAnswer, TaskView};
-use protocol::resources::{Resources, Value};
 use protocol::task::{CommandSpec, Run};
 use protocol::wishes::FaultDomain;
 
 use super::{Framework, Task, View};
+use crate::sizes;
 
 /// The most entries on a page.
 const ENTRIES_MAX: usize = 5_000;
 
 /// About so many bytes are on a page at most; an entry that is larger has one of its own.
 const BYTES_MAX: usize = 4 << 20;
-
-/// Of an entry or a status: its ids, numbers and short words.
-pub(super) const BYTES_OF_THE_REST: usize = 256;
-
-/// Of one resource or range: its name and numbers.
-pub(super) const BYTES_OF_A_RESOURCE: usize = 64;
-/// Before each word, its length.
-pub(super) const BYTES_OF_A_WORD: usize = 8;
 
 /// What one page holds.
 pub(super) enum Page<T> {
@@ -78,7 +70,7 @@ impl View {
         let view = |agents| DomainsView { master: self.domain.clone(), agents };
         let size = |(id, domain): &(AgentId, FaultDomain)| {
             let words = [id.as_str(), &domain.region, &domain.zone];
-            words.into_iter().map(|word| BYTES_OF_A_WORD + word.len()).sum()
+            words.into_iter().map(|word| sizes::OF_A_WORD + word.len()).sum()
         };
         let page = Page::of(all, size);
         page.answer(
@@ -91,7 +83,9 @@ impl View {
     pub(super) fn frameworks_behind(&self, last: Option<&FrameworkId>) -> ReadAnswer {
         let all = behind(&self.frameworks, last).map(|(_, framework)| framework.view());
         let page = Page::of(all, |one| {
-            size_of_framework(&one.info) + size_of(&one.used) + size_of(&one.offered)
+            size_of_framework(&one.info)
+                + sizes::of_resources(&one.used)
+                + sizes::of_resources(&one.offered)
         });
         page.answer(ReadAnswer::Frameworks, ReadAnswer::SomeFrameworks)
     }
@@ -114,29 +108,22 @@ impl View {
 
 // About as many bytes as something has in a message.
 
-pub(super) fn size_of(resources: &Resources) -> usize {
-    let of_value = |value: &Value| match value {
-        Value::Scalar(_) => 0,
-        Value::Ranges(ranges) => BYTES_OF_A_RESOURCE * ranges.iter().count(),
-        Value::Set(names) => names.iter().map(|name| BYTES_OF_A_WORD + name.len()).sum(),
-    };
-    resources.iter().map(|one| BYTES_OF_A_RESOURCE + of_value(&one.value)).sum()
-}
-
 fn size_of_agent(agent: &AgentView) -> usize {
     let info = &agent.info;
-    let attributes = info.attributes.iter().map(|one| one.name.len() + one.value.len());
     let words = [&info.at.hostname, &info.at.listens, &info.version, &info.boot];
-    BYTES_OF_THE_REST
+    sizes::OF_THE_REST
         + words.into_iter().map(String::len).sum::<usize>()
-        + attributes.map(|bytes| bytes + BYTES_OF_A_RESOURCE).sum::<usize>()
-        + [&info.resources, &agent.used, &agent.offered].into_iter().map(size_of).sum::<usize>()
+        + sizes::of_attributes(&info.attributes)
+        + [&info.resources, &agent.used, &agent.offered]
+            .into_iter()
+            .map(sizes::of_resources)
+            .sum::<usize>()
 }
 
 fn size_of_framework(info: &FrameworkInfo) -> usize {
     let words = [&info.name, &info.user, &info.hostname].into_iter().map(String::len);
-    let roles = info.roles.iter().map(|role| BYTES_OF_A_RESOURCE + role.as_str().len());
-    BYTES_OF_THE_REST + words.chain(roles).sum::<usize>() + info.carried.as_bytes().len()
+    let roles = info.roles.iter().map(|role| sizes::OF_A_RESOURCE + role.as_str().len());
+    sizes::OF_THE_REST + words.chain(roles).sum::<usize>() + info.carried.as_bytes().len()
 }
 
 fn size_of_task(task: &TaskView) -> usize {
@@ -153,7 +140,7 @@ fn size_of_task(task: &TaskView) -> usize {
     let unacknowledged = task.report.unacknowledged.iter();
     let statuses = task.statuses.iter().chain(unacknowledged).map(|status| {
         let words = status.message.len() + status.data.len();
-        BYTES_OF_THE_REST + words + status.carried.as_bytes().len()
+        sizes::OF_THE_REST + words + status.carried.as_bytes().len()
     });
-    BYTES_OF_THE_REST + spec.carried.as_bytes().len() + run + statuses.sum::<usize>()
+    sizes::OF_THE_REST + spec.carried.as_bytes().len() + run + statuses.sum::<usize>()
 }

@@ -8,9 +8,10 @@ use protocol::ids::{AgentId, FrameworkId, Role};
 use protocol::operator::{ReadAnswer, RoleView};
 use protocol::quantities::Quantities;
 
-use super::page::{BYTES_OF_A_RESOURCE, BYTES_OF_A_WORD, BYTES_OF_THE_REST, Page, behind};
+use super::page::{Page, behind};
 use super::{Framework, View};
 use crate::logic::roles::sums::{Held, Sums};
+use crate::sizes;
 
 /// What is held under roles, and by whom.
 #[derive(Default)]
@@ -102,12 +103,12 @@ fn counts(state: AgentState) -> bool {
 fn size_of_role(role: &RoleView) -> usize {
     let RoleView { quota, consumed, allocated, offered, reserved, .. } = role;
     let size = |all: &Quantities| {
-        all.iter().map(|(name, _)| BYTES_OF_A_RESOURCE + name.len()).sum::<usize>()
+        all.iter().map(|(name, _)| sizes::OF_A_RESOURCE + name.len()).sum::<usize>()
     };
-    let limits = quota.limits.iter().map(|(name, _)| BYTES_OF_A_RESOURCE + name.len());
+    let limits = quota.limits.iter().map(|(name, _)| sizes::OF_A_RESOURCE + name.len());
     let amounts = [&quota.guarantees, consumed, allocated, offered, reserved].map(size);
-    let frameworks = role.frameworks.iter().map(|id| BYTES_OF_A_WORD + id.as_str().len());
-    BYTES_OF_THE_REST
+    let frameworks = role.frameworks.iter().map(|id| sizes::OF_A_WORD + id.as_str().len());
+    sizes::OF_THE_REST
         + role.role.as_str().len()
         + amounts.iter().sum::<usize>()
         + limits.sum::<usize>()

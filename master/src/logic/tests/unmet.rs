@@ -156,3 +156,22 @@ fn what_is_reserved_for_a_role_counts_for_it_and_for_nobody_else() {
         ]
     );
 }
+
+/// Each is held against every agent, and the master has other things to do.
+#[test]
+fn very_many_needs_are_judged_in_parts_and_none_is_forgotten() {
+    let mut t = Scenario::new();
+    let demand: Vec<Demand> = (0..200).map(|n| needs(64.0 + f64::from(n), 1, Vec::new())).collect();
+    for n in 1..=4 {
+        t.subscribes_as(n, None, &[Capability::StatesDemand], demand.clone());
+    }
+    (1..=400).for_each(|n| t.agent_joins(n));
+    t.forget_lines();
+    let told = |t: &mut Scenario, span| {
+        t.pass(span);
+        t.take_lines().iter().filter(|line| line.contains("Unmet")).count()
+    };
+    let first = told(&mut t, SOON);
+    assert!((1..4).contains(&first), "{first} of 4 schedulers at once");
+    assert_eq!(first + told(&mut t, SOON), 4);
+}

@@ -239,8 +239,21 @@ fn constraints_and_least_offers_that_make_no_sense_are_refused_in_words() {
     let groups = vec![vec![rack(Predicate::Exists); 100]; 6];
     refused(
         vec![constrained("a", groups.clone()), constrained("b", groups)],
-        "the list of offer constraints has 1200, more than 1024",
+        "the list of all constraints has 1200, more than 1024",
     );
+    let demand =
+        |constraints| Demand { each: Resources::cpus_mem(1.0, 10.0), count: 1, constraints };
+    let of_racks = |predicate| vec![Constraint::Attribute(rack(predicate)); 50];
+    let many = |predicate: Predicate| RoleWishes {
+        demand: (0..30).map(|_| demand(of_racks(predicate.clone()))).collect(),
+        ..RoleWishes::of(role("a"))
+    };
+    refused(vec![many(Predicate::Exists)], "the list of all constraints has 1500, more than 1024");
+    let some = RoleWishes {
+        demand: many(Predicate::TextMatches("r.".into())).demand[..4].to_vec(),
+        ..RoleWishes::of(role("a"))
+    };
+    refused(vec![some], "the list of all regular expressions has 200, more than 128");
     let endless = rack(Predicate::TextMatches("((a{99}){99}){99}".into()));
     refused(
         vec![constrained("b", vec![vec![endless]])],
