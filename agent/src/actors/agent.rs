@@ -10,7 +10,7 @@ use coordination::detect::MASTER;
 use coordination::election::Detector;
 use libactor::{Asked, Clock, Context, Down, Message, Name, Question, Received};
 use protocol::agent::{AgentToMaster, MasterToAgent};
-use protocol::executor::ExecutorToAgent;
+use protocol::executor::{AgentToExecutor, ExecutorToAgent};
 use protocol::ids::ContainerId;
 use protocol::operator::{
     ExecutorView, ExecutorsAnswer, ReadExecutors, ReadSandbox, SandboxAnswer,
@@ -110,7 +110,8 @@ impl AgentActor {
                 self.contact_leader(message, ctx);
             }
             Effect::TellMaster { to, message } => {
-                if let Err(error) = ctx.tell(to, message) {
+                let told = ctx.tell_in_older(to, message, AgentToMaster::in_older_words);
+                if let Err(error) = told {
                     tracing::debug!(%to, %error, "could not tell the master");
                     // What the master did not hear it learns by a new registration. It comes after this step.
                     ctx.unlink(to);
@@ -121,7 +122,8 @@ impl AgentActor {
                 }
             }
             Effect::TellExecutor { to, message } => {
-                if let Err(error) = ctx.tell(to, message) {
+                let told = ctx.tell_in_older(to, message, AgentToExecutor::in_older_words);
+                if let Err(error) = told {
                     tracing::debug!(%to, %error, "could not tell an executor");
                 }
             }
@@ -154,7 +156,10 @@ impl AgentActor {
             return tracing::debug!("nobody leads");
         };
         let told = match format!("{MASTER}@{leader}").parse::<Name>() {
-            Ok(name) => ctx.tell(&name, message).map_err(|error| error.to_string()),
+            Ok(name) => {
+                let told = ctx.tell_in_older(&name, message, AgentToMaster::in_older_words);
+                told.map_err(|error| error.to_string())
+            }
             Err(error) => Err(error.to_string()),
         };
         if let Err(error) = told {
