@@ -239,7 +239,7 @@ impl Stage {
             self.home.airside(&line)
         };
         let fits = why(&["--role=web", "--cpus=1", "--mem=64MB", "--on=case=roomy"]);
-        let words = "  if it wanted cpus:1;mem:64 where case is roomy\n    it fits:";
+        let words = "  if it wanted cpus:1;mem:64 with case=roomy\n    it fits:";
         assert!(fits.stdout.contains(words), "{fits:#?}");
         let other = why(&["--role=db", "--cpus=1"]);
         assert_eq!(other.code, Some(1));
