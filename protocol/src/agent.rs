@@ -164,6 +164,30 @@ pub enum AgentToMaster {
 }
 
 impl AgentToMaster {
+    /// The same from an agent that says where it is, if it does.
+    #[must_use]
+    pub fn at(self, place: Option<FaultDomain>) -> Self {
+        let Some(domain) = place else {
+            return self;
+        };
+        if let Self::Register { nonce, info } = self {
+            Self::RegisterAt { domain, nonce, info }
+        } else if let Self::Reregister {
+            agent,
+            info,
+            tasks,
+            executors,
+            frameworks,
+            epoch,
+            cluster,
+        } = self
+        {
+            Self::ReregisterAt { domain, agent, info, tasks, executors, frameworks, epoch, cluster }
+        } else {
+            self
+        }
+    }
+
     /// What is said in its place to a master of an older version, if anything can be.
     pub fn in_older_words(self) -> Option<Self> {
         if let Self::Reregister { agent, info, tasks, executors, frameworks, epoch, cluster } = self

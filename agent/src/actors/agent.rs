@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 use actix::{Actor, Handler};
 use coordination::detect::MASTER;
 use coordination::election::Detector;
-use libactor::{Asked, Clock, Context, Down, Message, Name, Question, Received};
+use libactor::{Asked, Clock, Context, Down, Message, Name, Question, Received, TellError};
 use protocol::agent::{AgentToMaster, MasterToAgent};
 use protocol::executor::{AgentToExecutor, ExecutorToAgent};
 use protocol::ids::ContainerId;
@@ -155,16 +155,22 @@ impl AgentActor {
         let Some(leader) = self.leader() else {
             return tracing::debug!("nobody leads");
         };
-        let told = match format!("{MASTER}@{leader}").parse::<Name>() {
-            Ok(name) => {
-                let told = ctx.tell_in_older(&name, message, AgentToMaster::in_older_words);
-                told.map_err(|error| error.to_string())
-            }
-            Err(error) => Err(error.to_string()),
+        let error = match format!("{MASTER}@{leader}").parse::<Name>() {
+            Ok(name) => match ctx.tell_in_older(&name, message, AgentToMaster::in_older_words) {
+                Ok(()) => return,
+                Err(error) => {
+                    if let TellError::TooNew { .. } = error {
+                        // After this step.
+                        ctx.run(std::future::ready(()), |actor, (), ctx| {
+                            actor.advance(Event::MasterIsOlder, ctx);
+                        });
+                    }
+                    error.to_string()
+                }
+            },
+            Err(error) => error.to_string(),
         };
-        if let Err(error) = told {
-            tracing::debug!(%leader, %error, "could not contact the master");
-        }
+        tracing::debug!(%leader, %error, "could not contact the master");
     }
 
     /// Hears of whoever leads now and from now on, and when nobody does.
@@ -207,7 +213,7 @@ impl AgentActor {
                 let leader = self.leader().unwrap_or_else(|| "nobody".to_owned());
                 tracing::warn!(%leader, "{notice}; is it running, and does --master name it?");
             }
-            Notice::Rebooted(_) => tracing::warn!("{notice}"),
+            Notice::Rebooted(_) | Notice::MasterIsOlder(_) => tracing::warn!("{notice}"),
             Notice::MasterLost(_) | Notice::EpochRefused { .. } | Notice::Removed(_) => {
                 tracing::warn!("{notice}");
             }
