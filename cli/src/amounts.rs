@@ -48,11 +48,6 @@ pub(crate) fn weight(text: &str) -> Result<Weight, BadSaying> {
     Ok(Weight::try_from(number)?)
 }
 
-/// A role's name.
-pub(crate) fn role(text: &str) -> Result<Role, BadSaying> {
-    Ok(text.parse()?)
-}
-
 /// Weights of several roles, as Mesos writes them.
 pub(crate) fn weights(text: &str) -> Result<Weights, BadSaying> {
     let mut all = BTreeMap::new();

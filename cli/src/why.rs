@@ -93,24 +93,21 @@ async fn find(client: &Client, id: &str) -> Result<Result<Asked, PrefixError>, C
 
 /// By its name, or else by its id. Those that are removed are meant only if no other can be, or by the whole id.
 fn framework<'a>(all: &'a [FrameworkView], id: &str) -> Result<&'a FrameworkView, PrefixError> {
-    let id_of = |framework: &&'a FrameworkView| framework.info.framework.as_str();
+    fn id_of<'a>(framework: &'a &FrameworkView) -> &'a str {
+        framework.info.framework.as_str()
+    }
     if let Some(whole) = all.iter().find(|framework| id_of(framework) == id) {
         return Ok(whole);
     }
     let (removed, living): (Vec<_>, Vec<_>) =
         all.iter().partition(|framework| framework.state == FrameworkState::Removed);
     for some in [&living, &removed] {
-        let named: Vec<_> = some.iter().filter(|framework| framework.info.name == id).collect();
+        let named: Vec<&FrameworkView> =
+            some.iter().copied().filter(|framework| framework.info.name == id).collect();
         match named[..] {
             [] => (),
             [one] => return Ok(one),
-            _ => {
-                return Err(PrefixError::several_named(
-                    FRAMEWORKS.1,
-                    id,
-                    named.into_iter().map(id_of),
-                ));
-            }
+            _ => return Err(PrefixError::several_named(FRAMEWORKS.1, id, named.iter().map(id_of))),
         }
     }
     match prefix::find(id, FRAMEWORKS, &living, id_of) {

@@ -25,8 +25,11 @@ const NAMED_MAX: usize = 3;
 
 /// By name, as far as that is known.
 fn names(ids: &[FrameworkId], names: &BTreeMap<&FrameworkId, &str>) -> String {
-    let name = |id| names.get(id).copied().filter(|name| !name.is_empty()).unwrap_or(id.as_str());
-    let few: Vec<&str> = ids.iter().take(NAMED_MAX).map(name).collect();
+    let few = ids.iter().take(NAMED_MAX).map(|id| match names.get(id) {
+        Some(name) if !name.is_empty() => name,
+        Some(_) | None => id.as_str(),
+    });
+    let few: Vec<&str> = few.collect();
     match (few.join(", "), ids.len().saturating_sub(NAMED_MAX)) {
         (none, 0) if none.is_empty() => "-".to_owned(),
         (few, 0) => few,
