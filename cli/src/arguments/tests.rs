@@ -228,11 +228,14 @@ fn commands_run_tasks_under_everybodys_role_unless_they_are_told_another() {
     let roles = |words: &[&str]| {
         let line = ["airside"].iter().chain(words).map(OsString::from);
         let arguments = parse(line, &Environment::of_pairs(&[])).expect("a good line");
-        let acts = match arguments.command {
-            Command::Run(run) => run.acts,
-            Command::Batch(batch) => batch.acts,
-            Command::Periodic(periodic) => periodic.acts,
-            other => panic!("{other:?}"),
+        let acts = if let Command::Run(run) = arguments.command {
+            run.acts
+        } else if let Command::Batch(batch) = arguments.command {
+            batch.acts
+        } else if let Command::Periodic(periodic) = arguments.command {
+            periodic.acts
+        } else {
+            panic!("{arguments:?}")
         };
         let roles = acts.framework("test").roles;
         roles.iter().map(ToString::to_string).collect::<Vec<_>>()
