@@ -99,14 +99,18 @@ pub fn resources(
 /// A text, or what is in the file that it names.
 fn from_file(text: &str) -> Result<Cow<'_, str>, DetectError> {
     let Some(path) = text.trim().strip_prefix(FILE) else { return Ok(text.into()) };
-    let failed = |source| DetectError::File { path: path.into(), source };
-    let mut content = String::new();
-    let file = File::open(path).map_err(failed)?;
-    file.take(FILE_BYTES_MAX + 1).read_to_string(&mut content).map_err(failed)?;
-    if content.len() as u64 > FILE_BYTES_MAX {
-        return Err(DetectError::FileTooLong(path.into()));
+    match read_most(Path::new(path), FILE_BYTES_MAX) {
+        Err(source) => Err(DetectError::File { path: path.into(), source }),
+        Ok(None) => Err(DetectError::FileTooLong(path.into())),
+        Ok(Some(content)) => Ok(content.into()),
     }
-    Ok(content.into())
+}
+
+/// The text in a file; `None` if it is longer than that, of which no more is read.
+pub fn read_most(path: &Path, bytes_max: u64) -> std::io::Result<Option<String>> {
+    let mut content = String::new();
+    let read = File::open(path)?.take(bytes_max + 1).read_to_string(&mut content)?;
+    Ok((read as u64 <= bytes_max).then_some(content))
 }
 
 /// The machine's name.

@@ -120,6 +120,8 @@ pub enum Event {
     Leave,
     /// Whoever finds the master has found another one, or that nobody leads.
     MasterDetected(Option<String>),
+    /// Whoever leads is of an older version, which could not be told what it was to be: see [`Effect::ContactMaster`].
+    MasterIsOlder,
 }
 
 /// Everything an agent can do.
@@ -359,6 +361,7 @@ impl Agent {
             Event::TimerFired(timer) => self.on_timer(&mut turn, timer),
             Event::Leave => self.on_leave(&mut turn),
             Event::MasterDetected(leader) => self.on_master_detected(&mut turn, leader),
+            Event::MasterIsOlder => self.on_master_is_older(&mut turn),
         }
         Step { effects: turn.effects }
     }

@@ -9,11 +9,12 @@ mod spelling;
 
 use std::ffi::OsString;
 
+use clap::error::ErrorKind;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 pub(crate) use client::{
     ClusterArguments, FlowArguments, FrameworksArguments, KillArguments, ListArguments,
-    LogsArguments, RunArguments, WhyArguments,
+    LogsArguments, RoleArguments, RunArguments, WhyArguments,
 };
 pub(crate) use registry::{RegistryArguments, RegistryCommand, RegistryPlace};
 pub(crate) use roles::{QuotaArguments, QuotaCommand, WeightsArguments, WeightsCommand};
@@ -88,6 +89,11 @@ pub(crate) enum Command {
 }
 
 impl Command {
+    /// Flags that do not go together are refused in words, as those are that make no sense, and before anything is done.
+    fn check(&self) -> Result<(), String> {
+        if let Self::Master(arguments) = self { arguments.check() } else { Ok(()) }
+    }
+
     /// What the command itself logs; those that start processes tell these what to log.
     pub(crate) fn log(&self) -> Option<&str> {
         match self {
@@ -119,7 +125,11 @@ pub(crate) fn parse(
 ) -> Result<Arguments, clap::Error> {
     let line = spelling::dashes(line.into_iter().collect());
     let line = spelling::with_environment(line, &Arguments::command(), environment);
-    Arguments::from_arg_matches(&Arguments::command().try_get_matches_from(line)?)
+    let arguments = Arguments::from_arg_matches(&Arguments::command().try_get_matches_from(line)?)?;
+    match arguments.command.check() {
+        Ok(()) => Ok(arguments),
+        Err(words) => Err(Arguments::command().error(ErrorKind::ArgumentConflict, words)),
+    }
 }
 
 #[cfg(test)]

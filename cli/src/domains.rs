@@ -1,18 +1,19 @@
 //! Where masters and agents are: how operators say it on a command line, and how commands learn it from a master.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{self, Read as _};
+use std::io;
 use std::path::PathBuf;
 
+use agent::detect::{FILE, read_most};
 use libactor::AskError;
 use protocol::domain::BadDomain;
 use protocol::ids::AgentId;
-use protocol::operator::{DomainsView, Read, ReadAnswer};
+use protocol::operator::{Read, ReadAnswer};
 use protocol::wishes::FaultDomain;
 use serde::Serialize;
 
 use crate::client::ClientError;
+use crate::pages;
 
 /// More than any domain in JSON needs.
 const FILE_BYTES_MAX: u64 = 64 << 10;
@@ -32,17 +33,14 @@ pub(crate) enum NoDomain {
 
 /// A domain in Mesos's JSON, or what is in the file that `file:///path` names.
 pub(crate) fn domain(text: &str) -> Result<FaultDomain, NoDomain> {
-    let Some(path) = text.trim().strip_prefix(agent::detect::FILE) else {
+    let Some(path) = text.trim().strip_prefix(FILE) else {
         return Ok(text.parse()?);
     };
     let path = PathBuf::from(path);
-    let mut content = String::new();
-    let read = File::open(&path)
-        .and_then(|file| file.take(FILE_BYTES_MAX + 1).read_to_string(&mut content));
-    match read {
+    match read_most(&path, FILE_BYTES_MAX) {
         Err(why) => Err(NoDomain::File { path, why }),
-        Ok(bytes) if bytes as u64 > FILE_BYTES_MAX => Err(NoDomain::TooLong(path)),
-        Ok(_) => content.parse().map_err(|why| NoDomain::InFile { path, why }),
+        Ok(None) => Err(NoDomain::TooLong(path)),
+        Ok(Some(content)) => content.parse().map_err(|why| NoDomain::InFile { path, why }),
     }
 }
 
@@ -66,38 +64,26 @@ impl From<&FaultDomain> for DomainJson {
     }
 }
 
-/// Asks for one page after the other. A master of an older version knows of no domains, and refuses the question.
+/// A master of an older version knows of no domains, and refuses the question.
 pub(crate) async fn read_all(
     ask: impl AsyncFn(Read) -> Result<ReadAnswer, ClientError>,
 ) -> Result<Domains, ClientError> {
-    let mut all = Domains::default();
-    let mut read = Read::Domains;
-    loop {
-        let answer = match ask(read.clone()).await {
-            Err(ClientError::Master { why: AskError::Refused(_), .. }) => return Ok(all),
-            answer => answer?,
-        };
-        let (view, more) = if let ReadAnswer::Domains(rest) = answer {
-            (rest, false)
-        } else if let ReadAnswer::SomeDomains(some) = answer {
-            (some, true)
-        } else {
-            return Err(ClientError::Answer);
-        };
-        let DomainsView { master, agents } = view;
-        let last = agents.last().map(|(agent, _)| Read::DomainsBehind(agent.clone()));
-        all.master = master;
-        all.agents.extend(agents);
-        if !more {
-            return Ok(all);
+    let mut master = None;
+    let show = |answer: &ReadAnswer| {
+        if let ReadAnswer::Domains(view) | ReadAnswer::SomeDomains(view) = answer {
+            master.clone_from(&view.master);
         }
-        // A page that leads no further is an answer that makes no sense.
-        read = last.filter(|next| *next != read).ok_or(ClientError::Answer)?;
+    };
+    match pages::read_with(ask, show).await {
+        Err(ClientError::Master { why: AskError::Refused(_), .. }) => Ok(Domains::default()),
+        agents => Ok(Domains { agents: agents?.into_iter().collect(), master }),
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use protocol::operator::DomainsView;
+
     use super::*;
 
     const TEXT: &str = r#"{"fault_domain":{"region":{"name":"eu"},"zone":{"name":"1"}}}"#;
@@ -147,6 +133,9 @@ mod tests {
         assert_eq!(all, Domains { master: Some(eu("0")), agents });
         let stuck = async |_| Ok(ReadAnswer::SomeDomains(page(&[(a.clone(), eu("1"))])));
         assert!(matches!(read_all(stuck).await, Err(ClientError::Answer)));
+        let refused = async |_| Ok(ReadAnswer::Refused("not you".into()));
+        let read = read_all(refused).await;
+        assert!(matches!(read, Err(ClientError::Refused(why)) if why == "not you"));
         let older = async |_| {
             let why = AskError::Refused("too new".into());
             Err(ClientError::Master { master: "h:1".into(), why })

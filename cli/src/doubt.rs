@@ -7,11 +7,11 @@ use protocol::operator::{AgentView, ClusterView};
 use crate::client::{Client, ClientError};
 use crate::output;
 
-/// Reads a list, and says beside it what it may lack.
+/// Reads a list, or what is found in some, and says beside it what it may lack.
 pub(crate) async fn list<T>(
     client: &Client,
-    read: impl Future<Output = Result<Vec<T>, ClientError>>,
-) -> Result<Vec<T>, ClientError> {
+    read: impl Future<Output = Result<T, ClientError>>,
+) -> Result<T, ClientError> {
     let before = client.cluster().await?;
     let listed = read.await?;
     let agents = if before.recovering { client.agents().await? } else { Vec::new() };

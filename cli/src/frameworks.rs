@@ -66,7 +66,7 @@ pub(crate) async fn batch(
         output::print("ready\n");
     }
     let make = || Ok(all_jobs(&arguments)?);
-    match lead("batch", cluster, &arguments.state, make, CANCEL).await? {
+    match lead(arguments.acts.framework("batch"), cluster, &arguments.state, make, CANCEL).await? {
         Led::Ended(_, batch) => Ok(told(&batch.report(), &arguments)),
         Led::Elsewhere => {
             output::narrate("another process has run the batch to its end\n");
@@ -91,7 +91,15 @@ pub(crate) async fn periodic(
     let jobs = arguments.jobs.iter().map(job).collect();
     let scheduler = Periodic::new(jobs, tell_periodic)?;
     let make = || Ok(scheduler.clone());
-    match lead("periodic", cluster, &arguments.state, make, periodic::STOP).await? {
+    match lead(
+        arguments.acts.framework("periodic"),
+        cluster,
+        &arguments.state,
+        make,
+        periodic::STOP,
+    )
+    .await?
+    {
         Led::Ended(Outcome::Stopped, _) | Led::Asked => Ok(()),
         Led::Ended(outcome, _) => Err(FrameworkError::Ended(outcome)),
         Led::Elsewhere => Err(FrameworkError::Ended(Outcome::TornDown)),

@@ -7,10 +7,10 @@ use std::time::Duration;
 use coordination::zookeeper::url::Url;
 use coordination::zookeeper::{Settings, ZooKeeper};
 use libactor::Secret;
+use protocol::framework::FrameworkInfo;
 use sdk::state::has_met_master;
 use sdk::{
-    Election, ElectionError, Options, Outcome, RunError, Running, Scheduler, framework,
-    start_scheduler,
+    Election, ElectionError, Options, Outcome, RunError, Running, Scheduler, start_scheduler,
 };
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
@@ -64,11 +64,11 @@ fn say_if_lost(master: &str, secret: Option<&Secret>) -> JoinHandle<()> {
     })
 }
 
-/// Runs what `make` makes as the framework of this name. If it is asked to end, it hears `last_word` and may take a while.
+/// Runs what `make` makes as this framework. If it is asked to end, it hears `last_word` and may take a while.
 ///
 /// Without election it has to [`meet`] the master first.
 pub(crate) async fn lead<S: Scheduler + Send + Unpin + 'static>(
-    name: &str,
+    info: FrameworkInfo,
     (master, secret): (String, Option<Secret>),
     state: &StateArguments,
     mut make: impl FnMut() -> Result<S, FrameworkError>,
@@ -91,7 +91,7 @@ pub(crate) async fn lead<S: Scheduler + Send + Unpin + 'static>(
         if stands {
             output::narrate("stands by\n");
         }
-        let starts = start_scheduler(&master, framework(name), make()?, options.clone());
+        let starts = start_scheduler(&master, info.clone(), make()?, options.clone());
         let Some(started) = unless(&mut asked, starts).await? else { return Ok(Led::Asked) };
         if let Err(RunError::Election(ElectionError::TornDown)) = started {
             return Ok(Led::Elsewhere);

@@ -1,8 +1,10 @@
 //! Lists that come page by page: the next page is asked for behind the last entry of the one before.
 
+use protocol::ids::AgentId;
 use protocol::operator::{
     AgentView, FrameworkView, OfferView, Read, ReadAnswer, RoleView, TaskView,
 };
+use protocol::wishes::FaultDomain;
 
 use crate::client::ClientError;
 
@@ -109,14 +111,42 @@ impl Listed for OfferView {
     }
 }
 
-/// Asks for one page after the other. A page that leads no further is an answer that makes no sense.
+/// Where an agent is. The master's own place comes with each page of these: see [`read_with`].
+impl Listed for (AgentId, FaultDomain) {
+    const FIRST: Read = Read::Domains;
+
+    fn behind(&self) -> Read {
+        Read::DomainsBehind(self.0.clone())
+    }
+
+    fn page(answer: ReadAnswer) -> Option<(Vec<Self>, bool)> {
+        if let ReadAnswer::Domains(rest) = answer {
+            Some((rest.agents, false))
+        } else if let ReadAnswer::SomeDomains(some) = answer {
+            Some((some.agents, true))
+        } else {
+            None
+        }
+    }
+}
+
+/// Asks for one page after the other.
 pub(crate) async fn read_all<T: Listed>(
     ask: impl AsyncFn(Read) -> Result<ReadAnswer, ClientError>,
+) -> Result<Vec<T>, ClientError> {
+    read_with(ask, |_| ()).await
+}
+
+/// Asks for one page after the other, and shows each. A page that leads no further is an answer that makes no sense.
+pub(crate) async fn read_with<T: Listed>(
+    ask: impl AsyncFn(Read) -> Result<ReadAnswer, ClientError>,
+    mut show: impl FnMut(&ReadAnswer),
 ) -> Result<Vec<T>, ClientError> {
     let mut all: Vec<T> = Vec::new();
     let mut read = T::FIRST;
     loop {
         let answer = ask(read.clone()).await?;
+        show(&answer);
         if let ReadAnswer::Refused(why) = answer {
             return Err(ClientError::Refused(why));
         }
@@ -134,7 +164,6 @@ pub(crate) async fn read_all<T: Listed>(
 mod tests {
     use protocol::agent::{AgentAddress, AgentInfo};
     use protocol::change::AgentState;
-    use protocol::ids::AgentId;
     use protocol::resources::Resources;
 
     use super::*;

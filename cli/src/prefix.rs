@@ -10,6 +10,27 @@ pub(crate) enum PrefixError {
     None { what: &'static str, list: &'static str, prefix: String },
     #[error("{count} {list} begin with '{prefix}': {named}; give more of the one you mean")]
     Several { list: &'static str, prefix: String, count: usize, named: String },
+    #[error("{count} {list} are named '{name}': {ids}; say by its id which you mean")]
+    SeveralNamed { list: &'static str, name: String, count: usize, ids: String },
+}
+
+impl PrefixError {
+    /// `ids` are of all that have the name.
+    pub(crate) fn several_named<'a>(
+        list: &'static str,
+        name: &str,
+        ids: impl ExactSizeIterator<Item = &'a str>,
+    ) -> Self {
+        let count = ids.len();
+        Self::SeveralNamed { list, name: name.into(), count, ids: few(ids) }
+    }
+}
+
+/// As many as one can look at.
+fn few<'a>(ids: impl ExactSizeIterator<Item = &'a str>) -> String {
+    let more = ids.len() > NAMED_MAX;
+    let ids: Vec<&str> = ids.take(NAMED_MAX).chain(more.then_some("…")).collect();
+    ids.join(", ")
 }
 
 /// The one of `all` whose id is `prefix`, or else the only one whose id begins with it.
@@ -27,18 +48,12 @@ pub(crate) fn find<'a, T>(
     match begun[..] {
         [] => Err(PrefixError::None { what, list, prefix: prefix.into() }),
         [one] => Ok(one),
-        _ => {
-            let mut named: Vec<&str> = begun.iter().take(NAMED_MAX).map(|one| id(one)).collect();
-            if begun.len() > NAMED_MAX {
-                named.push("…");
-            }
-            Err(PrefixError::Several {
-                list,
-                prefix: prefix.into(),
-                count: begun.len(),
-                named: named.join(", "),
-            })
-        }
+        _ => Err(PrefixError::Several {
+            list,
+            prefix: prefix.into(),
+            count: begun.len(),
+            named: few(begun.iter().map(|one| id(one))),
+        }),
     }
 }
 

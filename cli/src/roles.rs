@@ -24,7 +24,7 @@ pub(crate) async fn roles(
     output::print(&if arguments.json {
         output::json(&roles.iter().map(RoleJson::from).collect::<Vec<_>>())
     } else {
-        roles::roles_table(&roles)
+        roles::roles_table(&roles, &client.frameworks().await?)
     });
     Ok(())
 }
@@ -76,7 +76,7 @@ pub(crate) async fn weights(
         output::print(&format!("Role {} weighs {}\n", set.role, set.weight));
         return Ok(());
     }
-    let roles = client.roles().await?;
+    let roles = doubt::list(&client, client.roles()).await?;
     output::print(&if arguments.list.json {
         output::json(&roles.iter().map(WeightJson::from).collect::<Vec<_>>())
     } else {

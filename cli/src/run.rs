@@ -74,7 +74,8 @@ pub(crate) async fn run(
     let (say, mut hear) = unbounded_channel();
     let scheduler = OneTask::new(task.clone(), arguments.ports.unwrap_or(0), say);
     let options = Options { node: Some(client.node()), ..Options::default() };
-    let running = start_scheduler(client.master(), info(&task), scheduler, options).await?;
+    let info = info(&arguments, &task);
+    let running = start_scheduler(client.master(), info, scheduler, options).await?;
     let inputs = running.inputs();
     let narrate = |text: String| {
         if !arguments.quiet {
@@ -116,8 +117,8 @@ pub(crate) async fn run(
 }
 
 /// The framework of this task alone.
-fn info(task: &TaskSpec) -> FrameworkInfo {
-    let mut info = sdk::framework(&format!("run {}", task.name));
+fn info(arguments: &RunArguments, task: &TaskSpec) -> FrameworkInfo {
+    let mut info = arguments.acts.framework(&format!("run {}", task.name));
     // The task is of no use to anybody once this process is gone.
     info.failover_timeout = Duration::ZERO;
     info

@@ -28,9 +28,6 @@ const ASKS: u32 = 5;
 /// A process that cannot serve.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ServeError {
-    /// Flags that do not go together.
-    #[error("{0}")]
-    Arguments(String),
     #[error("'{filter}' is no filter for --log; try info, debug or warn,master=debug")]
     Log { filter: String, source: tracing_subscriber::filter::ParseError },
     #[error(transparent)]
@@ -187,7 +184,6 @@ pub(crate) async fn master(arguments: MasterArguments) -> Result<(), ServeError>
     config.foreign = Some(with_figures(arguments.hostname.as_deref(), &figures));
     let node = start(config, listen.or_any_port).await?;
     let asked = ending::asked(listen.end_with_stdin);
-    arguments.check().map_err(ServeError::Arguments)?;
     let config = arguments.config();
     let hostname = arguments.hostname;
     let held = match arguments.zk {

@@ -5,20 +5,22 @@ mod json;
 
 use std::fmt::Write;
 
+use protocol::change::FrameworkState;
 use protocol::ids::Role;
-use protocol::offer::{Constraint, Demand};
+use protocol::offer::Demand;
 use protocol::operator::{FrameworkView, TaskView};
 use protocol::why::{RoleWhy, WantWhy};
 
 use crate::arguments::WhyArguments;
-use crate::client::Client;
+use crate::client::{Client, ClientError};
 use crate::cluster::Cluster;
 use crate::commands::{CommandError, TASKS};
+use crate::doubt;
 use crate::environment::Environment;
 use crate::lists::frameworks::span;
 use crate::lists::task_state;
 use crate::output;
-use crate::prefix;
+use crate::prefix::{self, PrefixError};
 use json::{RoleJson, TaskJson};
 
 const FRAMEWORKS: (&str, &str) = ("framework or task", "frameworks");
@@ -37,7 +39,7 @@ pub(crate) async fn why(
 ) -> Result<(), CommandError> {
     let demand = arguments.demand.demand().map_err(|()| CommandError::NothingWanted)?;
     let client = Client::start(Cluster::find(&arguments.cluster, environment)).await?;
-    let framework = match find(&client, &arguments.id).await? {
+    let framework = match doubt::list(&client, find(&client, &arguments.id)).await?? {
         Asked::Task(task) if demand.is_some() || arguments.role.is_some() => {
             return Err(CommandError::NotOfTask(task.report.spec.task.to_string()));
         }
@@ -74,26 +76,45 @@ fn only(roles: Vec<RoleWhy>, role: Option<&Role>) -> Result<Vec<RoleWhy>, Comman
 }
 
 /// A framework by its name or id, else a task.
-async fn find(client: &Client, id: &str) -> Result<Asked, CommandError> {
+async fn find(client: &Client, id: &str) -> Result<Result<Asked, PrefixError>, ClientError> {
     let frameworks = client.frameworks().await?;
-    let mut named = frameworks.iter().filter(|framework| framework.info.name == id);
-    if let (Some(framework), None) = (named.next(), named.next()) {
-        return Ok(Asked::Framework(Box::new(framework.clone())));
-    }
-    let by_id = |framework: &FrameworkView| framework.info.framework.as_str().to_owned();
-    let ids: Vec<(String, &FrameworkView)> =
-        frameworks.iter().map(|framework| (by_id(framework), framework)).collect();
-    let found = prefix::find(id, FRAMEWORKS, &ids, |(id, _)| id);
-    let not_found = match found {
-        Ok((_, framework)) => return Ok(Asked::Framework(Box::new((*framework).clone()))),
-        Err(error) => error,
+    let not_found = match framework(&frameworks, id) {
+        Ok(framework) => return Ok(Ok(Asked::Framework(Box::new(framework.clone())))),
+        Err(error @ PrefixError::SeveralNamed { .. }) => return Ok(Err(error)),
+        Err(error @ (PrefixError::None { .. } | PrefixError::Several { .. })) => error,
     };
     let tasks = client.tasks().await?;
-    match prefix::find(id, TASKS, &tasks, |task| task.report.spec.task.as_str()) {
+    Ok(match prefix::find(id, TASKS, &tasks, |task| task.report.spec.task.as_str()) {
         Ok(task) => Ok(Asked::Task(Box::new(task.clone()))),
-        Err(prefix::PrefixError::None { .. }) => Err(not_found.into()),
-        Err(several @ prefix::PrefixError::Several { .. }) => Err(several.into()),
+        Err(PrefixError::None { .. }) => Err(not_found),
+        Err(error @ (PrefixError::Several { .. } | PrefixError::SeveralNamed { .. })) => Err(error),
+    })
+}
+
+/// By its name, or else by its id. Those that are removed are meant only if no other can be, or by the whole id.
+fn framework<'a>(all: &'a [FrameworkView], id: &str) -> Result<&'a FrameworkView, PrefixError> {
+    fn id_of<'a>(framework: &'a &FrameworkView) -> &'a str {
+        framework.info.framework.as_str()
     }
+    if let Some(whole) = all.iter().find(|framework| id_of(framework) == id) {
+        return Ok(whole);
+    }
+    let (removed, living): (Vec<_>, Vec<_>) =
+        all.iter().partition(|framework| framework.state == FrameworkState::Removed);
+    for some in [&living, &removed] {
+        let named: Vec<&FrameworkView> =
+            some.iter().copied().filter(|framework| framework.info.name == id).collect();
+        match named[..] {
+            [] => (),
+            [one] => return Ok(one),
+            _ => return Err(PrefixError::several_named(FRAMEWORKS.1, id, named.iter().map(id_of))),
+        }
+    }
+    match prefix::find(id, FRAMEWORKS, &living, id_of) {
+        Err(PrefixError::None { .. }) => prefix::find(id, FRAMEWORKS, &removed, id_of),
+        found => found,
+    }
+    .copied()
 }
 
 fn of_task(task: &TaskView) -> String {
@@ -178,20 +199,11 @@ fn of_want(text: &mut String, want: &WantWhy, asked: bool) {
 }
 
 fn wanted(demand: &Demand) -> String {
-    let constraints: Vec<String> = demand.constraints.iter().map(condition).collect();
+    let constraints: Vec<String> = demand.constraints.iter().map(ToString::to_string).collect();
     if constraints.is_empty() {
         demand.each.to_string()
     } else {
-        format!("{} where {}", demand.each, constraints.join(" and "))
-    }
-}
-
-fn condition(constraint: &Constraint) -> String {
-    match constraint {
-        Constraint::Is { attribute, value } => format!("{attribute} is {value}"),
-        Constraint::IsNot { attribute, value } => format!("{attribute} is not {value}"),
-        Constraint::Ports { each } => format!("{each} ports are free"),
-        Constraint::Attribute(constraint) => format!("{constraint:?}"),
+        format!("{} with {}", demand.each, constraints.join(" and "))
     }
 }
 

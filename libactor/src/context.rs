@@ -182,6 +182,25 @@ impl<A: Actor<Context = Self>> Context<A> {
         self.node.try_tell(&to.into(), message)
     }
 
+    /// Like [`Context::tell`], but a peer that is too old for the message is told what `older` makes of it, if anything.
+    pub fn tell_in_older<M: Message>(
+        &mut self,
+        to: impl Into<Address>,
+        message: M,
+        older: impl FnOnce(M) -> Option<M>,
+    ) -> Result<(), TellError> {
+        let to = to.into();
+        let Err(refused) = self.node.try_tell(&to, message) else {
+            return Ok(());
+        };
+        let (message, error) = *refused;
+        let is_too_new = matches!(error, TellError::TooNew { .. });
+        match if is_too_new { older(message) } else { None } {
+            Some(message) => self.node.tell(to, message),
+            None => Err(error),
+        }
+    }
+
     /// Asks; `then` runs in this actor with the answer, or with why there is none.
     pub fn ask<Q: Question>(
         &mut self,

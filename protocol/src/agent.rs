@@ -163,6 +163,53 @@ pub enum AgentToMaster {
     },
 }
 
+impl AgentToMaster {
+    /// The same from an agent that says where it is, if it does.
+    #[must_use]
+    pub fn at(self, place: Option<FaultDomain>) -> Self {
+        let Some(domain) = place else {
+            return self;
+        };
+        if let Self::Register { nonce, info } = self {
+            Self::RegisterAt { domain, nonce, info }
+        } else if let Self::Reregister {
+            agent,
+            info,
+            tasks,
+            executors,
+            frameworks,
+            epoch,
+            cluster,
+        } = self
+        {
+            Self::ReregisterAt { domain, agent, info, tasks, executors, frameworks, epoch, cluster }
+        } else {
+            self
+        }
+    }
+
+    /// What is said in its place to a master of an older version, if anything can be.
+    pub fn in_older_words(self) -> Option<Self> {
+        if let Self::Reregister { agent, info, tasks, executors, frameworks, epoch, cluster } = self
+        {
+            let mut newer = false;
+            let older = frameworks.into_iter().map(|framework| match framework.in_older_words() {
+                Some(older) => {
+                    newer = true;
+                    older
+                }
+                None => framework,
+            });
+            let frameworks = older.collect();
+            let message =
+                Self::Reregister { agent, info, tasks, executors, frameworks, epoch, cluster };
+            newer.then_some(message)
+        } else {
+            None
+        }
+    }
+}
+
 /// From the master to an agent.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum MasterToAgent {
@@ -311,6 +358,16 @@ impl MasterToAgent {
             Self::ShutdownFramework { epoch, .. } | Self::Reconcile { epoch, .. } => *epoch,
             Self::ReturnNow { epoch, .. } | Self::ReturnLater { epoch, .. } => *epoch,
             Self::RegisterAgain { epoch } | Self::Shutdown { epoch, .. } => *epoch,
+        }
+    }
+
+    /// What is said in its place to an agent of an older version, if anything can be.
+    pub fn in_older_words(self) -> Option<Self> {
+        if let Self::Launch { epoch, framework, task, role } = self {
+            let older = framework.in_older_words();
+            older.map(|framework| Self::Launch { epoch, framework, task, role })
+        } else {
+            None
         }
     }
 }

@@ -297,6 +297,18 @@ pub enum AgentToExecutor {
     },
 }
 
+impl AgentToExecutor {
+    /// What is said in its place to an executor of an older version, if anything can be.
+    pub fn in_older_words(self) -> Option<Self> {
+        if let Self::Registered { agent, framework, shutdown_grace } = self {
+            let older = framework.in_older_words();
+            older.map(|framework| Self::Registered { agent, framework, shutdown_grace })
+        } else {
+            None
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -11,6 +11,7 @@ use crate::carried::Carried;
 use crate::change::Change;
 use crate::ids::{AgentId, ExecutorId, FrameworkId, MasterId, OfferId, Role, TaskId, UpdateId};
 use crate::offer::{Demand, Offer, Unmet};
+use crate::since::Since;
 use crate::task::{Exit, TaskReport, TaskSpec, TaskStatus};
 use crate::wishes::{FaultDomain, RoleWishes};
 
@@ -48,6 +49,17 @@ impl FrameworkInfo {
             capabilities: Vec::new(),
             carried: Carried::default(),
         }
+    }
+
+    /// Without the capabilities that version 1 does not know, if it has any. They are between scheduler and master: agents
+    /// and executors do not go by them.
+    pub fn in_older_words(&self) -> Option<Self> {
+        let newer = |capability: &Capability| capability.since() > 1;
+        self.capabilities.iter().any(newer).then(|| {
+            let mut older = self.clone();
+            older.capabilities.retain(|capability| !newer(capability));
+            older
+        })
     }
 }
 
@@ -246,9 +258,9 @@ pub enum MasterToFramework {
 
 impl MasterToFramework {
     /// What is said in its place to a scheduler of an older version, if anything can be.
-    pub fn in_older_words(&self) -> Option<Self> {
+    pub fn in_older_words(self) -> Option<Self> {
         if let Self::OffersAt { offers, domains: _ } = self {
-            Some(Self::Offers(offers.clone()))
+            Some(Self::Offers(offers))
         } else {
             None
         }

@@ -1,5 +1,6 @@
 //! Offers, and what a scheduler that knows its needs says of them.
 
+use std::fmt;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -95,4 +96,16 @@ pub enum Constraint {
     },
     /// What any offer's constraint can say. Since version 2.
     Attribute(AttributeConstraint),
+}
+
+/// As short as it can be said: `rack=r1`.
+impl fmt::Display for Constraint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Is { attribute, value } => write!(f, "{attribute}={value}"),
+            Self::IsNot { attribute, value } => write!(f, "{attribute}!={value}"),
+            Self::Ports { each } => write!(f, "{each} free ports"),
+            Self::Attribute(constraint) => write!(f, "{constraint}"),
+        }
+    }
 }

@@ -8,34 +8,52 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::ids::Role;
-use crate::resources::{BadResources, Kind, Milli, Named, Resource, Resources};
+use crate::resources::{BadAmount, Milli, NOT_IN_NAMES, Resources, is_name};
 
 /// Why a text names no amounts.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BadQuantities {
-    /// It is no list of resources.
-    #[error(transparent)]
-    Resources(#[from] BadResources),
+    /// No `name:amount`.
+    #[error("'{0}' is not of the form name:amount, such as cpus:2;mem:1024")]
+    Form(String),
     /// Ranges, sets and what is somebody's have no place here.
-    #[error("'{0}' is no amount of a resource, such as cpus:2 or mem:1024")]
-    NoAmount(String),
+    #[error("'{0}' is no name of a resource of which there are amounts, such as cpus or mem")]
+    Name(String),
     /// One name twice: nobody knows which is meant.
-    #[error("'{0}' names a resource more than once")]
+    #[error("{0} is named twice")]
     Twice(String),
+    /// What it says of a name.
+    #[error("the amount of {name} is '{value}': {why}")]
+    Amount {
+        /// Of which.
+        name: String,
+        /// As it was written.
+        value: String,
+        /// Why it is none.
+        why: BadAmount,
+    },
 }
 
-/// Names and amounts of a text, of those too of which there are none.
-fn amounts(text: &str) -> Result<Vec<(Arc<str>, Milli)>, BadQuantities> {
-    let named = Named::parse(text, &Role::everybody())?;
-    let no_amount = |entry: &&Resource| entry.kind != Kind::Unreserved || entry.amount().is_none();
-    if let Some(other) = named.resources.iter().find(no_amount) {
-        return Err(BadQuantities::NoAmount(other.to_string()));
+/// Names and amounts of a text, of those too of which there are none. None is below zero.
+fn amounts(text: &str) -> Result<BTreeMap<Arc<str>, Milli>, BadQuantities> {
+    let mut all = BTreeMap::new();
+    for part in text.split(';').map(str::trim).filter(|part| !part.is_empty()) {
+        let (name, value) =
+            part.split_once(':').ok_or_else(|| BadQuantities::Form(String::from(part)))?;
+        let (name, value) = (name.trim(), value.trim());
+        if !is_name(name) || name.contains(NOT_IN_NAMES) {
+            return Err(BadQuantities::Name(name.into()));
+        }
+        let amount = Milli::read(value).map_err(|why| BadQuantities::Amount {
+            name: name.into(),
+            value: value.into(),
+            why,
+        })?;
+        if all.insert(Arc::from(name), amount).is_some() {
+            return Err(BadQuantities::Twice(name.into()));
+        }
     }
-    if text.split(';').filter(|part| !part.trim().is_empty()).count() > named.names.len() {
-        return Err(BadQuantities::Twice(text.to_owned()));
-    }
-    Ok(named.names.into_iter().map(|name| (name.clone(), named.resources.scalar(&name))).collect())
+    Ok(all)
 }
 
 /// `cpus:2;mem:1024`
@@ -43,18 +61,18 @@ impl FromStr for Quantities {
     type Err = BadQuantities;
 
     fn from_str(text: &str) -> Result<Self, BadQuantities> {
-        let amounts = amounts(text)?;
-        Ok(amounts.iter().fold(Self::none(), |all, (name, amount)| all.with(name, *amount)))
+        let mut all = amounts(text)?;
+        all.retain(|_, amount| *amount > Milli(0));
+        Ok(Self(all))
     }
 }
 
-/// `cpus:2;gpus:0`
+/// `cpus:2;gpus:0`: a limit of nothing is one.
 impl FromStr for Limits {
     type Err = BadQuantities;
 
     fn from_str(text: &str) -> Result<Self, BadQuantities> {
-        let amounts = amounts(text)?;
-        Ok(amounts.iter().fold(Self::none(), |all, (name, limit)| all.with(name, *limit)))
+        amounts(text).map(Self)
     }
 }
 
@@ -165,11 +183,6 @@ impl Limits {
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
-
-    /// Whether these allow all of it.
-    pub fn allow(&self, quantities: &Quantities) -> bool {
-        quantities.iter().all(|(name, amount)| self.limit(name).is_none_or(|limit| amount <= limit))
-    }
 }
 
 impl fmt::Display for Quantities {
@@ -213,9 +226,6 @@ mod tests {
         let held = quantities(&[("cpus", 2), ("mem", 100)]);
         assert_eq!(held.amount("disk"), Milli(0));
         let limits = Limits::none().with("cpus", Milli::whole(2)).with("gpus", Milli(0));
-        assert!(limits.allow(&held), "memory has no limit");
-        assert!(!limits.allow(&quantities(&[("cpus", 3)])));
-        assert!(!limits.allow(&quantities(&[("gpus", 1)])), "a limit of zero lets nothing through");
         assert_eq!((limits.limit("mem"), limits.limit("gpus")), (None, Some(Milli(0))));
     }
 
@@ -234,31 +244,26 @@ mod tests {
     #[test]
     fn res_07_amounts_are_read_from_text_and_only_amounts() {
         let read = |text: &str| text.parse::<Quantities>().map(|all| all.to_string());
-        assert_eq!(read("mem:64; cpus:1.0005;gpus:0").as_deref(), Ok("cpus:1.001;mem:64"));
+        assert_eq!(read("mem:64; cpus:1.0005;gpus:0;").as_deref(), Ok("cpus:1.001;mem:64"));
         assert_eq!(read("").as_deref(), Ok("nothing"));
-        let limits: Limits = "cpus:2;gpus:0".parse().expect("limits");
-        assert_eq!(limits.to_string(), "cpus:2;gpus:0", "a limit of zero stays");
-        for bad in [
-            "cpus",
-            "cpus:-1",
-            "cpus:many",
-            "ports:[1-2]",
-            "disks:{a}",
-            "cpus(eng):1",
-            "cpus:1;cpus:2",
+        let limits: Limits = "cpus:1e3;gpus:0".parse().expect("limits");
+        assert_eq!(limits.to_string(), "cpus:1000;gpus:0", "a limit of nothing is one");
+        for (bad, words) in [
+            ("cpus", "'cpus' is not of the form name:amount"),
+            (":2", "'' is no name of a resource"),
+            ("cpus(eng):1", "'cpus(eng)' is no name of a resource"),
+            ("cpus:1;cpus:1", "cpus is named twice"),
+            ("cpus:-1", "the amount of cpus is '-1': it must not be negative"),
+            ("cpus:many", "the amount of cpus is 'many': it is no number"),
+            ("ports:[1-2]", "the amount of ports is '[1-2]': it is no number"),
+            ("disks:{a}", "it is no number, such as 2 or 0.5"),
+            ("cpus:NaN", "it is no number"),
+            ("cpus:inf", "it is no number"),
+            ("cpus:1e308", "it must be at most 1000000000000"),
+            ("cpus:0.0004", "the amount of cpus is '0.0004': it is less than a thousandth"),
         ] {
-            assert!(read(bad).is_err(), "{bad}");
+            assert!(read(bad).unwrap_err().to_string().contains(words), "{bad}: {:?}", read(bad));
             assert!(bad.parse::<Limits>().is_err(), "{bad}");
         }
-        assert!(read("cpus:1;cpus:1").unwrap_err().to_string().contains("more than once"));
-    }
-
-    #[test]
-    fn res_07_limits_are_kept_by_all_that_is_within_them() {
-        let limits: Limits = "cpus:2;gpus:0".parse().expect("limits");
-        let within = |text: &str| limits.allow(&text.parse().expect(text));
-        assert!(within("") && within("cpus:2;mem:1000000") && within("gpus:0"));
-        assert!(!within("cpus:2.001") && !within("gpus:0.001;cpus:1"));
-        assert!(Limits::none().allow(&quantities(&[("cpus", i64::MAX / 1000)])));
     }
 }

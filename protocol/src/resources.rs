@@ -22,10 +22,12 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 pub use attributes::{Attribute, AttributeValue, parse_attributes};
+pub(crate) use check::is_name;
 pub use check::{NotNormal, RANGES_MAX};
 pub use conversion::{BadConversion, Conversion};
 use list::List;
-pub use parse::{BadResources, Named};
+pub(crate) use parse::NOT_IN_NAMES;
+pub use parse::{BadAmount, BadResources, Named};
 pub use ranges::Ranges;
 pub use terms::{
     BadTerms, Disk, DiskKind, DiskSource, Kind, Label, PersistentVolume, Reservation,

@@ -1,5 +1,7 @@
 //! What a framework wants for one of its roles: how much, where, and whether at all just now.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use crate::ids::Role;
@@ -45,6 +47,21 @@ pub struct AttributeConstraint {
     pub predicate: Predicate,
 }
 
+/// As short as it can be said: `rack=r1`.
+impl fmt::Display for AttributeConstraint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let of = &self.selector;
+        match &self.predicate {
+            Predicate::Exists => write!(f, "{of}"),
+            Predicate::NotExists => write!(f, "no {of}"),
+            Predicate::TextEquals(wanted) => write!(f, "{of}={wanted}"),
+            Predicate::TextNotEquals(unwanted) => write!(f, "{of}!={unwanted}"),
+            Predicate::TextMatches(pattern) => write!(f, "{of} like {pattern}"),
+            Predicate::TextNotMatches(pattern) => write!(f, "{of} unlike {pattern}"),
+        }
+    }
+}
+
 /// Which attribute is meant.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Selector {
@@ -56,6 +73,17 @@ pub enum Selector {
     Region,
     /// The zone of its fault domain.
     Zone,
+}
+
+impl fmt::Display for Selector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Attribute(name) => name,
+            Self::Hostname => "hostname",
+            Self::Region => "region",
+            Self::Zone => "zone",
+        })
+    }
 }
 
 /// A question about an attribute. All but `NotExists` and the negated ones are false where it is absent; an attribute that is no
@@ -83,4 +111,25 @@ pub struct FaultDomain {
     pub region: String,
     /// Within its region.
     pub zone: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_constraint_is_said_as_short_as_it_can_be() {
+        let rack = || Selector::Attribute("rack".into());
+        let text = || "r1".to_owned();
+        for (selector, predicate, said) in [
+            (rack(), Predicate::Exists, "rack"),
+            (rack(), Predicate::NotExists, "no rack"),
+            (rack(), Predicate::TextEquals(text()), "rack=r1"),
+            (Selector::Hostname, Predicate::TextNotEquals(text()), "hostname!=r1"),
+            (Selector::Region, Predicate::TextMatches("r[2-9]".into()), "region like r[2-9]"),
+            (Selector::Zone, Predicate::TextNotMatches("r[2-9]".into()), "zone unlike r[2-9]"),
+        ] {
+            assert_eq!(AttributeConstraint { selector, predicate }.to_string(), said);
+        }
+    }
 }

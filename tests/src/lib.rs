@@ -1,5 +1,6 @@
 //! Stories.
 
+pub mod bench;
 pub mod cluster;
 pub mod disks;
 pub mod emulated;

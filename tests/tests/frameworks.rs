@@ -23,6 +23,8 @@ struct Cluster {
     master: Node,
     reign: Option<master::Running>,
     agents: Vec<Node>,
+    /// What all of each agent is reserved for.
+    role: Role,
 }
 
 /// A node that speaks today's version.
@@ -52,11 +54,15 @@ impl Cluster {
     }
 
     async fn with(agents: usize, secret: Option<Secret>) -> Self {
+        Self::reserved(agents, secret, Role::everybody()).await
+    }
+
+    async fn reserved(agents: usize, secret: Option<Secret>, role: Role) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let listen = || NodeConfig { secret: secret.clone(), ..todays() };
         let (master, reign) = start_master(folder.path(), listen()).await;
         let (reign, nodes) = (Some(reign), vec![]);
-        let mut cluster = Self { folder, master, reign, agents: nodes };
+        let mut cluster = Self { folder, master, reign, agents: nodes, role };
         for n in 0..agents {
             let node = cluster.start_agent(n, listen()).await;
             cluster.agents.push(node);
@@ -74,6 +80,7 @@ impl Cluster {
         let recovery_timeout = Some(Duration::from_secs(30));
         let config = AgentConfig {
             resources,
+            default_role: self.role.clone(),
             recovery_timeout,
             ..AgentConfig::new(master, work_dir, executor)
         };
@@ -165,6 +172,24 @@ async fn words_are_counted_right() {
     assert!(scheduler.is_complete(), "{:?}", scheduler.given_up());
     assert_eq!(*scheduler.counts(), whole);
     nothing_overlaps(&intervals);
+    cluster.end().await;
+}
+
+/// The executor of each agent is started on what is reserved, and launched on again in the same words.
+#[tokio::test(flavor = "multi_thread")]
+async fn words_are_counted_where_all_is_reserved_for_the_role_of_the_framework() {
+    let role: Role = "eng".parse().unwrap();
+    let cluster = Cluster::reserved(2, None, role.clone()).await;
+    let whole = fill(&cluster.path("texts"));
+    let plan = plan(&[cluster.path("texts")], 1 << 30, 32 << 10).unwrap();
+    let scheduler =
+        WordCount::new(plan, Setup::new(executor()), |happening| eprintln!("{happening:?}"));
+    let info = FrameworkInfo { roles: vec![role], ..framework("words") };
+    let master = cluster.address();
+    let running = run_scheduler(&master, info, scheduler, Options::default());
+    let (_, scheduler) = tokio::time::timeout(PATIENCE, running).await.unwrap().unwrap();
+    assert!(scheduler.is_complete(), "{:?}", scheduler.given_up());
+    assert_eq!(*scheduler.counts(), whole);
     cluster.end().await;
 }
 

@@ -8,9 +8,9 @@ use std::time::{Duration, SystemTime};
 use actix::{Actor, Handler};
 use coordination::detect::MASTER;
 use coordination::election::Detector;
-use libactor::{Asked, Clock, Context, Down, Message, Name, Question, Received};
+use libactor::{Asked, Clock, Context, Down, Message, Name, Question, Received, TellError};
 use protocol::agent::{AgentToMaster, MasterToAgent};
-use protocol::executor::ExecutorToAgent;
+use protocol::executor::{AgentToExecutor, ExecutorToAgent};
 use protocol::ids::ContainerId;
 use protocol::operator::{
     ExecutorView, ExecutorsAnswer, ReadExecutors, ReadSandbox, SandboxAnswer,
@@ -110,7 +110,8 @@ impl AgentActor {
                 self.contact_leader(message, ctx);
             }
             Effect::TellMaster { to, message } => {
-                if let Err(error) = ctx.tell(to, message) {
+                let told = ctx.tell_in_older(to, message, AgentToMaster::in_older_words);
+                if let Err(error) = told {
                     tracing::debug!(%to, %error, "could not tell the master");
                     // What the master did not hear it learns by a new registration. It comes after this step.
                     ctx.unlink(to);
@@ -121,7 +122,8 @@ impl AgentActor {
                 }
             }
             Effect::TellExecutor { to, message } => {
-                if let Err(error) = ctx.tell(to, message) {
+                let told = ctx.tell_in_older(to, message, AgentToExecutor::in_older_words);
+                if let Err(error) = told {
                     tracing::debug!(%to, %error, "could not tell an executor");
                 }
             }
@@ -153,13 +155,22 @@ impl AgentActor {
         let Some(leader) = self.leader() else {
             return tracing::debug!("nobody leads");
         };
-        let told = match format!("{MASTER}@{leader}").parse::<Name>() {
-            Ok(name) => ctx.tell(&name, message).map_err(|error| error.to_string()),
-            Err(error) => Err(error.to_string()),
+        let error = match format!("{MASTER}@{leader}").parse::<Name>() {
+            Ok(name) => match ctx.tell_in_older(&name, message, AgentToMaster::in_older_words) {
+                Ok(()) => return,
+                Err(error) => {
+                    if let TellError::TooNew { .. } = error {
+                        // After this step.
+                        ctx.run(std::future::ready(()), |actor, (), ctx| {
+                            actor.advance(Event::MasterIsOlder, ctx);
+                        });
+                    }
+                    error.to_string()
+                }
+            },
+            Err(error) => error.to_string(),
         };
-        if let Err(error) = told {
-            tracing::debug!(%leader, %error, "could not contact the master");
-        }
+        tracing::debug!(%leader, %error, "could not contact the master");
     }
 
     /// Hears of whoever leads now and from now on, and when nobody does.
@@ -202,7 +213,7 @@ impl AgentActor {
                 let leader = self.leader().unwrap_or_else(|| "nobody".to_owned());
                 tracing::warn!(%leader, "{notice}; is it running, and does --master name it?");
             }
-            Notice::Rebooted(_) => tracing::warn!("{notice}"),
+            Notice::Rebooted(_) | Notice::MasterIsOlder(_) => tracing::warn!("{notice}"),
             Notice::MasterLost(_) | Notice::EpochRefused { .. } | Notice::Removed(_) => {
                 tracing::warn!("{notice}");
             }

@@ -76,6 +76,8 @@ pub(super) struct Membership {
     phase: Phase,
     generation: u64,
     leader: Leader,
+    /// That the master is of an older version was said.
+    older_said: bool,
 }
 
 /// What is known of who leads.
@@ -108,6 +110,7 @@ impl Membership {
             phase,
             generation: 0,
             leader: Leader::ByName,
+            older_said: false,
         }
     }
 

@@ -3,6 +3,7 @@
 use libactor::Pid;
 use protocol::ids::{AgentId, ClusterId, ContainerId, ExecutorId, FrameworkId, TaskId};
 use protocol::task::TaskState;
+use protocol::wishes::FaultDomain;
 use serde::{Deserialize, Serialize};
 
 /// A fact that an operator may ask for later.
@@ -33,6 +34,12 @@ pub enum Notice {
         /// So far.
         attempts: u32,
     },
+    /// It knows of no domains.
+    #[error(
+        "the master is of an older version, which takes no agent that says where it is, as this one does, in {0}: upgrade all \
+         masters first, or start the agent without --domain; trying on"
+    )]
+    MasterIsOlder(FaultDomain),
     /// A member now.
     #[error("registered as {agent} with the master of epoch {epoch}")]
     Registered {

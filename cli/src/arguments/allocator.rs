@@ -17,7 +17,8 @@ pub(crate) struct AllocatorArguments {
     /// How often all agents are looked at; what changes is offered at once. The least time for which a refusal lasts
     #[arg(long, default_value = "1secs", value_name = "TIME", value_parser = units::duration)]
     allocation_interval: Duration,
-    /// What an offer holds at least: alternatives, such as `cpus:0.01|mem:32`
+    /// What an offer holds at least: alternatives, such as 'cpus:0.01|mem:32;disk:10', which a shell needs in quotes; mem and disk
+    /// are in MB
     #[arg(long, default_value = "cpus:0.01|mem:32", value_name = "QUANTITIES|…", value_parser = least)]
     min_allocatable_resources: Least,
     /// Resources that count in nobody's share, such as `gpus,licences`

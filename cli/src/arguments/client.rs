@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use clap::Args;
 use libactor::PayloadFilter;
+use protocol::framework::FrameworkInfo;
 use protocol::ids::Role;
 use protocol::offer::{Constraint, Demand};
 use protocol::resources::{Milli, Resources};
 
-use crate::{amounts, units};
+use crate::units;
 
 /// Which cluster. What is not given is looked for in `AIRSIDE_MASTER` and `AIRSIDE_CLUSTER_SECRET_FILE`, then in what
 /// `airside up` left in the cache folder, and is `127.0.0.1:5050` without a secret in the end.
@@ -55,7 +56,7 @@ pub(crate) struct WhyArguments {
     #[arg(value_name = "ID")]
     pub(crate) id: String,
     /// Only under this role of the framework
-    #[arg(long, value_name = "ROLE", value_parser = amounts::role, allow_hyphen_values = true)]
+    #[arg(long, value_name = "ROLE", value_parser = units::role, allow_hyphen_values = true)]
     pub(crate) role: Option<Role>,
     #[command(flatten)]
     pub(crate) demand: DemandArguments,
@@ -111,10 +112,27 @@ impl DemandArguments {
     }
 }
 
+/// For whom a framework of the house acts.
+#[derive(Debug, Args)]
+pub(crate) struct RoleArguments {
+    /// The role under which tasks are run: what it is guaranteed is for them, and its limit and weight count
+    #[arg(long, default_value = "*", value_name = "ROLE", value_parser = units::role, allow_hyphen_values = true)]
+    pub(crate) role: Role,
+}
+
+impl RoleArguments {
+    /// The framework of this name.
+    pub(crate) fn framework(&self, name: &str) -> FrameworkInfo {
+        FrameworkInfo { roles: vec![self.role.clone()], ..sdk::framework(name) }
+    }
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct RunArguments {
     #[command(flatten)]
     pub(crate) cluster: ClusterArguments,
+    #[command(flatten)]
+    pub(crate) acts: RoleArguments,
     /// Cores
     #[arg(long, default_value = "0.1", value_parser = units::amount, allow_hyphen_values = true)]
     pub(crate) cpus: f64,

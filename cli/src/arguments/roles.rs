@@ -6,7 +6,7 @@ use protocol::quantities::{Limits, Quantities};
 use protocol::quota::Weight;
 
 use super::{ClusterArguments, ListArguments};
-use crate::amounts;
+use crate::{amounts, units};
 
 /// Lists, unless it is told to set something.
 #[derive(Debug, Args)]
@@ -20,7 +20,8 @@ pub(crate) struct QuotaArguments {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum QuotaCommand {
-    /// Say what a role and those below it are guaranteed and may have at most; what is not given, they are not
+    /// Say what a role and those below it are guaranteed and may have at most. It replaces all that was said before: with --limit
+    /// alone an earlier guarantee ends, and with --guarantee alone an earlier limit
     Set(QuotaSetArguments),
     /// End the quota of a role
     Clear(QuotaClearArguments),
@@ -31,12 +32,13 @@ pub(crate) struct QuotaSetArguments {
     #[command(flatten)]
     pub(crate) cluster: ClusterArguments,
     /// The role; one without a slash
-    #[arg(value_name = "ROLE", value_parser = amounts::role, allow_hyphen_values = true)]
+    #[arg(value_name = "ROLE", value_parser = units::role, allow_hyphen_values = true)]
     pub(crate) role: Role,
-    /// What is held back for it while it has less, such as `cpus:2;mem:1024`
+    /// What is held back for it while it has less, such as 'cpus:2;mem:1024', which a shell needs in quotes; mem and disk are in MB.
+    /// Not given: nothing, whatever it was before
     #[arg(long, value_name = "AMOUNTS", value_parser = amounts::guarantees, allow_hyphen_values = true, required_unless_present = "limit")]
     pub(crate) guarantee: Option<Quantities>,
-    /// What it gets at most, such as `cpus:4`
+    /// What it gets at most, such as 'cpus:4;gpus:0'; of what is not named as much as there is
     #[arg(long, value_name = "AMOUNTS", value_parser = amounts::limits, allow_hyphen_values = true)]
     pub(crate) limit: Option<Limits>,
     /// Even if the cluster has less than is guaranteed, or the role has more than the limit
@@ -49,7 +51,7 @@ pub(crate) struct QuotaClearArguments {
     #[command(flatten)]
     pub(crate) cluster: ClusterArguments,
     /// The role
-    #[arg(value_name = "ROLE", value_parser = amounts::role, allow_hyphen_values = true)]
+    #[arg(value_name = "ROLE", value_parser = units::role, allow_hyphen_values = true)]
     pub(crate) role: Role,
 }
 
@@ -74,7 +76,7 @@ pub(crate) struct WeightSetArguments {
     #[command(flatten)]
     pub(crate) cluster: ClusterArguments,
     /// The role
-    #[arg(value_name = "ROLE", value_parser = amounts::role, allow_hyphen_values = true)]
+    #[arg(value_name = "ROLE", value_parser = units::role, allow_hyphen_values = true)]
     pub(crate) role: Role,
     /// The weight, such as 2 or 0.5; that of a role of which nothing is said is 1
     #[arg(value_name = "NUMBER", value_parser = amounts::weight, allow_hyphen_values = true)]

@@ -14,8 +14,8 @@ use protocol::ids::Role;
 use protocol::resources::{Milli, Resources};
 use protocol::wishes::FaultDomain;
 
-use super::ClusterArguments;
 use super::allocator::AllocatorArguments;
+use super::{ClusterArguments, RoleArguments};
 use crate::amounts::{self, Weights};
 use crate::domains::domain;
 use crate::units;
@@ -183,14 +183,15 @@ pub(crate) struct AgentArguments {
     /// The master to join, or the ZooKeeper that knows it: `zk://host:port,…/path`
     #[arg(long, value_name = "HOST:PORT|ZK", value_parser = units::master)]
     pub(crate) master: String,
-    /// What to offer instead of all that is found, such as `cpus:2;mem(eng/web):1024;ports:[31000-32000]`, where `eng/web` is the
-    /// role that it is reserved for; or a list of v1 resources in JSON; or `file:///path` of a file with either
+    /// What to offer instead of all that is found, such as 'cpus:2;mem(eng/web):1024;ports:[31000-32000]', where `eng/web` is the
+    /// role that it is reserved for, and mem and disk are in MB; or a list of v1 resources in JSON; or `file:///path` of a file
+    /// with either. A shell needs the quotes
     #[arg(long, value_parser = units::resources)]
     pub(crate) resources: Option<String>,
     /// The role that resources are reserved for that are not said to be another's; `*` reserves them for none
     #[arg(long, default_value = "*", value_parser = units::role, value_name = "ROLE")]
     pub(crate) default_role: Role,
-    /// What to say of this machine, such as `rack:a;zone:1`
+    /// What to say of this machine, such as 'rack:a;zone:1', in quotes
     #[arg(long, value_parser = units::attributes)]
     pub(crate) attributes: Option<String>,
     /// Where this machine is, as `{"fault_domain":{"region":{"name":"eu"},"zone":{"name":"eu-1"}}}`, or `file:///path` of a file
@@ -388,6 +389,8 @@ pub(crate) struct WordcountArguments {
 pub(crate) struct BatchArguments {
     #[command(flatten)]
     pub(crate) cluster: ClusterArguments,
+    #[command(flatten)]
+    pub(crate) acts: RoleArguments,
     /// Lines for the shell, one task each
     #[arg(value_name = "COMMAND", required = true)]
     pub(crate) commands: Vec<String>,
@@ -445,6 +448,8 @@ pub(crate) struct StateArguments {
 pub(crate) struct PeriodicArguments {
     #[command(flatten)]
     pub(crate) cluster: ClusterArguments,
+    #[command(flatten)]
+    pub(crate) acts: RoleArguments,
     /// Lines for the shell, each with a name and a period: `backup=1hr ./backup.sh`. Due at whole multiples of it since 1970
     #[arg(value_name = "NAME=TIME COMMAND", required = true, value_parser = units::job)]
     pub(crate) jobs: Vec<(String, Duration, String)>,

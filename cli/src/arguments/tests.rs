@@ -116,7 +116,7 @@ fn what_nobody_knows_is_an_error() {
         ),
         (
             "airside agent --work_dir=/w --master=h:1 --resources=cpus:-1",
-            "error: invalid value 'cpus:-1' for '--resources <RESOURCES>': 'cpus' must not be negative, but is -1",
+            "error: invalid value 'cpus:-1' for '--resources <RESOURCES>': 'cpus' is -1: it must not be negative",
         ),
         (
             "airside agent --work_dir=/w --master=h:1 --resources=cpus(a//b):1",
@@ -198,8 +198,8 @@ fn what_is_said_of_roles_is_read_or_refused_in_words() {
 #[test]
 fn a_master_shares_out_as_mesos_flags_say() {
     let config = |line: &str| match read(line, &[]) {
-        Ok(Command::Master(master)) => master.check().map(|()| master.config().logic),
-        other => panic!("{line}: {other:?}"),
+        Ok(Command::Master(master)) => Ok(master.config().logic),
+        other => other.map(|other| panic!("{line}: {other:?}")),
     };
     let plain = config("airside master --work_dir=/w").expect("no flags");
     assert_eq!(plain.allocator, master::config::AllocatorConfig::default());
@@ -215,8 +215,9 @@ fn a_master_shares_out_as_mesos_flags_say() {
     assert_eq!(least, ["cpus:1;mem:10", "disk:5"]);
     assert_eq!((allocator.excluded.len(), allocator.filter_gpu_resources), (2, false));
     assert_eq!(allocator.order, master::config::Order::Lots);
-    let mixed = config("airside master --work_dir=/w --role_sorter=random");
-    assert!(mixed.expect_err("one of two").contains("must be the same"));
+    let mixed =
+        config("airside master --work_dir=/w --role_sorter=random").expect_err("one of two");
+    assert!(mixed.contains("--role_sorter and --framework_sorter must be the same"), "{mixed}");
     for bad in ["--min_allocatable_resources=cpus:-1", "--min_allocatable_resources=cpus:1|much"] {
         assert!(read(&format!("airside master --work_dir=/w {bad}"), &[]).is_err(), "{bad}");
     }
@@ -238,6 +239,33 @@ fn roles_with_quota_wait_after_a_fail_over_as_mesos_flags_say() {
         let line = format!("airside master --work_dir=/w --allocator_agent_recovery_factor={bad}");
         assert!(read(&line, &[]).is_err(), "{bad}");
     }
+}
+
+#[test]
+fn commands_run_tasks_under_everybodys_role_unless_they_are_told_another() {
+    let roles = |words: &[&str]| {
+        let line = ["airside"].iter().chain(words).map(OsString::from);
+        let arguments = parse(line, &Environment::of_pairs(&[])).expect("a good line");
+        let acts = if let Command::Run(run) = arguments.command {
+            run.acts
+        } else if let Command::Batch(batch) = arguments.command {
+            batch.acts
+        } else if let Command::Periodic(periodic) = arguments.command {
+            periodic.acts
+        } else {
+            panic!("{arguments:?}")
+        };
+        let roles = acts.framework("test").roles;
+        roles.iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    for line in
+        [["run", "--", "true"], ["batch", "true", "false"], ["periodic", "a=1hr x", "b=1day y"]]
+    {
+        assert_eq!(roles(&line), ["*"]);
+        assert_eq!(roles(&[&[line[0], "--role=eng/web"], &line[1..]].concat()), ["eng/web"]);
+    }
+    let said = read("airside run --role=a//b -- true", &[]).expect_err("no role");
+    assert!(said.contains("has an empty part"), "{said}");
 }
 
 #[test]

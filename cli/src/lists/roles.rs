@@ -1,6 +1,9 @@
 //! Roles, quota and weights as tables and as JSON.
 
-use protocol::operator::RoleView;
+use std::collections::BTreeMap;
+
+use protocol::ids::FrameworkId;
+use protocol::operator::{FrameworkView, RoleView};
 use protocol::quantities::{Limits, Quantities};
 use protocol::resources::Milli;
 use serde::Serialize;
@@ -17,13 +20,31 @@ fn limits(limits: &Limits) -> String {
     if limits.is_empty() { "-".into() } else { limits.to_string() }
 }
 
+/// The most frameworks of one role that a table names.
+const NAMED_MAX: usize = 3;
+
+/// By name, as far as that is known.
+fn names(ids: &[FrameworkId], names: &BTreeMap<&FrameworkId, &str>) -> String {
+    let few = ids.iter().take(NAMED_MAX).map(|id| match names.get(id) {
+        Some(name) if !name.is_empty() => name,
+        Some(_) | None => id.as_str(),
+    });
+    let few: Vec<&str> = few.collect();
+    match (few.join(", "), ids.len().saturating_sub(NAMED_MAX)) {
+        (none, 0) if none.is_empty() => "-".to_owned(),
+        (few, 0) => few,
+        (few, more) => format!("{few} and {more} more"),
+    }
+}
+
 /// The table of `airside roles`.
-pub(crate) fn roles_table(roles: &[RoleView]) -> String {
+pub(crate) fn roles_table(roles: &[RoleView], frameworks: &[FrameworkView]) -> String {
+    let by_id = frameworks.iter().map(|one| (&one.info.framework, &*one.info.name)).collect();
     let rows = roles.iter().map(|role| {
         vec![
             role.role.to_string(),
             role.weight.to_string(),
-            role.frameworks.len().to_string(),
+            names(&role.frameworks, &by_id),
             amounts(&role.allocated),
             amounts(&role.offered),
             amounts(&role.reserved),

@@ -149,12 +149,24 @@ fn bare_role() -> RoleView {
 #[test]
 fn roles_with_their_quota_and_weights_are_shown() {
     let all = [role(), bare_role()];
-    insta::assert_snapshot!("roles_table", roles_table(&all));
+    insta::assert_snapshot!("roles_table", roles_table(&all, &[framework()]));
     insta::assert_snapshot!("roles_json", json(&all.each_ref().map(RoleJson::from)));
     insta::assert_snapshot!("quota_table", quota_table(&all));
     insta::assert_snapshot!("quota_json", json(&all.each_ref().map(QuotaJson::from)));
     insta::assert_snapshot!("weights_table", weights_table(&all));
     insta::assert_snapshot!("weights_json", json(&all.each_ref().map(WeightJson::from)));
+}
+
+#[test]
+fn who_acts_for_a_role_is_named_but_not_all_of_many() {
+    let ids = ["c-0000", "c-0001", "c-0002", "c-0003", "c-0004"].map(FrameworkId::new);
+    let row = |of: &[FrameworkId]| {
+        let role = RoleView { frameworks: of.to_vec(), ..bare_role() };
+        let table = roles_table(&[role], &[framework()]);
+        table.lines().next_back().unwrap_or_default().to_owned()
+    };
+    assert!(row(&ids).contains("  wordcount, c-0001, c-0002 and 2 more  "), "{}", row(&ids));
+    assert!(row(&ids[..3]).contains("  wordcount, c-0001, c-0002  "), "{}", row(&ids[..3]));
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use protocol::ids::{AgentId, FrameworkId};
+use protocol::offer::Constraint;
 use protocol::resources::Resources;
 use protocol::why::{Cause, OfferWhy, Quiet};
 
@@ -52,7 +53,7 @@ fn a_summary_comes_first_and_then_each_agent() {
 #[test]
 fn what_might_be_wanted_is_told_from_what_is() {
     let text = of_framework(&framework(), &[role(None)], true);
-    let words = "  if it wanted cpus:2;mem:64 where rack is r1 and 2 ports are free";
+    let words = "  if it wanted cpus:2;mem:64 with rack=r1 and 2 free ports";
     assert!(text.contains(words), "{text}");
 }
 
@@ -76,4 +77,37 @@ fn only_one_role_is_told_of_if_one_is_named() {
     assert_eq!(only(all(), Some(&other.role)).unwrap(), vec![other.clone()]);
     let refused = only(all(), Some(&"db".parse().unwrap())).unwrap_err().to_string();
     assert_eq!(refused, "the framework does not act for role 'db', but for eng/web, ops");
+}
+
+/// Of this id and state, all of one name.
+fn namesake(id: &str, state: FrameworkState) -> FrameworkView {
+    let mut one = FrameworkView { state, ..framework() };
+    one.info.framework = FrameworkId::new(id);
+    one
+}
+
+#[test]
+fn a_framework_that_is_removed_is_meant_only_if_no_other_can_be() {
+    use FrameworkState::{Active, Disconnected, Removed};
+    let all = |states: &[FrameworkState]| -> Vec<FrameworkView> {
+        let states = states.iter().enumerate();
+        states.map(|(n, state)| namesake(&format!("c-000{n}"), *state)).collect()
+    };
+    let found = |all: &[FrameworkView], id: &str| {
+        let found = super::framework(all, id);
+        found.map(|one| one.info.framework.to_string()).map_err(|error| error.to_string())
+    };
+    let second = || Ok("c-0001".to_owned());
+    assert_eq!(found(&all(&[Removed, Active, Removed]), "wordcount"), second());
+    assert_eq!(found(&all(&[Removed, Disconnected]), "c-"), second());
+    assert_eq!(found(&all(&[Active, Removed]), "c-0001"), second(), "it is named in full");
+    assert_eq!(found(&all(&[Removed]), "wordcount"), Ok("c-0000".to_owned()));
+    assert_eq!(
+        found(&all(&[Removed, Active, Disconnected]), "wordcount").unwrap_err(),
+        "2 frameworks are named 'wordcount': c-0001, c-0002; say by its id which you mean"
+    );
+    let removed = found(&all(&[Removed, Removed]), "wordcount").unwrap_err();
+    assert!(removed.starts_with("2 frameworks are named 'wordcount': c-0000, c-0001"), "{removed}");
+    let none = found(&all(&[Active, Removed]), "else").unwrap_err();
+    assert_eq!(none, "no framework or task begins with 'else'; `airside frameworks` lists them");
 }

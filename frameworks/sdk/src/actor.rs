@@ -144,6 +144,7 @@ impl<S: Scheduler + Send + Unpin + 'static> FrameworkActor<S> {
         };
         match *refused {
             (message, TellError::Full) => self.no_room = Some((to, vec![message])),
+            (message, TellError::TooNew { .. }) => Self::too_new(Some(to), message, ctx),
             (_, error) => self.not_told(to, &error, ctx),
         }
     }
@@ -185,13 +186,24 @@ impl<S: Scheduler + Send + Unpin + 'static> FrameworkActor<S> {
         let Some(leader) = &*self.leader.borrow() else {
             return tracing::info!("subscribe: nobody leads");
         };
-        let told = match format!("{MASTER}@{}", leader.address).parse::<Name>() {
-            Ok(name) => ctx.tell(&name, message).map_err(|error| error.to_string()),
-            Err(error) => Err(error.to_string()),
+        let error = match format!("{MASTER}@{}", leader.address).parse::<Name>() {
+            Ok(name) => match ctx.try_tell(&name, message).map_err(|refused| *refused) {
+                Ok(()) => return,
+                Err((message, TellError::TooNew { .. })) => {
+                    return Self::too_new(None, message, ctx);
+                }
+                Err((_, error)) => error.to_string(),
+            },
+            Err(error) => error.to_string(),
         };
-        if let Err(error) = told {
-            tracing::info!(master = %leader.address, %error, "subscribe: master not reached");
-        }
+        tracing::info!(master = %leader.address, %error, "subscribe: master not reached");
+    }
+
+    /// Not within the effects of the step at hand, either.
+    fn too_new(to: Option<Pid>, message: FrameworkToMaster, ctx: &mut Context<Self>) {
+        ctx.run(std::future::ready(()), move |actor, (), ctx| {
+            actor.advance(Event::TooNew { to, message }, ctx);
+        });
     }
 
     /// Whoever is found next is heard of; that nobody leads changes nothing.

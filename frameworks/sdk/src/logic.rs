@@ -3,6 +3,7 @@
 //! author's [`Scheduler`]. The actor runs [`Framework::step`] against a real master, the simulator against a simulated one.
 
 mod calls;
+mod executors;
 mod framework;
 mod leading;
 mod offers;
@@ -27,6 +28,7 @@ use protocol::wishes::FaultDomain;
 use serde::{Deserialize, Serialize};
 
 pub use calls::{Calls, NotLaunched};
+use executors::Executors;
 pub use framework::{Framework, Scheduler};
 pub use libactor::Pid;
 use settled::Settled;
@@ -98,6 +100,13 @@ pub enum Event {
     NotSent {
         /// Whom it was for; `None`: whoever leads.
         to: Option<Pid>,
+    },
+    /// The master is of an older version, which does not know these words.
+    TooNew {
+        /// Whom they were for; `None`: whoever leads.
+        to: Option<Pid>,
+        /// The words.
+        message: FrameworkToMaster,
     },
     /// The way to this master is full: what could not be said is given back.
     NoRoom {
@@ -289,11 +298,14 @@ pub struct Driver {
     pub(crate) book: BTreeMap<TaskId, BookedTask>,
     settled: Settled,
     pub(crate) offers: BTreeMap<OfferId, OpenOffer>,
+    executors: Executors,
     pub(crate) handled: BTreeSet<UpdateId>,
     pub(crate) handled_order: VecDeque<UpdateId>,
     pub(crate) wishes: Wishes,
     /// As the master that is followed was told.
     pub(crate) wishes_told: Wishes,
+    /// That a master is of an older version was said.
+    pub(crate) older_said: bool,
     /// The generation of the running timer for doubts, and how often it fired without settling all.
     pub(crate) doubts: Option<(u64, u32)>,
     pub(crate) reconcile: u64,
@@ -344,10 +356,12 @@ impl Driver {
             book: BTreeMap::new(),
             settled: Settled::default(),
             offers: BTreeMap::new(),
+            executors: Executors::default(),
             handled: BTreeSet::new(),
             handled_order: VecDeque::new(),
             wishes: Wishes::default(),
             wishes_told: Wishes::default(),
+            older_said: false,
             doubts: None,
             reconcile: 0,
             held: None,
@@ -396,6 +410,7 @@ impl Driver {
             Event::Down { pid } => self.on_down(turn, pid),
             Event::OtherLeader => self.on_other_leader(turn),
             Event::NotSent { to } => self.on_not_sent(turn, to),
+            Event::TooNew { to, message } => self.on_too_new(turn, to, message),
             Event::NoRoom { to, messages } => self.on_no_room(turn, to, messages),
             Event::Remembered(framework) => self.on_remembered(turn, &framework),
             Event::Stored(number) => self.on_stored(turn, number),

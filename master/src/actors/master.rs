@@ -12,9 +12,9 @@ use coordination::election::Standing;
 use libactor::{
     Asked, Clock, Context, Down, Handle, Message, Pid, Principal, Received, Reply, TellError,
 };
-use protocol::agent::AgentToMaster;
+use protocol::agent::{AgentToMaster, MasterToAgent};
 use protocol::change::{Change, Moment};
-use protocol::framework::FrameworkToMaster;
+use protocol::framework::{FrameworkToMaster, MasterToFramework};
 use protocol::operator::{KillAnswer, KillTask, ReadMoment, SetAnswer, SetQuotas, SetWeights};
 use protocol::time::Now;
 use serde::{Deserialize, Serialize};
@@ -229,16 +229,12 @@ impl MasterActor {
         let untold = effect.untold();
         match effect {
             Effect::TellAgent { to, message } if self.leads() => {
-                let told = ctx.tell(to, message);
+                let told = ctx.tell_in_older(to, message, MasterToAgent::in_older_words);
                 self.is_told(to, told, untold, ctx);
             }
             Effect::TellAgent { .. } => self.untold(untold, ctx),
             Effect::TellFramework { to, message } => {
-                // A scheduler of an older version may not know the words.
-                let older = message.in_older_words();
-                let told = ctx.tell(to, message);
-                let is_too_new = matches!(told, Err(TellError::TooNew { .. }));
-                let told = older.filter(|_| is_too_new).map_or(told, |older| ctx.tell(to, older));
+                let told = ctx.tell_in_older(to, message, MasterToFramework::in_older_words);
                 self.is_told(to, told, untold, ctx);
             }
             Effect::AnswerKill { asked, answer } => {

@@ -212,12 +212,16 @@ impl Constraints {
 
     /// All that must hold, in words; nothing, if there are none.
     pub fn named(&self) -> String {
-        let group = |group: &Vec<Condition>| {
-            let all: Vec<String> = group.iter().map(Condition::named).collect();
-            all.join(" and ")
-        };
-        let groups: Vec<String> = self.groups.iter().map(group).collect();
-        groups.join(", or ")
+        match &self.source {
+            Source::Offers(offers) => {
+                let groups = offers.groups.iter().map(|group| in_words(group.iter()));
+                groups.collect::<Vec<_>>().join(", or ")
+            }
+            // Ports are no place.
+            Source::Demand(constraints) => {
+                in_words(constraints.iter().filter(|one| !matches!(one, Constraint::Ports { .. })))
+            }
+        }
     }
 
     /// Why an agent will not do: the first constraint that does not hold, of the group of which the fewest do not.
@@ -270,6 +274,10 @@ pub fn ports_each(constraints: &[Constraint]) -> u64 {
         Constraint::Is { .. } | Constraint::IsNot { .. } | Constraint::Attribute(_) => 0,
     };
     constraints.iter().map(each).sum()
+}
+
+fn in_words(constraints: impl Iterator<Item = impl ToString>) -> String {
+    constraints.map(|one| one.to_string()).collect::<Vec<_>>().join(" and ")
 }
 
 fn at_most(what: &'static str, has: usize, max: usize) -> Result<(), BadConstraints> {

@@ -110,7 +110,7 @@ impl Resource {
     }
 }
 
-pub(super) fn is_name(text: &str) -> bool {
+pub(crate) fn is_name(text: &str) -> bool {
     let bad = |c: char| c.is_whitespace() || c.is_control();
     !text.is_empty() && text.len() <= NAME_BYTES_MAX && !text.chars().any(bad)
 }

@@ -32,21 +32,15 @@ pub enum BadResources {
         /// What was given.
         value: String,
     },
-    /// Below zero.
-    #[error("'{name}' must not be negative, but is {value}")]
-    Negative {
+    /// A number that is no amount.
+    #[error("'{name}' is {value}: {why}")]
+    Amount {
         /// Whose value.
         name: String,
         /// What was given.
         value: String,
-    },
-    /// More than there can be.
-    #[error("'{name}' must be at most {max}, but is {value}", max = Milli::MAX)]
-    TooMuch {
-        /// Whose value.
-        name: String,
-        /// What was given.
-        value: String,
+        /// Why it is none.
+        why: BadAmount,
     },
     /// More ranges or names than any machine has.
     #[error("'{name}' has {pieces} ranges or names, more than {RANGES_MAX}")]
@@ -85,6 +79,45 @@ pub enum BadResources {
     #[error("an agent cannot be started with {0}: leave that out, it comes while the cluster runs")]
     MadeLater(String),
 }
+
+/// Why a text is no amount of anything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BadAmount {
+    /// Nor would not-a-number or infinity be.
+    #[error("it is no number, such as 2 or 0.5")]
+    NoNumber,
+    /// Below zero.
+    #[error("it must not be negative")]
+    Negative,
+    /// Something that would be nothing.
+    #[error("it is less than a thousandth: write 0, or at least 0.001")]
+    TooFine,
+    /// More than there can be.
+    #[error("it must be at most {max}", max = Milli::MAX)]
+    TooMuch,
+}
+
+impl Milli {
+    /// An amount as people write it. What is something does not become nothing.
+    pub(crate) fn read(text: &str) -> Result<Self, BadAmount> {
+        let number: f64 = text.parse().map_err(|_| BadAmount::NoNumber)?;
+        let amount = Self::from_f64(number);
+        if !number.is_finite() {
+            Err(BadAmount::NoNumber)
+        } else if number < 0.0 {
+            Err(BadAmount::Negative)
+        } else if number > 0.0 && amount == Self(0) {
+            Err(BadAmount::TooFine)
+        } else if amount > Self::MAX {
+            Err(BadAmount::TooMuch)
+        } else {
+            Ok(amount)
+        }
+    }
+}
+
+/// What a name cannot hold where roles, ranges and sets are written.
+pub(crate) const NOT_IN_NAMES: [char; 6] = ['(', ')', '[', ']', '{', '}'];
 
 /// What an operator names of a machine's resources.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -149,7 +182,7 @@ fn from_text(text: &str, default_role: &Role) -> Result<Vec<Resource>, BadResour
     let entry = |part| {
         let (name, role, text) =
             split(part).ok_or_else(|| BadResources::NoColon(String::from(part)))?;
-        if !is_name(name) || name.contains(['(', ')', '[', ']', '{', '}']) {
+        if !is_name(name) || name.contains(NOT_IN_NAMES) {
             return Err(BadResources::Name(name.into()));
         }
         let role = match role {
@@ -183,7 +216,6 @@ fn split(part: &str) -> Option<(&str, Option<&str>, &str)> {
 
 fn value(name: &str, text: &str) -> Result<Value, BadResources> {
     let (name, value) = (|| name.to_owned(), || text.to_owned());
-    let bad = || BadResources::Value { name: name(), value: value() };
     let pieces = text.split(',').count();
     if text.starts_with(['[', '{']) && pieces > RANGES_MAX {
         return Err(BadResources::TooManyPieces { name: name(), pieces });
@@ -194,18 +226,10 @@ fn value(name: &str, text: &str) -> Result<Value, BadResources> {
     if let Some(names) = set_of(text) {
         return Ok(Value::Set(names));
     }
-    let number: f64 = text.parse().map_err(|_| bad())?;
-    if !number.is_finite() {
-        return Err(bad());
-    }
-    if number < 0.0 {
-        return Err(BadResources::Negative { name: name(), value: value() });
-    }
-    match Milli::from_f64(number) {
-        amount if amount > Milli::MAX => {
-            Err(BadResources::TooMuch { name: name(), value: value() })
-        }
-        amount => Ok(Value::Scalar(amount)),
+    match Milli::read(text) {
+        Ok(amount) => Ok(Value::Scalar(amount)),
+        Err(BadAmount::NoNumber) => Err(BadResources::Value { name: name(), value: value() }),
+        Err(why) => Err(BadResources::Amount { name: name(), value: value(), why }),
     }
 }
 

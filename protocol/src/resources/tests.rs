@@ -2,6 +2,7 @@
 
 mod choice;
 mod conversions;
+mod from_peers;
 mod laws;
 mod text;
 mod v1;

@@ -104,7 +104,8 @@ fn news_with_a_reason_that_version_1_does_not_know_is_not_sent_to_it() {
     for sample in samples::master_to_framework() {
         let newer = matches!(sample, MasterToFramework::OffersAt { .. });
         assert_eq!(sample.since(), if newer { 2 } else { 1 }, "{}", sample.label());
-        assert_eq!(sample.in_older_words().map(|words| words.since()), newer.then_some(1));
+        let older = sample.clone().in_older_words();
+        assert_eq!(older.map(|words| words.since()), newer.then_some(1));
         if let MasterToFramework::Updated(mut status) = sample {
             status.reason = Some(Reason::AgentReregistered);
             assert_eq!(MasterToFramework::Updated(status).since(), 2);
@@ -170,12 +171,43 @@ fn what_holds_terms_that_version_1_does_not_know_is_not_sent_to_it() {
         ];
         assert_eq!(says, [since; 9], "{kind:?}");
     }
-    let able = FrameworkInfo { capabilities: vec![Capability::GpuResources], ..framework };
-    let launch =
-        |framework, task| MasterToAgent::Launch { epoch: 1, framework, task, role: role.clone() };
-    assert_eq!(
-        launch(able, samples::spec()).since(),
-        2,
-        "nor are capabilities that it does not know"
-    );
+}
+
+#[test]
+fn who_speaks_version_1_hears_of_no_capabilities_that_it_does_not_know() {
+    let of = |capabilities: &[Capability]| FrameworkInfo {
+        capabilities: capabilities.to_vec(),
+        ..samples::framework_info()
+    };
+    let old = of(&[Capability::PartitionAware]);
+    let able = of(&[Capability::GpuResources, Capability::PartitionAware, Capability::RegionAware]);
+    let launch = |framework| MasterToAgent::Launch {
+        epoch: 1,
+        framework,
+        task: samples::spec(),
+        role: Role::everybody(),
+    };
+    let registered = |framework| AgentToExecutor::Registered {
+        agent: samples::agent(),
+        framework,
+        shutdown_grace: Duration::ZERO,
+    };
+    let back = |framework| AgentToMaster::Reregister {
+        agent: samples::agent(),
+        info: samples::info(),
+        tasks: Vec::new(),
+        executors: Vec::new(),
+        frameworks: vec![old.clone(), framework],
+        epoch: 1,
+        cluster: ClusterId::new("c"),
+    };
+    let since = [launch(able.clone()).since(), registered(able.clone()).since()];
+    assert_eq!((since, back(able.clone()).since()), ([2, 2], 2));
+    assert_eq!(launch(able.clone()).in_older_words(), Some(launch(old.clone())));
+    assert_eq!(registered(able.clone()).in_older_words(), Some(registered(old.clone())));
+    assert_eq!(back(able).in_older_words(), Some(back(old.clone())));
+    // Where nothing is to be left out there are no other words.
+    assert_eq!(launch(old.clone()).in_older_words(), None);
+    assert_eq!(registered(old.clone()).in_older_words(), None);
+    assert_eq!(back(old.clone()).in_older_words(), None);
 }

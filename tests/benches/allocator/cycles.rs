@@ -13,7 +13,7 @@ use protocol::resources::{Milli, Ranges, Resources};
 use protocol::time::{Instant, Now};
 
 use crate::minimal::{Minimal, least_of_both, timed};
-use crate::{Measured, Row};
+use tests::bench::{Measured, Row};
 
 const AGENTS: usize = 10_000;
 const FRAMEWORKS: usize = 1000;

@@ -3,8 +3,6 @@
 //! `--json` prints one object a line; a case's name measures that one only. `picture`
 //! draws instead.
 
-#![allow(clippy::print_stdout, reason = "a bench prints what it measured")]
-
 mod cluster;
 mod cycles;
 mod demand;
@@ -17,33 +15,13 @@ mod shares;
 
 use std::env;
 use std::error::Error;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::path::PathBuf;
+
+use tests::bench::each_alone;
 
 // The allocator of the binary.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
-/// One measured row.
-pub(crate) struct Row {
-    name: String,
-    value: f64,
-    unit: &'static str,
-    /// What stood beside it, and its figure.
-    peer: Option<(&'static str, f64)>,
-}
-
-impl Row {
-    pub(crate) fn of(name: impl Into<String>, value: f64, unit: &'static str) -> Self {
-        Self { name: name.into(), value, unit, peer: None }
-    }
-
-    pub(crate) fn beside(self, peer: &'static str, value: f64) -> Self {
-        Self { peer: Some((peer, value)), ..self }
-    }
-}
-
-pub(crate) type Measured = Result<Vec<Row>, Box<dyn Error>>;
 
 /// Each has a process of its own, so that none finds the memory of another.
 const CASES: [&str; 10] = [
@@ -67,7 +45,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             _ => (),
         }
     }
-    let Some(case) = case else { return each_alone(&airside, json) };
+    let Some(case) = case else { return each_alone(&CASES, &airside, json) };
     let measured = match case.as_str() {
         "decision" => cycles::decision(),
         "offers" => cycles::offers(),
@@ -80,39 +58,6 @@ fn main() -> Result<(), Box<dyn Error>> {
         "labelled" => million::labelled(),
         _ => cycles::sizes(),
     };
-    measured?.iter().for_each(|row| print(row, json));
+    measured?.iter().for_each(|row| row.print("allocator", json));
     Ok(())
-}
-
-fn each_alone(airside: &Path, json: bool) -> Result<(), Box<dyn Error>> {
-    let mut all_measured = true;
-    for case in CASES {
-        let mut command = Command::new(env::current_exe()?);
-        command.arg(case).arg("--airside").arg(airside).stdin(Stdio::null());
-        if json {
-            command.arg("--json");
-        }
-        let status = command.status()?;
-        if !status.success() {
-            eprintln!("{case}: {status}");
-            all_measured = false;
-        }
-    }
-    if all_measured { Ok(()) } else { Err("some rows were not measured".into()) }
-}
-
-fn print(Row { name, value, unit, peer }: &Row, json: bool) {
-    let ratio = peer.map(|(_, peer)| value / peer);
-    if json {
-        let (peer, peer_value) = (peer.map(|(name, _)| name), peer.map(|(_, value)| value));
-        let line = serde_json::json!({
-            "bench": "allocator", "row": name, "value": value, "unit": unit,
-            "peer": peer, "peer_value": peer_value, "ratio": ratio,
-        });
-        println!("{line}");
-    } else {
-        let beside = peer.map(|(name, value)| format!("{value:.3} {unit} ({name})"));
-        let ratio = ratio.map(|ratio| format!("{ratio:.2}")).unwrap_or_default();
-        println!("{name:<28}{value:>10.3} {unit:<6}{:>40}{ratio:>8}", beside.unwrap_or_default());
-    }
 }

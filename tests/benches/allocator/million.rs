@@ -21,7 +21,7 @@ use sdk::task;
 use tests::swarm;
 
 use crate::cycles::{self, role};
-use crate::{Measured, Row};
+use tests::bench::{Measured, Row};
 
 const AGENTS: u64 = 10_000;
 const TASKS_EACH: u64 = 100;

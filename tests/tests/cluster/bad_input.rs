@@ -44,6 +44,18 @@ fn a_port_that_is_taken() {
 }
 
 #[test]
+fn flags_that_do_not_go_together_touch_nothing() {
+    let home = Home::new();
+    let work_dir = home.path("work");
+    let flag = format!("--work-dir={}", work_dir.display());
+    let outcome = home.airside(&["master", "--port=0", &flag, "--role_sorter=random"]);
+    assert_eq!((outcome.code, outcome.stdout.as_str()), (Some(2), ""), "{outcome:#?}");
+    let words = "error: --role_sorter and --framework_sorter must be the same";
+    assert!(outcome.stderr.starts_with(words), "{outcome:#?}");
+    assert!(!work_dir.exists());
+}
+
+#[test]
 fn a_work_dir_that_cannot_be_written() {
     let home = Home::new();
     let input = format!("--input={}", env!("CARGO_MANIFEST_DIR"));

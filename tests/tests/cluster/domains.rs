@@ -5,8 +5,10 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use libactor::{Node, NodeConfig};
+use actix::{Actor, Handler};
+use libactor::{Accepts, Context, Node, NodeConfig, Received, Spawn};
 use nix::sys::signal::Signal;
+use protocol::agent::AgentToMaster;
 use protocol::framework::Capability;
 use sdk::Running;
 use sdk::prelude::*;
@@ -164,6 +166,33 @@ fn fd_02_zones_are_chosen_by_constraints_and_other_regions_are_for_those_that_kn
     assert_eq!(places(listed(&home, &at)), places(active.clone()));
     eventually("all are back", || listed(&home, &at) == active);
     is_offered(&in_b, &["host-b eu/b"]);
+}
+
+/// Hears and answers nothing.
+struct Mute;
+
+impl Actor for Mute {
+    type Context = Context<Self>;
+}
+
+impl Handler<Received<AgentToMaster>> for Mute {
+    type Result = ();
+
+    fn handle(&mut self, _: Received<AgentToMaster>, _: &mut Context<Self>) {}
+}
+
+/// FD-03: it has no words for it.
+#[test]
+fn fd_03_an_agent_that_says_where_it_is_says_that_a_master_of_version_1_is_too_old() {
+    let (home, runtime) = (Home::new(), Runtime::new().unwrap());
+    let node = runtime.block_on(Node::start(NodeConfig { version: 1, ..NodeConfig::loopback() }));
+    let node = node.expect("a node starts");
+    let accepts = Accepts::new().tells::<AgentToMaster>();
+    node.spawn(Spawn::named("master").accepts(accepts), |_| Mute).expect("an actor");
+    let at = node.address().expect("it listens").to_string();
+    let mut agent = agent(&home, &at, "eu/a");
+    let said = agent.says("the master is of an older version");
+    assert!(said.contains("WARN") && said.contains("in eu/a: upgrade all masters first"), "{said}");
 }
 
 /// FD-03: nobody could say whether it is far.

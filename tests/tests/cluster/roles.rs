@@ -2,7 +2,7 @@
 
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
-use tests::cluster::{Home, Outcome, eventually};
+use tests::cluster::{Home, Outcome, Process, eventually};
 
 use crate::deaths::{master_again, master_and_agent, state_of_agent};
 
@@ -73,4 +73,27 @@ fn what_cannot_be_said_of_roles_is_refused_in_words_and_changes_nothing() {
     assert_eq!(listed(&home, &["roles"], &of), json!([]), "nobody is there, and nothing was said");
     let forced = set(&["quota", "set", "eng", "--guarantee=cpus:1000000", "--force"]);
     assert_eq!(forced.code, Some(0), "{forced:#?}");
+}
+
+/// Without the flag there would be nothing for it: all of the agent is reserved.
+#[test]
+fn a_command_runs_its_tasks_under_the_role_that_it_is_told() {
+    let home = Home::new();
+    let work_dir = |name: &str| format!("--work-dir={}", home.path(name).display());
+    let mut master =
+        Process::start("master", &mut home.command(&["master", "--port=0", &work_dir("m")]));
+    let at = master.says("master@").trim_start_matches("master@").to_owned();
+    let of = format!("--master={at}");
+    let of_eng = "--default_role=eng";
+    let line = ["agent", "--port=0", &of, &work_dir("a"), of_eng, "--resources=cpus:1;mem:256"];
+    let _agent = Process::start("agent", &mut home.command(&line));
+    eventually("the agent is active", || state_of_agent(&home, &at) == "active");
+    let run = home.airside(&["run", "--role=eng", &of, "--", "echo", "hi"]);
+    assert_eq!((run.code, run.stdout.as_str()), (Some(0), "hi\n"), "{run:#?}");
+    let batch = home.airside(&["batch", "--role=eng", &of, "true"]);
+    assert_eq!(batch.code, Some(0), "{batch:#?}");
+    let frameworks = listed(&home, &["frameworks"], &of);
+    let roles: Vec<&Value> =
+        frameworks.as_array().expect("a list").iter().map(|one| &one["roles"]).collect();
+    assert_eq!(roles, [&json!(["eng"]), &json!(["eng"])], "{frameworks:#}");
 }

@@ -172,15 +172,23 @@ impl Agent {
         }
     }
 
+    /// It does not know the question whether an agent may return, and need not. But who says where it is has no words for it.
+    pub(in crate::logic) fn on_master_is_older(&mut self, turn: &mut Turn) {
+        let waits = matches!(self.membership.phase, Phase::Contacting { .. });
+        if waits
+            && let Some(domain) = self.config.domain.clone()
+            && !std::mem::replace(&mut self.membership.older_said, true)
+        {
+            turn.note(Notice::MasterIsOlder(domain));
+        }
+    }
+
     fn contact(&self) -> AgentToMaster {
         let info = AgentInfo { resources: self.state.total().clone(), ..self.config.info.clone() };
         let place = self.config.domain.clone();
         let Some((agent, cluster)) = self.membership.member.clone() else {
             let nonce = self.membership.nonce;
-            return match place {
-                None => AgentToMaster::Register { nonce, info },
-                Some(domain) => AgentToMaster::RegisterAt { domain, nonce, info },
-            };
+            return AgentToMaster::Register { nonce, info }.at(place);
         };
         let tasks = self.task_reports(&agent);
         let executor = |(container, executor): (&ContainerId, &Executor)| ExecutorReport {
@@ -192,27 +200,8 @@ impl Agent {
         let executors = self.state.executors.iter().map(executor).collect();
         let frameworks = self.state.live_frameworks().cloned().collect();
         let epoch = self.membership.epoch;
-        match place {
-            None => AgentToMaster::Reregister {
-                agent,
-                info,
-                tasks,
-                executors,
-                frameworks,
-                epoch,
-                cluster,
-            },
-            Some(domain) => AgentToMaster::ReregisterAt {
-                domain,
-                agent,
-                info,
-                tasks,
-                executors,
-                frameworks,
-                epoch,
-                cluster,
-            },
-        }
+        AgentToMaster::Reregister { agent, info, tasks, executors, frameworks, epoch, cluster }
+            .at(place)
     }
 
     fn task_reports(&self, agent: &AgentId) -> Vec<TaskReport> {

@@ -234,6 +234,24 @@ fn agent_10_fd_01_a_domain_changes_as_the_policy_says() {
 }
 
 #[test]
+fn fd_01_that_a_master_is_too_old_for_an_agent_that_says_where_it_is_is_said_once() {
+    let told = |place: &str| -> Vec<String> {
+        let mut t = Scenario::new(|config| config.domain = at(place), Checkpoint::default());
+        t.step(Event::Started);
+        let twice = [Event::MasterIsOlder, Event::MasterIsOlder];
+        let effects = twice.map(|event| t.agent.step(t.now, event).effects).concat();
+        let words = effects.into_iter().map(|effect| match effect {
+            Effect::Note(notice) => notice.to_string(),
+            other => format!("{other:?}"),
+        });
+        words.collect()
+    };
+    let said = told("eu/1");
+    assert!(said.len() == 1 && said[0].contains("as this one does, in eu/1"), "{said:?}");
+    assert!(told("").is_empty());
+}
+
+#[test]
 fn fd_01_an_agent_that_joins_says_where_it_is() {
     let mut t = Scenario::new(|config| config.domain = at("eu/1"), Checkpoint::default());
     t.step(Event::Started);

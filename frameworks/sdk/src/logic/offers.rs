@@ -26,6 +26,7 @@ impl Driver {
     ) {
         let offers: Vec<Offer> = offers.into_iter().map(Arc::unwrap_or_clone).collect();
         for offer in &offers {
+            self.executors.offered(offer, &self.book);
             let open = OpenOffer {
                 left: offer.resources.clone(),
                 domain: domains.get(&offer.agent).cloned(),
@@ -85,11 +86,11 @@ impl Driver {
         if full || open.launches.len() >= LAUNCHES_MOST {
             return Err(NotLaunched::TooMany);
         }
-        // What is reserved for the role goes first. The executor's part stays as it is: whoever launches on it again has to
-        // describe it in the same words.
+        // What is reserved for the role goes first.
         if let Some(found) = open.left.find(&task.resources) {
             task.resources = found;
         }
+        self.executors.describe(open, &self.book, &mut task);
         let needs = needs(open, &task);
         let Some(left) = open.left.checked_sub(&needs) else {
             let lacking = open.left.lacking(&needs).map(ToString::to_string);
@@ -97,6 +98,7 @@ impl Driver {
         };
         open.left = left;
         let agent = open.offer.agent.clone();
+        self.executors.launched(&agent, &task);
         open.launches.push(task);
         self.settled.remove(&id);
         self.book.insert(id, BookedTask::new(agent, Some(turn.now.steady)));

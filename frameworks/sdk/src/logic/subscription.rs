@@ -201,7 +201,10 @@ impl Driver {
             MasterToFramework::ExecutorEnded { agent, executor, exit } => {
                 turn.news.push_back(News::ExecutorEnded { agent, executor, exit });
             }
-            MasterToFramework::AgentLost(agent) => turn.news.push_back(News::AgentLost(agent)),
+            MasterToFramework::AgentLost(agent) => {
+                self.executors.agent_lost(&agent);
+                turn.news.push_back(News::AgentLost(agent));
+            }
             MasterToFramework::TornDown => self.on_torn_down(turn),
             MasterToFramework::Error { reason } => turn.news.push_back(News::Error(reason)),
             MasterToFramework::Unmet(unmet) => self.on_unmet(turn, unmet),

@@ -58,6 +58,7 @@ impl Driver {
 
     /// A task of the snapshot: what happened to it while nobody listened is told now.
     fn on_report(&mut self, turn: &mut Turn, report: TaskReport) {
+        self.executors.reported(&report);
         if let Some(status) = report.unacknowledged {
             return self.on_updated(turn, Arc::unwrap_or_clone(status));
         }

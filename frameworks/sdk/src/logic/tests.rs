@@ -2,6 +2,7 @@
 
 mod doubts;
 mod ends;
+mod executors;
 mod leading;
 mod saying;
 mod scenario;

@@ -49,6 +49,7 @@ impl Driver {
         self.view.change = change.number;
         match change.what {
             What::Task(report) if self.is_ours(&report.framework) => {
+                self.executors.reported(&report);
                 self.confirm(&report);
                 self.view.tasks.insert(report.spec.task.clone(), ViewedTask::of(&report));
                 self.kill_if_given_up(turn, &report);

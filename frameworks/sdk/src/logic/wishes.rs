@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use libactor::{Message, Pid};
 use protocol::framework::FrameworkToMaster;
 use protocol::ids::Role;
 use protocol::offer::{Constraint, Demand, Unmet};
@@ -10,10 +11,14 @@ use protocol::resources::Resources;
 use protocol::wishes::{OfferConstraints, RoleWishes};
 use serde::{Deserialize, Serialize};
 
-use super::{Calls, Driver, News, Phase, Turn};
+use super::{Calls, Driver, Effect, News, Phase, Turn};
 
 /// The most different needs that one framework states, of all roles together.
 const DEMANDS_MOST: usize = 64;
+
+/// Said once of masters that are to be upgraded first.
+const OLDER: &str = "the master is of an older version: it is told what is wanted for the framework's first role alone; what is \
+                     wanted for other roles, or on conditions that it does not know, waits for a newer master";
 
 /// A role that the framework does not act for: see [`protocol::framework::FrameworkInfo::roles`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -43,6 +48,19 @@ impl Wishes {
         let demand = self.0.get(first).map(|wish| wish.demand.clone()).unwrap_or_default();
         let only = RoleWishes { demand, ..RoleWishes::of(first.clone()) };
         self.0.values().all(|wish| *wish == only).then_some(only.demand)
+    }
+
+    /// What of a role's demand can be said in words that every master knows. Where tasks are wanted under conditions that those
+    /// cannot say, none are: they would be offered other agents.
+    fn older(&self, role: &Role) -> Vec<Demand> {
+        let Some(wish) = self.0.get(role) else {
+            return Vec::new();
+        };
+        if wish.suppressed || !wish.constraints.groups.is_empty() {
+            return Vec::new();
+        }
+        let known = |need: &&Demand| FrameworkToMaster::Demand(vec![(*need).clone()]).since() == 1;
+        wish.demand.iter().filter(known).cloned().collect()
     }
 
     fn list(&self) -> Vec<RoleWishes> {
@@ -195,6 +213,56 @@ impl Driver {
         };
         self.wishes_told = self.wishes.clone();
         self.tell(turn, message);
+    }
+
+    /// A master of version 1 knows one role of a framework, its first, and fewer conditions. It is told as much as it
+    /// understands, and each later master all again.
+    pub(super) fn on_too_new(
+        &mut self,
+        turn: &mut Turn,
+        to: Option<Pid>,
+        message: FrameworkToMaster,
+    ) {
+        match (&self.phase, to) {
+            (Phase::Subscribing { .. }, None) => (),
+            (Phase::Subscribed { master }, Some(to)) if *master == to => (),
+            (Phase::Idle | Phase::Subscribing { .. } | Phase::Remembering { .. }, _) => return,
+            (Phase::Subscribed { .. } | Phase::Ended, _) => return,
+        }
+        if !std::mem::replace(&mut self.older_said, true) {
+            turn.effects.push(Effect::Warn(OLDER.to_owned()));
+        }
+        let first = self.first_role();
+        let demand = self.wishes.older(&first);
+        let older = match message {
+            FrameworkToMaster::Subscribe { nonce, framework, info, demand: _ }
+            | FrameworkToMaster::SubscribeWith { nonce, framework, info, wishes: _ } => {
+                let info = info.in_older_words().unwrap_or(info);
+                FrameworkToMaster::Subscribe { nonce, framework, info, demand }
+            }
+            FrameworkToMaster::Wishes(_) | FrameworkToMaster::Demand(_) => {
+                FrameworkToMaster::Demand(demand)
+            }
+            FrameworkToMaster::ReviveRoles(roles) if roles.contains(&first) => {
+                FrameworkToMaster::Revive
+            }
+            FrameworkToMaster::ReviveRoles(_) | FrameworkToMaster::SuppressRoles(_) => return,
+            FrameworkToMaster::Accept { .. }
+            | FrameworkToMaster::Decline { .. }
+            | FrameworkToMaster::Revive
+            | FrameworkToMaster::Suppress
+            | FrameworkToMaster::Kill { .. }
+            | FrameworkToMaster::Acknowledge { .. }
+            | FrameworkToMaster::Reconcile(_)
+            | FrameworkToMaster::ToExecutor { .. }
+            | FrameworkToMaster::ShutdownExecutor { .. }
+            | FrameworkToMaster::Teardown => return self.on_not_sent(turn, to),
+        };
+        match to {
+            Some(_) => self.tell(turn, older),
+            None if self.suspended => (),
+            None => turn.effects.push(Effect::TellMaster { to: None, message: older }),
+        }
     }
 
     /// What the framework has stopped to need meanwhile is not of interest any more.

@@ -4,6 +4,7 @@
 
 mod elected;
 mod full;
+mod older;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -83,6 +84,11 @@ impl Handler<Received<FrameworkToMaster>> for Master {
                 self.heard.send(format!("Subscribe {framework:?}")).unwrap();
                 vec![subscribed(), self.offer()]
             }
+            FrameworkToMaster::Demand(demand) => {
+                let count: u32 = demand.iter().map(|need| need.count).sum();
+                self.heard.send(format!("demand {count}")).unwrap();
+                vec![]
+            }
             FrameworkToMaster::Accept { operations, .. } => {
                 let Operation::Launch(tasks) = &operations[0];
                 self.heard.send(format!("launch {}", tasks.len())).unwrap();
@@ -98,7 +104,6 @@ impl Handler<Received<FrameworkToMaster>> for Master {
             }
             FrameworkToMaster::Teardown => vec![MasterToFramework::TornDown],
             FrameworkToMaster::Decline { .. }
-            | FrameworkToMaster::Demand(_)
             | FrameworkToMaster::Revive
             | FrameworkToMaster::Suppress
             | FrameworkToMaster::SubscribeWith { .. }

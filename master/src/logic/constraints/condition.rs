@@ -123,31 +123,9 @@ impl Condition {
         }
     }
 
-    fn subject(&self) -> &str {
-        match &self.of {
-            Selector::Attribute(name) => name,
-            Selector::Hostname => HOSTNAME,
-            Selector::Region => "region",
-            Selector::Zone => "zone",
-        }
-    }
-
-    /// What is wanted, as short as it can be said.
-    pub(super) fn named(&self) -> String {
-        let of = self.subject();
-        match &self.is {
-            Is::There => of.to_owned(),
-            Is::NotThere => format!("no {of}"),
-            Is::Equal(wanted) | Is::Written(wanted) => format!("{of}={wanted}"),
-            Is::NotEqual(unwanted) | Is::NotWritten(unwanted) => format!("{of}!={unwanted}"),
-            Is::Matching(pattern) => format!("{of} like {}", pattern.source()),
-            Is::NotMatching(pattern) => format!("{of} unlike {}", pattern.source()),
-        }
-    }
-
     /// What is wanted, and what is there instead.
     pub(super) fn words(&self, place: &Whereabouts) -> String {
-        let of = self.subject();
+        let of = &self.of;
         let all: Vec<&str> = written(&self.of, place).collect();
         let has = if all.is_empty() {
             format!("it has no {of}")

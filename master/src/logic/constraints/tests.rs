@@ -38,7 +38,7 @@ fn matches(regex: &str) -> Predicate {
 
 /// Each predicate with an attribute that is absent, the text that is meant, another text.
 #[test]
-fn each_predicate_is_asked_of_the_attribute_that_is_named() {
+fn offer_11_each_predicate_is_asked_of_the_attribute_that_is_named() {
     let table = [
         (Predicate::Exists, [false, true, true]),
         (Predicate::NotExists, [true, false, false]),
@@ -63,7 +63,7 @@ fn each_predicate_is_asked_of_the_attribute_that_is_named() {
 }
 
 #[test]
-fn predicates_about_texts_hold_of_attributes_that_are_none() {
+fn offer_11_predicates_about_texts_hold_of_attributes_that_are_none() {
     let about_texts = [
         equals("r1"),
         Predicate::TextNotEquals("r1".into()),
@@ -84,7 +84,7 @@ fn predicates_about_texts_hold_of_attributes_that_are_none() {
 }
 
 #[test]
-fn machines_and_fault_domains_are_asked_like_attributes() {
+fn offer_11_machines_and_fault_domains_are_asked_like_attributes() {
     let domain = FaultDomain { region: "north".into(), zone: "n1".into() };
     let holds = |selector: Selector, predicate: Predicate, domain| {
         one(AttributeConstraint { selector, predicate }).holds(&place(&[], domain))
@@ -106,7 +106,7 @@ fn machines_and_fault_domains_are_asked_like_attributes() {
 }
 
 #[test]
-fn one_group_of_which_all_holds_is_enough() {
+fn offer_11_one_group_of_which_all_holds_is_enough() {
     let in_rack = |text: &str| rack(equals(text));
     let gpu = || AttributeConstraint {
         selector: Selector::Attribute("gpu".into()),
@@ -142,7 +142,7 @@ fn of_two_attributes_of_one_name_the_first_counts() {
 }
 
 #[test]
-fn a_regular_expression_matches_the_whole_text_as_re2_has_it() {
+fn offer_11_a_regular_expression_matches_the_whole_text_as_re2_has_it() {
     let table = [
         ("r1", "r1", true),
         ("r1", "r12", false),

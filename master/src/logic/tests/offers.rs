@@ -4,12 +4,14 @@ use std::time::Duration;
 
 use api::v1;
 use protocol::carried::Carried;
-use protocol::framework::{Capability, FrameworkToMaster, MasterToFramework};
+use protocol::framework::{Capability, FrameworkInfo, FrameworkToMaster, MasterToFramework};
 use protocol::offer::{Constraint, Demand};
 use protocol::resources::{Milli, Ranges, Resources};
 use protocol::task::{CommandSpec, ExecutorSpec, Run, TaskSpec, TaskState};
 
-use super::scenario::{Scenario, agent_id, agent_info, agent_pid, scheduler_pid, task};
+use super::scenario::{
+    Scenario, agent_id, agent_info, agent_pid, framework_info, scheduler_pid, task,
+};
 use crate::config::Config;
 use crate::logic::{Effect, Event};
 
@@ -69,14 +71,21 @@ fn offer_06_an_offer_nobody_answers_is_rescinded_and_goes_to_the_next() {
     assert_eq!(t.master.overdue(t.now.steady), []);
     let holder = protocol::ids::FrameworkId::new("c-0000");
     assert_eq!(t.master.overdue(held_until), [(t.offer_of(1), holder)], "who is named for it");
-    for _ in 0..20 {
-        t.pass(Duration::from_secs(15));
+    let mut passes = |span| {
+        t.pass(span);
         t.agent_says(agent_pid(1, 1), protocol::agent::AgentToMaster::Pong { sequence: 99 });
+        let mut told = t.take_lines();
+        told.retain(|line| !line.contains("Ping"));
+        told
+    };
+    for _ in 0..19 {
+        assert_eq!(passes(Duration::from_secs(15)), Vec::<String>::new());
     }
-    let told = t.take_lines();
-    let told: Vec<_> = told.iter().filter(|line| !line.contains("Ping")).collect();
-    assert_eq!(told[0], "to scheduler-1: Rescinded O1");
-    assert!(told[1].contains("O2 of S0"), "{told:?}");
+    assert_eq!(passes(Duration::from_secs(14)), Vec::<String>::new(), "not before its time");
+    assert_eq!(
+        passes(Duration::from_secs(1)),
+        ["to scheduler-1: Rescinded O1", "to scheduler-2: O2 of S0: cpus:4;mem:4096"]
+    );
 }
 
 #[test]
@@ -140,6 +149,31 @@ fn offer_08_offers_of_two_agents_or_of_another_framework_are_not_mixed() {
     let told = t.take_lines();
     assert!(
         told[0].contains("b Dropped, InvalidOffers") && told[0].contains("is not an offer to this"),
+        "{told:?}"
+    );
+}
+
+#[test]
+fn offer_08_offers_of_one_agent_under_two_roles_are_not_mixed() {
+    let mut t = Scenario::new();
+    t.agent_joins(1);
+    let roles = vec!["a".parse().unwrap(), "b".parse().unwrap()];
+    let info = FrameworkInfo { roles, ..framework_info("web", &[]) };
+    let (nonce, framework, demand) = (1001, None, Vec::new());
+    t.scheduler_says(1, FrameworkToMaster::Subscribe { nonce, framework, info, demand });
+    let first = t.offer_of(1);
+    t.accepts(1, vec![first], vec![task("a", 1.0)], Duration::ZERO);
+    // What is left is for the role that has nothing, and so is not what comes free of the other.
+    t.news(1, "a", TaskState::Finished, 1);
+    let offers: Vec<_> = t.offered.iter().flat_map(|(_, offers)| offers).cloned().collect();
+    let [.., one, other] = &offers[..] else { panic!("{offers:?}") };
+    assert_ne!(one.role, other.role);
+    t.forget_lines();
+    let both = vec![one.offer.clone(), other.offer.clone()];
+    t.accepts(1, both, vec![task("b", 1.0)], Duration::ZERO);
+    let told = t.take_lines();
+    assert!(
+        told[0].contains("b Lost, InvalidOffers") && told[0].contains("agent or role"),
         "{told:?}"
     );
 }

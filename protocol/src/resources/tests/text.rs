@@ -26,7 +26,7 @@ fn res_01_text_and_display_agree() {
 #[test]
 fn res_01_bad_text_says_what_is_wrong() {
     assert_eq!(said("cpus"), "'cpus' is not of the form name:value or name(role):value");
-    assert_eq!(said("cpus:-1"), "'cpus' must not be negative, but is -1");
+    assert_eq!(said("cpus:-1"), "'cpus' is -1: it must not be negative");
     assert!(said("cpus:much").contains("'much' is no value for 'cpus'"));
     for ranges in
         ["[9-1]", "[1]", "[1-]", "[-1]", "[1-2-3]", "[a-b]", "[1-2", "[0-18446744073709551616]"]
@@ -36,7 +36,7 @@ fn res_01_bad_text_says_what_is_wrong() {
     for number in ["inf", "-inf", "NaN", "infinity", "", "1,5", "0x10"] {
         assert!(said(&format!("cpus:{number}")).contains("is no value for 'cpus'"), "{number}");
     }
-    assert!(said("cpus:1e308").contains("must be at most 1000000000000, but is 1e308"));
+    assert!(said("cpus:1e308").contains("'cpus' is 1e308: it must be at most 1000000000000"));
     assert!(
         said("mem:999999999999;mem:1;mem(eng):1")
             .contains("mem:1000000000001 in all: an amount must be at most")
@@ -60,7 +60,6 @@ fn res_01_scalars_have_three_decimals() {
     for (text, thousandths) in [
         ("1.0014", 1001),
         ("1.0015", 1002),
-        ("0.0004", 0),
         ("0.0005", 1),
         ("0.1", 100),
         ("1e3", 1_000_000),
@@ -71,7 +70,12 @@ fn res_01_scalars_have_three_decimals() {
     ] {
         assert_eq!(cpus(text), Milli(thousandths), "{text}");
     }
-    assert!(parsed("cpus:0.0004;mem:0;ports:[];disks:{}").is_empty(), "nothing vanishes");
+    assert!(parsed("cpus:0;mem:0;ports:[];disks:{}").is_empty(), "nothing vanishes");
+    // But nothing else does.
+    assert_eq!(
+        said("cpus:0.0004"),
+        "'cpus' is 0.0004: it is less than a thousandth: write 0, or at least 0.001"
+    );
     assert_eq!(parsed("cpus:0.1;cpus:0.2").to_string(), "cpus:0.3");
 }
 

@@ -13,11 +13,13 @@ use protocol::ids::{AgentId, ExecutorId, FrameworkId, MasterId, OfferId, Role, T
 use protocol::offer::{Demand, Offer, Unmet};
 use protocol::quantities::Quantities;
 use protocol::resources::{Milli, Resources};
-use protocol::task::{CommandSpec, Run, Source, TaskReport, TaskSpec, TaskState, TaskStatus};
+use protocol::task::{
+    CommandSpec, ExecutorSpec, Run, Source, TaskReport, TaskSpec, TaskState, TaskStatus,
+};
 use protocol::time::Now;
 use protocol::wishes::{AttributeConstraint, OfferConstraints, Predicate, Selector};
 
-use super::words::said;
+use super::words::line;
 use crate::logic::{
     Calls, Driver, Effect, Event, Framework, NotLaunched, Outcome, Scheduler, Settings, Timer,
 };
@@ -145,6 +147,8 @@ pub(super) struct Scenario {
     timers: Vec<Timer>,
     /// What was said to a master since last asked.
     told: Vec<FrameworkToMaster>,
+    /// All that was ever said, and to whom.
+    said: Vec<(Option<Pid>, FrameworkToMaster)>,
 }
 
 impl Scenario {
@@ -164,7 +168,8 @@ impl Scenario {
         let remembered = remembered.map(FrameworkId::new);
         let driver = Driver::new(info, remembered, 42, Settings::default());
         let framework = Framework::new(driver, notes);
-        Self { framework, lines: vec![], heard, now: Now::default(), timers: vec![], told: vec![] }
+        let (now, lines, timers) = Default::default();
+        Self { framework, lines, heard, now, timers, told: vec![], said: vec![] }
     }
 
     /// Followed by master 1 of epoch 1; nothing launched.
@@ -202,8 +207,9 @@ impl Scenario {
                 self.timers.push(*timer);
             }
             self.lines.push(line(&effect));
-            if let Effect::TellMaster { to: Some(_), message } = effect {
-                self.told.push(message);
+            if let Effect::TellMaster { to, message } = effect {
+                self.told.extend(to.map(|_| message.clone()));
+                self.said.push((to, message));
             }
         }
         self.lines.append(&mut self.heard.borrow_mut());
@@ -287,6 +293,14 @@ impl Scenario {
         self.step(Event::NotSent { to: Some(Pid::invented(master, 1)) });
     }
 
+    /// The last that was said comes back.
+    pub(super) fn too_new(&mut self, master: Option<u64>) {
+        let to = master.map(|master| Pid::invented(master, 1));
+        let last = self.said.iter().rev().find(|(who, _)| *who == to);
+        let (to, message) = last.expect("something was said").clone();
+        self.step(Event::TooNew { to, message });
+    }
+
     pub(super) fn offer(&mut self, master: u64, id: &str, cpus: f64) {
         self.offer_of(master, id, Resources::cpus_mem(cpus, 0.0));
     }
@@ -304,6 +318,17 @@ impl Scenario {
     }
 
     pub(super) fn offer_of(&mut self, master: u64, id: &str, resources: Resources) {
+        self.offer_beside(master, id, resources, &[]);
+    }
+
+    /// Of an agent that has these executors.
+    pub(super) fn offer_beside(
+        &mut self,
+        master: u64,
+        id: &str,
+        resources: Resources,
+        executors: &[&str],
+    ) {
         let at = AgentAddress { hostname: "h".into(), listens: "127.0.0.1:5051".into() }.into();
         self.hear(
             master,
@@ -315,7 +340,7 @@ impl Scenario {
                 role: Role::everybody(),
                 resources,
                 attributes: vec![],
-                executors: vec![],
+                executors: executors.iter().map(ExecutorId::new).collect(),
             })]),
         );
     }
@@ -398,12 +423,26 @@ fn info() -> FrameworkInfo {
     }
 }
 
+/// `t@x` is on executor `x`.
 fn spec(task: &str) -> TaskSpec {
+    let run = match task.split_once('@') {
+        None => Run::Command(CommandSpec::default()),
+        Some((_, executor)) => Run::Executor {
+            executor: ExecutorSpec {
+                executor: ExecutorId::new(executor),
+                name: String::new(),
+                command: CommandSpec::default(),
+                resources: Resources::cpus_mem(0.5, 0.0),
+                shutdown_grace: None,
+            },
+            data: Vec::new(),
+        },
+    };
     TaskSpec {
         task: TaskId::new(task),
         name: task.into(),
         resources: Resources::cpus_mem(1.0, 0.0),
-        run: Run::Command(CommandSpec::default()),
+        run,
         kill_grace: None,
         carried: Default::default(),
     }
@@ -438,43 +477,5 @@ pub(super) fn status(task: &str, state: TaskState, update: u64) -> TaskStatus {
         agent: Some(AgentId::new("S1")),
         update: (update > 0).then_some(UpdateId { source: 1, sequence: update }),
         ..TaskStatus::plain(FrameworkId::new("F"), TaskId::new(task), state, Source::Executor)
-    }
-}
-
-fn line(effect: &Effect) -> String {
-    let node = |pid: &Pid| pid.node().to_string().trim_start_matches('0').to_owned();
-    match effect {
-        Effect::TellMaster { to, message } => {
-            let to = to.as_ref().map_or("leader".to_owned(), node);
-            format!("to {to}: {}", said(message))
-        }
-        Effect::Link(pid) => format!("link {}", node(pid)),
-        Effect::Unlink(pid) => format!("unlink {}", node(pid)),
-        Effect::Remember(framework) => format!("remember {framework}"),
-        Effect::Forget => "forget".into(),
-        Effect::Warn(words) => format!("warn: {words}"),
-        Effect::Store { number, .. } => format!("store {number}"),
-        Effect::StartTimer { timer, after } => {
-            let name = format!("{timer:?}");
-            let name = name.split('(').next().unwrap_or_default().to_owned();
-            match timer {
-                // Jittered: between three quarters and all.
-                Timer::Subscribe(_) => {
-                    let spans = [250, 500, 1000, 2000, 4000, 8000, 10_000];
-                    let whole = spans.iter().map(|ms| Duration::from_millis(*ms));
-                    let whole = whole.into_iter().find(|most| after <= most).unwrap();
-                    assert!(*after >= whole * 3 / 4 || whole > Duration::from_secs(8));
-                    format!("{name} in <{whole:?}")
-                }
-                Timer::Doubts(_)
-                | Timer::Reconcile(_)
-                | Timer::Held(_)
-                | Timer::Room(_)
-                | Timer::Author(_) => {
-                    format!("{name} in {after:?}")
-                }
-            }
-        }
-        Effect::End(outcome) => format!("end {outcome:?}"),
     }
 }

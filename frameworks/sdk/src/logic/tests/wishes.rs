@@ -114,3 +114,42 @@ fn a_task_takes_what_is_reserved_for_its_role_first() {
     let left = offered.checked_sub(&all).expect("no more than was offered");
     assert_eq!(left.cpus(), Milli(500), "the fourth did not fit");
 }
+
+const OLDER: &str = "warn: the master is of an older version: it is told what is wanted for the framework's first role alone; \
+                     what is wanted for other roles, or on conditions that it does not know, waits for a newer master";
+
+#[test]
+fn a_master_of_an_older_version_is_told_the_demand_of_the_first_role_and_that_is_said_once() {
+    let mut t = with_master();
+    t.input("want 2 for b");
+    t.input("want 3 for a");
+    t.did(["to 1: Wishes b:2", "to 1: Wishes a:3 b:2"]);
+    t.too_new(Some(1));
+    t.did([OLDER, "to 1: Demand 3"]);
+    t.input("revive b");
+    t.input("revive a");
+    t.did(["to 1: ReviveRoles([b])", "to 1: ReviveRoles([a])"]);
+    t.too_new(Some(1));
+    t.did(["to 1: Revive"]);
+    t.down(1);
+    t.did(["to leader: SubscribeWith a:3 b:2", "Subscribe in <250ms", "disconnected"]);
+    t.too_new(None);
+    t.did(["to leader: Subscribe F"]);
+    t.subscribed(2, 2, vec![]);
+    t.did(["link 2", "Reconcile in 300s", "subscribed F"]);
+    // What it knows no words for is not wanted at all: it would be offered elsewhere.
+    t.input("require a");
+    t.did(["to 2: Wishes a:3 in 1 b:2"]);
+    t.too_new(Some(2));
+    t.did(["to 2: Demand 0"]);
+}
+
+#[test]
+fn a_launch_that_a_master_of_an_older_version_cannot_read_is_asked_about() {
+    let mut t = with_master();
+    t.framework_wants(&["t1"]);
+    t.offer(1, "o1", 1.0);
+    t.lines.clear();
+    t.too_new(Some(1));
+    t.did([OLDER, "unlink 1", "to leader: Subscribe F", "Subscribe in <250ms", "disconnected"]);
+}

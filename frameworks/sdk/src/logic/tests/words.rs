@@ -1,10 +1,13 @@
-//! What a framework tells its master, as lines that a test can compare.
+//! What a framework does and what it tells its master, as lines that a test can compare.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use protocol::framework::{FrameworkToMaster, Operation};
 use protocol::ids::OfferId;
 use protocol::wishes::RoleWishes;
+
+use crate::logic::{Effect, Pid, Timer};
 
 /// Such as `a:2 b:0 suppressed`: how many tasks for which role.
 fn wished(wishes: &[RoleWishes]) -> String {
@@ -21,7 +24,7 @@ fn wished(wishes: &[RoleWishes]) -> String {
     wishes.iter().map(words).collect::<Vec<_>>().join(" ")
 }
 
-pub(super) fn said(message: &FrameworkToMaster) -> String {
+fn said(message: &FrameworkToMaster) -> String {
     let ids = |offers: &[OfferId]| {
         offers
             .iter()
@@ -66,5 +69,44 @@ pub(super) fn said(message: &FrameworkToMaster) -> String {
         | FrameworkToMaster::ToExecutor { .. }
         | FrameworkToMaster::ShutdownExecutor { .. }
         | FrameworkToMaster::Teardown) => format!("{other:?}"),
+    }
+}
+
+/// An effect.
+pub(super) fn line(effect: &Effect) -> String {
+    let node = |pid: &Pid| pid.node().to_string().trim_start_matches('0').to_owned();
+    match effect {
+        Effect::TellMaster { to, message } => {
+            let to = to.as_ref().map_or("leader".to_owned(), node);
+            format!("to {to}: {}", said(message))
+        }
+        Effect::Link(pid) => format!("link {}", node(pid)),
+        Effect::Unlink(pid) => format!("unlink {}", node(pid)),
+        Effect::Remember(framework) => format!("remember {framework}"),
+        Effect::Forget => "forget".into(),
+        Effect::Warn(words) => format!("warn: {words}"),
+        Effect::Store { number, .. } => format!("store {number}"),
+        Effect::StartTimer { timer, after } => {
+            let name = format!("{timer:?}");
+            let name = name.split('(').next().unwrap_or_default().to_owned();
+            match timer {
+                // Jittered: between three quarters and all.
+                Timer::Subscribe(_) => {
+                    let spans = [250, 500, 1000, 2000, 4000, 8000, 10_000];
+                    let whole = spans.iter().map(|ms| Duration::from_millis(*ms));
+                    let whole = whole.into_iter().find(|most| after <= most).unwrap();
+                    assert!(*after >= whole * 3 / 4 || whole > Duration::from_secs(8));
+                    format!("{name} in <{whole:?}")
+                }
+                Timer::Doubts(_)
+                | Timer::Reconcile(_)
+                | Timer::Held(_)
+                | Timer::Room(_)
+                | Timer::Author(_) => {
+                    format!("{name} in {after:?}")
+                }
+            }
+        }
+        Effect::End(outcome) => format!("end {outcome:?}"),
     }
 }

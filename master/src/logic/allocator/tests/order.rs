@@ -72,16 +72,33 @@ fn alloc_02_a_share_is_the_largest_part_of_any_scalar_by_weight() {
 }
 
 fn mem_only(mem: f64) -> BookEntry {
-    BookEntry::Agent {
-        agent: AgentId::new("mem"),
-        slot: 0,
-        generation: 1,
-        hostname: "mem".into(),
-        attributes: Vec::new(),
-        domain: None,
-        total: Resources::cpus_mem(0.0, mem),
-        allocated: Vec::new(),
-    }
+    agent_with(7, Resources::cpus_mem(0.0, mem), Vec::new())
+}
+
+/// Of two that want all there is, the one with the smaller share is asked first, by the shares as they are when it is asked.
+#[test]
+fn alloc_02_who_has_the_smaller_share_by_what_counts_comes_first() {
+    let first = |excluded: &[&str], more: Option<BookEntry>| {
+        let excluded = excluded.iter().map(ToString::to_string).collect();
+        let config = AllocatorConfig { excluded, ..AllocatorConfig::default() };
+        let mut allocator = Allocator::new(config, 1);
+        let held = [("f", "a", "cpus:10;gpus:4;ports:[1-90]"), ("g", "b", "cpus:6;mem:16")];
+        let busy = "cpus:16;mem:16;gpus:4;ports:[1-90]";
+        let total = agent_with(8, "cpus:84;mem:84".parse().unwrap(), Vec::new());
+        enter(&mut allocator, 0, vec![held_agent(busy, &held), total]);
+        enter(&mut allocator, 0, more.into_iter().collect());
+        // The agents that are there already are for somebody else.
+        enter(&mut allocator, 0, vec![framework("x", &["x"], None)]);
+        let none = vec![BookEntry::FrameworkInactive { framework: FrameworkId::new("x") }];
+        enter(&mut allocator, 0, none);
+        enter(&mut allocator, 0, vec![framework("f", &["a"], None), framework("g", &["b"], None)]);
+        let small = agent_with(0, "cpus:1;mem:1".parse().unwrap(), Vec::new());
+        let served = enter(&mut allocator, 1, vec![small]);
+        served[0].framework.to_string()
+    };
+    assert_eq!(first(&["gpus"], None), "f", "10 of 100 cpus are less than 16 of 100 of memory");
+    assert_eq!(first(&[], None), "g", "all gpus are more than anything");
+    assert_eq!(first(&["gpus"], Some(mem_only(200.0))), "g", "that memory is a small part by now");
 }
 
 #[test]
