@@ -45,11 +45,8 @@ fn a_scheduler_speaks_for_one_framework_at_a_time() {
     t.write();
     let has_left = |t: &Scenario, number: usize| {
         let id = FrameworkId::new(format!("c-000{number}"));
-        let states = t.changes.iter().filter_map(|change| match &change.what {
-            What::FrameworkState { framework, state } if *framework == id => Some(*state),
-            _ => None,
-        });
-        states.last() == Some(FrameworkState::Disconnected)
+        let left = What::FrameworkState { framework: id, state: FrameworkState::Disconnected };
+        t.changes.iter().any(|change| change.what == left)
     };
     assert!(has_left(&t, 0) && !has_left(&t, 1), "{:?}", t.changes);
     t.forget_lines();

@@ -96,15 +96,7 @@ impl Books {
             Told::Suppressed(n) => {
                 vec![BookEntry::Suppressed { framework: id(n), roles: Vec::new() }]
             }
-            Told::Answer { use_it, refuse_for } => match self.open.pop() {
-                None => vec![],
-                Some(proposal) => {
-                    let used = if *use_it { proposal.resources.clone() } else { Resources::none() };
-                    let entry = ended(std::slice::from_ref(&proposal), used, *refuse_for);
-                    self.used.extend(use_it.then_some(proposal));
-                    vec![entry]
-                }
-            },
+            Told::Answer { use_it, refuse_for } => self.answer(*use_it, *refuse_for),
             Told::Return => vec![returned(&std::mem::take(&mut self.open))],
             Told::Release => self
                 .used
@@ -122,6 +114,14 @@ impl Books {
         };
         let proposals = enter(&mut self.allocator, self.seconds, event);
         self.check(proposals);
+    }
+
+    fn answer(&mut self, use_it: bool, refuse_for: u64) -> Vec<BookEntry> {
+        let Some(proposal) = self.open.pop() else { return Vec::new() };
+        let used = if use_it { proposal.resources.clone() } else { Resources::none() };
+        let entry = ended(std::slice::from_ref(&proposal), used, refuse_for);
+        self.used.extend(use_it.then_some(proposal));
+        vec![entry]
     }
 
     /// Everything that is open is offered, but for the newest, which the master has not heard of.
