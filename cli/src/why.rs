@@ -149,6 +149,11 @@ fn of_framework(framework: &FrameworkView, roles: &[RoleWhy], asked: bool) -> St
             let _ = writeln!(text, "  gets no offers: {quiet}");
         }
         role.wants.iter().for_each(|want| of_want(&mut text, want, asked));
+        let others = usize::try_from(role.wants_of).unwrap_or(0).saturating_sub(role.wants.len());
+        if others > 0 {
+            let _ =
+                writeln!(text, "  and waits for {others} more; ask of one by --cpus and the like");
+        }
         of_offers(&mut text, role);
     }
     text

@@ -30,37 +30,35 @@ impl Page {
         self.one("counter", &format!("master_{name}"), value);
     }
 
-    /// A figure that is there once for each of something: its labels, then its value.
+    /// A figure that is there once for each of something: its labels, then its value. The first [`LINES_MAX`] are shown, and how many
+    /// are not.
     pub(crate) fn each(
         &mut self,
         kind: &str,
         name: &str,
         lines: impl IntoIterator<Item = (String, String)>,
     ) {
-        for (n, (labels, value)) in lines.into_iter().enumerate() {
+        let mut lines = lines.into_iter();
+        for (n, (labels, value)) in lines.by_ref().take(LINES_MAX).enumerate() {
             if n == 0 {
                 let _ = writeln!(self.0, "# TYPE airside_{name} {kind}");
             }
             let _ = writeln!(self.0, "airside_{name}{{{labels}}} {value}");
+        }
+        let left_out = lines.count();
+        if left_out > 0 {
+            self.one("gauge", &format!("{name}_left_out"), left_out);
         }
     }
 
     /// A gauge of things whose number nobody bounds: the largest values are shown, and how many are not.
     pub(crate) fn largest(&mut self, name: &str, lines: impl Iterator<Item = (String, f64)>) {
         let mut all: Vec<(String, f64)> = lines.collect();
-        let left_out = all.len().saturating_sub(LINES_MAX);
-        if left_out > 0 {
+        if all.len() > LINES_MAX {
             all.sort_by(|(a, one), (b, other)| other.total_cmp(one).then_with(|| a.cmp(b)));
-            all.truncate(LINES_MAX);
         }
-        self.each(
-            "gauge",
-            name,
-            all.into_iter().map(|(labels, value)| (labels, value.to_string())),
-        );
-        if left_out > 0 {
-            self.one("gauge", &format!("{name}_left_out"), left_out);
-        }
+        let lines = all.into_iter().map(|(labels, value)| (labels, value.to_string()));
+        self.each("gauge", name, lines);
     }
 
     pub(crate) fn histogram(&mut self, name: &str, spans: &Spans) {
@@ -156,5 +154,14 @@ mod tests {
     #[test]
     fn values_of_labels_cannot_end_them() {
         assert_eq!(labels([("a", "x\"y\\"), ("b", "c\nd")]), r#"a="x\"y\\",b="c\nd""#);
+    }
+
+    #[test]
+    fn a_name_has_no_more_lines_than_it_may_and_says_how_many_are_left_out() {
+        let mut page = Page::new();
+        page.each("gauge", "weight", (0..1234).map(|n| (format!("role=\"{n}\""), n.to_string())));
+        let lines = page.0.lines().filter(|line| line.starts_with("airside_weight{")).count();
+        assert_eq!(lines, LINES_MAX);
+        assert!(page.0.ends_with("airside_weight_left_out 234\n"), "{}", page.0);
     }
 }

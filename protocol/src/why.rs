@@ -1,6 +1,7 @@
 //! Why something does not start: what the allocator answers, from its own book and by the rules that its runs go by.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use libactor::{Message, Question, Subjects};
@@ -53,8 +54,10 @@ pub struct RoleWhy {
     pub quiet: Option<Quiet>,
     /// What it holds, offers included.
     pub holds: Resources,
-    /// What it waits for; one entry without a demand if it takes whatever there is.
+    /// What it waits for; one entry without a demand if it takes whatever there is. At most [`WANTS_MAX`].
     pub wants: Vec<WantWhy>,
+    /// How much it waits for in all.
+    pub wants_of: u32,
     /// What is offered to it, or is about to be, and not answered, oldest first; at most [`AGENTS_MAX`].
     pub offers: Vec<OfferWhy>,
     /// How many such offers there are.
@@ -104,6 +107,8 @@ pub struct WantWhy {
     pub of: u32,
 }
 
+/// So many demands of a role are told one by one: each is held against every agent.
+pub const WANTS_MAX: usize = 16;
 /// So many agents are told one by one.
 pub const AGENTS_MAX: usize = 100;
 
@@ -164,7 +169,7 @@ pub enum Cause {
         /// What is free.
         free: Resources,
         /// One of these is the least.
-        least: Vec<Quantities>,
+        least: Arc<[Quantities]>,
     },
     /// It is reserved for another role.
     Reserved {
@@ -194,7 +199,7 @@ pub enum Cause {
         /// What it has of what the framework may have.
         total: Resources,
         /// One of these is the least.
-        least: Vec<Quantities>,
+        least: Arc<[Quantities]>,
     },
 }
 

@@ -38,6 +38,8 @@ pub(super) struct RoleJson {
     holds: String,
     quiet: Option<String>,
     wants: Vec<WantJson>,
+    /// How much it waits for in all.
+    wants_of: u32,
     /// Offers that it has not answered.
     open_offers: u32,
     /// Oldest first.
@@ -85,6 +87,7 @@ impl From<&RoleWhy> for RoleJson {
             holds: why.holds.to_string(),
             quiet: why.quiet.map(|quiet| quiet.to_string()),
             wants: why.wants.iter().map(WantJson::from).collect(),
+            wants_of: why.wants_of,
             open_offers: why.offers_of,
             offers: why.offers.iter().map(OfferJson::from).collect(),
         }

@@ -34,6 +34,7 @@ fn role(quiet: Option<Quiet>) -> RoleWhy {
             agents: vec![(AgentId::new("c-S1"), "host-1".into(), cause)],
             of: 1,
         }],
+        wants_of: 1,
         offers: vec![OfferWhy {
             agent: AgentId::new("c-S0"),
             hostname: "host-0".into(),
@@ -67,6 +68,13 @@ fn whose_whole_demand_is_under_way_is_told_with_which_agent_and_since_when() {
     ] {
         assert!(text.contains(words), "{words} in {text}");
     }
+}
+
+#[test]
+fn of_very_much_that_is_wanted_some_is_told_and_how_much_more_there_is() {
+    let many = RoleWhy { wants_of: 200, ..role(None) };
+    let text = of_framework(&framework(), &[many], false);
+    assert!(text.contains("  and waits for 199 more; ask of one by --cpus"), "{text}");
 }
 
 #[test]

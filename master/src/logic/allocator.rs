@@ -27,9 +27,11 @@ mod walk;
 mod why;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use protocol::ids::{AgentId, FrameworkId};
+use protocol::quantities::Quantities;
 use protocol::resources::Resources;
 use protocol::time::{Instant, Now};
 use serde::{Deserialize, Serialize};
@@ -77,6 +79,8 @@ pub enum Effect {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Allocator {
     config: AllocatorConfig,
+    /// What makes an offer to those that say nothing of it.
+    least: Arc<[Quantities]>,
     chance: Chance,
     names: Names,
     /// Of the newest proposal.
@@ -153,6 +157,7 @@ impl Allocator {
             config::Order::Lots => Order::Lots(chance.split()),
         };
         Self {
+            least: config.allocatable.as_slice().into(),
             config,
             chance,
             names,

@@ -137,12 +137,12 @@ impl Allocator {
 
     /// What is free on an agent, with all sums that follow from it.
     pub(super) fn set_free(&mut self, at: u32, free: Resources) {
-        let Self { places, names, tree, config, .. } = self;
+        let Self { places, names, tree, least, .. } = self;
         let place = &mut places[at as usize];
         tree.guarantees.available.sub(place.free_plain());
         let before = std::mem::replace(&mut place.free, free);
         place.recount_free(names);
-        place.is_enough = holds_one_of(&place.free, &config.allocatable);
+        place.is_enough = holds_one_of(&place.free, least);
         tree.guarantees.available.add(place.free_plain());
         let particular = place.particular;
         self.settle_worth(at);

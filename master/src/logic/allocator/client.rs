@@ -1,6 +1,7 @@
 //! Frameworks, each under each of its roles: a client is what wants resources, refuses them and holds them.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use protocol::framework::Capability;
 use protocol::ids::{FrameworkId, Role};
@@ -33,7 +34,7 @@ pub(super) struct Client {
     pub(super) capabilities: Vec<Capability>,
     pub(super) needs: Needs,
     pub(super) constraints: Constraints,
-    pub(super) allocatable: Option<Vec<Quantities>>,
+    pub(super) allocatable: Option<Arc<[Quantities]>>,
     /// Nothing is left for it anywhere, whatever is free: why, and of which scalar.
     pub(super) held_back: Option<(Bound, usize)>,
     /// On how many agents it holds something, proposals included.
@@ -83,9 +84,12 @@ impl Client {
         // The master has found them good.
         let constraints = Constraints::compile(&wishes.constraints);
         let constraints = constraints.unwrap_or_else(|_| Constraints::nowhere());
-        let same = self.constraints == constraints && self.allocatable == wishes.allocatable;
+        let same = self.constraints == constraints
+            && self.allocatable.as_deref() == wishes.allocatable.as_deref();
         self.constraints = constraints;
-        self.allocatable.clone_from(&wishes.allocatable);
+        if !same {
+            self.allocatable = wishes.allocatable.as_deref().map(Into::into);
+        }
         !same
     }
 

@@ -360,7 +360,7 @@ impl Allocator {
             match &client.needs {
                 Needs::Stated(_) => client.needs.any_within(most),
                 Needs::Everything => {
-                    let least = client.allocatable.as_ref().unwrap_or(&self.config.allocatable);
+                    let least = client.allocatable.as_ref().unwrap_or(&self.least);
                     least.is_empty()
                         || least.iter().any(|one| one.iter().all(|(n, m)| most(n) >= m.0))
                 }

@@ -178,7 +178,7 @@ impl Allocator {
             (Some(least), _) => holds_one_of(resources, least),
             (None, Needs::Stated(_)) => true,
             (None, Needs::Everything) if whole => place.is_enough,
-            (None, Needs::Everything) => holds_one_of(resources, &self.config.allocatable),
+            (None, Needs::Everything) => holds_one_of(resources, &self.least),
         }
     }
 }

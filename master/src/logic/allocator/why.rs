@@ -9,7 +9,7 @@ use protocol::ids::{FrameworkId, Role};
 use protocol::offer::Demand;
 use protocol::resources::Resources;
 use protocol::time::Instant;
-use protocol::why::{AGENTS_MAX, Cause, OfferWhy, Quiet, RoleWhy, WantWhy, WhyAnswer};
+use protocol::why::{AGENTS_MAX, Cause, OfferWhy, Quiet, RoleWhy, WANTS_MAX, WantWhy, WhyAnswer};
 
 use super::client::Client;
 use super::demand::Needs;
@@ -67,7 +67,8 @@ impl Allocator {
             (None, Needs::Everything) => vec![(None, 0)],
             (None, Needs::Stated(_)) => client.needs.waiting().map(|(d, n)| (Some(d), n)).collect(),
         };
-        let wants = wants.into_iter();
+        let wants_of = u32::try_from(wants.len()).unwrap_or(u32::MAX);
+        let wants = wants.into_iter().take(WANTS_MAX);
         let wants =
             wants.map(|(demand, promised)| self.why_want(now, number, client, demand, promised));
         // Thousandths of a share are few.
@@ -75,7 +76,7 @@ impl Allocator {
         let share = (self.tree.share_of(number).clamp(0.0, 1.0) * 1000.0) as u32;
         let (offers, offers_of) = self.offers_of(now, number);
         let (role, wants) = (client.role.clone(), wants.collect());
-        Some(RoleWhy { role, share, quiet, holds, wants, offers, offers_of })
+        Some(RoleWhy { role, share, quiet, holds, wants, wants_of, offers, offers_of })
     }
 
     /// What is proposed or offered to a client, and how many of these there are.

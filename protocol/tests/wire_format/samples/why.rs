@@ -38,7 +38,7 @@ pub(crate) fn causes() -> Vec<Cause> {
         },
         Cause::BelowLeast {
             free: Resources::none(),
-            least: vec![Quantities::none().with("mem", Milli(1))],
+            least: vec![Quantities::none().with("mem", Milli(1))].into(),
         },
         Cause::Reserved { role: role(), resource: cpus() },
         Cause::TooSmall { resource: cpus(), wants: "2".into(), total: "1".into() },
@@ -46,7 +46,7 @@ pub(crate) fn causes() -> Vec<Cause> {
         Cause::Lacks(Capability::GpuResources),
         Cause::NeverEnough {
             total: Resources::none(),
-            least: vec![Quantities::none().with("mem", Milli(1))],
+            least: vec![Quantities::none().with("mem", Milli(1))].into(),
         },
     ];
     causes.iter().for_each(known);
@@ -68,6 +68,7 @@ pub(crate) fn why_answers() -> Vec<WhyAnswer> {
         quiet,
         holds: Resources::none(),
         wants,
+        wants_of: 1,
         offers: vec![OfferWhy {
             agent: agent(),
             hostname: "h".into(),

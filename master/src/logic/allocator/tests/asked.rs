@@ -3,7 +3,7 @@
 use protocol::quantities::{Limits, Quantities};
 use protocol::quota::Quota;
 use protocol::resources::Milli;
-use protocol::why::{Cause, Quiet, RoleWhy, WhyAnswer};
+use protocol::why::{Cause, Quiet, RoleWhy, WANTS_MAX, WhyAnswer};
 
 use super::why::{cluster, first, needs, roles, used_agent};
 use super::*;
@@ -138,7 +138,7 @@ fn all_that_makes_an_offer_is_named_and_not_its_first_resource() {
         panic!("{}", first(&allocator, "f"))
     };
     assert_eq!((free.cpus(), free.mem()), (Milli(5), Milli::whole(16)));
-    assert_eq!(least, AllocatorConfig::default().allocatable);
+    assert_eq!(least[..], AllocatorConfig::default().allocatable[..]);
     // One of its own, which the agent never has.
     let mut wish = RoleWishes::of("web".parse().unwrap());
     wish.allocatable = Some(vec!["cpus:1;mem:5000".parse().unwrap()]);
@@ -149,4 +149,13 @@ fn all_that_makes_an_offer_is_named_and_not_its_first_resource() {
     let Cause::NeverEnough { total, least } = &cause else { panic!("{cause}") };
     assert_eq!((total.mem(), least.len()), (Milli::whole(4000), 1));
     assert!(cause.to_string().ends_with("(cpus:1;mem:5000)"), "{cause}");
+}
+
+/// Each demand is held against every agent, while nobody else is offered anything.
+#[test]
+fn of_very_many_demands_only_some_are_explained_and_all_are_counted() {
+    let demands = (0..200).map(|n| demand(64.0 + f64::from(n), 1, Vec::new())).collect();
+    let allocator = cluster(vec![agent(0, 4.0), framework("f", &["web"], Some(demands))]);
+    let role = roles(&allocator, 10, "f").remove(0);
+    assert_eq!((role.wants.len(), role.wants_of), (WANTS_MAX, 200));
 }

@@ -1,5 +1,7 @@
 //! The first thing that rules a client out on one agent.
 
+use std::sync::Arc;
+
 use protocol::quantities::Quantities;
 use protocol::resources::{Milli, Resource, Resources, Value};
 use protocol::time::Instant;
@@ -31,7 +33,7 @@ impl Allocator {
         let ruled_out = self.examine(now, place, number, client, false).err();
         // What is away is a copy of what it had, of which nobody holds anything.
         if ruled_out.is_some() || !active {
-            let least = &self.config.allocatable;
+            let least = &self.least;
             if let Some(cause) = too_small(place, client, least) {
                 return cause;
             }
@@ -63,7 +65,7 @@ impl Allocator {
     /// Quota cut off some of what is free: it is the cause if what was left is too little for what is wanted, and all that is
     /// free would not be.
     fn by_quota(&self, now: Instant, place: &Place, client: &Client, cut: (Bound, usize)) -> Cause {
-        let wants = Wants::of(client, &self.config.allocatable);
+        let wants = Wants::of(client, &self.least);
         let enough = wants.lacking(&takes(&place.free, client)).is_none();
         match self.binding(client) {
             Some((Bound::Limit, scalar)) => self.bound(client, Bound::Limit, scalar),
@@ -82,7 +84,7 @@ impl Allocator {
             let binds = bounds.iter().find(|(at, most, _)| wanted(self.names.name(*at)).0 > *most);
             binds.map(|(at, _, bound)| (*bound, *at))
         };
-        match Wants::of(client, &self.config.allocatable) {
+        match Wants::of(client, &self.least) {
             Wants::Task { each, .. } => less_than(&|name| each.scalar(name)),
             // All alternatives must be out of reach.
             Wants::Least(least) => {
@@ -114,7 +116,7 @@ impl Allocator {
 
     /// Too little is free: of what, and who has it.
     fn too_little(&self, now: Instant, place: &Place, client: &Client) -> Cause {
-        let wants = Wants::of(client, &self.config.allocatable);
+        let wants = Wants::of(client, &self.least);
         // What is offered, the largest first, until it would be enough.
         let mut offered: Vec<_> =
             place.open.iter().filter_map(|number| self.open.get(*number)).collect();
@@ -138,10 +140,10 @@ impl Allocator {
                     wants: lacks.wants,
                 }),
             (Some(_), Wants::Least(least)) => reserved(&place.free, &wants, client)
-                .unwrap_or_else(|| Cause::BelowLeast { free: mine, least: least.to_vec() }),
+                .unwrap_or_else(|| Cause::BelowLeast { free: mine, least: Arc::clone(least) }),
             // What it wants is less than makes an offer to it.
             (None, _) => {
-                let least = client.allocatable.as_ref().unwrap_or(&self.config.allocatable);
+                let least = client.allocatable.as_ref().unwrap_or(&self.least);
                 Cause::BelowLeast { free: mine, least: least.clone() }
             }
         }
@@ -159,7 +161,7 @@ fn takes(resources: &Resources, client: &Client) -> Resources {
 /// What one task needs, or the least that makes an offer.
 enum Wants<'c> {
     Task { each: &'c Resources, ports: u64 },
-    Least(&'c [Quantities]),
+    Least(&'c Arc<[Quantities]>),
 }
 
 /// A resource of which there is too little.
@@ -169,12 +171,12 @@ struct Lacks {
 }
 
 impl<'c> Wants<'c> {
-    fn of(client: &'c Client, least: &'c [Quantities]) -> Self {
+    fn of(client: &'c Client, least: &'c Arc<[Quantities]>) -> Self {
         match client.needs.first() {
             Some((demand, _)) => {
                 Self::Task { each: &demand.each, ports: ports_each(&demand.constraints) }
             }
-            None => Self::Least(client.allocatable.as_deref().unwrap_or(least)),
+            None => Self::Least(client.allocatable.as_ref().unwrap_or(least)),
         }
     }
 
@@ -232,7 +234,7 @@ fn amount_of(resources: &Resources, name: &str) -> String {
 }
 
 /// What the agent could not give if it were empty: it is reserved, or is not there.
-fn too_small(place: &Place, client: &Client, least: &[Quantities]) -> Option<Cause> {
+fn too_small(place: &Place, client: &Client, least: &Arc<[Quantities]>) -> Option<Cause> {
     let wants = Wants::of(client, least);
     let mine = takes(&place.rest.total, client);
     let lacks = wants.lacking(&mine)?;
@@ -242,7 +244,7 @@ fn too_small(place: &Place, client: &Client, least: &[Quantities]) -> Option<Cau
             resource: lacks.resource,
             wants: lacks.wants,
         },
-        Wants::Least(least) => Cause::NeverEnough { total: mine, least: least.to_vec() },
+        Wants::Least(least) => Cause::NeverEnough { total: mine, least: Arc::clone(least) },
     }))
 }
 
