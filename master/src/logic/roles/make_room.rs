@@ -28,8 +28,7 @@ impl Offered {
     }
 
     pub(super) fn new(number: u64, agent: AgentId, role: &Role, resources: &Resources) -> Self {
-        let top = role.and_above().last().unwrap_or_else(|| role.clone());
-        Self { number, agent, top, amounts: for_anybody(resources) }
+        Self { number, agent, top: role.top(), amounts: for_anybody(resources) }
     }
 
     fn has_any(&self, of: &Quantities) -> bool {
@@ -48,9 +47,14 @@ pub(super) fn over_limits(
     open: &[Offered],
 ) -> BTreeSet<u64> {
     let mut taken = BTreeSet::new();
+    // There may be very many of both.
+    let mut by_role: BTreeMap<&Role, Vec<&Offered>> = BTreeMap::new();
+    for offer in open.iter().rev() {
+        by_role.entry(&offer.top).or_default().push(offer);
+    }
     for (role, quota) in named.iter().filter(|(_, quota)| !quota.limits.is_empty()) {
         let mut held = held_by(sums, role);
-        for offer in open.iter().rev().filter(|offer| offer.top == *role) {
+        for offer in by_role.get(role).into_iter().flatten() {
             let too_much =
                 |name: &str| quota.limits.limit(name).is_some_and(|l| held.amount(name) > l);
             if offer.amounts.iter().any(|(name, _)| too_much(name)) {
