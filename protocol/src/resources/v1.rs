@@ -34,8 +34,8 @@ pub enum BadResource {
         /// What there is.
         has: &'static str,
     },
-    /// No number, below zero, or more than there can be.
-    #[error("'{name}' must be a number from 0 to {max}, but is {amount}", max = Milli::MAX)]
+    /// No number, below zero, more than there can be, or so little that it would be nothing.
+    #[error("'{name}' must be a number from 0 to {max}, and 0.001 at least unless it is 0, but is {amount}", max = Milli::MAX)]
     Amount {
         /// Of which resource.
         name: String,
@@ -194,7 +194,8 @@ fn value_of(message: &v1::Resource) -> Result<Value, BadResource> {
     match (ValueType::try_from(message.r#type), scalar, ranges, set) {
         (Ok(ValueType::Scalar), Some(scalar), None, None) => {
             let amount = Milli::from_f64(scalar.value);
-            if !scalar.value.is_finite() || scalar.value < 0.0 || amount > Milli::MAX {
+            let vanishes = scalar.value > 0.0 && amount == Milli(0);
+            if !scalar.value.is_finite() || scalar.value < 0.0 || amount > Milli::MAX || vanishes {
                 let amount = scalar.value.to_string();
                 return Err(BadResource::Amount { name: name(), amount });
             }

@@ -60,7 +60,7 @@ fn res_01_messages_that_make_no_sense_are_refused_in_words() {
     use v1::value::{Range, Ranges as V1Ranges, Scalar, Set};
     let said =
         |message: v1::Resource| Resource::from_v1(&message).expect_err("no resource").to_string();
-    for value in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, -1.0, 1e308, 1e12 + 1.0] {
+    for value in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, -1.0, 1e308, 1e12 + 1.0, 0.0004] {
         let scalar = Some(Scalar { value });
         assert!(
             said(v1::Resource { scalar, ..cpus() }).contains("must be a number from 0"),
