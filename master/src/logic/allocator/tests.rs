@@ -211,6 +211,11 @@ fn offer_04_a_refusal_holds_for_as_much_or_less_until_it_runs_out() {
     assert_eq!(told(&to_g), ["a0 to g: cpus:4;mem:4000"]);
     let used = enter(&mut allocator, 2, vec![ended(&to_g, Resources::cpus_mem(1.0, 1000.0), 100)]);
     assert!(used.is_empty(), "less than what f refused, and g refused it just now");
+    // It is back in a moment, and whoever was ruled out there is looked at anew.
+    enter(&mut allocator, 3, vec![BookEntry::AgentInactive { agent: AgentId::new("a0") }]);
+    let of_g = (FrameworkId::new("g"), Role::everybody(), Resources::cpus_mem(1.0, 1000.0));
+    let back = agent_with(0, Resources::cpus_mem(4.0, 4000.0), vec![of_g]);
+    assert!(enter(&mut allocator, 3, vec![back]).is_empty(), "of which f refused more");
     assert!(after(&mut allocator, 4, Event::Sweep).is_empty());
     assert_eq!(told(&after(&mut allocator, 5, Event::Sweep)), ["a0 to f: cpus:3;mem:3000"]);
 }
