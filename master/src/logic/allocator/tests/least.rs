@@ -276,3 +276,26 @@ fn alloc_01_a_sweep_is_a_run_and_many_events_before_one_are_one() {
         assert_eq!(allocator.runs() - runs, 1, "each sweep is a run over all agents");
     }
 }
+
+#[test]
+fn role_03_only_the_roles_that_are_named_are_suppressed_and_revived() {
+    let mut allocator = new();
+    enter(&mut allocator, 0, vec![framework("f", &["a", "b"], None)]);
+    let framework = || FrameworkId::new("f");
+    let named = |name: &str| vec![name.parse::<Role>().unwrap()];
+    let suppressed = |name| BookEntry::Suppressed { framework: framework(), roles: named(name) };
+    let revived = |name| BookEntry::Revived { framework: framework(), roles: named(name) };
+    let mut next = 0..;
+    let mut roles = |entry| {
+        enter(&mut allocator, 1, vec![entry]);
+        let agents = next.by_ref().take(4).map(|n| agent(n, 1.0)).collect();
+        let all = enter(&mut allocator, 1, agents);
+        all.iter().map(|one| one.role.to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(roles(suppressed("a")), ["b"; 4]);
+    // Of the next eight the first gets six, until both have as much.
+    assert_eq!(roles(revived("a")), ["a"; 4]);
+    assert_eq!(roles(suppressed("b")), ["a"; 4]);
+    assert_eq!(roles(suppressed("a")), [""; 0]);
+    assert_eq!(roles(revived("a"))[..4], ["a"; 4], "though it has more than the other");
+}
