@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use master::config::AllocatorConfig;
 use master::logic::Master;
 use master::logic::allocator::{Allocator, BookEntry, Effect, Event, Proposals};
 use protocol::ids::{AgentId, FrameworkId, Role};
@@ -12,6 +13,7 @@ use protocol::resources::{Milli, Resource, Resources};
 use protocol::time::Instant;
 
 use super::fairness::unfair;
+use super::suits::Suits;
 use super::{AWAITED, FAIR, GUARANTEES, LIMITS, OVERLOOKED, REFUSED, UNWANTED};
 
 /// What quota is set of here.
@@ -24,8 +26,9 @@ type Client = (FrameworkId, Role);
 type Sums = BTreeMap<Role, [i64; 2]>;
 
 /// What one allocator was told, and what it proposed.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct Policy {
+    suits: Suits,
     shares: Shares,
     roles: BTreeMap<FrameworkId, Vec<Role>>,
     suppressed: BTreeSet<Client>,
@@ -41,6 +44,26 @@ pub(crate) struct Policy {
 }
 
 impl Policy {
+    /// Of an allocator that was told nothing yet.
+    pub(crate) fn new(config: &AllocatorConfig) -> Self {
+        Self::of(Suits::new(config))
+    }
+
+    fn of(suits: Suits) -> Self {
+        Self {
+            suits,
+            shares: Shares::default(),
+            roles: BTreeMap::new(),
+            suppressed: BTreeSet::new(),
+            open: BTreeMap::new(),
+            refusals: BTreeMap::new(),
+            totals: BTreeMap::new(),
+            began: None,
+            held: Sums::new(),
+            free: [0; 2],
+        }
+    }
+
     /// One step of the allocator. What is wrong with it: which property, and how, in words.
     pub(crate) fn see(
         &mut self,
@@ -63,6 +86,7 @@ impl Policy {
             .over_limit(&proposals, &held)
             .or_else(|| self.taken_from_others(&proposals))
             .or_else(|| self.unwanted(now, &proposals))
+            .or_else(|| self.suits.wrong(&proposals))
             .or_else(|| self.too_soon(now.since(began), &proposals, master))
             .or_else(|| Some((FAIR, unfair(&proposals, &self.shares, &self.totals, allocator)?)))
             .or_else(|| allocator.overlooked().map(|words| (OVERLOOKED, words)));
@@ -213,6 +237,7 @@ impl Policy {
     }
 
     fn learn(&mut self, now: Instant, entry: &BookEntry) {
+        self.suits.learn(entry);
         match entry {
             BookEntry::Agent { agent, total, .. } => {
                 self.drop_agent(agent);
@@ -264,7 +289,8 @@ impl Policy {
             BookEntry::StartOver(book) => {
                 let open = std::mem::take(&mut self.open);
                 let (shares, began) = (book.shares.clone(), self.began);
-                *self = Self { open, shares, began, ..Self::default() };
+                self.suits.start_over();
+                *self = Self { open, shares, began, ..Self::of(self.suits.clone()) };
                 let entries = book.agents.iter().chain(&book.frameworks);
                 let kept = self.open.clone();
                 entries.for_each(|entry| self.learn(now, entry));
