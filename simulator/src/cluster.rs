@@ -13,8 +13,9 @@ use protocol::wishes::FaultDomain;
 use sdk::Scheduler;
 
 use crate::author::Copies;
+use crate::machines::agent_info;
 use crate::process::{Body, FrameworkSeat, Seat};
-use crate::run::{agent_info, framework_info};
+use crate::run::framework_info;
 use crate::world::{Due, Setup, World};
 
 /// How long [`Cluster::run_until`] goes on: an hour of simulated time.

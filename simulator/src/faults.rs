@@ -8,9 +8,10 @@ use std::time::Duration;
 
 pub(crate) use election::Trouble;
 pub(crate) use office::Setback;
-use protocol::resources::{Milli, Resources};
+use protocol::resources::{Kind, Milli, Resource};
 
 use crate::chance::Chance;
+use crate::machines::refurnish;
 use crate::network::{Host, Life};
 use crate::operator::Order;
 use crate::process::{Body, Seat};
@@ -245,9 +246,12 @@ impl World {
         let cpus = i64::try_from(self.chance.between(2, 5)).expect("at most five");
         let process = self.processes.get_mut(&agent).expect("faults name processes");
         if let Seat::Agent { config, .. } = &mut process.seat {
-            let others = config.info.resources.iter().filter(|resource| &*resource.name != "cpus");
-            let others: Resources = others.cloned().collect();
+            let is_other = |resource: &Resource| {
+                &*resource.name != "cpus" || resource.kind != Kind::Unreserved
+            };
+            let others = config.info.resources.filter(is_other);
             config.info.resources = others.with_scalar("cpus", Milli::whole(cpus));
+            refurnish(&mut config.info, &mut self.chance);
             config.info.version.push('+');
         }
         self.kill(agent, false);

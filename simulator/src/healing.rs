@@ -141,15 +141,21 @@ impl World {
     /// has to lead of those that are. Returns since when one does.
     fn come_back(&mut self, led: Duration, within: Duration) -> Option<Duration> {
         let elected_by = self.led_by(led);
-        let mut elected = None;
+        let (mut elected, mut reign, mut since) = (None, self.present_life(self.leader), led);
         loop {
+            // A reign to which too many agents had not returned when all was healed ends; all come back to the next one.
+            let present = self.present_life(self.leader);
+            let is_up = self.processes[&self.leader].is_up();
+            if (!is_up || present != reign) && self.queue.now() < led + within {
+                (since, reign) = (self.queue.now(), present);
+            }
             elected = elected.or_else(|| self.check_led(elected_by));
             let away = self.who_is_away(false);
             if let (None, Some(elected)) = (&away, elected) {
                 return Some(elected);
             }
             if let Some((name, words)) = away
-                && self.queue.now() >= led + within
+                && self.queue.now() >= since + within
             {
                 self.violate(BACK, words, vec![name]);
             }

@@ -14,6 +14,7 @@ use crate::chance::Chance;
 use crate::disk::Pending;
 use crate::network::Life;
 use crate::process::{AgentBody, Body, FrameworkBody, FrameworkSeat, MasterBody, Seat};
+use crate::properties::Policy;
 use crate::said::Event;
 use crate::world::{Due, World};
 
@@ -88,7 +89,7 @@ impl World {
             watch: Default::default(),
             pace: Default::default(),
             generations: Default::default(),
-            policy: Default::default(),
+            policy: Policy::new(&self.setup.master.allocator),
             told: Default::default(),
         };
         let life = self.enter_life(number, Body::Master(Box::new(body)));

@@ -1,7 +1,7 @@
 //! An operator who says things of roles while all goes wrong, and what is known of what was heard: what was answered must hold in
 //! every later reign.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use libactor::Principal;
@@ -136,7 +136,8 @@ impl World {
         }
     }
 
-    /// A reign begins with what was answered before. Of what was not answered it is heard now whether it was written.
+    /// A reign begins with what was answered before. What was not answered may be written or not, which is heard now; of roles of
+    /// which nothing else was asked everything is as it was.
     pub(crate) fn check_shares_kept(&mut self, life: Life, effects: &[Effect]) {
         self.truth.checks += 1;
         let told = effects.iter().find_map(|effect| {
@@ -153,12 +154,44 @@ impl World {
             })
         });
         let told = told.unwrap_or_default();
-        if self.operator.open.is_empty() && told != self.operator.holds {
-            let words = format!("{:?} was answered, and it has {told:?}", self.operator.holds);
+        if let Some(words) = self.operator.lost(&told) {
             let name = self.name_of(life.process).to_owned();
             self.violate(KEEPS, words, vec![name]);
         }
         self.operator.open.clear();
         self.operator.holds = told;
+    }
+}
+
+impl Operator {
+    /// What a reign says of a role that was neither answered nor asked for since, in words.
+    fn lost(&self, told: &Shares) -> Option<String> {
+        let known = [&self.holds, told];
+        let roles: BTreeSet<&Role> =
+            known.iter().flat_map(|of| of.quotas.keys().chain(of.weights.keys())).collect();
+        let is_lost = |role: &&Role| {
+            let (mut quotas, mut weights) =
+                (vec![self.holds.quota(role)], vec![self.holds.weight(role)]);
+            for setting in self.open.values() {
+                let mut asked = Shares::default();
+                apply(&mut asked, setting);
+                match setting {
+                    Setting::Quotas(set) if set.quotas.iter().any(|(of, _)| of == *role) => {
+                        quotas.push(asked.quota(role));
+                    }
+                    Setting::Weights(set) if set.weights.iter().any(|(of, _)| of == *role) => {
+                        weights.push(asked.weight(role));
+                    }
+                    Setting::Quotas(_) | Setting::Weights(_) => (),
+                }
+            }
+            !quotas.contains(&told.quota(role)) || !weights.contains(&told.weight(role))
+        };
+        let role = roles.into_iter().find(is_lost)?;
+        let (quota, weight) = (self.holds.quota(role), self.holds.weight(role));
+        let (has, weighs) = (told.quota(role), told.weight(role));
+        Some(format!(
+            "of {role} {quota:?} and weight {weight} was answered, and the reign has {has:?} and {weighs}"
+        ))
     }
 }

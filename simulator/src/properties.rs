@@ -10,8 +10,10 @@ mod patience;
 mod policy;
 mod proposals;
 mod standby;
+mod suits;
 mod told;
 mod view;
+mod written;
 
 pub(crate) use pace::Pace;
 pub(crate) use patience::Watch;
@@ -24,11 +26,9 @@ use executor::logic::Effect as ExecutorEffect;
 use master::config::Config;
 use master::logic::allocator::{Effect as AllocatorEffect, Event as AllocatorEvent};
 use master::logic::{Event, Step};
-use protocol::agent::{AgentToMaster, MasterToAgent};
+use protocol::agent::AgentToMaster;
 use protocol::change::{AgentState, Change, What};
-use protocol::framework::MasterToFramework;
 use protocol::ids::AgentId;
-use protocol::task::TaskStatus;
 use protocol::time::Instant;
 
 use crate::careless::ON_GONE_OFFER;
@@ -48,7 +48,7 @@ pub(crate) struct Seen<'a> {
 }
 
 /// Every property by its name, for people.
-pub const PROPERTIES: [&str; 50] = [
+pub const PROPERTIES: [&str; 55] = [
     BOOKS,
     EQUAL_BOOKS,
     FITS,
@@ -99,6 +99,11 @@ pub const PROPERTIES: [&str; 50] = [
     KEEPS,
     AWAITED,
     FAIR,
+    OWNERS,
+    ABLE,
+    FAR,
+    PLACES,
+    LEAST,
 ];
 
 const BOOKS: &str = "nothing is offered twice, and no more than there is";
@@ -140,6 +145,11 @@ const UNWANTED: &str = "who wants no offers gets none";
 const OVERLOOKED: &str = "a run overlooks nobody, and a sweep finds no more than time brings";
 const AWAITED: &str = "roles with quota wait until most agents of an earlier reign are back";
 const FAIR: &str = "who has the smallest share comes next";
+const OWNERS: &str = "what is reserved for a role is proposed to nobody outside it";
+const ABLE: &str = "what only some can deal with is proposed to none but those";
+const FAR: &str = "agents of another region are for those that know of regions";
+const PLACES: &str = "what a role says of agents holds of each of which it is proposed something";
+const LEAST: &str = "nobody is proposed less than the least that they take";
 const LEASES: &str = "an offer that nobody answers is taken back when its lease ends";
 pub(crate) const KEEPS: &str = "what an operator was answered holds in every later reign";
 const QUIET: &str = "nothing goes round in circles";
@@ -353,19 +363,6 @@ impl World {
         }
     }
 
-    /// An executor is about to tell how its task ended.
-    pub(crate) fn check_end_noted(&mut self, life: Life, status: &TaskStatus) {
-        self.truth.checks += 1;
-        let Seat::Executor { container, .. } = &self.processes[&life.process].seat else {
-            return;
-        };
-        let noted = self.system.noted.get(container).and_then(|noted| noted.update);
-        if status.state.is_end() && noted != status.update {
-            let words = format!("the end of {} is told, and is not written down", status.task);
-            self.violate(WRITTEN, words, vec![status.task.to_string()]);
-        }
-    }
-
     /// A master gave somebody up too early.
     pub(crate) fn violate_patience(&mut self, life: Life, words: String) {
         let name = self.name_of(life.process).to_owned();
@@ -398,53 +395,6 @@ impl World {
                 What::Quotas(_) | What::Weights(_) => (),
                 What::ExecutorBooked { .. } | What::ExecutorUnbooked { .. } => (),
             }
-        }
-    }
-
-    /// An agent that is greeted is in the store.
-    pub(crate) fn check_agent_told(&mut self, life: Life, message: &MasterToAgent) {
-        let MasterToAgent::Registered { epoch, agent, .. } = message else {
-            return;
-        };
-        self.truth.checks += 1;
-        if *epoch == self.registry.epoch && !self.registry.agents.contains_key(agent) {
-            let words = format!("{agent} is greeted, but the store does not hold it");
-            let name = self.name_of(life.process).to_owned();
-            self.violate(WRITTEN, words, vec![name, agent.to_string()]);
-        }
-    }
-
-    /// A framework that is greeted is in the store.
-    pub(crate) fn check_framework_told(
-        &mut self,
-        life: Life,
-        reign: u64,
-        message: &MasterToFramework,
-    ) {
-        if let MasterToFramework::AgentLost(agent) = message {
-            return self.check_agent_lost(life, reign, agent);
-        }
-        let MasterToFramework::Subscribed { epoch, framework, .. } = message else {
-            return;
-        };
-        self.truth.checks += 1;
-        if *epoch == self.registry.epoch && !self.registry.frameworks.contains_key(framework) {
-            let words = format!("{framework} is greeted, but the store does not hold it");
-            let name = self.name_of(life.process).to_owned();
-            self.violate(WRITTEN, words, vec![name, framework.to_string()]);
-        }
-    }
-}
-
-impl World {
-    /// An agent that is told to be lost is unreachable by what the store holds, or not there.
-    fn check_agent_lost(&mut self, life: Life, reign: u64, agent: &AgentId) {
-        self.truth.checks += 1;
-        let entry = self.registry.agents.get(agent);
-        if reign == self.registry.epoch && entry.is_some_and(|entry| entry.unreachable.is_none()) {
-            let words = format!("{agent} is told to be lost, and the store has it as reachable");
-            let name = self.name_of(life.process).to_owned();
-            self.violate(WRITTEN, words, vec![name, agent.to_string()]);
         }
     }
 }

@@ -6,17 +6,16 @@ use std::time::Duration;
 use api::v1;
 use coordination::zookeeper::logic::bugs::Bugs;
 use master::config::{Config, RateLimit};
-use protocol::agent::{AgentAddress, AgentInfo};
 use protocol::carried::Carried;
 use protocol::framework::{Capability, FrameworkInfo};
 use protocol::ids::FrameworkId;
 use protocol::resources::{Milli, Ranges, Resources};
-use protocol::wishes::FaultDomain;
 
 use crate::bugs::Bug;
 use crate::chance::Chance;
 use crate::elections::Elections;
 use crate::healing::Healing;
+use crate::machines::{agent_info, domain_of, furnish};
 use crate::office::Office;
 use crate::process::{FrameworkSeat, Seat};
 use crate::schedulers::{Scripted, ScriptedMaker, settings};
@@ -79,6 +78,9 @@ pub fn run_with(seed: u64, bug: Option<Bug>, told: Told, drops: bool) -> Outcome
     let mut aside = Chance::new(seed.wrapping_mul(0xd6e8_feb8_6659_fd93));
     let mut orders = Chance::new(seed.wrapping_mul(0xbf58_476d_1ce4_e5b9));
     act_for_several(&mut world, &mut orders);
+    let mut particular = Chance::new(seed.wrapping_mul(0x94d0_49bb_1331_11eb));
+    furnish(&mut world, &mut particular);
+    give_capabilities(&mut world, &mut particular);
     add_stand_ins(&mut world, &mut aside);
     let trouble = Duration::from_secs(chance.between(20, 300));
     world.plan_faults(&mut chance, trouble);
@@ -255,13 +257,31 @@ fn add_stand_ins(world: &mut World, chance: &mut Chance) {
     world.office = Some(office);
 }
 
+fn frameworks(world: &mut World) -> impl Iterator<Item = &mut FrameworkSeat> {
+    world.processes.values_mut().filter_map(|process| match &mut process.seat {
+        Seat::Framework(seat) => Some(&mut **seat),
+        Seat::Master | Seat::Agent { .. } | Seat::Executor { .. } => None,
+    })
+}
+
+/// Some frameworks can deal with what others cannot.
+fn give_capabilities(world: &mut World, chance: &mut Chance) {
+    for seat in frameworks(world) {
+        for (capability, times) in [
+            (Capability::RegionAware, 300),
+            (Capability::RevocableResources, 200),
+            (Capability::ReservationRefinement, 300),
+        ] {
+            if chance.in_thousand(times) {
+                seat.info.capabilities.push(capability);
+            }
+        }
+    }
+}
+
 /// Some frameworks act for another role beside their own.
 fn act_for_several(world: &mut World, chance: &mut Chance) {
-    let frameworks = world.processes.values_mut().filter_map(|process| match &mut process.seat {
-        Seat::Framework(seat) => Some(seat),
-        Seat::Master | Seat::Agent { .. } | Seat::Executor { .. } => None,
-    });
-    for seat in frameworks {
+    for seat in frameworks(world) {
         let more = ["web", "eng", "*"][chance.index(3)].parse().expect("a role");
         if chance.in_thousand(400) && !seat.info.roles.contains(&more) {
             seat.info.roles.push(more);
@@ -290,25 +310,6 @@ fn add_agent(world: &mut World, chance: &mut Chance, n: u64, bug: Option<Bug>) {
     world.queue.at(at, Due::Start(number));
 }
 
-/// Where the agent of a random cluster is: every other one says so, each in a zone of its own, and all are near the master.
-pub(crate) fn domain_of(hostname: &str) -> Option<FaultDomain> {
-    let number: u64 = hostname.strip_prefix("host-")?.parse().ok()?;
-    let zone = format!("zone-{number}");
-    number.is_multiple_of(2).then_some(FaultDomain { region: "region".to_owned(), zone })
-}
-
-/// What a simulated agent says of itself.
-pub(crate) fn agent_info(hostname: &str, resources: Resources) -> AgentInfo {
-    AgentInfo {
-        at: AgentAddress { hostname: hostname.to_owned(), listens: format!("{hostname}:5051") }
-            .into(),
-        resources,
-        attributes: Vec::new(),
-        version: "simulated".to_owned(),
-        boot: "boot".to_owned(),
-    }
-}
-
 fn add_framework(world: &mut World, chance: &mut Chance, n: u64, bug: Option<Bug>) {
     let mut capabilities = Vec::new();
     if chance.in_thousand(700) {
@@ -317,6 +318,7 @@ fn add_framework(world: &mut World, chance: &mut Chance, n: u64, bug: Option<Bug
     if chance.in_thousand(700) {
         capabilities.push(Capability::StatesDemand);
     }
+    let states_demand = capabilities.contains(&Capability::StatesDemand);
     let mut info = framework_info(&format!("framework-{n}"), capabilities);
     let role = ["*", "web", "eng/batch"][chance.index(3)];
     info.roles = vec![role.parse().expect("a role")];
@@ -333,7 +335,7 @@ fn add_framework(world: &mut World, chance: &mut Chance, n: u64, bug: Option<Bug
         },
         careless: chance.in_thousand(600),
         make: Box::new(ScriptedMaker {
-            first: Scripted::new(chance.split(), may_tear_down),
+            first: Scripted::new(chance.split(), may_tear_down, states_demand),
             lives: 0,
             process: format!("f{n}"),
         }),

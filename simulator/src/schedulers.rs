@@ -6,13 +6,16 @@ use std::time::Duration;
 
 use protocol::fate::Fate;
 use protocol::ids::{AgentId, ExecutorId, FrameworkId, OfferId, Role, TaskId};
-use protocol::offer::{Demand, Offer};
+use protocol::offer::{Constraint, Demand, Offer};
 use protocol::resources::Resources;
 use protocol::task::{CommandSpec, ExecutorSpec, Run, TaskSpec, TaskState, TaskStatus};
 use sdk::logic::{Calls, Driver, Outcome, Scheduler};
 
 use crate::author::{AnyFramework, MakeScheduler, witnessed};
 use crate::chance::Chance;
+use crate::places::{Place, RoleWish, demanded};
+
+const ITS_ROLE: &str = "it is one of its roles";
 
 /// One piece of work: done when a task of it has finished.
 #[derive(Clone, Debug)]
@@ -22,6 +25,8 @@ struct Item {
     /// So many attempts fail before one can succeed.
     failures: u32,
     needs: Resources,
+    /// Where it may run.
+    constraints: Vec<Constraint>,
     /// In an executor of the framework's own.
     custom: bool,
     /// What is to become of its tasks while their agent cannot be reached.
@@ -58,6 +63,11 @@ pub(crate) struct Scripted {
     /// own tasks.
     thinks: u32,
     executor: ExecutorSpec,
+    /// For its roles in turn.
+    wishes: Vec<RoleWish>,
+    states_demand: bool,
+    /// Decides where it wants to be.
+    places: Chance,
 }
 
 /// Makes one for each life, with ids of its own.
@@ -85,9 +95,11 @@ impl MakeScheduler for ScriptedMaker {
 
 impl Scripted {
     /// Work by the seed.
-    pub(crate) fn new(mut chance: Chance, may_tear_down: bool) -> Self {
-        // Of its own: what else it does is the same without fates.
+    pub(crate) fn new(mut chance: Chance, may_tear_down: bool, states_demand: bool) -> Self {
+        // Of their own: what else it does is the same without fates, and without places.
         let (mut fates, mut long) = (chance.clone().split(), 2);
+        let mut places = Chance::new(chance.clone().draw());
+        let wishes = (0..2).map(|_| RoleWish::by(&mut places, states_demand)).collect();
         let count = chance.between(1, 14);
         let mischief = u32::try_from(chance.below(12)).expect("it is below twelve");
         let all_custom = chance.in_thousand(300);
@@ -96,6 +108,7 @@ impl Scripted {
         let items = (0..count).map(|n| {
             let fate = [None, Some(Fate::Keep), Some(Fate::End)][fates.index(3)];
             let mut item = Item { fate, ..Item::new(&mut chance, all_custom) };
+            item.constraints = demanded(&mut places);
             // Agents are not given up at once. Much of this would take longer than all may take to come to agree.
             if fate.is_some() && long > 0 && fates.in_thousand(400) {
                 long -= 1;
@@ -122,6 +135,9 @@ impl Scripted {
             declines: u32::try_from(declines).expect("at most ten"),
             thinks,
             executor,
+            wishes,
+            states_demand,
+            places,
         }
     }
 
@@ -155,12 +171,16 @@ impl Scripted {
                 } else {
                     item.needs.clone()
                 };
-                let one = Demand { each, count: 1, constraints: Vec::new() };
+                let one = Demand { each, count: 1, constraints: item.constraints.clone() };
                 demands.entry(&roles[n % roles.len()]).or_default().push(one);
             }
         }
         for (role, demand) in demands {
-            calls.demand_for(role, demand).expect("it is one of its roles");
+            calls.demand_for(role, demand).expect(ITS_ROLE);
+        }
+        for (role, wish) in roles.iter().zip(self.wishes.iter().cycle()) {
+            calls.require_for(role, wish.constraints.clone()).expect(ITS_ROLE);
+            calls.least_offer_for(role, wish.least.clone()).expect(ITS_ROLE);
         }
     }
 
@@ -194,7 +214,11 @@ impl Scripted {
     }
 
     fn use_offer(&mut self, calls: &mut Calls, offer: &Offer) {
-        let waiting = self.items.iter().filter(|(_, item)| item.state == State::Waiting);
+        let (hostname, attributes) = (&*offer.at.hostname, &*offer.attributes);
+        let place = Place { hostname, attributes, domain: calls.domain_of(offer) };
+        let may_run =
+            |item: &Item| item.state == State::Waiting && place.will_do(&item.constraints);
+        let waiting = self.items.iter().filter(|(_, item)| may_run(item));
         let waiting: Vec<String> = waiting.map(|(name, _)| name.clone()).collect();
         for name in waiting {
             let before = self.items[&name].clone();
@@ -217,7 +241,7 @@ impl Scripted {
                 State::Waiting | State::Done => None,
             })
             .collect();
-        match self.chance.below(10) {
+        match self.chance.below(11) {
             0..4 => {
                 if let Some(task) = self.chance.one_of(&live) {
                     calls.kill(task);
@@ -234,7 +258,7 @@ impl Scripted {
                 // Half of them say so, too.
                 if self.attempts.is_multiple_of(2) {
                     for role in calls.roles().to_vec() {
-                        calls.suppress_for(&role).expect("it is one of its roles");
+                        calls.suppress_for(&role).expect(ITS_ROLE);
                     }
                 }
                 calls.after(self.chance.millis(500, 20_000), 2);
@@ -246,6 +270,11 @@ impl Scripted {
                 }
             }
             8 => calls.revive(),
+            9 => {
+                let wish = RoleWish::by(&mut self.places, self.states_demand);
+                let role = self.places.index(self.wishes.len());
+                self.wishes[role] = wish;
+            }
             _ if self.may_tear_down && self.chance.in_thousand(300) => calls.tear_down(),
             _ => calls.stop(),
         }
@@ -270,6 +299,7 @@ impl Item {
             runs: format!("{stubborn}sleep {seconds}.{}; exit 0", chance.below(10)),
             failures: u32::try_from(failures).expect("at most three"),
             needs: Resources::cpus_mem(cpus, 64.0),
+            constraints: Vec::new(),
             custom: all_custom || chance.in_thousand(150),
             fate: None,
             state: State::Waiting,

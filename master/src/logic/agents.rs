@@ -47,7 +47,7 @@ pub(super) struct Agent {
     last: Option<Pid>,
     pub(super) book: Book,
     /// Its frameworks were told that it is unreachable, in this reign or an earlier one, and it is not back yet.
-    was_given_up: bool,
+    pub(super) was_given_up: bool,
     /// Tasks that it runs and must not, since their ids run elsewhere: killed until their end is heard of.
     pub(super) strays: BTreeSet<TaskKey>,
     /// Tasks that it did not report and may have all the same: it is asked for them until it says something of each.

@@ -78,11 +78,17 @@ pub enum Bug {
     QuotaToldBeforeWritten,
     /// What a task held is given back under everybody's role.
     ReleasedUnderAnotherRole,
+    /// What is reserved for a role is offered to others, too.
+    ReservedForAnybody,
+    /// What a role says of agents is not gone by.
+    ConstraintsIgnored,
+    /// Agents of other regions are offered to all.
+    FarAgentsForAll,
 }
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Self; 35] = [
+    pub const ALL: [Self; 38] = [
         Self::OfferNotRescindedOnAgentLoss,
         Self::ResourcesReturnedTwice,
         Self::FailoverKeepsOldPid,
@@ -118,6 +124,9 @@ impl Bug {
         Self::WeightsIgnored,
         Self::QuotaToldBeforeWritten,
         Self::ReleasedUnderAnotherRole,
+        Self::ReservedForAnybody,
+        Self::ConstraintsIgnored,
+        Self::FarAgentsForAll,
     ];
 }
 

@@ -116,7 +116,10 @@ impl Master {
 
     /// How many agents of earlier reigns may have tasks of which nobody has heard, and how many there were at first.
     pub fn awaits(&self) -> (usize, usize) {
-        (self.agents.values().filter(|agent| agent.is_awaited()).count(), self.awaited_at_first)
+        // One that was given up meanwhile is not awaited any more, also while it comes back.
+        let missing =
+            self.agents.values().filter(|agent| agent.is_awaited() && !agent.was_given_up);
+        (missing.count(), self.awaited_at_first)
     }
 
     /// The tasks in the books, with their agent and newest state.

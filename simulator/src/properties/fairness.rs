@@ -2,13 +2,13 @@
 //! what; only whether somebody could have something at all is asked of the allocator.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use master::logic::allocator::{Allocator, Proposals};
 use protocol::ids::{AgentId, Role};
+use protocol::quantities::Quantities;
 use protocol::quota::Shares;
-use protocol::resources::Resources;
-
-use super::policy::{SCALARS, Sums, add, top};
+use protocol::resources::{Milli, Resources};
 
 /// Shares are sums of fractions.
 const NEARLY: f64 = 1e-9;
@@ -24,31 +24,32 @@ pub(super) fn unfair(
     if proposals.is_empty() || !shares.quotas.is_empty() || !allocator.goes_by_shares() {
         return None;
     }
-    let mut total = [0; 2];
-    totals.values().for_each(|one| add(&mut total, one));
-    let mut held = Sums::new();
+    let mut total = Quantities::none();
+    totals.values().for_each(|one| total.add(&Quantities::of(one)));
+    let mut held: BTreeMap<Role, Quantities> = BTreeMap::new();
     for ((_, _, role), resources) in allocator.holdings() {
-        add(held.entry(top(&role)).or_default(), &resources);
+        held.entry(role.top()).or_default().add(&Quantities::of(&resources));
     }
-    let served: BTreeSet<Role> = proposals.iter().map(|of| top(&of.role)).collect();
-    let share = |role: &Role, held: &Sums| {
-        let has = held.get(role).copied().unwrap_or_default();
-        let parts = has.iter().zip(total).filter(|(_, total)| *total > 0);
-        let dominant = parts.map(|(has, total)| *has as f64 / total as f64).fold(0.0, f64::max);
+    let served: BTreeSet<Role> = proposals.iter().map(|of| of.role.top()).collect();
+    let share = |role: &Role, held: &BTreeMap<Role, Quantities>| {
+        let has = held.get(role).into_iter().flat_map(Quantities::iter);
+        let part = |(name, has): (&Arc<str>, Milli)| has.as_f64() / total.amount(name).as_f64();
+        let dominant = has.map(part).fold(0.0, f64::max);
         dominant / shares.weight(role).as_f64()
     };
-    // From the newest to the oldest: each is taken away again, so that `held` is as it was before.
+    // From the newest to the oldest: each is taken away again, so that `held` and `free` are as they were before.
+    let mut free = allocator.free();
     let mut all: Vec<_> =
-        proposals.iter().flat_map(|of| of.all.iter().map(|one| (top(&of.role), one))).collect();
+        proposals.iter().flat_map(|of| of.all.iter().map(|one| (of.role.top(), one))).collect();
     all.sort_by_key(|(_, one)| std::cmp::Reverse(one.number));
     for (role, one) in all {
-        let mine = held.entry(role.clone()).or_default();
-        for (sum, scalar) in mine.iter_mut().zip(SCALARS) {
-            *sum -= one.resources.scalar(scalar).0;
-        }
+        held.entry(role.clone()).or_default().sub(&Quantities::of(&one.resources));
+        let free = free.entry(one.agent.clone()).or_default();
+        free.add(&one.resources);
         let had = share(&role, &held);
-        for (framework, other) in allocator.could_have(&one.agent, &one.resources) {
-            let (less, above) = (share(&top(other), &held), top(other));
+        // Of less they might have something else, which they have not refused.
+        for (framework, other) in allocator.could_have(&one.agent, free) {
+            let (less, above) = (share(&other.top(), &held), other.top());
             if !served.contains(&above) && less + NEARLY < had {
                 return Some(format!(
                     "{} of {} went to {role}, which had {had}, and {framework} of {other} had {less}",

@@ -4,28 +4,31 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use master::config::AllocatorConfig;
 use master::logic::Master;
 use master::logic::allocator::{Allocator, BookEntry, Effect, Event, Proposals};
 use protocol::ids::{AgentId, FrameworkId, Role};
 use protocol::quota::Shares;
-use protocol::resources::{Milli, Resources};
+use protocol::resources::{Milli, Resource, Resources};
 use protocol::time::Instant;
 
 use super::fairness::unfair;
+use super::suits::Suits;
 use super::{AWAITED, FAIR, GUARANTEES, LIMITS, OVERLOOKED, REFUSED, UNWANTED};
 
 /// What quota is set of here.
-pub(super) const SCALARS: [&str; 2] = ["cpus", "mem"];
+const SCALARS: [&str; 2] = ["cpus", "mem"];
 /// An allocator keeps so many refusals of one client on one agent.
 const REFUSALS_MAX: usize = 8;
 
 type Client = (FrameworkId, Role);
 /// By role directly below the root, of each of [`SCALARS`], in thousandths.
-pub(super) type Sums = BTreeMap<Role, [i64; 2]>;
+type Sums = BTreeMap<Role, [i64; 2]>;
 
 /// What one allocator was told, and what it proposed.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct Policy {
+    suits: Suits,
     shares: Shares,
     roles: BTreeMap<FrameworkId, Vec<Role>>,
     suppressed: BTreeSet<Client>,
@@ -41,6 +44,26 @@ pub(crate) struct Policy {
 }
 
 impl Policy {
+    /// Of an allocator that was told nothing yet.
+    pub(crate) fn new(config: &AllocatorConfig) -> Self {
+        Self::of(Suits::new(config))
+    }
+
+    fn of(suits: Suits) -> Self {
+        Self {
+            suits,
+            shares: Shares::default(),
+            roles: BTreeMap::new(),
+            suppressed: BTreeSet::new(),
+            open: BTreeMap::new(),
+            refusals: BTreeMap::new(),
+            totals: BTreeMap::new(),
+            began: None,
+            held: Sums::new(),
+            free: [0; 2],
+        }
+    }
+
     /// One step of the allocator. What is wrong with it: which property, and how, in words.
     pub(crate) fn see(
         &mut self,
@@ -63,6 +86,7 @@ impl Policy {
             .over_limit(&proposals, &held)
             .or_else(|| self.taken_from_others(&proposals))
             .or_else(|| self.unwanted(now, &proposals))
+            .or_else(|| self.suits.wrong(&proposals))
             .or_else(|| self.too_soon(now.since(began), &proposals, master))
             .or_else(|| Some((FAIR, unfair(&proposals, &self.shares, &self.totals, allocator)?)))
             .or_else(|| allocator.overlooked().map(|words| (OVERLOOKED, words)));
@@ -77,21 +101,32 @@ impl Policy {
         wrong
     }
 
-    /// What roles hold, and what is free of all agents.
+    /// What quota counts: what roles hold or could take back for themselves at any time, and what of all agents is anybody's and free.
+    /// What may be taken from whoever uses it counts for nobody.
     fn counted(&self, allocator: &Allocator) -> (Sums, [i64; 2]) {
         let mut held = Sums::new();
         let mut free = [0; 2];
         if self.shares.quotas.is_empty() {
             return (held, free);
         }
-        allocator.free().values().for_each(|one| add(&mut free, one));
+        for resource in allocator.free().values().flat_map(Resources::iter) {
+            match resource.kind.reserved_for() {
+                None if is_plain(resource) => add_one(&mut free, resource),
+                Some(role) if !resource.kind.is_revocable() => {
+                    add_one(held.entry(top(role)).or_default(), resource);
+                }
+                None | Some(_) => (),
+            }
+        }
         for ((_, _, role), resources) in allocator.holdings() {
-            add(held.entry(top(&role)).or_default(), &resources);
+            let lasting = resources.iter().filter(|resource| !resource.kind.is_revocable());
+            let held = held.entry(top(&role)).or_default();
+            lasting.for_each(|resource| add_one(held, resource));
         }
         (held, free)
     }
 
-    /// Nothing is proposed to a role that has more than its limit then.
+    /// Nothing but what is reserved for it, or may be taken back, is proposed to a role that has more than its limit then.
     fn over_limit(&self, proposals: &[&Proposals], held: &Sums) -> Option<(&'static str, String)> {
         for (role, proposed) in sums_of(proposals) {
             for (n, scalar) in SCALARS.iter().enumerate() {
@@ -202,6 +237,7 @@ impl Policy {
     }
 
     fn learn(&mut self, now: Instant, entry: &BookEntry) {
+        self.suits.learn(entry);
         match entry {
             BookEntry::Agent { agent, total, .. } => {
                 self.drop_agent(agent);
@@ -253,7 +289,8 @@ impl Policy {
             BookEntry::StartOver(book) => {
                 let open = std::mem::take(&mut self.open);
                 let (shares, began) = (book.shares.clone(), self.began);
-                *self = Self { open, shares, began, ..Self::default() };
+                self.suits.start_over();
+                *self = Self { open, shares, began, ..Self::of(self.suits.clone()) };
                 let entries = book.agents.iter().chain(&book.frameworks);
                 let kept = self.open.clone();
                 entries.for_each(|entry| self.learn(now, entry));
@@ -263,22 +300,31 @@ impl Policy {
     }
 }
 
-pub(super) fn top(role: &Role) -> Role {
+fn top(role: &Role) -> Role {
     let first = role.as_str().split('/').next().unwrap_or_default();
     first.parse().expect("what is above a role is a role")
 }
 
-pub(super) fn add(sum: &mut [i64; 2], resources: &Resources) {
+/// Whether quota says how much of it somebody may have.
+fn is_plain(resource: &Resource) -> bool {
+    resource.kind.reserved_for().is_none() && !resource.kind.is_revocable()
+}
+
+fn add_one(sum: &mut [i64; 2], resource: &Resource) {
     for (sum, scalar) in sum.iter_mut().zip(SCALARS) {
-        *sum += resources.scalar(scalar).0;
+        if *resource.name == *scalar {
+            *sum += resource.amount().map_or(0, |Milli(amount)| amount);
+        }
     }
 }
 
+/// What was proposed of what quota is about.
 fn sums_of(proposals: &[&Proposals]) -> Sums {
     let mut sums = Sums::new();
     for Proposals { role, all, .. } in proposals {
         let sum = sums.entry(top(role)).or_default();
-        all.iter().for_each(|one| add(sum, &one.resources));
+        let proposed = all.iter().flat_map(|one| one.resources.iter());
+        proposed.filter(|resource| is_plain(resource)).for_each(|one| add_one(sum, one));
     }
     sums
 }

@@ -11,9 +11,9 @@ use protocol::offer::Offer;
 use sdk::logic::Phase;
 
 use super::VIEW;
+use crate::machines::domain_of;
 use crate::network::Life;
 use crate::process::{Body, FrameworkBody};
-use crate::run::domain_of;
 use crate::world::{World, pid_of};
 
 /// What one master has told each scheduler of the tasks there are, whether it arrived or not.

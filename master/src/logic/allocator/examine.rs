@@ -60,7 +60,7 @@ impl Allocator {
         if !self.allows(place, client) {
             return Err(Hindrance::Constraint);
         }
-        let mine = offerable(place, client);
+        let mine = self.offerable(place, client);
         let offerable = mine.as_ref().unwrap_or(&place.free);
         if offerable.is_empty() {
             return Err(Hindrance::Nothing);
@@ -106,6 +106,7 @@ impl Allocator {
             Some(here) => place.rest.domain.as_ref().is_some_and(|there| there.region != *here),
             None => false,
         };
+        let far = far && !self.config.bugs.has(Bug::FarAgentsForAll);
         (far && !client.can(Capability::RegionAware)).then_some(Capability::RegionAware)
     }
 
@@ -115,7 +116,23 @@ impl Allocator {
             return true;
         }
         let place = place.whereabouts();
-        client.constraints.holds(&place) && client.needs.any_allows(&place)
+        let ignored = self.config.bugs.has(Bug::ConstraintsIgnored);
+        (ignored || client.constraints.holds(&place)) && client.needs.any_allows(&place)
+    }
+
+    /// What of an agent's free resources is not for everybody's eyes is left out; `None` if all is for this client.
+    fn offerable(&self, place: &Place, client: &Client) -> Option<Resources> {
+        if !place.particular {
+            return None;
+        }
+        let anybody = self.config.bugs.has(Bug::ReservedForAnybody);
+        let mut all = Resources::none();
+        let mine = place
+            .free
+            .iter()
+            .filter(|one| may_take(one, client) || (anybody && !one.kind.is_revocable()));
+        mine.for_each(|resource| all.add_one(resource.clone()));
+        Some(all)
     }
 
     /// What of `offerable` quota leaves to a client, if not all.
@@ -195,17 +212,6 @@ pub(super) fn holds_one_of(resources: &Resources, alternatives: &[Quantities]) -
     let has =
         |least: &Quantities| least.iter().all(|(name, amount)| resources.scalar(name) >= amount);
     !resources.is_empty() && (alternatives.is_empty() || alternatives.iter().any(has))
-}
-
-/// What of an agent's free resources is not for everybody's eyes is left out; `None` if all is for this client.
-fn offerable(place: &Place, client: &Client) -> Option<Resources> {
-    if !place.particular {
-        return None;
-    }
-    let mut all = Resources::none();
-    let mine = place.free.iter().filter(|resource| may_take(resource, client));
-    mine.for_each(|resource| all.add_one(resource.clone()));
-    Some(all)
 }
 
 /// Whether it is for the client's role, and it knows how to deal with such a one.
