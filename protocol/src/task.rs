@@ -103,6 +103,15 @@ pub struct ExecutorSpec {
     pub shutdown_grace: Option<Duration>,
 }
 
+impl ExecutorSpec {
+    /// Whether it is the same as one that runs. On what that was started, reserved or not, whoever asks for it need not know.
+    pub fn is_as(&self, runs: &Self) -> bool {
+        let amounts = |spec: &Self| spec.resources.flattened();
+        let runs = Self { resources: amounts(runs), ..runs.clone() };
+        Self { resources: amounts(self), ..self.clone() } == runs
+    }
+}
+
 /// `Staging -> Starting -> Running -> Killing ->` one of the ends. Names are Mesos's, so that people find them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum TaskState {

@@ -200,7 +200,7 @@ impl Agent {
             if is_end {
                 self.forget(turn, &framework, &task);
             }
-        } else if kept == Kept::NotWritten && (first || newest_first) {
+        } else if kept == Kept::NotWritten && (first || newest_first || is_end) {
             self.send_update(turn, &framework, &task);
         }
     }
@@ -226,7 +226,8 @@ impl Agent {
                 self.expect_end_of_command(turn, container);
             }
         }
-        if first || newest_first {
+        // What older news waits for may take long; with it the master hears of the end, and what the task held is free.
+        if first || newest_first || status.state.is_end() {
             self.send_update(turn, framework, task);
         }
     }

@@ -123,7 +123,7 @@ pub(super) fn check_room(
     }
     let wanted = match runs {
         Some((_, true)) => return Err(Refusal::ExecutorDiffers(executor.executor.clone())),
-        Some((running, false)) if command || running != executor => {
+        Some((running, false)) if command || !executor.is_as(running) => {
             return Err(Refusal::ExecutorDiffers(executor.executor.clone()));
         }
         Some((_, false)) => task.resources.clone(),

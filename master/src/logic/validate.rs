@@ -365,7 +365,7 @@ pub(super) fn task(
             at_most("the task's data", data.len(), config.data_bytes_max)?;
             match running {
                 None => Ok(spec.resources.plus(&with.resources)),
-                Some(booked) if booked.spec == *with => Ok(spec.resources.clone()),
+                Some(booked) if with.is_as(&booked.spec) => Ok(spec.resources.clone()),
                 Some(_) => Err(Refusal::OtherExecutor(with.executor.to_string())),
             }
         }

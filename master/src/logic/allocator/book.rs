@@ -59,7 +59,7 @@ impl Allocator {
         let mut place = Place::new(agent.clone(), (slot, generation), total, &mut self.names);
         let rest = &mut place.rest;
         (rest.hostname, rest.attributes, rest.domain) = (hostname, attributes, domain);
-        self.unbound.count(&place.rest.total, true);
+        self.count_unbound(&place.rest.total, true);
         self.tree.add_total(&place.rest.totals);
         let at = number(self.places.insert(place));
         self.agents.insert(agent, at);
@@ -70,6 +70,14 @@ impl Allocator {
         self.bring_filters_back(at);
         self.relaxed = true;
         self.look_at(at);
+    }
+
+    fn count_unbound(&mut self, total: &Resources, comes: bool) {
+        let before = self.unbound.any();
+        self.unbound.count(total, comes);
+        if self.unbound.any() != before {
+            self.settle_all_fickle();
+        }
     }
 
     /// Tasks hold it already. What an agent has too little of is held all the same.
@@ -115,7 +123,7 @@ impl Allocator {
             }
         }
         let place = self.places.remove(at as usize);
-        self.unbound.count(&place.rest.total, false);
+        self.count_unbound(&place.rest.total, false);
         if place.changed {
             self.changed.retain(|changed| *changed != at);
         }

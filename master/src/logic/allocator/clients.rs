@@ -149,12 +149,20 @@ impl Allocator {
     }
 
     pub(super) fn settle_fickle(&mut self, number: u32) {
-        let is = |client: &Client| client.filters > 0 && client.needs.are_several();
+        // One need alone may be met with what is reserved, which was refused, or with what is not.
+        let several = |client: &Client| client.needs.are_several() || self.unbound.any();
+        let stated = |client: &Client| !client.needs.are_everything();
+        let is = |client: &Client| client.filters > 0 && stated(client) && several(client);
         if self.client(number).is_some_and(is) {
             self.fickle.insert(number);
         } else {
             self.fickle.remove(number);
         }
+    }
+
+    /// Something that is not like everything else has come, or gone.
+    pub(super) fn settle_all_fickle(&mut self) {
+        (0..number(self.clients.len())).for_each(|number| self.settle_fickle(number));
     }
 
     fn under_way(&self, client: u32) -> Vec<Demand> {

@@ -200,30 +200,37 @@ impl Needs {
     }
 }
 
-/// As many tasks as there is something for, and that: what is reserved first. By halves, since what is used as a whole may make
-/// fewer fit than the sums say.
+/// As many tasks as there is something for, at most `count`, and that: what is reserved first. The sums that `count` comes from may
+/// be more than fits, since some is used as a whole, and some only by who asks for it.
 fn most_found(
     left: &Resources,
     each: &Resources,
-    mut count: u32,
+    count: u32,
     ports: u64,
 ) -> Option<(u32, Resources)> {
-    while count > 0 {
-        let mut all = multiplied(each, count);
-        // Certain ports that each task names are no longer free for those that name none.
-        let free = left.ranges(PORTS).minus(&all.ranges(PORTS));
-        if let Some(ports) = free.take(ports * u64::from(count)) {
-            if !ports.is_empty() {
-                all.add(&Resources::none().with_ranges(PORTS, ports));
-            }
-            let found = if left.is_plain() { Some(all) } else { left.find(&all) };
-            if let Some(found) = found.filter(|found| left.contains(found)) {
-                return Some((count, found));
-            }
+    let mut found = None;
+    let (mut fits, mut too_many) = (0, count.checked_add(1)?);
+    let mut next = count;
+    while next > fits {
+        match found_for(left, each, next, ports) {
+            Some(some) => (found, fits) = (Some((next, some)), next),
+            None => too_many = next,
         }
-        count /= 2;
+        next = fits + (too_many - fits) / 2;
     }
-    None
+    found
+}
+
+fn found_for(left: &Resources, each: &Resources, count: u32, ports: u64) -> Option<Resources> {
+    let mut all = multiplied(each, count);
+    // Certain ports that each task names are no longer free for those that name none.
+    let free = left.ranges(PORTS).minus(&all.ranges(PORTS));
+    let ports = free.take(ports * u64::from(count))?;
+    if !ports.is_empty() {
+        all.add(&Resources::none().with_ranges(PORTS, ports));
+    }
+    let found = if left.is_plain() { Some(all) } else { left.find(&all) };
+    found.filter(|found| left.contains(found))
 }
 
 /// What of `promised` is not covered by what was used, which shrinks by what it covers. Both without kinds: what was needed may

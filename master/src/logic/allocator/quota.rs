@@ -139,6 +139,10 @@ impl Unbound {
         }
     }
 
+    pub(super) fn any(&self) -> bool {
+        !self.reserved.is_empty() || self.revocable > 0
+    }
+
     pub(super) fn has_for(&self, top: &Role, revocable: bool) -> bool {
         self.reserved.contains_key(top) || (revocable && self.revocable > 0)
     }

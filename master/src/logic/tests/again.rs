@@ -3,7 +3,7 @@
 use protocol::agent::AgentToMaster;
 use protocol::framework::{Capability, FrameworkToMaster};
 use protocol::ids::{ContainerId, ExecutorId, FrameworkId, TaskId, UpdateId};
-use protocol::task::{Reason, Source, TaskReport, TaskState, TaskStatus};
+use protocol::task::{Reason, Run, Source, TaskReport, TaskState, TaskStatus};
 
 use super::offers::with_executor;
 use super::scenario::{Scenario, agent_id, agent_pid, report, status, task};
@@ -171,4 +171,21 @@ fn late_news_of_an_ended_task_does_not_bring_its_executor_back() {
     assert_eq!(used(&t), "cpus:1.5;mem:160", "the launch of b may be on its way");
     t.news(1, "b", TaskState::Dropped, 3);
     assert_eq!(used(&t), "nothing");
+}
+
+/// Reserved or not: whoever launches on it again need not know.
+#[test]
+fn an_executor_is_the_same_on_whatever_it_was_started() {
+    let mut t = Scenario::new();
+    t.agent_joins(1);
+    t.subscribes(1);
+    t.launches(1, 1, vec![with_executor("a", 1.0, 1.0)]);
+    t.scheduler_says(1, FrameworkToMaster::Revive);
+    t.forget_lines();
+    let mut reserved = with_executor("r", 0.1, 1.0);
+    if let Run::Executor { executor, .. } = &mut reserved.run {
+        executor.resources = "cpus(eng):1;mem(eng):32".parse().unwrap();
+    }
+    t.launches(1, 1, vec![reserved]);
+    t.did(["to agent-1: Launch r"]);
 }

@@ -58,7 +58,7 @@ fn alloc_10_less_than_the_least_offer_is_never_offered_unless_a_role_takes_less(
 }
 
 #[test]
-fn alloc_11_a_framework_gets_one_offer_of_an_agent_in_a_run_though_it_is_served_twice() {
+fn a_role_gets_what_it_is_guaranteed_and_the_rest_of_an_agent_as_one_offer() {
     let mut allocator = new();
     let quota = protocol::quota::Quota {
         guarantees: Quantities::none().with("cpus", Milli::whole(1)),
@@ -214,6 +214,27 @@ fn alloc_14_refusals_run_out_are_dropped_by_revive_and_by_new_capacity_and_are_e
     refused(&mut allocator);
     assert!(enter(&mut allocator, 2, vec![agent(0, 4.0)]).is_empty(), "it is back as it was");
     assert_eq!(enter(&mut allocator, 3, vec![agent(0, 5.0)]).len(), 1, "it has more than it had");
+}
+
+/// What it would be offered is no more than it refused; and yet it may be welcome where there is more beside it.
+#[test]
+fn alloc_14_new_capacity_drops_a_refusal_of_a_part_too() {
+    let mut allocator = new();
+    let wants = || Some(vec![demand(1.0, 1, Vec::new())]);
+    let first = enter(&mut allocator, 0, vec![framework("f", &["a"], wants()), agent(0, 4.0)]);
+    assert_eq!(told(&first), ["a0 to f: cpus:1;mem:100"]);
+    assert!(enter(&mut allocator, 1, vec![ended(&first, Resources::none(), 600)]).is_empty());
+    assert!(enter(&mut allocator, 2, vec![agent(0, 4.0)]).is_empty(), "it is back as it was");
+    let again = enter(&mut allocator, 3, vec![agent(0, 5.0)]);
+    assert_eq!(told(&again), ["a0 to f: cpus:1;mem:100"]);
+    // A revival drops it, and the next refusal is another one.
+    let none = enter(&mut allocator, 4, vec![ended(&again, Resources::none(), 600)]);
+    let framework = FrameworkId::new("f");
+    let revived = BookEntry::Revived { framework, roles: Vec::new() };
+    let third = enter(&mut allocator, 5, vec![revived]);
+    assert_eq!((none.len(), third.len()), (0, 1));
+    assert!(enter(&mut allocator, 6, vec![ended(&third, Resources::none(), 10)]).is_empty());
+    assert_eq!(after(&mut allocator, 16, Event::Sweep).len(), 1, "the earlier one is void");
 }
 
 #[test]

@@ -77,3 +77,29 @@ fn a_demand_for_what_is_reserved_counts_as_met_when_that_is_used() {
     assert!(enter(&mut allocator, 1, vec![ended(&all, used, 0)]).is_empty());
     assert!(after(&mut allocator, 2, Event::Sweep).is_empty(), "both run");
 }
+
+/// Of what may be taken back nothing counts for who does not ask for it: two fit, and neither three nor one.
+#[test]
+fn as_many_tasks_are_offered_for_as_fit_though_the_sums_say_more() {
+    let revocable = Kind::of(Terms { revocable: true, ..Terms::default() });
+    let has = vec![one("cpus", 2, Kind::Unreserved), one("cpus", 3, revocable)];
+    let each = vec![one("cpus", 1, Kind::Unreserved)];
+    let (_, all) = offered(has, wants("*", &[Capability::RevocableResources], each, 5));
+    assert_eq!(told(&all), ["a0 to f: cpus:2"]);
+}
+
+/// What was refused is of another kind than what would be offered once that is gone.
+#[test]
+fn who_refused_what_is_reserved_is_offered_what_is_not_when_that_is_taken() {
+    let reserved = Kind::reserved("eng".parse().unwrap());
+    let has = vec![one("cpus", 1, reserved), one("cpus", 1, Kind::Unreserved)];
+    let each = vec![one("cpus", 1, Kind::Unreserved)];
+    let (mut allocator, first) = offered(has, wants("eng", &[], each, 1));
+    assert_eq!(told(&first), ["a0 to f: cpus(eng):1"], "what is reserved comes first");
+    assert!(enter(&mut allocator, 1, vec![ended(&first, Resources::none(), 600)]).is_empty());
+    let demand =
+        vec![Demand { each: first[0].resources.clone(), count: 1, constraints: Vec::new() }];
+    let other = framework("g", &["eng"], Some(demand));
+    let both = enter(&mut allocator, 2, vec![other]);
+    assert_eq!(told(&both), ["a0 to g: cpus(eng):1", "a0 to f: cpus:1"]);
+}
