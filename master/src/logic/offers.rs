@@ -57,26 +57,27 @@ impl OpenOffer {
     }
 }
 
-/// A whole cluster may be offered to one framework, which is more than one message may be.
-fn in_parts(offers: Vec<Arc<Offer>>) -> Vec<Vec<Arc<Offer>>> {
-    let mut parts = Vec::new();
-    let (mut part, mut bytes) = (Vec::new(), 0);
-    let mut left = offers.len();
-    for offer in offers {
+/// Offers of one framework, in as many messages as it takes: a whole cluster is more than one may be.
+#[derive(Default)]
+struct Parts {
+    all: Vec<Vec<Arc<Offer>>>,
+    /// Of the last one.
+    bytes: usize,
+}
+
+impl Parts {
+    /// Right after it was made, while a processor has it at hand. Room is made for as many as `most`.
+    fn push(&mut self, offer: Arc<Offer>, most: usize) {
         let more = sizes::of_offer(&offer);
-        if bytes + more > MESSAGE_BYTES && !part.is_empty() {
-            parts.push(std::mem::take(&mut part));
-            bytes = 0;
+        if self.all.is_empty() || self.bytes + more > MESSAGE_BYTES {
+            self.all.push(Vec::with_capacity(most));
+            self.bytes = 0;
         }
-        if part.is_empty() {
-            part.reserve(left);
+        self.bytes += more;
+        if let Some(part) = self.all.last_mut() {
+            part.push(offer);
         }
-        bytes += more;
-        left -= 1;
-        part.push(offer);
     }
-    parts.push(part);
-    parts
 }
 
 impl Offers {
@@ -100,9 +101,9 @@ impl Offers {
 }
 
 impl Master {
-    /// What still holds is offered; the rest is returned to the allocator. One message for each framework.
+    /// What still holds is offered; the rest is returned to the allocator. One message for each framework, unless they are very many.
     pub(super) fn on_proposed(&mut self, turn: &mut Turn, proposals: Vec<Proposals>) {
-        let mut told: BTreeMap<FrameworkId, Vec<Arc<Offer>>> = BTreeMap::new();
+        let mut told: BTreeMap<FrameworkId, Parts> = BTreeMap::new();
         let mut returned = Vec::new();
         let count = proposals.iter().map(|proposals| proposals.all.len()).sum();
         self.offers.open.reserve(count);
@@ -110,11 +111,12 @@ impl Master {
         turn.what.reserve(3 * count);
         for Proposals { framework, role, all } in proposals {
             self.proposed = all.iter().map(|one| one.number).fold(self.proposed, u64::max);
-            let (mut offers, before) = (Vec::with_capacity(all.len()), self.offers.made);
-            let room = self.room_for_offers(&framework, &role);
+            let before = self.offers.made;
+            let room = self.room_for_offers(&framework, &role) as u64;
+            let (mut parts, most) = (told.remove(&framework).unwrap_or_default(), all.len());
             for proposal in all {
-                if offers.len() < room && self.still_holds(&proposal) {
-                    offers.push(self.open_offer(turn, &framework, &role, proposal));
+                if self.offers.made - before < room && self.still_holds(&proposal) {
+                    parts.push(self.open_offer(turn, &framework, &role, proposal), most);
                 } else {
                     returned.push(proposal.number);
                 }
@@ -122,18 +124,14 @@ impl Master {
             if let Some(entry) = self.frameworks.get_mut(&framework) {
                 entry.offers.extend(before + 1..=self.offers.made);
             }
-            if !offers.is_empty() {
-                told.entry(framework).or_default().append(&mut offers);
-            }
+            told.insert(framework, parts);
         }
         if !returned.is_empty() {
             turn.entries.push(BookEntry::Returned(returned));
         }
-        for (framework, offers) in told {
+        for (framework, Parts { all, .. }) in told {
             if let Some(pid) = self.scheduler(&framework) {
-                in_parts(offers)
-                    .into_iter()
-                    .for_each(|part| turn.tell_framework(pid, self.offers_told(part)));
+                all.into_iter().for_each(|part| turn.tell_framework(pid, self.offers_told(part)));
             }
         }
     }
@@ -328,7 +326,9 @@ mod tests {
         let pieces = [30_000, 30_000, 30_000, 65_536, 1, 1];
         let offers: Vec<_> =
             pieces.into_iter().enumerate().map(|(n, pieces)| offer(n, pieces)).collect();
-        let parts = in_parts(offers.clone());
+        let mut parts = Parts::default();
+        offers.iter().for_each(|offer| parts.push(offer.clone(), offers.len()));
+        let parts = parts.all;
         let lengths: Vec<usize> = parts.iter().map(Vec::len).collect();
         assert_eq!(lengths, [2, 1, 1, 2]);
         assert_eq!(parts.concat(), offers);
