@@ -160,6 +160,7 @@ impl Agent {
         let (framework, task) = (status.framework.clone(), status.task.clone());
         let room = self.config.updates_max.max(2);
         let newest_first = self.config.has(Bug::UpdateReordered);
+        let told_again = status.state.is_end() && !self.config.has(Bug::LostUpdateNotResent);
         let told_at_once = self.config.has(Bug::NewsToldBeforeWritten);
         let removed = self.state.is_removed(&framework);
         let Some(entry) = self.state.task_mut(&framework, &task) else {
@@ -200,7 +201,7 @@ impl Agent {
             if is_end {
                 self.forget(turn, &framework, &task);
             }
-        } else if kept == Kept::NotWritten && (first || newest_first || is_end) {
+        } else if kept == Kept::NotWritten && (first || newest_first || told_again) {
             self.send_update(turn, &framework, &task);
         }
     }
@@ -227,7 +228,8 @@ impl Agent {
             }
         }
         // What older news waits for may take long; with it the master hears of the end, and what the task held is free.
-        if first || newest_first || status.state.is_end() {
+        let told_again = status.state.is_end() && !self.config.has(Bug::LostUpdateNotResent);
+        if first || newest_first || told_again {
             self.send_update(turn, framework, task);
         }
     }
