@@ -1,6 +1,5 @@
 //! Stories.
 
-pub mod bench;
 pub mod cluster;
 pub mod disks;
 pub mod emulated;

@@ -2,7 +2,7 @@
 //! with few rounds and once with many, and what lies between is what the messages cost. A start takes a few million more
 //! or less, since the clock is calibrated until it is right; so there are a million messages, which repeats to a hundredth.
 
-use std::process::Command;
+use measure::instructions_of_a_round;
 
 use crate::local::{self, Case};
 use crate::table::{Side, Table};
@@ -28,30 +28,12 @@ pub async fn run_case(named: &str) {
     local::rounds_of(case, rounds.parse().unwrap()).await;
 }
 
-/// Instructions of this binary with these arguments.
-fn count(case: Case, rounds: u64) -> Result<f64, String> {
-    let run = Command::new("valgrind")
-        .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
-        .arg(std::env::current_exe().unwrap())
-        .arg(format!("{CASE}{}:{rounds}", word(case)))
-        .output()
-        .map_err(|error| {
-            format!("valgrind does not run ({error}); install the package valgrind")
-        })?;
-    let said = String::from_utf8_lossy(&run.stderr);
-    let collected = said.lines().find_map(|line| line.split_once("Collected : "));
-    collected
-        .and_then(|(_, number)| number.trim().parse().ok())
-        .filter(|_| run.status.success())
-        .ok_or_else(|| format!("callgrind counted nothing: {said}"))
-}
-
 /// Instructions a message.
 fn each(case: Case) -> Result<Side, String> {
-    let [few, many] = ROUNDS;
-    let between = count(case, many)? - count(case, few)?;
+    let of_round =
+        instructions_of_a_round(ROUNDS, |rounds| format!("{CASE}{}:{rounds}", word(case)))?;
     let mut side = Side::new();
-    side.add(between / (local::messages_of(case) * (many - few)) as f64);
+    side.add(of_round / local::messages_of(case) as f64);
     Ok(side)
 }
 

@@ -14,7 +14,7 @@ use tests::swarm;
 
 use crate::cycles::{self, resources, role};
 use crate::minimal::{Minimal, least_of_both, timed};
-use tests::bench::{Measured, Row};
+use measure::{Measured, Row};
 
 /// What a cycle leads to in the master: offers, messages, changes, with all its books.
 pub(crate) fn offers(agents: usize, frameworks: usize, roles: usize, rounds: usize) -> Measured {

@@ -13,11 +13,11 @@ use protocol::resources::{Milli, Ranges, Resources};
 use protocol::time::{Instant, Now};
 
 use crate::minimal::{Minimal, least_of_both, timed};
-use tests::bench::{Measured, Row};
+use measure::{Measured, Row};
 
-const AGENTS: usize = 10_000;
-const FRAMEWORKS: usize = 1000;
-const ROLES: usize = 100;
+pub(crate) const AGENTS: usize = 10_000;
+pub(crate) const FRAMEWORKS: usize = 1000;
+pub(crate) const ROLES: usize = 100;
 const ROUNDS: usize = 15;
 const MINIMAL: &str = "minimal cycle";
 
@@ -47,9 +47,13 @@ pub(crate) fn role(n: usize) -> Role {
     format!("role-{n:03}").parse().expect("a role")
 }
 
+pub(crate) fn framework_id(n: usize) -> FrameworkId {
+    FrameworkId::new(format!("20261101-000000-c-{n:04}"))
+}
+
 fn framework(n: usize, roles: usize) -> BookEntry {
     BookEntry::Framework {
-        framework: FrameworkId::new(format!("20261101-000000-c-{n:04}")),
+        framework: framework_id(n),
         roles: vec![role(n % roles)],
         capabilities: Vec::new(),
         wishes: Vec::new(),
@@ -65,7 +69,7 @@ pub(crate) fn cluster_of(master: &Master) -> Allocator {
 }
 
 /// Everybody is there and nothing was proposed yet: the run is due.
-fn cluster(agents: usize, frameworks: usize, roles: usize) -> Allocator {
+pub(crate) fn cluster(agents: usize, frameworks: usize, roles: usize) -> Allocator {
     let mut allocator = Allocator::new(AllocatorConfig::default(), 1);
     let entries = (0..frameworks).map(|n| framework(n, roles)).chain((0..agents).map(agent));
     allocator.step(at(0), Event::Book(entries.collect()));
@@ -120,6 +124,23 @@ pub(crate) fn decision() -> Measured {
     Ok(vec![Row::of("cycle_decision", micros(ours), "us").beside(MINIMAL, micros(floor))])
 }
 
+/// At the sizes at which Mesos was measured, with as many roles and with one for all.
+pub(crate) fn shapes() -> Measured {
+    let mut rows = Vec::new();
+    for (agents, frameworks) in
+        [(1000, 100), (5000, 500), (10_000, 1000), (20_000, 2000), (50_000, 200)]
+    {
+        for roles in [1, ROLES] {
+            let (ours, floor) = whole_cycle(agents, frameworks, roles);
+            let name = format!("cycle_{agents}_{frameworks}_{roles}");
+            rows.push(Row::of(name, micros(ours), "us").beside(MINIMAL, micros(floor)));
+        }
+        let change = one_change(agents, frameworks, 5);
+        rows.push(Row::of(format!("change_{agents}_{frameworks}"), micros(change), "us"));
+    }
+    Ok(rows)
+}
+
 /// The same with offers, as the master makes them.
 pub(crate) fn offers() -> Measured {
     crate::cluster::offers(AGENTS, FRAMEWORKS, ROLES, ROUNDS)
@@ -132,21 +153,24 @@ fn one_change(agents: usize, frameworks: usize, rounds: usize) -> Duration {
     let mut least = Duration::MAX;
     for _ in 0..rounds {
         let ((), took) = timed(|| {
-            for n in 0..CHANGES {
-                let slot = n * 7919 % open.len();
-                let ended = BookEntry::Ended {
-                    proposals: vec![open[slot]],
-                    used: Resources::none(),
-                    refuse_for: Duration::ZERO,
-                };
-                allocator.step(at(1), Event::Book(vec![ended]));
-                let proposals = run(&mut allocator);
-                open[slot] = proposals[0].all[0].number;
-            }
+            (0..CHANGES).for_each(|n| change(&mut allocator, &mut open, n));
         });
         least = least.min(took);
     }
     least / u32::try_from(CHANGES).expect("few")
+}
+
+/// One of the open proposals ends unused and is made anew.
+pub(crate) fn change(allocator: &mut Allocator, open: &mut [u64], n: usize) {
+    let slot = n * 7919 % open.len();
+    let ended = BookEntry::Ended {
+        proposals: vec![open[slot]],
+        used: Resources::none(),
+        refuse_for: Duration::ZERO,
+    };
+    allocator.step(at(1), Event::Book(vec![ended]));
+    let proposals = run(allocator);
+    open[slot] = proposals[0].all[0].number;
 }
 
 const CHANGES: usize = 2000;

@@ -8,7 +8,7 @@ use sdk::prelude::*;
 use tests::leader::Leader;
 use tests::swarm::{Counts, Swarm, each};
 
-use tests::bench::{Measured, Row};
+use measure::{Measured, Row};
 
 const AGENTS: u64 = 10_000;
 const WITHIN: Duration = Duration::from_secs(300);

@@ -7,26 +7,47 @@ mod cluster;
 mod cycles;
 mod demand;
 mod draw;
+mod instructions;
 mod live;
 mod million;
 mod minimal;
+mod mixture;
 mod pictures;
 mod shares;
+mod upstream;
 
 use std::env;
 use std::error::Error;
 use std::path::PathBuf;
 
-use tests::bench::each_alone;
+use measure::each_alone;
 
 // The allocator of the binary.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Each has a process of its own, so that none finds the memory of another.
-const CASES: [&str; 10] = [
-    "decision", "offers", "changes", "declined", "quota", "join", "demand", "million", "labelled",
+const CASES: [&str; 20] = [
+    "decision",
+    "offers",
+    "changes",
+    "declined",
+    "quota",
+    "join",
+    "demand",
+    "million",
+    "labelled",
     "sizes",
+    "shapes",
+    "large-and-small-quota",
+    "non-quota-vs-quota",
+    "declined-again",
+    "suppressed",
+    "add-and-update",
+    "backlog",
+    "trees",
+    "mixture",
+    "instructions",
 ];
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -39,6 +60,9 @@ fn main() -> Result<(), Box<dyn Error>> {
             Some("--json") => json = true,
             // Cargo starts a bench in its package's folder.
             Some("--from") => env::set_current_dir(arguments.next().unwrap_or_default())?,
+            Some(word) if word.starts_with(instructions::COUNT) => {
+                return instructions::perform(&word[instructions::COUNT.len()..]);
+            }
             Some("picture") => return pictures::draw(airside, arguments),
             Some(name) if CASES.contains(&name) => case = Some(name.to_owned()),
             // Cargo's own `--bench`, which is not for us.
@@ -56,6 +80,16 @@ fn main() -> Result<(), Box<dyn Error>> {
         "demand" => tokio::runtime::Runtime::new()?.block_on(demand::to_offer(&airside)),
         "million" => million::tasks(),
         "labelled" => million::labelled(),
+        "shapes" => cycles::shapes(),
+        "large-and-small-quota" => upstream::large_and_small_quota(),
+        "non-quota-vs-quota" => upstream::non_quota_vs_quota(),
+        "declined-again" => upstream::declined(),
+        "suppressed" => upstream::suppressed(),
+        "add-and-update" => upstream::add_and_update(),
+        "backlog" => upstream::backlog(),
+        "trees" => upstream::trees(),
+        "instructions" => instructions::counted(),
+        "mixture" => mixture::of_frameworks(),
         _ => cycles::sizes(),
     };
     measured?.iter().for_each(|row| row.print("allocator", json));

@@ -21,7 +21,7 @@ use sdk::task;
 use tests::swarm;
 
 use crate::cycles::{self, role};
-use tests::bench::{Measured, Row};
+use measure::{Measured, Row};
 
 const AGENTS: u64 = 10_000;
 const TASKS_EACH: u64 = 100;

@@ -60,13 +60,13 @@ fn of_shares(title: &str, lines: Vec<Line>) -> Picture {
 fn cost() -> Result<Picture, Box<dyn Error>> {
     let rows = cycles::sizes()?;
     let line = |name: &str, prefix: &str| {
-        let point = |row: &tests::bench::Row| {
+        let point = |row: &measure::Row| {
             let agents = row.name.strip_prefix(prefix)?.parse::<f64>().ok()?;
             Some((agents, row.value))
         };
         Line { name: name.to_owned(), points: rows.iter().filter_map(point).collect() }
     };
-    let minimal = |row: &tests::bench::Row| {
+    let minimal = |row: &measure::Row| {
         let agents = row.name.strip_prefix("cycle_")?.parse::<f64>().ok()?;
         Some((agents, row.peer?.1))
     };

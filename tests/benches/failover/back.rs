@@ -11,7 +11,7 @@ use tests::swarm::{Counts, Swarm, fill};
 
 use crate::in_process::{self, AGENTS, FLOOR, TASKS};
 use crate::messages::Messages;
-use tests::bench::{Measured, Row};
+use measure::{Measured, Row};
 
 const WITHIN: Duration = Duration::from_secs(300);
 

@@ -18,7 +18,7 @@ use protocol::task::TaskReport;
 use tests::swarm;
 
 use crate::messages::Messages;
-use tests::bench::{Measured, Row};
+use measure::{Measured, Row};
 
 pub(crate) const AGENTS: u64 = 20_000;
 pub(crate) const TASKS: u64 = 10;

@@ -11,7 +11,7 @@ use std::env;
 use std::error::Error;
 use std::path::PathBuf;
 
-use tests::bench::each_alone;
+use measure::each_alone;
 
 // The allocator of the binary.
 #[global_allocator]

@@ -11,7 +11,7 @@ use coordination::zookeeper::{Settings, ZooKeeper, ZooKeeperStore};
 use ensemble::Ensemble;
 use zookeeper_client::{Acls, Client, CreateMode};
 
-use tests::bench::{Measured, Row};
+use measure::{Measured, Row};
 
 /// As many batches as the agents of a large cluster make when all of them join.
 const BATCHES: usize = 500;

@@ -1,9 +1,13 @@
-//! What benches have in common: rows of figures, and cases that have a process each.
+//! What benches have in common: rows of figures, cases that have a process each, instructions counted.
+
+mod callgrind;
 
 use std::env;
 use std::error::Error;
 use std::path::Path;
 use std::process::{Command, Stdio};
+
+pub use callgrind::{instructions, instructions_of_a_round};
 
 /// One measured row.
 pub struct Row {
