@@ -78,7 +78,7 @@ pub use message::{
     Asked, Blob, Down, DownReason, Lane, Message, Principal, Question, Received, Reply, Subjects,
 };
 pub use metrics::{CutKind, Metrics, RefusalKind};
-pub use node::{Asking, MAILBOX, Node, Spawn};
+pub use node::{Asking, MAILBOX, Node, Spawn, Stranger};
 pub use pid::{Address, BadName, Name, NodeId, Pid};
 pub use recorder::payloads::{
     FlowPayload, PAYLOADS_BYTES_MAX, PAYLOADS_TIME_MAX, PayloadFilter, PayloadsOver,

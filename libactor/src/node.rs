@@ -40,7 +40,7 @@ use asks::{Pending, Table};
 use links::Links;
 use peers::Peers;
 pub use send::Asking;
-pub(crate) use strangers::Stranger;
+pub use strangers::Stranger;
 use strangers::Strangers;
 use threads::Threads;
 

@@ -35,6 +35,7 @@ mod secrets;
 mod since;
 pub mod task;
 pub mod time;
+pub mod v1;
 pub mod why;
 pub mod wishes;
 

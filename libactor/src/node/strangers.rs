@@ -27,8 +27,9 @@ pub(super) struct Strangers {
     turned_away: Arc<AtomicUsize>,
 }
 
-/// One more of them, until this is dropped.
-pub(crate) struct Stranger {
+/// One more connection that is no peer's, until this is dropped: whoever takes them holds one for each, so that there are no more
+/// of both than there may be connections.
+pub struct Stranger {
     count: Arc<AtomicUsize>,
     /// How many there were besides.
     others: usize,
@@ -57,6 +58,11 @@ fn is_ours(first: u8) -> bool {
 }
 
 impl Node {
+    /// Counts a connection that was handed over, for as long as it is served.
+    pub fn guest(&self) -> Stranger {
+        Stranger::of(self)
+    }
+
     /// Looks at the first byte: ours, or somebody else's.
     pub(super) async fn look(self, mut stream: TcpStream, from: SocketAddr, stranger: Stranger) {
         let config = &self.0.config;

@@ -1,0 +1,194 @@
+//! Calls, and answers in the words that Mesos's clients know.
+
+use std::borrow::Cow;
+use std::io::{Read, Write};
+
+use actix_web::http::{StatusCode, header};
+use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, web};
+use bytes::{Bytes, BytesMut};
+use flate2::Compression;
+use flate2::read::GzDecoder;
+use flate2::write::GzEncoder;
+use futures_util::StreamExt;
+use percent_encoding::percent_decode_str;
+
+/// The media type of texts for people.
+pub const TEXT: &str = "text/plain; charset=utf-8";
+
+/// Bodies from so many bytes on are compressed for whoever takes that.
+const GZIP_FROM: usize = 1024;
+
+/// One request.
+pub struct Call {
+    /// Its head.
+    pub request: HttpRequest,
+    /// The path with the actor's name in it, decoded.
+    pub path: String,
+    /// What follows the route's own path.
+    pub rest: String,
+    pub(crate) payload: web::Payload,
+    /// Bytes of the body at most.
+    pub(crate) body_max: usize,
+}
+
+impl Call {
+    /// A header's text; `None` if it is not there or no text.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.request.headers().get(name)?.to_str().ok()
+    }
+
+    /// The first value of a key of the query, decoded.
+    pub fn query(&self, key: &str) -> Option<String> {
+        let pairs = self.request.query_string().split('&');
+        let pairs = pairs.map(|pair| pair.split_once('=').unwrap_or((pair, "")));
+        pairs.filter(|(name, _)| decoded(name) == key).map(|(_, value)| decoded(value)).next()
+    }
+
+    /// The whole body.
+    ///
+    /// # Errors
+    ///
+    /// 413 if it is longer than the limit, 400 if it ends early or is no gzip though its head says so.
+    pub async fn body(&mut self) -> Result<Bytes, Refused> {
+        let mut body = BytesMut::new();
+        while let Some(part) = self.payload.next().await {
+            let part =
+                part.map_err(|error| Refused::new(400, format!("the body ended early: {error}")))?;
+            if body.len() + part.len() > self.body_max {
+                return Err(self.too_long());
+            }
+            body.extend_from_slice(&part);
+        }
+        match self.header("content-encoding") {
+            Some("gzip") => self.unzipped(&body),
+            Some(_) | None => Ok(body.freeze()),
+        }
+    }
+
+    fn unzipped(&self, body: &[u8]) -> Result<Bytes, Refused> {
+        let mut whole = Vec::new();
+        let most = self.body_max as u64;
+        GzDecoder::new(body)
+            .take(most + 1)
+            .read_to_end(&mut whole)
+            .map_err(|error| Refused::new(400, format!("the body is no gzip: {error}")))?;
+        if whole.len() as u64 > most { Err(self.too_long()) } else { Ok(whole.into()) }
+    }
+
+    fn too_long(&self) -> Refused {
+        Refused::new(413, format!("the body is longer than {} bytes", self.body_max))
+    }
+
+    /// Refuses all methods but one.
+    ///
+    /// # Errors
+    ///
+    /// 405, with the methods that are allowed.
+    pub fn insist_on(&self, method: &'static str) -> Result<(), Refused> {
+        let has = self.request.method().as_str();
+        if has == method {
+            return Ok(());
+        }
+        let words = format!(
+            "405 Method Not Allowed. Expecting one of {{ '{method}' }}, but received '{has}'."
+        );
+        Err(Refused { allow: Some(method), ..Refused::new(405, words) })
+    }
+
+    /// Whether the client takes a gzip.
+    fn takes_gzip(&self) -> bool {
+        let accepted = self.request.headers().get_all(header::ACCEPT_ENCODING);
+        let mut parts =
+            accepted.filter_map(|text| text.to_str().ok()).flat_map(|text| text.split(','));
+        parts.any(|part| {
+            let (name, quality) = part.split_once(';').unwrap_or((part, ""));
+            let never = matches!(quality.trim(), "q=0" | "q=0.0" | "q=0.00" | "q=0.000");
+            matches!(name.trim(), "gzip" | "*") && !never
+        })
+    }
+}
+
+/// As in a query: `+` is a space.
+fn decoded(text: &str) -> String {
+    let text = text.replace('+', " ");
+    percent_decode_str(&text).decode_utf8_lossy().into_owned()
+}
+
+/// A request that is not served, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// The status.
+    pub status: u16,
+    /// For people, and for clients that compare it.
+    pub words: Cow<'static, str>,
+    pub(crate) allow: Option<&'static str>,
+}
+
+impl Refused {
+    /// With these words.
+    pub fn new(status: u16, words: impl Into<Cow<'static, str>>) -> Self {
+        Self { status, words: words.into(), allow: None }
+    }
+
+    /// With the words that Mesos has for this status.
+    pub fn plainly(status: u16) -> Self {
+        let reason = code(status).canonical_reason().unwrap_or_default();
+        Self::new(status, format!("{status} {reason}."))
+    }
+}
+
+impl From<Refused> for HttpResponse {
+    fn from(refused: Refused) -> Self {
+        let mut response = builder(refused.status);
+        if let Some(methods) = refused.allow {
+            response.insert_header((header::ALLOW, methods));
+        }
+        response.content_type(TEXT).body(refused.words.into_owned())
+    }
+}
+
+fn code(status: u16) -> StatusCode {
+    StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+}
+
+fn builder(status: u16) -> HttpResponseBuilder {
+    HttpResponseBuilder::new(code(status))
+}
+
+/// No.
+pub fn refuse(status: u16, words: impl Into<Cow<'static, str>>) -> HttpResponse {
+    Refused::new(status, words).into()
+}
+
+/// An answer that says all by its status.
+pub fn empty(status: u16) -> HttpResponse {
+    let mut response = builder(status);
+    response.finish()
+}
+
+/// A whole body, compressed if it is long and the client takes that.
+pub fn plain(call: &Call, content_type: &str, body: impl Into<Bytes>) -> HttpResponse {
+    let body = body.into();
+    let mut response = builder(200);
+    response.content_type(content_type);
+    if body.len() < GZIP_FROM || !call.takes_gzip() {
+        return response.body(body);
+    }
+    let mut gzip = GzEncoder::new(Vec::with_capacity(body.len() / 4), Compression::fast());
+    match gzip.write_all(&body).and_then(|()| gzip.finish()) {
+        Ok(zipped) => response.insert_header((header::CONTENT_ENCODING, "gzip")).body(zipped),
+        Err(_) => response.body(body),
+    }
+}
+
+/// JSON; within a call of the function that `?jsonp=` names, if it names one.
+pub fn json(call: &Call, body: impl Into<Bytes>) -> HttpResponse {
+    let body = body.into();
+    match call.query("jsonp") {
+        None => plain(call, "application/json", body),
+        Some(function) => {
+            let body = [function.as_bytes(), b"(", &body, b");"].concat();
+            plain(call, "text/javascript", body)
+        }
+    }
+}

@@ -1,0 +1,14 @@
+//! HTTP on a node's one port, as Mesos serves it: paths that begin with the name of an actor, the texts of errors that clients
+//! compare, JSONP, gzip, streams of records. Nothing here knows what master or agent answer; they bring their [`Route`]s.
+
+mod answer;
+mod negotiate;
+mod records;
+mod route;
+mod serve;
+
+pub use answer::{Call, Refused, TEXT, empty, json, plain, refuse};
+pub use negotiate::{Encoding, accepted, content};
+pub use records::{Records, stream};
+pub use route::{Route, Routes};
+pub use serve::{Limits, serve};

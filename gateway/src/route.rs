@@ -1,0 +1,156 @@
+//! Which route a path means. Its first part names an actor; if there is none of that name, the whole path is one of the
+//! component's own. Of an actor's routes the longest that the path begins with is meant, so that more parts may follow.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use actix_web::HttpResponse;
+use percent_encoding::percent_decode_str;
+
+use crate::answer::Call;
+
+/// What a route does: on the thread of its connection.
+type Handler = Arc<dyn Fn(Call) -> Pin<Box<dyn Future<Output = HttpResponse>>> + Send + Sync>;
+
+/// One route.
+#[derive(Clone)]
+pub struct Route {
+    /// The actor, such as `master` or `metrics`.
+    pub(crate) actor: &'static str,
+    /// Below the actor: empty, or with a slash before each part.
+    pub(crate) path: &'static str,
+    pub(crate) handler: Handler,
+}
+
+impl Route {
+    /// `/actor/path`, whatever the method.
+    pub fn new<F>(
+        actor: &'static str,
+        path: &'static str,
+        handler: impl Fn(Call) -> F + Send + Sync + 'static,
+    ) -> Self
+    where
+        F: Future<Output = HttpResponse> + 'static,
+    {
+        Self { actor, path, handler: Arc::new(move |call| Box::pin(handler(call))) }
+    }
+}
+
+/// All routes of a node.
+pub struct Routes {
+    /// The actor to whom paths go that name none.
+    delegate: &'static str,
+    routes: Vec<Route>,
+}
+
+/// What a path means.
+pub(crate) struct Meant<'r> {
+    pub(crate) route: &'r Route,
+    /// With the actor in it, decoded.
+    pub(crate) path: String,
+    /// What follows the route, without a slash before it.
+    pub(crate) rest: String,
+}
+
+impl Routes {
+    /// Those of a component whose own actor is `delegate`.
+    pub fn new(delegate: &'static str, routes: Vec<Route>) -> Self {
+        Self { delegate, routes }
+    }
+
+    /// `None`: nothing is there.
+    pub(crate) fn find(&self, path: &str) -> Option<Meant<'_>> {
+        let path = percent_decode_str(path).decode_utf8().ok()?;
+        // Nobody who wants a page writes such a path.
+        if path.contains("/..") {
+            return None;
+        }
+        let path = path.trim_end_matches('/');
+        let first = path.trim_start_matches('/').split('/').next().unwrap_or_default();
+        let is_actor = self.routes.iter().any(|route| route.actor == first);
+        let whole = match is_actor {
+            true => path.to_owned(),
+            false => format!("/{}{path}", self.delegate),
+        };
+        let (actor, below) = match whole[1..].split_once('/') {
+            Some((actor, below)) => (actor, format!("/{below}")),
+            None => (&whole[1..], String::new()),
+        };
+        let meant = |route: &&Route| {
+            let after = below.strip_prefix(route.path);
+            route.actor == actor
+                && after.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        let route = self.routes.iter().filter(meant).max_by_key(|route| route.path.len())?;
+        // The empty path is the actor's first page alone.
+        let rest = below[route.path.len()..].trim_start_matches('/').to_owned();
+        if route.path.is_empty() && !rest.is_empty() {
+            return None;
+        }
+        Some(Meant { route, path: whole, rest })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::answer;
+
+    fn routes() -> Routes {
+        let route = |actor, path| Route::new(actor, path, |_| async { answer::empty(200) });
+        Routes::new(
+            "slave(1)",
+            vec![
+                route("slave(1)", ""),
+                route("slave(1)", "/state"),
+                route("slave(1)", "/api/v1"),
+                route("slave(1)", "/api/v1/executor"),
+                route("metrics", "/snapshot"),
+            ],
+        )
+    }
+
+    #[track_caller]
+    fn found(path: &str) -> Option<(String, String)> {
+        let routes = routes();
+        let meant = routes.find(path)?;
+        assert!(meant.path.starts_with(&format!("/{}{}", meant.route.actor, meant.route.path)));
+        Some((format!("{}{}", meant.route.actor, meant.route.path), meant.rest))
+    }
+
+    #[test]
+    fn lp_11_a_path_without_an_actor_is_the_delegates() {
+        for path in ["/state", "/state/", "/slave(1)/state", "/slave%281%29/state"] {
+            assert_eq!(found(path), Some(("slave(1)/state".into(), String::new())), "{path}");
+        }
+        assert_eq!(found("/metrics/snapshot"), Some(("metrics/snapshot".into(), String::new())));
+        assert_eq!(found("/"), Some(("slave(1)".into(), String::new())));
+    }
+
+    #[test]
+    fn lp_10_the_longest_route_that_a_path_begins_with_is_meant() {
+        let api = |rest: &str| Some(("slave(1)/api/v1".to_owned(), rest.to_owned()));
+        assert_eq!(found("/api/v1"), api(""));
+        assert_eq!(found("/api/v1/operator"), api("operator"));
+        let executor = |rest: &str| Some(("slave(1)/api/v1/executor".to_owned(), rest.to_owned()));
+        assert_eq!(found("/api/v1/executor"), executor(""));
+        assert_eq!(found("/api/v1/executor/a/b"), executor("a/b"));
+        assert_eq!(found("/state/x"), Some(("slave(1)/state".into(), "x".into())));
+    }
+
+    #[test]
+    fn lp_12_what_is_not_there_is_not_found() {
+        for path in [
+            "/nothing",
+            "/stateful",
+            "/state/../state",
+            "/metrics",
+            "/metrics/state",
+            "/%ff",
+            "/..",
+        ] {
+            assert_eq!(found(path), None, "{path}");
+        }
+    }
+}

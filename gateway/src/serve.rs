@@ -1,0 +1,114 @@
+//! Connections of HTTP clients, as a node hands them over: each is served on the thread on which it came.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+
+use actix_http::{HttpService, KeepAlive};
+use actix_service::{IntoServiceFactory, Service, ServiceFactory, map_config};
+use actix_web::dev::AppConfig;
+use actix_web::{App, HttpRequest, HttpResponse, web};
+use libactor::Foreign;
+use tokio::net::TcpStream;
+
+use crate::answer::{Call, Refused};
+use crate::route::Routes;
+
+/// Bounds of what clients may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of a request's body.
+    pub body: usize,
+    /// How long a request's head may take.
+    pub head: Duration,
+    /// How long a connection may say nothing between requests.
+    pub idle: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { body: 64 << 20, head: Duration::from_secs(30), idle: Duration::from_secs(300) }
+    }
+}
+
+type Serving = Rc<dyn Fn(TcpStream, SocketAddr) -> Pin<Box<dyn Future<Output = ()>>>>;
+
+thread_local! {
+    /// One for each node of this process that serves on this thread.
+    static SERVING: RefCell<BTreeMap<u64, Serving>> = const { RefCell::new(BTreeMap::new()) };
+}
+
+/// A hook for [`libactor::NodeConfig::foreign`].
+pub fn serve(routes: Routes, limits: Limits) -> Foreign {
+    static SERVERS: AtomicU64 = AtomicU64::new(0);
+    let server = SERVERS.fetch_add(1, Relaxed);
+    let routes = Arc::new(routes);
+    Arc::new(move |node, stream, from| {
+        let (routes, guest) = (Arc::clone(&routes), node.guest());
+        actix_rt::spawn(async move {
+            let serving = SERVING.with_borrow(|all| all.get(&server).cloned());
+            let serving = match serving {
+                Some(serving) => serving,
+                None => {
+                    let serving = make(routes, limits).await;
+                    SERVING.with_borrow_mut(|all| all.insert(server, Rc::clone(&serving)));
+                    serving
+                }
+            };
+            serving(stream, from).await;
+            drop(guest);
+        });
+    })
+}
+
+/// What serves all connections of this thread.
+async fn make(routes: Arc<Routes>, limits: Limits) -> Serving {
+    let app =
+        App::new().default_service(web::to(move |request: HttpRequest, payload: web::Payload| {
+            answer(Arc::clone(&routes), limits, request, payload)
+        }));
+    let service = HttpService::build()
+        .keep_alive(KeepAlive::Timeout(limits.idle))
+        .client_request_timeout(limits.head)
+        .finish(map_config(app.into_factory(), |_| AppConfig::default()))
+        .tcp();
+    let service = service.new_service(()).await;
+    match service {
+        Ok(service) => {
+            let service = Rc::new(service);
+            Rc::new(move |stream, from| {
+                let service = Rc::clone(&service);
+                Box::pin(async move {
+                    if let Err(error) = service.call(stream).await {
+                        tracing::debug!(%from, ?error, "a connection of HTTP ended badly");
+                    }
+                })
+            })
+        }
+        // actix makes none of its parts anew: this does not happen.
+        Err(()) => Rc::new(|stream, _| Box::pin(async move { drop(stream) })),
+    }
+}
+
+async fn answer(
+    routes: Arc<Routes>,
+    limits: Limits,
+    request: HttpRequest,
+    payload: web::Payload,
+) -> HttpResponse {
+    let path = request.uri().path();
+    if !path.starts_with('/') {
+        return Refused::plainly(400).into();
+    }
+    let Some(meant) = routes.find(path) else { return Refused::plainly(404).into() };
+    let handler = Arc::clone(&meant.route.handler);
+    let (path, rest) = (meant.path, meant.rest);
+    let call = Call { request, path, rest, payload, body_max: limits.body };
+    handler(call).await
+}

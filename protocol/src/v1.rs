@@ -1,0 +1,32 @@
+//! What Mesos's public v1 messages say, as our own types, and back: for the gateways, which stand for clients of those APIs.
+//! Of what is only carried the message itself is kept, so that it goes back as it came.
+
+mod framework;
+mod offer;
+mod status;
+mod task;
+
+use std::time::Duration;
+
+use ::api::v1;
+
+pub use framework::{BadFramework, wishes_from_v1};
+pub use offer::{Form, domain_to_v1};
+pub use task::BadTask;
+
+/// A span of nanoseconds; below zero: `None`.
+pub fn duration_from_v1(info: &v1::DurationInfo) -> Option<Duration> {
+    u64::try_from(info.nanoseconds).ok().map(Duration::from_nanos)
+}
+
+/// As nanoseconds; what is too long is as long as may be.
+pub fn duration_to_v1(span: Duration) -> v1::DurationInfo {
+    v1::DurationInfo { nanoseconds: i64::try_from(span.as_nanos()).unwrap_or(i64::MAX) }
+}
+
+/// Seconds as a number; what is no span is `None`.
+pub fn seconds(number: f64) -> Option<Duration> {
+    // A century: more cannot be meant, and what is infinite is for ever.
+    const MOST: f64 = 100.0 * 365.0 * 86_400.0;
+    (number >= 0.0).then(|| Duration::from_secs_f64(number.min(MOST)))
+}
