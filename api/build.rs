@@ -17,7 +17,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let descriptors = protox::compile(&files, [root])?;
     let out = PathBuf::from(env::var_os("OUT_DIR").ok_or("cargo did not set OUT_DIR")?);
     fs::write(out.join("descriptors.bin"), descriptors.encode_to_vec())?;
-    prost_build::compile_fds(descriptors)?;
+    // With their names, the types find their tables in the descriptors.
+    prost_build::Config::new().enable_type_names().compile_fds(descriptors)?;
     Ok(())
 }
 
