@@ -15,7 +15,9 @@
 pub mod json;
 pub mod recordio;
 pub mod resources;
-#[cfg(feature = "testing")]
+#[cfg(test)]
+mod round_trips;
+#[cfg(any(test, feature = "testing"))]
 pub mod samples;
 pub mod schema;
 pub mod wire;

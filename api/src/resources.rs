@@ -145,7 +145,6 @@ fn role_is_unset(resource: &Resource) -> bool {
 }
 
 /// The older form's role; everybody's, if it is not set.
-#[expect(deprecated, reason = "the older form is read")]
 fn role_of(resource: &Resource) -> &str {
     resource.role()
 }

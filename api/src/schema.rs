@@ -13,6 +13,8 @@ use prost_types::{
     FileDescriptorSet,
 };
 
+use crate::wire::{put_bytes, put_double, put_number};
+
 /// More fields than one message may have: what was seen of them is one machine word.
 const FIELDS_MAX: usize = 64;
 
@@ -38,6 +40,8 @@ pub struct MessageType {
     /// One bit for each required field, by place.
     required: u64,
     map_entry: bool,
+    /// The wire bytes of a message that has only what it must have, each with its default.
+    least: OnceLock<Vec<u8>>,
 }
 
 /// A field of a message.
@@ -199,6 +203,16 @@ impl MessageType {
         usize::from(place).checked_sub(1)
     }
 
+    /// The wire bytes of a message that has only what it must have, each being its default or nothing.
+    pub(crate) fn least(&self) -> &[u8] {
+        self.least.get_or_init(|| {
+            let mut out = Vec::new();
+            let required = self.fields.iter().filter(|field| field.label == Label::Required);
+            required.for_each(|field| put_least(field, &mut out));
+            out
+        })
+    }
+
     /// One bit for each required field, by place.
     pub(crate) fn required(&self) -> u64 {
         self.required
@@ -337,7 +351,15 @@ impl<'a> Found<'a> {
         let mut by_name: Vec<u8> = (0..fields.len()).map(place).collect();
         by_name.sort_by_key(|at| &fields[usize::from(*at)].name);
         let map_entry = message.options.as_ref().is_some_and(|options| options.map_entry());
-        MessageType { name: name.to_owned(), by_number, by_name, required, map_entry, fields }
+        MessageType {
+            name: name.to_owned(),
+            by_number,
+            by_name,
+            required,
+            map_entry,
+            fields,
+            least: OnceLock::new(),
+        }
     }
 
     fn field(&self, field: &FieldDescriptorProto) -> Field {
@@ -391,6 +413,25 @@ impl<'a> Found<'a> {
             | Type::Sint32
             | Type::Sint64
             | Type::Group) => panic!("the schema has no {unused:?}: {}", field.name()),
+        }
+    }
+}
+
+/// What prost makes of a required field that nobody has set. Numbers are zero: the one default that a
+/// required field has, a port, is in no map.
+fn put_least(field: &Field, out: &mut Vec<u8>) {
+    match field.kind {
+        Kind::Bool | Kind::Int32 | Kind::Int64 | Kind::Uint32 | Kind::Uint64 => {
+            put_number(field, 0, out);
+        }
+        Kind::Double => put_double(field, 0.0, out),
+        Kind::String | Kind::Bytes => put_bytes(field, &[], out),
+        Kind::Enum(_) => {
+            let first = field.enumeration().map_or(0, |list| list.values[0].1);
+            put_number(field, i64::from(first).cast_unsigned(), out);
+        }
+        Kind::Message(_) => {
+            put_bytes(field, field.message().map_or(&[], MessageType::least), out);
         }
     }
 }

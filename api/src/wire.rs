@@ -1,13 +1,15 @@
-//! The protobuf encoding. Writing is prost's own; reading insists on required fields at every depth,
-//! which prost does not.
+//! The protobuf encoding, where prost's own is not what Mesos's clients expect: reading insists on
+//! required fields at every depth, and writing leaves out none of them.
 //!
 //! Unknown fields are skipped. Messages within one another are read down to a depth of 100.
 
 mod cursor;
+mod put;
 
 use prost::{DecodeError, Message, Name};
 
 pub(crate) use cursor::{Cursor, Met, Raw};
+pub(crate) use put::{close, open, put_bytes, put_double, put_number};
 
 use crate::schema::{Field, Kind, Label, MessageType, message_of};
 use cursor::Malformed;
@@ -32,6 +34,43 @@ pub fn read<M: Message + Name + Default>(bytes: &[u8]) -> Result<M, ReadError> {
     let message = M::decode(bytes).map_err(ReadError::Malformed)?;
     let missing = missing(message_of::<M>(), bytes);
     if missing.is_empty() { Ok(message) } else { Err(ReadError::Missing(missing.join(", "))) }
+}
+
+/// A message's bytes. Prost leaves out the value of a map's entry when it is nothing but defaults, though
+/// it may have required fields, without which other readers refuse the whole; here it is put in.
+pub fn write<M: Message + Name>(message: &M) -> Vec<u8> {
+    let bytes = message.encode_to_vec();
+    let of = message_of::<M>();
+    if is_complete(of, &bytes).unwrap_or(false) {
+        return bytes;
+    }
+    let mut out = Vec::with_capacity(2 * bytes.len());
+    complete(of, &bytes, &mut out);
+    out
+}
+
+/// Copies a message with the values that are left out of its maps.
+fn complete(message: &'static MessageType, bytes: &[u8], out: &mut Vec<u8>) {
+    let (mut cursor, mut seen) = (Cursor::new(bytes), 0u64);
+    while let Some(met) = cursor.next().expect("prost wrote these bytes") {
+        let place = message.place_of_number(met.number).expect("prost knows no other fields");
+        let field = &message.fields()[place];
+        seen |= 1 << place;
+        let (Some(inner), Raw::Bytes(value)) = (field.message(), met.raw) else {
+            out.extend_from_slice(&bytes[met.start..cursor.at()]);
+            continue;
+        };
+        let start = open(field, out);
+        complete(inner, value, out);
+        close(start, out);
+    }
+    if message.is_map_entry()
+        && seen & 0b10 == 0
+        && let [_, value] = message.fields()
+        && let Some(inner) = value.message()
+    {
+        put_bytes(value, inner.least(), out);
+    }
 }
 
 /// Paths to the required fields that bytes, which are a message, do not have. Those of an outer

@@ -5,12 +5,12 @@ use std::fmt;
 use base64::Engine;
 use base64::engine::general_purpose::GeneralPurpose;
 use base64::engine::{DecodePaddingMode, GeneralPurposeConfig};
-use prost::encoding::encode_varint;
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use super::DEPTH_MAX;
 use super::numbers::{self, Number};
 use crate::schema::{Field, Kind, Label, MessageType};
+use crate::wire::{close, open, put_bytes, put_double, put_number};
 
 /// Standard base64, with or without the padding at its end.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
@@ -247,10 +247,7 @@ fn too_deep<E: Error>() -> E {
 
 fn put<E: Error>(field: &Field, number: Number, out: &mut Vec<u8>) -> Result<(), E> {
     match field.kind() {
-        Kind::Double => {
-            put_tag(field, out);
-            out.extend_from_slice(&number.as_f64().to_le_bytes());
-        }
+        Kind::Double => put_double(field, number.as_f64(), out),
         Kind::Int64 => put_number(field, number.as_i64().cast_unsigned(), out),
         Kind::Uint64 => put_number(field, number.as_u64(), out),
         Kind::Int32 => put_number(field, i64::from(number.as_i32()).cast_unsigned(), out),
@@ -308,47 +305,6 @@ fn bytes_of<E: Error>(field: &Field, text: &str) -> Result<Vec<u8>, E> {
     decoded.map_err(|why| {
         E::custom(format_args!("Failed to base64 decode bytes field '{name}': {why}"))
     })
-}
-
-// --- the wire
-
-fn put_tag(field: &Field, out: &mut Vec<u8>) {
-    let wire_type = match field.kind() {
-        Kind::Bool | Kind::Int32 | Kind::Int64 | Kind::Uint32 | Kind::Uint64 | Kind::Enum(_) => 0,
-        Kind::Double => 1,
-        Kind::String | Kind::Bytes | Kind::Message(_) => 2,
-    };
-    encode_varint(u64::from(field.number()) << 3 | wire_type, out);
-}
-
-fn put_number(field: &Field, number: u64, out: &mut Vec<u8>) {
-    put_tag(field, out);
-    encode_varint(number, out);
-}
-
-fn put_bytes(field: &Field, bytes: &[u8], out: &mut Vec<u8>) {
-    put_tag(field, out);
-    encode_varint(bytes.len() as u64, out);
-    out.extend_from_slice(bytes);
-}
-
-/// Begins a message with one byte for its length; most are short.
-fn open(field: &Field, out: &mut Vec<u8>) -> usize {
-    put_tag(field, out);
-    out.push(0);
-    out.len()
-}
-
-/// Ends the message that begins at `start`: its length is known now. If it is long, it is moved.
-fn close(start: usize, out: &mut Vec<u8>) {
-    let length = out.len() - start;
-    if let Ok(short @ 0..0x80) = u8::try_from(length) {
-        out[start - 1] = short;
-        return;
-    }
-    let mut prefix = Vec::with_capacity(10);
-    encode_varint(length as u64, &mut prefix);
-    out.splice(start - 1..start, prefix);
 }
 
 // --- what is skipped

@@ -181,7 +181,8 @@ impl Writer<'_> {
 /// What prost means by a key or value that it has left out.
 fn empty(field: &Field) -> Raw<'static> {
     match field.kind() {
-        Kind::String | Kind::Bytes | Kind::Message(_) => Raw::Bytes(&[]),
+        Kind::String | Kind::Bytes => Raw::Bytes(&[]),
+        Kind::Message(_) => Raw::Bytes(field.message().map_or(&[], MessageType::least)),
         Kind::Double => Raw::Eight([0; 8]),
         Kind::Bool | Kind::Int32 | Kind::Int64 | Kind::Uint32 | Kind::Uint64 | Kind::Enum(_) => {
             Raw::Varint(0)

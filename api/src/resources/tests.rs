@@ -1,5 +1,7 @@
 //! The three forms, made into one another, and what is refused in which words.
 
+use std::slice::from_ref;
+
 use super::*;
 use crate::v1::resource::disk_info::source::{Mount, Path, Type as SourceType};
 use crate::v1::resource::disk_info::{Persistence, Source};
@@ -239,22 +241,22 @@ fn the_two_forms_must_say_the_same() {
     let format = "Invalid resource format: ";
     let roles =
         "'Resource.role' field with 'web' does not match the role 'eng' in 'Resource.reservations'";
-    refused(&both(&[statically.clone()], &older(Some("web"), None)), &format!("{format}{roles}"));
+    refused(&both(from_ref(&statically), &older(Some("web"), None)), &format!("{format}{roles}"));
     let beside_static = "'Resource.reservation' must not be set if the single reservation in 'Resource.reservations' is STATIC";
     let beside = older(Some("eng"), Some(by("ops")));
-    refused(&both(&[statically.clone()], &beside), &format!("{format}{beside_static}"));
+    refused(&both(from_ref(&statically), &beside), &format!("{format}{beside_static}"));
     let half = "'Resource.role' and 'Resource.reservation' must either be both set or both not set if the single reservation in 'Resource.reservations' is DYNAMIC";
     for part in [older(Some("eng"), None), older(None, Some(by("ops")))] {
-        refused(&both(&[dynamically.clone()], &part), &format!("{format}{half}"));
+        refused(&both(from_ref(&dynamically), &part), &format!("{format}{half}"));
     }
     let principals = "'Resource.reservation.principal' field with 'me' does not match the principal 'ops' in 'Resource.reservations'";
     let mine = older(Some("eng"), Some(by("me")));
-    refused(&both(&[dynamically.clone()], &mine), &format!("{format}{principals}"));
+    refused(&both(from_ref(&dynamically), &mine), &format!("{format}{principals}"));
     let labelled = ReservationInfo { labels: labels(&["a", "b"]), ..dynamically.clone() };
     let info = |keys: &[&str]| ReservationInfo { labels: labels(keys), ..by("ops") };
     let text = "'Resource.reservation.labels' field with '{a: v}' does not match the labels '{a: v, b: v}' in 'Resource.reservations'";
     let other = older(Some("eng"), Some(info(&["a"])));
-    refused(&both(&[labelled.clone()], &other), &format!("{format}{text}"));
+    refused(&both(from_ref(&labelled), &other), &format!("{format}{text}"));
     let turned = older(Some("eng"), Some(info(&["b", "a"])));
     assert_eq!(validate(&both(&[labelled], &turned)), Ok(()), "in whatever order");
     let stack = [dynamically, step(Type::Dynamic, "eng/a", None)];

@@ -1,8 +1,7 @@
 //! Random messages. Chance is an argument: words that a test makes as it likes.
 
-use prost::encoding::encode_varint;
-
 use crate::schema::{Field, Kind, Label, MessageType, schema};
+use crate::wire::{put_bytes, put_double, put_number};
 
 /// Messages are no deeper than this, unless required ones are.
 const DEPTH_MAX: usize = 4;
@@ -11,7 +10,8 @@ const DEPTH_MAX: usize = 4;
 /// make the same message; when they are used up, no more optional fields are set. `None` if there is no
 /// message of this full name.
 ///
-/// Numbers are finite, and such as JSON keeps; of a group of which one field is set, one is.
+/// Numbers are finite, and such as JSON keeps. A field whose default JSON writes unasked is always set,
+/// so that a message comes back from JSON the same. Of a group of which one field is set, one is.
 pub fn random(full_name: &str, words: &[u64]) -> Option<Vec<u8>> {
     let mut chance = Chance { words: words.iter() };
     let mut out = Vec::new();
@@ -38,6 +38,7 @@ impl Chance<'_> {
             let wanted = self.next() % odds == 1 && groups & group == 0;
             let times = match field.label() {
                 Label::Required => 1,
+                Label::Optional if field.unset_json().is_some() => 1,
                 _ if depth >= DEPTH_MAX || !wanted => 0,
                 Label::Optional => 1,
                 Label::Repeated => 1 + self.next() % 3,
@@ -53,12 +54,10 @@ impl Chance<'_> {
 
     /// The key of an entry counts: equal keys would be one entry.
     fn field(&mut self, field: &'static Field, time: u64, depth: usize, out: &mut Vec<u8>) {
-        let Some((_, value)) = field.map_entry() else { return self.value(field, depth, out) };
+        let Some((name, value)) = field.map_entry() else { return self.value(field, depth, out) };
         let mut entry = Vec::new();
         let key = format!("{}{time}", self.text());
-        encode_varint(1 << 3 | 2, &mut entry);
-        encode_varint(key.len() as u64, &mut entry);
-        entry.extend_from_slice(key.as_bytes());
+        put_bytes(name, key.as_bytes(), &mut entry);
         self.value(value, depth + 1, &mut entry);
         put_bytes(field, &entry, out);
     }
@@ -67,17 +66,14 @@ impl Chance<'_> {
         match field.kind() {
             Kind::Bool => put_number(field, self.next() & 1, out),
             Kind::Int32 => {
-                let number = i64::from(self.whole() as i32);
-                put_number(field, number.cast_unsigned(), out);
+                let number = self.half().cast_signed();
+                put_number(field, i64::from(number).cast_unsigned(), out);
             }
-            Kind::Uint32 => put_number(field, u64::from(self.whole() as u32), out),
+            Kind::Uint32 => put_number(field, u64::from(self.half()), out),
             Kind::Int64 => put_number(field, self.whole(), out),
             // JSON has no larger ones that are exact.
             Kind::Uint64 => put_number(field, self.whole() >> 1, out),
-            Kind::Double => {
-                put_tag(field, 1, out);
-                out.extend_from_slice(&self.double().to_le_bytes());
-            }
+            Kind::Double => put_double(field, self.double(), out),
             Kind::String => put_bytes(field, self.text().as_bytes(), out),
             Kind::Bytes => {
                 let bytes = self.next().to_le_bytes();
@@ -111,6 +107,11 @@ impl Chance<'_> {
         }
     }
 
+    /// The lower half of one of those.
+    fn half(&mut self) -> u32 {
+        u32::try_from(self.whole() & u64::from(u32::MAX)).expect("so many bits are left")
+    }
+
     fn double(&mut self) -> f64 {
         let word = self.next();
         let any = f64::from_bits(self.next());
@@ -138,19 +139,4 @@ impl Chance<'_> {
         let count = self.below(4);
         (0..count).map(|_| PIECES[self.below(PIECES.len())]).collect()
     }
-}
-
-fn put_tag(field: &Field, wire_type: u64, out: &mut Vec<u8>) {
-    encode_varint(u64::from(field.number()) << 3 | wire_type, out);
-}
-
-fn put_number(field: &Field, number: u64, out: &mut Vec<u8>) {
-    put_tag(field, 0, out);
-    encode_varint(number, out);
-}
-
-fn put_bytes(field: &Field, bytes: &[u8], out: &mut Vec<u8>) {
-    put_tag(field, 2, out);
-    encode_varint(bytes.len() as u64, out);
-    out.extend_from_slice(bytes);
 }
