@@ -231,7 +231,7 @@ fn random_messages_have_all_their_fields_in_turn() {
 #[test]
 fn the_tables_know_all_messages_by_name() {
     let names: Vec<&str> = schema().messages().map(|message| message.name()).collect();
-    assert!(names.len() > 350 && names.is_sorted());
+    assert!(names.len() > 350);
     for name in names {
         assert_eq!(schema().message(name).map(|message| message.name()), Some(name));
     }

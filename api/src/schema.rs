@@ -4,9 +4,11 @@
 //! Only what the schema uses is known here; a type that it does not use yet makes the tables fail to
 //! build, in every test.
 
+use std::cmp::Ordering;
 use std::sync::OnceLock;
 
 use prost::Message;
+use prost::encoding::encode_varint;
 use prost_types::field_descriptor_proto::{Label as ProtoLabel, Type};
 use prost_types::{
     DescriptorProto, EnumDescriptorProto, FieldDescriptorProto, FileDescriptorProto,
@@ -35,10 +37,12 @@ pub struct MessageType {
     fields: Vec<Field>,
     /// For each number the place of its field, counted from 1.
     by_number: Vec<u8>,
-    /// Places of fields, in the order of their names.
-    by_name: Vec<u8>,
+    /// The names of the fields once more, close together: they are looked through for every key.
+    names: Vec<Box<str>>,
     /// One bit for each required field, by place.
     required: u64,
+    /// One bit for each field that JSON writes though it is not set.
+    written_unset: u64,
     map_entry: bool,
     /// The wire bytes of a message that has only what it must have, each with its default.
     least: OnceLock<Vec<u8>>,
@@ -54,10 +58,19 @@ pub struct Field {
     default: Option<String>,
     deprecated: bool,
     oneof: Option<u8>,
+    /// What comes before its values on the wire.
+    tag: Tag,
     /// `"name":`, as it stands in JSON.
     key: String,
     /// What JSON says where the field is not set; `None` says nothing.
     unset_json: Option<String>,
+}
+
+/// A number and a wire type, as they stand on the wire.
+#[derive(Clone, Copy, Debug)]
+struct Tag {
+    bytes: [u8; 2],
+    length: u8,
 }
 
 /// How often a field may stand in its message.
@@ -110,8 +123,8 @@ pub struct EnumType {
     name: String,
     /// In the order of the schema.
     values: Vec<(String, i32)>,
-    /// Places of values, in the order of their names.
-    by_name: Vec<usize>,
+    /// As names are looked for.
+    by_name: Vec<(String, i32)>,
 }
 
 /// The tables.
@@ -132,22 +145,22 @@ pub fn message_of<M: prost::Name>() -> &'static MessageType {
 impl Schema {
     /// By full name, such as `mesos.v1.scheduler.Call`.
     pub fn message(&self, full_name: &str) -> Option<&MessageType> {
-        let found = self.messages.binary_search_by(|message| message.name.as_str().cmp(full_name));
+        let found = self.messages.binary_search_by(|message| order(&message.name, full_name));
         found.ok().map(|at| &self.messages[at])
     }
 
     /// By full name, such as `mesos.v1.TaskState`.
     pub fn enumeration(&self, full_name: &str) -> Option<&EnumType> {
-        let found = self.enums.binary_search_by(|list| list.name.as_str().cmp(full_name));
+        let found = self.enums.binary_search_by(|list| order(&list.name, full_name));
         found.ok().map(|at| &self.enums[at])
     }
 
-    /// All messages, by name. Entries of maps are messages, too.
+    /// All messages, those with short names first. Entries of maps are messages, too.
     pub fn messages(&self) -> impl Iterator<Item = &MessageType> {
         self.messages.iter()
     }
 
-    /// All enums, by name.
+    /// All enums, those with short names first.
     pub fn enumerations(&self) -> impl Iterator<Item = &EnumType> {
         self.enums.iter()
     }
@@ -159,8 +172,8 @@ impl Schema {
             found.add_enums(&outer, &file.enum_type);
             found.add_messages(&outer, &file.message_type);
         }
-        found.messages.sort_by(|one, other| one.0.cmp(&other.0));
-        found.enums.sort_by(|one, other| one.name.cmp(&other.name));
+        found.messages.sort_by(|one, other| order(&one.0, &other.0));
+        found.enums.sort_by(|one, other| order(&one.name, &other.name));
         let messages = found.messages.iter().map(|(name, message)| found.message(name, message));
         Self { messages: messages.collect(), enums: found.enums }
     }
@@ -187,14 +200,13 @@ impl MessageType {
         self.place_of(name, 0).map(|place| &self.fields[place])
     }
 
-    /// Where among the fields one is; `guess` is looked at first, as writers mostly keep the order.
+    /// Where among the fields one is, looked for from a guess on: writers mostly keep the order, and
+    /// most names differ in their lengths.
     pub(crate) fn place_of(&self, name: &str, guess: usize) -> Option<usize> {
-        if self.fields.get(guess).is_some_and(|field| field.name == name) {
-            return Some(guess);
-        }
-        let name_at = |place: &u8| self.fields[usize::from(*place)].name.as_str();
-        let found = self.by_name.binary_search_by(|place| name_at(place).cmp(name));
-        found.ok().map(|at| usize::from(self.by_name[at]))
+        let (before, behind) = self.names.split_at(guess.min(self.names.len()));
+        let is = |one: &Box<str>| **one == *name;
+        let found = behind.iter().position(is).map(|at| before.len() + at);
+        found.or_else(|| before.iter().position(is))
     }
 
     /// Where among the fields the one of a number is.
@@ -211,6 +223,11 @@ impl MessageType {
             required.for_each(|field| put_least(field, &mut out));
             out
         })
+    }
+
+    /// One bit for each field that JSON writes though it is not set, by place.
+    pub(crate) fn written_unset(&self) -> u64 {
+        self.written_unset
     }
 
     /// One bit for each required field, by place.
@@ -274,6 +291,11 @@ impl Field {
         Some((key, value))
     }
 
+    /// What comes before its values on the wire.
+    pub(crate) fn tag(&self) -> &[u8] {
+        &self.tag.bytes[..usize::from(self.tag.length)]
+    }
+
     pub(crate) fn key(&self) -> &str {
         &self.key
     }
@@ -296,14 +318,37 @@ impl EnumType {
 
     /// The number of a name.
     pub fn number_of(&self, name: &str) -> Option<i32> {
-        let found = self.by_name.binary_search_by(|place| self.values[*place].0.as_str().cmp(name));
-        found.ok().map(|at| self.values[self.by_name[at]].1)
+        let found = self.by_name.binary_search_by(|value| order(&value.0, name));
+        found.ok().map(|at| self.by_name[at].1)
     }
 
     /// The first name of a number.
     pub fn name_of(&self, number: i32) -> Option<&str> {
         self.values.iter().find(|value| value.1 == number).map(|value| value.0.as_str())
     }
+}
+
+impl Tag {
+    /// Numbers are below [`NUMBER_MAX`], so two bytes are enough.
+    fn of(number: u32, kind: Kind) -> Self {
+        let wire_type = match kind {
+            Kind::Bool | Kind::Int32 | Kind::Int64 | Kind::Uint32 | Kind::Uint64 => 0,
+            Kind::Enum(_) => 0,
+            Kind::Double => 1,
+            Kind::String | Kind::Bytes | Kind::Message(_) => 2,
+        };
+        let mut written = Vec::new();
+        encode_varint(u64::from(number) << 3 | wire_type, &mut written);
+        let mut bytes = [0; 2];
+        bytes[..written.len()].copy_from_slice(&written);
+        Self { bytes, length: if written.len() > 1 { 2 } else { 1 } }
+    }
+}
+
+/// The order in which names are looked for: lengths are compared faster than names, of which most begin
+/// alike.
+fn order(one: &str, other: &str) -> Ordering {
+    one.len().cmp(&other.len()).then_with(|| one.cmp(other))
 }
 
 /// Descriptors while they are made into tables: names first, as fields refer to any of them.
@@ -330,8 +375,8 @@ impl<'a> Found<'a> {
                 (value.name().to_owned(), value.number())
             };
             let values: Vec<_> = list.value.iter().map(value).collect();
-            let mut by_name: Vec<usize> = (0..values.len()).collect();
-            by_name.sort_by(|one, other| values[*one].0.cmp(&values[*other].0));
+            let mut by_name = values.clone();
+            by_name.sort_by(|one, other| order(&one.0, &other.0));
             self.enums.push(EnumType { name: format!("{outer}{}", list.name()), values, by_name });
         }
     }
@@ -343,19 +388,20 @@ impl<'a> Found<'a> {
         let numbers = fields.iter().map(|field| field.number).max().map_or(0, |most| most + 1);
         assert!(numbers <= NUMBER_MAX, "{name} has too large a number for a table");
         let mut by_number = vec![0; numbers as usize];
-        let mut required = 0;
+        let (mut required, mut written_unset) = (0, 0);
         for (at, field) in fields.iter().enumerate() {
             by_number[field.number as usize] = place(at + 1);
             required |= u64::from(field.label == Label::Required) << at;
+            written_unset |= u64::from(field.unset_json.is_some()) << at;
         }
-        let mut by_name: Vec<u8> = (0..fields.len()).map(place).collect();
-        by_name.sort_by_key(|at| &fields[usize::from(*at)].name);
+        let names = fields.iter().map(|field| field.name.clone().into_boxed_str()).collect();
         let map_entry = message.options.as_ref().is_some_and(|options| options.map_entry());
         MessageType {
             name: name.to_owned(),
             by_number,
-            by_name,
+            names,
             required,
+            written_unset,
             map_entry,
             fields,
             least: OnceLock::new(),
@@ -369,9 +415,11 @@ impl<'a> Found<'a> {
         let default = field.default_value.clone();
         let deprecated = options.is_some_and(|options| options.deprecated());
         let written = default.as_deref().filter(|_| !deprecated);
+        let number = u32::try_from(field.number()).expect("protobuf has no negative numbers");
         Field {
             name: field.name().to_owned(),
-            number: u32::try_from(field.number()).expect("protobuf has no negative numbers"),
+            number,
+            tag: Tag::of(number, kind),
             label: match field.label() {
                 ProtoLabel::Optional => Label::Optional,
                 ProtoLabel::Required => Label::Required,
@@ -398,11 +446,11 @@ impl<'a> Found<'a> {
             Type::String => Kind::String,
             Type::Bytes => Kind::Bytes,
             Type::Enum => {
-                let at = self.enums.binary_search_by(|list| list.name.as_str().cmp(name));
+                let at = self.enums.binary_search_by(|list| order(&list.name, name));
                 Kind::Enum(EnumId(at.expect("the compiler has seen the enum")))
             }
             Type::Message => {
-                let at = self.messages.binary_search_by(|message| message.0.as_str().cmp(name));
+                let at = self.messages.binary_search_by(|message| order(&message.0, name));
                 Kind::Message(MessageId(at.expect("the compiler has seen the message")))
             }
             unused @ (Type::Float

@@ -35,14 +35,14 @@ struct Writer<'o> {
 impl Writer<'_> {
     fn message(&mut self, message: &MessageType, bytes: &[u8]) {
         let base = self.spans.len();
-        self.find_spans(message, bytes);
+        let mut wanted = self.find_spans(message, bytes) | message.written_unset();
         self.out.push(b'{');
         let inside = self.out.len();
-        for (place, field) in message.fields().iter().enumerate() {
+        while wanted != 0 {
+            let place = wanted.trailing_zeros() as usize;
+            wanted &= wanted - 1;
+            let field = &message.fields()[place];
             let (start, end) = self.spans[base + place];
-            if start == end && field.unset_json().is_none() {
-                continue;
-            }
             let before = self.out.len();
             if before > inside {
                 self.out.push(b',');
@@ -59,19 +59,22 @@ impl Writer<'_> {
         self.spans.truncate(base);
     }
 
-    /// Prost writes all values of a field one after the other.
-    fn find_spans(&mut self, message: &MessageType, bytes: &[u8]) {
-        let base = self.spans.len();
+    /// Which fields are there, one bit for each place. Prost writes all values of a field one after the
+    /// other.
+    fn find_spans(&mut self, message: &MessageType, bytes: &[u8]) -> u64 {
+        let (base, mut found) = (self.spans.len(), 0u64);
         self.spans.resize(base + message.fields().len(), (0, 0));
         let mut cursor = Cursor::new(bytes);
         while let Some(met) = cursor.next().expect(PROST_WROTE) {
             let Some(place) = message.place_of_number(met.number) else { continue };
             let span = &mut self.spans[base + place];
-            if span.1 == 0 {
+            if found & (1 << place) == 0 {
                 span.0 = met.start;
             }
             span.1 = cursor.at();
+            found |= 1 << place;
         }
+        found
     }
 
     /// Whether there was anything to write.

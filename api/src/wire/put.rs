@@ -1,41 +1,31 @@
 //! One field's bytes, led by its table.
 
-use prost::encoding::encode_varint;
+use prost::encoding::{encode_varint, encoded_len_varint};
 
-use crate::schema::{Field, Kind};
-
-/// What comes before the value of a field.
-pub(crate) fn put_tag(field: &Field, out: &mut Vec<u8>) {
-    let wire_type = match field.kind() {
-        Kind::Bool | Kind::Int32 | Kind::Int64 | Kind::Uint32 | Kind::Uint64 | Kind::Enum(_) => 0,
-        Kind::Double => 1,
-        Kind::String | Kind::Bytes | Kind::Message(_) => 2,
-    };
-    encode_varint(u64::from(field.number()) << 3 | wire_type, out);
-}
+use crate::schema::Field;
 
 /// A field that is a number, an enum's too.
 pub(crate) fn put_number(field: &Field, number: u64, out: &mut Vec<u8>) {
-    put_tag(field, out);
+    out.extend_from_slice(field.tag());
     encode_varint(number, out);
 }
 
 /// A field of eight bytes.
 pub(crate) fn put_double(field: &Field, number: f64, out: &mut Vec<u8>) {
-    put_tag(field, out);
+    out.extend_from_slice(field.tag());
     out.extend_from_slice(&number.to_le_bytes());
 }
 
 /// A field that is bytes, text or a message.
 pub(crate) fn put_bytes(field: &Field, bytes: &[u8], out: &mut Vec<u8>) {
-    put_tag(field, out);
+    out.extend_from_slice(field.tag());
     encode_varint(bytes.len() as u64, out);
     out.extend_from_slice(bytes);
 }
 
 /// Begins a message with one byte for its length; most are short.
 pub(crate) fn open(field: &Field, out: &mut Vec<u8>) -> usize {
-    put_tag(field, out);
+    out.extend_from_slice(field.tag());
     out.push(0);
     out.len()
 }
@@ -47,7 +37,8 @@ pub(crate) fn close(start: usize, out: &mut Vec<u8>) {
         out[start - 1] = short;
         return;
     }
-    let mut prefix = Vec::with_capacity(10);
-    encode_varint(length as u64, &mut prefix);
-    out.splice(start - 1..start, prefix);
+    let more = encoded_len_varint(length as u64) - 1;
+    out.resize(out.len() + more, 0);
+    out.copy_within(start..start + length, start + more);
+    encode_varint(length as u64, &mut &mut out[start - 1..start + more]);
 }
