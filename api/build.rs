@@ -17,7 +17,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     let descriptors = protox::compile(&files, [root])?;
     let out = PathBuf::from(env::var_os("OUT_DIR").ok_or("cargo did not set OUT_DIR")?);
     fs::write(out.join("descriptors.bin"), descriptors.encode_to_vec())?;
-    prost_build::compile_fds(descriptors)?;
+    let mut config = prost_build::Config::new();
+    // With their names, the types find their tables in the descriptors. Maps in the order of their
+    // keys are written the same each time.
+    config.enable_type_names().btree_map(["."]);
+    config.compile_fds(descriptors)?;
     Ok(())
 }
 

@@ -5,10 +5,22 @@
 //! [`v1::scheduler`] and so on. A message nested in another lives in a module named after the outer
 //! one: `TaskStatus.Reason` is [`v1::task_status::Reason`].
 //!
-//! Decoding does not insist on required fields: one that is missing has the default of its type.
-//! Whoever takes messages from outside checks what it needs.
+//! What comes from outside is read by [`wire::read`] or [`json::read`], which insist on required
+//! fields; prost's own `decode` does not, and gives one that is missing the default of its type.
+//! A stream of messages is cut into records by [`recordio`]. [`resources`] are written in three ways,
+//! which are made into one another here.
 //!
-//! Nothing here decides anything, and nothing here knows how a message travels.
+//! Nothing here decides anything, and nothing here does I/O.
+
+pub mod json;
+pub mod recordio;
+pub mod resources;
+#[cfg(test)]
+mod round_trips;
+#[cfg(any(test, feature = "testing"))]
+pub mod samples;
+pub mod schema;
+pub mod wire;
 
 /// The messages of package `mesos.v1`, and below it one module for each of its packages.
 #[allow(clippy::all, unreachable_pub, unused_qualifications)] // written by prost, not by us

@@ -2,7 +2,7 @@
 //! hold every field and enum value that clients know. The schema must have each of them exactly so,
 //! and nothing else: a field of our own would one day collide with theirs.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use api::v1;
 use prost::Message;
@@ -120,6 +120,20 @@ fn every_field_is_there_with_its_number_label_type_and_default() {
     let table = rows(FIELDS);
     assert!(table.len() > 1200, "the table is whole: {} rows", table.len());
     same(&found, &table);
+}
+
+#[test]
+fn fields_stand_in_the_order_of_the_table() {
+    let mut rows: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+    for row in FIELDS.lines().skip(1) {
+        let columns: Vec<&str> = row.split('\t').collect();
+        rows.entry(format!("{}.{}", columns[0], columns[1])).or_default().push(columns[5]);
+    }
+    for (message, fields) in rows {
+        let found = api::schema::schema().message(&message).expect("a message of the table");
+        let found: Vec<&str> = found.fields().iter().map(|field| field.name()).collect();
+        assert_eq!(found, fields, "JSON of {message} is written in this order");
+    }
 }
 
 #[test]
