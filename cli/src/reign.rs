@@ -9,6 +9,7 @@ use coordination::store::{Store, StoreError};
 use coordination::zookeeper::ZooKeeper;
 use libactor::Node;
 use libactor::http::Figures;
+use master::http::Gateways;
 use master::{Elected, End, MasterConfig, Running};
 use tokio::sync::oneshot;
 
@@ -65,6 +66,8 @@ pub(crate) struct Throne<S> {
     pub(crate) zookeeper: Option<ZooKeeper>,
     /// The work directory, if the registry is elsewhere. There are other candidates then: it stands again when a reign is over.
     pub(crate) led_from: Option<PathBuf>,
+    /// What clients of HTTP reach.
+    pub(crate) gateways: Gateways,
 }
 
 impl<S> Throne<S>
@@ -97,6 +100,7 @@ where
             let (epoch, id) = (running.cluster().epoch, &running.cluster().master);
             tracing::info!(epoch, %id, "leads");
             present.is(Some(Arc::clone(&running)));
+            self.gateways.leads(Some(Arc::clone(&running)));
             if let Some(say) = ready.take() {
                 say();
             }
@@ -109,6 +113,7 @@ where
                 }
             };
             present.is(None);
+            self.gateways.leads(None);
             // It may have been deposed before it could stop: it is asked once only.
             if was_asked || end == End::Stopped {
                 return Ok(());
@@ -257,6 +262,7 @@ mod tests {
             config: MasterConfig::default(),
             zookeeper: None,
             led_from: Some(folder.path().to_owned()),
+            gateways: Gateways::default(),
         };
         (throne, elects, epochs, folder)
     }

@@ -8,8 +8,10 @@ use std::sync::{Arc, Mutex};
 use agent::AgentConfig;
 use agent::logic::End;
 use coordination::detect::{BadMaster, detector};
+use coordination::election::Detector;
 use libactor::http::{self, Figures};
 use libactor::{Foreign, Node, NodeConfig, StartError};
+use master::http::Gateways;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use protocol::PROTOCOL_VERSION;
 use tokio::signal::unix::{SignalKind, signal};
@@ -180,17 +182,21 @@ pub(crate) async fn master(arguments: MasterArguments) -> Result<(), ServeError>
     open_more_files();
     let listen = &arguments.listen;
     let mut config = config(listen, arguments.port, Some(&arguments.work_dir))?;
+    let hostname = arguments.hostname.clone();
     let figures = Figures::default();
-    config.foreign = Some(with_figures(arguments.hostname.as_deref(), &figures));
+    let version = version_json(hostname.as_deref());
+    let gateways = Gateways::new(version, hostname.as_deref(), figures.clone());
+    config.foreign = Some(master::http::foreign(&gateways));
     let node = start(config, listen.or_any_port).await?;
     let asked = ending::asked(listen.end_with_stdin);
     let config = arguments.config();
-    let hostname = arguments.hostname;
     let held = match arguments.zk {
         None => {
             let store = Arc::new(Mutex::new(master::local_store(&arguments.work_dir)?));
             let (node, led_from) = (node.clone(), None);
-            let throne = Throne { node, hostname, store, config, zookeeper: None, led_from };
+            gateways.are_on(&node, None);
+            let throne =
+                Throne { node, hostname, store, config, zookeeper: None, led_from, gateways };
             throne.hold(&figures, asked).await
         }
         Some(url) => {
@@ -199,7 +205,9 @@ pub(crate) async fn master(arguments: MasterArguments) -> Result<(), ServeError>
             let store = zookeeper.store();
             let (node, led_from) = (node.clone(), Some(arguments.work_dir));
             let elects = Some(zookeeper.clone());
-            let throne = Throne { node, hostname, store, config, zookeeper: elects, led_from };
+            gateways.are_on(&node, Some(zookeeper.leader()));
+            let throne =
+                Throne { node, hostname, store, config, zookeeper: elects, led_from, gateways };
             let held = throne.hold(&figures, asked).await;
             // The next leader need not wait until the session has run out.
             let _ = tokio::task::spawn_blocking(move || zookeeper.close()).await;

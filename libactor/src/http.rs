@@ -45,7 +45,8 @@ impl Figures {
         let _ = self.0.set(Box::new(move || Box::pin(source())));
     }
 
-    async fn text(&self, patience: Duration) -> String {
+    /// What is counted now; nothing, if that takes longer.
+    pub async fn text(&self, patience: Duration) -> String {
         match self.0.get() {
             Some(source) => timeout(patience, source()).await.unwrap_or_default(),
             None => String::new(),

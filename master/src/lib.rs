@@ -10,6 +10,7 @@ pub mod backlog;
 mod belonging;
 pub mod config;
 mod exposition;
+pub mod http;
 pub mod logic;
 pub mod records;
 mod sizes;

@@ -376,6 +376,7 @@ fn number_of(capability: Capability) -> u32 {
         Capability::GpuResources => 5,
         Capability::ReservationRefinement => 6,
         Capability::RegionAware => 7,
+        Capability::NamesItself => 8,
     }
 }
 
@@ -393,6 +394,7 @@ fn framework_entry(
         5 => Ok(Capability::GpuResources),
         6 => Ok(Capability::ReservationRefinement),
         7 => Ok(Capability::RegionAware),
+        8 => Ok(Capability::NamesItself),
         other => Err(meaning(format!("capability {other}"))),
     };
     let role = |text: String| Role::from_str(&text).map_err(|bad| meaning(bad.to_string()));

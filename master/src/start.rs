@@ -130,6 +130,11 @@ impl Running {
         self.master.pid()
     }
 
+    /// The actor that serves reads.
+    pub(crate) fn view(&self) -> &Handle<ViewActor> {
+        &self.helpers.view
+    }
+
     /// Which cluster it leads, in which reign.
     pub fn cluster(&self) -> &ClusterView {
         &self.cluster

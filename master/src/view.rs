@@ -77,6 +77,11 @@ struct Task {
 }
 
 impl View {
+    /// How a framework is, if it is known.
+    pub fn state_of(&self, framework: &FrameworkId) -> Option<FrameworkState> {
+        self.frameworks.get(framework).map(|framework| framework.state)
+    }
+
     /// Nothing yet, of this cluster and reign.
     pub fn new(cluster: ClusterView, ended_tasks_max: usize) -> Self {
         Self {

@@ -80,7 +80,12 @@ pub enum Capability {
     ReservationRefinement,
     /// Takes the resources of machines in other regions than the master's.
     RegionAware,
+    /// An id of its own making is not refused when nobody knows it: it becomes the framework's.
+    NamesItself,
 }
+
+/// Why a framework that was removed cannot subscribe: its id is never valid again. The words are Mesos's.
+pub const REMOVED: &str = "Framework has been removed";
 
 /// Something to do with offered resources.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

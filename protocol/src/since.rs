@@ -51,7 +51,7 @@ impl Since for Capability {
         match self {
             Self::PartitionAware | Self::StatesDemand => 1,
             Self::RevocableResources | Self::SharedResources | Self::GpuResources => 2,
-            Self::ReservationRefinement | Self::RegionAware => 2,
+            Self::ReservationRefinement | Self::RegionAware | Self::NamesItself => 2,
         }
     }
 }

@@ -4,6 +4,7 @@ pub mod cluster;
 pub mod disks;
 pub mod emulated;
 pub mod holder;
+pub mod http;
 pub mod leader;
 pub mod line;
 pub mod network;

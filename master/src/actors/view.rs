@@ -5,7 +5,8 @@ use std::time::Duration;
 use actix::{Actor, Handler};
 use coordination::election::Standing;
 use libactor::{Asked, Clock, Context, Message, Question, Received, Reply};
-use protocol::change::{Change, What};
+use protocol::change::{Change, FrameworkState, What};
+use protocol::ids::FrameworkId;
 use protocol::operator::{List, Read, ReadAnswer};
 use protocol::time::Now;
 use serde::{Deserialize, Serialize};
@@ -57,6 +58,26 @@ impl Message for MetricsText {
 
 impl Question for ReadMetrics {
     type Answer = MetricsText;
+}
+
+/// From a gateway of this process: how a framework is.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct FindFramework(pub(crate) FrameworkId);
+
+/// The answer; `None`: nobody knows it.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct FoundFramework(pub(crate) Option<FrameworkState>);
+
+impl Message for FindFramework {
+    const NAME: &'static str = "master.FindFramework";
+}
+
+impl Message for FoundFramework {
+    const NAME: &'static str = "master.FoundFramework";
+}
+
+impl Question for FindFramework {
+    type Answer = FoundFramework;
 }
 
 pub(crate) struct ViewActor {
@@ -138,6 +159,14 @@ impl Handler<Asked<Read>> for ViewActor {
         self.look_around();
         send(self.readers.hear(&self.view, asked.question, asked.reply).into_iter().collect());
         self.tick_while_any_waits(ctx);
+    }
+}
+
+impl Handler<Asked<FindFramework>> for ViewActor {
+    type Result = ();
+
+    fn handle(&mut self, asked: Asked<FindFramework>, _: &mut Context<Self>) {
+        asked.reply.send(FoundFramework(self.view.state_of(&asked.question.0)));
     }
 }
 

@@ -23,10 +23,14 @@ pub enum BadFramework {
     #[error("FrameworkInfo has an invalid id: {0}")]
     Id(#[from] BadId),
     /// The one role is not for those that can have several.
-    #[error("'FrameworkInfo.role' must not be set when the framework is MULTI_ROLE capable; use 'FrameworkInfo.roles'")]
+    #[error(
+        "'FrameworkInfo.role' must not be set when the framework is MULTI_ROLE capable; use 'FrameworkInfo.roles'"
+    )]
     OneRole,
     /// Several roles are only for those that can have them.
-    #[error("'FrameworkInfo.roles' must not be set when the framework is not MULTI_ROLE capable; use 'FrameworkInfo.role'")]
+    #[error(
+        "'FrameworkInfo.roles' must not be set when the framework is not MULTI_ROLE capable; use 'FrameworkInfo.role'"
+    )]
     ManyRoles,
     /// No span of time.
     #[error("the framework failover_timeout of {0} is invalid")]
@@ -56,6 +60,7 @@ const DECIDED: [(Type, Capability); 6] = [
 
 impl FrameworkInfo {
     /// Of a v1 message, which is carried.
+    #[expect(deprecated, reason = "the older form of roles is read")]
     pub fn from_v1(info: &v1::FrameworkInfo) -> Result<Self, BadFramework> {
         let has = |capability: Type| has(info, capability);
         let roles = match (has(Type::MultiRole), &info.role) {
@@ -85,6 +90,7 @@ impl FrameworkInfo {
     }
 
     /// As a v1 message: as it came, with what the cluster knows better.
+    #[expect(deprecated, reason = "the older form of roles is written")]
     pub fn to_v1(&self) -> Result<v1::FrameworkInfo, BadCarried> {
         let mut info = self.carried.decode()?;
         let native = self.carried.as_bytes().is_empty();
@@ -169,7 +175,11 @@ fn constraint(
 ) -> Result<AttributeConstraint, BadFramework> {
     use v1::scheduler::attribute_constraint::selector::PseudoattributeType;
     let selector = match &one.selector.selector {
-        None => return Err(BadFramework::Constraint("Exactly one of 'AttributeConstraint::Selector::name' and 'AttributeConstraint::Selector::pseudoattribute_type' must be set")),
+        None => {
+            return Err(BadFramework::Constraint(
+                "Exactly one of 'AttributeConstraint::Selector::name' and 'AttributeConstraint::Selector::pseudoattribute_type' must be set",
+            ));
+        }
         Some(selector::Selector::AttributeName(name)) => Selector::Attribute(name.clone()),
         Some(selector::Selector::PseudoattributeType(number)) => {
             match PseudoattributeType::try_from(*number) {

@@ -157,7 +157,12 @@ mod tests {
                 data: vec![1, 2],
                 update,
                 carried: Carried::new(&carried),
-                ..TaskStatus::plain(FrameworkId::new("f"), TaskId::new("t"), state, Source::Executor)
+                ..TaskStatus::plain(
+                    FrameworkId::new("f"),
+                    TaskId::new("t"),
+                    state,
+                    Source::Executor,
+                )
             };
             let message = plain.to_v1().unwrap();
             assert_eq!((message.state(), message.healthy), (theirs, Some(true)));

@@ -46,7 +46,9 @@ impl TaskSpec {
         let negative = |what| move || BadTask::Negative(what);
         let grace = info.kill_policy.as_ref().and_then(|policy| policy.grace_period.as_ref());
         let kill_grace = grace
-            .map(|grace| super::duration_from_v1(grace).ok_or_else(negative("kill_policy.grace_period")))
+            .map(|grace| {
+                super::duration_from_v1(grace).ok_or_else(negative("kill_policy.grace_period"))
+            })
             .transpose()?;
         if let Some(most) = &info.max_completion_time {
             super::duration_from_v1(most).ok_or_else(negative("max_completion_time"))?;

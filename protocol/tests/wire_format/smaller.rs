@@ -106,7 +106,7 @@ fn every_released_variant_that_a_message_holds_keeps_its_bytes() {
         TaskKilledDuringLaunch, MasterDisconnected, InvalidFrameworkId, AgentReregistered);
     text += &all!(Isolation: ProcessGroup);
     text += &all!(Capability: PartitionAware, StatesDemand, RevocableResources, SharedResources, GpuResources,
-        ReservationRefinement, RegionAware);
+        ReservationRefinement, RegionAware, NamesItself);
     text += &all!(AgentState: Active, Disconnected, Unreachable, Gone, Recovered);
     text += &all!(FrameworkState: Active, Suppressed, Disconnected, Recovered, Removed);
     text += &all!(Kind: Unreserved; Kind::Particular(_));

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use libactor::{Pid, Principal};
 use protocol::change::{FrameworkState, What};
-use protocol::framework::{FrameworkInfo, MasterToFramework};
+use protocol::framework::{Capability, FrameworkInfo, MasterToFramework, REMOVED};
 use protocol::ids::FrameworkId;
 use protocol::time::Instant;
 use protocol::wishes::RoleWishes;
@@ -57,7 +57,7 @@ impl Master {
             return turn.tell_framework(wish.from, MasterToFramework::Refused { reason });
         }
         let id = id.or_else(|| self.framework_nonces.get(&wish.nonce).cloned());
-        let Some(id) = id else { return self.admit_framework(turn, wish) };
+        let Some(id) = id else { return self.admit_framework(turn, None, wish) };
         wish.info.framework = id.clone();
         if let Some(waiting) = self.subscribing.get_mut(&id) {
             // What was written meanwhile is compared with this one then.
@@ -65,21 +65,18 @@ impl Master {
             return;
         }
         match self.frameworks.get(&id) {
+            None if self.registry.removed.contains(&id) => self.refuse_removed(turn, wish.from),
+            None if wish.info.capabilities.contains(&Capability::NamesItself) => {
+                self.admit_framework(turn, Some(id), wish);
+            }
             None => {
-                let reason = if self.registry.removed.contains(&id) {
-                    format!("framework {id} was removed, and its id is not valid any more")
-                } else {
-                    format!("framework {id} is not known to cluster {}", self.registry.cluster)
-                };
+                let reason =
+                    format!("framework {id} is not known to cluster {}", self.registry.cluster);
                 turn.tell_framework(wish.from, MasterToFramework::Refused { reason });
             }
             // That it is gone is told once it is written; the scheduler asks again.
             Some(Framework { phase: Phase::Leaving { .. }, .. }) => (),
-            Some(Framework { phase: Phase::Removed, .. }) => {
-                let reason =
-                    format!("framework {id} was removed, and its id is not valid any more");
-                turn.tell_framework(wish.from, MasterToFramework::Refused { reason });
-            }
+            Some(Framework { phase: Phase::Removed, .. }) => self.refuse_removed(turn, wish.from),
             Some(known) if known.superseded.contains(&wish.nonce) => {
                 turn.tell_framework(wish.from, MasterToFramework::FailedOver);
             }
@@ -116,18 +113,35 @@ impl Master {
         }
     }
 
-    fn admit_framework(&mut self, turn: &mut Turn, mut wish: Subscription) {
+    fn refuse_removed(&self, turn: &mut Turn, scheduler: Pid) {
+        let reason = REMOVED.to_owned();
+        turn.tell_framework(scheduler, MasterToFramework::Refused { reason });
+    }
+
+    /// Under an id of its own, or under the next one.
+    fn admit_framework(
+        &mut self,
+        turn: &mut Turn,
+        own: Option<FrameworkId>,
+        mut wish: Subscription,
+    ) {
         if self.frameworks.len() + self.subscribing.len() >= self.config.frameworks_max {
             let max = self.config.frameworks_max;
             let reason = format!("the cluster has {max} frameworks, as many as it may");
             return turn.tell_framework(wish.from, MasterToFramework::Refused { reason });
         }
-        let number = self.frameworks_numbered;
-        self.frameworks_numbered += 1;
-        let id = FrameworkId::new(format!("{}-{number:04}", self.registry.cluster));
+        let (id, number) = match own {
+            Some(id) => (id, None),
+            None => {
+                let number = self.frameworks_numbered;
+                self.frameworks_numbered += 1;
+                let id = FrameworkId::new(format!("{}-{number:04}", self.registry.cluster));
+                (id, Some(self.frameworks_numbered))
+            }
+        };
         wish.info.framework = id.clone();
         turn.write(RegistryOperation::AdmitFramework {
-            number: Some(self.frameworks_numbered),
+            number,
             nonce: wish.nonce,
             info: wish.info.clone(),
         });
@@ -151,11 +165,7 @@ impl Master {
         let Some(wish) = self.subscribing.remove(&id) else { return };
         match framework.phase {
             Phase::Leaving { .. } => (),
-            Phase::Removed => {
-                let reason =
-                    format!("framework {id} was removed, and its id is not valid any more");
-                turn.tell_framework(wish.from, MasterToFramework::Refused { reason });
-            }
+            Phase::Removed => self.refuse_removed(turn, wish.from),
             Phase::Recovered | Phase::Active(_) | Phase::Disconnected
                 if framework.info != wish.info =>
             {

@@ -176,9 +176,7 @@ fn a_framework_that_is_not_back_in_time_is_removed_and_its_tasks_end() {
     assert_eq!(last.as_deref(), Some("c-0000"));
     t.forget_lines();
     t.subscribes_as(2, Some("c-0000"), &[], Vec::new());
-    t.did([
-        "to scheduler-2: Refused: framework c-0000 was removed, and its id is not valid any more",
-    ]);
+    t.did(["to scheduler-2: Refused: Framework has been removed"]);
 }
 
 /// Its resources are not free before its tasks have ended.
@@ -259,9 +257,7 @@ fn that_a_framework_is_removed_is_told_to_nobody_before_it_is_written() {
     t.did([]);
     t.write();
     t.subscribes_as(2, Some("c-0000"), &[], Vec::new());
-    t.did([
-        "to scheduler-2: Refused: framework c-0000 was removed, and its id is not valid any more",
-    ]);
+    t.did(["to scheduler-2: Refused: Framework has been removed"]);
 }
 
 #[test]

@@ -1,0 +1,217 @@
+//! What the gateways of a node know: whether its master leads, who leads else, and which schedulers have subscribed through them.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+
+use actix_web::HttpResponse;
+use actix_web::http::header;
+use api::v1;
+use coordination::election::Candidate;
+use gateway::{Call, Refused};
+use libactor::Node;
+use libactor::http::Figures;
+use protocol::change::FrameworkState;
+use protocol::ids::FrameworkId;
+use tokio::sync::watch;
+
+use super::scheduler::Stream;
+use crate::actors::view::FindFramework;
+use crate::start::Running;
+
+/// Of masters that say none.
+const PORT: u16 = 5050;
+
+/// What all gateways of a master's process share. Made before its node, which is told later, as all else.
+#[derive(Clone, Default)]
+pub struct Gateways(Arc<Shared>);
+
+#[derive(Default)]
+struct Shared {
+    node: OnceLock<Node>,
+    /// What the program says of itself on `/version`, as JSON.
+    version: OnceLock<String>,
+    hostname: OnceLock<String>,
+    /// The reign that lasts here.
+    reign: Mutex<Option<Arc<Running>>>,
+    /// Who leads, if masters are elected.
+    leader: OnceLock<watch::Receiver<Option<Candidate>>>,
+    streams: Mutex<BTreeMap<FrameworkId, Stream>>,
+    figures: Figures,
+}
+
+fn lock<T>(what: &Mutex<T>) -> MutexGuard<'_, T> {
+    what.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Gateways {
+    /// Of a master whose program says this on `/version`, and counts this.
+    pub fn new(version: String, hostname: Option<&str>, figures: Figures) -> Self {
+        let gateways = Self(Arc::new(Shared { figures, ..Shared::default() }));
+        // Each is said once, here.
+        let _ = gateways.0.version.set(version);
+        if let Some(hostname) = hostname {
+            let _ = gateways.0.hostname.set(hostname.to_owned());
+        }
+        gateways
+    }
+
+    /// The node on which they are, and who says who leads, if anybody is elected.
+    pub fn are_on(&self, node: &Node, leader: Option<watch::Receiver<Option<Candidate>>>) {
+        let _ = self.0.node.set(node.clone());
+        if let Some(leader) = leader {
+            let _ = self.0.leader.set(leader);
+        }
+    }
+
+    /// A reign begins here, or is over.
+    pub fn leads(&self, reign: Option<Arc<Running>>) {
+        *lock(&self.0.reign) = reign;
+    }
+
+    /// The reign that lasts here.
+    ///
+    /// # Errors
+    ///
+    /// Where the leader is, or that there is none, or that it does not know its registry yet.
+    pub(super) fn reign(&self, call: &Call) -> Result<Arc<Running>, HttpResponse> {
+        if let Some(running) = lock(&self.0.reign).clone() {
+            return Ok(running);
+        }
+        match self.leader() {
+            Some(leader) if self.is_here(&leader) => {
+                Err(Refused::new(503, "Master has not finished recovery").into())
+            }
+            Some(leader) => {
+                let query = call.request.query_string();
+                let query = if query.is_empty() { String::new() } else { format!("?{query}") };
+                Err(redirect(&leader, &format!("{}{query}", call.path)))
+            }
+            None => Err(Refused::new(503, "No leader elected").into()),
+        }
+    }
+
+    /// Whoever leads, as far as this node knows.
+    fn leader(&self) -> Option<Candidate> {
+        let elected = self.0.leader.get().and_then(|leader| leader.borrow().clone());
+        let here = || {
+            lock(&self.0.reign).as_ref()?;
+            let own = Candidate::at(&self.0.node.get()?.advertised()?.to_string());
+            let hostname = self.0.hostname.get().cloned().unwrap_or_else(|| own.hostname.clone());
+            Some(Candidate { hostname, ..own })
+        };
+        elected.or_else(here)
+    }
+
+    fn is_here(&self, leader: &Candidate) -> bool {
+        let own = self.0.node.get().and_then(Node::advertised);
+        own.is_some_and(|own| own.to_string() == leader.address)
+    }
+
+    /// To the leader's first page, from wherever.
+    pub(super) fn to_leader(&self) -> HttpResponse {
+        match self.leader() {
+            Some(leader) => redirect(&leader, ""),
+            None => Refused::new(503, "No leader elected").into(),
+        }
+    }
+
+    /// Once there is one: calls come only then.
+    pub(super) fn node(&self) -> Option<&Node> {
+        self.0.node.get()
+    }
+
+    pub(super) fn version(&self) -> String {
+        self.0.version.get().cloned().unwrap_or_default()
+    }
+
+    pub(super) fn hostname(&self) -> Option<&str> {
+        self.0.hostname.get().map(String::as_str)
+    }
+
+    pub(super) fn figures(&self) -> &Figures {
+        &self.0.figures
+    }
+
+    /// The master as schedulers are told of it.
+    pub(super) fn master_info(&self, reign: &Running) -> v1::MasterInfo {
+        let cluster = reign.cluster();
+        let own = self.0.node.get().and_then(Node::advertised);
+        let candidate = own.map(|own| Candidate::at(&own.to_string()));
+        let hostname = self.hostname().map(str::to_owned);
+        let hostname = hostname.or_else(|| candidate.map(|candidate| candidate.hostname));
+        let ip = match own.map(|own| own.ip()) {
+            // The bytes of the address in network order, read as a number of a machine that has the least byte first.
+            Some(IpAddr::V4(ip)) => u32::from_le_bytes(ip.octets()),
+            Some(IpAddr::V6(_)) | None => 0,
+        };
+        let port = own.map_or(PORT, |own| own.port());
+        v1::MasterInfo {
+            id: cluster.master.to_string(),
+            ip,
+            port: port.into(),
+            pid: own.map(|own| format!("master@{own}")),
+            hostname: hostname.clone(),
+            version: Some(cluster.version.clone()),
+            address: Some(v1::Address {
+                hostname,
+                ip: own.map(|own| own.ip().to_string()),
+                port: port.into(),
+            }),
+            ..v1::MasterInfo::default()
+        }
+    }
+
+    pub(super) fn streams(&self) -> MutexGuard<'_, BTreeMap<FrameworkId, Stream>> {
+        lock(&self.0.streams)
+    }
+}
+
+impl Running {
+    /// Why a call is not taken that names a framework which has no stream here.
+    pub(super) async fn why_not_subscribed(&self, framework: &FrameworkId) -> Refused {
+        let found = self.view().ask(FindFramework(framework.clone())).await;
+        match found.map(|found| found.0) {
+            Ok(None | Some(FrameworkState::Removed)) => {
+                Refused::new(400, "Framework cannot be found")
+            }
+            Ok(Some(FrameworkState::Disconnected | FrameworkState::Recovered)) => {
+                Refused::new(403, "Framework is not subscribed")
+            }
+            Ok(Some(FrameworkState::Active | FrameworkState::Suppressed)) => {
+                Refused::new(403, "Framework is not connected via HTTP")
+            }
+            Err(error) => Refused::new(503, format!("the master's view does not answer: {error}")),
+        }
+    }
+}
+
+/// With no scheme: the client keeps its own.
+fn redirect(leader: &Candidate, path: &str) -> HttpResponse {
+    let port =
+        leader.address.rsplit_once(':').map_or(PORT.to_string(), |(_, port)| port.to_owned());
+    // The address of IPv6 needs brackets in a URL.
+    let bare = leader.hostname.contains(':') && !leader.hostname.starts_with('[');
+    let host = if bare { format!("[{}]", leader.hostname) } else { leader.hostname.clone() };
+    HttpResponse::TemporaryRedirect()
+        .insert_header((header::LOCATION, format!("//{host}:{port}{path}")))
+        .finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ha_04_a_redirection_names_the_leaders_machine_and_no_scheme() {
+        for (hostname, location) in [
+            ("leader.example", "//leader.example:5050/master/state?x=1"),
+            ("::1", "//[::1]:5050/master/state?x=1"),
+        ] {
+            let leader = Candidate { hostname: hostname.into(), ..Candidate::at("10.0.0.1:5050") };
+            let response = redirect(&leader, "/master/state?x=1");
+            assert_eq!(response.status().as_u16(), 307);
+            assert_eq!(response.headers().get("location").unwrap().to_str().unwrap(), location);
+        }
+    }
+}

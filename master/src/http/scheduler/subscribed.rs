@@ -1,0 +1,294 @@
+//! The gateway of one subscribed scheduler: to the master it is the scheduler. What the master tells it goes out as events; when
+//! its client is gone it ends, and the master hears that the scheduler is lost.
+
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use actix::{Actor, Handler};
+use api::v1::framework_info::capability::Type as Capability;
+use api::v1::scheduler::{Call, Event, call};
+use gateway::{Encoding, Records};
+use libactor::{Clock, Context, Down, Handle, Message, Pid, Received};
+use protocol::framework::{FrameworkInfo, FrameworkToMaster, MasterToFramework};
+use protocol::ids::FrameworkId;
+use protocol::offer::Offer;
+use protocol::task::{TaskState, TaskStatus};
+use protocol::time::Now;
+use protocol::v1::Form;
+use protocol::wishes::RoleWishes;
+use serde::{Deserialize, Serialize};
+
+use super::calls::{self, Meant, Offers};
+use super::events::{self, HEARTBEAT_SECONDS, Told};
+use super::{Stream, subscription};
+use crate::http::Gateways;
+use crate::start::Running;
+
+/// A call of this scheduler's that was checked, as protobuf.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Said(pub(super) Vec<u8>);
+
+impl Message for Said {
+    const NAME: &'static str = "master.Said";
+}
+
+/// Who subscribes, and where its events go.
+pub(super) struct Subscriber {
+    pub(super) gateways: Gateways,
+    pub(super) reign: Arc<Running>,
+    /// The id that it has, or gives itself.
+    pub(super) framework: Option<FrameworkId>,
+    pub(super) info: FrameworkInfo,
+    pub(super) wishes: Vec<RoleWishes>,
+    pub(super) stream: String,
+    pub(super) encoding: Encoding,
+    pub(super) records: Records,
+}
+
+pub(super) struct SchedulerActor {
+    to: Subscriber,
+    master: Pid,
+    clock: Clock,
+    nonce: u64,
+    form: Form,
+    /// Whether it knows that tasks are being killed.
+    knows_killing: bool,
+    offers: Offers,
+    /// It was told that it is subscribed.
+    is_subscribed: bool,
+    /// Known a moment after it began.
+    own: Own,
+}
+
+/// How others reach this actor.
+pub(super) type Own = Arc<OnceLock<Handle<SchedulerActor>>>;
+
+/// Until that is known.
+const A_MOMENT: Duration = Duration::from_millis(1);
+
+/// Another text for each stream; an error in words.
+pub(super) fn uuid() -> Result<String, String> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).map_err(|error| format!("no random bytes: {error}"))?;
+    // Version 4, variant 1 (RFC 4122).
+    bytes[6] = bytes[6] & 0x0f | 0x40;
+    bytes[8] = bytes[8] & 0x3f | 0x80;
+    let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    Ok([&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]].join("-"))
+}
+
+/// One event, as the client reads it.
+pub(super) fn written(encoding: Encoding, event: &Event) -> Vec<u8> {
+    match encoding {
+        Encoding::Json => api::json::write(event).into_bytes(),
+        Encoding::Protobuf => api::wire::write(event),
+    }
+}
+
+impl SchedulerActor {
+    pub(super) fn new(to: Subscriber, own: Own) -> Self {
+        let master = to.reign.pid();
+        let mut actor = Self {
+            to,
+            master,
+            clock: Clock::start(),
+            nonce: 0,
+            form: Form { multi_role: false, refined: false },
+            knows_killing: false,
+            offers: Offers::new(),
+            is_subscribed: false,
+            own,
+        };
+        actor.understands();
+        actor
+    }
+
+    /// What its framework says that it can do.
+    fn understands(&mut self) {
+        let info = &self.to.info;
+        self.form = Form {
+            multi_role: info.says(Capability::MultiRole),
+            refined: info.says(Capability::ReservationRefinement),
+        };
+        self.knows_killing = info.says(Capability::TaskKillingState);
+    }
+
+    fn subscribe(&mut self, ctx: &mut Context<Self>) {
+        let message = FrameworkToMaster::SubscribeWith {
+            nonce: self.nonce,
+            framework: self.to.framework.clone(),
+            info: self.to.info.clone(),
+            wishes: self.to.wishes.clone(),
+        };
+        self.tell(message, ctx);
+    }
+
+    /// A client whose words are lost must know: it subscribes anew.
+    fn tell(&mut self, message: FrameworkToMaster, ctx: &mut Context<Self>) {
+        if let Err(error) = ctx.tell(self.master, message) {
+            tracing::warn!(%error, "a scheduler's gateway ends: its master could not be told");
+            ctx.stop();
+        }
+    }
+
+    fn send(&mut self, event: &Event, ctx: &mut Context<Self>) {
+        if let Err(why) = self.to.records.send(&written(self.to.encoding, event)) {
+            tracing::info!(framework = ?self.to.framework, %why, "a scheduler's stream ends");
+            ctx.stop();
+        }
+    }
+
+    fn beat(&mut self, ctx: &mut Context<Self>) {
+        self.send(&events::heartbeat(), ctx);
+        ctx.after(Duration::from_secs_f64(HEARTBEAT_SECONDS), Self::beat);
+    }
+
+    /// From here on calls that name its stream are taken.
+    fn on_subscribed(&mut self, framework: &FrameworkId, ctx: &mut Context<Self>) {
+        if self.is_subscribed {
+            return;
+        }
+        let Some(actor) = self.own.get().cloned() else {
+            let framework = framework.clone();
+            ctx.after(A_MOMENT, move |actor, ctx| actor.on_subscribed(&framework, ctx));
+            return;
+        };
+        self.is_subscribed = true;
+        self.to.framework = Some(framework.clone());
+        self.to.info.framework = framework.clone();
+        let stream = Stream { id: self.to.stream.clone(), actor };
+        self.to.gateways.streams().insert(framework.clone(), stream);
+        let master = self.to.gateways.master_info(&self.to.reign);
+        self.send(&events::subscribed(framework.to_v1(), master), ctx);
+        self.beat(ctx);
+    }
+
+    /// Remembers offers that are open.
+    fn note(&mut self, message: &MasterToFramework) {
+        let mut note = |offer: &Arc<Offer>| {
+            self.offers.insert(offer.offer.clone(), offer.agent.clone());
+        };
+        if let MasterToFramework::Offers(offers) | MasterToFramework::OffersAt { offers, .. } =
+            message
+        {
+            offers.iter().for_each(&mut note);
+        } else if let MasterToFramework::Rescinded(offers) = message {
+            offers.iter().for_each(|offer| drop(self.offers.remove(offer)));
+        }
+    }
+
+    /// Who does not know of killing is not told; the news is dealt with all the same.
+    fn keeps_from_it(&mut self, status: &TaskStatus, ctx: &mut Context<Self>) -> bool {
+        if status.state != TaskState::Killing || self.knows_killing {
+            return false;
+        }
+        if let (Some(update), Some(agent)) = (status.update, status.agent.clone()) {
+            let task = status.task.clone();
+            self.tell(FrameworkToMaster::Acknowledge { agent, task, update }, ctx);
+        }
+        true
+    }
+
+    fn on_call(&mut self, call: Call, ctx: &mut Context<Self>) {
+        if call.r#type() == call::Type::UpdateFramework {
+            return self.on_update(call, ctx);
+        }
+        let now = Now::from(self.clock.read()).wall;
+        let Meant { messages, errors } = calls::meant(call, &self.to.info, &mut self.offers, now);
+        messages.into_iter().for_each(|message| self.tell(message, ctx));
+        for status in errors {
+            if let Ok(status) = status.to_v1() {
+                self.send(&events::update(status), ctx);
+            }
+        }
+    }
+
+    /// It says all anew, as the same life of its scheduler.
+    fn on_update(&mut self, call: Call, ctx: &mut Context<Self>) {
+        let Some(update) = call.update_framework else { return };
+        // It was checked before it was taken on.
+        let Ok((info, wishes)) = subscription::updated(&update) else { return };
+        self.to.info = FrameworkInfo { framework: self.to.info.framework.clone(), ..info };
+        self.to.wishes = wishes;
+        self.understands();
+        self.subscribe(ctx);
+    }
+}
+
+impl Actor for SchedulerActor {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        ctx.link(self.master);
+        let records = self.to.records.clone();
+        ctx.run(async move { records.gone().await }, |_, (), ctx| ctx.stop());
+        match getrandom::u64() {
+            Ok(nonce) => self.nonce = nonce,
+            Err(_) => return ctx.stop(),
+        }
+        self.subscribe(ctx);
+    }
+
+    fn stopped(&mut self, _: &mut Self::Context) {
+        let mut streams = self.to.gateways.streams();
+        if let Some(framework) = &self.to.framework
+            && streams.get(framework).is_some_and(|stream| stream.id == self.to.stream)
+        {
+            streams.remove(framework);
+        }
+    }
+}
+
+impl Handler<Received<MasterToFramework>> for SchedulerActor {
+    type Result = ();
+
+    fn handle(&mut self, received: Received<MasterToFramework>, ctx: &mut Context<Self>) {
+        if received.from != Some(self.master) {
+            return;
+        }
+        let message = received.message;
+        self.note(&message);
+        if let MasterToFramework::Updated(status) = &message
+            && self.keeps_from_it(status, ctx)
+        {
+            return;
+        }
+        match events::of(&message, self.form) {
+            Told::Nothing => {
+                if let MasterToFramework::Error { reason } = message {
+                    tracing::info!(framework = ?self.to.framework, reason, "a call made no sense");
+                }
+            }
+            Told::Subscribed => {
+                if let MasterToFramework::Subscribed { framework, .. } = message {
+                    self.on_subscribed(&framework, ctx);
+                }
+            }
+            Told::Events(events) => events.iter().for_each(|event| self.send(event, ctx)),
+            Told::Last(event) => {
+                event.iter().for_each(|event| self.send(event, ctx));
+                ctx.stop();
+            }
+        }
+    }
+}
+
+impl Handler<Received<Said>> for SchedulerActor {
+    type Result = ();
+
+    fn handle(&mut self, received: Received<Said>, ctx: &mut Context<Self>) {
+        // It was written by this process.
+        if let Ok(call) = api::wire::read(&received.message.0) {
+            self.on_call(call, ctx);
+        }
+    }
+}
+
+impl Handler<Down> for SchedulerActor {
+    type Result = ();
+
+    /// The reign is over: the client finds the next leader.
+    fn handle(&mut self, _: Down, ctx: &mut Context<Self>) {
+        ctx.stop();
+    }
+}

@@ -1,0 +1,116 @@
+//! How a scheduler subscribes: a gateway begins for it, and its answer is a stream.
+
+use std::sync::Arc;
+
+use actix_web::HttpResponse;
+use api::v1::scheduler as v1;
+use gateway::{Call, Refused, accepted, stream};
+use libactor::{Accepts, Spawn};
+use protocol::framework::{Capability, FrameworkInfo, MasterToFramework};
+use protocol::v1::{BadFramework, wishes_from_v1};
+
+use super::events;
+use super::subscribed::{Own, SchedulerActor, Subscriber, uuid};
+use crate::http::Gateways;
+use crate::start::Running;
+
+/// Bytes that may wait for a scheduler that reads slowly.
+const WAITING_MAX: usize = 64 << 20;
+
+/// What waits for a gateway at most.
+const MAILBOX: usize = 4096;
+
+const STREAM_ID: &str = "Mesos-Stream-Id";
+
+/// What is wrong with a description after this is told on the stream.
+pub(super) fn begin(
+    gateways: &Gateways,
+    reign: &Arc<Running>,
+    call: &Call,
+    message: &v1::Call,
+    subscribe: &v1::call::Subscribe,
+) -> Result<HttpResponse, HttpResponse> {
+    // Some clients send an empty one before they have been given any.
+    if call.header(STREAM_ID).is_some_and(|id| !id.is_empty()) {
+        let words = "Subscribe calls should not include the 'Mesos-Stream-Id' header";
+        return Err(Refused::new(400, words).into());
+    }
+    let encoding = accepted(call)?;
+    let id = uuid().map_err(|error| Refused::new(500, error))?;
+    let (response, records) = stream(encoding, &[(STREAM_ID, id.clone())], WAITING_MAX);
+    let constraints = subscribe.offer_constraints.as_ref();
+    let said = described(&subscribe.framework_info, &subscribe.suppressed_roles, constraints);
+    let subscriber = match said {
+        Ok((info, wishes)) => Subscriber {
+            gateways: gateways.clone(),
+            reign: Arc::clone(reign),
+            framework: message
+                .framework_id
+                .as_ref()
+                .and_then(|_| super::calls::named(&subscribe.framework_info)),
+            info,
+            wishes,
+            stream: id,
+            encoding,
+            records,
+        },
+        Err(bad) => {
+            // The stream ends as soon as this is read.
+            let _ = records
+                .send(&super::subscribed::written(encoding, &events::error(bad.to_string())));
+            return Ok(response);
+        }
+    };
+    let Some(node) = gateways.node() else {
+        return Err(Refused::new(503, "this node is not ready").into());
+    };
+    let accepts = Accepts::new().tells::<MasterToFramework>();
+    let spawn = Spawn { name: None, mailbox: MAILBOX, accepts, pinned: false };
+    let own = Own::default();
+    let known = Arc::clone(&own);
+    match node.spawn(spawn, move |_| SchedulerActor::new(subscriber, known)) {
+        Ok(actor) => {
+            let _ = own.set(actor);
+            Ok(response)
+        }
+        Err(error) => {
+            Err(Refused::new(503, format!("there is no room for a scheduler: {error}")).into())
+        }
+    }
+}
+
+type Described = (FrameworkInfo, Vec<protocol::wishes::RoleWishes>);
+
+fn described(
+    info: &api::v1::FrameworkInfo,
+    suppressed_roles: &[String],
+    constraints: Option<&v1::OfferConstraints>,
+) -> Result<Described, BadFramework> {
+    let mut framework = FrameworkInfo::from_v1(info)?;
+    framework.capabilities.push(Capability::NamesItself);
+    let wishes = wishes_from_v1(&framework, info, suppressed_roles, constraints)?;
+    Ok((framework, wishes))
+}
+
+/// What `UPDATE_FRAMEWORK` says in place of what was said.
+pub(super) fn updated(update: &v1::call::UpdateFramework) -> Result<Described, BadFramework> {
+    described(&update.framework_info, &update.suppressed_roles, update.offer_constraints.as_ref())
+}
+
+/// Whether an `UPDATE_FRAMEWORK` makes sense.
+pub(super) fn may_update(call: &v1::Call) -> Result<(), Refused> {
+    let Some(update) = &call.update_framework else { return Ok(()) };
+    let said = updated(update).map(drop);
+    said.map_err(|bad| match bad {
+        BadFramework::Constraint(_) | BadFramework::NotItsRole { .. } => {
+            Refused::new(400, format!("'UpdateFramework' call is not valid: {bad}"))
+        }
+        BadFramework::Role(_)
+        | BadFramework::Id(_)
+        | BadFramework::OneRole
+        | BadFramework::ManyRoles
+        | BadFramework::FailoverTimeout(_) => {
+            Refused::new(400, format!("Supplied FrameworkInfo is not valid: {bad}"))
+        }
+    })
+}

@@ -1,0 +1,185 @@
+//! Frameworks that speak the v1 API to a real master, and run tasks on a real agent.
+
+use serde_json::{Value, json};
+use tests::cluster::eventually;
+
+use crate::stage::{Framework, Stage, task};
+
+fn plain(name: &str) -> Value {
+    json!({ "user": "root", "name": name, "failover_timeout": 60.0 })
+}
+
+/// The states of a task until its end, with who says so.
+#[track_caller]
+fn to_the_end(framework: &mut Framework) -> Vec<String> {
+    let mut states = Vec::new();
+    loop {
+        let status = framework.update();
+        let state = status["state"].as_str().unwrap().to_owned();
+        let over = !["TASK_STARTING", "TASK_RUNNING", "TASK_KILLING"].contains(&state.as_str());
+        states.push(state);
+        if over {
+            return states;
+        }
+    }
+}
+
+#[test]
+fn fwk_01_a_framework_subscribes_and_runs_a_command_to_its_end() {
+    let stage = Stage::of_one_agent();
+    let mut framework = stage.subscribes(&plain("first"));
+    let event = framework.events.event("SUBSCRIBED");
+    let subscribed = &event["subscribed"];
+    framework.id = subscribed["framework_id"]["value"].as_str().unwrap().to_owned();
+    assert!(framework.id.ends_with("-0000"), "{event}");
+    assert_eq!(subscribed["heartbeat_interval_seconds"], 15.0);
+    assert_eq!(subscribed["master_info"]["pid"], format!("master@{}", stage.at));
+    let next = framework.events.record().unwrap().unwrap();
+    assert_eq!(next, br#"{"type":"HEARTBEAT"}"#, "at once, and compact");
+    let offer = framework.offer();
+    assert_eq!(offer["framework_id"]["value"], framework.id.as_str());
+    assert!(offer.get("allocation_info").is_none(), "it has one role: {offer}");
+    let cpus = &offer["resources"][0];
+    assert_eq!(cpus["name"], "cpus", "{offer}");
+    assert_eq!((&cpus["role"], cpus.get("reservations")), (&json!("*"), None), "{offer}");
+    framework.launches(&offer, &[task("one", &offer, "exit 0"), task("two", &offer, "exit 3")]);
+    let mut ends = Vec::new();
+    while ends.len() < 2 {
+        let status = framework.update();
+        assert_eq!(status["agent_id"], offer["agent_id"]);
+        if let "TASK_FINISHED" | "TASK_FAILED" = status["state"].as_str().unwrap() {
+            assert_eq!(status["source"], "SOURCE_EXECUTOR");
+            ends.push((status["task_id"]["value"].clone(), status["state"].clone()));
+        }
+    }
+    ends.sort_by_key(|(task, _)| task.to_string());
+    let wanted = [(json!("one"), json!("TASK_FINISHED")), (json!("two"), json!("TASK_FAILED"))];
+    assert_eq!(ends, wanted);
+    framework.says("TEARDOWN", json!({}));
+    eventually("the stream ends", || framework.events.record().unwrap().is_none());
+    let again = stage
+        .subscribes(&json!({ "user": "root", "name": "first", "id": { "value": framework.id } }));
+    is_told_and_left(again, "Framework has been removed");
+}
+
+/// Its stream is of one event, and ends.
+#[track_caller]
+fn is_told_and_left(mut framework: Framework, words: &str) {
+    let error = framework.events.event("ERROR");
+    assert_eq!(error["error"]["message"], words);
+    assert_eq!(framework.events.record().unwrap(), None);
+}
+
+#[test]
+fn fwk_02_a_second_subscription_takes_over_and_the_first_is_told() {
+    let stage = Stage::of_one_agent();
+    let mut first = stage.subscribes(&plain("twice")).is_subscribed();
+    let offer = first.offer();
+    first.launches(&offer, &[task("long", &offer, "sleep 600")]);
+    while first.update()["state"] != "TASK_RUNNING" {}
+    let mut info = plain("twice");
+    info["id"] = json!({ "value": first.id });
+    let mut second = stage.subscribes(&info).is_subscribed();
+    assert_eq!(second.id, first.id);
+    assert_ne!(second.stream_id, first.stream_id);
+    let old = first.stream_id.clone();
+    let answer = first.calls("REVIVE", json!({}));
+    let words = format!(
+        "The stream ID '{old}' included in this request didn't match the stream ID currently associated with framework ID {}",
+        first.id
+    );
+    assert_eq!((answer.status, answer.text()), (400, words));
+    is_told_and_left(first, "Framework failed over");
+    let killed = json!({ "kill": { "task_id": { "value": "long" } } });
+    second.says("KILL", killed);
+    assert_eq!(to_the_end(&mut second).last().unwrap(), "TASK_KILLED");
+}
+
+#[test]
+fn fwk_03_what_is_wrong_with_a_framework_is_told_on_its_stream() {
+    let stage = Stage::of_master();
+    let with = |more: &[(&str, Value)]| {
+        let mut info = plain("wrong");
+        more.iter().for_each(|(key, value)| info[*key] = value.clone());
+        info
+    };
+    for (info, words) in [
+        (
+            with(&[("role", json!("a//b"))]),
+            "FrameworkInfo has an invalid role: role 'a//b' has an empty part",
+        ),
+        (
+            with(&[("failover_timeout", json!(-1.0))]),
+            "the framework failover_timeout of -1 is invalid",
+        ),
+        (
+            with(&[("roles", json!(["a"]))]),
+            "'FrameworkInfo.roles' must not be set when the framework is not MULTI_ROLE capable; use 'FrameworkInfo.role'",
+        ),
+    ] {
+        let mut framework = stage.subscribes(&info);
+        let error = framework.events.event("ERROR");
+        let said = error["error"]["message"].as_str().unwrap();
+        assert!(said.starts_with(words), "{said}");
+        assert_eq!(framework.events.record().unwrap(), None, "the stream ends");
+    }
+}
+
+#[test]
+fn fwk_22_calls_are_taken_only_with_the_stream_of_their_framework() {
+    let stage = Stage::of_master();
+    let framework = stage.subscribes(&plain("strict")).is_subscribed();
+    let revive = json!({ "type": "REVIVE", "framework_id": { "value": framework.id } });
+    let answer = stage.call(&[], &revive);
+    let words = "All non-subscribe calls should include the 'Mesos-Stream-Id' header";
+    assert_eq!((answer.status, answer.text().as_str()), (400, words));
+    let answer = stage.call(&["Mesos-Stream-Id: other"], &revive);
+    let words = format!(
+        "The stream ID 'other' included in this request didn't match the stream ID currently associated with framework ID {}",
+        framework.id
+    );
+    assert_eq!((answer.status, answer.text()), (400, words));
+    framework.says("REVIVE", json!({}));
+    let id = framework.id.clone();
+    drop(framework);
+    eventually("its scheduler is known to be lost", || {
+        let answer = stage.call(
+            &["Mesos-Stream-Id: other"],
+            &json!({ "type": "REVIVE", "framework_id": { "value": id } }),
+        );
+        (answer.status, answer.text().as_str()) == (403, "Framework is not subscribed")
+    });
+}
+
+#[test]
+fn a_framework_may_name_itself_and_act_for_several_roles() {
+    let stage = Stage::of_one_agent();
+    let info = json!({
+        "user": "root", "name": "own", "id": { "value": "an-id-of-its-own" }, "roles": ["a", "b"],
+        "capabilities": [{ "type": "MULTI_ROLE" }, { "type": "RESERVATION_REFINEMENT" }],
+    });
+    let mut framework = stage.subscribes(&info).is_subscribed();
+    assert_eq!(framework.id, "an-id-of-its-own");
+    let offer = framework.offer();
+    let role = offer["allocation_info"]["role"].as_str().unwrap();
+    assert!(["a", "b"].contains(&role), "{offer}");
+    for resource in offer["resources"].as_array().unwrap() {
+        assert_eq!(resource["allocation_info"]["role"], role, "{offer}");
+        assert!(resource.get("role").is_none(), "{offer}");
+    }
+    let mut bad = task("bad", &offer, "true");
+    bad["agent_id"] = json!({ "value": "elsewhere" });
+    framework.launches(&offer, &[bad]);
+    let status = framework.update();
+    assert_eq!(
+        (&status["state"], &status["reason"]),
+        (&json!("TASK_ERROR"), &json!("REASON_TASK_INVALID"))
+    );
+    assert!(
+        status["message"]
+            .as_str()
+            .unwrap()
+            .starts_with("Task uses invalid agent elsewhere while agent ")
+    );
+    assert_eq!(status.get("uuid"), None, "nothing is to be acknowledged");
+}

@@ -1,0 +1,7 @@
+//! Stories of the public HTTP APIs: what clients of Mesos send, to real masters and agents.
+
+#![allow(clippy::unwrap_used)] // a story fails by panicking
+
+mod frameworks;
+mod routes;
+mod stage;
