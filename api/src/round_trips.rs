@@ -221,6 +221,26 @@ fn the_least_message_needs_every_field_that_it_has() {
 }
 
 #[test]
+fn the_least_of_every_call_is_read() {
+    fn read<M: Name + Default>(types: usize) {
+        let calls = samples::calls(&M::full_name());
+        assert_eq!(calls.len(), types, "{}", M::full_name());
+        for (name, call) in calls {
+            assert_eq!(call["type"], name);
+            json::read::<M>(call.to_string().as_bytes())
+                .unwrap_or_else(|why| panic!("{why}: {call}"));
+        }
+    }
+    read::<v1::scheduler::Call>(17);
+    read::<v1::executor::Call>(4);
+    read::<v1::master::Call>(39);
+    read::<v1::agent::Call>(32);
+    let kill = samples::calls("mesos.v1.scheduler.Call").into_iter().find(|call| call.0 == "KILL");
+    assert_eq!(kill.unwrap().1["kill"]["task_id"]["value"], "taskid");
+    assert!(samples::calls("mesos.v1.TaskID").is_empty() && samples::calls("none").is_empty());
+}
+
+#[test]
 fn random_messages_have_all_their_fields_in_turn() {
     let message = message_of::<v1::scheduler::Call>();
     let mut met = std::collections::BTreeSet::new();

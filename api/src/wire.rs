@@ -122,7 +122,7 @@ impl Walk {
                 self.message(inner, bytes)?;
                 self.depth += 1;
             }
-            seen |= if is_known(field, &met) { bit } else { 0 };
+            seen = if is_known(field, &met) { seen | bit } else { seen & !bit };
         }
         self.complete &= seen & message.required() == message.required();
         self.complete &= !message.is_map_entry() || seen == 0b11;
@@ -163,7 +163,7 @@ fn list(message: &'static MessageType, bytes: &[u8], path: &str, found: &mut Vec
         if let (Kind::Message(_), Raw::Bytes(bytes)) = (field.kind(), met.raw) {
             inner.push((met.number, field, bytes));
         }
-        seen |= u64::from(is_known(field, &met)) << place;
+        seen = if is_known(field, &met) { seen | 1 << place } else { seen & !(1 << place) };
     }
     let absent = |place: &usize| message.required() & !seen & (1 << place) != 0;
     let absent = (0..message.fields().len()).filter(absent);

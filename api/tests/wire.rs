@@ -65,6 +65,7 @@ fn pieces_of_a_message_complete_one_another() {
 #[test]
 fn a_required_enum_of_tomorrow_is_missing() {
     missing::<v1::Resource>(b"\x0a\x01c\x10\x4d", "type");
+    missing::<v1::Resource>(b"\x0a\x01c\x10\x01\x10\x4d", "type"); // the last one counts
     let call: scheduler::Call = read(b"\x10\x4d").unwrap();
     assert_eq!(call.r#type, Some(77), "an optional one is kept, and has no name");
 }
