@@ -9,6 +9,7 @@ use prost::Message;
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=proto");
+    println!("cargo::rerun-if-changed=boxed.txt");
     let root = Path::new("proto");
     let mut files = Vec::new();
     find_protos(root, &mut files)?;
@@ -21,6 +22,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     // With their names, the types find their tables in the descriptors. Maps in the order of their
     // keys are written the same each time.
     config.enable_type_names().btree_map(["."]);
+    // Large parts that are mostly not there, on the heap: a list of empty operations would otherwise
+    // take thousands of times the memory of its text.
+    for path in fs::read_to_string("boxed.txt")?.lines() {
+        config.boxed(path);
+    }
     config.compile_fds(descriptors)?;
     Ok(())
 }

@@ -12,7 +12,9 @@
 mod check;
 mod roles;
 
-pub use check::{BadResource, validate};
+use std::borrow::Cow;
+
+pub use check::{BadResource, check_reservations, validate};
 pub use roles::{BadRole, check_role, is_strictly_below};
 
 use crate::v1::Resource;
@@ -34,8 +36,7 @@ pub struct Refined(
 /// If it breaks a rule of [`validate`]; it is as it was then.
 pub fn upgrade(resource: &mut Resource) -> Result<(), BadResource> {
     validate(resource)?;
-    let stack = stack_of(resource);
-    resource.reservations = stack;
+    resource.reservations = stack_of(resource).into_owned();
     set_older(resource, None, None);
     Ok(())
 }
@@ -50,22 +51,19 @@ pub fn upgrade_all(resources: &mut [Resource]) -> Result<(), BadResource> {
     resources.iter_mut().try_for_each(upgrade)
 }
 
-/// The stack of a valid resource in any form.
-pub fn stack_of(resource: &Resource) -> Vec<ReservationInfo> {
-    if !resource.reservations.is_empty() {
-        return resource.reservations.clone();
-    }
+/// The stack of a resource in any form, whose reservations are valid.
+pub fn stack_of(resource: &Resource) -> Cow<'_, [ReservationInfo]> {
     let role = role_of(resource);
-    if role == roles::EVERYBODY {
-        return Vec::new();
+    if !resource.reservations.is_empty() || role == roles::EVERYBODY {
+        return Cow::Borrowed(&resource.reservations);
     }
     let older = resource.reservation.as_ref();
     let made = if older.is_some() { Type::Dynamic } else { Type::Static };
-    vec![ReservationInfo {
+    Cow::Owned(vec![ReservationInfo {
         r#type: Some(made.into()),
         role: Some(role.to_owned()),
         ..older.cloned().unwrap_or_default()
-    }]
+    }])
 }
 
 /// Makes the stack of a resource the older form.

@@ -4,7 +4,7 @@
 mod minimal;
 mod random;
 
-pub use minimal::{fields, minimal, of_wrong_type};
+pub use minimal::{calls, fields, minimal, of_wrong_type};
 pub use random::random;
 
 use crate::schema::Label;

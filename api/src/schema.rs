@@ -4,24 +4,15 @@
 //! Only what the schema uses is known here; a type that it does not use yet makes the tables fail to
 //! build, in every test.
 
+mod tables;
+
 use std::cmp::Ordering;
 use std::sync::OnceLock;
 
 use prost::Message;
-use prost::encoding::encode_varint;
-use prost_types::field_descriptor_proto::{Label as ProtoLabel, Type};
-use prost_types::{
-    DescriptorProto, EnumDescriptorProto, FieldDescriptorProto, FileDescriptorProto,
-    FileDescriptorSet,
-};
+use prost_types::FileDescriptorSet;
 
 use crate::wire::{put_bytes, put_double, put_number};
-
-/// More fields than one message may have: what was seen of them is one machine word.
-const FIELDS_MAX: usize = 64;
-
-/// The largest number of a field: they index a table.
-const NUMBER_MAX: u32 = 512;
 
 /// All messages and enums.
 #[derive(Debug)]
@@ -44,6 +35,8 @@ pub struct MessageType {
     /// One bit for each field that JSON writes though it is not set.
     written_unset: u64,
     map_entry: bool,
+    /// About how many bytes of memory one takes, apart from what it keeps on the heap.
+    weight: usize,
     /// The wire bytes of a message that has only what it must have, each with its default.
     least: OnceLock<Vec<u8>>,
 }
@@ -57,6 +50,8 @@ pub struct Field {
     kind: Kind,
     default: Option<String>,
     deprecated: bool,
+    /// Whether its message is kept on the heap.
+    boxed: bool,
     oneof: Option<u8>,
     /// What comes before its values on the wire.
     tag: Tag,
@@ -132,7 +127,7 @@ pub fn schema() -> &'static Schema {
     static SCHEMA: OnceLock<Schema> = OnceLock::new();
     SCHEMA.get_or_init(|| {
         let set = FileDescriptorSet::decode(crate::DESCRIPTORS).expect("the build wrote them");
-        Schema::of(&set.file)
+        tables::of(&set.file)
     })
 }
 
@@ -164,19 +159,6 @@ impl Schema {
     pub fn enumerations(&self) -> impl Iterator<Item = &EnumType> {
         self.enums.iter()
     }
-
-    fn of(files: &[FileDescriptorProto]) -> Self {
-        let mut found = Found::default();
-        for file in files {
-            let outer = format!("{}.", file.package());
-            found.add_enums(&outer, &file.enum_type);
-            found.add_messages(&outer, &file.message_type);
-        }
-        found.messages.sort_by(|one, other| order(&one.0, &other.0));
-        found.enums.sort_by(|one, other| order(&one.name, &other.name));
-        let messages = found.messages.iter().map(|(name, message)| found.message(name, message));
-        Self { messages: messages.collect(), enums: found.enums }
-    }
 }
 
 impl MessageType {
@@ -204,15 +186,19 @@ impl MessageType {
     /// most names differ in their lengths.
     pub(crate) fn place_of(&self, name: &str, guess: usize) -> Option<usize> {
         let (before, behind) = self.names.split_at(guess.min(self.names.len()));
-        let is = |one: &Box<str>| **one == *name;
-        let found = behind.iter().position(is).map(|at| before.len() + at);
-        found.or_else(|| before.iter().position(is))
+        let among = |names: &[Box<str>]| names.iter().position(|one| **one == *name);
+        among(behind).map(|at| before.len() + at).or_else(|| among(before))
     }
 
     /// Where among the fields the one of a number is.
     pub(crate) fn place_of_number(&self, number: u32) -> Option<usize> {
         let place = *self.by_number.get(usize::try_from(number).ok()?)?;
         usize::from(place).checked_sub(1)
+    }
+
+    /// About how many bytes of memory one takes, apart from what it keeps on the heap.
+    pub(crate) fn weight(&self) -> usize {
+        self.weight
     }
 
     /// The wire bytes of a message that has only what it must have, each being its default or nothing.
@@ -328,141 +314,10 @@ impl EnumType {
     }
 }
 
-impl Tag {
-    /// Numbers are below [`NUMBER_MAX`], so two bytes are enough.
-    fn of(number: u32, kind: Kind) -> Self {
-        let wire_type = match kind {
-            Kind::Bool | Kind::Int32 | Kind::Int64 | Kind::Uint32 | Kind::Uint64 => 0,
-            Kind::Enum(_) => 0,
-            Kind::Double => 1,
-            Kind::String | Kind::Bytes | Kind::Message(_) => 2,
-        };
-        let mut written = Vec::new();
-        encode_varint(u64::from(number) << 3 | wire_type, &mut written);
-        let mut bytes = [0; 2];
-        bytes[..written.len()].copy_from_slice(&written);
-        Self { bytes, length: if written.len() > 1 { 2 } else { 1 } }
-    }
-}
-
 /// The order in which names are looked for: lengths are compared faster than names, of which most begin
 /// alike.
 fn order(one: &str, other: &str) -> Ordering {
     one.len().cmp(&other.len()).then_with(|| one.cmp(other))
-}
-
-/// Descriptors while they are made into tables: names first, as fields refer to any of them.
-#[derive(Default)]
-struct Found<'a> {
-    messages: Vec<(String, &'a DescriptorProto)>,
-    enums: Vec<EnumType>,
-}
-
-impl<'a> Found<'a> {
-    fn add_messages(&mut self, outer: &str, list: &'a [DescriptorProto]) {
-        for message in list {
-            let name = format!("{outer}{}", message.name());
-            let within = format!("{name}.");
-            self.messages.push((name, message));
-            self.add_enums(&within, &message.enum_type);
-            self.add_messages(&within, &message.nested_type);
-        }
-    }
-
-    fn add_enums(&mut self, outer: &str, list: &[EnumDescriptorProto]) {
-        for list in list {
-            let value = |value: &prost_types::EnumValueDescriptorProto| {
-                (value.name().to_owned(), value.number())
-            };
-            let values: Vec<_> = list.value.iter().map(value).collect();
-            let mut by_name = values.clone();
-            by_name.sort_by(|one, other| order(&one.0, &other.0));
-            self.enums.push(EnumType { name: format!("{outer}{}", list.name()), values, by_name });
-        }
-    }
-
-    fn message(&self, name: &str, message: &DescriptorProto) -> MessageType {
-        let fields: Vec<Field> = message.field.iter().map(|field| self.field(field)).collect();
-        assert!(fields.len() <= FIELDS_MAX, "{name} has too many fields for a word of bits");
-        let place = |at: usize| u8::try_from(at).expect("no more than FIELDS_MAX");
-        let numbers = fields.iter().map(|field| field.number).max().map_or(0, |most| most + 1);
-        assert!(numbers <= NUMBER_MAX, "{name} has too large a number for a table");
-        let mut by_number = vec![0; numbers as usize];
-        let (mut required, mut written_unset) = (0, 0);
-        for (at, field) in fields.iter().enumerate() {
-            by_number[field.number as usize] = place(at + 1);
-            required |= u64::from(field.label == Label::Required) << at;
-            written_unset |= u64::from(field.unset_json.is_some()) << at;
-        }
-        let names = fields.iter().map(|field| field.name.clone().into_boxed_str()).collect();
-        let map_entry = message.options.as_ref().is_some_and(|options| options.map_entry());
-        MessageType {
-            name: name.to_owned(),
-            by_number,
-            names,
-            required,
-            written_unset,
-            map_entry,
-            fields,
-            least: OnceLock::new(),
-        }
-    }
-
-    fn field(&self, field: &FieldDescriptorProto) -> Field {
-        let kind = self.kind(field);
-        let options = field.options.as_ref();
-        assert!(!options.is_some_and(|options| options.packed()), "no list is packed");
-        let default = field.default_value.clone();
-        let deprecated = options.is_some_and(|options| options.deprecated());
-        let written = default.as_deref().filter(|_| !deprecated);
-        let number = u32::try_from(field.number()).expect("protobuf has no negative numbers");
-        Field {
-            name: field.name().to_owned(),
-            number,
-            tag: Tag::of(number, kind),
-            label: match field.label() {
-                ProtoLabel::Optional => Label::Optional,
-                ProtoLabel::Required => Label::Required,
-                ProtoLabel::Repeated => Label::Repeated,
-            },
-            kind,
-            deprecated,
-            oneof: field.oneof_index.map(|at| u8::try_from(at).expect("no more than fields")),
-            key: format!("\"{}\":", field.name()),
-            unset_json: written.map(|text| default_json(kind, text)),
-            default,
-        }
-    }
-
-    fn kind(&self, field: &FieldDescriptorProto) -> Kind {
-        let name = field.type_name().trim_start_matches('.');
-        match field.r#type() {
-            Type::Bool => Kind::Bool,
-            Type::Int32 => Kind::Int32,
-            Type::Int64 => Kind::Int64,
-            Type::Uint32 => Kind::Uint32,
-            Type::Uint64 => Kind::Uint64,
-            Type::Double => Kind::Double,
-            Type::String => Kind::String,
-            Type::Bytes => Kind::Bytes,
-            Type::Enum => {
-                let at = self.enums.binary_search_by(|list| order(&list.name, name));
-                Kind::Enum(EnumId(at.expect("the compiler has seen the enum")))
-            }
-            Type::Message => {
-                let at = self.messages.binary_search_by(|message| order(&message.0, name));
-                Kind::Message(MessageId(at.expect("the compiler has seen the message")))
-            }
-            unused @ (Type::Float
-            | Type::Fixed32
-            | Type::Fixed64
-            | Type::Sfixed32
-            | Type::Sfixed64
-            | Type::Sint32
-            | Type::Sint64
-            | Type::Group) => panic!("the schema has no {unused:?}: {}", field.name()),
-        }
-    }
 }
 
 /// What prost makes of a required field that nobody has set. Numbers are zero: the one default that a
@@ -481,14 +336,5 @@ fn put_least(field: &Field, out: &mut Vec<u8>) {
         Kind::Message(_) => {
             put_bytes(field, field.message().map_or(&[], MessageType::least), out);
         }
-    }
-}
-
-/// A default as JSON has it.
-fn default_json(kind: Kind, text: &str) -> String {
-    match kind {
-        Kind::Bool | Kind::Int32 | Kind::Int64 | Kind::Uint32 | Kind::Uint64 => text.to_owned(),
-        Kind::Double => format!("{:?}", text.parse::<f64>().expect("the compiler has read it")),
-        Kind::String | Kind::Bytes | Kind::Enum(_) | Kind::Message(_) => format!("{text:?}"),
     }
 }

@@ -1,25 +1,36 @@
 //! The protobuf encoding, where prost's own is not what Mesos's clients expect: reading insists on
 //! required fields at every depth, and writing leaves out none of them.
 //!
-//! Unknown fields are skipped. Messages within one another are read down to a depth of 100.
+//! Unknown fields are skipped. Messages within one another are read down to a depth of 100, and no more memory is taken than a
+//! message of that many bytes may need.
 
+mod budget;
 mod cursor;
 mod put;
 
-use prost::{DecodeError, Message, Name};
+use prost::{Message, Name};
 
+pub use budget::TooHeavy;
+
+pub(crate) use budget::Budget;
 pub(crate) use cursor::{Cursor, Met, Raw};
 pub(crate) use put::{close, open, put_bytes, put_double, put_number};
 
 use crate::schema::{Field, Kind, Label, MessageType, message_of};
 use cursor::Malformed;
 
+/// As deep as messages may be within the outermost: what prost reads.
+const DEPTH_MAX: usize = 100;
+
 /// Why bytes are not the message that was asked for.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ReadError {
     /// They are no message, or one that is too deep.
     #[error("not a protobuf message: {0}")]
-    Malformed(DecodeError),
+    Malformed(String),
+    /// They are few, and would take much memory.
+    #[error(transparent)]
+    TooHeavy(#[from] TooHeavy),
     /// It lacks what it must have: paths to fields, separated by commas.
     #[error("Missing required fields: {0}")]
     Missing(String),
@@ -31,8 +42,11 @@ pub enum ReadError {
 ///
 /// If they are no message of this type, or required fields are missing at any depth.
 pub fn read<M: Message + Name + Default>(bytes: &[u8]) -> Result<M, ReadError> {
-    let message = M::decode(bytes).map_err(ReadError::Malformed)?;
-    let missing = missing(message_of::<M>(), bytes);
+    let of = message_of::<M>();
+    let mut walk = Walk { complete: true, budget: Budget::of(bytes.len()), depth: DEPTH_MAX };
+    walk.message(of, bytes)?;
+    let message = M::decode(bytes).map_err(|why| ReadError::Malformed(why.to_string()))?;
+    let missing = if walk.complete { Vec::new() } else { missing(of, bytes) };
     if missing.is_empty() { Ok(message) } else { Err(ReadError::Missing(missing.join(", "))) }
 }
 
@@ -41,7 +55,8 @@ pub fn read<M: Message + Name + Default>(bytes: &[u8]) -> Result<M, ReadError> {
 pub fn write<M: Message + Name>(message: &M) -> Vec<u8> {
     let bytes = message.encode_to_vec();
     let of = message_of::<M>();
-    if is_complete(of, &bytes).unwrap_or(false) {
+    let mut walk = Walk { complete: true, budget: Budget::of(usize::MAX), depth: DEPTH_MAX };
+    if walk.message(of, &bytes).is_ok() && walk.complete {
         return bytes;
     }
     let mut out = Vec::with_capacity(2 * bytes.len());
@@ -77,29 +92,52 @@ fn complete(message: &'static MessageType, bytes: &[u8], out: &mut Vec<u8>) {
 /// message come before those of the messages in it, as Mesos lists them.
 pub(crate) fn missing(message: &'static MessageType, bytes: &[u8]) -> Vec<String> {
     let mut found = Vec::new();
-    if !is_complete(message, bytes).unwrap_or(false) {
-        list(message, bytes, "", &mut found);
-    }
+    list(message, bytes, "", &mut found);
     found
 }
 
-/// Whether all is there. `false` is also said of a message that comes in several pieces, which may
-/// complete one another: those are rare, and [`list`] looks closer.
-fn is_complete(message: &'static MessageType, bytes: &[u8]) -> Result<bool, Malformed> {
-    let (mut seen, mut cursor) = (0u64, Cursor::new(bytes));
-    while let Some(met) = cursor.next()? {
-        let Some(place) = message.place_of_number(met.number) else { continue };
-        let field = &message.fields()[place];
-        if let (Some(inner), Raw::Bytes(bytes)) = (field.message(), met.raw) {
-            let again = field.label() != Label::Repeated && seen & (1 << place) != 0;
-            if again || !is_complete(inner, bytes)? {
-                return Ok(false);
+/// One look at all messages within one, before they are made.
+struct Walk {
+    /// Whether all is there that must be. `false` is also said of a message that comes in several pieces,
+    /// which may complete one another: those are rare, and [`list`] looks closer.
+    complete: bool,
+    budget: Budget,
+    /// How many more messages may be within this one.
+    depth: usize,
+}
+
+impl Walk {
+    fn message(&mut self, message: &'static MessageType, bytes: &[u8]) -> Result<(), ReadError> {
+        let (mut seen, mut cursor) = (0u64, Cursor::new(bytes));
+        while let Some(met) = cursor.next()? {
+            let Some(place) = message.place_of_number(met.number) else { continue };
+            let (field, bit) = (&message.fields()[place], 1 << place);
+            if let (Some(inner), Raw::Bytes(bytes)) = (field.message(), met.raw) {
+                if field.label() == Label::Repeated {
+                    self.budget.spend(inner)?;
+                } else {
+                    self.complete &= seen & bit == 0;
+                }
+                self.depth = self.depth.checked_sub(1).ok_or_else(too_deep)?;
+                self.message(inner, bytes)?;
+                self.depth += 1;
             }
+            seen = if is_known(field, &met) { seen | bit } else { seen & !bit };
         }
-        seen |= u64::from(is_known(field, &met)) << place;
+        self.complete &= seen & message.required() == message.required();
+        self.complete &= !message.is_map_entry() || seen == 0b11;
+        Ok(())
     }
-    let all = seen & message.required() == message.required();
-    Ok(all && (!message.is_map_entry() || seen == 0b11))
+}
+
+fn too_deep() -> ReadError {
+    ReadError::Malformed(format!("messages are nested deeper than {DEPTH_MAX} levels"))
+}
+
+impl From<Malformed> for ReadError {
+    fn from(_: Malformed) -> Self {
+        Self::Malformed("it is cut off, or has a field that is none".into())
+    }
 }
 
 /// A number that an enum does not have is as good as none: old readers of it see nothing.
@@ -125,7 +163,7 @@ fn list(message: &'static MessageType, bytes: &[u8], path: &str, found: &mut Vec
         if let (Kind::Message(_), Raw::Bytes(bytes)) = (field.kind(), met.raw) {
             inner.push((met.number, field, bytes));
         }
-        seen |= u64::from(is_known(field, &met)) << place;
+        seen = if is_known(field, &met) { seen | 1 << place } else { seen & !(1 << place) };
     }
     let absent = |place: &usize| message.required() & !seen & (1 << place) != 0;
     let absent = (0..message.fields().len()).filter(absent);

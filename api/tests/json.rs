@@ -449,3 +449,15 @@ fn errors_name_the_message_that_was_wanted() {
     let refused = read::<v1::TaskId>(b"[]").unwrap_err().to_string();
     assert_eq!(refused, "Failed to convert JSON into TaskID protobuf: Expecting a JSON object");
 }
+
+#[test]
+fn a_long_list_of_messages_that_say_nothing_is_refused_before_it_takes_memory() {
+    let plugin = |count: usize| {
+        let containers = "{},".repeat(count - 1);
+        let text = format!(r#"{{"type":"t","name":"n","containers":[{containers}{{}}]}}"#);
+        read::<v1::CsiPluginInfo>(text.as_bytes()).map(|plugin| plugin.containers.len())
+    };
+    let refused = plugin(1_000_000).unwrap_err().to_string();
+    assert!(refused.contains("would take more than 64 times its size"), "{refused}");
+    assert_eq!(plugin(1_000), Ok(1_000));
+}

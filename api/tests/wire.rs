@@ -65,6 +65,7 @@ fn pieces_of_a_message_complete_one_another() {
 #[test]
 fn a_required_enum_of_tomorrow_is_missing() {
     missing::<v1::Resource>(b"\x0a\x01c\x10\x4d", "type");
+    missing::<v1::Resource>(b"\x0a\x01c\x10\x01\x10\x4d", "type"); // the last one counts
     let call: scheduler::Call = read(b"\x10\x4d").unwrap();
     assert_eq!(call.r#type, Some(77), "an optional one is kept, and has no name");
 }
@@ -102,4 +103,18 @@ fn a_hundred_messages_within_one_another_are_read_and_not_many_more() {
     let refused = read::<v1::ContainerId>(&nested(200)).unwrap_err();
     assert!(matches!(refused, ReadError::Malformed(_)), "{refused}");
     assert!(read::<v1::ContainerId>(&nested(10_000)).is_err());
+}
+
+#[test]
+fn a_long_list_of_messages_that_say_nothing_is_refused_before_it_takes_memory() {
+    let plugin = |count: usize| {
+        let bytes = [&b"\x0a\x01t\x12\x01n"[..], &b"\x1a\0".repeat(count)].concat();
+        read::<v1::CsiPluginInfo>(&bytes).map(|plugin| plugin.containers.len())
+    };
+    assert!(matches!(plugin(1_000_000), Err(ReadError::TooHeavy(_))));
+    assert_eq!(plugin(1_000), Ok(1_000));
+    // The least that makes sense, as often as one likes: operations that unreserve nothing.
+    let unreserve = b"\x12\x04\x08\x05\x2a\0".repeat(1_000_000);
+    let accept: Result<scheduler::call::Accept, _> = read(&unreserve);
+    assert_eq!(accept.map(|accept| accept.operations.len()), Ok(1_000_000));
 }

@@ -10,7 +10,7 @@ use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Seq
 use super::DEPTH_MAX;
 use super::numbers::{self, Number};
 use crate::schema::{Field, Kind, Label, MessageType};
-use crate::wire::{close, open, put_bytes, put_double, put_number};
+use crate::wire::{Budget, close, open, put_bytes, put_double, put_number};
 
 /// Standard base64, with or without the padding at its end.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
@@ -29,10 +29,23 @@ pub(super) enum Strictness {
     AsFarAsItGoes,
 }
 
+/// The wire bytes so far, and what they may still become.
+pub(super) struct Out {
+    pub(super) bytes: Vec<u8>,
+    budget: Budget,
+}
+
+impl Out {
+    /// For a text of so many bytes.
+    pub(super) fn of(text_bytes: usize) -> Self {
+        Self { bytes: Vec::with_capacity(text_bytes), budget: Budget::of(text_bytes) }
+    }
+}
+
 /// The message that a whole text is.
 pub(super) struct TopMessage<'o> {
     pub(super) message: &'static MessageType,
-    pub(super) out: &'o mut Vec<u8>,
+    pub(super) out: &'o mut Out,
     pub(super) strictness: Strictness,
 }
 
@@ -45,7 +58,7 @@ pub(super) struct Skip {
 /// One value of a field, or all of them.
 struct FieldValue<'o> {
     field: &'static Field,
-    out: &'o mut Vec<u8>,
+    out: &'o mut Out,
     depth: usize,
     strictness: Strictness,
 }
@@ -111,7 +124,7 @@ impl<'de> Visitor<'de> for TopMessage<'_> {
 fn read_message<'de, A: MapAccess<'de>>(
     message: &'static MessageType,
     mut map: A,
-    out: &mut Vec<u8>,
+    out: &mut Out,
     depth: usize,
     strictness: Strictness,
 ) -> Result<(), A::Error> {
@@ -127,11 +140,11 @@ fn read_message<'de, A: MapAccess<'de>>(
         if clear && (met & bit != 0 || groups & group != 0) {
             return Err(A::Error::custom("the last of equal keys wins"));
         }
-        let before = out.len();
+        let before = out.bytes.len();
         map.next_value_seed(FieldValue { field, out, depth, strictness })?;
         met |= bit;
         groups |= group;
-        set |= if out.len() > before { bit } else { 0 };
+        set |= if out.bytes.len() > before { bit } else { 0 };
         guess = place + 1;
     }
     let whole = set & message.required() == message.required();
@@ -181,7 +194,7 @@ impl<'de> Visitor<'de> for FieldValue<'_> {
 
     fn visit_bool<E: Error>(self, value: bool) -> Result<(), E> {
         if self.field.kind() == Kind::Bool {
-            put_number(self.field, u64::from(value), self.out);
+            put_number(self.field, u64::from(value), &mut self.out.bytes);
             return Ok(());
         }
         Err(unexpected("boolean", self.field))
@@ -217,21 +230,24 @@ impl<'de> Visitor<'de> for FieldValue<'_> {
         let Self { field, out, depth, strictness } = self;
         let Some(message) = field.message() else { return Err(unexpected("object", field)) };
         let Some(depth) = depth.checked_sub(1) else { return Err(too_deep()) };
+        if field.label() == Label::Repeated {
+            out.budget.spend(message).map_err(A::Error::custom)?;
+        }
         let Some((key, value)) = field.map_entry() else {
-            let start = open(field, out);
+            let start = open(field, &mut out.bytes);
             read_message(message, map, out, depth, strictness)?;
-            close(start, out);
+            close(start, &mut out.bytes);
             return Ok(());
         };
         while let Some(text) = map.next_key::<String>()? {
-            let start = open(field, out);
+            let start = open(field, &mut out.bytes);
             put_text(key, &text, out)?;
-            let before = out.len();
+            let before = out.bytes.len();
             map.next_value_seed(FieldValue { field: value, out, depth, strictness })?;
-            if out.len() == before && strictness == Strictness::WholeAndClear {
+            if out.bytes.len() == before && strictness == Strictness::WholeAndClear {
                 return Err(A::Error::custom("an entry without a value may not be whole"));
             }
-            close(start, out);
+            close(start, &mut out.bytes);
         }
         Ok(())
     }
@@ -245,13 +261,15 @@ fn too_deep<E: Error>() -> E {
     E::custom(format_args!("nested deeper than {DEPTH_MAX} levels"))
 }
 
-fn put<E: Error>(field: &Field, number: Number, out: &mut Vec<u8>) -> Result<(), E> {
+fn put<E: Error>(field: &Field, number: Number, out: &mut Out) -> Result<(), E> {
     match field.kind() {
-        Kind::Double => put_double(field, number.as_f64(), out),
-        Kind::Int64 => put_number(field, number.as_i64().cast_unsigned(), out),
-        Kind::Uint64 => put_number(field, number.as_u64(), out),
-        Kind::Int32 => put_number(field, i64::from(number.as_i32()).cast_unsigned(), out),
-        Kind::Uint32 => put_number(field, u64::from(number.as_u32()), out),
+        Kind::Double => put_double(field, number.as_f64(), &mut out.bytes),
+        Kind::Int64 => put_number(field, number.as_i64().cast_unsigned(), &mut out.bytes),
+        Kind::Uint64 => put_number(field, number.as_u64(), &mut out.bytes),
+        Kind::Int32 => {
+            put_number(field, i64::from(number.as_i32()).cast_unsigned(), &mut out.bytes)
+        }
+        Kind::Uint32 => put_number(field, u64::from(number.as_u32()), &mut out.bytes),
         Kind::Bool | Kind::String | Kind::Bytes | Kind::Enum(_) | Kind::Message(_) => {
             return Err(unexpected("number", field));
         }
@@ -259,14 +277,16 @@ fn put<E: Error>(field: &Field, number: Number, out: &mut Vec<u8>) -> Result<(),
     Ok(())
 }
 
-fn put_text<E: Error>(field: &Field, text: &str, out: &mut Vec<u8>) -> Result<(), E> {
+fn put_text<E: Error>(field: &Field, text: &str, out: &mut Out) -> Result<(), E> {
     match field.kind() {
-        Kind::String => put_bytes(field, text.as_bytes(), out),
-        Kind::Bytes => put_bytes(field, &bytes_of(field, text)?, out),
+        Kind::String => put_bytes(field, text.as_bytes(), &mut out.bytes),
+        Kind::Bytes => put_bytes(field, &bytes_of(field, text)?, &mut out.bytes),
         Kind::Enum(_) => {
             let number = field.enumeration().and_then(|list| list.number_of(text));
             match number {
-                Some(number) => put_number(field, i64::from(number).cast_unsigned(), out),
+                Some(number) => {
+                    put_number(field, i64::from(number).cast_unsigned(), &mut out.bytes)
+                }
                 None if field.label() == Label::Required => {
                     return Err(E::custom(format_args!("Failed to find enum for '{text}'")));
                 }
@@ -276,7 +296,7 @@ fn put_text<E: Error>(field: &Field, text: &str, out: &mut Vec<u8>) -> Result<()
         Kind::Bool => {
             let value: bool = serde_json::from_str(text)
                 .map_err(|why| unreadable(field, "boolean", text, &why))?;
-            put_number(field, u64::from(value), out);
+            put_number(field, u64::from(value), &mut out.bytes);
         }
         Kind::Double | Kind::Int32 | Kind::Int64 | Kind::Uint32 | Kind::Uint64 => {
             let number = numbers::parse(text, field.kind() == Kind::Double)

@@ -11,7 +11,7 @@ use serde_json::de::StrRead;
 use serde_json::{Deserializer, Value};
 
 use super::DEPTH_MAX;
-use super::fields::{Skip, Strictness, TopMessage};
+use super::fields::{Out, Skip, Strictness, TopMessage};
 use crate::schema::{MessageType, message_of};
 use crate::wire;
 
@@ -50,12 +50,12 @@ pub fn read<M: Message + Name + Default>(text: &[u8]) -> Result<M, ReadError> {
 
 /// The message's bytes, unless something is wrong or unclear.
 fn read_fast(message: &'static MessageType, text: &str) -> Option<Vec<u8>> {
-    let mut bytes = Vec::with_capacity(text.len());
+    let mut out = Out::of(text.len());
     let mut source = deserializer(text);
-    let seed = TopMessage { message, out: &mut bytes, strictness: Strictness::WholeAndClear };
+    let seed = TopMessage { message, out: &mut out, strictness: Strictness::WholeAndClear };
     seed.deserialize(&mut source).ok()?;
     source.end().ok()?;
-    Some(bytes)
+    Some(out.bytes)
 }
 
 fn read_closely(
@@ -64,12 +64,12 @@ fn read_closely(
     shape: impl Fn(String) -> ReadError,
 ) -> Result<Vec<u8>, ReadError> {
     let value = parse(text).map_err(|why| ReadError::Syntax(why.to_string()))?;
-    let mut bytes = Vec::with_capacity(text.len());
-    let seed = TopMessage { message, out: &mut bytes, strictness: Strictness::AsFarAsItGoes };
+    let mut out = Out::of(text.len());
+    let seed = TopMessage { message, out: &mut out, strictness: Strictness::AsFarAsItGoes };
     seed.deserialize(&value).map_err(|why| shape(why.to_string()))?;
-    let missing = wire::missing(message, &bytes);
+    let missing = wire::missing(message, &out.bytes);
     if missing.is_empty() {
-        return Ok(bytes);
+        return Ok(out.bytes);
     }
     Err(shape(format!("Missing required fields: {}", missing.join(", "))))
 }

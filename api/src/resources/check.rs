@@ -148,13 +148,7 @@ pub fn validate(resource: &Resource) -> Result<(), BadResource> {
     if let Some(disk) = &resource.disk {
         check_disk(&resource.name, disk)?;
     }
-    match &resource.reservations[..] {
-        [] => check_older(resource)?,
-        stack => {
-            check_stack(stack)?;
-            check_both(resource, stack)?;
-        }
-    }
+    check_reservations(resource)?;
     if resource.shared.is_none() {
         return Ok(());
     }
@@ -163,6 +157,21 @@ pub fn validate(resource: &Resource) -> Result<(), BadResource> {
     }
     let volume = resource.disk.as_ref().and_then(|disk| disk.persistence.as_ref());
     volume.map(|_| ()).ok_or(BadResource::SharedWithoutVolume)
+}
+
+/// Checks only for whom a resource is reserved, in any form.
+///
+/// # Errors
+///
+/// The first rule that it breaks.
+pub fn check_reservations(resource: &Resource) -> Result<(), BadResource> {
+    match &resource.reservations[..] {
+        [] => check_older(resource),
+        stack => {
+            check_stack(stack)?;
+            check_both(resource, stack)
+        }
+    }
 }
 
 fn check_value(resource: &Resource) -> Result<(), BadResource> {

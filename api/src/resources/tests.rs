@@ -171,10 +171,10 @@ fn values_are_refused_in_the_words_of_mesos() {
 fn disks_are_refused_in_the_words_of_mesos() {
     let of = |r#type: SourceType| Source { r#type: r#type.into(), ..Source::default() };
     let disk = |source: Source| {
-        let disk = Some(DiskInfo { source: Some(source), ..DiskInfo::default() });
+        let disk = Some(DiskInfo { source: Some(source), ..DiskInfo::default() }.into());
         Resource { name: "disk".into(), disk, ..cpus(1.0) }
     };
-    let elsewhere = Resource { disk: Some(DiskInfo::default()), ..cpus(1.0) };
+    let elsewhere = Resource { disk: Some(DiskInfo::default().into()), ..cpus(1.0) };
     refused(&elsewhere, "DiskInfo should not be set for cpus resource");
     let (mount, path) = (Some(Mount::default()), Some(Path::default()));
     let raw = Source { mount: mount.clone(), ..of(SourceType::Raw) };
@@ -190,7 +190,7 @@ fn disks_are_refused_in_the_words_of_mesos() {
     refused(&shared(disk(of(SourceType::Path))), "Only persistent volumes can be shared");
     let persistence = Some(Persistence { id: "v".into(), principal: None });
     let volume = DiskInfo { persistence, ..DiskInfo::default() };
-    let volume = Resource { name: "disk".into(), disk: Some(volume), ..cpus(1.0) };
+    let volume = Resource { name: "disk".into(), disk: Some(volume.into()), ..cpus(1.0) };
     assert_eq!(validate(&shared(volume)), Ok(()));
 }
 

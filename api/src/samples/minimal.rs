@@ -23,6 +23,23 @@ pub fn minimal(full_name: &str) -> Option<Value> {
     schema().message(full_name).map(minimal_message)
 }
 
+/// The least of each kind of a message that has a `type`, by its name: with that type, and with the field
+/// of that name if there is one. Empty if there is no such message.
+pub fn calls(full_name: &str) -> Vec<(&'static str, Value)> {
+    let Some(message) = schema().message(full_name) else { return Vec::new() };
+    let Some(types) = message.field("type").and_then(Field::enumeration) else { return Vec::new() };
+    let known = types.values().iter().filter(|(name, _)| name != "UNKNOWN");
+    let call = |(name, _): &'static (String, i32)| {
+        let mut call = minimal_message(message);
+        call["type"] = json!(name);
+        if let Some(field) = message.field(&name.to_lowercase()) {
+            call[field.name()] = minimal_value(message, field);
+        }
+        (name.as_str(), call)
+    };
+    known.map(call).collect()
+}
+
 /// A JSON value that a field must refuse.
 pub fn of_wrong_type(field: &SampleField) -> Value {
     match field.shape {

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use api::resources as forms;
 use api::v1;
 use api::v1::resource::disk_info::source::Type as SourceType;
 use api::v1::resource::reservation_info::Type as ReservationType;
@@ -74,11 +75,14 @@ pub enum BadResource {
         /// Why.
         why: BadRole,
     },
-    /// The two forms of a reservation do not say the same.
-    #[error(
-        "'{0}' is reserved in two ways that do not agree: use 'reservations', or 'role' and 'reservation'"
-    )]
-    Reservations(String),
+    /// For whom it is reserved makes no sense, or is said in two ways that do not agree.
+    #[error("'{name}': {why}")]
+    Reservations {
+        /// Of which resource.
+        name: String,
+        /// Why.
+        why: forms::BadResource,
+    },
     /// A kind of reservation or disk without a name.
     #[error("'{name}' has an unknown kind of {what}")]
     Unknown {
@@ -130,7 +134,7 @@ impl Resource {
         v1::Resource {
             reservations: terms.reservations.iter().map(reservation_to_v1).collect(),
             allocation_info: terms.allocated_to.as_ref().map(role),
-            disk: terms.disk.as_ref().map(disk_to_v1),
+            disk: terms.disk.as_ref().map(disk_to_v1).map(Box::new),
             revocable: terms.revocable.then_some(RevocableInfo {}),
             shared: terms.shared.then_some(SharedInfo {}),
             ..bare
@@ -260,24 +264,11 @@ fn reservation_to_v1(reservation: &Reservation) -> ReservationInfo {
     }
 }
 
-/// The stack, from whichever form; the rules of mixing them are Mesos's.
+/// The stack, from whichever form.
 fn reservations_of(message: &v1::Resource) -> Result<Vec<Reservation>, BadResource> {
-    let differ = || BadResource::Reservations(message.name.clone());
-    let older = older_reservation_of(message)?;
-    if message.reservations.is_empty() {
-        return Ok(older.into_iter().collect());
-    }
-    let stack: Vec<Reservation> = message
-        .reservations
-        .iter()
-        .map(|info| newer_of(&message.name, info))
-        .collect::<Result<_, _>>()?;
-    let agree = match (older, &stack[..]) {
-        (None, _) => !names_role(message),
-        (Some(older), [only]) => older == *only,
-        (Some(_), _) => false,
-    };
-    if agree { Ok(stack) } else { Err(differ()) }
+    forms::check_reservations(message)
+        .map_err(|why| BadResource::Reservations { name: message.name.clone(), why })?;
+    forms::stack_of(message).iter().map(|info| newer_of(&message.name, info)).collect()
 }
 
 fn newer_of(name: &str, info: &ReservationInfo) -> Result<Reservation, BadResource> {
@@ -293,38 +284,6 @@ fn newer_of(name: &str, info: &ReservationInfo) -> Result<Reservation, BadResour
         principal: info.principal.clone(),
         labels: labels_of(info.labels.as_ref()),
     })
-}
-
-/// Of `role` and `reservation`; with the latter it is dynamic.
-fn older_reservation_of(message: &v1::Resource) -> Result<Option<Reservation>, BadResource> {
-    #[expect(deprecated, reason = "the older form is read, too")]
-    let role = message.role.as_deref();
-    let role = role.map(|role| role_of(&message.name, role)).transpose()?;
-    let role = role.filter(|role| *role != Role::everybody());
-    let older = message.reservation.as_ref();
-    let own = |info: &ReservationInfo| info.r#type.is_some() || info.role.is_some();
-    match (role, older) {
-        (None, None) => Ok(None),
-        (None, Some(_)) => {
-            let why = BadTerms::ForEverybody;
-            Err(BadResource::Terms { name: message.name.clone(), why })
-        }
-        (Some(_), Some(info)) if own(info) => Err(BadResource::Reservations(message.name.clone())),
-        (Some(role), older) => Ok(Some(Reservation {
-            role,
-            made: match older {
-                Some(_) => ReservationMade::Dynamic,
-                None => ReservationMade::Static,
-            },
-            principal: older.and_then(|info| info.principal.clone()),
-            labels: labels_of(older.and_then(|info| info.labels.as_ref())),
-        })),
-    }
-}
-
-fn names_role(message: &v1::Resource) -> bool {
-    #[expect(deprecated, reason = "the older form is read, too")]
-    message.role.is_some()
 }
 
 fn labels_to_v1(labels: &[Label]) -> Option<v1::Labels> {

@@ -35,7 +35,7 @@ impl From<JsonResource> for v1::Resource {
                 .map(|JsonAllocation { role }| AllocationInfo { role }),
             reservation: json.reservation.map(Into::into),
             reservations: json.reservations.into_iter().map(Into::into).collect(),
-            disk: json.disk.map(Into::into),
+            disk: json.disk.map(|disk| Box::new(disk.into())),
             revocable: json.revocable.map(|JsonEmpty {}| RevocableInfo {}),
             shared: json.shared.map(|JsonEmpty {}| SharedInfo {}),
         }
@@ -63,7 +63,7 @@ impl From<v1::Resource> for JsonResource {
             role: None,
             reservation: None,
             reservations: message.reservations.into_iter().map(Into::into).collect(),
-            disk: message.disk.map(Into::into),
+            disk: message.disk.map(|disk| (*disk).into()),
             revocable: message.revocable.map(|_| JsonEmpty {}),
             shared: message.shared.map(|_| JsonEmpty {}),
             allocation_info: message.allocation_info.map(|info| JsonAllocation { role: info.role }),

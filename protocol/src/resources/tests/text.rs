@@ -140,7 +140,7 @@ fn res_01_operators_may_write_json() {
     };
     assert!(said("[{").contains("it is no list of resources in JSON: EOF"));
     assert!(one(r#","reservatoins":[]"#).contains("unknown field"));
-    assert!(one(r#","role":"a//b""#).contains("resource 1 of the list: 'cpus': role 'a//b'"));
+    assert!(one(r#","role":"a//b""#).contains("resource 1 of the list: 'cpus': Role 'a//b'"));
     for later in [
         r#","revocable":{}"#,
         r#","role":"eng","reservation":{"principal":"ops"}"#,
