@@ -1,6 +1,7 @@
 //! Streams of records: an answer without end, to which its owner adds whole records. What waits for a slow reader has a bound;
 //! who is beyond it is cut off and costs others nothing.
 
+use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -12,15 +13,18 @@ use bytes::Bytes;
 use futures_util::Stream;
 use tokio::sync::{mpsc, watch};
 
+use crate::answer::Call;
+use crate::io::Closed;
 use crate::negotiate::Encoding;
 
 /// The writing end. Dropping the last of its clones ends the answer.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Records {
     send: mpsc::UnboundedSender<Bytes>,
     waiting: Arc<AtomicUsize>,
     most: usize,
     gone: watch::Receiver<()>,
+    closed: Option<Closed>,
 }
 
 /// The reader is gone, or so far behind that it is given up.
@@ -51,11 +55,22 @@ impl Records {
         self.send.send(framed.into()).map_err(|_| NotSent::Gone)
     }
 
-    /// Waits until the reader is gone.
-    pub async fn gone(&self) {
-        let mut gone = self.gone.clone();
-        // Nothing is ever said: the other end is dropped with the body.
-        while gone.changed().await.is_ok() {}
+    /// Waits until the reader is gone; what waits does not keep the answer open.
+    pub fn gone(&self) -> impl Future<Output = ()> + use<> {
+        let (mut gone, closed) = (self.gone.clone(), self.closed.clone());
+        let closes = async move {
+            match closed {
+                Some(closed) => closed.wait().await,
+                None => std::future::pending().await,
+            }
+        };
+        async move {
+            tokio::select! {
+                // Nothing is ever said: the other end is dropped with the body.
+                _ = gone.changed() => (),
+                () = closes => (),
+            }
+        }
     }
 }
 
@@ -81,12 +96,14 @@ impl Stream for Body {
 
 /// An answer of records, and its writing end. `headers` are added; at most `most` bytes wait for its reader.
 pub fn stream(
+    call: &Call,
     encoding: Encoding,
     headers: &[(&'static str, String)],
     most: usize,
 ) -> (HttpResponse, Records) {
     let (send, records) = mpsc::unbounded_channel();
     let (here, gone) = watch::channel(());
+    let closed = call.request.conn_data::<Closed>().cloned();
     let waiting = Arc::new(AtomicUsize::new(0));
     let body = Body { records, waiting: Arc::clone(&waiting), _here: here };
     let mut response = HttpResponseBuilder::new(StatusCode::OK);
@@ -94,5 +111,5 @@ pub fn stream(
     for header in headers {
         response.insert_header((header.0, header.1.as_str()));
     }
-    (response.streaming(body), Records { send, waiting, most, gone })
+    (response.streaming(body), Records { send, waiting, most, gone, closed })
 }

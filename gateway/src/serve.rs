@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
-use actix_http::{HttpService, KeepAlive};
+use actix_http::{HttpService, KeepAlive, Protocol};
 use actix_service::{IntoServiceFactory, Service, ServiceFactory, map_config};
 use actix_web::dev::AppConfig;
 use actix_web::{App, HttpRequest, HttpResponse, web};
@@ -18,6 +18,7 @@ use libactor::Foreign;
 use tokio::net::TcpStream;
 
 use crate::answer::{Call, Refused};
+use crate::io::Io;
 use crate::route::Routes;
 
 /// Bounds of what clients may do.
@@ -76,8 +77,8 @@ async fn make(routes: Arc<Routes>, limits: Limits) -> Serving {
     let service = HttpService::build()
         .keep_alive(KeepAlive::Timeout(limits.idle))
         .client_request_timeout(limits.head)
-        .finish(map_config(app.into_factory(), |_| AppConfig::default()))
-        .tcp();
+        .on_connect_ext(|io: &Io, extensions| drop(extensions.insert(io.closed())))
+        .finish(map_config(app.into_factory(), |_| AppConfig::default()));
     let service = service.new_service(()).await;
     match service {
         Ok(service) => {
@@ -85,7 +86,9 @@ async fn make(routes: Arc<Routes>, limits: Limits) -> Serving {
             Rc::new(move |stream, from| {
                 let service = Rc::clone(&service);
                 Box::pin(async move {
-                    if let Err(error) = service.call(stream).await {
+                    if let Err(error) =
+                        service.call((Io::of(stream), Protocol::Http1, Some(from))).await
+                    {
                         tracing::debug!(%from, ?error, "a connection of HTTP ended badly");
                     }
                 })

@@ -1,7 +1,9 @@
 //! About how many bytes things have in a message. What may be much is told in parts, each of which fits into one.
 
+use protocol::agent::AgentInfo;
 use protocol::offer::Offer;
 use protocol::resources::{Attribute, Resources, Value};
+use serde::{Deserialize, Serialize};
 
 /// Of an entry or a status: its ids, numbers and short words.
 pub(crate) const OF_THE_REST: usize = 256;
@@ -24,12 +26,29 @@ pub(crate) fn of_attributes(attributes: &[Attribute]) -> usize {
     attributes.iter().map(|one| OF_A_RESOURCE + one.name.len() + one.value.len()).sum()
 }
 
-pub(crate) fn of_offer(offer: &Offer) -> usize {
-    let executors = offer.executors.iter().map(|executor| OF_A_WORD + executor.as_str().len());
-    let at = offer.at.hostname.len() + offer.at.listens.len();
-    OF_THE_REST
-        + at
-        + of_resources(&offer.resources)
-        + of_attributes(&offer.attributes)
-        + executors.sum::<usize>()
+/// What is the same in all offers of an agent: counted once, when the agent describes itself.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct OfAgent {
+    /// Of its whole resources.
+    total: usize,
+    /// Of its address and attributes, and of the ids.
+    rest: usize,
+}
+
+impl OfAgent {
+    pub(crate) fn new(info: &AgentInfo) -> Self {
+        let at = info.at.hostname.len() + info.at.listens.len();
+        let rest = OF_THE_REST + at + of_attributes(&info.attributes);
+        Self { total: of_resources(&info.resources), rest }
+    }
+
+    /// One of its offers; `total` are its whole resources, of which most offers are.
+    pub(crate) fn of_offer(&self, total: &Resources, offer: &Offer) -> usize {
+        let resources = match offer.resources.is_same(total) {
+            true => self.total,
+            false => of_resources(&offer.resources),
+        };
+        let executors = offer.executors.iter().map(|executor| OF_A_WORD + executor.as_str().len());
+        self.rest + resources + executors.sum::<usize>()
+    }
 }

@@ -86,6 +86,11 @@ impl Resources {
         self.0.iter()
     }
 
+    /// Whether both are one list in memory, so that they are equal without a look. Equal ones need not be.
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.0.is_same(&other.0)
+    }
+
     /// How many entries there are.
     pub fn len(&self) -> usize {
         self.0.len()

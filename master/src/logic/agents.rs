@@ -26,6 +26,7 @@ use super::bugs::{Bug, Bugs};
 use super::registry::{AgentEntry, RegistryOperation};
 use super::tasks::Task;
 use super::{Effect, Master, Peer, TaskKey, Timer, Turn, validate};
+use crate::sizes;
 pub(super) use entrance::Entrance;
 use entrance::Knock;
 pub(super) use giving_up::Condemned;
@@ -36,6 +37,8 @@ pub(super) use slots::Agents;
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Agent {
     pub(super) info: AgentInfo,
+    /// Of its offers.
+    pub(super) sizes: sizes::OfAgent,
     /// See [`Agents`].
     pub(super) slot: u32,
     /// Where it is, if its operator says.
@@ -126,6 +129,7 @@ impl Agent {
         let was_given_up = matches!(phase, Phase::Unreachable);
         let (strays, doubted, owed_shutdowns, owed_acknowledgements) = Default::default();
         Self {
+            sizes: sizes::OfAgent::new(&info),
             info,
             slot: 0,
             domain,
@@ -139,6 +143,13 @@ impl Agent {
             owed_shutdowns,
             owed_acknowledgements,
         }
+    }
+
+    /// It says anew what it is.
+    fn describe(&mut self, info: AgentInfo) {
+        self.book.total = info.resources.clone();
+        self.sizes = sizes::OfAgent::new(&info);
+        self.info = info;
     }
 
     pub(super) fn is_active(&self) -> bool {

@@ -16,7 +16,6 @@ use super::allocator::{BookEntry, Proposal, Proposals};
 use super::bugs::Bug;
 use super::numbered::Numbered;
 use super::{Master, Timer, Turn};
-use crate::sizes;
 
 /// For how long what could not be delivered is not offered to the same framework again.
 const UNDELIVERED_REFUSED_FOR: Duration = Duration::from_secs(1);
@@ -66,9 +65,8 @@ struct Parts {
 }
 
 impl Parts {
-    /// Right after it was made, while a processor has it at hand. Room is made for as many as `most`.
-    fn push(&mut self, offer: Arc<Offer>, most: usize) {
-        let more = sizes::of_offer(&offer);
+    /// One more, of about so many bytes. Room is made for as many as `most`.
+    fn push(&mut self, offer: Arc<Offer>, more: usize, most: usize) {
         if self.all.is_empty() || self.bytes + more > MESSAGE_BYTES {
             self.all.push(Vec::with_capacity(most));
             self.bytes = 0;
@@ -116,7 +114,8 @@ impl Master {
             let (mut parts, most) = (told.remove(&framework).unwrap_or_default(), all.len());
             for proposal in all {
                 if self.offers.made - before < room && self.still_holds(&proposal) {
-                    parts.push(self.open_offer(turn, &framework, &role, proposal), most);
+                    let (offer, bytes) = self.open_offer(turn, &framework, &role, proposal);
+                    parts.push(offer, bytes, most);
                 } else {
                     returned.push(proposal.number);
                 }
@@ -160,7 +159,7 @@ impl Master {
         framework: &FrameworkId,
         role: &Role,
         proposal: Proposal,
-    ) -> Arc<Offer> {
+    ) -> (Arc<Offer>, usize) {
         let Proposal { number: proposal, agent, slot, resources, .. } = proposal;
         self.offers.made += 1;
         let number = self.offers.made;
@@ -174,6 +173,7 @@ impl Master {
         turn.book_of(agent);
         let agent = self.agents.at(slot).expect("it was just there");
         let offer = Arc::new(self.offer_of(number, &open, agent));
+        let bytes = agent.sizes.of_offer(&agent.book.total, &offer);
         let lease = open.lease(&offer.offer);
         self.offers.open.insert(number, open);
         if !self.offers.timer_runs {
@@ -182,7 +182,7 @@ impl Master {
         }
         turn.what.push(What::OfferMade(offer.clone()));
         turn.what.push(lease);
-        offer
+        (offer, bytes)
     }
 
     /// An offer leaves all books. Who calls tells the allocator what became of its resources.
@@ -314,6 +314,7 @@ mod tests {
     use protocol::resources::Ranges;
 
     use super::*;
+    use crate::sizes;
 
     #[test]
     fn offers_are_told_in_parts_that_fit_into_messages() {
@@ -327,7 +328,8 @@ mod tests {
         let offers: Vec<_> =
             pieces.into_iter().enumerate().map(|(n, pieces)| offer(n, pieces)).collect();
         let mut parts = Parts::default();
-        offers.iter().for_each(|offer| parts.push(offer.clone(), offers.len()));
+        let bytes = |offer| sizes::OfAgent::default().of_offer(&Resources::none(), offer);
+        offers.iter().for_each(|offer| parts.push(offer.clone(), bytes(offer), offers.len()));
         let parts = parts.all;
         let lengths: Vec<usize> = parts.iter().map(Vec::len).collect();
         assert_eq!(lengths, [2, 1, 1, 2]);

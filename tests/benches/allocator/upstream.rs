@@ -72,7 +72,8 @@ fn ended(all: Vec<u64>, refuse_for: Duration) -> Event {
 fn both_cycles(rows: &mut Vec<Row>, name: &str, of: &Allocator, agents: usize) {
     let all = least(of, |allocator| {
         let proposals = run(allocator);
-        assert_eq!(numbers(&proposals).len(), agents, "{name}: each agent is proposed to somebody");
+        // What a role is guaranteed is proposed to it apart from the rest.
+        assert!(numbers(&proposals).len() >= agents, "{name}: each agent is proposed to somebody");
         proposals
     });
     let mut full = of.clone();

@@ -4,30 +4,30 @@ use serde_json::{Value, json};
 use tests::cluster::{Home, Process};
 use tests::http::{self, Answer, Client, Stream};
 
-pub const SCHEDULER: &str = "/api/v1/scheduler";
+pub(crate) const SCHEDULER: &str = "/api/v1/scheduler";
 
 /// A cluster of one agent.
-pub struct Stage {
-    pub home: Home,
+pub(crate) struct Stage {
+    pub(crate) home: Home,
     /// Where the master listens.
-    pub at: String,
-    pub master: Process,
+    pub(crate) at: String,
+    _master: Process,
     _agent: Option<Process>,
 }
 
 impl Stage {
     /// A master alone.
-    pub fn of_master() -> Self {
+    pub(crate) fn of_master() -> Self {
         let home = Home::new();
         let work_dir = format!("--work-dir={}", home.path("m").display());
         let line = ["master", "--port=0", &work_dir];
         let mut master = Process::start("master", &mut home.command(&line));
         let at = master.says("master@").trim_start_matches("master@").to_owned();
-        Self { home, at, master, _agent: None }
+        Self { home, at, _master: master, _agent: None }
     }
 
     /// With an agent, which comes when it comes.
-    pub fn of_one_agent() -> Self {
+    pub(crate) fn of_one_agent() -> Self {
         let stage = Self::of_master();
         let work_dir = format!("--work-dir={}", stage.home.path("a").display());
         let of = format!("--master={}", stage.at);
@@ -39,35 +39,35 @@ impl Stage {
 
     /// Asks for a page.
     #[track_caller]
-    pub fn get(&self, path: &str) -> Answer {
+    pub(crate) fn get(&self, path: &str) -> Answer {
         http::ask(&self.at, &format!("GET {path}"), &[], b"")
     }
 
     /// A call of the scheduler's API that is none of a subscribed framework.
     #[track_caller]
-    pub fn call(&self, headers: &[&str], body: &Value) -> Answer {
+    pub(crate) fn call(&self, headers: &[&str], body: &Value) -> Answer {
         http::call(&self.at, SCHEDULER, headers, body)
     }
 
     /// Subscribes, with this description.
     #[track_caller]
-    pub fn subscribes(&self, info: &Value) -> Framework {
+    pub(crate) fn subscribes(&self, info: &Value) -> Framework {
         Framework::subscribe(&self.at, info)
     }
 }
 
 /// A framework that has subscribed, or was told why not.
-pub struct Framework {
+pub(crate) struct Framework {
     at: String,
-    pub events: Stream,
-    pub stream_id: String,
+    pub(crate) events: Stream,
+    pub(crate) stream_id: String,
     /// Once it was told.
-    pub id: String,
+    pub(crate) id: String,
 }
 
 impl Framework {
     #[track_caller]
-    pub fn subscribe(at: &str, info: &Value) -> Self {
+    pub(crate) fn subscribe(at: &str, info: &Value) -> Self {
         let mut call = json!({ "type": "SUBSCRIBE", "subscribe": { "framework_info": info } });
         if let Some(id) = info.get("id") {
             call["framework_id"] = id.clone();
@@ -86,7 +86,7 @@ impl Framework {
 
     /// Waits for its id.
     #[track_caller]
-    pub fn is_subscribed(mut self) -> Self {
+    pub(crate) fn is_subscribed(mut self) -> Self {
         let event = self.events.event("SUBSCRIBED");
         self.id = event["subscribed"]["framework_id"]["value"].as_str().unwrap().to_owned();
         self
@@ -94,7 +94,7 @@ impl Framework {
 
     /// A call of its own; `payload` is what stands beside the type.
     #[track_caller]
-    pub fn calls(&self, r#type: &str, payload: Value) -> Answer {
+    pub(crate) fn calls(&self, r#type: &str, payload: Value) -> Answer {
         let mut call = json!({ "type": r#type, "framework_id": { "value": self.id } });
         if let Value::Object(fields) = payload {
             for (key, value) in fields {
@@ -107,7 +107,7 @@ impl Framework {
 
     /// The same, which is taken on.
     #[track_caller]
-    pub fn says(&self, r#type: &str, payload: Value) {
+    pub(crate) fn says(&self, r#type: &str, payload: Value) {
         let answer = self.calls(r#type, payload);
         assert_eq!((answer.status, answer.text().as_str()), (202, ""), "{type}: {answer:?}");
         assert_eq!(answer.header("content-length"), Some("0"));
@@ -116,13 +116,13 @@ impl Framework {
 
     /// The first offer of the next event of offers.
     #[track_caller]
-    pub fn offer(&mut self) -> Value {
+    pub(crate) fn offer(&mut self) -> Value {
         self.events.event("OFFERS")["offers"]["offers"][0].clone()
     }
 
     /// Launches tasks on an offer.
     #[track_caller]
-    pub fn launches(&self, offer: &Value, tasks: &[Value]) {
+    pub(crate) fn launches(&self, offer: &Value, tasks: &[Value]) {
         let launch = json!({ "type": "LAUNCH", "launch": { "task_infos": tasks } });
         let accept = json!({ "offer_ids": [offer["id"]], "operations": [launch] });
         self.says("ACCEPT", json!({ "accept": accept }));
@@ -130,7 +130,7 @@ impl Framework {
 
     /// The next update, which is acknowledged if it asks for that.
     #[track_caller]
-    pub fn update(&mut self) -> Value {
+    pub(crate) fn update(&mut self) -> Value {
         let status = self.events.event("UPDATE")["update"]["status"].clone();
         if let Some(uuid) = status.get("uuid") {
             let acknowledge = json!({ "agent_id": status["agent_id"], "task_id": status["task_id"], "uuid": uuid });
@@ -141,7 +141,7 @@ impl Framework {
 }
 
 /// A command on the agent of an offer.
-pub fn task(id: &str, offer: &Value, command: &str) -> Value {
+pub(crate) fn task(id: &str, offer: &Value, command: &str) -> Value {
     let scalar = |name: &str, value: f64| json!({ "name": name, "type": "SCALAR", "scalar": { "value": value } });
     json!({
         "name": id,

@@ -220,8 +220,7 @@ impl Actor for SchedulerActor {
 
     fn started(&mut self, ctx: &mut Self::Context) {
         ctx.link(self.master);
-        let records = self.to.records.clone();
-        ctx.run(async move { records.gone().await }, |_, (), ctx| ctx.stop());
+        ctx.run(self.to.records.gone(), |_, (), ctx| ctx.stop());
         match getrandom::u64() {
             Ok(nonce) => self.nonce = nonce,
             Err(_) => return ctx.stop(),

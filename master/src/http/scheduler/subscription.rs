@@ -37,7 +37,7 @@ pub(super) fn begin(
     }
     let encoding = accepted(call)?;
     let id = uuid().map_err(|error| Refused::new(500, error))?;
-    let (response, records) = stream(encoding, &[(STREAM_ID, id.clone())], WAITING_MAX);
+    let (response, records) = stream(call, encoding, &[(STREAM_ID, id.clone())], WAITING_MAX);
     let constraints = subscribe.offer_constraints.as_ref();
     let said = described(&subscribe.framework_info, &subscribe.suppressed_roles, constraints);
     let subscriber = match said {

@@ -269,9 +269,8 @@ impl Master {
     fn welcome_back(&mut self, turn: &mut Turn, id: &AgentId, back: &Return) {
         let Some(agent) = self.agents.get_mut(id) else { return };
         let same_process = agent.last == Some(back.from);
-        agent.info = back.info.clone();
+        agent.describe(back.info.clone());
         agent.domain = back.domain.clone();
-        agent.book.total = back.info.resources.clone();
         turn.what.push(What::AgentNews { agent: id.clone(), news: AgentNews::Reregistered });
         self.connect(turn, id, back.from);
         let held = self.reconcile_agent(turn, id, back, same_process);
