@@ -8,6 +8,7 @@ pub mod http;
 pub mod leader;
 pub mod line;
 pub mod network;
+pub mod python;
 pub mod swarm;
 
 use std::net::TcpStream;

@@ -2,12 +2,11 @@
 //! `json.info_` node and the fields in it, which are all that Mesos's masters write.
 
 use std::net::Ipv4Addr;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 
 use ensemble::Ensemble;
 use nix::sys::signal::Signal;
 use tests::cluster::{Home, Process, eventually};
+use tests::python::Python;
 
 /// Pinned, so that a new release cannot turn a clean tree red.
 const KAZOO: &str = "kazoo==2.11.0";
@@ -32,26 +31,11 @@ print(data.decode("utf-8"))
 client.stop()
 "#;
 
-/// A Python with the client, made once for all runs.
-fn python() -> PathBuf {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(KAZOO.replace("==", "-"));
-    let python = folder.join("bin/python");
-    let works = Command::new(&python).args(["-c", "import kazoo"]).stderr(Stdio::null()).status();
-    if works.is_ok_and(|status| status.success()) {
-        return python;
-    }
-    let run = |command: &mut Command, advice: &str| {
-        let output = command.output().unwrap_or_else(|error| panic!("{error}: {advice}"));
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{advice}: {said}");
-    };
-    let mut make = Command::new("/usr/bin/python3");
-    let advice = "install python3-venv: apt-get install python3-venv";
-    run(make.args(["-m", "venv", "--clear"]).arg(&folder), advice);
-    let mut install = Command::new(&python);
-    let advice = format!("{KAZOO} cannot be installed from PyPI");
-    run(install.args(["-m", "pip", "install", "--quiet", KAZOO]), &advice);
-    python
+/// A Python with the client.
+fn python() -> Python {
+    let name = KAZOO.replace("==", "-");
+    let install = |python: &Python| python.install(&[KAZOO]);
+    Python::with(env!("CARGO_TARGET_TMPDIR"), &name, "import kazoo", install)
 }
 
 /// A master that stands, found at this address, and its machine is called so.
@@ -85,7 +69,7 @@ fn ha_01_kazoo_finds_the_leader_as_clients_of_mesos_do() {
     let (python, home, ensemble) = (python(), Home::new(), Ensemble::start(1).unwrap());
     let url = ensemble.url("/mesos");
     let find = || {
-        let mut find = Command::new(&python);
+        let mut find = python.command();
         let output = find.args(["-c", FIND, &ensemble.hosts(), "/mesos"]).output().unwrap();
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{said}");

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)] // a story fails by panicking
 
+mod clients;
 mod frameworks;
 mod routes;
 mod stage;

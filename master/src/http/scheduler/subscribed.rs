@@ -1,6 +1,7 @@
 //! The gateway of one subscribed scheduler: to the master it is the scheduler. What the master tells it goes out as events; when
 //! its client is gone it ends, and the master hears that the scheduler is lost.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -10,10 +11,10 @@ use api::v1::scheduler::{Call, Event, call};
 use gateway::{Encoding, Records};
 use libactor::{Clock, Context, Down, Handle, Message, Pid, Received};
 use protocol::framework::{FrameworkInfo, FrameworkToMaster, MasterToFramework};
-use protocol::ids::FrameworkId;
+use protocol::ids::{FrameworkId, TaskId, UpdateId};
 use protocol::offer::Offer;
 use protocol::task::{TaskState, TaskStatus};
-use protocol::time::Now;
+use protocol::time::{Instant, Now};
 use protocol::v1::Form;
 use protocol::wishes::RoleWishes;
 use serde::{Deserialize, Serialize};
@@ -54,6 +55,8 @@ pub(super) struct SchedulerActor {
     /// Whether it knows that tasks are being killed.
     knows_killing: bool,
     offers: Offers,
+    /// News that was told and is not acknowledged, and when.
+    told: BTreeMap<TaskId, (UpdateId, Instant)>,
     /// It was told that it is subscribed.
     is_subscribed: bool,
     /// Known a moment after it began.
@@ -62,6 +65,10 @@ pub(super) struct SchedulerActor {
 
 /// How others reach this actor.
 pub(super) type Own = Arc<OnceLock<Handle<SchedulerActor>>>;
+
+/// News is not told again sooner than so long after it was told: agents say it again whenever they have a reason to, and a
+/// stream loses nothing. It is how long an agent of Mesos's waits.
+const TOLD_AGAIN: Duration = Duration::from_secs(10);
 
 /// Until that is known.
 const A_MOMENT: Duration = Duration::from_millis(1);
@@ -96,6 +103,7 @@ impl SchedulerActor {
             form: Form { multi_role: false, refined: false },
             knows_killing: false,
             offers: Offers::new(),
+            told: BTreeMap::new(),
             is_subscribed: false,
             own,
         };
@@ -189,7 +197,24 @@ impl SchedulerActor {
         true
     }
 
+    /// Whether its client was told so just now.
+    fn was_just_told(&mut self, status: &TaskStatus) -> bool {
+        let Some(update) = status.update else { return false };
+        let now = Now::from(self.clock.read()).steady;
+        let before = self.told.get(&status.task);
+        let just =
+            |(told, at): &(UpdateId, Instant)| *told == update && now.since(*at) < TOLD_AGAIN;
+        if before.is_some_and(just) {
+            return true;
+        }
+        self.told.insert(status.task.clone(), (update, now));
+        false
+    }
+
     fn on_call(&mut self, call: Call, ctx: &mut Context<Self>) {
+        if let Some(dealt_with) = &call.acknowledge {
+            self.told.remove(&TaskId::new(&dealt_with.task_id.value));
+        }
         if call.r#type() == call::Type::UpdateFramework {
             return self.on_update(call, ctx);
         }
@@ -248,7 +273,7 @@ impl Handler<Received<MasterToFramework>> for SchedulerActor {
         let message = received.message;
         self.note(&message);
         if let MasterToFramework::Updated(status) = &message
-            && self.keeps_from_it(status, ctx)
+            && (self.keeps_from_it(status, ctx) || self.was_just_told(status))
         {
             return;
         }
