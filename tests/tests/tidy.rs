@@ -38,21 +38,23 @@ enum May {
 }
 
 /// The one direction. A new crate gets its line here.
-const MAY_USE: [(&str, May); 17] = [
+const MAY_USE: [(&str, May); 19] = [
     ("libactor", May::Use(&[])),
     ("api", May::Use(&[])),
+    ("gateway", May::Use(&["libactor", "api"])),
     ("coordination", May::Use(&[])),
     ("ensemble", May::Use(&[])),
+    ("measure", May::Use(&[])),
     ("protocol", May::Use(&["libactor", "api"])),
     ("containerizer", May::Use(&["libactor", "protocol", "api"])),
     ("executor", May::Use(&["libactor", "protocol", "api", "containerizer"])),
-    ("master", May::Use(&["libactor", "protocol", "api", "coordination"])),
+    ("master", May::Use(&["libactor", "protocol", "api", "coordination", "gateway"])),
     ("agent", May::Use(&["libactor", "protocol", "api", "coordination", "containerizer"])),
     ("sdk", May::Use(&["libactor", "protocol", "api", "coordination"])),
     ("batch", May::Use(&["sdk", "libactor", "protocol", "api"])),
     ("wordcount", May::Use(&["sdk", "libactor", "protocol", "api"])),
     ("periodic", May::Use(&["sdk", "libactor", "protocol", "api"])),
-    ("cli", May::UseAllBut(&["simulator", "tests", "xtask"])),
+    ("cli", May::UseAllBut(&["simulator", "tests", "measure", "xtask"])),
     (
         "simulator",
         May::Use(&[
@@ -75,6 +77,9 @@ const MAY_TEST_WITH_SIMULATOR: [&str; 4] = ["sdk", "batch", "wordcount", "period
 
 /// Who tests with real ZooKeeper servers.
 const MAY_TEST_WITH_ENSEMBLE: [&str; 2] = ["coordination", "sdk"];
+
+/// Whose benches are made of it.
+const MAY_MEASURE: [&str; 1] = ["libactor"];
 
 // --- the rules
 
@@ -182,6 +187,7 @@ fn wrong_way(manifest: &str, ours: &BTreeSet<String>) -> Vec<String> {
             let helpers: &[&str] = match name {
                 "simulator" => &MAY_TEST_WITH_SIMULATOR,
                 "ensemble" => &MAY_TEST_WITH_ENSEMBLE,
+                "measure" => &MAY_MEASURE,
                 _ => &[],
             };
             let tests_with = title == "dev-dependencies" && helpers.contains(&crate_name);

@@ -8,7 +8,7 @@ use crate::cargo;
 use crate::steps::Failure;
 
 /// A package, and a file that is there when it is.
-const NEEDED: [(&str, &str); 5] = [
+const NEEDED: [(&str, &str); 6] = [
     ("default-jre-headless", "/usr/bin/java"),
     ("zookeeper", "/usr/share/java/zookeeper.jar"),
     // An independent client of ZooKeeper is installed into an environment of its own.
@@ -16,6 +16,8 @@ const NEEDED: [(&str, &str); 5] = [
     // Stories that cut a leader off do it in networks of their own.
     ("iproute2", "/sbin/ip"),
     ("iptables", "/usr/sbin/iptables"),
+    // The page on HTTP says what to type.
+    ("curl", "/usr/bin/curl"),
 ];
 
 pub(crate) fn install() -> Result<(), Failure> {

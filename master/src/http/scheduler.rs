@@ -30,11 +30,18 @@ pub(super) fn routes(gateways: &Gateways) -> Vec<Route> {
     })]
 }
 
+/// Whoever could subscribe could run anything, and over HTTP nobody shows yet that it knows the secret.
+const NOT_WITH_A_SECRET: &str = "This cluster has a secret, and by HTTP nobody can show that it knows it: that comes with a \
+     later release. Only a master without --cluster-secret-file serves this API, and whoever reaches its port may run anything.";
+
 /// The order of checks is a part of the API: the first that fails answers.
 async fn answer(
     gateways: &Gateways,
     mut call: Call,
 ) -> Result<actix_web::HttpResponse, actix_web::HttpResponse> {
+    if gateways.node().is_none_or(|node| node.config().secret.is_some()) {
+        return Err(Refused::new(403, NOT_WITH_A_SECRET).into());
+    }
     let reign = gateways.reign(&call)?;
     call.insist_on("POST")?;
     let encoding = content(&call)?;

@@ -4,5 +4,6 @@
 
 mod clients;
 mod frameworks;
+mod papers;
 mod routes;
 mod stage;

@@ -1,6 +1,10 @@
 //! What is reached by which path, and what is said of paths, methods and bodies that are not served.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
+
 use serde_json::json;
+use tests::cluster::{Home, Process};
 use tests::http::{self, Client};
 
 use crate::stage::{SCHEDULER, Stage};
@@ -75,4 +79,25 @@ fn a_call_that_is_not_served_is_refused_in_the_words_of_mesos() {
     assert_eq!(refused(&[json, "Mesos-Stream-Id: x"], subscribe.as_bytes()), is(400, words));
     let revive = json!({ "type": "REVIVE", "framework_id": { "value": "nobody" } }).to_string();
     assert_eq!(refused(&[json], revive.as_bytes()), is(400, "Framework cannot be found"));
+}
+
+#[test]
+fn a_cluster_with_a_secret_takes_no_framework_that_cannot_show_that_it_knows_it() {
+    let home = Home::new();
+    let secret = home.path("secret");
+    std::fs::write(&secret, "x".repeat(32)).unwrap();
+    std::fs::set_permissions(&secret, Permissions::from_mode(0o600)).unwrap();
+    let flags = [
+        format!("--work-dir={}", home.path("m").display()),
+        format!("--cluster-secret-file={}", secret.display()),
+    ];
+    let line = ["master", "--port=0", &flags[0], &flags[1]];
+    let mut master = Process::start("master", &mut home.command(&line));
+    let at = master.says("master@").trim_start_matches("master@").to_owned();
+    let info = json!({ "user": "root", "name": "stranger" });
+    let subscribe = json!({ "type": "SUBSCRIBE", "subscribe": { "framework_info": info } });
+    let answer = http::call(&at, SCHEDULER, &[], &subscribe);
+    assert_eq!(answer.status, 403, "{answer:?}");
+    assert!(answer.text().starts_with("This cluster has a secret, and "), "{answer:?}");
+    assert_eq!(http::ask(&at, "GET /health", &[], b"").status, 200, "anybody may ask how it is");
 }
