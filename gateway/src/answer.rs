@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::io::{Read, Write};
+use std::sync::Arc;
 
 use actix_web::http::{StatusCode, header};
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, web};
@@ -11,6 +12,9 @@ use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
 use futures_util::StreamExt;
 use percent_encoding::percent_decode_str;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::serve::Limits;
 
 /// The media type of texts for people.
 pub const TEXT: &str = "text/plain; charset=utf-8";
@@ -22,13 +26,16 @@ const GZIP_FROM: usize = 1024;
 pub struct Call {
     /// Its head.
     pub request: HttpRequest,
-    /// The path with the actor's name in it, decoded.
-    pub path: String,
+    /// The path as it was written, with the actor's name in it.
+    pub location: String,
     /// What follows the route's own path.
     pub rest: String,
     pub(crate) payload: web::Payload,
-    /// Bytes of the body at most.
-    pub(crate) body_max: usize,
+    pub(crate) limits: Limits,
+    /// What all bodies share.
+    pub(crate) bodies: Arc<Semaphore>,
+    /// Its part of that.
+    pub(crate) held: Vec<OwnedSemaphorePermit>,
 }
 
 impl Call {
@@ -48,15 +55,23 @@ impl Call {
     ///
     /// # Errors
     ///
-    /// 413 if it is longer than the limit, 400 if it ends early or is no gzip though its head says so.
+    /// 413 if it is longer than the limit, 408 if it takes too long, 503 if there is no room for one more, 400 if it ends early or
+    /// is no gzip though its head says so.
     pub async fn body(&mut self) -> Result<Bytes, Refused> {
+        let most = self.limits.body_time;
+        let late = || Refused::new(408, format!("the body did not arrive within {most:?}"));
+        tokio::time::timeout(most, self.whole_body()).await.unwrap_or_else(|_| Err(late()))
+    }
+
+    async fn whole_body(&mut self) -> Result<Bytes, Refused> {
         let mut body = BytesMut::new();
         while let Some(part) = self.payload.next().await {
             let part =
                 part.map_err(|error| Refused::new(400, format!("the body ended early: {error}")))?;
-            if body.len() + part.len() > self.body_max {
+            if body.len() + part.len() > self.limits.body {
                 return Err(self.too_long());
             }
+            self.hold(part.len())?;
             body.extend_from_slice(&part);
         }
         match self.header("content-encoding") {
@@ -65,9 +80,24 @@ impl Call {
         }
     }
 
-    fn unzipped(&self, body: &[u8]) -> Result<Bytes, Refused> {
+    /// Takes room for so many bytes, until the call is dealt with.
+    fn hold(&mut self, bytes: usize) -> Result<(), Refused> {
+        let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
+        let room = Arc::clone(&self.bodies).try_acquire_many_owned(bytes);
+        let room =
+            room.map_err(|_| Refused::new(503, "too many bodies are being read; try again"))?;
+        match self.held.first_mut() {
+            Some(held) => held.merge(room),
+            None => self.held.push(room),
+        }
+        Ok(())
+    }
+
+    fn unzipped(&mut self, body: &[u8]) -> Result<Bytes, Refused> {
+        // As much as it may become.
+        self.hold(self.limits.body)?;
         let mut whole = Vec::new();
-        let most = self.body_max as u64;
+        let most = self.limits.body as u64;
         GzDecoder::new(body)
             .take(most + 1)
             .read_to_end(&mut whole)
@@ -76,7 +106,7 @@ impl Call {
     }
 
     fn too_long(&self) -> Refused {
-        Refused::new(413, format!("the body is longer than {} bytes", self.body_max))
+        Refused::new(413, format!("the body is longer than {} bytes", self.limits.body))
     }
 
     /// Refuses all methods but one.
@@ -122,12 +152,19 @@ pub struct Refused {
     /// For people, and for clients that compare it.
     pub words: Cow<'static, str>,
     pub(crate) allow: Option<&'static str>,
+    /// Where it is served.
+    location: Option<String>,
 }
 
 impl Refused {
     /// With these words.
     pub fn new(status: u16, words: impl Into<Cow<'static, str>>) -> Self {
-        Self { status, words: words.into(), allow: None }
+        Self { status, words: words.into(), allow: None, location: None }
+    }
+
+    /// It is served elsewhere.
+    pub fn to(location: String) -> Self {
+        Self { location: Some(location), ..Self::new(307, "") }
     }
 
     /// With the words that Mesos has for this status.
@@ -142,6 +179,9 @@ impl From<Refused> for HttpResponse {
         let mut response = builder(refused.status);
         if let Some(methods) = refused.allow {
             response.insert_header((header::ALLOW, methods));
+        }
+        if let Some(location) = refused.location {
+            return response.insert_header((header::LOCATION, location)).finish();
         }
         response.content_type(TEXT).body(refused.words.into_owned())
     }

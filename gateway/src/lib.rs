@@ -10,6 +10,6 @@ mod serve;
 
 pub use answer::{Call, Refused, TEXT, empty, json, plain, refuse};
 pub use negotiate::{Encoding, accepted, content};
-pub use records::{Records, stream};
+pub use records::{NotSent, Records, stream};
 pub use route::{Route, Routes};
 pub use serve::{Limits, serve};

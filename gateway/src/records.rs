@@ -14,7 +14,7 @@ use futures_util::Stream;
 use tokio::sync::{mpsc, watch};
 
 use crate::answer::Call;
-use crate::io::Closed;
+use crate::io::Line;
 use crate::negotiate::Encoding;
 
 /// The writing end. Dropping the last of its clones ends the answer.
@@ -24,7 +24,7 @@ pub struct Records {
     waiting: Arc<AtomicUsize>,
     most: usize,
     gone: watch::Receiver<()>,
-    closed: Option<Closed>,
+    line: Option<Line>,
 }
 
 /// The reader is gone, or so far behind that it is given up.
@@ -50,6 +50,7 @@ impl Records {
         // One record always fits, however long it is.
         let waits = self.waiting.fetch_add(bytes, Relaxed);
         if waits > 0 && waits + bytes > self.most {
+            self.line.iter().for_each(Line::cut);
             return Err(NotSent::TooSlow);
         }
         self.send.send(framed.into()).map_err(|_| NotSent::Gone)
@@ -57,10 +58,10 @@ impl Records {
 
     /// Waits until the reader is gone; what waits does not keep the answer open.
     pub fn gone(&self) -> impl Future<Output = ()> + use<> {
-        let (mut gone, closed) = (self.gone.clone(), self.closed.clone());
+        let (mut gone, line) = (self.gone.clone(), self.line.clone());
         let closes = async move {
-            match closed {
-                Some(closed) => closed.wait().await,
+            match line {
+                Some(line) => line.closed().await,
                 None => std::future::pending().await,
             }
         };
@@ -103,7 +104,8 @@ pub fn stream(
 ) -> (HttpResponse, Records) {
     let (send, records) = mpsc::unbounded_channel();
     let (here, gone) = watch::channel(());
-    let closed = call.request.conn_data::<Closed>().cloned();
+    let line = call.request.conn_data::<Line>().cloned();
+    line.iter().for_each(Line::streams);
     let waiting = Arc::new(AtomicUsize::new(0));
     let body = Body { records, waiting: Arc::clone(&waiting), _here: here };
     let mut response = HttpResponseBuilder::new(StatusCode::OK);
@@ -111,5 +113,5 @@ pub fn stream(
     for header in headers {
         response.insert_header((header.0, header.1.as_str()));
     }
-    (response.streaming(body), Records { send, waiting, most, gone, closed })
+    (response.streaming(body), Records { send, waiting, most, gone, line })
 }

@@ -47,10 +47,20 @@ pub struct Routes {
 /// What a path means.
 pub(crate) struct Meant<'r> {
     pub(crate) route: &'r Route,
-    /// With the actor in it, decoded.
-    pub(crate) path: String,
+    /// The actor that the path does not name, if it names none.
+    delegate: Option<&'r str>,
     /// What follows the route, without a slash before it.
     pub(crate) rest: String,
+}
+
+impl Meant<'_> {
+    /// The path as it was written, with the actor in it.
+    pub(crate) fn location(&self, path: &str) -> String {
+        match self.delegate {
+            Some(delegate) => format!("/{delegate}{path}"),
+            None => path.to_owned(),
+        }
+    }
 }
 
 impl Routes {
@@ -88,7 +98,8 @@ impl Routes {
         if route.path.is_empty() && !rest.is_empty() {
             return None;
         }
-        Some(Meant { route, path: whole, rest })
+        let delegate = (!is_actor).then_some(self.delegate);
+        Some(Meant { route, delegate, rest })
     }
 }
 
@@ -115,7 +126,6 @@ mod tests {
     fn found(path: &str) -> Option<(String, String)> {
         let routes = routes();
         let meant = routes.find(path)?;
-        assert!(meant.path.starts_with(&format!("/{}{}", meant.route.actor, meant.route.path)));
         Some((format!("{}{}", meant.route.actor, meant.route.path), meant.rest))
     }
 
@@ -137,6 +147,19 @@ mod tests {
         assert_eq!(found("/api/v1/executor"), executor(""));
         assert_eq!(found("/api/v1/executor/a/b"), executor("a/b"));
         assert_eq!(found("/state/x"), Some(("slave(1)/state".into(), "x".into())));
+    }
+
+    #[test]
+    fn a_path_is_handed_on_as_it_was_written() {
+        let routes = routes();
+        for (path, location) in [
+            ("/state%3F/a%20b", None),
+            ("/state/a%20b", Some("/slave(1)/state/a%20b")),
+            ("/slave%281%29/state", Some("/slave%281%29/state")),
+        ] {
+            let meant = routes.find(path).map(|meant| meant.location(path));
+            assert_eq!(meant.as_deref(), location, "{path}");
+        }
     }
 
     #[test]

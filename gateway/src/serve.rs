@@ -16,6 +16,7 @@ use actix_web::dev::AppConfig;
 use actix_web::{App, HttpRequest, HttpResponse, web};
 use libactor::Foreign;
 use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
 
 use crate::answer::{Call, Refused};
 use crate::io::Io;
@@ -26,7 +27,11 @@ use crate::route::Routes;
 pub struct Limits {
     /// Bytes of a request's body.
     pub body: usize,
-    /// How long a request's head may take.
+    /// Bytes of all bodies that are being read and looked at.
+    pub bodies: usize,
+    /// How long a body may take.
+    pub body_time: Duration,
+    /// How long the first request's head may take.
     pub head: Duration,
     /// How long a connection may say nothing between requests.
     pub idle: Duration,
@@ -34,7 +39,13 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { body: 64 << 20, head: Duration::from_secs(30), idle: Duration::from_secs(300) }
+        Self {
+            body: 16 << 20,
+            bodies: 256 << 20,
+            body_time: Duration::from_secs(60),
+            head: Duration::from_secs(30),
+            idle: Duration::from_secs(300),
+        }
     }
 }
 
@@ -49,15 +60,19 @@ thread_local! {
 pub fn serve(routes: Routes, limits: Limits) -> Foreign {
     static SERVERS: AtomicU64 = AtomicU64::new(0);
     let server = SERVERS.fetch_add(1, Relaxed);
-    let routes = Arc::new(routes);
+    let (routes, bodies) = (Arc::new(routes), Arc::new(Semaphore::new(limits.bodies)));
     Arc::new(move |node, stream, from| {
-        let (routes, guest) = (Arc::clone(&routes), node.guest());
+        let (routes, bodies) = (Arc::clone(&routes), Arc::clone(&bodies));
+        let Some(guest) = node.guest() else {
+            tracing::warn!(%from, "an HTTP client is turned away: there are as many as may be");
+            return;
+        };
         actix_rt::spawn(async move {
             let serving = SERVING.with_borrow(|all| all.get(&server).cloned());
             let serving = match serving {
                 Some(serving) => serving,
                 None => {
-                    let serving = make(routes, limits).await;
+                    let serving = make(routes, bodies, limits).await;
                     SERVING.with_borrow_mut(|all| all.insert(server, Rc::clone(&serving)));
                     serving
                 }
@@ -69,15 +84,15 @@ pub fn serve(routes: Routes, limits: Limits) -> Foreign {
 }
 
 /// What serves all connections of this thread.
-async fn make(routes: Arc<Routes>, limits: Limits) -> Serving {
+async fn make(routes: Arc<Routes>, bodies: Arc<Semaphore>, limits: Limits) -> Serving {
     let app =
         App::new().default_service(web::to(move |request: HttpRequest, payload: web::Payload| {
-            answer(Arc::clone(&routes), limits, request, payload)
+            answer(Arc::clone(&routes), Arc::clone(&bodies), limits, request, payload)
         }));
     let service = HttpService::build()
         .keep_alive(KeepAlive::Timeout(limits.idle))
         .client_request_timeout(limits.head)
-        .on_connect_ext(|io: &Io, extensions| drop(extensions.insert(io.closed())))
+        .on_connect_ext(|io: &Io, extensions| drop(extensions.insert(io.line())))
         .finish(map_config(app.into_factory(), |_| AppConfig::default()));
     let service = service.new_service(()).await;
     match service {
@@ -101,6 +116,7 @@ async fn make(routes: Arc<Routes>, limits: Limits) -> Serving {
 
 async fn answer(
     routes: Arc<Routes>,
+    bodies: Arc<Semaphore>,
     limits: Limits,
     request: HttpRequest,
     payload: web::Payload,
@@ -111,7 +127,7 @@ async fn answer(
     }
     let Some(meant) = routes.find(path) else { return Refused::plainly(404).into() };
     let handler = Arc::clone(&meant.route.handler);
-    let (path, rest) = (meant.path, meant.rest);
-    let call = Call { request, path, rest, payload, body_max: limits.body };
+    let (location, rest) = (meant.location(path), meant.rest);
+    let call = Call { request, location, rest, payload, limits, bodies, held: Vec::new() };
     handler(call).await
 }

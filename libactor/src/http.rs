@@ -1,4 +1,4 @@
-//! The few pages that every node serves on its one port: `GET /health`, `/version`, `/metrics`. Not a web server:
+//! The few pages that a node serves on its one port where nobody serves more: `GET /health`, `/version`, `/metrics`. Not a web server:
 //! one request a connection, nothing read beyond its head.
 
 use std::future::Future;

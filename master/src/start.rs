@@ -122,12 +122,18 @@ pub struct Running {
     ended: Arc<Ended>,
     start_overs: Arc<StartOvers>,
     cluster: ClusterView,
+    standing: watch::Receiver<Standing>,
 }
 
 impl Running {
     /// The master's actor.
     pub fn pid(&self) -> Pid {
         self.master.pid()
+    }
+
+    /// Whether it is known at this moment that it leads.
+    pub(crate) fn leads(&self) -> bool {
+        *self.standing.borrow() == Standing::Leads
     }
 
     /// The actor that serves reads.
@@ -285,7 +291,7 @@ impl Elected {
         let registrar = spawn(node, None, Accepts::new(), true, registrar)?;
         let helpers = Helpers { allocator, registrar, view };
         let (begin, begun) = oneshot::channel();
-        let actor = MasterActor::new(master, clock, helpers.clone(), begun, standing);
+        let actor = MasterActor::new(master, clock, helpers.clone(), begun, standing.clone());
         let (ended, start_overs) = (Arc::clone(&actor.ended), Arc::clone(&actor.start_overs));
         let accepts = Accepts::new()
             .tells::<AgentToMaster>()
@@ -297,7 +303,7 @@ impl Elected {
             .links();
         let master = spawn(node, Some(MASTER), accepts, false, actor)?;
         let _ = knows_master.set(master.clone());
-        Ok((Running { master, helpers, ended, start_overs, cluster }, begin))
+        Ok((Running { master, helpers, ended, start_overs, cluster, standing }, begin))
     }
 }
 

@@ -144,7 +144,8 @@ impl View {
             What::FrameworkState { framework, state } => self.on_framework_state(framework, state),
             What::OfferMade(offer) => self.on_offer(&offer),
             What::OfferLeased { offer, since, ends } => {
-                if let Some(held) = self.offers.get_mut(&offer) {
+                self.on_offer(&offer);
+                if let Some(held) = self.offers.get_mut(&offer.offer) {
                     (held.since, held.ends) = (since, ends);
                 }
             }

@@ -162,10 +162,11 @@ pub enum What {
         /// Where.
         domain: FaultDomain,
     },
-    /// For how long an offer that was made is held, in times of the master's steady clock.
+    /// An offer was made, and for how long it is held, in times of the master's steady clock. A master says this in place of
+    /// `OfferMade`.
     OfferLeased {
         /// Which.
-        offer: OfferId,
+        offer: Arc<Offer>,
         /// When it was made.
         since: Instant,
         /// When it is taken back if nobody has answered; `None`: never.

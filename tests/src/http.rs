@@ -132,6 +132,11 @@ impl Client {
 }
 
 impl Stream {
+    /// Sends more on its connection.
+    pub fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.client.send(bytes)
+    }
+
     /// The next record; `None` at the end.
     pub fn record(&mut self) -> io::Result<Option<Vec<u8>>> {
         loop {

@@ -15,6 +15,9 @@ use super::fields::{Out, Skip, Strictness, TopMessage};
 use crate::schema::{MessageType, message_of};
 use crate::wire;
 
+/// Bytes of a text of which a tree is made to say what is wrong: a tree may be forty times as large as its text.
+const CLOSELY_MAX: usize = 2 << 20;
+
 /// Why a text is not the message that was asked for. Texts are those of Mesos, which says `Call` of
 /// whatever it reads calls from.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -63,6 +66,12 @@ fn read_closely(
     text: &str,
     shape: impl Fn(String) -> ReadError,
 ) -> Result<Vec<u8>, ReadError> {
+    if text.len() > CLOSELY_MAX {
+        return Err(shape(format!(
+            "something is wrong with this text of {} bytes, and one of more than {CLOSELY_MAX} is not looked at closely",
+            text.len()
+        )));
+    }
     let value = parse(text).map_err(|why| ReadError::Syntax(why.to_string()))?;
     let mut out = Out::of(text.len());
     let seed = TopMessage { message, out: &mut out, strictness: Strictness::AsFarAsItGoes };

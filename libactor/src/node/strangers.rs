@@ -18,6 +18,9 @@ use crate::metrics::RefusalKind;
 /// without a word: who has no room must not spend it on that.
 const TURNED_AWAY_MAX: usize = 1024;
 
+/// The part of all connections that may be handed over for long.
+const GUESTS: usize = 4;
+
 /// Connections that are not peers.
 #[derive(Default)]
 pub(super) struct Strangers {
@@ -25,6 +28,8 @@ pub(super) struct Strangers {
     here: Arc<AtomicUsize>,
     /// Those that are told to go.
     turned_away: Arc<AtomicUsize>,
+    /// Those that were handed over and are served for as long as they like.
+    guests: Arc<AtomicUsize>,
 }
 
 /// One more connection that is no peer's, until this is dropped: whoever takes them holds one for each, so that there are no more
@@ -58,9 +63,11 @@ fn is_ours(first: u8) -> bool {
 }
 
 impl Node {
-    /// Counts a connection that was handed over, for as long as it is served.
-    pub fn guest(&self) -> Stranger {
-        Stranger::of(self)
+    /// Counts a connection that was handed over, for as long as it is served. `None`: there are as many as may be, a quarter of all
+    /// connections, so that peers find room.
+    pub fn guest(&self) -> Option<Stranger> {
+        let guest = Stranger::counted(&self.0.strangers.guests);
+        (guest.others < self.0.config.limits.connections / GUESTS).then_some(guest)
     }
 
     /// Looks at the first byte: ours, or somebody else's.

@@ -4,8 +4,6 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use actix_web::HttpResponse;
-use actix_web::http::header;
 use api::v1;
 use coordination::election::Candidate;
 use gateway::{Call, Refused};
@@ -74,33 +72,35 @@ impl Gateways {
     /// # Errors
     ///
     /// Where the leader is, or that there is none, or that it does not know its registry yet.
-    pub(super) fn reign(&self, call: &Call) -> Result<Arc<Running>, HttpResponse> {
+    pub(super) fn reign(&self, call: &Call) -> Result<Arc<Running>, Refused> {
         if let Some(running) = lock(&self.0.reign).clone() {
-            return Ok(running);
+            return match running.leads() {
+                true => Ok(running),
+                false => Err(Refused::new(503, "No leader elected")),
+            };
         }
         match self.leader() {
             Some(leader) if self.is_here(&leader) => {
-                Err(Refused::new(503, "Master has not finished recovery").into())
+                Err(Refused::new(503, "Master has not finished recovery"))
             }
             Some(leader) => {
                 let query = call.request.query_string();
                 let query = if query.is_empty() { String::new() } else { format!("?{query}") };
-                Err(redirect(&leader, &format!("{}{query}", call.path)))
+                Err(redirect(&leader, &format!("{}{query}", call.location)))
             }
-            None => Err(Refused::new(503, "No leader elected").into()),
+            None => Err(Refused::new(503, "No leader elected")),
         }
     }
 
     /// Whoever leads, as far as this node knows.
     fn leader(&self) -> Option<Candidate> {
-        let elected = self.0.leader.get().and_then(|leader| leader.borrow().clone());
-        let here = || {
-            lock(&self.0.reign).as_ref()?;
-            let own = Candidate::at(&self.0.node.get()?.advertised()?.to_string());
-            let hostname = self.0.hostname.get().cloned().unwrap_or_else(|| own.hostname.clone());
-            Some(Candidate { hostname, ..own })
-        };
-        elected.or_else(here)
+        if let Some(elected) = self.0.leader.get() {
+            return elected.borrow().clone();
+        }
+        // The only master there is leads, or is about to.
+        let own = Candidate::at(&self.0.node.get()?.advertised()?.to_string());
+        let hostname = self.0.hostname.get().cloned().unwrap_or_else(|| own.hostname.clone());
+        Some(Candidate { hostname, ..own })
     }
 
     fn is_here(&self, leader: &Candidate) -> bool {
@@ -109,10 +109,10 @@ impl Gateways {
     }
 
     /// To the leader's first page, from wherever.
-    pub(super) fn to_leader(&self) -> HttpResponse {
+    pub(super) fn to_leader(&self) -> Refused {
         match self.leader() {
             Some(leader) => redirect(&leader, ""),
-            None => Refused::new(503, "No leader elected").into(),
+            None => Refused::new(503, "No leader elected"),
         }
     }
 
@@ -187,19 +187,19 @@ impl Running {
 }
 
 /// With no scheme: the client keeps its own.
-fn redirect(leader: &Candidate, path: &str) -> HttpResponse {
+fn redirect(leader: &Candidate, path: &str) -> Refused {
     let port =
         leader.address.rsplit_once(':').map_or(PORT.to_string(), |(_, port)| port.to_owned());
     // The address of IPv6 needs brackets in a URL.
     let bare = leader.hostname.contains(':') && !leader.hostname.starts_with('[');
     let host = if bare { format!("[{}]", leader.hostname) } else { leader.hostname.clone() };
-    HttpResponse::TemporaryRedirect()
-        .insert_header((header::LOCATION, format!("//{host}:{port}{path}")))
-        .finish()
+    Refused::to(format!("//{host}:{port}{path}"))
 }
 
 #[cfg(test)]
 mod tests {
+    use actix_web::HttpResponse;
+
     use super::*;
 
     #[test]
@@ -209,7 +209,7 @@ mod tests {
             ("::1", "//[::1]:5050/master/state?x=1"),
         ] {
             let leader = Candidate { hostname: hostname.into(), ..Candidate::at("10.0.0.1:5050") };
-            let response = redirect(&leader, "/master/state?x=1");
+            let response = HttpResponse::from(redirect(&leader, "/master/state?x=1"));
             assert_eq!(response.status().as_u16(), 307);
             assert_eq!(response.headers().get("location").unwrap().to_str().unwrap(), location);
         }

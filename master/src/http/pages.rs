@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use gateway::{Route, TEXT, empty, json, plain};
+use gateway::{Refused, Route, TEXT, empty, json, plain};
 
 use super::Gateways;
 
@@ -18,11 +18,8 @@ pub(super) fn routes(gateways: &Gateways) -> Vec<Route> {
             let gateways = to_leader.clone();
             async move {
                 // Only the page itself.
-                if call.rest.is_empty() {
-                    gateways.to_leader()
-                } else {
-                    gateway::refuse(404, "404 Not Found.")
-                }
+                let is_page = call.rest.is_empty();
+                if is_page { gateways.to_leader() } else { Refused::plainly(404) }.into()
             }
         }),
         Route::new("version", "", move |call| {

@@ -6,6 +6,7 @@ mod events;
 mod subscribed;
 mod subscription;
 
+use actix_web::HttpResponse;
 use api::v1::scheduler as v1;
 use gateway::{Call, Encoding, Refused, Route, content, empty};
 use libactor::Handle;
@@ -26,7 +27,7 @@ pub(super) fn routes(gateways: &Gateways) -> Vec<Route> {
     let gateways = gateways.clone();
     vec![Route::new("master", "/api/v1/scheduler", move |call| {
         let gateways = gateways.clone();
-        async move { answer(&gateways, call).await.unwrap_or_else(|response| response) }
+        async move { answer(&gateways, call).await.unwrap_or_else(HttpResponse::from) }
     })]
 }
 
@@ -35,12 +36,16 @@ const NOT_WITH_A_SECRET: &str = "This cluster has a secret, and by HTTP nobody c
      later release. Only a master without --cluster-secret-file serves this API, and whoever reaches its port may run anything.";
 
 /// The order of checks is a part of the API: the first that fails answers.
-async fn answer(
-    gateways: &Gateways,
-    mut call: Call,
-) -> Result<actix_web::HttpResponse, actix_web::HttpResponse> {
-    if gateways.node().is_none_or(|node| node.config().secret.is_some()) {
-        return Err(Refused::new(403, NOT_WITH_A_SECRET).into());
+async fn answer(gateways: &Gateways, mut call: Call) -> Result<HttpResponse, Refused> {
+    let Some(node) = gateways.node() else {
+        return Err(Refused::new(503, "this node is not ready"));
+    };
+    if node.config().secret.is_some() {
+        return Err(Refused::new(403, NOT_WITH_A_SECRET));
+    }
+    // No scheduler says from which page it comes: this is a browser that somebody else's page leads by the nose.
+    if call.header("origin").is_some() {
+        return Err(Refused::new(403, "pages of the web may not speak for frameworks"));
     }
     let reign = gateways.reign(&call)?;
     call.insist_on("POST")?;
@@ -58,39 +63,44 @@ async fn answer(
     let id = FrameworkId::new(id);
     let stream = gateways.streams().get(&id).cloned();
     let Some(stream) = stream else {
-        return Err(reign.why_not_subscribed(&id).await.into());
+        return Err(reign.why_not_subscribed(&id).await);
     };
     match call.header("mesos-stream-id") {
         None => {
             let words = "All non-subscribe calls should include the 'Mesos-Stream-Id' header";
-            return Err(Refused::new(400, words).into());
+            return Err(Refused::new(400, words));
         }
         Some(named) if named != stream.id => {
             let words = format!(
                 "The stream ID '{named}' included in this request didn't match the stream ID currently associated with framework ID {id}"
             );
-            return Err(Refused::new(400, words).into());
+            return Err(Refused::new(400, words));
         }
         Some(_) => (),
     }
     check::comes_later(&message)?;
-    // An update is answered once it is checked; all else is taken on.
-    let status = if message.r#type() == v1::call::Type::UpdateFramework { 200 } else { 202 };
-    if status == 200 {
-        subscription::may_update(&message)?;
-    }
     match stream.actor.tell(Said(api::wire::write(&message))) {
-        Ok(()) => Ok(empty(status)),
-        Err(error) => Err(Refused::new(503, format!("the call was not taken: {error}")).into()),
+        Ok(()) => Ok(empty(202)),
+        Err(error) => Err(Refused::new(503, format!("the call was not taken: {error}"))),
     }
 }
 
 fn read(encoding: Encoding, body: &[u8]) -> Result<v1::Call, Refused> {
     match encoding {
         Encoding::Json => {
-            api::json::read(body).map_err(|error| Refused::new(400, error.to_string()))
+            api::json::read(body).map_err(|error| Refused::new(400, shortened(error.to_string())))
         }
         Encoding::Protobuf => api::wire::read(body)
             .map_err(|_| Refused::new(400, "Failed to parse body into Call protobuf")),
     }
+}
+
+/// What is wrong may be wrong very often.
+fn shortened(mut words: String) -> String {
+    const WORDS_MAX: usize = 2048;
+    if words.len() > WORDS_MAX {
+        words.truncate(words.floor_char_boundary(WORDS_MAX));
+        words += "…";
+    }
+    words
 }

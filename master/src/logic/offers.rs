@@ -50,9 +50,8 @@ pub(super) struct OpenOffer {
 
 impl OpenOffer {
     /// For readers.
-    pub(super) fn lease(&self, offer: &OfferId) -> What {
-        let (since, ends) = (self.since, Some(self.lease_ends));
-        What::OfferLeased { offer: offer.clone(), since, ends }
+    pub(super) fn leased(&self, offer: Arc<Offer>) -> What {
+        What::OfferLeased { offer, since: self.since, ends: Some(self.lease_ends) }
     }
 }
 
@@ -105,8 +104,8 @@ impl Master {
         let mut returned = Vec::new();
         let count = proposals.iter().map(|proposals| proposals.all.len()).sum();
         self.offers.open.reserve(count);
-        // The offers, their leases, and the books of their agents.
-        turn.what.reserve(3 * count);
+        // The offers, and the books of their agents.
+        turn.what.reserve(2 * count);
         for Proposals { framework, role, all } in proposals {
             self.proposed = all.iter().map(|one| one.number).fold(self.proposed, u64::max);
             let before = self.offers.made;
@@ -174,14 +173,12 @@ impl Master {
         let agent = self.agents.at(slot).expect("it was just there");
         let offer = Arc::new(self.offer_of(number, &open, agent));
         let bytes = agent.sizes.of_offer(&agent.book.total, &offer);
-        let lease = open.lease(&offer.offer);
+        turn.what.push(open.leased(offer.clone()));
         self.offers.open.insert(number, open);
         if !self.offers.timer_runs {
             self.offers.timer_runs = true;
             turn.start(Timer::Leases, self.config.offer_lease);
         }
-        turn.what.push(What::OfferMade(offer.clone()));
-        turn.what.push(lease);
         (offer, bytes)
     }
 

@@ -50,9 +50,7 @@ impl Master {
         }
         for (number, open) in self.offers.open() {
             let Some(agent) = self.agents.get(&open.agent) else { continue };
-            let offer = self.offer_of(number, open, agent);
-            let lease = open.lease(&offer.offer);
-            all.extend([What::OfferMade(offer.into()), lease]);
+            all.push(open.leased(self.offer_of(number, open, agent).into()));
         }
         all
     }

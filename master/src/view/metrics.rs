@@ -29,7 +29,7 @@ pub struct Totals {
 impl Missed<Change> for Totals {
     fn see(&mut self, change: &Change) {
         match &change.what {
-            What::OfferMade(_) => self.offers_made += 1,
+            What::OfferMade(_) | What::OfferLeased { .. } => self.offers_made += 1,
             What::OfferEnded(_) => self.offers_ended += 1,
             What::Task(_) => self.tasks_launched += 1,
             What::TaskStatus(_) => self.statuses += 1,
@@ -37,8 +37,7 @@ impl Missed<Change> for Totals {
             What::AgentNews { news, .. } => *self.agents.entry(*news).or_default() += 1,
             What::Agent { .. } | What::AgentState { .. } | What::AgentBook { .. } => (),
             What::Framework { .. } | What::FrameworkState { .. } => (),
-            What::Quotas(_) | What::Weights(_) | What::OfferLeased { .. } => (),
-            What::AgentDomain { .. } => (),
+            What::Quotas(_) | What::Weights(_) | What::AgentDomain { .. } => (),
             What::ExecutorBooked { .. } | What::ExecutorUnbooked { .. } => (),
         }
     }

@@ -34,6 +34,9 @@ pub enum BadTask {
     /// What is to be started.
     #[error("'ExecutorInfo.command' must be set for 'CUSTOM' executor")]
     NoCommand,
+    /// Something that nobody would do for it.
+    #[error("{0} comes with a later release; leave that out")]
+    Later(&'static str),
     /// A variable that is a secret.
     #[error("Environment variable '{0}' is of a type that comes with a later release")]
     Variable(String),
@@ -52,6 +55,15 @@ impl TaskSpec {
             .transpose()?;
         if let Some(most) = &info.max_completion_time {
             super::duration_from_v1(most).ok_or_else(negative("max_completion_time"))?;
+        }
+        let later = [
+            (info.health_check.is_some(), "'TaskInfo.health_check'"),
+            (info.check.is_some(), "'TaskInfo.check'"),
+            (info.max_completion_time.is_some(), "'TaskInfo.max_completion_time'"),
+            (!info.limits.is_empty(), "'TaskInfo.limits'"),
+        ];
+        if let Some((_, what)) = later.into_iter().find(|(asks, _)| *asks) {
+            return Err(BadTask::Later(what));
         }
         let data = info.data.clone().unwrap_or_default();
         let run = match (&info.command, &info.executor) {
@@ -143,6 +155,15 @@ impl ExecutorSpec {
         check_id(&info.executor_id.value).map_err(BadTask::ExecutorId)?;
         if info.r#type() == Type::Default {
             return Err(BadTask::ExecutorType);
+        }
+        let container = info.container.as_ref();
+        let asks = |container: &v1::ContainerInfo| {
+            let image = container.mesos.as_ref().is_some_and(|mesos| mesos.image.is_some());
+            let more = !container.volumes.is_empty() || !container.network_infos.is_empty();
+            image || more || container.docker.is_some()
+        };
+        if container.is_some_and(asks) {
+            return Err(BadTask::Later("'ExecutorInfo.container'"));
         }
         let command = info.command.as_ref().ok_or(BadTask::NoCommand)?;
         let grace = info.shutdown_grace_period.as_ref();

@@ -145,7 +145,11 @@ fn every_released_variant_that_a_message_holds_keeps_its_bytes() {
         booked,
         What::ExecutorUnbooked { agent: agent.clone(), framework, executor },
         What::AgentDomain { agent, domain: crate::samples::domain() },
-        What::OfferLeased { offer: OfferId::new("o"), since: Instant(1), ends: Some(Instant(2)) },
+        What::OfferLeased {
+            offer: crate::samples::offer().into(),
+            since: Instant(1),
+            ends: Some(Instant(2)),
+        },
     ];
     text += &lines("What", &changes);
     text += &values();

@@ -58,7 +58,7 @@ print("over", flush=True)
 fn pymesos() -> Python {
     let install = |python: &Python| {
         python.install_uncompiled(HTTP_PARSER, "http_parser");
-        python.install(&["six==1.17.0", "kazoo==2.11.0", "setuptools"]);
+        python.install(&["six==1.17.0", "kazoo==2.11.0", "setuptools==80.9.0"]);
         let mut words = vec!["--no-deps"];
         words.extend(PYMESOS);
         python.install(&words);

@@ -73,13 +73,13 @@ fn is_told_and_left(mut framework: Framework, words: &str) {
 #[test]
 fn fwk_02_a_second_subscription_takes_over_and_the_first_is_told() {
     let stage = Stage::of_one_agent();
-    let mut first = stage.subscribes(&plain("twice")).is_subscribed();
+    let mut first = stage.subscribes(&plain("twice")).once_subscribed();
     let offer = first.offer();
     first.launches(&offer, &[task("long", &offer, "sleep 600")]);
     while first.update()["state"] != "TASK_RUNNING" {}
     let mut info = plain("twice");
     info["id"] = json!({ "value": first.id });
-    let mut second = stage.subscribes(&info).is_subscribed();
+    let mut second = stage.subscribes(&info).once_subscribed();
     assert_eq!(second.id, first.id);
     assert_ne!(second.stream_id, first.stream_id);
     let old = first.stream_id.clone();
@@ -128,7 +128,7 @@ fn fwk_03_what_is_wrong_with_a_framework_is_told_on_its_stream() {
 #[test]
 fn fwk_22_calls_are_taken_only_with_the_stream_of_their_framework() {
     let stage = Stage::of_master();
-    let framework = stage.subscribes(&plain("strict")).is_subscribed();
+    let framework = stage.subscribes(&plain("strict")).once_subscribed();
     let revive = json!({ "type": "REVIVE", "framework_id": { "value": framework.id } });
     let answer = stage.call(&[], &revive);
     let words = "All non-subscribe calls should include the 'Mesos-Stream-Id' header";
@@ -158,7 +158,7 @@ fn a_framework_may_name_itself_and_act_for_several_roles() {
         "user": "root", "name": "own", "id": { "value": "an-id-of-its-own" }, "roles": ["a", "b"],
         "capabilities": [{ "type": "MULTI_ROLE" }, { "type": "RESERVATION_REFINEMENT" }],
     });
-    let mut framework = stage.subscribes(&info).is_subscribed();
+    let mut framework = stage.subscribes(&info).once_subscribed();
     assert_eq!(framework.id, "an-id-of-its-own");
     let offer = framework.offer();
     let role = offer["allocation_info"]["role"].as_str().unwrap();

@@ -4,6 +4,7 @@
 
 mod clients;
 mod frameworks;
+mod hostile;
 mod papers;
 mod routes;
 mod stage;

@@ -86,7 +86,7 @@ impl Framework {
 
     /// Waits for its id.
     #[track_caller]
-    pub(crate) fn is_subscribed(mut self) -> Self {
+    pub(crate) fn once_subscribed(mut self) -> Self {
         let event = self.events.event("SUBSCRIBED");
         self.id = event["subscribed"]["framework_id"]["value"].as_str().unwrap().to_owned();
         self

@@ -60,30 +60,9 @@ pub(super) fn meant(
             Some(roles) if roles.is_empty() => Meant::default(),
             Some(roles) => FrameworkToMaster::SuppressRoles(roles).into(),
         },
-        Type::Kill => call.kill.map_or_else(Meant::default, |kill| {
-            let grace = kill.kill_policy.and_then(|policy| policy.grace_period);
-            FrameworkToMaster::Kill {
-                task: TaskId::new(&kill.task_id.value),
-                agent: kill.agent_id.map(|agent| AgentId::new(&agent.value)),
-                grace: grace.and_then(|grace| duration_from_v1(&grace)),
-            }
-            .into()
-        }),
-        Type::Shutdown => call.shutdown.map_or_else(Meant::default, |shutdown| {
-            FrameworkToMaster::ShutdownExecutor {
-                agent: AgentId::new(&shutdown.agent_id.value),
-                executor: ExecutorId::new(&shutdown.executor_id.value),
-            }
-            .into()
-        }),
-        Type::Acknowledge => call.acknowledge.map_or_else(Meant::default, |one| {
-            let update = UpdateId::from_bytes(&one.uuid);
-            update.map_or_else(Meant::default, |update| {
-                let (agent, task) =
-                    (AgentId::new(&one.agent_id.value), TaskId::new(&one.task_id.value));
-                FrameworkToMaster::Acknowledge { agent, task, update }.into()
-            })
-        }),
+        Type::Kill | Type::Shutdown | Type::Acknowledge | Type::Message => {
+            of_one(call).map_or_else(Meant::default, Meant::from)
+        }
         Type::Reconcile => {
             let tasks = call.reconcile.unwrap_or_default().tasks.into_iter();
             let tasks = tasks.map(|task| {
@@ -92,20 +71,40 @@ pub(super) fn meant(
             });
             FrameworkToMaster::Reconcile(tasks.collect()).into()
         }
-        Type::Message => call.message.map_or_else(Meant::default, |message| {
-            FrameworkToMaster::ToExecutor {
-                agent: AgentId::new(&message.agent_id.value),
-                executor: ExecutorId::new(&message.executor_id.value),
-                data: message.data,
-            }
-            .into()
-        }),
         // There are no inverse offers and no operations that could be answered; wishes for resources are for no allocator of
         // ours, as for none of Mesos's. The others are no calls of a stream.
         Type::AcceptInverseOffers | Type::DeclineInverseOffers | Type::Request => Meant::default(),
         Type::AcknowledgeOperationStatus | Type::ReconcileOperations => Meant::default(),
         Type::Subscribe | Type::UpdateFramework | Type::Unknown => Meant::default(),
     }
+}
+
+/// What is about one task or executor.
+fn of_one(call: Call) -> Option<FrameworkToMaster> {
+    if let Some(kill) = call.kill.filter(|_| call.r#type == Some(Type::Kill.into())) {
+        let grace = kill.kill_policy.and_then(|policy| policy.grace_period);
+        return Some(FrameworkToMaster::Kill {
+            task: TaskId::new(&kill.task_id.value),
+            agent: kill.agent_id.map(|agent| AgentId::new(&agent.value)),
+            grace: grace.and_then(|grace| duration_from_v1(&grace)),
+        });
+    }
+    if let Some(end) = call.shutdown.filter(|_| call.r#type == Some(Type::Shutdown.into())) {
+        let (agent, executor) =
+            (AgentId::new(&end.agent_id.value), ExecutorId::new(&end.executor_id.value));
+        return Some(FrameworkToMaster::ShutdownExecutor { agent, executor });
+    }
+    if let Some(one) = call.acknowledge.filter(|_| call.r#type == Some(Type::Acknowledge.into())) {
+        let update = UpdateId::from_bytes(&one.uuid)?;
+        let (agent, task) = (AgentId::new(&one.agent_id.value), TaskId::new(&one.task_id.value));
+        return Some(FrameworkToMaster::Acknowledge { agent, task, update });
+    }
+    let message = call.message?;
+    Some(FrameworkToMaster::ToExecutor {
+        agent: AgentId::new(&message.agent_id.value),
+        executor: ExecutorId::new(&message.executor_id.value),
+        data: message.data,
+    })
 }
 
 /// `None`: all. Those that are not the framework's, or no roles at all, are passed over.
@@ -135,8 +134,11 @@ fn answered(ids: &[v1::OfferId], offers: &mut Offers) -> Vec<OfferId> {
 }
 
 fn accept(accept: Accept, framework: &FrameworkInfo, offers: &mut Offers, now: WallTime) -> Meant {
-    let agents = accept.offer_ids.iter().filter_map(|id| offers.get(&OfferId::new(&id.value)));
-    let agent = agents.cloned().next();
+    let agents = accept.offer_ids.iter().map(|id| offers.get(&OfferId::new(&id.value)));
+    let agents: Vec<_> = agents.collect();
+    // Of offers that are not valid the master says so.
+    let alike = agents.iter().all(|agent| agent == &agents[0]);
+    let agent = agents.first().filter(|_| alike).copied().flatten().cloned();
     let all = answered(&accept.offer_ids, offers);
     let (mut tasks, mut errors) = (Vec::new(), Vec::new());
     let launches =

@@ -24,7 +24,8 @@ fn needs<T>(payload: &Option<T>, name: &str) -> Result<(), Refused> {
 
 /// Whether the call has all that its type needs.
 pub(super) fn call(call: &Call) -> Result<(), Refused> {
-    needs(&call.r#type, "type")?;
+    // A number that nobody knows is as good as none.
+    needs(&call.r#type.filter(|number| Type::try_from(*number).is_ok()), "type")?;
     if call.r#type() == Type::Subscribe {
         needs(&call.subscribe, "subscribe")?;
         let info = call.subscribe.as_ref().map(|subscribe| &subscribe.framework_info);
@@ -71,7 +72,7 @@ pub(super) fn call(call: &Call) -> Result<(), Refused> {
                 }
             }
         }
-        Type::Unknown => Err(Refused::plainly(501)),
+        Type::Unknown => Ok(()),
     }
 }
 
@@ -84,6 +85,13 @@ fn uuid(bytes: Option<&[u8]>) -> Result<(), Refused> {
 
 /// Operations that a later release brings: better no answer of ours than half of them done.
 pub(super) fn comes_later(call: &Call) -> Result<(), Refused> {
+    if call.r#type() == Type::Unknown {
+        return Err(Refused::plainly(501));
+    }
+    if call.r#type() == Type::UpdateFramework {
+        let words = "501 Not Implemented. UPDATE_FRAMEWORK comes with a later release; subscribe again with what has changed.";
+        return Err(Refused::new(501, words));
+    }
     let operations = call.accept.iter().flat_map(|accept| &accept.operations);
     for operation in operations {
         let what = match operation.r#type() {

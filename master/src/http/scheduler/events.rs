@@ -4,7 +4,7 @@ use api::v1;
 use api::v1::scheduler::{Event, event};
 use protocol::framework::MasterToFramework;
 use protocol::ids::{AgentId, ExecutorId, OfferId};
-use protocol::task::{Exit, TaskStatus};
+use protocol::task::{Exit, Reason, Source, TaskStatus};
 use protocol::v1::Form;
 
 /// How often a stream says that it lives, in seconds.
@@ -118,7 +118,7 @@ fn status_of(status: &TaskStatus) -> v1::TaskStatus {
     let plain = || TaskStatus { carried: Default::default(), ..status.clone() };
     let told = status.to_v1().or_else(|_| plain().to_v1());
     let mut told = told.unwrap_or_default();
-    if told.reason() == v1::task_status::Reason::InvalidOffers && told.reason.is_some() {
+    if status.reason == Some(Reason::InvalidOffers) && status.source == Source::Master {
         told.message = told.message.map(|why| format!("Task launched with invalid offers: {why}"));
     }
     told
@@ -127,7 +127,7 @@ fn status_of(status: &TaskStatus) -> v1::TaskStatus {
 #[cfg(test)]
 mod tests {
     use protocol::ids::{FrameworkId, TaskId};
-    use protocol::task::{Reason, Source, TaskState};
+    use protocol::task::TaskState;
 
     use super::*;
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use actix::{Actor, Handler};
 use api::v1::framework_info::capability::Type as Capability;
-use api::v1::scheduler::{Call, Event, call};
+use api::v1::scheduler::{Call, Event};
 use gateway::{Encoding, Records};
 use libactor::{Clock, Context, Down, Handle, Message, Pid, Received};
 use protocol::framework::{FrameworkInfo, FrameworkToMaster, MasterToFramework};
@@ -19,9 +19,9 @@ use protocol::v1::Form;
 use protocol::wishes::RoleWishes;
 use serde::{Deserialize, Serialize};
 
+use super::Stream;
 use super::calls::{self, Meant, Offers};
 use super::events::{self, HEARTBEAT_SECONDS, Told};
-use super::{Stream, subscription};
 use crate::http::Gateways;
 use crate::start::Running;
 
@@ -59,6 +59,8 @@ pub(super) struct SchedulerActor {
     told: BTreeMap<TaskId, (UpdateId, Instant)>,
     /// It was told that it is subscribed.
     is_subscribed: bool,
+    /// Its client is gone, or too slow.
+    is_cut: bool,
     /// Known a moment after it began.
     own: Own,
 }
@@ -69,6 +71,9 @@ pub(super) type Own = Arc<OnceLock<Handle<SchedulerActor>>>;
 /// News is not told again sooner than so long after it was told: agents say it again whenever they have a reason to, and a
 /// stream loses nothing. It is how long an agent of Mesos's waits.
 const TOLD_AGAIN: Duration = Duration::from_secs(10);
+
+/// Until it is answered.
+const SUBSCRIBE_AGAIN: Duration = Duration::from_secs(2);
 
 /// Until that is known.
 const A_MOMENT: Duration = Duration::from_millis(1);
@@ -105,6 +110,7 @@ impl SchedulerActor {
             offers: Offers::new(),
             told: BTreeMap::new(),
             is_subscribed: false,
+            is_cut: false,
             own,
         };
         actor.understands();
@@ -121,7 +127,16 @@ impl SchedulerActor {
         self.knows_killing = info.says(Capability::TaskKillingState);
     }
 
+    /// Until it is answered, as every scheduler does. Whoever is to be found by its calls must be known first.
     fn subscribe(&mut self, ctx: &mut Context<Self>) {
+        if self.own.get().is_none() {
+            ctx.after(A_MOMENT, Self::subscribe);
+            return;
+        }
+        if self.is_subscribed {
+            return;
+        }
+        ctx.after(SUBSCRIBE_AGAIN, Self::subscribe);
         let message = FrameworkToMaster::SubscribeWith {
             nonce: self.nonce,
             framework: self.to.framework.clone(),
@@ -140,8 +155,12 @@ impl SchedulerActor {
     }
 
     fn send(&mut self, event: &Event, ctx: &mut Context<Self>) {
+        if self.is_cut {
+            return;
+        }
         if let Err(why) = self.to.records.send(&written(self.to.encoding, event)) {
             tracing::info!(framework = ?self.to.framework, %why, "a scheduler's stream ends");
+            self.is_cut = true;
             ctx.stop();
         }
     }
@@ -156,11 +175,7 @@ impl SchedulerActor {
         if self.is_subscribed {
             return;
         }
-        let Some(actor) = self.own.get().cloned() else {
-            let framework = framework.clone();
-            ctx.after(A_MOMENT, move |actor, ctx| actor.on_subscribed(&framework, ctx));
-            return;
-        };
+        let Some(actor) = self.own.get().cloned() else { return ctx.stop() };
         self.is_subscribed = true;
         self.to.framework = Some(framework.clone());
         self.to.info.framework = framework.clone();
@@ -215,9 +230,6 @@ impl SchedulerActor {
         if let Some(dealt_with) = &call.acknowledge {
             self.told.remove(&TaskId::new(&dealt_with.task_id.value));
         }
-        if call.r#type() == call::Type::UpdateFramework {
-            return self.on_update(call, ctx);
-        }
         let now = Now::from(self.clock.read()).wall;
         let Meant { messages, errors } = calls::meant(call, &self.to.info, &mut self.offers, now);
         messages.into_iter().for_each(|message| self.tell(message, ctx));
@@ -226,17 +238,6 @@ impl SchedulerActor {
                 self.send(&events::update(status), ctx);
             }
         }
-    }
-
-    /// It says all anew, as the same life of its scheduler.
-    fn on_update(&mut self, call: Call, ctx: &mut Context<Self>) {
-        let Some(update) = call.update_framework else { return };
-        // It was checked before it was taken on.
-        let Ok((info, wishes)) = subscription::updated(&update) else { return };
-        self.to.info = FrameworkInfo { framework: self.to.info.framework.clone(), ..info };
-        self.to.wishes = wishes;
-        self.understands();
-        self.subscribe(ctx);
     }
 }
 

@@ -29,13 +29,13 @@ pub(super) fn begin(
     call: &Call,
     message: &v1::Call,
     subscribe: &v1::call::Subscribe,
-) -> Result<HttpResponse, HttpResponse> {
+) -> Result<HttpResponse, Refused> {
+    let encoding = accepted(call)?;
     // Some clients send an empty one before they have been given any.
     if call.header(STREAM_ID).is_some_and(|id| !id.is_empty()) {
         let words = "Subscribe calls should not include the 'Mesos-Stream-Id' header";
-        return Err(Refused::new(400, words).into());
+        return Err(Refused::new(400, words));
     }
-    let encoding = accepted(call)?;
     let id = uuid().map_err(|error| Refused::new(500, error))?;
     let (response, records) = stream(call, encoding, &[(STREAM_ID, id.clone())], WAITING_MAX);
     let constraints = subscribe.offer_constraints.as_ref();
@@ -62,7 +62,7 @@ pub(super) fn begin(
         }
     };
     let Some(node) = gateways.node() else {
-        return Err(Refused::new(503, "this node is not ready").into());
+        return Err(Refused::new(503, "this node is not ready"));
     };
     let accepts = Accepts::new().tells::<MasterToFramework>();
     let spawn = Spawn { name: None, mailbox: MAILBOX, accepts, pinned: false };
@@ -73,9 +73,7 @@ pub(super) fn begin(
             let _ = own.set(actor);
             Ok(response)
         }
-        Err(error) => {
-            Err(Refused::new(503, format!("there is no room for a scheduler: {error}")).into())
-        }
+        Err(error) => Err(Refused::new(503, format!("there is no room for a scheduler: {error}"))),
     }
 }
 
@@ -90,27 +88,4 @@ fn described(
     framework.capabilities.push(Capability::NamesItself);
     let wishes = wishes_from_v1(&framework, info, suppressed_roles, constraints)?;
     Ok((framework, wishes))
-}
-
-/// What `UPDATE_FRAMEWORK` says in place of what was said.
-pub(super) fn updated(update: &v1::call::UpdateFramework) -> Result<Described, BadFramework> {
-    described(&update.framework_info, &update.suppressed_roles, update.offer_constraints.as_ref())
-}
-
-/// Whether an `UPDATE_FRAMEWORK` makes sense.
-pub(super) fn may_update(call: &v1::Call) -> Result<(), Refused> {
-    let Some(update) = &call.update_framework else { return Ok(()) };
-    let said = updated(update).map(drop);
-    said.map_err(|bad| match bad {
-        BadFramework::Constraint(_) | BadFramework::NotItsRole { .. } => {
-            Refused::new(400, format!("'UpdateFramework' call is not valid: {bad}"))
-        }
-        BadFramework::Role(_)
-        | BadFramework::Id(_)
-        | BadFramework::OneRole
-        | BadFramework::ManyRoles
-        | BadFramework::FailoverTimeout(_) => {
-            Refused::new(400, format!("Supplied FrameworkInfo is not valid: {bad}"))
-        }
-    })
 }

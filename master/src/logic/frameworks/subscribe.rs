@@ -61,12 +61,18 @@ impl Master {
         wish.info.framework = id.clone();
         if let Some(waiting) = self.subscribing.get_mut(&id) {
             // What was written meanwhile is compared with this one then.
-            *waiting = wish;
+            let before = std::mem::replace(waiting, wish);
+            if before.from != waiting.from {
+                turn.tell_framework(before.from, MasterToFramework::FailedOver);
+            }
             return;
         }
         match self.frameworks.get(&id) {
             None if self.registry.removed.contains(&id) => self.refuse_removed(turn, wish.from),
-            None if wish.info.capabilities.contains(&Capability::NamesItself) => {
+            // Ids of the cluster's own making are given out by it alone.
+            None if wish.info.capabilities.contains(&Capability::NamesItself)
+                && !self.is_numbered(&id) =>
+            {
                 self.admit_framework(turn, Some(id), wish);
             }
             None => {
@@ -111,6 +117,12 @@ impl Master {
             Some(Peer::Agent(agent)) => Err(format!("this actor already speaks for agent {agent}")),
             Some(Peer::Framework(_)) | None => Ok(()),
         }
+    }
+
+    /// Whether an id is one that a framework without any is given, now or later.
+    fn is_numbered(&self, id: &FrameworkId) -> bool {
+        let rest = id.as_str().strip_prefix(self.registry.cluster.as_str());
+        rest.is_some_and(|rest| rest.starts_with('-'))
     }
 
     fn refuse_removed(&self, turn: &mut Turn, scheduler: Pid) {

@@ -323,3 +323,30 @@ fn the_last_word_is_owed_to_nobody_who_is_out_of_reach() {
     let effect = Effect::TellFramework { to: scheduler_pid(1), message: news };
     assert!(effect.untold().unwrap().is_owed_to_the_lost());
 }
+
+#[test]
+fn a_framework_may_name_itself_but_not_as_the_cluster_names_others() {
+    let mut t = Scenario::new();
+    t.subscribes_as(1, Some("mine"), &[], Vec::new());
+    t.did(["to scheduler-1: Refused: framework mine is not known to cluster c"]);
+    let names_itself = [Capability::NamesItself];
+    t.subscribes_as(1, Some("c-0000"), &names_itself, Vec::new());
+    t.did(["to scheduler-1: Refused: framework c-0000 is not known to cluster c"]);
+    t.subscribes_as(1, Some("mine"), &names_itself, Vec::new());
+    assert!(t.written.frameworks.contains_key(&FrameworkId::new("mine")), "it is written down");
+    t.forget_lines();
+    t.subscribes(2);
+    assert!(t.written.frameworks.contains_key(&FrameworkId::new("c-0000")), "numbers go on");
+}
+
+/// A second life of its scheduler asks while the first is still being written down.
+#[test]
+fn a_scheduler_that_was_overtaken_while_it_was_written_down_is_told() {
+    let mut t = Scenario::new();
+    t.registrar_is_slow = true;
+    let names_itself = [Capability::NamesItself];
+    t.subscribes_as(1, Some("mine"), &names_itself, Vec::new());
+    t.forget_lines();
+    t.subscribes_as(2, Some("mine"), &names_itself, Vec::new());
+    t.did(["to scheduler-1: FailedOver"]);
+}

@@ -24,8 +24,7 @@ fn seconds(seconds: u64) -> Instant {
 }
 
 fn make(view: &mut View, n: usize, framework: usize, since: u64) {
-    tell(view, What::OfferMade(offer(n, framework).into()));
-    let (offer, ends) = (OfferId::new(format!("m-O{n}")), Some(seconds(since + 300)));
+    let (offer, ends) = (offer(n, framework).into(), Some(seconds(since + 300)));
     tell(view, What::OfferLeased { offer, since: seconds(since), ends });
 }
 
@@ -62,16 +61,12 @@ fn offers_are_shown_with_who_holds_them_for_how_long_and_until_when() {
     }
     // A view that starts over is told how old each is.
     let lease = What::OfferLeased {
-        offer: OfferId::new("m-O2"),
+        offer: offer(2, 0).into(),
         since: seconds(95),
         ends: Some(seconds(395)),
     };
     let info = framework();
-    let all = vec![
-        What::Framework { info: info.into(), state: FrameworkState::Active },
-        What::OfferMade(offer(2, 0).into()),
-        lease,
-    ];
+    let all = vec![What::Framework { info: info.into(), state: FrameworkState::Active }, lease];
     view.start_over(view.cluster.change + 9, all, &Totals::default());
     let offers = held(&view);
     assert_eq!(offers.len(), 1);
