@@ -218,6 +218,22 @@ impl Home {
         command
     }
 
+    /// A folder in it, as the flag of a process whose own it is.
+    pub fn work_dir(&self, name: &str) -> String {
+        format!("--work-dir={}", self.path(name).display())
+    }
+
+    /// Starts a master that leads, on a port that is free unless a flag says which, and returns it with its address.
+    #[track_caller]
+    pub fn master(&self, flags: &[&str]) -> (Process, String) {
+        let work_dir = self.work_dir("m");
+        let port = (!flags.iter().any(|flag| flag.starts_with("--port="))).then_some("--port=0");
+        let line = [&["master", &work_dir][..], port.as_slice(), flags].concat();
+        let mut master = Process::start("master", &mut self.command(&line));
+        let at = master.says("master@").trim_start_matches("master@").to_owned();
+        (master, at)
+    }
+
     /// Runs `airside …` to its end.
     #[track_caller]
     pub fn airside(&self, arguments: &[&str]) -> Outcome {

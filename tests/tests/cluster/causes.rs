@@ -47,10 +47,7 @@ struct Stage {
 impl Stage {
     async fn set() -> Self {
         let home = Home::new();
-        let work_dir = format!("--work-dir={}", home.path("m").display());
-        let mut master =
-            Process::start("master", &mut home.command(&["master", "--port=0", &work_dir]));
-        let at = master.says("master@").trim_start_matches("master@").to_owned();
+        let (master, at) = home.master(&[]);
         let config = NodeConfig { version: PROTOCOL_VERSION, ..NodeConfig::default() };
         let node = Node::start(config).await.unwrap();
         let of = format!("--master={at}");

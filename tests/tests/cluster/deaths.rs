@@ -7,12 +7,9 @@ use tests::cluster::{Home, Process, eventually};
 
 /// A master and one agent that nobody starts again.
 pub(crate) fn master_and_agent(home: &Home) -> (Process, String, Process) {
-    let work_dir = |name: &str| format!("--work-dir={}", home.path(name).display());
-    let mut master =
-        Process::start("master", &mut home.command(&["master", "--port=0", &work_dir("m")]));
-    let at = master.says("master@").trim_start_matches("master@").to_owned();
+    let (master, at) = home.master(&[]);
     let joins = format!("--master={at}");
-    let mut command = home.command(&["agent", "--port=0", &joins, &work_dir("a")]);
+    let mut command = home.command(&["agent", "--port=0", &joins, &home.work_dir("a")]);
     let mut agent = Process::start("agent", &mut command);
     agent.says("agent@");
     (master, at, agent)

@@ -22,15 +22,6 @@ fn domain(place: &str) -> String {
         .to_string()
 }
 
-fn master(home: &Home, port: &str, flags: &[&str]) -> (Process, String) {
-    let (port, work_dir) =
-        (format!("--port={port}"), format!("--work-dir={}", home.path("m").display()));
-    let line = [&["master", &port, &work_dir][..], flags].concat();
-    let mut master = Process::start("master", &mut home.command(&line));
-    let at = master.says("master@").trim_start_matches("master@").to_owned();
-    (master, at)
-}
-
 /// An agent there; its host name is its zone's.
 fn agent(home: &Home, at: &str, place: &str) -> Process {
     let zone = place.rsplit('/').next().expect("a zone");
@@ -133,7 +124,7 @@ fn fd_02_zones_are_chosen_by_constraints_and_other_regions_are_for_those_that_kn
     let (home, runtime) = (Home::new(), Runtime::new().unwrap());
     fs::write(home.path("here"), domain("eu/m")).unwrap();
     let here = format!("--domain=file://{}", home.path("here").display());
-    let (mut first, at) = master(&home, "0", &[&here]);
+    let (mut first, at) = home.master(&[&here]);
     let _agents = ["eu/a", "eu/b", "us/c"].map(|place| agent(&home, &at, place));
     let active = ["host-a eu a active", "host-b eu b active", "host-c us c active"];
     let active: BTreeSet<String> = active.map(str::to_owned).into();
@@ -159,7 +150,7 @@ fn fd_02_zones_are_chosen_by_constraints_and_other_regions_are_for_those_that_kn
     first.ended();
     lock(&in_b.offered).clear();
     let (_, port) = at.rsplit_once(':').unwrap();
-    let (_second, _) = master(&home, port, &[&here]);
+    let (_second, _) = home.master(&[&here, &format!("--port={port}")]);
     let places = |lines: BTreeSet<String>| -> BTreeSet<String> {
         lines.iter().filter_map(|line| Some(line.rsplit_once(' ')?.0.to_owned())).collect()
     };
@@ -200,7 +191,7 @@ fn fd_03_an_agent_that_says_where_it_is_says_that_a_master_of_version_1_is_too_o
 fn fd_03_an_agent_that_says_where_it_is_is_refused_by_a_master_that_does_not_and_the_other_way_round()
  {
     let home = Home::new();
-    let (mut silent, at) = master(&home, "0", &[]);
+    let (mut silent, at) = home.master(&[]);
     let mut refused = agent(&home, &at, "eu/a");
     assert_eq!(refused.ended().code(), Some(1));
     let said = refused.said_so_far();
@@ -210,7 +201,7 @@ fn fd_03_an_agent_that_says_where_it_is_is_refused_by_a_master_that_does_not_and
     silent.ended();
 
     let here = format!("--domain={}", domain("eu/m"));
-    let (_strict, at) = master(&home, "0", &[&here, "--require_agent_domain"]);
+    let (_strict, at) = home.master(&[&here, "--require_agent_domain"]);
     let (joins, work_dir) =
         (format!("--master={at}"), format!("--work-dir={}", home.path("b").display()));
     let outcome = home.airside(&["agent", "--port=0", &joins, &work_dir]);

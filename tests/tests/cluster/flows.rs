@@ -14,13 +14,12 @@ fn flow_named_in(said: &str) -> String {
 #[test]
 fn the_recording_of_a_killed_node_shows_what_it_did() {
     let home = Home::new();
-    let work_dir = |name: &str| format!("--work-dir={}", home.path(name).display());
-    let mut master =
-        Process::start("master", &mut home.command(&["master", "--port=0", &work_dir("m")]));
-    let at = master.says("master@").trim_start_matches("master@").to_owned();
+    let (_master, at) = home.master(&[]);
     let of = format!("--master={at}");
-    let mut agent =
-        Process::start("agent", &mut home.command(&["agent", "--port=0", &of, &work_dir("a")]));
+    let mut agent = Process::start(
+        "agent",
+        &mut home.command(&["agent", "--port=0", &of, &home.work_dir("a")]),
+    );
     agent.says("agent@");
     let ran = home.airside(&["run", &of, "--", "true"]);
     assert_eq!(ran.code, Some(0), "{ran:#?}");

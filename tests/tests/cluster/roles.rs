@@ -79,13 +79,11 @@ fn what_cannot_be_said_of_roles_is_refused_in_words_and_changes_nothing() {
 #[test]
 fn a_command_runs_its_tasks_under_the_role_that_it_is_told() {
     let home = Home::new();
-    let work_dir = |name: &str| format!("--work-dir={}", home.path(name).display());
-    let mut master =
-        Process::start("master", &mut home.command(&["master", "--port=0", &work_dir("m")]));
-    let at = master.says("master@").trim_start_matches("master@").to_owned();
+    let (_master, at) = home.master(&[]);
     let of = format!("--master={at}");
     let of_eng = "--default_role=eng";
-    let line = ["agent", "--port=0", &of, &work_dir("a"), of_eng, "--resources=cpus:1;mem:256"];
+    let work_dir = home.work_dir("a");
+    let line = ["agent", "--port=0", &of, &work_dir, of_eng, "--resources=cpus:1;mem:256"];
     let _agent = Process::start("agent", &mut home.command(&line));
     eventually("the agent is active", || state_of_agent(&home, &at) == "active");
     let run = home.airside(&["run", "--role=eng", &of, "--", "echo", "hi"]);

@@ -109,15 +109,12 @@ struct Stage {
 impl Stage {
     fn set() -> Self {
         let home = Home::new();
-        let work_dir = |name: &str| format!("--work-dir={}", home.path(name).display());
-        let mut master =
-            Process::start("master", &mut home.command(&["master", "--port=0", &work_dir("m")]));
-        let at = master.says("master@").trim_start_matches("master@").to_owned();
+        let (master, at) = home.master(&[]);
         let of = format!("--master={at}");
         let resources = format!("--resources=cpus:0.{ROOM};mem:1000;disk:0;ports:[]");
         let mut processes = vec![master];
         for name in ["a1", "a2", "a3"] {
-            let line = ["agent", "--port=0", &of, &work_dir(name), &resources];
+            let line = ["agent", "--port=0", &of, &home.work_dir(name), &resources];
             let mut agent = Process::start(name, &mut home.command(&line));
             agent.says("agent@");
             processes.push(agent);

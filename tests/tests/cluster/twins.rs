@@ -6,12 +6,10 @@ use tests::cluster::{Home, Process};
 #[test]
 fn an_agent_with_the_id_of_one_that_lives_is_refused_and_harms_nobody() {
     let home = Home::new();
-    let master_dir = format!("--work-dir={}", home.path("master").display());
-    let mut master =
-        Process::start("master", &mut home.command(&["master", "--port=0", &master_dir]));
-    let at = format!("--master={}", master.says("master@").trim_start_matches("master@"));
+    let (master, at) = home.master(&[]);
+    let at = format!("--master={at}");
     let agent = |name: &str| {
-        let work_dir = format!("--work-dir={}", home.path(name).display());
+        let work_dir = home.work_dir(name);
         Process::start(name, &mut home.command(&["agent", "--port=0", &at, &work_dir]))
     };
     let mut first = agent("first");

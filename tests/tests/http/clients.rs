@@ -16,8 +16,8 @@ import sys
 from addict import Dict
 from pymesos import MesosSchedulerDriver, Scheduler
 
-class Two(Scheduler):
-    left, finished = 2, set()
+class Commands(Scheduler):
+    left, next, finished = 2, 1, set()
 
     def registered(self, driver, framework_id, master_info):
         print("registered", framework_id["value"], flush=True)
@@ -28,7 +28,8 @@ class Two(Scheduler):
                 driver.declineOffer(offer.id)
                 continue
             task = Dict()
-            task.task_id.value = "python-%d" % self.left
+            task.task_id.value = "python-%d" % self.next
+            self.next += 1
             task.agent_id.value = offer.agent_id.value
             task.name = "task"
             task.command.value = "exit 0"
@@ -50,8 +51,8 @@ class Two(Scheduler):
         print("error", message, flush=True)
         driver.abort()
 
-framework = Dict(user="root", name="python")
-MesosSchedulerDriver(Two(), framework, sys.argv[1], use_addict=True).run()
+framework = Dict(user="root", name="python", failover_timeout=600, checkpoint=True)
+MesosSchedulerDriver(Commands(), framework, sys.argv[1], use_addict=True).run()
 print("over", flush=True)
 "#;
 

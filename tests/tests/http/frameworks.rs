@@ -1,9 +1,11 @@
 //! Frameworks that speak the v1 API to a real master, and run tasks on a real agent.
 
+use api::v1::scheduler as v1;
 use serde_json::{Value, json};
 use tests::cluster::eventually;
+use tests::http::{self, Client};
 
-use crate::stage::{Framework, Stage, task};
+use crate::stage::{Framework, SCHEDULER, Stage, task};
 
 fn plain(name: &str) -> Value {
     json!({ "user": "root", "name": name, "failover_timeout": 60.0 })
@@ -182,4 +184,51 @@ fn a_framework_may_name_itself_and_act_for_several_roles() {
             .starts_with("Task uses invalid agent elsewhere while agent ")
     );
     assert_eq!(status.get("uuid"), None, "nothing is to be acknowledged");
+}
+
+/// The same conversation in the other encoding, whatever the first one was in.
+#[test]
+fn a_framework_may_speak_protobuf() {
+    let stage = Stage::of_one_agent();
+    let call = v1::Call {
+        r#type: Some(v1::call::Type::Subscribe.into()),
+        subscribe: Some(v1::call::Subscribe {
+            framework_info: api::v1::FrameworkInfo {
+                user: "root".into(),
+                name: "bytes".into(),
+                ..Default::default()
+            },
+            ..Default::default()
+        }),
+        ..Default::default()
+    };
+    let protobuf = ["Content-Type: application/x-protobuf", "Accept: application/x-protobuf"];
+    let mut client = Client::connect(&stage.at).unwrap();
+    let body = api::wire::write(&call);
+    client.request(&format!("POST {SCHEDULER}"), &protobuf, &body).unwrap();
+    let mut events = client.stream().unwrap();
+    assert_eq!(events.head.header("content-type"), Some("application/x-protobuf"));
+    let mut next = |wanted: v1::event::Type| loop {
+        let record = events.record().unwrap().expect("the stream goes on");
+        let event: v1::Event = api::wire::read(&record).unwrap();
+        if event.r#type() == wanted {
+            return event;
+        }
+    };
+    let subscribed = next(v1::event::Type::Subscribed).subscribed.unwrap();
+    let offers = next(v1::event::Type::Offers).offers.unwrap();
+    let stream = events.head.header("mesos-stream-id").unwrap().to_owned();
+    let decline = v1::Call {
+        framework_id: Some(subscribed.framework_id),
+        r#type: Some(v1::call::Type::Decline.into()),
+        decline: Some(v1::call::Decline {
+            offer_ids: offers.offers.into_iter().map(|offer| offer.id).collect(),
+            filters: None,
+        }),
+        ..Default::default()
+    };
+    let headers = [protobuf[0], &format!("Mesos-Stream-Id: {stream}")];
+    let answer =
+        http::ask(&stage.at, &format!("POST {SCHEDULER}"), &headers, &api::wire::write(&decline));
+    assert_eq!((answer.status, answer.body.len()), (202, 0), "{answer:?}");
 }

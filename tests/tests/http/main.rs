@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)] // a story fails by panicking
 
 mod clients;
+mod failover;
 mod frameworks;
 mod hostile;
 mod papers;

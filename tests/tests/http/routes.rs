@@ -4,7 +4,7 @@ use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
 
 use serde_json::json;
-use tests::cluster::{Home, Process};
+use tests::cluster::Home;
 use tests::http::{self, Client};
 
 use crate::stage::{SCHEDULER, Stage};
@@ -87,13 +87,8 @@ fn a_cluster_with_a_secret_takes_no_framework_that_cannot_show_that_it_knows_it(
     let secret = home.path("secret");
     std::fs::write(&secret, "x".repeat(32)).unwrap();
     std::fs::set_permissions(&secret, Permissions::from_mode(0o600)).unwrap();
-    let flags = [
-        format!("--work-dir={}", home.path("m").display()),
-        format!("--cluster-secret-file={}", secret.display()),
-    ];
-    let line = ["master", "--port=0", &flags[0], &flags[1]];
-    let mut master = Process::start("master", &mut home.command(&line));
-    let at = master.says("master@").trim_start_matches("master@").to_owned();
+    let flag = format!("--cluster-secret-file={}", secret.display());
+    let (_master, at) = home.master(&[&flag]);
     let info = json!({ "user": "root", "name": "stranger" });
     let subscribe = json!({ "type": "SUBSCRIBE", "subscribe": { "framework_info": info } });
     let answer = http::call(&at, SCHEDULER, &[], &subscribe);

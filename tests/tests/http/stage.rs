@@ -19,17 +19,14 @@ impl Stage {
     /// A master alone.
     pub(crate) fn of_master() -> Self {
         let home = Home::new();
-        let work_dir = format!("--work-dir={}", home.path("m").display());
-        let line = ["master", "--port=0", &work_dir];
-        let mut master = Process::start("master", &mut home.command(&line));
-        let at = master.says("master@").trim_start_matches("master@").to_owned();
+        let (master, at) = home.master(&[]);
         Self { home, at, _master: master, _agent: None }
     }
 
     /// With an agent, which comes when it comes.
     pub(crate) fn of_one_agent() -> Self {
         let stage = Self::of_master();
-        let work_dir = format!("--work-dir={}", stage.home.path("a").display());
+        let work_dir = stage.home.work_dir("a");
         let of = format!("--master={}", stage.at);
         let line =
             ["agent", "--port=0", &of, &work_dir, "--resources=cpus:2;mem:512;ports:[31000-31009]"];

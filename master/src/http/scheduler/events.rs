@@ -118,6 +118,10 @@ fn status_of(status: &TaskStatus) -> v1::TaskStatus {
     let plain = || TaskStatus { carried: Default::default(), ..status.clone() };
     let told = status.to_v1().or_else(|_| plain().to_v1());
     let mut told = told.unwrap_or_default();
+    // Our own schedulers are told whether somebody may still have the task; Mesos's are told that they asked.
+    if status.reason == Some(Reason::TaskUnknown) {
+        told.reason = Some(v1::task_status::Reason::Reconciliation.into());
+    }
     if status.reason == Some(Reason::InvalidOffers) && status.source == Source::Master {
         told.message = told.message.map(|why| format!("Task launched with invalid offers: {why}"));
     }
@@ -171,6 +175,16 @@ mod tests {
             json(&told),
             [r#"{"type":"ERROR","error":{"message":"Framework failed over"}}"#]
         );
+    }
+
+    #[test]
+    fn a_task_that_nobody_knows_is_answered_as_a_question() {
+        let (framework, task) = (FrameworkId::new("f"), TaskId::new("t"));
+        let plain = TaskStatus::plain(framework, task, TaskState::Unknown, Source::Master);
+        let status = TaskStatus { reason: Some(Reason::TaskUnknown), ..plain };
+        let told = json(&of(&MasterToFramework::Updated(status), FORM));
+        assert!(told[0].contains(r#""state":"TASK_UNKNOWN""#), "{told:?}");
+        assert!(told[0].contains(r#""reason":"REASON_RECONCILIATION""#), "{told:?}");
     }
 
     #[test]

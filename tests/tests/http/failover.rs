@@ -1,0 +1,79 @@
+//! Several masters, elected in a real ZooKeeper: who follows says who leads, and frameworks go on at the next leader.
+
+use ensemble::Ensemble;
+use nix::sys::signal::Signal;
+use serde_json::{Value, json};
+use tests::cluster::{Home, Process, eventually};
+use tests::http;
+
+use crate::stage::{Framework, SCHEDULER, task};
+
+fn stands(home: &Home, name: &str, url: &str) -> (Process, String) {
+    let work_dir = home.work_dir(name);
+    let zk = ["--zk", url, "--zk-session-timeout=4secs"];
+    let line = [&["master", "--port=0", "--log=info", &work_dir][..], &zk].concat();
+    let mut master = Process::start(name, &mut home.command(&line));
+    let at = master.says("master@").trim_start_matches("master@").to_owned();
+    (master, at)
+}
+
+/// Waits until a master says that this one leads.
+#[track_caller]
+fn says_that_leads(at: &str, leader: &str) {
+    eventually("it says who leads", || {
+        let answer = http::ask(at, "GET /master/redirect", &[], b"");
+        answer.header("location") == Some(format!("//{leader}").as_str())
+    });
+}
+
+#[test]
+fn a_framework_goes_on_at_the_next_leader_and_its_task_runs_on() {
+    let (home, ensemble) = (Home::new(), Ensemble::start(1).unwrap());
+    let url = ensemble.url("/mesos");
+    let (mut first, first_at) = stands(&home, "m1", &url);
+    first.says(" leads ");
+    let (_second, second_at) = stands(&home, "m2", &url);
+    says_that_leads(&second_at, &first_at);
+    let answer = http::ask(&second_at, "POST /api/v1/scheduler?x=%20", &[], b"");
+    let location = format!("//{first_at}/master/api/v1/scheduler?x=%20");
+    assert_eq!((answer.status, answer.header("location")), (307, Some(location.as_str())));
+    assert!(answer.body.is_empty() && answer.header("content-type").is_none(), "{answer:?}");
+
+    let work_dir = home.work_dir("a");
+    let line = ["agent", "--port=0", "--master", &url, &work_dir, "--resources=cpus:2;mem:512"];
+    let _agent = Process::start("agent", &mut home.command(&line));
+    let mut info = json!({ "user": "root", "name": "goes on", "failover_timeout": 600.0 });
+    let mut framework = Framework::subscribe(&first_at, &info).once_subscribed();
+    let offer = framework.offer();
+    framework.launches(&offer, &[task("long", &offer, "sleep 600")]);
+    while framework.update()["state"] != "TASK_RUNNING" {}
+
+    first.signal(Signal::SIGKILL);
+    assert_eq!(framework.events.record().ok().flatten(), None, "its stream ends with the leader");
+    says_that_leads(&second_at, &second_at);
+    eventually("it has read its registry", || {
+        let answer = http::call(&second_at, SCHEDULER, &[], &json!({}));
+        assert!([400, 503].contains(&answer.status), "{answer:?}");
+        answer.status == 400
+    });
+    info["id"] = json!({ "value": framework.id });
+    let mut again = Framework::subscribe(&second_at, &info).once_subscribed();
+    assert_eq!(again.id, framework.id);
+    eventually("the agent is back", || {
+        let listed = home.airside(&["agents", "--json", &format!("--master={second_at}")]);
+        let agents: Value = serde_json::from_str(&listed.stdout).unwrap_or_default();
+        agents[0]["state"] == "active"
+    });
+    again.says("RECONCILE", json!({ "reconcile": {} }));
+    // An acknowledgement may have died with the first leader: then it is told once more that the task runs.
+    let status = loop {
+        let status = again.update();
+        assert_eq!(status["state"], "TASK_RUNNING", "{status}");
+        if status["reason"] == "REASON_RECONCILIATION" {
+            break status;
+        }
+    };
+    assert_eq!(status.get("uuid"), None, "{status}");
+    again.says("KILL", json!({ "kill": { "task_id": { "value": "long" } } }));
+    while again.update()["state"] != "TASK_KILLED" {}
+}
