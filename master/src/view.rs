@@ -262,6 +262,11 @@ impl View {
     fn on_status(&mut self, status: Arc<TaskStatus>) {
         let framework = self.frameworks.get_mut(&status.framework);
         let Some(task) = framework.and_then(|f| f.tasks.get_mut(&status.task)) else { return };
+        // Agents say news again until they hear that it is dealt with, which may cross its acknowledgement.
+        let is_known = |known: &Arc<TaskStatus>| known.update == status.update;
+        if status.update.is_some() && task.statuses.iter().any(is_known) {
+            return;
+        }
         task.report.state = status.state;
         if task.statuses.len() >= STATUSES_MAX {
             task.statuses.remove(1);

@@ -150,6 +150,19 @@ fn the_first_and_the_newest_statuses_are_kept() {
 }
 
 #[test]
+fn news_that_is_said_again_is_shown_once() {
+    let mut view = filled();
+    let news = status(1, "a", TaskState::Finished, Some(2));
+    tell(&mut view, What::TaskStatus(news.into()));
+    let again = status(1, "a", TaskState::Running, Some(1));
+    tell(&mut view, What::TaskStatus(again.into()));
+    let ReadAnswer::Tasks(tasks) = view.answer(List::Tasks) else { panic!() };
+    let shown: Vec<_> = tasks[0].statuses.iter().map(|status| status.state).collect();
+    assert_eq!(shown, [TaskState::Running, TaskState::Finished]);
+    assert_eq!(tasks[0].report.state, TaskState::Finished, "and it goes back to no earlier state");
+}
+
+#[test]
 fn the_cluster_is_recovering_while_an_agent_is_awaited() {
     let mut view = view();
     let recovering = |view: &View| {

@@ -61,6 +61,21 @@ fn alloc_07_a_role_gets_what_it_lacks_and_of_the_rest_what_nobody_is_guaranteed(
     assert_eq!((cpus_of(&all, "g"), cpus_of(&all, "h")), (4, 4), "{:?}", told(&all));
 }
 
+/// It is served twice in one run: for what it is guaranteed, and then with all others.
+#[test]
+fn what_a_role_lacks_and_what_it_gets_besides_of_one_agent_is_one_proposal() {
+    let mut allocator = Allocator::new(AllocatorConfig::default(), 1);
+    let entries =
+        vec![quotas(&[("q", guaranteed(1))]), framework("q", &["q"], None), agent(1, 3.0)];
+    let proposals = enter(&mut allocator, 0, entries);
+    let all: Vec<_> = proposals.iter().map(|proposal| proposal.resources.to_string()).collect();
+    assert_eq!(all, ["cpus:3;mem:3000"]);
+    // What is told and what is in the book is the same: when it is returned, all of it is free.
+    let mut again = enter(&mut allocator, 1, vec![returned(&proposals)]);
+    again.extend(after(&mut allocator, 2, Event::Sweep));
+    assert_eq!(cpus_of(&again, "q"), 3, "{again:?}");
+}
+
 #[test]
 fn alloc_07_an_agent_that_has_nothing_of_what_a_role_lacks_is_not_for_it_first() {
     let mut allocator = Allocator::new(AllocatorConfig::default(), 1);
