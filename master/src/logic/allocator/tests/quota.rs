@@ -61,7 +61,6 @@ fn alloc_07_a_role_gets_what_it_lacks_and_of_the_rest_what_nobody_is_guaranteed(
     assert_eq!((cpus_of(&all, "g"), cpus_of(&all, "h")), (4, 4), "{:?}", told(&all));
 }
 
-/// It is served twice in one run: for what it is guaranteed, and then with all others.
 #[test]
 fn what_a_role_lacks_and_what_it_gets_besides_of_one_agent_is_one_proposal() {
     let mut allocator = Allocator::new(AllocatorConfig::default(), 1);
