@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use gateway::{Refused, Route, TEXT, empty, json, plain};
+use gateway::{Refused, Route, empty, json, plain};
 
 use super::Gateways;
 
@@ -34,6 +34,5 @@ pub(super) fn routes(gateways: &Gateways) -> Vec<Route> {
                 plain(&call, "text/plain; version=0.0.4; charset=utf-8", text)
             }
         }),
-        Route::new("help", "", |call| async move { plain(&call, TEXT, "See docs/http.md.\n") }),
     ]
 }
