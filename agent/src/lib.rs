@@ -5,6 +5,7 @@ mod checkpoint;
 mod config;
 pub mod detect;
 mod home;
+pub mod http;
 pub mod logic;
 mod metrics;
 mod sandboxes;

@@ -9,8 +9,9 @@ use agent::AgentConfig;
 use agent::logic::End;
 use coordination::detect::{BadMaster, detector};
 use coordination::election::Detector;
+use gateway::Daemon;
 use libactor::http::{self, Figures};
-use libactor::{Foreign, Node, NodeConfig, StartError};
+use libactor::{Node, NodeConfig, StartError};
 use master::http::Gateways;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use protocol::PROTOCOL_VERSION;
@@ -105,11 +106,6 @@ pub(crate) fn config(
     })
 }
 
-/// The pages of a component that counts.
-fn with_figures(hostname: Option<&str>, figures: &Figures) -> Foreign {
-    http::pages_and_figures(version_json(hostname), figures.clone(), |_, _| None)
-}
-
 /// What `/version` answers.
 fn version_json(hostname: Option<&str>) -> String {
     let version = env!("CARGO_PKG_VERSION");
@@ -184,8 +180,8 @@ pub(crate) async fn master(arguments: MasterArguments) -> Result<(), ServeError>
     let mut config = config(listen, arguments.port, Some(&arguments.work_dir))?;
     let hostname = arguments.hostname.clone();
     let figures = Figures::default();
-    let version = version_json(hostname.as_deref());
-    let gateways = Gateways::new(version, hostname.as_deref(), figures.clone());
+    let daemon = Daemon::new(version_json(hostname.as_deref()), figures.clone());
+    let gateways = Gateways::new(daemon, hostname.as_deref());
     config.foreign = Some(master::http::foreign(&gateways));
     let node = start(config, listen.or_any_port).await?;
     let asked = ending::asked(listen.end_with_stdin);
@@ -227,8 +223,11 @@ pub(crate) async fn agent(arguments: AgentArguments) -> Result<(), ServeError> {
     // Executors that outlive this process are to reach the next.
     config.lender = Some(agent::lender(&arguments.work_dir).map_err(agent::StartError::from)?);
     let figures = Figures::default();
-    config.foreign = Some(with_figures(arguments.hostname.as_deref(), &figures));
+    let version = version_json(arguments.hostname.as_deref());
+    let gateways = agent::http::Gateways::new(Daemon::new(version, figures.clone()));
+    config.foreign = Some(agent::http::foreign(&gateways));
     let node = start(config, listen.or_any_port).await?;
+    gateways.are_on(&node);
     let master = detector(&arguments.master)?;
     let program = std::env::current_exe().map_err(ServeError::Program)?;
     let executor = vec![program.into_os_string(), "executor".into()];

@@ -2,6 +2,7 @@
 //! compare, JSONP, gzip, streams of records. Nothing here knows what master or agent answer; they bring their [`Route`]s.
 
 mod answer;
+mod daemon;
 mod io;
 mod negotiate;
 mod records;
@@ -9,6 +10,7 @@ mod route;
 mod serve;
 
 pub use answer::{Call, Refused, TEXT, empty, json, plain, refuse};
+pub use daemon::Daemon;
 pub use negotiate::{Encoding, accepted, content};
 pub use records::{NotSent, Records, stream};
 pub use route::{Route, Routes};

@@ -60,29 +60,14 @@ pub fn pages(
     version: String,
     more: impl Fn(&Node, &str) -> Option<Page> + Send + Sync + 'static,
 ) -> Foreign {
-    pages_and_figures(version, Figures::default(), more)
-}
-
-/// The same, with a component's figures on `/metrics`.
-pub fn pages_and_figures(
-    version: String,
-    figures: Figures,
-    more: impl Fn(&Node, &str) -> Option<Page> + Send + Sync + 'static,
-) -> Foreign {
     let more = Arc::new(more);
     Arc::new(move |node, stream, from| {
-        let (more, version, figures) = (Arc::clone(&more), version.clone(), figures.clone());
+        let (more, version) = (Arc::clone(&more), version.clone());
         let stranger = Stranger::of(&node);
         actix_rt::spawn(async move {
             let _until_it_is_answered = stranger;
             let patience = node.config().timing.handshake;
-            let find = async |path: &str| {
-                let mut page = find(&node, &version, path, &*more)?;
-                if path == "/metrics" {
-                    page.body += &figures.text(patience).await;
-                }
-                Some(page)
-            };
+            let find = async |path: &str| find(&node, &version, path, &*more);
             if let Err(why) = serve(stream, patience, find).await {
                 node.refuse(from, RefusalKind::NotOurs, why);
             }

@@ -6,9 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use api::v1;
 use coordination::election::Candidate;
-use gateway::{Call, Refused};
+use gateway::{Call, Daemon, Refused};
 use libactor::Node;
-use libactor::http::Figures;
 use protocol::change::FrameworkState;
 use protocol::ids::FrameworkId;
 use tokio::sync::watch;
@@ -21,21 +20,17 @@ use crate::start::Running;
 const PORT: u16 = 5050;
 
 /// What all gateways of a master's process share. Made before its node, which is told later, as all else.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct Gateways(Arc<Shared>);
 
-#[derive(Default)]
 struct Shared {
-    node: OnceLock<Node>,
-    /// What the program says of itself on `/version`, as JSON.
-    version: OnceLock<String>,
-    hostname: OnceLock<String>,
+    daemon: Daemon,
+    hostname: Option<String>,
     /// The reign that lasts here.
     reign: Mutex<Option<Arc<Running>>>,
     /// Who leads, if masters are elected.
     leader: OnceLock<watch::Receiver<Option<Candidate>>>,
     streams: Mutex<BTreeMap<FrameworkId, Stream>>,
-    figures: Figures,
 }
 
 fn lock<T>(what: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -43,21 +38,22 @@ fn lock<T>(what: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Gateways {
-    /// Of a master whose program says this on `/version`, and counts this.
-    pub fn new(version: String, hostname: Option<&str>, figures: Figures) -> Self {
-        let gateways = Self(Arc::new(Shared { figures, ..Shared::default() }));
-        // Each is said once, here.
-        let _ = gateways.0.version.set(version);
-        if let Some(hostname) = hostname {
-            let _ = gateways.0.hostname.set(hostname.to_owned());
-        }
-        gateways
+    /// Of a master's daemon, on a machine that its operator calls so.
+    pub fn new(daemon: Daemon, hostname: Option<&str>) -> Self {
+        Self(Arc::new(Shared {
+            daemon,
+            hostname: hostname.map(str::to_owned),
+            reign: Mutex::default(),
+            leader: OnceLock::new(),
+            streams: Mutex::default(),
+        }))
     }
 
     /// The node on which they are, and who says who leads, if anybody is elected.
     pub fn are_on(&self, node: &Node, leader: Option<watch::Receiver<Option<Candidate>>>) {
-        let _ = self.0.node.set(node.clone());
+        self.0.daemon.is_on(node);
         if let Some(leader) = leader {
+            // It is said once.
             let _ = self.0.leader.set(leader);
         }
     }
@@ -98,13 +94,13 @@ impl Gateways {
             return elected.borrow().clone();
         }
         // The only master there is leads, or is about to.
-        let own = Candidate::at(&self.0.node.get()?.advertised()?.to_string());
-        let hostname = self.0.hostname.get().cloned().unwrap_or_else(|| own.hostname.clone());
+        let own = Candidate::at(&self.node()?.advertised()?.to_string());
+        let hostname = self.0.hostname.clone().unwrap_or_else(|| own.hostname.clone());
         Some(Candidate { hostname, ..own })
     }
 
     fn is_here(&self, leader: &Candidate) -> bool {
-        let own = self.0.node.get().and_then(Node::advertised);
+        let own = self.node().and_then(Node::advertised);
         own.is_some_and(|own| own.to_string() == leader.address)
     }
 
@@ -116,27 +112,23 @@ impl Gateways {
         }
     }
 
-    /// Once there is one: calls come only then.
-    pub(super) fn node(&self) -> Option<&Node> {
-        self.0.node.get()
+    pub(super) fn daemon(&self) -> &Daemon {
+        &self.0.daemon
     }
 
-    pub(super) fn version(&self) -> String {
-        self.0.version.get().cloned().unwrap_or_default()
+    /// Once there is one: calls come only then.
+    pub(super) fn node(&self) -> Option<&Node> {
+        self.0.daemon.node()
     }
 
     pub(super) fn hostname(&self) -> Option<&str> {
-        self.0.hostname.get().map(String::as_str)
-    }
-
-    pub(super) fn figures(&self) -> &Figures {
-        &self.0.figures
+        self.0.hostname.as_deref()
     }
 
     /// The master as schedulers are told of it.
     pub(super) fn master_info(&self, reign: &Running) -> v1::MasterInfo {
         let cluster = reign.cluster();
-        let own = self.0.node.get().and_then(Node::advertised);
+        let own = self.node().and_then(Node::advertised);
         let candidate = own.map(|own| Candidate::at(&own.to_string()));
         let hostname = self.hostname().map(str::to_owned);
         let hostname = hostname.or_else(|| candidate.map(|candidate| candidate.hostname));

@@ -13,6 +13,7 @@ mod million;
 mod minimal;
 mod mixture;
 mod pictures;
+mod reserved;
 mod shares;
 mod upstream;
 
@@ -27,7 +28,7 @@ use measure::each_alone;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Each has a process of its own, so that none finds the memory of another.
-const CASES: [&str; 20] = [
+const CASES: [&str; 22] = [
     "decision",
     "offers",
     "changes",
@@ -42,6 +43,8 @@ const CASES: [&str; 20] = [
     "large-and-small-quota",
     "non-quota-vs-quota",
     "declined-again",
+    "resource-labels",
+    "persistent-volumes",
     "suppressed",
     "add-and-update",
     "backlog",
@@ -84,6 +87,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         "large-and-small-quota" => upstream::large_and_small_quota(),
         "non-quota-vs-quota" => upstream::non_quota_vs_quota(),
         "declined-again" => upstream::declined(),
+        "resource-labels" => reserved::labels_compared(),
+        "persistent-volumes" => reserved::volumes(),
         "suppressed" => upstream::suppressed(),
         "add-and-update" => upstream::add_and_update(),
         "backlog" => upstream::backlog(),

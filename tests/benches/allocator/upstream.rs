@@ -17,12 +17,12 @@ use measure::{Measured, Row};
 
 const ROUNDS: usize = 9;
 
-fn millis(span: Duration) -> f64 {
+pub(crate) fn millis(span: Duration) -> f64 {
     span.as_secs_f64() * 1e3
 }
 
 /// The least of some rounds, each on a copy of `of`.
-fn least<T>(of: &Allocator, mut act: impl FnMut(&mut Allocator) -> T) -> Duration {
+pub(crate) fn least<T>(of: &Allocator, mut act: impl FnMut(&mut Allocator) -> T) -> Duration {
     let mut least = Duration::MAX;
     for _ in 0..ROUNDS {
         let mut allocator = of.clone();
@@ -33,7 +33,7 @@ fn least<T>(of: &Allocator, mut act: impl FnMut(&mut Allocator) -> T) -> Duratio
     least
 }
 
-fn framework(name: &str, role: Role) -> BookEntry {
+pub(crate) fn framework(name: &str, role: Role) -> BookEntry {
     BookEntry::Framework {
         framework: FrameworkId::new(name),
         roles: vec![role],
@@ -43,7 +43,7 @@ fn framework(name: &str, role: Role) -> BookEntry {
 }
 
 /// An agent with all this, of which somebody holds `used`.
-fn agent(n: usize, total: &Resources, used: Option<(&FrameworkId, &Role, Resources)>) -> BookEntry {
+pub(crate) fn agent(n: usize, total: &Resources, used: Option<(&FrameworkId, &Role, Resources)>) -> BookEntry {
     let mut entry = cycles::agent(n);
     if let BookEntry::Agent { total: its, allocated, .. } = &mut entry {
         *its = total.clone();
@@ -53,14 +53,14 @@ fn agent(n: usize, total: &Resources, used: Option<(&FrameworkId, &Role, Resourc
     entry
 }
 
-fn of_entries(entries: impl IntoIterator<Item = BookEntry>) -> Allocator {
+pub(crate) fn of_entries(entries: impl IntoIterator<Item = BookEntry>) -> Allocator {
     let mut allocator = Allocator::new(AllocatorConfig::default(), 1);
     allocator.step(at(0), Event::Book(entries.into_iter().collect()));
     allocator
 }
 
 /// All these proposals' offers end unused.
-fn ended(all: Vec<u64>, refuse_for: Duration) -> Event {
+pub(crate) fn ended(all: Vec<u64>, refuse_for: Duration) -> Event {
     let ended = |number| {
         let (proposals, used) = (vec![number], Resources::none());
         BookEntry::Ended { proposals, used, refuse_for }
