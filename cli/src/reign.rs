@@ -196,6 +196,7 @@ mod tests {
     use coordination::election::{Candidate, Reign, Standing};
     use coordination::local::LocalStore;
     use coordination::store::Change;
+    use gateway::Daemon;
     use libactor::NodeConfig;
     use tokio::sync::{mpsc, watch};
 
@@ -262,7 +263,7 @@ mod tests {
             config: MasterConfig::default(),
             zookeeper: None,
             led_from: Some(folder.path().to_owned()),
-            gateways: Gateways::default(),
+            gateways: Gateways::new(Daemon::new("{}".into(), Figures::default()), None),
         };
         (throne, elects, epochs, folder)
     }

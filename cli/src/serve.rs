@@ -181,7 +181,8 @@ pub(crate) async fn master(arguments: MasterArguments) -> Result<(), ServeError>
     let hostname = arguments.hostname.clone();
     let figures = Figures::default();
     let daemon = Daemon::new(version_json(hostname.as_deref()), figures.clone());
-    let gateways = Gateways::new(daemon, hostname.as_deref());
+    let gateways = Gateways::new(daemon, hostname.as_deref())
+        .with_listeners(arguments.max_operator_event_stream_subscribers);
     config.foreign = Some(master::http::foreign(&gateways));
     let node = start(config, listen.or_any_port).await?;
     let asked = ending::asked(listen.end_with_stdin);

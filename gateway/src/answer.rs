@@ -46,9 +46,7 @@ impl Call {
 
     /// The first value of a key of the query, decoded.
     pub fn query(&self, key: &str) -> Option<String> {
-        let pairs = self.request.query_string().split('&');
-        let pairs = pairs.map(|pair| pair.split_once('=').unwrap_or((pair, "")));
-        pairs.filter(|(name, _)| decoded(name) == key).map(|(_, value)| decoded(value)).next()
+        pairs(self.request.query_string()).find(|(name, _)| name == key).map(|(_, value)| value)
     }
 
     /// The whole body.
@@ -115,14 +113,42 @@ impl Call {
     ///
     /// 405, with the methods that are allowed.
     pub fn insist_on(&self, method: &'static str) -> Result<(), Refused> {
+        self.insist_on_one(&[method]).map(drop)
+    }
+
+    /// The method, which must be one of these.
+    ///
+    /// # Errors
+    ///
+    /// 405, with the methods that are allowed.
+    pub fn insist_on_one(&self, methods: &[&'static str]) -> Result<&'static str, Refused> {
         let has = self.request.method().as_str();
-        if has == method {
-            return Ok(());
+        if let Some(method) = methods.iter().find(|method| **method == has) {
+            return Ok(method);
         }
         let words = format!(
-            "405 Method Not Allowed. Expecting one of {{ '{method}' }}, but received '{has}'."
+            "405 Method Not Allowed. Expecting one of {{ '{}' }}, but received '{has}'.",
+            methods.join("', '")
         );
-        Err(Refused { allow: Some(method), ..Refused::new(405, words) })
+        Err(Refused { allow: Some(methods.join(", ")), ..Refused::new(405, words) })
+    }
+
+    /// A browser that a page of somebody else's leads by the nose may change nothing: what it sends bears the user's credentials
+    /// and none of his will. The node's own pages may.
+    ///
+    /// # Errors
+    ///
+    /// 403.
+    pub fn refuse_other_pages(&self) -> Result<(), Refused> {
+        let own = self.header("host").unwrap_or_default();
+        let is_own = |origin: &str| {
+            origin.split_once("://").is_some_and(|(_, host)| !own.is_empty() && host == own)
+        };
+        match self.request.headers().get(header::ORIGIN) {
+            None => Ok(()),
+            Some(origin) if origin.to_str().is_ok_and(is_own) => Ok(()),
+            Some(_) => Err(Refused::new(403, "pages of other sites may change nothing here")),
+        }
     }
 
     /// Whether the client takes a gzip.
@@ -138,6 +164,13 @@ impl Call {
     }
 }
 
+/// The keys and values of a query or a form, decoded.
+pub fn pairs(text: &str) -> impl Iterator<Item = (String, String)> {
+    let pairs = text.split('&').filter(|pair| !pair.is_empty());
+    let pairs = pairs.map(|pair| pair.split_once('=').unwrap_or((pair, "")));
+    pairs.map(|(name, value)| (decoded(name), decoded(value)))
+}
+
 /// As in a query: `+` is a space.
 fn decoded(text: &str) -> String {
     let text = text.replace('+', " ");
@@ -151,7 +184,7 @@ pub struct Refused {
     pub status: u16,
     /// For people, and for clients that compare it.
     pub words: Cow<'static, str>,
-    pub(crate) allow: Option<&'static str>,
+    pub(crate) allow: Option<String>,
     /// Where it is served.
     location: Option<String>,
 }

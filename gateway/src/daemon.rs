@@ -40,6 +40,11 @@ impl Daemon {
         self.0.node.get()
     }
 
+    /// What the program says of its version, as JSON.
+    pub fn version(&self) -> &str {
+        &self.0.version
+    }
+
     /// `/version` and `/metrics`.
     pub fn routes(&self) -> Vec<Route> {
         let (of_version, of_figures) = (self.clone(), self.clone());

@@ -9,7 +9,7 @@ mod records;
 mod route;
 mod serve;
 
-pub use answer::{Call, Refused, TEXT, empty, json, plain, refuse};
+pub use answer::{Call, Refused, TEXT, empty, json, pairs, plain, refuse};
 pub use daemon::Daemon;
 pub use negotiate::{Encoding, accepted, content};
 pub use records::{NotSent, Records, stream};

@@ -12,6 +12,7 @@ pub mod config;
 mod exposition;
 pub mod http;
 pub mod logic;
+mod published;
 pub mod records;
 mod sizes;
 mod start;

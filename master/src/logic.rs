@@ -9,6 +9,7 @@ pub mod book;
 pub mod bugs;
 mod changes;
 pub mod constraints;
+mod endings;
 pub mod frameworks;
 pub mod invariants;
 pub mod launch;
@@ -41,6 +42,8 @@ use crate::config::Config;
 use agents::{Agent, Agents, Condemned, Entrance, Joining};
 use allocator::{BookEntry, Proposals};
 use changes::Changes;
+pub use endings::Ending;
+use endings::Endings;
 use frameworks::{Framework, Subscription};
 use offers::Offers;
 use registry::{Registry, RegistryOperation};
@@ -89,6 +92,15 @@ pub enum Event {
         /// What.
         setting: Setting,
     },
+    /// An operator ends something for good; answered with [`Effect::AnswerSet`], once it is written.
+    EndAsked {
+        /// Names the question.
+        asked: u64,
+        /// Who its connection authenticated as.
+        principal: Principal,
+        /// What.
+        what: Ending,
+    },
     /// The allocator proposes; each proposal is held in its book until it is offered and ended, or returned.
     Proposed(Vec<Proposals>),
     /// The registry holds this now; see [`Effect::Write`].
@@ -132,7 +144,7 @@ pub enum Effect {
         /// The answer.
         answer: KillAnswer,
     },
-    /// Answer [`Event::SetAsked`].
+    /// Answer [`Event::SetAsked`] or [`Event::EndAsked`].
     AnswerSet {
         /// Names the question.
         asked: u64,
@@ -220,6 +232,7 @@ pub struct Master {
     condemned: Condemned,
     entrance: Entrance,
     settings: Settings,
+    endings: Endings,
 }
 
 /// One call of [`Master::step`]: the time it is, and what will come of it.
@@ -299,6 +312,7 @@ impl Master {
             condemned: Condemned::default(),
             entrance: Entrance::default(),
             settings: Settings::after(&registry.shares),
+            endings: Endings::default(),
             config,
             registry,
         }
@@ -326,6 +340,9 @@ impl Master {
             }
             Event::SetAsked { asked, principal, setting } => {
                 self.on_set_asked(&mut turn, asked, principal, setting);
+            }
+            Event::EndAsked { asked, principal, what } => {
+                self.on_end_asked(&mut turn, asked, principal, what);
             }
             Event::Proposed(proposals) => self.on_proposed(&mut turn, proposals),
             Event::Written(operation) => self.on_written(&mut turn, operation),
@@ -389,18 +406,20 @@ impl Master {
             RegistryOperation::MarkUnreachable { agent, .. } => {
                 self.on_unreachable_written(turn, &agent);
             }
-            RegistryOperation::RemoveAgent { agent, .. } => {
-                self.on_agent_removed(turn, &agent);
+            RegistryOperation::RemoveAgent { agent, by_operator, .. } => {
+                self.on_agent_removed(turn, &agent, by_operator);
+                self.agent_has_ended(turn, &agent);
                 self.collect_gone(turn, self.config.registry_max_agent_count);
             }
             RegistryOperation::Prune { unreachable, gone: _ } => {
-                unreachable.iter().for_each(|agent| self.on_agent_removed(turn, agent));
+                unreachable.iter().for_each(|agent| self.on_agent_removed(turn, agent, false));
             }
             RegistryOperation::AdmitFramework { nonce, info, .. } => {
                 self.on_framework_admitted(turn, nonce, info);
             }
             RegistryOperation::RemoveFramework { framework } => {
                 self.on_framework_removed(turn, &framework);
+                self.framework_has_ended(turn, &framework);
             }
             RegistryOperation::SetQuotas(quotas) => self.on_quotas_written(turn, quotas),
             RegistryOperation::SetWeights(weights) => self.on_weights_written(turn, weights),

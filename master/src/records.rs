@@ -19,7 +19,7 @@ use protocol::resources::{
 use protocol::time::WallTime;
 use protocol::wishes::FaultDomain;
 
-use crate::logic::registry::{AgentEntry, FrameworkEntry, Registry, RegistryOperation};
+use crate::logic::registry::{AgentEntry, FrameworkEntry, Gone, Registry, RegistryOperation};
 
 const NUMBERS: &str = "numbers";
 const AGENT: &str = "agent/";
@@ -85,6 +85,8 @@ struct GoneRecord {
     /// Nanoseconds since 1970.
     #[prost(uint64, tag = "1")]
     at: u64,
+    #[prost(bool, tag = "2")]
+    by_operator: bool,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -214,7 +216,9 @@ fn agent_change(registry: &Registry, agent: &AgentId) -> Change {
 fn gone_change(registry: &Registry, agent: &AgentId) -> Change {
     let key = format!("{GONE}{agent}");
     match registry.gone.get(agent) {
-        Some(WallTime(at)) => put(key, &GoneRecord { at: *at }),
+        Some(Gone { at: WallTime(at), by_operator }) => {
+            put(key, &GoneRecord { at: *at, by_operator: *by_operator })
+        }
         None => Change::Delete { key },
     }
 }
@@ -254,8 +258,8 @@ pub fn read(
             let entry = framework_entry(decode(key, bytes)?, key, &id)?;
             registry.frameworks.insert(id, entry);
         } else if let Some(id) = key.strip_prefix(GONE) {
-            let GoneRecord { at } = decode(key, bytes)?;
-            registry.gone.insert(AgentId::new(id), WallTime(at));
+            let GoneRecord { at, by_operator } = decode(key, bytes)?;
+            registry.gone.insert(AgentId::new(id), Gone { at: WallTime(at), by_operator });
         } else if let Some(id) = key.strip_prefix(REMOVED) {
             registry.removed.insert(FrameworkId::new(id));
         } else if let Some(role) = key.strip_prefix(QUOTA) {

@@ -15,7 +15,10 @@ use libactor::{Accepts, Clock, Context, Handle, Node, Pid, Spawn, SpawnError};
 use protocol::agent::AgentToMaster;
 use protocol::framework::FrameworkToMaster;
 use protocol::ids::{ClusterId, MasterId};
-use protocol::operator::{ClusterView, KillTask, Read, ReadMoment, SetQuotas, SetWeights};
+use protocol::operator::{
+    ClusterView, KillTask, MarkAgentGone, Read, ReadMoment, SetQuotas, SetWeights, Teardown,
+};
+use protocol::time::{Now, WallTime};
 use protocol::why::{AskWhy, AskWhyDemand};
 use tokio::sync::{oneshot, watch};
 
@@ -26,6 +29,7 @@ use crate::actors::view::{ReadMetrics, ViewActor};
 use crate::config::{BadConfig, Config};
 use crate::logic::Master;
 use crate::logic::registry::Registry;
+use crate::published::Published;
 use crate::records::{self, BadRegistry};
 use crate::view::{Totals, View};
 
@@ -123,6 +127,9 @@ pub struct Running {
     start_overs: Arc<StartOvers>,
     cluster: ClusterView,
     standing: watch::Receiver<Standing>,
+    published: Arc<Published>,
+    /// When the reign began.
+    elected: WallTime,
 }
 
 impl Running {
@@ -136,9 +143,24 @@ impl Running {
         *self.standing.borrow() == Standing::Leads
     }
 
+    /// The actor that decides.
+    pub(crate) fn master(&self) -> &Handle<MasterActor> {
+        &self.master
+    }
+
     /// The actor that serves reads.
     pub(crate) fn view(&self) -> &Handle<ViewActor> {
         &self.helpers.view
+    }
+
+    /// What it lets its gateways see.
+    pub(crate) fn published(&self) -> &Arc<Published> {
+        &self.published
+    }
+
+    /// When its reign began.
+    pub(crate) fn elected(&self) -> WallTime {
+        self.elected
     }
 
     /// Which cluster it leads, in which reign.
@@ -280,7 +302,9 @@ impl Elected {
         let master = Master::new(logic.clone(), identity, registry.clone());
         // It may be read before the master says its first word, and agents are awaited from the first moment on.
         view.start_over(0, master.snapshot(), &Totals::default());
-        let view = ViewActor::new(view, standing.clone(), clock);
+        let published = Arc::new(Published::new(view.clone()));
+        let elected = Now::from(clock.read()).wall;
+        let view = ViewActor::new(view, Arc::clone(&published), standing.clone(), clock);
         let view = spawn(node, Some(VIEW), Accepts::new().asks::<Read>(), true, view)?;
         let known = Arc::clone(&knows_master);
         let allocator = AllocatorActor::new(logic.clone(), seed, clock, known);
@@ -291,7 +315,8 @@ impl Elected {
         let registrar = spawn(node, None, Accepts::new(), true, registrar)?;
         let helpers = Helpers { allocator, registrar, view };
         let (begin, begun) = oneshot::channel();
-        let actor = MasterActor::new(master, clock, helpers.clone(), begun, standing.clone());
+        let (told, knows) = (standing.clone(), Arc::clone(&published));
+        let actor = MasterActor::new(master, clock, helpers.clone(), begun, told, knows);
         let (ended, start_overs) = (Arc::clone(&actor.ended), Arc::clone(&actor.start_overs));
         let accepts = Accepts::new()
             .tells::<AgentToMaster>()
@@ -299,11 +324,15 @@ impl Elected {
             .asks::<KillTask>()
             .asks::<SetQuotas>()
             .asks::<SetWeights>()
+            .asks::<Teardown>()
+            .asks::<MarkAgentGone>()
             .asks::<ReadMoment>()
             .links();
         let master = spawn(node, Some(MASTER), accepts, false, actor)?;
         let _ = knows_master.set(master.clone());
-        Ok((Running { master, helpers, ended, start_overs, cluster, standing }, begin))
+        let running =
+            Running { master, helpers, ended, start_overs, cluster, standing, published, elected };
+        Ok((running, begin))
     }
 }
 

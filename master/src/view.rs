@@ -1,27 +1,32 @@
 //! What readers see of a master: its changes, applied in order. It serves every list and figure, so that no reader ever
-//! waits in the master's mailbox. Pure: its actor is `actors/view.rs`.
+//! waits in the master's mailbox. Its maps share their parts with their copies: who has much to read takes a copy, which costs
+//! nothing, and holds nobody up. Pure: its actor is `actors/view.rs`.
 
+pub(crate) mod legacy;
 mod metrics;
 mod offers;
 mod page;
 mod readers;
 mod roles;
 mod start_over;
+pub(crate) mod v1;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 
-use protocol::change::{AgentState, Change, FrameworkState, Moment, What};
+use imbl::{OrdMap, OrdSet};
+use protocol::change::{AgentNews, AgentState, Change, FrameworkState, Moment, What};
 use protocol::framework::FrameworkInfo;
 use protocol::ids::{AgentId, ExecutorId, FrameworkId, OfferId, Role, TaskId};
 use protocol::operator::{AgentView, ClusterView, FrameworkView, List, ReadAnswer};
 use protocol::quota::Shares;
 use protocol::resources::Resources;
-use protocol::task::{TaskReport, TaskState, TaskStatus};
-use protocol::time::Instant;
+use protocol::task::{Run, TaskReport, TaskSpec, TaskState, TaskStatus};
+use protocol::time::{Now, WallTime};
 use protocol::wishes::FaultDomain;
 
 use crate::backlog::Missed;
+pub use legacy::About;
 pub use metrics::Totals;
 use offers::HeldOffer;
 pub use readers::Readers;
@@ -42,34 +47,51 @@ pub struct View {
     /// Nobody can say whether what is told here is still so.
     doubted: bool,
     ended_tasks_max: usize,
-    agents: BTreeMap<AgentId, AgentView>,
+    agents: OrdMap<AgentId, Arc<Agent>>,
     domain: Option<FaultDomain>,
     /// Where agents are that are shown.
-    domains: BTreeMap<AgentId, FaultDomain>,
+    domains: OrdMap<AgentId, FaultDomain>,
     gone: VecDeque<AgentId>,
-    frameworks: BTreeMap<FrameworkId, Framework>,
+    frameworks: OrdMap<FrameworkId, Arc<Framework>>,
     removed: VecDeque<FrameworkId>,
-    offers: BTreeMap<OfferId, HeldOffer>,
+    offers: OrdMap<OfferId, HeldOffer>,
     /// What the master's clock shows.
-    now: Instant,
+    now: Now,
     shares: Shares,
     totals: Totals,
 }
 
-#[derive(Clone, Debug)]
-struct Framework {
-    info: FrameworkInfo,
-    state: FrameworkState,
-    offered: Resources,
-    tasks: BTreeMap<TaskId, Task>,
-    /// Its own executors, with what they hold beside their tasks.
-    executors: BTreeMap<(AgentId, ExecutorId), (Role, Resources)>,
-    /// Ended tasks by age, with the number of the change that ended them.
-    ended: VecDeque<(u64, TaskId)>,
+/// When somebody came, as the master's clock had it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Times {
+    registered: WallTime,
+    reregistered: Option<WallTime>,
+    unregistered: Option<WallTime>,
 }
 
 #[derive(Clone, Debug)]
-struct Task {
+pub(crate) struct Agent {
+    view: AgentView,
+    times: Times,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Framework {
+    info: FrameworkInfo,
+    state: FrameworkState,
+    times: Times,
+    offered: Resources,
+    tasks: OrdMap<TaskId, Arc<Task>>,
+    /// Its own executors, with what they hold beside their tasks.
+    executors: OrdMap<(AgentId, ExecutorId), (Role, Resources)>,
+    /// What is known of its own executors is known from a task that names them.
+    described: OrdMap<(AgentId, ExecutorId), Arc<TaskSpec>>,
+    /// Ended tasks by the number of the change that ended them.
+    ended: OrdSet<(u64, TaskId)>,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Task {
     report: TaskReport,
     statuses: Vec<Arc<TaskStatus>>,
     /// The number of the change by which the master forgot it.
@@ -82,20 +104,30 @@ impl View {
         self.frameworks.get(framework).map(|framework| framework.state)
     }
 
+    /// Whether a framework was removed, or never known.
+    pub(crate) fn is_gone(&self, framework: &FrameworkId) -> bool {
+        self.frameworks.get(framework).is_none_or(|framework| framework.is_removed())
+    }
+
+    /// Whether operators said how much a role is guaranteed or may have at most.
+    pub(crate) fn has_quota(&self, role: &Role) -> bool {
+        self.shares.quotas.contains_key(role)
+    }
+
     /// Nothing yet, of this cluster and reign.
     pub fn new(cluster: ClusterView, ended_tasks_max: usize) -> Self {
         Self {
             cluster,
             doubted: false,
             ended_tasks_max,
-            agents: BTreeMap::new(),
+            agents: OrdMap::new(),
             domain: None,
-            domains: BTreeMap::new(),
+            domains: OrdMap::new(),
             gone: VecDeque::new(),
-            frameworks: BTreeMap::new(),
+            frameworks: OrdMap::new(),
             removed: VecDeque::new(),
-            offers: BTreeMap::new(),
-            now: Instant::default(),
+            offers: OrdMap::new(),
+            now: Now::default(),
             shares: Shares::default(),
             totals: Totals::default(),
         }
@@ -120,32 +152,39 @@ impl View {
                 self.domains.remove(&agent);
                 let info = *info;
                 let none = Resources::none();
-                let seen = self.agents.entry(agent.clone()).or_insert_with(|| AgentView {
-                    agent,
-                    info: info.clone(),
-                    state,
-                    used: none.clone(),
-                    offered: none,
+                let times = Times { registered: self.now.wall, ..Times::default() };
+                let seen = self.agents.entry(agent.clone()).or_insert_with(|| {
+                    let (used, offered) = (none.clone(), none);
+                    let view = AgentView { agent, info: info.clone(), state, used, offered };
+                    Arc::new(Agent { view, times })
                 });
+                let seen = &mut Arc::make_mut(seen).view;
                 seen.info = info;
                 seen.state = state;
             }
             What::AgentDomain { agent, domain } => drop(self.domains.insert(agent, domain)),
             What::AgentState { agent, state } => self.on_agent_state(agent, state),
             What::AgentBook { agent, used, offered } => {
-                if let Some(seen) = self.agents.get_mut(&agent) {
-                    seen.used = used;
-                    seen.offered = offered;
+                if let Some(seen) = self.agent(&agent) {
+                    seen.view.used = used;
+                    seen.view.offered = offered;
+                }
+            }
+            What::AgentNews { agent, news: AgentNews::Reregistered } => {
+                let now = self.now.wall;
+                if let Some(seen) = self.agent(&agent) {
+                    seen.times.reregistered = Some(now);
                 }
             }
             // Counted, and no more.
             What::AgentNews { .. } => (),
             What::Framework { info, state } => self.on_framework(*info, state),
             What::FrameworkState { framework, state } => self.on_framework_state(framework, state),
-            What::OfferMade(offer) => self.on_offer(&offer),
+            What::OfferMade(offer) => self.on_offer(offer),
             What::OfferLeased { offer, since, ends } => {
-                self.on_offer(&offer);
-                if let Some(held) = self.offers.get_mut(&offer.offer) {
+                let id = offer.offer.clone();
+                self.on_offer(offer);
+                if let Some(held) = self.offers.get_mut(&id) {
                     (held.since, held.ends) = (since, ends);
                 }
             }
@@ -158,13 +197,15 @@ impl View {
             What::Quotas(quotas) => self.shares.set_quotas(quotas),
             What::Weights(weights) => self.shares.set_weights(weights),
             What::ExecutorBooked { agent, framework, executor, role, resources } => {
-                if let Some(framework) = self.frameworks.get_mut(&framework) {
+                if let Some(framework) = self.framework(&framework) {
                     framework.executors.insert((agent, executor), (role, resources));
                 }
             }
             What::ExecutorUnbooked { agent, framework, executor } => {
-                if let Some(framework) = self.frameworks.get_mut(&framework) {
-                    framework.executors.remove(&(agent, executor));
+                if let Some(framework) = self.framework(&framework) {
+                    let key = (agent, executor);
+                    framework.executors.remove(&key);
+                    framework.described.remove(&key);
                 }
             }
         }
@@ -176,8 +217,13 @@ impl View {
     }
 
     /// What time it is, for those who ask how long something has lasted.
-    pub fn tell_time(&mut self, now: Instant) {
+    pub fn tell_time(&mut self, now: Now) {
         self.now = now;
+    }
+
+    /// Whether it shows the same state; what time it is does not matter.
+    pub(crate) fn is_as(&self, other: &Self) -> bool {
+        self.moment() == other.moment() && self.doubted == other.doubted
     }
 
     /// How far it is.
@@ -189,7 +235,7 @@ impl View {
     pub fn answer(&self, list: List) -> ReadAnswer {
         match list {
             List::Cluster => {
-                let awaited = |agent: &AgentView| agent.state == AgentState::Recovered;
+                let awaited = |agent: &Arc<Agent>| agent.view.state == AgentState::Recovered;
                 let recovering = self.doubted || self.agents.values().any(awaited);
                 ReadAnswer::Cluster(ClusterView { recovering, ..self.cluster.clone() })
             }
@@ -208,8 +254,18 @@ impl View {
         }
     }
 
+    /// To be changed.
+    fn agent(&mut self, agent: &AgentId) -> Option<&mut Agent> {
+        self.agents.get_mut(agent).map(Arc::make_mut)
+    }
+
+    /// To be changed.
+    fn framework(&mut self, framework: &FrameworkId) -> Option<&mut Framework> {
+        self.frameworks.get_mut(framework).map(Arc::make_mut)
+    }
+
     fn on_agent_state(&mut self, agent: AgentId, state: AgentState) {
-        let Some(seen) = self.agents.get_mut(&agent) else { return };
+        let Some(seen) = self.agent(&agent).map(|agent| &mut agent.view) else { return };
         seen.state = state;
         if state == AgentState::Gone {
             seen.used = Resources::none();
@@ -226,23 +282,30 @@ impl View {
 
     fn on_framework(&mut self, info: FrameworkInfo, state: FrameworkState) {
         let id = info.framework.clone();
-        let seen = self.frameworks.entry(id).or_insert_with(|| Framework {
-            info: info.clone(),
-            state,
-            offered: Resources::none(),
-            tasks: BTreeMap::new(),
-            executors: BTreeMap::new(),
-            ended: VecDeque::new(),
+        let now = self.now.wall;
+        let seen = self.frameworks.entry(id).or_insert_with(|| {
+            Arc::new(Framework {
+                info: info.clone(),
+                state,
+                times: Times { registered: now, ..Times::default() },
+                offered: Resources::none(),
+                tasks: OrdMap::new(),
+                executors: OrdMap::new(),
+                described: OrdMap::new(),
+                ended: OrdSet::new(),
+            })
         });
+        let seen = Arc::make_mut(seen);
         seen.info = info;
-        seen.state = state;
+        seen.becomes(state, now);
     }
 
-    fn on_framework_state(&mut self, framework: FrameworkId, state: FrameworkState) {
-        let Some(seen) = self.frameworks.get_mut(&framework) else { return };
-        seen.state = state;
-        if state == FrameworkState::Removed && !self.removed.contains(&framework) {
-            self.removed.push_back(framework);
+    fn on_framework_state(&mut self, id: FrameworkId, state: FrameworkState) {
+        let now = self.now.wall;
+        let Some(seen) = self.framework(&id) else { return };
+        seen.becomes(state, now);
+        if state == FrameworkState::Removed && !self.removed.contains(&id) {
+            self.removed.push_back(id);
             if self.removed.len() > REMOVED_MAX
                 && let Some(oldest) = self.removed.pop_front()
             {
@@ -252,16 +315,17 @@ impl View {
     }
 
     fn on_task(&mut self, report: TaskReport) {
-        if let Some(framework) = self.frameworks.get_mut(&report.framework) {
+        if let Some(framework) = self.framework(&report.framework) {
+            framework.describes(&report);
             let statuses = report.unacknowledged.iter().cloned().collect();
             let id = report.spec.task.clone();
-            framework.tasks.insert(id, Task { report, statuses, ended_by: None });
+            framework.tasks.insert(id, Task { report, statuses, ended_by: None }.into());
         }
     }
 
     fn on_status(&mut self, status: Arc<TaskStatus>) {
-        let framework = self.frameworks.get_mut(&status.framework);
-        let Some(task) = framework.and_then(|f| f.tasks.get_mut(&status.task)) else { return };
+        let framework = self.framework(&status.framework);
+        let Some(task) = framework.and_then(|f| f.task(&status.task)) else { return };
         // Agents say news again until they hear that it is dealt with, which may cross its acknowledgement.
         let is_known = |known: &Arc<TaskStatus>| known.update == status.update;
         if status.update.is_some() && task.statuses.iter().any(is_known) {
@@ -275,16 +339,18 @@ impl View {
     }
 
     fn on_forgotten(&mut self, framework: &FrameworkId, id: TaskId, state: TaskState, by: u64) {
-        let Some(framework) = self.frameworks.get_mut(framework) else { return };
-        let Some(task) = framework.tasks.get_mut(&id).filter(|task| task.ended_by.is_none()) else {
+        let ended_tasks_max = self.ended_tasks_max;
+        let Some(framework) = self.framework(framework) else { return };
+        let Some(task) = framework.task(&id).filter(|task| task.ended_by.is_none()) else {
             return;
         };
         task.report.state = state;
         task.report.unacknowledged = None;
         task.ended_by = Some(by);
-        framework.ended.push_back((by, id));
-        while framework.ended.len() > self.ended_tasks_max {
-            let Some((by, oldest)) = framework.ended.pop_front() else { return };
+        framework.ended.insert((by, id));
+        while framework.ended.len() > ended_tasks_max {
+            let Some((by, oldest)) = framework.ended.get_min().cloned() else { return };
+            framework.ended.remove(&(by, oldest.clone()));
             // Another task of this id may have begun since.
             if framework.tasks.get(&oldest).is_some_and(|task| task.ended_by == Some(by)) {
                 framework.tasks.remove(&oldest);
@@ -294,6 +360,38 @@ impl View {
 }
 
 impl Framework {
+    /// To be changed.
+    fn task(&mut self, task: &TaskId) -> Option<&mut Task> {
+        self.tasks.get_mut(task).map(Arc::make_mut)
+    }
+
+    /// Its state from now on.
+    fn becomes(&mut self, state: FrameworkState, now: WallTime) {
+        let is_here = |state| match state {
+            FrameworkState::Active | FrameworkState::Suppressed => true,
+            FrameworkState::Disconnected | FrameworkState::Recovered => false,
+            FrameworkState::Removed => false,
+        };
+        if is_here(state) && !is_here(self.state) {
+            self.times.reregistered = Some(now);
+        }
+        if state == FrameworkState::Removed && self.state != state {
+            self.times.unregistered = Some(now);
+        }
+        self.state = state;
+    }
+
+    /// What its task says of the executor that runs it.
+    fn describes(&mut self, report: &TaskReport) {
+        match &report.spec.run {
+            Run::Command(_) => (),
+            Run::Executor { executor, .. } => {
+                let key = (report.agent.clone(), executor.executor.clone());
+                self.described.insert(key, Arc::clone(&report.spec));
+            }
+        }
+    }
+
     fn live(&self) -> impl Iterator<Item = &TaskReport> {
         let reports = self.tasks.values().map(|task| &task.report);
         reports.filter(|report| !report.state.is_end())

@@ -80,7 +80,8 @@ pub enum Capability {
     ReservationRefinement,
     /// Takes the resources of machines in other regions than the master's.
     RegionAware,
-    /// An id of its own making is not refused when nobody knows it: it becomes the framework's.
+    /// A gateway of Mesos's API speaks for it. An id of its own making is not refused when nobody knows it: it becomes the
+    /// framework's; it is told of every agent that is lost; and what it says anew of itself leaves it its offers.
     NamesItself,
 }
 

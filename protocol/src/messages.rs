@@ -7,8 +7,8 @@ use crate::change::Moment;
 use crate::executor::{AgentToExecutor, ExecutorToAgent};
 use crate::framework::{FrameworkToMaster, MasterToFramework, Operation};
 use crate::operator::{
-    ExecutorsAnswer, KillAnswer, KillTask, Read, ReadAnswer, ReadExecutors, ReadMoment,
-    ReadSandbox, SandboxAnswer, SetAnswer, SetQuotas, SetWeights,
+    ExecutorsAnswer, KillAnswer, KillTask, MarkAgentGone, Read, ReadAnswer, ReadExecutors,
+    ReadMoment, ReadSandbox, SandboxAnswer, SetAnswer, SetQuotas, SetWeights, Teardown,
 };
 use crate::secrets;
 use crate::since::{Since, newest};
@@ -455,6 +455,38 @@ impl Message for SetWeights {
 }
 
 impl Question for SetWeights {
+    type Answer = SetAnswer;
+}
+
+impl Message for Teardown {
+    const NAME: &'static str = "Teardown";
+
+    fn since(&self) -> u32 {
+        2
+    }
+
+    fn subjects(&self, out: &mut Subjects) {
+        out.add(self.framework.as_str());
+    }
+}
+
+impl Question for Teardown {
+    type Answer = SetAnswer;
+}
+
+impl Message for MarkAgentGone {
+    const NAME: &'static str = "MarkAgentGone";
+
+    fn since(&self) -> u32 {
+        2
+    }
+
+    fn subjects(&self, out: &mut Subjects) {
+        out.add(self.agent.as_str());
+    }
+}
+
+impl Question for MarkAgentGone {
     type Answer = SetAnswer;
 }
 

@@ -293,7 +293,21 @@ pub struct SetWeights {
     pub weights: Vec<(Role, f64)>,
 }
 
-/// The answer to [`SetQuotas`] and [`SetWeights`].
+/// To a master: end a framework with all its tasks; it can never come back. Since version 2.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Teardown {
+    /// Which.
+    pub framework: FrameworkId,
+}
+
+/// To a master: an agent is gone for good, and its tasks with it. Should it come back, it is told to end. Since version 2.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct MarkAgentGone {
+    /// Which.
+    pub agent: AgentId,
+}
+
+/// The answer to [`SetQuotas`], [`SetWeights`], [`Teardown`] and [`MarkAgentGone`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum SetAnswer {
     /// Nothing was done, and why.

@@ -32,8 +32,13 @@ pub struct Leader {
 impl Leader {
     /// The first one.
     pub async fn start(airside: &Path) -> Result<Self, Box<dyn Error>> {
+        Self::start_with(airside, &[]).await
+    }
+
+    /// The first one, with more flags; the next ones are started without.
+    pub async fn start_with(airside: &Path, flags: &[String]) -> Result<Self, Box<dyn Error>> {
         let folder = tempfile::tempdir()?;
-        let (process, at) = start(airside, folder.path(), "0")?;
+        let (process, at) = start(airside, folder.path(), "0", flags)?;
         let config = NodeConfig {
             version: PROTOCOL_VERSION,
             record: false,
@@ -63,7 +68,7 @@ impl Leader {
     /// The next one leads.
     pub fn follows(&mut self) -> Result<(), Box<dyn Error>> {
         let (_, port) = self.at.rsplit_once(':').ok_or("an address has a port")?;
-        self.process = start(&self.airside, self.folder.path(), port)?.0;
+        self.process = start(&self.airside, self.folder.path(), port, &[])?.0;
         Ok(())
     }
 
@@ -149,10 +154,15 @@ impl Reader {
     }
 }
 
-fn start(airside: &Path, folder: &Path, port: &str) -> Result<(Process, String), Box<dyn Error>> {
+fn start(
+    airside: &Path,
+    folder: &Path,
+    port: &str,
+    flags: &[String],
+) -> Result<(Process, String), Box<dyn Error>> {
     let mut command = Command::new(airside);
     command.args(["master", "--end-with-stdin", "--log=warn", &format!("--port={port}")]);
-    command.arg("--work-dir").arg(folder);
+    command.arg("--work-dir").arg(folder).args(flags);
     let mut process = Process::start("the leader", &mut command);
     let said = process.says("master@");
     let at = said.trim().strip_prefix("master@").ok_or("it says where it is")?.to_owned();

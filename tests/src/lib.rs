@@ -9,6 +9,7 @@ pub mod leader;
 pub mod line;
 pub mod network;
 pub mod python;
+pub mod small;
 pub mod swarm;
 
 use std::net::TcpStream;

@@ -9,7 +9,7 @@ use crate::packages;
 use crate::steps::Failure;
 
 /// Which bench targets make up a table.
-const TABLES: [(&str, &[Target]); 4] = [
+const TABLES: [(&str, &[Target]); 5] = [
     (
         "actors",
         &[
@@ -22,6 +22,7 @@ const TABLES: [(&str, &[Target]); 4] = [
         "failover",
         &[Target { package: "tests", bench: "failover", needs: Needs::AirsideAndServers }],
     ),
+    ("http", &[Target { package: "tests", bench: "http", needs: Needs::Airside }]),
     ("resources", &[Target { package: "tests", bench: "resources", needs: Needs::Nothing }]),
 ];
 

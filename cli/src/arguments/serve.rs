@@ -68,6 +68,9 @@ pub(crate) struct MasterArguments {
     /// After so long without a word from it, ZooKeeper takes a master for dead
     #[arg(long, default_value = "10secs", value_parser = units::duration, value_name = "TIME")]
     pub(crate) zk_session_timeout: Duration,
+    /// Operators that may listen to the stream of events at once; when there are more, the one who came first goes
+    #[arg(long, default_value_t = 1000, value_name = "COUNT")]
+    pub(crate) max_operator_event_stream_subscribers: usize,
     /// Weights of roles, such as `eng=2,ops=0.5`, if the registry has none; `airside weights set` says them while it runs
     #[arg(long, value_name = "ROLE=WEIGHT,…", value_parser = amounts::weights)]
     pub(crate) weights: Option<Weights>,

@@ -15,7 +15,9 @@ use libactor::{
 use protocol::agent::{AgentToMaster, MasterToAgent};
 use protocol::change::{Change, Moment};
 use protocol::framework::{FrameworkToMaster, MasterToFramework};
-use protocol::operator::{KillAnswer, KillTask, ReadMoment, SetAnswer, SetQuotas, SetWeights};
+use protocol::operator::{
+    KillAnswer, KillTask, MarkAgentGone, ReadMoment, SetAnswer, SetQuotas, SetWeights, Teardown,
+};
 use protocol::time::Now;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Notify, oneshot, watch};
@@ -28,7 +30,8 @@ use crate::backlog::{Backlog, Next};
 use crate::logic::allocator::{BookEntry, Proposals};
 use crate::logic::registry::RegistryOperation;
 use crate::logic::roles::Setting;
-use crate::logic::{Effect, Event, Master, Timer, Untold};
+use crate::logic::{Effect, Ending, Event, Master, Timer, Untold};
+use crate::published::Published;
 use crate::start::End;
 use crate::view::Totals;
 
@@ -100,6 +103,7 @@ pub(crate) struct MasterActor {
     /// Comes once its helpers know it.
     begins: Option<oneshot::Receiver<()>>,
     standing: watch::Receiver<Standing>,
+    published: Arc<Published>,
     pub(crate) ended: Arc<Ended>,
     /// Questions of operators that wait for their answer.
     asked: BTreeMap<u64, Reply<KillAnswer>>,
@@ -183,6 +187,7 @@ impl MasterActor {
         helpers: Helpers,
         begins: oneshot::Receiver<()>,
         standing: watch::Receiver<Standing>,
+        published: Arc<Published>,
     ) -> Self {
         let (ended, asked, settings_asked, asked_so_far) = Default::default();
         let (entries, backlog) = Default::default();
@@ -193,6 +198,7 @@ impl MasterActor {
             helpers,
             begins: Some(begins),
             standing,
+            published,
             ended,
             asked,
             settings_asked,
@@ -214,6 +220,8 @@ impl MasterActor {
             }
         }
         let step = self.master.step(now, event);
+        // Readers see what is said now.
+        step.changes.last().iter().for_each(|change| self.published.hears(change.number));
         for change in step.changes {
             log(&change.what);
             self.backlog.push(change);
@@ -433,6 +441,39 @@ impl Handler<Asked<SetWeights>> for MasterActor {
     fn handle(&mut self, asked: Asked<SetWeights>, ctx: &mut Context<Self>) {
         let Asked { principal, question, reply, .. } = asked;
         self.on_setting(principal, Setting::Weights(question), reply, ctx);
+    }
+}
+
+impl MasterActor {
+    fn on_ending(
+        &mut self,
+        principal: Principal,
+        what: Ending,
+        reply: Reply<SetAnswer>,
+        ctx: &mut Context<Self>,
+    ) {
+        self.asked_so_far += 1;
+        let asked = self.asked_so_far;
+        self.settings_asked.insert(asked, reply);
+        self.advance(Event::EndAsked { asked, principal, what }, ctx);
+    }
+}
+
+impl Handler<Asked<Teardown>> for MasterActor {
+    type Result = ();
+
+    fn handle(&mut self, asked: Asked<Teardown>, ctx: &mut Context<Self>) {
+        let Asked { principal, question, reply, .. } = asked;
+        self.on_ending(principal, Ending::Framework(question.framework), reply, ctx);
+    }
+}
+
+impl Handler<Asked<MarkAgentGone>> for MasterActor {
+    type Result = ();
+
+    fn handle(&mut self, asked: Asked<MarkAgentGone>, ctx: &mut Context<Self>) {
+        let Asked { principal, question, reply, .. } = asked;
+        self.on_ending(principal, Ending::Agent(question.agent), reply, ctx);
     }
 }
 

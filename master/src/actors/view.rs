@@ -1,11 +1,12 @@
 //! The view as an actor: it applies the master's changes and serves all reads, on a thread of its own.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix::{Actor, Handler};
 use coordination::election::Standing;
 use libactor::{Asked, Clock, Context, Message, Question, Received, Reply};
-use protocol::change::{Change, FrameworkState, What};
+use protocol::change::{Change, FrameworkState, Moment, What};
 use protocol::ids::FrameworkId;
 use protocol::operator::{List, Read, ReadAnswer};
 use protocol::time::Now;
@@ -13,6 +14,8 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
 use crate::logic::authorize::{Action, authorize};
+use crate::published::{Published, Told};
+use crate::view::v1::event;
 use crate::view::{Readers, Totals, View};
 
 /// While somebody waits for a change. A reader is given up after two of these, before those who ask give up.
@@ -80,8 +83,21 @@ impl Question for FindFramework {
     type Answer = FoundFramework;
 }
 
+/// From a gateway of this process: let the newest state be seen. Answered with how far it is.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Publish;
+
+impl Message for Publish {
+    const NAME: &'static str = "master.Publish";
+}
+
+impl Question for Publish {
+    type Answer = Moment;
+}
+
 pub(crate) struct ViewActor {
     view: View,
+    published: Arc<Published>,
     /// Its election, which the master itself does not follow while it is suspended.
     standing: watch::Receiver<Standing>,
     /// The master's.
@@ -91,13 +107,29 @@ pub(crate) struct ViewActor {
 }
 
 impl ViewActor {
-    pub(crate) fn new(view: View, standing: watch::Receiver<Standing>, clock: Clock) -> Self {
-        Self { view, standing, clock, readers: Readers::default(), ticks: false }
+    pub(crate) fn new(
+        view: View,
+        published: Arc<Published>,
+        standing: watch::Receiver<Standing>,
+        clock: Clock,
+    ) -> Self {
+        Self { view, published, standing, clock, readers: Readers::default(), ticks: false }
+    }
+
+    /// Takes a change, and tells those who listen what it is to them.
+    fn apply(&mut self, change: Change) {
+        let number = change.number;
+        let listens = self.published.has_listeners();
+        let happens = if listens { self.view.happens(&change.what) } else { None };
+        self.view.apply(change);
+        if let Some(event) = happens.and_then(|happens| event(&self.view, &happens)) {
+            self.published.tell(Told::event(number, event));
+        }
     }
 
     /// Whether it leads and what time it is, before anybody reads.
     fn look_around(&mut self) {
-        self.view.tell_time(Now::from(self.clock.read()).steady);
+        self.view.tell_time(Now::from(self.clock.read()));
         let leads = *self.standing.borrow() == Standing::Leads;
         self.view.doubt(!leads);
     }
@@ -128,10 +160,10 @@ impl Handler<Received<Changes>> for ViewActor {
     type Result = ();
 
     fn handle(&mut self, received: Received<Changes>, _: &mut Context<Self>) {
-        for change in received.message.0 {
-            self.view.apply(change);
-        }
         self.look_around();
+        for change in received.message.0 {
+            self.apply(change);
+        }
         send(self.readers.on_changes(&self.view));
     }
 }
@@ -141,8 +173,9 @@ impl Handler<Received<StartOver>> for ViewActor {
 
     fn handle(&mut self, received: Received<StartOver>, _: &mut Context<Self>) {
         let StartOver { change, snapshot, missed } = received.message;
-        self.view.start_over(change, snapshot, &missed);
         self.look_around();
+        self.view.start_over(change, snapshot, &missed);
+        self.published.tell(Told::StartOver);
         send(self.readers.on_changes(&self.view));
     }
 }
@@ -159,6 +192,16 @@ impl Handler<Asked<Read>> for ViewActor {
         self.look_around();
         send(self.readers.hear(&self.view, asked.question, asked.reply).into_iter().collect());
         self.tick_while_any_waits(ctx);
+    }
+}
+
+impl Handler<Asked<Publish>> for ViewActor {
+    type Result = ();
+
+    fn handle(&mut self, asked: Asked<Publish>, _: &mut Context<Self>) {
+        self.look_around();
+        self.published.publish(&self.view);
+        asked.reply.send(self.view.moment());
     }
 }
 

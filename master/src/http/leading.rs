@@ -7,14 +7,18 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use api::v1;
 use coordination::election::Candidate;
 use gateway::{Call, Daemon, Refused};
-use libactor::Node;
+use libactor::{Clock, Node};
 use protocol::change::FrameworkState;
 use protocol::ids::FrameworkId;
+use protocol::time::{Now, WallTime};
+use serde_json::value::RawValue;
 use tokio::sync::watch;
 
+use super::operator::Subscribers;
 use super::scheduler::Stream;
 use crate::actors::view::FindFramework;
 use crate::start::Running;
+use crate::view::legacy::About;
 
 /// Of masters that say none.
 const PORT: u16 = 5050;
@@ -31,6 +35,10 @@ struct Shared {
     /// Who leads, if masters are elected.
     leader: OnceLock<watch::Receiver<Option<Candidate>>>,
     streams: Mutex<BTreeMap<FrameworkId, Stream>>,
+    /// Operators who listen to events.
+    subscribers: Subscribers,
+    /// When the process began.
+    started: WallTime,
 }
 
 fn lock<T>(what: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -46,7 +54,16 @@ impl Gateways {
             reign: Mutex::default(),
             leader: OnceLock::new(),
             streams: Mutex::default(),
+            subscribers: Subscribers::default(),
+            started: Now::from(Clock::start().read()).wall,
         }))
+    }
+
+    /// So many operators may listen to events at once.
+    #[must_use]
+    pub fn with_listeners(self, most: usize) -> Self {
+        self.0.subscribers.may_be(most);
+        self
     }
 
     /// The node on which they are, and who says who leads, if anybody is elected.
@@ -109,6 +126,29 @@ impl Gateways {
         match self.leader() {
             Some(leader) => redirect(&leader, ""),
             None => Refused::new(503, "No leader elected"),
+        }
+    }
+
+    pub(super) fn subscribers(&self) -> &Subscribers {
+        &self.0.subscribers
+    }
+
+    pub(super) fn started(&self) -> WallTime {
+        self.0.started
+    }
+
+    /// What the master says of itself beside its state.
+    pub(super) fn about(&self, reign: &Running) -> About {
+        let info = self.master_info(reign);
+        About {
+            version: RawValue::from_string(self.daemon().version().to_owned()).ok(),
+            hostname: info.hostname.unwrap_or_default(),
+            cluster: None,
+            pid: info.pid.unwrap_or_default(),
+            started: self.started(),
+            elected: reign.elected(),
+            port: u16::try_from(info.port).unwrap_or(PORT),
+            flags: BTreeMap::new(),
         }
     }
 

@@ -5,15 +5,17 @@ mod check;
 mod events;
 mod subscribed;
 mod subscription;
+mod update;
 
 use actix_web::HttpResponse;
 use api::v1::scheduler as v1;
-use gateway::{Call, Encoding, Refused, Route, content, empty};
+use gateway::{Call, Refused, Route, content, empty};
 use libactor::Handle;
 use protocol::ids::FrameworkId;
 
 use super::Gateways;
 use subscribed::{Said, SchedulerActor};
+use update::Update;
 
 /// A scheduler that has subscribed through this node.
 #[derive(Clone)]
@@ -43,15 +45,12 @@ async fn answer(gateways: &Gateways, mut call: Call) -> Result<HttpResponse, Ref
     if node.config().secret.is_some() {
         return Err(Refused::new(403, NOT_WITH_A_SECRET));
     }
-    // No scheduler says from which page it comes: this is a browser that somebody else's page leads by the nose.
-    if call.header("origin").is_some() {
-        return Err(Refused::new(403, "pages of the web may not speak for frameworks"));
-    }
+    call.refuse_other_pages()?;
     let reign = gateways.reign(&call)?;
     call.insist_on("POST")?;
     let encoding = content(&call)?;
     let body = call.body().await?;
-    let message: v1::Call = read(encoding, &body)?;
+    let message: v1::Call = super::read(encoding, &body)?;
     check::call(&message)?;
     if let (v1::call::Type::Subscribe, Some(subscribe)) = (message.r#type(), &message.subscribe) {
         return subscription::begin(gateways, &reign, &call, &message, subscribe);
@@ -79,28 +78,16 @@ async fn answer(gateways: &Gateways, mut call: Call) -> Result<HttpResponse, Ref
         Some(_) => (),
     }
     check::comes_later(&message)?;
+    if message.r#type() == v1::call::Type::UpdateFramework {
+        let answer = stream.actor.ask(Update(api::wire::write(&message))).await;
+        let updated = answer.map_err(|error| {
+            Refused::new(503, format!("the framework could not be updated: {error}"))
+        })?;
+        Result::from(updated)?;
+        return Ok(empty(200));
+    }
     match stream.actor.tell(Said(api::wire::write(&message))) {
         Ok(()) => Ok(empty(202)),
         Err(error) => Err(Refused::new(503, format!("the call was not taken: {error}"))),
     }
-}
-
-fn read(encoding: Encoding, body: &[u8]) -> Result<v1::Call, Refused> {
-    match encoding {
-        Encoding::Json => {
-            api::json::read(body).map_err(|error| Refused::new(400, shortened(error.to_string())))
-        }
-        Encoding::Protobuf => api::wire::read(body)
-            .map_err(|_| Refused::new(400, "Failed to parse body into Call protobuf")),
-    }
-}
-
-/// What is wrong may be wrong very often.
-fn shortened(mut words: String) -> String {
-    const WORDS_MAX: usize = 2048;
-    if words.len() > WORDS_MAX {
-        words.truncate(words.floor_char_boundary(WORDS_MAX));
-        words += "…";
-    }
-    words
 }

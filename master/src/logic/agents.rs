@@ -4,6 +4,7 @@
 mod collection;
 mod domain;
 mod entrance;
+mod forsaken;
 mod giving_up;
 mod returning;
 mod slots;
@@ -53,6 +54,8 @@ pub(super) struct Agent {
     pub(super) was_given_up: bool,
     /// Tasks that it runs and must not, since their ids run elsewhere: killed until their end is heard of.
     pub(super) strays: BTreeSet<TaskKey>,
+    /// Frameworks whose tasks on it were lost with its connection.
+    forsaken: BTreeSet<FrameworkId>,
     /// Tasks that it did not report and may have all the same: it is asked for them until it says something of each.
     pub(super) doubted: BTreeSet<TaskKey>,
     /// Frameworks whose end there was no room to tell.
@@ -128,6 +131,7 @@ impl Agent {
         let book = Book::of(info.resources.clone());
         let was_given_up = matches!(phase, Phase::Unreachable);
         let (strays, doubted, owed_shutdowns, owed_acknowledgements) = Default::default();
+        let forsaken = BTreeSet::new();
         Self {
             sizes: sizes::OfAgent::new(&info),
             info,
@@ -139,6 +143,7 @@ impl Agent {
             book,
             was_given_up,
             strays,
+            forsaken,
             doubted,
             owed_shutdowns,
             owed_acknowledgements,
@@ -487,6 +492,7 @@ impl Master {
         }
         turn.entries.push(BookEntry::AgentInactive { agent: id.clone() });
         turn.agent_state(id, AgentState::Disconnected);
+        self.forsake(turn, id);
         let timer = Timer::AgentReturn { agent: id.clone(), generation };
         turn.start(timer, self.config.agent_reregister_timeout);
         turn.start(Timer::Ping { agent: id.clone(), generation }, self.config.ping_every);

@@ -1,6 +1,7 @@
 //! Frameworks: how their schedulers are heard. How they subscribe, what they want and how frameworks end is below
 //! `frameworks/`.
 
+mod immutable;
 mod removal;
 mod subscribe;
 mod wishes;

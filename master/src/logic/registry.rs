@@ -51,6 +51,8 @@ pub enum RegistryOperation {
         agent: AgentId,
         /// When that was decided.
         at: WallTime,
+        /// By an operator: its tasks are gone because he says so.
+        by_operator: bool,
     },
     /// A new framework, or a new description of a known one.
     AdmitFramework {
@@ -92,6 +94,15 @@ pub struct AgentEntry {
     pub unreachable: Option<WallTime>,
 }
 
+/// What the registry says of an agent that was removed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Gone {
+    /// Since when.
+    pub at: WallTime,
+    /// An operator said so.
+    pub by_operator: bool,
+}
+
 /// What the registry says of a framework.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FrameworkEntry {
@@ -114,8 +125,8 @@ pub struct Registry {
     pub frameworks_made: u64,
     /// Admitted and not gone.
     pub agents: BTreeMap<AgentId, AgentEntry>,
-    /// Removed, and since when; forgotten after a while.
-    pub gone: BTreeMap<AgentId, WallTime>,
+    /// Removed; forgotten after a while.
+    pub gone: BTreeMap<AgentId, Gone>,
     /// Admitted and not removed.
     pub frameworks: BTreeMap<FrameworkId, FrameworkEntry>,
     /// Never valid again.
@@ -161,9 +172,9 @@ impl Registry {
                     entry.unreachable = Some(*at);
                 }
             }
-            RegistryOperation::RemoveAgent { agent, at } => {
+            RegistryOperation::RemoveAgent { agent, at, by_operator } => {
                 if self.agents.remove(agent).is_some() {
-                    self.gone.insert(agent.clone(), *at);
+                    self.gone.insert(agent.clone(), Gone { at: *at, by_operator: *by_operator });
                 }
             }
             RegistryOperation::Prune { unreachable, gone } => {

@@ -32,6 +32,8 @@ pub(super) struct Task {
     pub(super) role: Role,
     /// The newest state that anybody reported; what it holds is free again once this is an end.
     pub(super) state: TaskState,
+    /// What its framework was told last, in the order of its news.
+    told: TaskState,
     /// The newest news that its framework has not acknowledged.
     unacknowledged: Option<Arc<TaskStatus>>,
     pub(super) launched_at: Instant,
@@ -50,11 +52,20 @@ impl Task {
             agent,
             role,
             state: TaskState::Staging,
+            told: TaskState::Staging,
             unacknowledged: None,
             launched_at: now,
             kill: None,
             heard: Heard::default(),
             told_lost: false,
+        }
+    }
+
+    /// What its framework was told of it, so that it hears its news in order; that it cannot be reached is told at once.
+    fn as_told(&self) -> TaskState {
+        match self.state {
+            TaskState::Unreachable => self.state,
+            _ => self.told,
         }
     }
 
@@ -213,6 +224,7 @@ impl Master {
             self.set_state(turn, &framework, &id, latest);
             if let Some(task) = self.task_mut(&framework, &id) {
                 task.heard.note(status.update);
+                task.told = status.state;
             }
             if let Some(entry) = self.frameworks.get_mut(&framework)
                 && let Some(task) = entry.tasks.get_mut(&id)
@@ -401,6 +413,7 @@ impl Master {
             executor: report.executor.clone(),
             role: report.role.clone(),
             state: report.state,
+            told: report.unacknowledged.as_ref().map_or(report.state, |said| said.state),
             unacknowledged: report.unacknowledged.clone(),
             launched_at: turn.now.steady,
             kill: None,
@@ -423,6 +436,7 @@ impl Master {
         let Some(task) = entry.tasks.get_mut(id) else { return };
         let was_told_lost = std::mem::take(&mut task.told_lost);
         task.unacknowledged.clone_from(&report.unacknowledged);
+        task.told = report.unacknowledged.as_ref().map_or(task.state, |said| said.state);
         task.heard.note_report(report);
         if let Some(grace) = task.kill.filter(|_| !task.state.is_end()) {
             let (framework, task) = (framework.clone(), id.clone());

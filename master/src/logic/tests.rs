@@ -5,6 +5,7 @@ mod agents;
 mod bugs;
 mod collection;
 mod domains;
+mod endings;
 mod entrance;
 mod frameworks;
 mod giving_up;

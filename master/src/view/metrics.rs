@@ -204,14 +204,15 @@ impl View {
     }
 
     fn agent_figures(&self, page: &mut Page) {
-        let count = |state| self.agents.values().filter(|agent| agent.state == state).count();
+        let count = |state| self.agents.values().filter(|agent| agent.view.state == state).count();
         page.gauge("agents_active", count(AgentState::Active));
         page.gauge("agents_disconnected", count(AgentState::Disconnected));
         page.gauge("agents_unreachable", count(AgentState::Unreachable));
         page.gauge("agents_recovered", count(AgentState::Recovered));
         self.agent_counters(page);
         let (mut total, mut used, mut offered) = Default::default();
-        for agent in self.agents.values().filter(|agent| agent.state == AgentState::Active) {
+        let active = self.agents.values().map(|agent| &agent.view);
+        for agent in active.filter(|agent| agent.state == AgentState::Active) {
             for (sum, more) in [
                 (&mut total, &agent.info.resources),
                 (&mut used, &agent.used),

@@ -1,12 +1,12 @@
 //! Who holds which offers, since when, and until when.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
-use protocol::ids::{AgentId, FrameworkId, OfferId, Role};
+use protocol::ids::{FrameworkId, OfferId};
 use protocol::offer::Offer;
 use protocol::operator::{OfferView, ReadAnswer};
-use protocol::resources::Resources;
 use protocol::time::Instant;
 
 use super::View;
@@ -16,11 +16,7 @@ use crate::sizes;
 /// An offer that is not answered.
 #[derive(Clone, Debug)]
 pub(super) struct HeldOffer {
-    pub(super) framework: FrameworkId,
-    agent: AgentId,
-    hostname: String,
-    pub(super) role: Role,
-    pub(super) resources: Resources,
+    pub(super) offer: Arc<Offer>,
     pub(super) since: Instant,
     /// When it is taken back, if ever.
     pub(super) ends: Option<Instant>,
@@ -36,27 +32,19 @@ pub(super) struct Holding {
 
 impl View {
     /// How long it is held is told next.
-    pub(super) fn on_offer(&mut self, offer: &Offer) {
-        if let Some(framework) = self.frameworks.get_mut(&offer.framework) {
+    pub(super) fn on_offer(&mut self, offer: Arc<Offer>) {
+        if let Some(framework) = self.framework(&offer.framework) {
             framework.offered.add(&offer.resources);
         }
-        let held = HeldOffer {
-            framework: offer.framework.clone(),
-            agent: offer.agent.clone(),
-            hostname: offer.at.hostname.clone(),
-            role: offer.role.clone(),
-            resources: offer.resources.clone(),
-            since: self.now,
-            ends: None,
-        };
-        self.offers.insert(offer.offer.clone(), held);
+        let id = offer.offer.clone();
+        self.offers.insert(id, HeldOffer { offer, since: self.now.steady, ends: None });
     }
 
     pub(super) fn on_offer_ended(&mut self, offer: &OfferId) {
         if let Some(held) = self.offers.remove(offer)
-            && let Some(framework) = self.frameworks.get_mut(&held.framework)
+            && let Some(framework) = self.framework(&held.offer.framework)
         {
-            let left = framework.offered.checked_sub(&held.resources);
+            let left = framework.offered.checked_sub(&held.offer.resources);
             framework.offered = left.unwrap_or_default();
         }
     }
@@ -65,13 +53,13 @@ impl View {
     pub(super) fn offers_behind(&self, last: Option<&OfferId>) -> ReadAnswer {
         let all = behind(&self.offers, last).map(|(offer, held)| OfferView {
             offer: offer.clone(),
-            framework: held.framework.clone(),
-            agent: held.agent.clone(),
-            hostname: held.hostname.clone(),
-            role: held.role.clone(),
-            resources: held.resources.clone(),
-            held_for: self.now.since(held.since),
-            lasts_for: held.ends.map(|ends| ends.since(self.now)),
+            framework: held.offer.framework.clone(),
+            agent: held.offer.agent.clone(),
+            hostname: held.offer.at.hostname.clone(),
+            role: held.offer.role.clone(),
+            resources: held.offer.resources.clone(),
+            held_for: self.now.steady.since(held.since),
+            lasts_for: held.ends.map(|ends| ends.since(self.now.steady)),
         });
         Page::of(all, size_of_offer).answer(ReadAnswer::Offers, ReadAnswer::SomeOffers)
     }
@@ -80,9 +68,9 @@ impl View {
     pub(super) fn holdings(&self) -> BTreeMap<&FrameworkId, Holding> {
         let mut all: BTreeMap<&FrameworkId, Holding> = BTreeMap::new();
         for held in self.offers.values() {
-            let holding = all.entry(&held.framework).or_default();
+            let holding = all.entry(&held.offer.framework).or_default();
             holding.offers += 1;
-            holding.oldest = holding.oldest.max(self.now.since(held.since));
+            holding.oldest = holding.oldest.max(self.now.steady.since(held.since));
         }
         all
     }

@@ -1,8 +1,8 @@
 //! Lists may be long: they are read page by page, each of which fits into one message.
 
-use std::collections::BTreeMap;
-use std::collections::btree_map::Range;
 use std::ops::Bound;
+
+use imbl::OrdMap;
 
 use protocol::framework::FrameworkInfo;
 use protocol::ids::{AgentId, FrameworkId, TaskId};
@@ -10,7 +10,7 @@ use protocol::operator::{AgentView, DomainsView, ReadAnswer, TaskView};
 use protocol::task::{CommandSpec, Run};
 use protocol::wishes::FaultDomain;
 
-use super::{Framework, Task, View};
+use super::View;
 use crate::sizes;
 
 /// The most entries on a page.
@@ -53,14 +53,17 @@ impl<T> Page<T> {
 }
 
 /// What is behind a key; from the first one on, if none is named.
-pub(super) fn behind<'a, K: Ord, V>(all: &'a BTreeMap<K, V>, key: Option<&K>) -> Range<'a, K, V> {
-    all.range((key.map_or(Bound::Unbounded, Bound::Excluded), Bound::Unbounded))
+pub(super) fn behind<'a, K: Ord + Clone, V: Clone>(
+    all: &'a OrdMap<K, V>,
+    key: Option<&K>,
+) -> impl Iterator<Item = (&'a K, &'a V)> + use<'a, K, V> {
+    all.range::<_, K>((key.map_or(Bound::Unbounded, Bound::Excluded), Bound::Unbounded))
 }
 
 impl View {
     /// Agents by id.
     pub(super) fn agents_behind(&self, last: Option<&AgentId>) -> ReadAnswer {
-        let all = behind(&self.agents, last).map(|(_, agent)| agent.clone());
+        let all = behind(&self.agents, last).map(|(_, agent)| agent.view.clone());
         Page::of(all, size_of_agent).answer(ReadAnswer::Agents, ReadAnswer::SomeAgents)
     }
 
@@ -96,11 +99,11 @@ impl View {
             Some(behind(&self.frameworks.get(framework)?.tasks, Some(task)))
         });
         let others = behind(&self.frameworks, last.map(|(framework, _)| framework));
-        let others = others.flat_map(|(_, Framework { tasks, .. })| behind(tasks, None));
+        let others = others.flat_map(|(_, framework)| behind(&framework.tasks, None));
         let all = rest_of_first.into_iter().flatten().chain(others);
-        let all = all.map(|(_, Task { report, statuses, .. })| TaskView {
-            report: report.clone(),
-            statuses: statuses.clone(),
+        let all = all.map(|(_, task)| TaskView {
+            report: task.report.clone(),
+            statuses: task.statuses.clone(),
         });
         Page::of(all, size_of_task).answer(ReadAnswer::Tasks, ReadAnswer::SomeTasks)
     }

@@ -8,7 +8,7 @@ use protocol::ids::{AgentId, FrameworkId, Role};
 use protocol::operator::{ReadAnswer, RoleView};
 use protocol::quantities::Quantities;
 
-use super::page::{Page, behind};
+use super::page::Page;
 use super::{Framework, View};
 use crate::logic::roles::sums::{Held, Sums};
 use crate::sizes;
@@ -36,8 +36,15 @@ impl Roles {
 impl View {
     /// Roles by name.
     pub(super) fn roles_behind(&self, last: Option<&Role>) -> ReadAnswer {
+        let behind = |role: &RoleView| last.is_none_or(|last| role.role > *last);
+        let all = self.all_roles().into_iter().filter(behind);
+        Page::of(all, size_of_role).answer(ReadAnswer::Roles, ReadAnswer::SomeRoles)
+    }
+
+    /// All of them by name.
+    pub(super) fn all_roles(&self) -> Vec<RoleView> {
         let Roles { sums, mut frameworks } = self.roles();
-        let all = behind(sums.all(), last).map(|(role, held)| RoleView {
+        let role = |(role, held): (&Role, &Held)| RoleView {
             role: role.clone(),
             weight: self.shares.weight(role),
             quota: self.shares.quota(role),
@@ -46,8 +53,8 @@ impl View {
             offered: held.offered.clone(),
             reserved: held.reserved.clone(),
             frameworks: frameworks.remove(role).into_iter().flatten().collect(),
-        });
-        Page::of(all, size_of_role).answer(ReadAnswer::Roles, ReadAnswer::SomeRoles)
+        };
+        sums.all().iter().map(role).collect()
     }
 
     /// What one role holds, with those below it.
@@ -60,7 +67,8 @@ impl View {
         let mut roles = Roles::default();
         let of_operators = self.shares.quotas.keys().chain(self.shares.weights.keys());
         of_operators.for_each(|role| roles.sums.know(role));
-        for agent in self.agents.values().filter(|agent| counts(agent.state)) {
+        let agents = self.agents.values().map(|agent| &agent.view);
+        for agent in agents.filter(|agent| counts(agent.state)) {
             roles.sums.reserve(&agent.info.resources);
         }
         for (id, framework) in &self.frameworks {
@@ -69,7 +77,7 @@ impl View {
             }
             self.add_held(&mut roles, id, framework);
         }
-        for offer in self.offers.values() {
+        for offer in self.offers.values().map(|held| &held.offer) {
             roles.act(&offer.role, &offer.framework);
             roles.sums.offer(&offer.role, &offer.resources);
         }
@@ -78,7 +86,7 @@ impl View {
 
     fn add_held(&self, roles: &mut Roles, id: &FrameworkId, framework: &Framework) {
         let counts =
-            |agent: &AgentId| self.agents.get(agent).is_some_and(|agent| counts(agent.state));
+            |agent: &AgentId| self.agents.get(agent).is_some_and(|agent| counts(agent.view.state));
         for ((agent, _), (role, resources)) in &framework.executors {
             if counts(agent) {
                 roles.act(role, id);

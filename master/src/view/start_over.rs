@@ -19,9 +19,12 @@ impl View {
         self.totals.add(missed);
         self.offers.clear();
         self.shares = Shares::default();
-        for framework in self.frameworks.values_mut() {
-            framework.offered = Resources::none();
-            framework.executors.clear();
+        let frameworks: Vec<FrameworkId> = self.frameworks.keys().cloned().collect();
+        for framework in &frameworks {
+            if let Some(framework) = self.framework(framework) {
+                framework.offered = Resources::none();
+                framework.executors.clear();
+            }
         }
         let (mut agents, mut frameworks, mut tasks) = Default::default();
         for what in &snapshot {
@@ -35,8 +38,8 @@ impl View {
 
     /// Its statuses so far are kept, if it is the task that was seen before.
     pub(super) fn go_on_with(&mut self, report: TaskReport) {
-        let framework = self.frameworks.get_mut(&report.framework);
-        let known = framework.and_then(|f| f.tasks.get_mut(&report.spec.task));
+        let framework = self.framework(&report.framework);
+        let known = framework.and_then(|f| f.task(&report.spec.task));
         match known.filter(|task| task.ended_by.is_none() && task.report.agent == report.agent) {
             Some(task) => {
                 let news = report.unacknowledged.clone();
@@ -55,8 +58,8 @@ impl View {
         frameworks: &BTreeSet<FrameworkId>,
         tasks: &BTreeSet<(FrameworkId, TaskId)>,
     ) {
-        let live = self.agents.values().filter(|agent| agent.state != AgentState::Gone);
-        let gone = live.map(|agent| agent.agent.clone()).filter(|agent| !agents.contains(agent));
+        let live = self.agents.iter().filter(|(_, agent)| agent.view.state != AgentState::Gone);
+        let gone = live.map(|(agent, _)| agent.clone()).filter(|agent| !agents.contains(agent));
         for agent in gone.collect::<Vec<_>>() {
             self.on_agent_state(agent, AgentState::Gone);
         }

@@ -1,5 +1,6 @@
 //! The view shows what the changes say, within its bounds.
 
+mod events;
 mod offers;
 mod pages;
 

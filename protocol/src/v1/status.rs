@@ -105,13 +105,32 @@ impl TaskStatus {
         status.state = self.state.to_v1().into();
         status.message = Some(self.message.clone()).filter(|text| !text.is_empty());
         status.source = Some(self.source.to_v1().into());
-        status.reason = self.reason.map(|reason| reason.to_v1().into());
+        status.reason = self.reason_to_v1().map(Into::into);
         status.data = Some(self.data.clone()).filter(|data| !data.is_empty());
         status.agent_id = self.agent.as_ref().map(AgentId::to_v1);
         status.executor_id = self.executor.as_ref().map(ExecutorId::to_v1);
         status.timestamp = Some(self.at.as_seconds());
         status.uuid = self.update.map(UpdateId::to_bytes);
         Ok(status)
+    }
+
+    /// The same of a task that is unreachable since then.
+    #[must_use]
+    pub fn unreachable_since(self, since: WallTime) -> Self {
+        let nanoseconds = i64::try_from(since.0).unwrap_or(i64::MAX);
+        let unreachable_time = Some(v1::TimeInfo { nanoseconds });
+        let carried = v1::TaskStatus { unreachable_time, ..Default::default() };
+        Self { carried: Carried::new(&carried), ..self }
+    }
+
+    /// Mesos tells apart who removed an agent.
+    fn reason_to_v1(&self) -> Option<V1Reason> {
+        match (self.reason?, self.state) {
+            (Reason::AgentRemoved, TaskState::GoneByOperator) => {
+                Some(V1Reason::AgentRemovedByOperator)
+            }
+            (reason, _) => Some(reason.to_v1()),
+        }
     }
 
     /// Of what an executor says of a task, apart from what its agent knows: whose it is, where, and by which executor.

@@ -64,6 +64,8 @@ fn every_released_variant_keeps_its_bytes() {
     all += &table(vec![samples::demand_of_ports()], |_| 0);
     all += &table(vec![samples::set_quotas()], |_| 0);
     all += &table(vec![samples::set_weights()], |_| 0);
+    all += &table(vec![samples::teardown()], |_| 0);
+    all += &table(vec![samples::mark_agent_gone()], |_| 0);
     all += &table(samples::set_answers(), samples::place_set_answer);
     all += &table(vec![samples::ask_why()], |_| 0);
     all += &table(samples::why_answers(), samples::place_why_answer);

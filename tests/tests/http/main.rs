@@ -6,6 +6,8 @@ mod clients;
 mod failover;
 mod frameworks;
 mod hostile;
+mod operators;
+mod pages;
 mod papers;
 mod routes;
 mod stage;

@@ -1,10 +1,11 @@
 //! A master, an agent, and a scheduler of the v1 API.
 
 use serde_json::{Value, json};
-use tests::cluster::{Home, Process};
+use tests::cluster::{Home, Process, eventually};
 use tests::http::{self, Answer, Client, Stream};
 
 pub(crate) const SCHEDULER: &str = "/api/v1/scheduler";
+pub(crate) const OPERATOR: &str = "/api/v1";
 
 /// A cluster of one agent.
 pub(crate) struct Stage {
@@ -12,7 +13,7 @@ pub(crate) struct Stage {
     /// Where the master listens.
     pub(crate) at: String,
     _master: Process,
-    _agent: Option<Process>,
+    agent: Option<Process>,
 }
 
 impl Stage {
@@ -20,18 +21,44 @@ impl Stage {
     pub(crate) fn of_master() -> Self {
         let home = Home::new();
         let (master, at) = home.master(&[]);
-        Self { home, at, _master: master, _agent: None }
+        Self { home, at, _master: master, agent: None }
     }
 
     /// With an agent, which comes when it comes.
     pub(crate) fn of_one_agent() -> Self {
-        let stage = Self::of_master();
-        let work_dir = stage.home.work_dir("a");
-        let of = format!("--master={}", stage.at);
+        Self::of_master().with_agent()
+    }
+
+    /// The same with an agent, which comes when it comes.
+    pub(crate) fn with_agent(self) -> Self {
+        let work_dir = self.home.work_dir("a");
+        let of = format!("--master={}", self.at);
         let line =
             ["agent", "--port=0", &of, &work_dir, "--resources=cpus:2;mem:512;ports:[31000-31009]"];
-        let agent = Process::start("agent", &mut stage.home.command(&line));
-        Self { _agent: Some(agent), ..stage }
+        let agent = Process::start("agent", &mut self.home.command(&line));
+        Self { agent: Some(agent), ..self }
+    }
+
+    /// Waits until so many agents are members.
+    #[track_caller]
+    pub(crate) fn has_agents(&self, count: usize) {
+        eventually("the agents are there", || {
+            let slaves = self.get("/slaves").json();
+            slaves["slaves"].as_array().is_some_and(|all| all.len() == count)
+        });
+    }
+
+    /// Waits until the agent's process has ended by itself.
+    #[track_caller]
+    pub(crate) fn agent_ends(&mut self) {
+        let mut agent = self.agent.take().expect("an agent");
+        agent.ended();
+    }
+
+    /// A call of an operator.
+    #[track_caller]
+    pub(crate) fn operator(&self, body: &Value) -> Answer {
+        http::call(&self.at, OPERATOR, &[], body)
     }
 
     /// Asks for a page.

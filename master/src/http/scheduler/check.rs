@@ -88,10 +88,6 @@ pub(super) fn comes_later(call: &Call) -> Result<(), Refused> {
     if call.r#type() == Type::Unknown {
         return Err(Refused::plainly(501));
     }
-    if call.r#type() == Type::UpdateFramework {
-        let words = "501 Not Implemented. UPDATE_FRAMEWORK comes with a later release; subscribe again with what has changed.";
-        return Err(Refused::new(501, words));
-    }
     let operations = call.accept.iter().flat_map(|accept| &accept.operations);
     for operation in operations {
         let what = match operation.r#type() {

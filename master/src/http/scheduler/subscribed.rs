@@ -9,7 +9,7 @@ use actix::{Actor, Handler};
 use api::v1::framework_info::capability::Type as Capability;
 use api::v1::scheduler::{Call, Event};
 use gateway::{Encoding, Records};
-use libactor::{Clock, Context, Down, Handle, Message, Pid, Received};
+use libactor::{Asked, Clock, Context, Down, Handle, Message, Pid, Received, Reply};
 use protocol::framework::{FrameworkInfo, FrameworkToMaster, MasterToFramework};
 use protocol::ids::{FrameworkId, TaskId, UpdateId};
 use protocol::offer::Offer;
@@ -22,6 +22,7 @@ use serde::{Deserialize, Serialize};
 use super::Stream;
 use super::calls::{self, Meant, Offers};
 use super::events::{self, HEARTBEAT_SECONDS, Told};
+use super::update::{self, Update, Updated};
 use crate::http::Gateways;
 use crate::start::Running;
 
@@ -59,10 +60,19 @@ pub(super) struct SchedulerActor {
     told: BTreeMap<TaskId, (UpdateId, Instant)>,
     /// It was told that it is subscribed.
     is_subscribed: bool,
+    /// What it wants to be instead, and who waits to hear that it is.
+    updating: Option<Updating>,
     /// Its client is gone, or too slow.
     is_cut: bool,
     /// Known a moment after it began.
     own: Own,
+}
+
+/// A framework that says anew what it is.
+struct Updating {
+    info: FrameworkInfo,
+    wishes: Vec<RoleWishes>,
+    reply: Reply<Updated>,
 }
 
 /// How others reach this actor.
@@ -110,6 +120,7 @@ impl SchedulerActor {
             offers: Offers::new(),
             told: BTreeMap::new(),
             is_subscribed: false,
+            updating: None,
             is_cut: false,
             own,
         };
@@ -184,6 +195,44 @@ impl SchedulerActor {
         let master = self.to.gateways.master_info(&self.to.reign);
         self.send(&events::subscribed(framework.to_v1(), master), ctx);
         self.beat(ctx);
+    }
+
+    /// It is what it wanted to be, or is not.
+    fn on_updated(&mut self, refused: Option<String>) {
+        let Some(Updating { info, wishes, reply }) = self.updating.take() else { return };
+        if let Some(why) = refused {
+            let words = format!("'UpdateFramework' call is not valid: {why}");
+            return reply.send(Updated(Err((400, words))));
+        }
+        (self.to.info, self.to.wishes) = (info, wishes);
+        self.understands();
+        reply.send(Updated(Ok(())));
+    }
+
+    fn on_update(&mut self, call: &Call, reply: Reply<Updated>, ctx: &mut Context<Self>) {
+        let described = match &call.update_framework {
+            Some(update) => update::described(&self.to.info, update),
+            None => Err("Expecting 'update_framework' to be present".to_owned()),
+        };
+        let (info, wishes) = match described {
+            Ok(described) => described,
+            Err(words) => return reply.send(Updated(Err((400, words)))),
+        };
+        if self.updating.is_some() {
+            let words = "another update of this framework is being written; try again".to_owned();
+            return reply.send(Updated(Err((503, words))));
+        }
+        if (&info, &wishes) == (&self.to.info, &self.to.wishes) {
+            return reply.send(Updated(Ok(())));
+        }
+        let message = FrameworkToMaster::SubscribeWith {
+            nonce: self.nonce,
+            framework: self.to.framework.clone(),
+            info: info.clone(),
+            wishes: wishes.clone(),
+        };
+        self.updating = Some(Updating { info, wishes, reply });
+        self.tell(message, ctx);
     }
 
     /// Remembers offers that are open.
@@ -272,6 +321,13 @@ impl Handler<Received<MasterToFramework>> for SchedulerActor {
             return;
         }
         let message = received.message;
+        if self.updating.is_some() {
+            if let MasterToFramework::Subscribed { .. } = message {
+                return self.on_updated(None);
+            } else if let MasterToFramework::Refused { reason } = message {
+                return self.on_updated(Some(reason));
+            }
+        }
         self.note(&message);
         if let MasterToFramework::Updated(status) = &message
             && (self.keeps_from_it(status, ctx) || self.was_just_told(status))
@@ -305,6 +361,17 @@ impl Handler<Received<Said>> for SchedulerActor {
         // It was written by this process.
         if let Ok(call) = api::wire::read(&received.message.0) {
             self.on_call(call, ctx);
+        }
+    }
+}
+
+impl Handler<Asked<Update>> for SchedulerActor {
+    type Result = ();
+
+    fn handle(&mut self, asked: Asked<Update>, ctx: &mut Context<Self>) {
+        // It was written by this process.
+        if let Ok(call) = api::wire::read(&asked.question.0) {
+            self.on_update(&call, asked.reply, ctx);
         }
     }
 }

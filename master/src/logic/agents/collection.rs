@@ -38,7 +38,7 @@ impl Master {
         if self.registry.gone.len() <= if_over {
             return;
         }
-        let all = self.registry.gone.iter().map(|(id, since)| (*since, id.clone())).collect();
+        let all = self.registry.gone.iter().map(|(id, since)| (since.at, id.clone())).collect();
         for some in self.due(turn, all, self.config.registry_max_agent_count).chunks(AT_ONCE_MAX) {
             let (unreachable, gone) = (Vec::new(), some.to_vec());
             turn.write(RegistryOperation::Prune { unreachable, gone });

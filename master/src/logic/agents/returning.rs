@@ -303,8 +303,16 @@ impl Master {
                 self.acknowledge_again(turn, back.from, news);
             }
         }
+        let (forsaken, tasks): (Vec<_>, Vec<_>) =
+            tasks.into_iter().partition(|report| self.is_forsaken(turn, id, back.from, report));
         for report in &tasks {
             self.learn_task(turn, id, back.from, report);
+        }
+        // What is not heard of any more is known to be over.
+        if forsaken.is_empty()
+            && let Some(agent) = self.agents.get_mut(id)
+        {
+            agent.forsaken.clear();
         }
         self.end_what_is_missing(turn, id, back.from, known, &tasks, same_process);
         let entry = self.agents.get_mut(id);

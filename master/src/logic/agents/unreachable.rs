@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use libactor::{Pid, Principal};
 use protocol::change::{AgentNews, AgentState, GivenUp, What};
-use protocol::framework::MasterToFramework;
+use protocol::framework::{Capability, MasterToFramework};
 use protocol::ids::{AgentId, FrameworkId};
 use protocol::task::{Reason, TaskState};
 
@@ -82,10 +82,13 @@ impl Master {
     }
 
     fn tell_agent_lost(&self, turn: &mut Turn, id: &AgentId, concerned: BTreeSet<FrameworkId>) {
-        for framework in concerned {
-            if let Some(pid) = self.scheduler(&framework) {
-                turn.tell_framework(pid, MasterToFramework::AgentLost(id.clone()));
-            }
+        // Those of Mesos's API are told of every agent.
+        let all = self.frameworks.iter();
+        let meant = all.filter(|(framework, known)| {
+            known.has(Capability::NamesItself) || concerned.contains(framework)
+        });
+        for pid in meant.filter_map(|(_, known)| known.pid()) {
+            turn.tell_framework(pid, MasterToFramework::AgentLost(id.clone()));
         }
     }
 
@@ -98,8 +101,24 @@ impl Master {
         self.disconnect(turn, &id);
         if let Some(agent) = self.agents.get_mut(&id) {
             agent.enter(Phase::Leaving);
-            turn.write(RegistryOperation::RemoveAgent { agent: id, at: turn.now.wall });
+            let at = turn.now.wall;
+            turn.write(RegistryOperation::RemoveAgent { agent: id, at, by_operator: false });
         }
+    }
+
+    /// An operator says that it is gone. Returns who is to hear of it once that is written; nobody, if it is on its way out.
+    pub(in crate::logic) fn send_away(&mut self, turn: &mut Turn, id: &AgentId) -> Option<Pid> {
+        let agent = self.agents.get(id).filter(|agent| !matches!(agent.phase, Phase::Leaving))?;
+        let pid = agent.pid();
+        if pid.is_some() {
+            self.disconnect(turn, id);
+        }
+        if let Some(agent) = self.agents.get_mut(id) {
+            agent.enter(Phase::Leaving);
+        }
+        let (agent, at) = (id.clone(), turn.now.wall);
+        turn.write(RegistryOperation::RemoveAgent { agent, at, by_operator: true });
+        pid
     }
 
     /// An active agent is active no more, by the master's own decision.
@@ -112,15 +131,21 @@ impl Master {
     }
 
     /// The agent is gone, its tasks with it.
-    pub(in crate::logic) fn on_agent_removed(&mut self, turn: &mut Turn, id: &AgentId) {
+    pub(in crate::logic) fn on_agent_removed(
+        &mut self,
+        turn: &mut Turn,
+        id: &AgentId,
+        by_operator: bool,
+    ) {
         let Some(agent) = self.agents.get(id) else { return };
         turn.what.push(What::AgentNews { agent: id.clone(), news: AgentNews::Removed });
         let concerned = agent.frameworks_on();
         let tasks: Vec<TaskKey> = agent.book.tasks.iter().cloned().collect();
         let executors: Vec<_> = agent.book.executors.keys().cloned().collect();
+        let state = if by_operator { TaskState::GoneByOperator } else { TaskState::Gone };
         for (framework, task) in tasks {
             let message = format!("agent {id} is gone");
-            self.end_task(turn, &framework, &task, TaskState::Gone, Reason::AgentRemoved, message);
+            self.end_task(turn, &framework, &task, state, Reason::AgentRemoved, message);
         }
         for (framework, executor) in executors {
             self.unbook_executor(turn, id, &framework, &executor);
@@ -146,7 +171,8 @@ impl Master {
         if let Some(entry) = self.agents.get_mut(&agent) {
             entry.enter(Phase::Leaving);
         }
-        turn.write(RegistryOperation::RemoveAgent { agent, at: turn.now.wall });
+        let at = turn.now.wall;
+        turn.write(RegistryOperation::RemoveAgent { agent, at, by_operator: false });
         true
     }
 }

@@ -29,7 +29,7 @@ impl Master {
     }
 
     /// Written before anybody is told.
-    pub(super) fn remove_framework(&mut self, turn: &mut Turn, id: &FrameworkId) {
+    pub(in crate::logic) fn remove_framework(&mut self, turn: &mut Turn, id: &FrameworkId) {
         let Some(framework) = self.frameworks.get_mut(id) else { return };
         if matches!(framework.phase, Phase::Leaving { .. } | Phase::Removed) {
             return;

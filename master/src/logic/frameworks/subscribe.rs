@@ -10,7 +10,7 @@ use protocol::time::Instant;
 use protocol::wishes::RoleWishes;
 use serde::{Deserialize, Serialize};
 
-use super::{Framework, Phase, SUPERSEDED_MAX};
+use super::{Framework, Phase, SUPERSEDED_MAX, immutable};
 use crate::logic::authorize::{Action, authorize};
 use crate::logic::bugs::Bug;
 use crate::logic::registry::RegistryOperation;
@@ -59,6 +59,14 @@ impl Master {
         let id = id.or_else(|| self.framework_nonces.get(&wish.nonce).cloned());
         let Some(id) = id else { return self.admit_framework(turn, None, wish) };
         wish.info.framework = id.clone();
+        if let Some(known) = self.frameworks.get(&id) {
+            match immutable::preserved(&known.info, wish.info) {
+                Ok(info) => wish.info = info,
+                Err(reason) => {
+                    return turn.tell_framework(wish.from, MasterToFramework::Refused { reason });
+                }
+            }
+        }
         if let Some(waiting) = self.subscribing.get_mut(&id) {
             // What was written meanwhile is compared with this one then.
             let before = std::mem::replace(waiting, wish);
@@ -203,7 +211,14 @@ impl Master {
         }
         let keeps_old = self.config.bugs.has(Bug::FailoverKeepsOldPid);
         let Some(framework) = self.frameworks.get_mut(id) else { return };
-        let offers = std::mem::take(&mut framework.offers);
+        // A gateway remembers its client's offers, and says anew what its framework is: those of roles that it has still stay.
+        let updates = framework.pid() == Some(from) && framework.has(Capability::NamesItself);
+        let roles = &framework.info.roles;
+        let stays = |number: &u64| {
+            updates && self.offers.find(*number).is_some_and(|open| roles.contains(&open.role))
+        };
+        let (stay, offers) = std::mem::take(&mut framework.offers).into_iter().partition(stays);
+        framework.offers = stay;
         let old = framework.pid().filter(|old| *old != from);
         if framework.nonce != nonce {
             framework.superseded.push_back(framework.nonce);

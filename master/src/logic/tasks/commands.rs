@@ -106,7 +106,10 @@ impl Master {
         let Some(entry) = self.frameworks.get(framework) else { return };
         let at = turn.now.wall;
         let known = |task: &super::Task| {
-            task.status(framework, at, Reason::Reconciliation, "as the master knows it".to_owned())
+            let message = "as the master knows it".to_owned();
+            let status = task.status(framework, at, Reason::Reconciliation, message);
+            let status = TaskStatus { state: task.as_told(), ..status };
+            self.since_when(status)
         };
         let answers: Vec<TaskStatus> = if tasks.is_empty() {
             entry.tasks.values().map(known).collect()
@@ -118,6 +121,16 @@ impl Master {
             tasks.iter().take(self.config.tasks_per_framework_max).filter_map(answer).collect()
         };
         answers.into_iter().for_each(|status| self.tell_status(turn, status));
+    }
+
+    /// Of what is unreachable it is told since when.
+    pub(super) fn since_when(&self, status: TaskStatus) -> TaskStatus {
+        let entry = status.agent.as_ref().and_then(|agent| self.registry.agents.get(agent));
+        let since = entry.and_then(|entry| entry.unreachable);
+        match (status.state, since) {
+            (TaskState::Unreachable, Some(since)) => status.unreachable_since(since),
+            _ => status,
+        }
     }
 
     /// A task that is not in the books: its end, if that is remembered; else that nobody knows it. `None` while somebody
@@ -137,7 +150,9 @@ impl Master {
             }
         }
         if let Some(agent) = agent.filter(|agent| self.registry.gone.contains_key(agent)) {
-            let (state, reason) = (TaskState::Gone, Reason::AgentRemoved);
+            let by_operator = self.registry.gone.get(agent).is_some_and(|gone| gone.by_operator);
+            let state = if by_operator { TaskState::GoneByOperator } else { TaskState::Gone };
+            let reason = Reason::AgentRemoved;
             let (at, message) = (turn.now.wall, format!("agent {agent} is gone"));
             let agent = Some(agent.clone());
             return Some(own_status(framework, id, agent, state, reason, message, at));
@@ -152,11 +167,15 @@ impl Master {
         }
         let (state, message) = if any(Agent::is_unheard_of) {
             (TaskState::Unreachable, "an agent that may have it is unreachable")
+        } else if place.is_some() {
+            (TaskState::Gone, "its agent has no such task")
         } else {
             (TaskState::Unknown, "nobody knows this task")
         };
         let (reason, message) = (Reason::TaskUnknown, message.to_owned());
-        Some(own_status(framework, id, agent.cloned(), state, reason, message, turn.now.wall))
+        let at = turn.now.wall;
+        let status = own_status(framework, id, agent.cloned(), state, reason, message, at);
+        Some(self.since_when(status))
     }
 
     /// Unreliable: without its agent it is lost.

@@ -37,6 +37,7 @@ impl Master {
         task.told_lost |= told_lost;
         let message = "its agent is unreachable".to_owned();
         let status = task.status(framework, turn.now.wall, Reason::AgentRemoved, message);
+        let status = self.since_when(status);
         turn.what.push(What::TaskStatus(status.clone().into()));
         self.tell_status(turn, status);
     }

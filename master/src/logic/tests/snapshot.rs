@@ -7,6 +7,7 @@ use protocol::framework::FrameworkToMaster;
 use protocol::ids::{ClusterId, MasterId};
 use protocol::operator::{ClusterView, List, ReadAnswer};
 use protocol::task::TaskState;
+use protocol::time::Now;
 
 use super::scenario::{Scenario, agent_pid, task};
 use crate::view::{Totals, View};
@@ -42,8 +43,9 @@ fn a_view_that_starts_over_shows_what_one_shows_that_saw_all() {
     t.news(1, "ended", TaskState::Finished, 1);
     t.acknowledges(1, 1, "ended", 1);
     let (mut one, mut other) = (view(), view());
-    one.tell_time(t.now.steady + Duration::from_secs(2));
-    other.tell_time(t.now.steady + Duration::from_secs(2));
+    let later = Now { steady: t.now.steady + Duration::from_secs(2), ..t.now };
+    one.tell_time(later);
+    other.tell_time(later);
     let seen = t.changes.len();
     t.changes.iter().for_each(|change| one.apply(change.clone()));
     t.changes.iter().for_each(|change| other.apply(change.clone()));

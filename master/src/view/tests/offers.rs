@@ -23,6 +23,10 @@ fn seconds(seconds: u64) -> Instant {
     Instant(seconds * 1_000_000_000)
 }
 
+fn at(moment: u64) -> Now {
+    Now { steady: seconds(moment), ..Now::default() }
+}
+
 fn make(view: &mut View, n: usize, framework: usize, since: u64) {
     let (offer, ends) = (offer(n, framework).into(), Some(seconds(since + 300)));
     tell(view, What::OfferLeased { offer, since: seconds(since), ends });
@@ -37,10 +41,10 @@ fn held(view: &View) -> Vec<OfferView> {
 fn offers_are_shown_with_who_holds_them_for_how_long_and_until_when() {
     let mut view = filled();
     assert!(held(&view).is_empty());
-    view.tell_time(seconds(100));
+    view.tell_time(at(100));
     make(&mut view, 1, 0, 90);
     make(&mut view, 2, 0, 95);
-    view.tell_time(seconds(130));
+    view.tell_time(at(130));
     let offers = held(&view);
     assert_eq!(offers.len(), 2);
     let one = &offers[0];

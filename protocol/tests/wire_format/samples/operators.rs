@@ -159,6 +159,14 @@ pub(crate) fn set_weights() -> SetWeights {
     SetWeights { weights: vec![(role(), 2.5)] }
 }
 
+pub(crate) fn teardown() -> Teardown {
+    Teardown { framework: framework() }
+}
+
+pub(crate) fn mark_agent_gone() -> MarkAgentGone {
+    MarkAgentGone { agent: agent() }
+}
+
 pub(crate) fn set_answers() -> Vec<SetAnswer> {
     vec![SetAnswer::Refused("r".into()), SetAnswer::SetAt(moment())]
 }

@@ -1,0 +1,106 @@
+//! The older endpoints that change something.
+
+use std::collections::BTreeMap;
+
+use api::v1;
+use gateway::{Call, Refused, Route, empty, json};
+use protocol::ids::Role;
+use serde::Deserialize;
+
+use super::{page, read};
+use crate::http::Gateways;
+use crate::http::changes::{self, quota_request};
+use crate::view::View;
+
+/// What comes with a later release.
+const LATER: [&str; 6] = [
+    "/reserve",
+    "/unreserve",
+    "/create-volumes",
+    "/destroy-volumes",
+    "/machine/down",
+    "/machine/up",
+];
+
+pub(super) fn routes(gateways: &Gateways) -> Vec<Route> {
+    let later = LATER.map(|path| {
+        read(gateways, path, async |_, _, call: Call| {
+            call.insist_on("POST")?;
+            Err(Refused::new(501, "501 Not Implemented. This comes with a later release."))
+        })
+    });
+    let own = [
+        read(gateways, "/teardown", async |_, reign, mut call| {
+            call.insist_on("POST")?;
+            call.refuse_other_pages()?;
+            let form = form(&mut call).await?;
+            let Some(id) = form.get("frameworkId") else {
+                let words = "Missing 'frameworkId' query parameter in the request body";
+                return Err(Refused::new(400, words));
+            };
+            changes::teardown(&reign, id).await?;
+            Ok(empty(200))
+        }),
+        read(gateways, "/weights", async |_, reign, mut call| {
+            if call.insist_on_one(&["GET", "PUT"])? == "GET" {
+                let body = page(&reign, "/weights".into(), View::weights_page).await?;
+                return Ok(json(&call, body));
+            }
+            call.refuse_other_pages()?;
+            let body = call.body().await?;
+            let weights: Vec<WeightJson> = serde_json::from_slice(&body).map_err(|error| {
+                let words = "Failed to parse update weights request JSON";
+                Refused::new(400, format!("{words} '{}': {error}", text_of(&body)))
+            })?;
+            let info = |one: WeightJson| v1::WeightInfo { role: one.role, weight: one.weight };
+            changes::weights(&reign, weights.into_iter().map(info).collect()).await?;
+            Ok(empty(200))
+        }),
+        read(gateways, "/quota", async |_, reign, mut call| {
+            match call.insist_on_one(&["GET", "DELETE", "POST"])? {
+                "POST" => {
+                    call.refuse_other_pages()?;
+                    let body = call.body().await?;
+                    let request = api::json::read(&body).map_err(|error| {
+                        let words = "Failed to parse set quota request JSON";
+                        Refused::new(400, format!("{words} '{}': {error}", text_of(&body)))
+                    })?;
+                    quota_request(&reign, &request).await?;
+                    Ok(empty(200))
+                }
+                "DELETE" => {
+                    call.refuse_other_pages()?;
+                    let role: Role = call.rest.parse().map_err(|error| {
+                        Refused::new(400, format!("Failed to remove quota: {error}"))
+                    })?;
+                    changes::remove_quota(&reign, role).await?;
+                    Ok(empty(200))
+                }
+                _ => {
+                    let write = |view: &View| api::json::write(&view.quota_status()).into_bytes();
+                    Ok(json(&call, page(&reign, "/quota".into(), write).await?))
+                }
+            }
+        }),
+    ];
+    own.into_iter().chain(later).collect()
+}
+
+#[derive(Deserialize)]
+struct WeightJson {
+    role: Option<String>,
+    weight: f64,
+}
+
+/// A form's fields; of several of one name the last counts.
+async fn form(call: &mut Call) -> Result<BTreeMap<String, String>, Refused> {
+    let body = call.body().await?;
+    let text = std::str::from_utf8(&body)
+        .map_err(|_| Refused::new(400, "Unable to decode query string: it is not UTF-8"))?;
+    Ok(gateway::pairs(text).collect())
+}
+
+/// So much of a body as fits into an answer.
+fn text_of(body: &[u8]) -> String {
+    String::from_utf8_lossy(&body[..body.len().min(512)]).into_owned()
+}
