@@ -6,16 +6,7 @@ use serde_json::{Value, json};
 use tests::cluster::{Home, Process, eventually};
 use tests::http;
 
-use crate::stage::{Framework, SCHEDULER, task};
-
-fn stands(home: &Home, name: &str, url: &str) -> (Process, String) {
-    let work_dir = home.work_dir(name);
-    let zk = ["--zk", url, "--zk-session-timeout=4secs"];
-    let line = [&["master", "--port=0", "--log=info", &work_dir][..], &zk].concat();
-    let mut master = Process::start(name, &mut home.command(&line));
-    let at = master.says("master@").trim_start_matches("master@").to_owned();
-    (master, at)
-}
+use crate::stage::{Framework, SCHEDULER, stands, task};
 
 /// Waits until a master says that this one leads.
 #[track_caller]

@@ -53,6 +53,16 @@ impl Stage {
     }
 }
 
+/// A master that stands for election, and where it listens.
+pub(crate) fn stands(home: &Home, name: &str, url: &str) -> (Process, String) {
+    let work_dir = home.work_dir(name);
+    let zk = ["--zk", url, "--zk-session-timeout=4secs"];
+    let line = [&["master", "--port=0", "--log=info", &work_dir][..], &zk].concat();
+    let mut master = Process::start(name, &mut home.command(&line));
+    let at = master.says("master@").trim_start_matches("master@").to_owned();
+    (master, at)
+}
+
 /// A framework that has subscribed, or was told why not.
 pub(crate) struct Framework {
     at: String,
