@@ -1,6 +1,7 @@
 //! Where a registry is below its path, and its move from where older clusters have it.
 
 use std::collections::BTreeMap;
+use std::thread::JoinHandle;
 
 use coordination::record::seal;
 use coordination::store::{Change, Store, StoreError};
@@ -12,9 +13,6 @@ use crate::stage::{Gate, Member, Stranger, ensemble, eventually, path, settings}
 
 /// Cluster c1, form 1, whole, and no framework's.
 const CLUSTER: &[u8] = b"\x0a\x02c1\x10\x01";
-
-/// No move of a few records needs so many.
-const ANSWERS_MAX: usize = 1000;
 
 fn put(key: &str, value: &str) -> Change {
     Change::Put { key: key.into(), value: value.as_bytes().to_vec() }
@@ -105,44 +103,58 @@ fn a_registry_is_moved_with_all_its_records_once_nobody_stands_and_reigns_go_on_
     member.is_leading();
 }
 
+/// Behind how many answers a move is stopped: each of those in which something changes hands, and some of the many by which it
+/// only reads.
+fn stops(ensemble: &Ensemble, stranger: &Stranger) -> Vec<usize> {
+    let path = path("undisturbed");
+    older(ensemble, stranger, &path);
+    let gate = Gate::before(ensemble);
+    moves(&gate.url(&path)).unwrap();
+    let all = gate.answered();
+    let last = all - 28;
+    (0..24).step_by(3).chain((24..last).step_by(64)).chain(last..all).collect()
+}
+
+/// A move that is stopped behind so many answers: the tool, its outcome, and what stops it.
+fn stopped(
+    ensemble: &Ensemble,
+    path: &str,
+    answers: usize,
+) -> (ZooKeeper, JoinHandle<Result<Moved, StoreError>>, Gate) {
+    let gate = Gate::before(ensemble);
+    gate.holds_after(answers);
+    let mover = ZooKeeper::start(settings(&gate.url(path))).unwrap();
+    let mut store = mover.store();
+    let moving = std::thread::spawn(move || store.move_registry());
+    eventually("it is stopped", || gate.is_holding());
+    assert!(!moving.is_finished());
+    (mover, moving, gate)
+}
+
 #[test]
 fn a_move_that_ends_anywhere_leaves_one_whole_registry_and_is_done_by_doing_it_again() {
     let ensemble = ensemble();
     let stranger = Stranger::new(&ensemble.hosts());
-    let mut closing = Vec::new();
-    for answers in 0..ANSWERS_MAX {
+    for answers in stops(&ensemble, &stranger) {
         let path = path(&format!("killed-after-{answers}"));
         let records = older(&ensemble, &stranger, &path);
-        let gate = Gate::before(&ensemble);
-        gate.holds_after(answers);
-        let mover = ZooKeeper::start(settings(&gate.url(&path))).unwrap();
-        let mut store = mover.store();
-        let moving = std::thread::spawn(move || store.move_registry());
-        eventually("it ends, or is stopped", || moving.is_finished() || gate.is_holding());
-        if moving.is_finished() {
-            assert!(answers > 20, "it was stopped {answers} times");
-            moving.join().unwrap().unwrap();
-            break;
-        }
-        // Whatever it has asked for is done; it hears of none of it.
-        closing.push(std::thread::spawn(move || mover.close()));
+        let (mover, moving, _gate) = stopped(&ensemble, &path, answers);
+        // Whatever it has asked for is done; it hears of none of it, not even of the end of its session.
+        std::thread::spawn(move || mover.close());
         let mut member = Member::new(&ensemble.url(&path), "m");
         let (mut store, reign) = member.leads();
         assert_eq!(reign.epoch, 2, "after {answers}");
         assert_eq!(store.load().unwrap(), records, "after {answers}");
         store.write(reign.epoch, &[put("since", "then")]).unwrap();
         member.leaves();
-        let mut again = None;
         eventually("the session of the first is over, and it moves", || {
-            again = moves(&ensemble.url(&path)).ok();
-            again.is_some()
+            moves(&ensemble.url(&path)).is_ok()
         });
         assert_eq!(beside_seats(&stranger, &path), ["registry"], "after {answers}");
         let (mut store, reign) = Member::new(&ensemble.url(&path), "m").leads();
         assert_eq!((reign.epoch, store.load().unwrap().len()), (3, 4), "after {answers}");
         assert!(moving.join().unwrap().is_err());
     }
-    closing.into_iter().for_each(|closing| closing.join().unwrap());
 }
 
 #[test]
@@ -150,24 +162,15 @@ fn what_a_master_writes_during_a_move_is_never_lost() {
     let ensemble = ensemble();
     let stranger = Stranger::new(&ensemble.hosts());
     let mut outcomes = [0, 0];
-    for answers in 0..ANSWERS_MAX {
+    for answers in stops(&ensemble, &stranger) {
         let path = path(&format!("written-after-{answers}"));
         let mut records = older(&ensemble, &stranger, &path);
-        let gate = Gate::before(&ensemble);
-        gate.holds_after(answers);
-        let mut mover = ZooKeeper::start(settings(&gate.url(&path))).unwrap().store();
-        let moving = std::thread::spawn(move || mover.move_registry());
-        eventually("it ends, or is stopped", || moving.is_finished() || gate.is_holding());
-        if moving.is_finished() {
-            moving.join().unwrap().unwrap();
-            break;
-        }
+        let (_mover, moving, gate) = stopped(&ensemble, &path, answers);
         let mut member = Member::new(&ensemble.url(&path), "m");
         let (mut store, reign) = member.leads();
         store.write(reign.epoch, &[put("since", "then")]).unwrap();
         records.insert("since".into(), b"then".to_vec());
         gate.open();
-        // It may as well have waited so long that its session is over.
         let moved = moving.join().unwrap();
         outcomes[usize::from(moved.is_ok())] += 1;
         store.write(reign.epoch, &[put("after", "that")]).unwrap();

@@ -312,6 +312,11 @@ impl Gate {
         self.state.until_held.store(answers, Ordering::SeqCst);
     }
 
+    /// So many requests were answered until now, if no other was ever to be held.
+    pub(crate) fn answered(&self) -> usize {
+        usize::MAX - self.state.until_held.load(Ordering::SeqCst)
+    }
+
     pub(crate) fn is_holding(&self) -> bool {
         *self.state.holds.lock().unwrap()
     }

@@ -9,3 +9,4 @@ mod hostile;
 mod papers;
 mod routes;
 mod stage;
+mod tongues;

@@ -83,6 +83,12 @@ impl Framework {
         let headers = ["Content-Type: application/json", "Accept: application/json"];
         let body = call.to_string();
         client.request(&format!("POST {SCHEDULER}"), &headers, body.as_bytes()).unwrap();
+        Self::hears(at, client)
+    }
+
+    /// On a connection by which it has asked to subscribe.
+    #[track_caller]
+    pub(crate) fn hears(at: &str, client: Client) -> Self {
         let events = client.stream().unwrap();
         assert_eq!(events.head.status, 200, "{:?}", events.head);
         assert_eq!(events.head.header("transfer-encoding"), Some("chunked"));
