@@ -82,7 +82,9 @@ fn import(arguments: &RegistryArguments) -> Result<(), RegistryError> {
 fn move_registry(url: &Url) -> Result<(), RegistryError> {
     let Moved { cluster, to, records } = connect(url, None)?.move_registry()?;
     output::print(&match records {
-        Some(records) => format!("{records} records of cluster {cluster} are below {to} of {url} now\n"),
+        Some(records) => {
+            format!("{records} records of cluster {cluster} are below {to} of {url} now\n")
+        }
         None => format!("the registry of cluster {cluster} is below {to} of {url} already\n"),
     });
     Ok(())

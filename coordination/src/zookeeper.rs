@@ -100,7 +100,12 @@ impl ZooKeeper {
 
     fn start_thread(settings: Settings) -> std::io::Result<Connection> {
         let layout = Layout::new(&settings.url);
-        let context = Arc::new(Context { settings, layout, whose: Mutex::new(None), warned: AtomicBool::new(false) });
+        let context = Arc::new(Context {
+            settings,
+            layout,
+            whose: Mutex::new(None),
+            warned: AtomicBool::new(false),
+        });
         let told = Arc::new(Told::default());
         let (sender, inbox) = mpsc::unbounded_channel();
         let runtime = Builder::new_current_thread().enable_all().build()?;

@@ -159,7 +159,9 @@ impl Context {
         record: EpochRecord,
         version: i32,
     ) -> Answer {
-        let Some(Whose { version: whole, nodes, .. }) = self.whose() else { return Answer::Missing };
+        let Some(Whose { version: whole, nodes, .. }) = self.whose() else {
+            return Answer::Missing;
+        };
         let path = nodes.epoch();
         let mut writer = client.new_multi_writer();
         let seat = self.layout.seat(seat);

@@ -208,11 +208,17 @@ fn what_is_not_one_whole_registry_is_not_moved_and_said_in_words() {
 
     // A master of an older version finds no registry where it looks, and makes one.
     let make = CreateMode::Persistent.with_acls(Acls::anyone_all());
-    for (node, data) in [("/airside", Vec::new()), ("/airside/cluster", seal(b"\x0a\x02c9\x10\x01"))] {
+    for (node, data) in
+        [("/airside", Vec::new()), ("/airside/cluster", seal(b"\x0a\x02c9\x10\x01"))]
+    {
         stranger.does(stranger.client.create(&format!("{path}{node}"), &data, &make)).unwrap();
     }
     let error = moves(&url).unwrap_err().to_string();
     assert!(error.contains("made afterwards by a master of an older version"), "{error}");
     let (mut store, reign) = Member::new(&url, "m").leads();
-    assert_eq!((&*reign.cluster, store.load().unwrap().len()), ("c1", 3), "it is not taken for ours");
+    assert_eq!(
+        (&*reign.cluster, store.load().unwrap().len()),
+        ("c1", 3),
+        "it is not taken for ours"
+    );
 }

@@ -190,7 +190,11 @@ fn runs_two_tasks(name: &str, command: &mut Command) {
     for task in ["1", "2"] {
         for state in ["TASK_RUNNING", "TASK_FINISHED"] {
             let told = format!("-{task} {state}");
-            assert!(scheduler.said.iter().any(|line| line.ends_with(&told)), "{:#?}", scheduler.said);
+            assert!(
+                scheduler.said.iter().any(|line| line.ends_with(&told)),
+                "{:#?}",
+                scheduler.said
+            );
         }
     }
     assert!(!scheduler.said.iter().any(|line| line.starts_with("error")), "{:#?}", scheduler.said);
@@ -198,8 +202,11 @@ fn runs_two_tasks(name: &str, command: &mut Command) {
 
 #[test]
 fn mesos_rxjava_runs_its_tasks_to_their_end() {
-    let programs =
-        [("/usr/bin/mvn", "maven"), ("/usr/bin/java", "default-jdk-headless"), ("/usr/bin/javac", "default-jdk-headless")];
+    let programs = [
+        ("/usr/bin/mvn", "maven"),
+        ("/usr/bin/java", "default-jdk-headless"),
+        ("/usr/bin/javac", "default-jdk-headless"),
+    ];
     let jars = once(env!("CARGO_TARGET_TMPDIR"), "mesos-rxjava-0.1.2", &programs, |folder| {
         let mut copy = Command::new("/usr/bin/mvn");
         copy.args(["--quiet", "--batch-mode", "--file"]).arg(beside("pom.xml"));

@@ -13,7 +13,10 @@ fn subscription() -> String {
 /// A request with a body and these headers, and its length.
 fn post(target: &str, headers: &[&str], body: &str) -> String {
     let headers: String = headers.iter().map(|header| format!("{header}\r\n")).collect();
-    format!("POST {target} HTTP/1.1\r\nHost: m\r\n{headers}Content-Length: {}\r\n\r\n{body}", body.len())
+    format!(
+        "POST {target} HTTP/1.1\r\nHost: m\r\n{headers}Content-Length: {}\r\n\r\n{body}",
+        body.len()
+    )
 }
 
 #[track_caller]
@@ -64,7 +67,9 @@ fn a_body_comes_in_chunks_cut_anywhere() {
     let (two, three) = rest.split_at(rest.len() / 2);
     let chunk = |text: &str| format!("{:x}\r\n{text}\r\n", text.len());
     let chunks: String = [one, two, three, ""].into_iter().map(chunk).collect();
-    let head = format!("POST {SCHEDULER} HTTP/1.1\r\nHost: m\r\n{JSON}\r\nTransfer-Encoding: chunked\r\n\r\n");
+    let head = format!(
+        "POST {SCHEDULER} HTTP/1.1\r\nHost: m\r\n{JSON}\r\nTransfer-Encoding: chunked\r\n\r\n"
+    );
     is_open(&mut subscribed(&stage, &(head + &chunks)));
 }
 
@@ -84,7 +89,9 @@ fn json_may_have_null_for_what_is_not_set_and_fields_of_other_versions_and_line_
     let mut framework = subscribed(&stage, &post(SCHEDULER, &[JSON], &body));
     let offer = framework.offer();
     let mut wanted = task("nulls", &offer, "exit 0");
-    for unset in ["executor", "container", "health_check", "kill_policy", "data", "labels", "discovery"] {
+    for unset in
+        ["executor", "container", "health_check", "kill_policy", "data", "labels", "discovery"]
+    {
         wanted[unset] = Value::Null;
     }
     wanted["command"]["environment"] = json!({ "variables": [{ "name": "HOST", "value": "m" }] });
@@ -99,14 +106,19 @@ fn json_may_have_null_for_what_is_not_set_and_fields_of_other_versions_and_line_
 fn dozens_of_calls_come_on_one_connection_and_one_may_decline_nothing() {
     let stage = Stage::of_master();
     let framework = subscribed(&stage, &post(SCHEDULER, &[JSON], &subscription()));
-    let call = json!({ "type": "DECLINE", "framework_id": { "value": framework.id }, "decline": {} });
+    let call =
+        json!({ "type": "DECLINE", "framework_id": { "value": framework.id }, "decline": {} });
     let stream = format!("mesos-stream-id: {}", framework.stream_id);
     let request = post(SCHEDULER, &[JSON, &stream], &call.to_string());
     let mut client = Client::connect(&stage.at).unwrap();
     for _ in 0..60 {
         client.send(request.as_bytes()).unwrap();
         let answer = client.answer().unwrap();
-        assert_eq!((answer.status, answer.header("content-length")), (202, Some("0")), "{answer:?}");
+        assert_eq!(
+            (answer.status, answer.header("content-length")),
+            (202, Some("0")),
+            "{answer:?}"
+        );
     }
 }
 

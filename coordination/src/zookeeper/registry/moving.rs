@@ -174,7 +174,9 @@ impl Work {
         let begun = self.answer(client, ("write", &path), writer.commit()).await;
         let begun = begun.map_err(|error| self.failed_at("write", &path, &error.into()))?;
         let Some(MultiWriteResult::SetData { stat }) = begun.into_iter().nth(1) else {
-            return Err(refused(format!("the servers' answer to a write of {path} says something else")));
+            return Err(refused(format!(
+                "the servers' answer to a write of {path} says something else"
+            )));
         };
         let (by, generation) = (MOVE.to_owned(), session.generation);
         Ok(Elected { reign, nodes: to.clone(), by, generation, version: stat.version })

@@ -12,9 +12,7 @@ use crate::election::Reign;
 use crate::export::{Export, Portable, epoch_above_all};
 use crate::store::{Change, in_batches};
 use crate::zookeeper::errors::words;
-use crate::zookeeper::layout::{
-    ClusterRecord, EpochRecord, Nodes, WrittenRecord, decode, encode,
-};
+use crate::zookeeper::layout::{ClusterRecord, EpochRecord, Nodes, WrittenRecord, decode, encode};
 use crate::zookeeper::logic::Answer;
 use crate::zookeeper::member;
 use crate::zookeeper::shell::{Elected, Session};
