@@ -1,4 +1,4 @@
-//! `airside registry export|import`: a cluster's memory as one file.
+//! `airside registry export|import|move`: a cluster's memory as one file, and where an ensemble has it.
 
 use std::fs::{self, File};
 use std::io::{self, BufReader, BufWriter, Write};
@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use coordination::export::{BadExport, Export, Portable};
 use coordination::store::StoreError;
-use coordination::zookeeper::{Settings, ZooKeeper};
+use coordination::zookeeper::url::Url;
+use coordination::zookeeper::{Moved, Settings, ZooKeeper, ZooKeeperStore};
 
-use crate::arguments::{RegistryArguments, RegistryCommand, RegistryPlace};
+use crate::arguments::{MoveArguments, RegistryArguments, RegistryCommand, RegistryPlace};
 use crate::output;
 
 /// How long an ensemble may take to answer.
@@ -38,6 +39,7 @@ pub(crate) fn registry(command: &RegistryCommand) -> Result<(), RegistryError> {
     match command {
         RegistryCommand::Export(arguments) => export(arguments),
         RegistryCommand::Import(arguments) => import(arguments),
+        RegistryCommand::Move(MoveArguments { zk }) => move_registry(zk),
     }
 }
 
@@ -77,14 +79,29 @@ fn import(arguments: &RegistryArguments) -> Result<(), RegistryError> {
     Ok(())
 }
 
+fn move_registry(url: &Url) -> Result<(), RegistryError> {
+    let Moved { cluster, to, records } = connect(url, None)?.move_registry()?;
+    output::print(&match records {
+        Some(records) => {
+            format!("{records} records of cluster {cluster} are below {to} of {url} now\n")
+        }
+        None => format!("the registry of cluster {cluster} is below {to} of {url} already\n"),
+    });
+    Ok(())
+}
+
+fn connect(url: &Url, cluster: Option<&str>) -> Result<ZooKeeperStore, RegistryError> {
+    let cluster = cluster.map(str::to_owned);
+    let new_cluster = cluster.clone().unwrap_or_default();
+    let settings = Settings { cluster, new_cluster, ..Settings::of(url.clone()) };
+    let zookeeper = ZooKeeper::start(settings)?;
+    zookeeper.wait_until_connected(CONNECTED_WITHIN)?;
+    Ok(zookeeper.store())
+}
+
 fn open(place: &RegistryPlace, cluster: Option<&str>) -> Result<Box<dyn Portable>, RegistryError> {
     if let Some(url) = &place.zk {
-        let cluster = cluster.map(str::to_owned);
-        let new_cluster = cluster.clone().unwrap_or_default();
-        let settings = Settings { cluster, new_cluster, ..Settings::of(url.clone()) };
-        let zookeeper = ZooKeeper::start(settings)?;
-        zookeeper.wait_until_connected(CONNECTED_WITHIN)?;
-        return Ok(Box::new(zookeeper.store()));
+        return Ok(Box::new(connect(url, cluster)?));
     }
     let folder = place.work_dir.as_deref().unwrap_or(Path::new("."));
     Ok(Box::new(master::local_store(folder)?))

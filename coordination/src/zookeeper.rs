@@ -1,7 +1,7 @@
 //! Election and store in a ZooKeeper ensemble. [`ZooKeeper`] is a connection that knows who leads; [`ZooKeeperStore`] stands
 //! for election and keeps the registry.
 //!
-//! `logic` decides, `shell` is the thread that the client lives on, `requests` and `registry` say it in ZooKeeper's words,
+//! `logic` decides, `shell` is the thread that the client lives on, `requests`, `prepare` and `registry` say it in ZooKeeper's words,
 //! `layout` and `member` are what its nodes hold; `model` is an ensemble for tests.
 
 mod errors;
@@ -11,12 +11,13 @@ mod member;
 #[cfg(any(test, feature = "testing"))]
 pub mod model;
 mod place;
+mod prepare;
 mod registry;
 mod requests;
 mod shell;
 pub mod url;
 
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -28,7 +29,7 @@ use zookeeper_client::{Client, Error};
 use crate::election::{Candidate, Detector};
 use crate::store::StoreError;
 use layout::Layout;
-pub use registry::ZooKeeperStore;
+pub use registry::{Moved, ZooKeeperStore};
 use requests::Context;
 use shell::{Message, Shell, Told};
 use url::Url;
@@ -99,7 +100,12 @@ impl ZooKeeper {
 
     fn start_thread(settings: Settings) -> std::io::Result<Connection> {
         let layout = Layout::new(&settings.url);
-        let context = Arc::new(Context { settings, layout, whose: Mutex::new(None) });
+        let context = Arc::new(Context {
+            settings,
+            layout,
+            whose: Mutex::new(None),
+            warned: AtomicBool::new(false),
+        });
         let told = Arc::new(Told::default());
         let (sender, inbox) = mpsc::unbounded_channel();
         let runtime = Builder::new_current_thread().enable_all().build()?;

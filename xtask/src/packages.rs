@@ -8,8 +8,13 @@ use crate::cargo;
 use crate::steps::Failure;
 
 /// A package, and a file that is there when it is.
-const NEEDED: [(&str, &str); 6] = [
-    ("default-jre-headless", "/usr/bin/java"),
+const NEEDED: [(&str, &str); 9] = [
+    // For ZooKeeper; and to compile, in memory, a scheduler on a client of Mesos.
+    ("default-jdk-headless", "/usr/bin/javac"),
+    // Other people's clients of Mesos: what brings them.
+    ("maven", "/usr/bin/mvn"),
+    ("nodejs", "/usr/bin/node"),
+    ("npm", "/usr/bin/npm"),
     ("zookeeper", "/usr/share/java/zookeeper.jar"),
     // An independent client of ZooKeeper is installed into an environment of its own.
     ("python3-venv", "/usr/bin/python3"),

@@ -11,6 +11,15 @@ pub(crate) enum RegistryCommand {
     Export(RegistryArguments),
     /// Replace the whole registry by that of a file, with all masters stopped
     Import(RegistryArguments),
+    /// Move the registry of an older version to where clients of Mesos do not take it for a master, with all masters stopped
+    Move(MoveArguments),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct MoveArguments {
+    /// The ensemble and path that the masters have, zk://host:port,host:port/path or file:///path/of/a/file
+    #[arg(long, value_name = "URL")]
+    pub(crate) zk: Url,
 }
 
 #[derive(Debug, Args)]

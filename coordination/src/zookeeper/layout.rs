@@ -1,19 +1,22 @@
 //! What is ours below the election's path, and what its nodes hold. Nothing of ours directly below that path ends in `_` and
-//! digits or is a number, or every client of Mesos would take it for a master.
+//! digits or is a number, or every client of Mesos would take it for a master; and it comes behind `json.info_` in the alphabet,
+//! since some clients take what comes first for the leading one.
 //!
 //! ```text
-//! <path>/airside/cluster                  whose registry this is, and of which form
-//! <path>/airside/epoch                    the newest reign
-//! <path>/airside/written                  how many batches the reign has written that wrote last
-//! <path>/airside/import                   there while an import is under way, by the session of who imports
-//! <path>/airside/registry/<shard>/<key>   one record each; 256 shards, so that no list of children grows too long
+//! <path>/registry/cluster                 whose registry this is, and of which form
+//! <path>/registry/epoch                   the newest reign
+//! <path>/registry/written                 how many batches the reign has written that wrote last
+//! <path>/registry/import                  there while an import or a move is under way, by the session of who does it
+//! <path>/registry/records/<shard>/<key>   one record each; 256 shards, so that no list of children grows too long
 //! ```
 //!
-//! All nodes but `import`, which is empty, hold records: length, checksum, bytes.
+//! All nodes but `import`, which is empty, hold records: length, checksum, bytes. The state of a framework, and the registry of a
+//! cluster that is older than this, is below `<path>/airside` instead, with its records in `airside/registry`.
 
 use prost::Message;
 use zookeeper_client::{Acl, AuthId, Permission};
 
+use super::logic::root::Root;
 use super::url::Url;
 use crate::record::{BadRecord, seal, unseal};
 
@@ -36,6 +39,13 @@ pub(super) struct ClusterRecord {
     /// If it is no cluster's registry, but the state of a framework: its name.
     #[prost(string, tag = "4")]
     pub(super) framework: String,
+}
+
+impl ClusterRecord {
+    /// Of a cluster's registry.
+    pub(super) fn of_masters(cluster: String, importing: bool) -> Self {
+        Self { cluster, form: FORM, importing, framework: String::new() }
+    }
 }
 
 /// What `epoch` holds. Only the beginning of a reign changes it, so its version is the fence: each batch of the registry checks
@@ -109,32 +119,47 @@ impl Layout {
         format!("{}/{name}", self.path)
     }
 
-    pub(super) fn root(&self) -> String {
-        format!("{}/airside", self.path)
+    /// What a registry is made of that is there.
+    pub(super) fn nodes(&self, root: Root) -> Nodes {
+        Nodes { root, path: format!("{}/{}", self.path, root.name()) }
     }
+}
 
+/// The paths of one registry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Nodes {
+    pub(super) root: Root,
+    /// Of the node that all others are below.
+    pub(super) path: String,
+}
+
+impl Nodes {
     pub(super) fn cluster(&self) -> String {
-        format!("{}/airside/cluster", self.path)
+        format!("{}/cluster", self.path)
     }
 
     pub(super) fn epoch(&self) -> String {
-        format!("{}/airside/epoch", self.path)
+        format!("{}/epoch", self.path)
     }
 
     pub(super) fn written(&self) -> String {
-        format!("{}/airside/written", self.path)
+        format!("{}/written", self.path)
     }
 
     pub(super) fn import(&self) -> String {
-        format!("{}/airside/import", self.path)
+        format!("{}/import", self.path)
     }
 
-    pub(super) fn registry(&self) -> String {
-        format!("{}/airside/registry", self.path)
+    pub(super) fn records(&self) -> String {
+        let name = match self.root {
+            Root::Registry => "records",
+            Root::Airside => "registry",
+        };
+        format!("{}/{name}", self.path)
     }
 
     pub(super) fn shard(&self, shard: u32) -> String {
-        format!("{}/airside/registry/{shard:02x}", self.path)
+        format!("{}/{shard:02x}", self.records())
     }
 
     pub(super) fn record(&self, key: &str) -> String {
@@ -208,13 +233,23 @@ mod tests {
     #[test]
     fn nothing_of_ours_below_the_path_could_be_taken_for_a_master() {
         let url = Url::parse("zk://h:1/mesos").unwrap();
-        let root = Layout::new(&url).root();
-        let name = root.strip_prefix("/mesos/").unwrap();
-        assert_eq!(super::super::member::seat(name), None);
-        assert!(!name.contains('/'));
-        let layout = Layout::new(&url);
-        let below = [layout.cluster(), layout.epoch(), layout.written(), layout.import()];
-        assert!(below.iter().all(|path| path.starts_with(&format!("{root}/"))), "{below:?}");
+        for root in [Root::Registry, Root::Airside] {
+            let nodes = Layout::new(&url).nodes(root);
+            let name = nodes.path.strip_prefix("/mesos/").unwrap();
+            assert_eq!(super::super::member::seat(name), None);
+            assert!(!name.contains('/'));
+            let below = [nodes.cluster(), nodes.epoch(), nodes.written(), nodes.import()];
+            let below = below.into_iter().chain([nodes.records(), nodes.record("agents/1")]);
+            for path in below {
+                assert!(path.starts_with(&format!("{}/", nodes.path)), "{path}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_registry_comes_behind_masters_of_every_form_in_the_alphabet() {
+        let first = |name: &str| Root::Registry.name() > name;
+        assert!(["json.info_9999999999", "info_9999999999", "9999999999"].into_iter().all(first));
     }
 
     #[test]

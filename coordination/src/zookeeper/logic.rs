@@ -9,6 +9,7 @@
 pub mod bugs;
 pub mod chain;
 pub mod detection;
+pub mod root;
 mod terms;
 
 use std::collections::VecDeque;

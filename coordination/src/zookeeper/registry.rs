@@ -8,6 +8,7 @@
 
 mod answers;
 mod batch;
+mod moving;
 mod read;
 mod transfer;
 mod write;
@@ -24,6 +25,7 @@ use crate::store::{Change, Stopped, Store, StoreError};
 use crate::zookeeper::logic::chain::Chain;
 use answers::Work;
 use batch::Known;
+pub use moving::Moved;
 use write::Writing;
 
 /// Stands for election, and keeps the registry of the reign it won.
@@ -105,8 +107,13 @@ impl Elector for ZooKeeperStore {
 impl Store for ZooKeeperStore {
     fn load(&mut self) -> Result<BTreeMap<String, Vec<u8>>, StoreError> {
         let work = Work::on(&self.zookeeper);
-        let generation = self.elected.as_ref().map(|elected| elected.generation);
-        let loaded = self.wait(async move { work.load(generation).await });
+        let elected = self.elected.clone();
+        let loaded = self.wait(async move {
+            match elected {
+                Some(elected) => work.load(&elected.nodes, Some(elected.generation)).await,
+                None => work.load(&work.find().await?, None).await,
+            }
+        });
         let (records, known) = loaded??;
         self.known = Some(known);
         Ok(records)

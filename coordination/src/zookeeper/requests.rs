@@ -2,13 +2,14 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Mutex;
+use std::sync::atomic::AtomicBool;
 
 use zookeeper_client::{
     Acls, Client, CreateMode, Error, MultiWriteError, MultiWriteResult, OneshotWatcher,
 };
 
 use super::errors::{answer, is_definite, words};
-use super::layout::{ClusterRecord, EpochRecord, FORM, Layout, WrittenRecord, decode, encode};
+use super::layout::{EpochRecord, Layout, Nodes, decode, encode};
 use super::logic::detection::Found;
 use super::logic::{Answer, Request, Seat};
 use super::member;
@@ -22,6 +23,8 @@ pub(super) struct Context {
     pub(super) layout: Layout,
     /// As it was read; another cluster's path is refused before anything else.
     pub(super) whose: Mutex<Option<Whose>>,
+    /// What an operator should do about the place of the registry is said once.
+    pub(super) warned: AtomicBool,
 }
 
 /// What is known of a path whose registry is whole.
@@ -29,7 +32,9 @@ pub(super) struct Context {
 pub(super) struct Whose {
     pub(super) cluster: String,
     /// Of the node that says so: another one after an import has begun.
-    version: i32,
+    pub(super) version: i32,
+    /// Where it is.
+    pub(super) nodes: Nodes,
 }
 
 /// An answer, and what to watch if it was a survey.
@@ -55,160 +60,12 @@ impl Context {
         (answer, None)
     }
 
-    fn answer(&self, what: &str, path: &str, error: &Error) -> Answer {
+    pub(super) fn whose(&self) -> Option<Whose> {
+        self.whose.lock().expect("nobody panics with it").clone()
+    }
+
+    pub(super) fn answer(&self, what: &str, path: &str, error: &Error) -> Answer {
         answer(&self.settings.url, what, path, error)
-    }
-
-    /// Makes the path and its parents, and what is ours below it.
-    async fn prepare(&self, client: &Client) -> Result<Answer, Answer> {
-        self.is_not_begun_anew(client).await?;
-        self.make_nodes(client, false).await?;
-        self.read_cluster(client, &self.layout.cluster()).await
-    }
-
-    /// A cluster that there is already would be without its agents and frameworks in a registry that is made now.
-    async fn is_not_begun_anew(&self, client: &Client) -> Result<(), Answer> {
-        let Some(cluster) = &self.settings.cluster else { return Ok(()) };
-        let place = self.layout.cluster();
-        let synced = client.sync(&place).await;
-        synced.map_err(|error| self.answer("look for", &place, &error))?;
-        let there = client.check_stat(&place).await;
-        match there.map_err(|error| self.answer("look for", &place, &error))? {
-            Some(_) => Ok(()),
-            None => Err(Answer::Refused(format!(
-                "there is no registry at {} of {}, and this master belongs to cluster {cluster}; if this is the right \
-                 path, import the newest export of that cluster's registry, and if the master is to belong to a new \
-                 cluster, give it another work directory",
-                self.layout.root(),
-                self.settings.url,
-            ))),
-        }
-    }
-
-    pub(super) async fn make_nodes(&self, client: &Client, importing: bool) -> Result<(), Answer> {
-        let path = &self.layout.path;
-        let ends = path.match_indices('/').map(|(at, _)| at).filter(|at| *at > 0);
-        for end in ends.chain([path.len()]) {
-            self.ensure(client, &path[..end], b"", &self.layout.open).await?;
-        }
-        for folder in [self.layout.root(), self.layout.registry()] {
-            self.ensure(client, &folder, b"", &self.layout.own).await?;
-        }
-        let framework = match &self.settings.office {
-            Office::Master => String::new(),
-            Office::Scheduler(framework) => framework.clone(),
-        };
-        let cluster = self.settings.new_cluster.clone();
-        let cluster = ClusterRecord { cluster, form: FORM, importing, framework };
-        let place = self.layout.cluster();
-        self.ensure(client, &place, &encode(&cluster), &self.layout.own).await?;
-        let epoch = encode(&EpochRecord::default());
-        self.ensure(client, &self.layout.epoch(), &epoch, &self.layout.own).await?;
-        let written = encode(&WrittenRecord::default());
-        self.ensure(client, &self.layout.written(), &written, &self.layout.own).await
-    }
-
-    /// Makes a node unless it is there. Whoever may not make one may still use it.
-    async fn ensure(
-        &self,
-        client: &Client,
-        path: &str,
-        data: &[u8],
-        acls: &[zookeeper_client::Acl],
-    ) -> Result<(), Answer> {
-        let there = client.check_stat(path).await;
-        match there.map_err(|error| self.answer("look for", path, &error))? {
-            Some(_) => Ok(()),
-            None => {
-                let options = CreateMode::Persistent.with_acls(Acls::new(acls));
-                match client.create(path, data, &options).await {
-                    Ok(_) | Err(Error::NodeExists) => Ok(()),
-                    Err(error) => Err(self.answer("make", path, &error)),
-                }
-            }
-        }
-    }
-
-    async fn read_cluster(&self, client: &Client, place: &str) -> Result<Answer, Answer> {
-        let read = client.get_data(place).await;
-        let (data, stat) = read.map_err(|error| self.answer("read", place, &error))?;
-        let record = self.understand_cluster(place, &data).map_err(Answer::Refused)?;
-        if record.importing {
-            return Err(self.not_whole(client).await);
-        }
-        let whose = Whose { cluster: record.cluster, version: stat.version };
-        *self.whose.lock().expect("nobody panics with it") = Some(whose);
-        Ok(Answer::Prepared)
-    }
-
-    async fn not_whole(&self, client: &Client) -> Answer {
-        let import = self.layout.import();
-        let how = match client.check_stat(&import).await {
-            Ok(Some(_)) => "is under way; start this master when it is over",
-            Ok(None) => "was interrupted; import again",
-            Err(error) => return self.answer("look for", &import, &error),
-        };
-        let (root, url) = (self.layout.root(), &self.settings.url);
-        Answer::Refused(format!("an import into the registry at {root} of {url} {how}"))
-    }
-
-    /// Whose path it is, if it is one that we may use.
-    pub(super) fn understand_cluster(
-        &self,
-        place: &str,
-        data: &[u8],
-    ) -> Result<ClusterRecord, String> {
-        let url = &self.settings.url;
-        let record = decode::<ClusterRecord>(data).map_err(|error| {
-            let afterwards = match self.settings.office {
-                Office::Master => "import the newest export of the registry",
-                Office::Scheduler(_) => "start as a new framework",
-            };
-            format!(
-                "{place} of {url} is not what Airside would write ({error}); if another program uses this path, \
-                 choose another one, else remove {} and {afterwards}",
-                self.layout.root(),
-            )
-        })?;
-        if record.form > FORM {
-            return Err(format!(
-                "the registry at {} of {url} was written by a later version (its form is {}, and this version \
-                 knows {FORM}); start that version or a later one",
-                self.layout.root(),
-                record.form,
-            ));
-        }
-        self.check_office(&record)?;
-        match &self.settings.cluster {
-            Some(known) if *known != record.cluster => Err(format!(
-                "{} of {url} is the registry of cluster {}, and this master belongs to cluster {known}; give each \
-                 cluster a path of its own, or this master another work directory; a registry moves by `airside \
-                 registry export` and `import`",
-                self.layout.root(),
-                record.cluster,
-            )),
-            Some(_) | None => Ok(record),
-        }
-    }
-
-    /// A path is the election of one cluster's masters, or of one framework's schedulers.
-    fn check_office(&self, record: &ClusterRecord) -> Result<(), String> {
-        let (root, url) = (self.layout.root(), &self.settings.url);
-        let ClusterRecord { cluster, framework, .. } = record;
-        let holds = match framework.as_str() {
-            "" => format!("the registry of cluster {cluster}"),
-            framework => format!("the state of framework {framework}"),
-        };
-        match &self.settings.office {
-            Office::Master if framework.is_empty() => Ok(()),
-            Office::Scheduler(ours) if ours == framework => Ok(()),
-            Office::Master => {
-                Err(format!("{root} of {url} holds {holds}; masters need a path of their own"))
-            }
-            Office::Scheduler(ours) => Err(format!(
-                "{root} of {url} holds {holds}; the schedulers of framework {ours} need a path of their own"
-            )),
-        }
     }
 
     async fn survey(&self, client: &Client) -> Answered {
@@ -264,7 +121,8 @@ impl Context {
     }
 
     async fn read_epoch(&self, client: &Client) -> Answer {
-        let path = self.layout.epoch();
+        let Some(Whose { nodes, .. }) = self.whose() else { return Answer::Missing };
+        let path = nodes.epoch();
         let (data, stat) = match client.get_data(&path).await {
             Ok(read) => read,
             Err(Error::NoNode) => return Answer::Missing,
@@ -274,11 +132,11 @@ impl Context {
             Ok(record) => {
                 Answer::Epoch { number: record.epoch, version: stat.version, by: record.by }
             }
-            Err(error) => Answer::Refused(self.damaged(&path, &error.to_string())),
+            Err(error) => Answer::Refused(self.damaged(&nodes, &path, &error.to_string())),
         }
     }
 
-    pub(super) fn damaged(&self, path: &str, error: &str) -> String {
+    pub(super) fn damaged(&self, nodes: &Nodes, path: &str, error: &str) -> String {
         let url = &self.settings.url;
         let advice = match self.settings.office {
             Office::Master => {
@@ -286,7 +144,7 @@ impl Context {
                     .to_owned()
             }
             Office::Scheduler(_) => {
-                format!("stop all schedulers and remove {} to start as a new framework", self.layout.root())
+                format!("stop all schedulers and remove {} to start as a new framework", nodes.path)
             }
         };
         format!(
@@ -301,13 +159,14 @@ impl Context {
         record: EpochRecord,
         version: i32,
     ) -> Answer {
-        let path = self.layout.epoch();
-        let whose = self.whose.lock().expect("nobody panics with it").clone();
-        let Some(Whose { version: whole, .. }) = whose else { return Answer::Missing };
+        let Some(Whose { version: whole, nodes, .. }) = self.whose() else {
+            return Answer::Missing;
+        };
+        let path = nodes.epoch();
         let mut writer = client.new_multi_writer();
         let seat = self.layout.seat(seat);
         let built = writer
-            .add_check_version(&self.layout.cluster(), whole)
+            .add_check_version(&nodes.cluster(), whole)
             .and_then(|()| writer.add_check_version(&seat, -1))
             .and_then(|()| writer.add_set_data(&path, &encode(&record), Some(version)));
         if let Err(error) = built {
@@ -322,7 +181,7 @@ impl Context {
                     Answer::Unknown("the servers' answer says something else".to_owned())
                 }
             },
-            // An import has begun since it was read, and is perhaps not over.
+            // An import has begun since it was read, and is perhaps not over; or it was moved.
             Err(MultiWriteError::OperationFailed {
                 index: 0,
                 source: Error::NoNode | Error::BadVersion,

@@ -12,6 +12,7 @@ use tokio::task::AbortHandle;
 use tokio::time::Instant;
 use zookeeper_client::{Client, OneshotWatcher, SessionState};
 
+use super::layout::Nodes;
 use super::logic::detection::{self, Detection, Found};
 use super::logic::{Answer, Effect, Election, Event, Number, Request};
 use super::requests::Context;
@@ -43,6 +44,8 @@ pub(super) struct Session {
 #[derive(Clone, Debug)]
 pub(super) struct Elected {
     pub(super) reign: Reign,
+    /// Where its registry is.
+    pub(super) nodes: Nodes,
     /// The candidate.
     pub(super) by: String,
     /// The session that it hangs on.
@@ -306,10 +309,10 @@ impl Shell {
     }
 
     fn on_lead(&mut self, epoch: u64, version: i32) {
-        let whose = self.context.whose.lock().expect("nobody panics with it").clone();
-        let cluster = whose.expect("it was read before anything else").cluster;
+        let whose = self.context.whose().expect("it was read before anything else");
         let elected = Elected {
-            reign: Reign { cluster, epoch },
+            reign: Reign { cluster: whose.cluster, epoch },
+            nodes: whose.nodes,
             by: self.candidate.id.clone(),
             generation: self.generation,
             version,

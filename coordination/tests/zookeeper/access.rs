@@ -33,8 +33,8 @@ fn with_credentials_all_may_read_who_leads_and_only_the_creator_may_do_more() {
     for open in [&path, &seat] {
         assert_eq!(access(&creator, open), ["world:anyone READ", "digest:jake ALL"], "{open}");
     }
-    for own in ["", "/registry", "/epoch", "/cluster"] {
-        let own = format!("{path}/airside{own}");
+    for own in ["", "/records", "/epoch", "/cluster"] {
+        let own = format!("{path}/registry{own}");
         assert_eq!(access(&creator, &own), ["digest:jake ALL"], "{own}");
     }
 
@@ -64,7 +64,7 @@ fn without_credentials_everybody_may_do_everything() {
     let deep = format!("{path}/deep/er");
     let seat = format!("{deep}/{}", stranger.seats(&deep)[0]);
     for place in
-        [path.clone(), format!("{path}/deep"), deep.clone(), seat, format!("{deep}/airside/epoch")]
+        [path.clone(), format!("{path}/deep"), deep.clone(), seat, format!("{deep}/registry/epoch")]
     {
         assert_eq!(access(&stranger, &place), ["world:anyone ALL"], "{place}");
     }

@@ -14,7 +14,7 @@ fn a_record_with_flipped_bits_is_named() {
     let (mut store, reign) = member.leads();
     let change = Change::Put { key: "agents/1".into(), value: b"who was admitted".to_vec() };
     store.write(reign.epoch, &[change]).unwrap();
-    let root = format!("{path}/airside/registry");
+    let root = format!("{path}/registry/records");
     // The server that a stranger asks may be a little behind.
     let first_of = |parent: &str| {
         let until = std::time::Instant::now() + std::time::Duration::from_secs(30);
@@ -46,7 +46,7 @@ fn a_damaged_epoch_is_no_reason_to_begin_at_one() {
     let (path, stranger) = (path("epoch"), Stranger::new(&ensemble.hosts()));
     let url = ensemble.url(&path);
     Member::new(&url, "first").leads();
-    let epoch = format!("{path}/airside/epoch");
+    let epoch = format!("{path}/registry/epoch");
     let whole = stranger.reads(&epoch);
     stranger.writes(&epoch, b"17");
     let mut member = Member::new(&url, "m");
@@ -63,10 +63,10 @@ fn a_registry_of_a_later_version_is_left_alone() {
     let url = ensemble.url(&path);
     Member::new(&url, "first").leads();
     // Cluster c1, form 7.
-    stranger.writes(&format!("{path}/airside/cluster"), &seal(b"\x0a\x02c1\x10\x07"));
+    stranger.writes(&format!("{path}/registry/cluster"), &seal(b"\x0a\x02c1\x10\x07"));
     let words = Member::new(&url, "m").stands().ends_refused();
     assert!(words.contains("later version") && words.contains(&path), "{words}");
-    stranger.writes(&format!("{path}/airside/cluster"), b"{\"some\":\"other program\"}");
+    stranger.writes(&format!("{path}/registry/cluster"), b"{\"some\":\"other program\"}");
     let words = Member::new(&url, "m").stands().ends_refused();
     assert!(words.contains("another program") && words.contains(&path), "{words}");
 }

@@ -6,6 +6,7 @@
 mod access;
 mod bad_input;
 mod election;
+mod moving;
 mod outages;
 mod registry;
 mod stage;

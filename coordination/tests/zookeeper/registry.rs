@@ -62,7 +62,7 @@ fn reg_02_a_write_after_another_raised_the_epoch_is_refused_by_the_servers_and_e
     store.write(reign.epoch, &[put("a", "1")]).unwrap();
     // Any change of the node is a later reign's, or an import's: the version is the fence.
     let stranger = Stranger::new(&ensemble.hosts());
-    let epoch = format!("{path}/airside/epoch");
+    let epoch = format!("{path}/registry/epoch");
     let later = coordination::record::seal(b"\x08\x63\x12\x05other");
     stranger.writes(&epoch, &later);
     let batches = [vec![put("a", "2")], vec![put("b", "2")]];
@@ -100,7 +100,7 @@ fn batches_whose_outcome_nobody_told_are_written_once_and_in_order() {
     // The servers write while nobody hears them; then all connections break.
     let stranger = Stranger::new(&ensemble.hosts());
     let place = member.zookeeper.place();
-    let root = place.rsplit_once('/').map(|(_, name)| format!("/{name}/airside/written")).unwrap();
+    let root = place.rsplit_once('/').map(|(_, name)| format!("/{name}/registry/written")).unwrap();
     eventually("some batches have arrived", || {
         let stat = stranger.does(stranger.client.check_stat(&root)).unwrap();
         stat.is_some_and(|stat| stat.version > 5)
@@ -129,7 +129,7 @@ fn reg_05_of_two_that_write_at_once_nothing_of_the_older_reign_is_written_after_
         |number: usize| vec![put("last", &number.to_string()), put(&number.to_string(), "x")];
     let batches: Vec<_> = (0..20_000).map(batch).collect();
     let writing = std::thread::spawn(move || older.write_all(reign.epoch, &batches));
-    let written = format!("{path}/airside/written");
+    let written = format!("{path}/registry/written");
     eventually("it writes", || {
         let stat = stranger.does(stranger.client.check_stat(&written)).unwrap();
         stat.is_some_and(|stat| stat.version > 50)
@@ -157,7 +157,7 @@ fn reg_05_a_batch_that_cannot_be_written_stops_those_behind_it() {
     let mut member = Member::new(&ensemble.url(&path), "m");
     let (mut store, reign) = member.leads();
     store.write(reign.epoch, &[put("a", "1")]).unwrap();
-    let root = format!("{path}/airside/registry");
+    let root = format!("{path}/registry/records");
     let shard = format!("{root}/{}", stranger.children(&root)[0]);
     stranger.does(stranger.client.delete(&format!("{shard}/a"), None)).unwrap();
     let batches = [vec![put("b", "1")], vec![put("a", "2")], vec![put("c", "3")]];
@@ -201,7 +201,7 @@ fn fifty_thousand_agents_are_written_and_read_at_once() {
     let records = store.load().unwrap();
     eprintln!("50,000 records: written in {written:?}, read in {:?}", begin.elapsed() - written);
     assert_eq!(records.len(), 50_000);
-    let root = format!("{path}/airside/registry");
+    let root = format!("{path}/registry/records");
     let shards = stranger.children(&root);
     assert_eq!(shards.len(), 256);
     let list: usize = stranger.children(&format!("{root}/00")).iter().map(String::len).sum();

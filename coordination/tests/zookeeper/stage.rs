@@ -259,6 +259,8 @@ struct State {
     /// Answers are kept back while this is set.
     holds: Mutex<bool>,
     let_go: Condvar,
+    /// After so many more answers to requests all are kept back.
+    until_held: AtomicUsize,
     /// Answers to requests are thrown away while this is set; those to heartbeats are not.
     mute: AtomicBool,
     /// So many were.
@@ -269,7 +271,8 @@ struct State {
 impl Gate {
     /// Before all servers.
     pub(crate) fn before(ensemble: &Ensemble) -> Self {
-        let state = Arc::new(State::default());
+        let until_held = AtomicUsize::new(usize::MAX);
+        let state = Arc::new(State { until_held, ..State::default() });
         let open = |number| {
             let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
             let address = listener.local_addr().unwrap();
@@ -293,6 +296,7 @@ impl Gate {
     }
 
     pub(crate) fn open(&self) {
+        self.state.until_held.store(usize::MAX, Ordering::SeqCst);
         *self.state.holds.lock().unwrap() = false;
         self.state.let_go.notify_all();
         self.state.shut.store(false, Ordering::SeqCst);
@@ -301,6 +305,20 @@ impl Gate {
     /// What the servers say is kept back from now on; what they hear is not.
     pub(crate) fn hold_answers(&self) {
         *self.state.holds.lock().unwrap() = true;
+    }
+
+    /// What the servers say is kept back as soon as they have answered so many requests.
+    pub(crate) fn holds_after(&self, answers: usize) {
+        self.state.until_held.store(answers, Ordering::SeqCst);
+    }
+
+    /// So many requests were answered until now, if no other was ever to be held.
+    pub(crate) fn answered(&self) -> usize {
+        usize::MAX - self.state.until_held.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn is_holding(&self) -> bool {
+        *self.state.holds.lock().unwrap()
     }
 
     /// Sessions live from now on, and no request is answered; or the other way round.
@@ -362,7 +380,12 @@ fn forward_answers(mut from: TcpStream, mut to: TcpStream, state: &State) {
             break;
         }
         let number = i32::from_be_bytes(answer[4..8].try_into().unwrap());
-        let holds = state.holds.lock().unwrap();
+        let mut holds = state.holds.lock().unwrap();
+        let one_less = |left: usize| left.checked_sub(1);
+        if number > 0 {
+            let order = Ordering::SeqCst;
+            *holds |= state.until_held.fetch_update(order, order, one_less).is_err();
+        }
         drop(state.let_go.wait_while(holds, |holds| *holds).unwrap());
         let is_lost = number > 0 && state.mute.load(Ordering::SeqCst);
         if is_lost {

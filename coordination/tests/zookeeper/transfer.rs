@@ -72,8 +72,8 @@ fn an_import_mends_a_damaged_epoch_and_one_that_was_interrupted_is_noticed() {
     store.write(reign.epoch, &[put("a", "1")]).unwrap();
     let export = member.zookeeper.store().export().unwrap();
     member.leaves();
-    stranger.writes(&format!("{path}/airside/epoch"), b"?");
-    stranger.writes(&format!("{path}/airside/written"), b"?");
+    stranger.writes(&format!("{path}/registry/epoch"), b"?");
+    stranger.writes(&format!("{path}/registry/written"), b"?");
     let mut importer = tool(&url, "c1");
     assert!(importer.export().is_err());
     let reign = importer.import(&export).unwrap();
@@ -81,7 +81,7 @@ fn an_import_mends_a_damaged_epoch_and_one_that_was_interrupted_is_noticed() {
     let (_, later) = Member::new(&url, "later").leads();
     assert_eq!(later.epoch, reign.epoch + 1);
 
-    stranger.writes(&format!("{path}/airside/cluster"), &seal(IMPORTING));
+    stranger.writes(&format!("{path}/registry/cluster"), &seal(IMPORTING));
     let words = Member::new(&url, "early").stands().ends_refused();
     assert!(words.contains("import again"), "{words}");
     let error = importer.export().unwrap_err();
@@ -116,7 +116,7 @@ fn a_candidate_that_waited_since_before_an_import_does_not_lead_what_is_not_whol
     first.leads();
     let waits = second.stands();
     eventually("two have a node", || stranger.seats(&path).len() == 2);
-    let cluster = format!("{path}/airside/cluster");
+    let cluster = format!("{path}/registry/cluster");
     let whole = stranger.reads(&cluster);
     stranger.writes(&cluster, &seal(IMPORTING));
     first.leaves();
@@ -145,10 +145,10 @@ fn while_an_import_is_under_way_another_one_and_masters_are_refused_in_words() {
     let mut importer = tool(&url, "c1");
     let export = importer.export().unwrap();
     member.leaves();
-    let import = format!("{path}/airside/import");
+    let import = format!("{path}/registry/import");
     let options = CreateMode::Ephemeral.with_acls(Acls::anyone_all());
     stranger.does(stranger.client.create(&import, b"", &options)).unwrap();
-    stranger.writes(&format!("{path}/airside/cluster"), &seal(IMPORTING));
+    stranger.writes(&format!("{path}/registry/cluster"), &seal(IMPORTING));
     let words = Member::new(&url, "early").stands().ends_refused();
     assert!(words.contains("is under way; start this master when it is over"), "{words}");
     let error = importer.import(&export).unwrap_err();

@@ -99,7 +99,7 @@ fn paths_that_are_not_this_clusters_or_that_nobody_can_read_are_refused_in_words
     // Another cluster's path, one that is empty, and a work directory whose registry is on disk.
     scene.was_led("a", "/a");
     scene.was_led("b", "/b");
-    scene.refuses("master", "a", &url("/b"), &["/b/airside", "belongs to cluster", "export"]);
+    scene.refuses("master", "a", &url("/b"), &["/b/registry", "belongs to cluster", "export"]);
     scene.refuses("master", "a", &url("/none"), &["no registry", "/none", "import the newest"]);
     let mut local = scene.home.command(&["master", "--port", "0", "--log", "warn", "--work-dir"]);
     let mut local = Process::start("local", local.arg(scene.home.path("local")));
@@ -124,11 +124,11 @@ fn paths_that_are_not_this_clusters_or_that_nobody_can_read_are_refused_in_words
     // A later version's registry, and nodes with garbage.
     scene.was_led("later", "/later");
     let later = seal(b"\x0a\x02c1\x10\x07");
-    scene.runtime.block_on(scene.stranger.writes("/later/airside/cluster", &later));
+    scene.runtime.block_on(scene.stranger.writes("/later/registry/cluster", &later));
     scene.refuses("master", "new3", &url("/later"), &["later version", "start that version"]);
     scene.was_led("damaged", "/damaged");
-    scene.runtime.block_on(scene.stranger.writes("/damaged/airside/epoch", b"17"));
-    scene.refuses("master", "damaged", &url("/damaged"), &["/damaged/airside/epoch", "import"]);
+    scene.runtime.block_on(scene.stranger.writes("/damaged/registry/epoch", b"17"));
+    scene.refuses("master", "damaged", &url("/damaged"), &["/damaged/registry/epoch", "import"]);
     scene.was_led("garbage", "/garbage");
     scene.runtime.block_on(scene.stranger.makes("/garbage/json.info_0000000000", b"?"));
     scene.nobody_leads(&url("/garbage"), &["/garbage/json.info_0000000000", "nobody can read it"]);
@@ -162,7 +162,7 @@ fn an_ensemble_without_a_majority_is_named_and_masters_wait_for_it() {
     });
 }
 
-/// What `airside/epoch` holds, in the form that `coordination` writes.
+/// What `registry/epoch` holds, in the form that `coordination` writes.
 fn epoch(number: u8) -> Vec<u8> {
     seal(&[0x08, number])
 }
@@ -173,7 +173,7 @@ fn a_registry_that_is_older_than_what_agents_have_seen_is_named_and_no_task_is_h
     let url = scene.ensemble.url("/rewound");
     scene.was_led("master", "/rewound");
     let rewind = |number| {
-        let node = "/rewound/airside/epoch";
+        let node = "/rewound/registry/epoch";
         scene.runtime.block_on(scene.stranger.writes(node, &epoch(number)));
     };
     rewind(100);
@@ -208,7 +208,7 @@ fn a_cluster_whose_ensemble_is_lost_goes_on_from_an_export_that_is_many_reigns_o
     master.signal(Signal::SIGTERM);
     assert!(master.ended().success());
     // As many reigns as a hundred leaders began since.
-    scene.runtime.block_on(scene.stranger.writes("/lost/airside/epoch", &epoch(100)));
+    scene.runtime.block_on(scene.stranger.writes("/lost/registry/epoch", &epoch(100)));
     let mut master = scene.starts("master", "master", &url);
     are_whole(&scene.home, std::slice::from_ref(&held), &url, &notes);
     master.signal(Signal::SIGTERM);

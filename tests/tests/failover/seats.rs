@@ -33,6 +33,12 @@ impl Stranger {
         seats
     }
 
+    /// All nodes below a path.
+    pub(crate) async fn names(&self, path: &str) -> Vec<String> {
+        self.client.sync(path).await.unwrap();
+        self.client.list_children(path).await.unwrap()
+    }
+
     pub(crate) async fn deletes(&self, node: &str) {
         self.client.delete(node, None).await.unwrap();
     }

@@ -1,9 +1,15 @@
 //! Other people's clients, as they come from their registries: they were written for Mesos, and are told another address.
 
-use tests::cluster::Process;
+use std::path::PathBuf;
+use std::process::Command;
+
+use ensemble::Ensemble;
+use nix::sys::signal::Signal;
+use tests::cluster::{Home, Process};
+use tests::installed::{once, run};
 use tests::python::Python;
 
-use crate::stage::Stage;
+use crate::stage::{Stage, stands};
 
 /// Pinned, so that a new release cannot turn a clean tree red.
 const PYMESOS: [&str; 2] = ["pymesos==0.3.15", "addict==2.4.0"];
@@ -56,6 +62,57 @@ MesosSchedulerDriver(Commands(), framework, sys.argv[1], use_addict=True).run()
 print("over", flush=True)
 "#;
 
+/// One command that ends at once, one that ends when there is a file of this name, and when it has found another master one more.
+const LASTING: &str = r#"
+import sys
+from addict import Dict
+from pymesos import MesosSchedulerDriver, Scheduler
+
+class Commands(Scheduler):
+    wanted, finished = [("before", "exit 0"), ("across", "until [ -e %s ]; do sleep 0.1; done" % sys.argv[2])], 0
+
+    def registered(self, driver, framework_id, master_info):
+        print("registered", framework_id["value"], master_info.port, flush=True)
+
+    def reregistered(self, driver, master_info):
+        print("again", driver.framework_id, master_info.port, flush=True)
+        self.wanted = [("after", "exit 0")]
+
+    def resourceOffers(self, driver, offers):
+        for offer in offers:
+            tasks = [self.task(offer, *one) for one in self.wanted]
+            self.wanted = []
+            if tasks:
+                driver.launchTasks(offer.id, tasks)
+            else:
+                driver.declineOffer(offer.id, dict(refuse_seconds=0.1))
+
+    def task(self, offer, name, command):
+        task = Dict(name=name)
+        task.task_id.value = name
+        task.agent_id.value = offer.agent_id.value
+        task.command.value = command
+        task.resources = [
+            dict(name="cpus", type="SCALAR", scalar={"value": 0.1}),
+            dict(name="mem", type="SCALAR", scalar={"value": 32}),
+        ]
+        return task
+
+    def statusUpdate(self, driver, update):
+        print(update.task_id.value, update.state, flush=True)
+        self.finished += update.state == "TASK_FINISHED"
+        if self.finished == 3:
+            driver.stop()
+
+    def error(self, driver, message):
+        print("error", message, flush=True)
+        driver.abort()
+
+framework = Dict(user="root", name="lasting", failover_timeout=600, checkpoint=True)
+MesosSchedulerDriver(Commands(), framework, sys.argv[1], use_addict=True).run()
+print("over", flush=True)
+"#;
+
 fn pymesos() -> Python {
     let install = |python: &Python| {
         python.install_uncompiled(HTTP_PARSER, "http_parser");
@@ -84,4 +141,112 @@ fn pymesos_runs_its_tasks_to_their_end() {
         }
     }
     assert!(!scheduler.said.iter().any(|line| line.starts_with("error")), "{:#?}", scheduler.said);
+}
+
+#[test]
+fn pymesos_finds_the_leader_by_zookeeper_and_when_that_is_killed_the_next_one_where_it_goes_on() {
+    let python = pymesos();
+    let (home, ensemble) = (Home::new(), Ensemble::start(1).unwrap());
+    let url = ensemble.url("/mesos");
+    let (mut first, first_at) = stands(&home, "m1", &url);
+    first.says(" leads ");
+    let (_second, second_at) = stands(&home, "m2", &url);
+    let work_dir = home.work_dir("a");
+    let line = ["agent", "--port=0", "--master", &url, &work_dir, "--resources=cpus:2;mem:512"];
+    let _agent = Process::start("agent", &mut home.command(&line));
+    let port = |at: &str| at.rsplit_once(':').unwrap().1.to_owned();
+
+    let file = home.path("may end");
+    let mut command = python.command();
+    command.args(["-c", LASTING, &url]).arg(format!("'{}'", file.display()));
+    let mut scheduler = Process::start("pymesos", command.current_dir(home.path("")));
+    let registered = scheduler.says("registered ");
+    let (id, at) = registered["registered ".len()..].split_once(' ').unwrap();
+    assert_eq!(at, port(&first_at));
+    scheduler.says("before TASK_FINISHED");
+    scheduler.says("across TASK_RUNNING");
+    first.signal(Signal::SIGKILL);
+    scheduler.says(&format!("again {id} {}", port(&second_at)));
+    std::fs::write(&file, "").unwrap();
+    scheduler.says("across TASK_FINISHED");
+    scheduler.says("after TASK_FINISHED");
+    scheduler.says("over");
+    assert!(scheduler.ended().success(), "{:#?}", scheduler.said);
+    assert!(!scheduler.said.iter().any(|line| line.starts_with("error")), "{:#?}", scheduler.said);
+}
+
+/// A file that stands beside this one.
+fn beside(name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/http/clients").join(name)
+}
+
+/// A scheduler that says what it hears, and `over` when both of its tasks have ended well.
+#[track_caller]
+fn runs_two_tasks(name: &str, command: &mut Command) {
+    let mut scheduler = Process::start(name, command);
+    scheduler.says("over");
+    assert!(scheduler.ended().success(), "{:#?}", scheduler.said);
+    scheduler.says("subscribed ");
+    for task in ["1", "2"] {
+        for state in ["TASK_RUNNING", "TASK_FINISHED"] {
+            let told = format!("-{task} {state}");
+            assert!(
+                scheduler.said.iter().any(|line| line.ends_with(&told)),
+                "{:#?}",
+                scheduler.said
+            );
+        }
+    }
+    assert!(!scheduler.said.iter().any(|line| line.starts_with("error")), "{:#?}", scheduler.said);
+}
+
+#[test]
+fn mesos_rxjava_runs_its_tasks_to_their_end() {
+    let programs = [
+        ("/usr/bin/mvn", "maven"),
+        ("/usr/bin/java", "default-jdk-headless"),
+        ("/usr/bin/javac", "default-jdk-headless"),
+    ];
+    let jars = once(env!("CARGO_TARGET_TMPDIR"), "mesos-rxjava-0.1.2", &programs, |folder| {
+        let mut copy = Command::new("/usr/bin/mvn");
+        copy.args(["--quiet", "--batch-mode", "--file"]).arg(beside("pom.xml"));
+        copy.arg("org.apache.maven.plugins:maven-dependency-plugin:2.8:copy-dependencies");
+        copy.arg(format!("-DoutputDirectory={}", folder.display()));
+        run(&mut copy, "mesos-rxjava cannot be had from Maven Central");
+    });
+    let Some(jars) = jars else { return };
+    let stage = Stage::of_one_agent();
+    let mut command = Command::new("/usr/bin/java");
+    command.arg("-cp").arg(jars.join("*")).arg(beside("Commands.java"));
+    command.arg(format!("http://{}/api/v1/scheduler", stage.at)).current_dir(stage.home.path(""));
+    runs_two_tasks("java", &mut command);
+}
+
+/// The client, and what it uses, none of it newer than what it was written with.
+const MESOS_FRAMEWORK: [&str; 7] = [
+    "mesos-framework@0.5.3",
+    "lodash@4.18.1",
+    "node-zookeeper-client@0.2.3",
+    "protobufjs@5.0.3",
+    "uuid@3.4.0",
+    "winston@2.4.7",
+    "winston-daily-rotate-file@1.7.2",
+];
+
+#[test]
+fn mesos_framework_of_npm_runs_its_tasks_to_their_end() {
+    let programs = [("/usr/bin/node", "nodejs"), ("/usr/bin/npm", "npm")];
+    let modules = once(env!("CARGO_TARGET_TMPDIR"), "mesos-framework-0.5.3", &programs, |folder| {
+        let mut install = Command::new("/usr/bin/npm");
+        install.args(["install", "--ignore-scripts", "--no-audit", "--no-fund", "--prefix"]);
+        run(install.arg(folder).args(MESOS_FRAMEWORK), "mesos-framework cannot be had from npm");
+    });
+    let Some(modules) = modules else { return };
+    let stage = Stage::of_one_agent();
+    let mut command = Command::new("/usr/bin/node");
+    command.arg(beside("commands.js")).arg(&stage.at);
+    // It keeps a log where it is started.
+    std::fs::create_dir(stage.home.path("logs")).unwrap();
+    command.env("NODE_PATH", modules.join("node_modules")).current_dir(stage.home.path(""));
+    runs_two_tasks("node", &mut command);
 }

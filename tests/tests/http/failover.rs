@@ -6,16 +6,7 @@ use serde_json::{Value, json};
 use tests::cluster::{Home, Process, eventually};
 use tests::http;
 
-use crate::stage::{Framework, SCHEDULER, task};
-
-fn stands(home: &Home, name: &str, url: &str) -> (Process, String) {
-    let work_dir = home.work_dir(name);
-    let zk = ["--zk", url, "--zk-session-timeout=4secs"];
-    let line = [&["master", "--port=0", "--log=info", &work_dir][..], &zk].concat();
-    let mut master = Process::start(name, &mut home.command(&line));
-    let at = master.says("master@").trim_start_matches("master@").to_owned();
-    (master, at)
-}
+use crate::stage::{Framework, SCHEDULER, stands, task};
 
 /// Waits until a master says that this one leads.
 #[track_caller]
@@ -76,4 +67,35 @@ fn a_framework_goes_on_at_the_next_leader_and_its_task_runs_on() {
     assert_eq!(status.get("uuid"), None, "{status}");
     again.says("KILL", json!({ "kill": { "task_id": { "value": "long" } } }));
     while again.update()["state"] != "TASK_KILLED" {}
+}
+
+#[test]
+fn ha_04_who_follows_sends_clients_to_the_leader_and_says_so_when_nobody_leads() {
+    let (home, mut ensemble) = (Home::new(), Ensemble::start(1).unwrap());
+    let url = ensemble.url("/mesos");
+    let (mut first, first_at) = stands(&home, "m1", &url);
+    first.says(" leads ");
+    let (_second, second_at) = stands(&home, "m2", &url);
+    says_that_leads(&second_at, &first_at);
+    for (path, there) in [
+        ("/redirect", ""),
+        ("/master/redirect", ""),
+        ("/api/v1/scheduler?x=1", "/master/api/v1/scheduler?x=1"),
+        ("/master/api/v1/scheduler", "/master/api/v1/scheduler"),
+    ] {
+        let answer = http::ask(&second_at, &format!("HEAD {path}"), &[], b"");
+        let location = format!("//{first_at}{there}");
+        assert_eq!((answer.status, answer.header("location")), (307, Some(&*location)), "{path}");
+    }
+    ensemble.kill(1);
+    for at in [&first_at, &second_at] {
+        let line = format!("POST {SCHEDULER}");
+        let mut said = None;
+        eventually("nobody leads", || {
+            let answer = http::ask(at, &line, &[], b"");
+            said = Some((answer.status, answer.text()));
+            answer.status == 503
+        });
+        assert_eq!(said, Some((503, "No leader elected".to_owned())));
+    }
 }

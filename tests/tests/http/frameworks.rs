@@ -1,5 +1,7 @@
 //! Frameworks that speak the v1 API to a real master, and run tasks on a real agent.
 
+use std::time::{Duration, Instant};
+
 use api::v1::scheduler as v1;
 use serde_json::{Value, json};
 use tests::cluster::eventually;
@@ -125,6 +127,55 @@ fn fwk_03_what_is_wrong_with_a_framework_is_told_on_its_stream() {
         assert!(said.starts_with(words), "{said}");
         assert_eq!(framework.events.record().unwrap(), None, "the stream ends");
     }
+}
+
+/// Its tasks that a master lists.
+fn tasks_of(stage: &Stage, framework: &str) -> usize {
+    let listed = stage.home.airside(&["tasks", "--json", &format!("--master={}", stage.at)]);
+    let tasks: Vec<Value> = serde_json::from_str(&listed.stdout).unwrap_or_default();
+    let runs = |task: &&Value| task["framework"] == framework && task["state"] == "TASK_RUNNING";
+    tasks.iter().filter(runs).count()
+}
+
+#[test]
+fn fwk_04_a_framework_whose_connection_ends_has_its_time_out_to_come_back_and_is_removed_then() {
+    const TIME_OUT: Duration = Duration::from_secs(5);
+    let stage = Stage::of_one_agent();
+    let mut info = plain("leaves");
+    info["failover_timeout"] = json!(TIME_OUT.as_secs());
+    let mut framework = stage.subscribes(&info).once_subscribed();
+    let offer = framework.offer();
+    framework.launches(&offer, &[task("long", &offer, "sleep 600")]);
+    while framework.update()["state"] != "TASK_RUNNING" {}
+    let id = framework.id.clone();
+    assert_eq!(tasks_of(&stage, &id), 1);
+    let left = Instant::now();
+    drop(framework);
+    eventually("its task is killed", || tasks_of(&stage, &id) == 0);
+    assert!(left.elapsed() >= TIME_OUT, "after {:?}", left.elapsed());
+    info["id"] = json!({ "value": id });
+    is_told_and_left(stage.subscribes(&info), "Framework has been removed");
+
+    // And one that is back in time has all that it had.
+    let mut framework = stage.subscribes(&plain("returns")).once_subscribed();
+    let offer = framework.offer();
+    framework.launches(&offer, &[task("long", &offer, "sleep 600")]);
+    while framework.update()["state"] != "TASK_RUNNING" {}
+    let mut info = plain("returns");
+    info["id"] = json!({ "value": framework.id });
+    drop(framework);
+    let again = stage.subscribes(&info).once_subscribed();
+    assert_eq!(tasks_of(&stage, &again.id), 1);
+}
+
+#[test]
+fn fwk_06_the_id_of_a_framework_that_was_torn_down_never_subscribes_again() {
+    let stage = Stage::of_master();
+    let framework = stage.subscribes(&plain("gone")).once_subscribed();
+    framework.says("TEARDOWN", json!({}));
+    let mut info = plain("gone");
+    info["id"] = json!({ "value": framework.id });
+    is_told_and_left(stage.subscribes(&info), "Framework has been removed");
 }
 
 #[test]

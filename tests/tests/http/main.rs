@@ -11,3 +11,4 @@ mod pages;
 mod papers;
 mod routes;
 mod stage;
+mod tongues;

@@ -80,6 +80,16 @@ impl Stage {
     }
 }
 
+/// A master that stands for election, and where it listens.
+pub(crate) fn stands(home: &Home, name: &str, url: &str) -> (Process, String) {
+    let work_dir = home.work_dir(name);
+    let zk = ["--zk", url, "--zk-session-timeout=4secs"];
+    let line = [&["master", "--port=0", "--log=info", &work_dir][..], &zk].concat();
+    let mut master = Process::start(name, &mut home.command(&line));
+    let at = master.says("master@").trim_start_matches("master@").to_owned();
+    (master, at)
+}
+
 /// A framework that has subscribed, or was told why not.
 pub(crate) struct Framework {
     at: String,
@@ -100,6 +110,12 @@ impl Framework {
         let headers = ["Content-Type: application/json", "Accept: application/json"];
         let body = call.to_string();
         client.request(&format!("POST {SCHEDULER}"), &headers, body.as_bytes()).unwrap();
+        Self::hears(at, client)
+    }
+
+    /// On a connection by which it has asked to subscribe.
+    #[track_caller]
+    pub(crate) fn hears(at: &str, client: Client) -> Self {
         let events = client.stream().unwrap();
         assert_eq!(events.head.status, 200, "{:?}", events.head);
         assert_eq!(events.head.header("transfer-encoding"), Some("chunked"));

@@ -12,6 +12,8 @@ use zookeeper_client::{Client, Error};
 
 use super::{StoreError, ZooKeeper};
 use crate::election::Standing;
+use crate::zookeeper::layout::Nodes;
+use crate::zookeeper::logic::{Answer, RETRY};
 use crate::zookeeper::requests::Context;
 use crate::zookeeper::shell::{Message, Session, Told, UNANSWERED_TIMEOUTS};
 
@@ -118,6 +120,21 @@ impl Work {
             |now: &Option<Session>| !now.as_ref().is_some_and(|now| is_of(client, now));
         // It cannot fail: what tells it is ours, too.
         let _ = sessions.wait_for(is_another).await;
+    }
+
+    /// Where the registry is that there is, or where it would be made. For those who need no certain session.
+    pub(super) async fn find(&self) -> Result<Nodes, StoreError> {
+        let path = &self.context.layout.path;
+        loop {
+            let client = self.client(None).await?;
+            let found = async { Ok::<_, Error>(self.context.find_nodes(&client).await) };
+            match self.answer(&client, ("look for the registry below", path), found).await {
+                Ok(Ok(nodes)) => return Ok(nodes),
+                Ok(Err(Answer::Refused(reason))) => return Err(StoreError::Refused { reason }),
+                // The connection was lost.
+                Ok(Err(_)) | Err(_) => tokio::time::sleep(RETRY).await,
+            }
+        }
     }
 
     fn waited(&self) -> Duration {

@@ -7,7 +7,7 @@ use zookeeper_client::{Acls, Client, CreateMode, Error, MultiWriteError, MultiWr
 
 use crate::record::seal;
 use crate::store::{BATCH_BYTES_MAX, Change, RECORD_BYTES_MAX, StoreError};
-use crate::zookeeper::layout::{WrittenRecord, encode, shard_of};
+use crate::zookeeper::layout::{Nodes, WrittenRecord, encode, shard_of};
 use crate::zookeeper::requests::Context;
 
 /// Which nodes there are.
@@ -91,6 +91,7 @@ impl Context {
     pub(super) fn send_batch<'a>(
         &self,
         client: &'a Client,
+        nodes: &Nodes,
         batch: &Planned,
         epoch_version: i32,
         record: &WrittenRecord,
@@ -99,23 +100,22 @@ impl Context {
         impl Future<Output = Result<Vec<MultiWriteResult>, MultiWriteError>> + Send + use<'a>,
         Error,
     > {
-        let layout = &self.layout;
-        let options = CreateMode::Persistent.with_acls(Acls::new(&layout.own));
+        let options = CreateMode::Persistent.with_acls(Acls::new(&self.layout.own));
         let mut writer = client.new_multi_writer();
-        writer.add_check_version(&layout.epoch(), epoch_version)?;
-        writer.add_set_data(&layout.written(), &encode(record), Some(version))?;
+        writer.add_check_version(&nodes.epoch(), epoch_version)?;
+        writer.add_set_data(&nodes.written(), &encode(record), Some(version))?;
         for operation in &batch.operations {
             match operation {
                 Operation::MakeShard(shard) => {
-                    writer.add_create(&layout.shard(*shard), b"", &options)?;
+                    writer.add_create(&nodes.shard(*shard), b"", &options)?;
                 }
                 Operation::Make(key, value) => {
-                    writer.add_create(&layout.record(key), value, &options)?;
+                    writer.add_create(&nodes.record(key), value, &options)?;
                 }
                 Operation::Write(key, value) => {
-                    writer.add_set_data(&layout.record(key), value, None)?;
+                    writer.add_set_data(&nodes.record(key), value, None)?;
                 }
-                Operation::Delete(key) => writer.add_delete(&layout.record(key), None)?,
+                Operation::Delete(key) => writer.add_delete(&nodes.record(key), None)?,
             }
         }
         Ok(writer.commit())

@@ -8,7 +8,7 @@ use super::batch::Known;
 use super::{StoreError, Work};
 use crate::record::unseal;
 use crate::zookeeper::errors::{is_definite, words};
-use crate::zookeeper::layout::{SHARDS, key_of};
+use crate::zookeeper::layout::{Nodes, SHARDS, key_of};
 
 /// How many records are asked for before the first answer is waited for.
 const ON_THE_WAY: usize = 2000;
@@ -25,10 +25,14 @@ enum Interrupted {
 
 impl Work {
     /// Reads until it was read without interruption.
-    pub(super) async fn load(&self, generation: Option<u64>) -> Result<Loaded, StoreError> {
+    pub(super) async fn load(
+        &self,
+        nodes: &Nodes,
+        generation: Option<u64>,
+    ) -> Result<Loaded, StoreError> {
         loop {
             let client = self.client(generation).await?;
-            match self.read_all(&client).await {
+            match self.read_all(&client, nodes).await {
                 Ok(loaded) => return Ok(loaded),
                 Err(Interrupted::Failed(error)) => return Err(error),
                 Err(Interrupted::Again) => {
@@ -39,22 +43,21 @@ impl Work {
     }
 
     /// Which records there are.
-    pub(super) async fn list(&self, client: &Client) -> Result<Known, StoreError> {
-        match self.list_all(client).await {
+    pub(super) async fn list(&self, client: &Client, nodes: &Nodes) -> Result<Known, StoreError> {
+        match self.list_all(client, nodes).await {
             Ok(known) => Ok(known),
             Err(Interrupted::Failed(error)) => Err(error),
             Err(Interrupted::Again) => Err(self.lost()),
         }
     }
 
-    async fn list_all(&self, client: &Client) -> Result<Known, Interrupted> {
-        let layout = &self.context.layout;
-        let registry = layout.registry();
+    async fn list_all(&self, client: &Client, nodes: &Nodes) -> Result<Known, Interrupted> {
+        let registry = nodes.records();
         // Who reads without a reign may be talking to a server that lags behind.
         let synced = self.answer(client, ("read", &registry), client.sync(&registry)).await;
         synced.map_err(|error| self.interrupted("read", &registry, &error))?;
         let mut known = Known::default();
-        let paths: Vec<_> = (0..SHARDS).map(|shard| layout.shard(shard)).collect();
+        let paths: Vec<_> = (0..SHARDS).map(|shard| nodes.shard(shard)).collect();
         let lists: Vec<_> = paths.iter().map(|path| client.list_children(path)).collect();
         for ((shard, path), list) in (0..).zip(&paths).zip(lists) {
             let names = match self.answer(client, ("list the records below", path), list).await {
@@ -74,13 +77,12 @@ impl Work {
         Ok(known)
     }
 
-    async fn read_all(&self, client: &Client) -> Result<Loaded, Interrupted> {
-        let layout = &self.context.layout;
-        let known = self.list_all(client).await?;
+    async fn read_all(&self, client: &Client, nodes: &Nodes) -> Result<Loaded, Interrupted> {
+        let known = self.list_all(client, nodes).await?;
         let keys: Vec<_> = known.keys.iter().collect();
         let mut records = BTreeMap::new();
         for chunk in keys.chunks(ON_THE_WAY) {
-            let paths: Vec<_> = chunk.iter().map(|key| layout.record(key)).collect();
+            let paths: Vec<_> = chunk.iter().map(|key| nodes.record(key)).collect();
             let reads: Vec<_> = paths.iter().map(|path| client.get_data(path)).collect();
             for ((key, path), read) in chunk.iter().zip(&paths).zip(reads) {
                 let value = match self.answer(client, ("read", path), read).await {

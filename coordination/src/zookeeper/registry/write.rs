@@ -7,7 +7,7 @@ use super::batch::{Known, Planned};
 use super::{StoreError, Work};
 use crate::store::Change;
 use crate::zookeeper::errors::{is_definite, words};
-use crate::zookeeper::layout::{EpochRecord, WrittenRecord, decode};
+use crate::zookeeper::layout::{EpochRecord, Nodes, WrittenRecord, decode};
 use crate::zookeeper::logic::RETRY;
 use crate::zookeeper::logic::chain::{Chain, Count, Epoch};
 use crate::zookeeper::shell::Elected;
@@ -91,19 +91,20 @@ impl Work {
     /// Sends what is not done yet and waits for all answers.
     async fn send(&self, client: &Client, writing: &mut Writing) -> Sent {
         while writing.done < writing.batches.len() {
-            let Elected { reign, by, .. } = &writing.elected;
+            let Elected { reign, by, nodes, .. } = &writing.elected;
             let mut on_the_way = Vec::new();
             for (ahead, batch) in (0..).zip(writing.next()) {
                 let Some(link) = writing.chain.next(ahead) else { return Sent::Unknown };
                 let batches = link.batches;
                 let record = WrittenRecord { epoch: reign.epoch, by: by.clone(), batches };
-                match self.context.send_batch(client, batch, link.fence, &record, link.version) {
+                let (fence, version) = (link.fence, link.version);
+                match self.context.send_batch(client, nodes, batch, fence, &record, version) {
                     Ok(answer) => on_the_way.push(answer),
-                    Err(error) => return Sent::Failed(self.failed(batch, &error)),
+                    Err(error) => return Sent::Failed(self.failed(nodes, batch, &error)),
                 }
             }
             let mut ended = Sent::All;
-            let path = self.context.layout.registry();
+            let path = nodes.records();
             for answer in on_the_way {
                 let outcome = self.answer(client, ("write below", &path), answer).await;
                 let unanswered = Err(Error::Timeout.into()) == outcome;
@@ -114,7 +115,9 @@ impl Work {
                             writing.done += 1;
                             writing.chain.wrote();
                         }
-                        Err(error) => ended = self.judge(&writing.batches[writing.done], error),
+                        Err(error) => {
+                            ended = self.judge(nodes, &writing.batches[writing.done], error);
+                        }
                     }
                 }
                 // And behind one that was not answered none will be.
@@ -129,7 +132,7 @@ impl Work {
         Sent::All
     }
 
-    fn judge(&self, batch: &Planned, error: MultiWriteError) -> Sent {
+    fn judge(&self, nodes: &Nodes, batch: &Planned, error: MultiWriteError) -> Sent {
         let source = match error {
             // The fence or the count: one look says which.
             MultiWriteError::OperationFailed { index: 0 | 1, source: Error::BadVersion } => {
@@ -139,13 +142,13 @@ impl Work {
             | MultiWriteError::RequestFailed { source } => source,
         };
         if is_definite(&source) {
-            return Sent::Failed(self.failed(batch, &source));
+            return Sent::Failed(self.failed(nodes, batch, &source));
         }
         Sent::Unknown
     }
 
-    fn failed(&self, batch: &Planned, error: &Error) -> StoreError {
-        let path = self.context.layout.registry();
+    fn failed(&self, nodes: &Nodes, batch: &Planned, error: &Error) -> StoreError {
+        let path = nodes.records();
         let mut reason = words(&self.context.settings.url, "write below", &path, error);
         if matches!(error, Error::NoNode | Error::NodeExists) {
             reason.push_str("; somebody else changes it: a master of another cluster, or a person");
@@ -155,10 +158,11 @@ impl Work {
 
     /// Reads how many batches arrived, and whether the reign still is the newest.
     async fn find_out(&self, client: &Client, writing: &mut Writing) -> Result<(), StoreError> {
-        let layout = &self.context.layout;
+        let nodes = writing.elected.nodes.clone();
         loop {
-            let written = self.read_record::<WrittenRecord>(client, &layout.written()).await?;
-            let epoch = self.read_record::<EpochRecord>(client, &layout.epoch()).await?;
+            let written =
+                self.read_record::<WrittenRecord>(client, &nodes, &nodes.written()).await?;
+            let epoch = self.read_record::<EpochRecord>(client, &nodes, &nodes.epoch()).await?;
             let (Some((written, version)), Some((epoch, fence))) = (written, epoch) else {
                 // It can be read again with the connection, or never in this reign.
                 self.client(Some(writing.elected.generation)).await?;
@@ -183,6 +187,7 @@ impl Work {
     pub(super) async fn read_record<M: Message + Default>(
         &self,
         client: &Client,
+        nodes: &Nodes,
         path: &str,
     ) -> Result<Option<(M, i32)>, StoreError> {
         let failed =
@@ -194,7 +199,7 @@ impl Work {
         match self.answer(client, ("read", path), read).await {
             Ok((data, stat)) => match decode(&data) {
                 Ok(record) => Ok(Some((record, stat.version))),
-                Err(error) => failed(self.context.damaged(path, &error.to_string())),
+                Err(error) => failed(self.context.damaged(nodes, path, &error.to_string())),
             },
             Err(error) if is_definite(&error) => {
                 failed(words(&self.context.settings.url, "read", path, &error))
