@@ -1,6 +1,7 @@
 //! The registry as durable records: which of them an operation changes, their protobuf form, and a registry read back.
 
 mod shares;
+pub(crate) mod shown;
 
 use std::collections::BTreeMap;
 use std::str::FromStr;

@@ -148,6 +148,11 @@ impl Running {
         &self.master
     }
 
+    /// The actor that writes.
+    pub(crate) fn registrar(&self) -> &Handle<Registrar> {
+        &self.helpers.registrar
+    }
+
     /// The actor that serves reads.
     pub(crate) fn view(&self) -> &Handle<ViewActor> {
         &self.helpers.view

@@ -5,12 +5,13 @@ use std::sync::{Arc, OnceLock};
 
 use actix::{Actor, Handler};
 use coordination::store::{Change, Stopped, Store, StoreError, in_batches};
-use libactor::{Context, Handle, Message, Received};
+use libactor::{Asked, Context, Handle, Message, Question, Received};
 use serde::{Deserialize, Serialize};
 
 use super::master::{MasterActor, Written};
 use crate::logic::registry::{Registry, RegistryOperation};
 use crate::records;
+use crate::records::shown::shown;
 
 /// From the master: write this; answered by [`Written`].
 #[derive(Debug, Serialize, Deserialize)]
@@ -44,6 +45,36 @@ impl Handler<Received<Write>> for Registrar {
             // A future is looked at when the mailbox is empty, or has had its turn.
             ctx.run(std::future::ready(()), |actor, (), _| actor.write_all());
         }
+    }
+}
+
+/// From a gateway of this process: what is written, for people, of the master that this describes as protobuf.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct ReadRegistry(pub(crate) Vec<u8>);
+
+/// The answer, as JSON.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct RegistryText(pub(crate) String);
+
+impl Message for ReadRegistry {
+    const NAME: &'static str = "master.ReadRegistry";
+}
+
+impl Message for RegistryText {
+    const NAME: &'static str = "master.RegistryText";
+}
+
+impl Question for ReadRegistry {
+    type Answer = RegistryText;
+}
+
+impl Handler<Asked<ReadRegistry>> for Registrar {
+    type Result = ();
+
+    fn handle(&mut self, asked: Asked<ReadRegistry>, _: &mut Context<Self>) {
+        // It was written by this process.
+        let master = api::wire::read(&asked.question.0).ok();
+        asked.reply.send(RegistryText(shown(&self.registry, master.as_ref())));
     }
 }
 

@@ -40,6 +40,9 @@ pub(super) async fn mark_gone(reign: &Running, id: &str) -> Result<(), Refused> 
 
 /// How much the shares of roles weigh.
 pub(super) async fn weights(reign: &Running, infos: Vec<v1::WeightInfo>) -> Result<(), Refused> {
+    if infos.is_empty() {
+        return Ok(());
+    }
     let invalid = |words: String| Refused::new(400, words);
     let weight = |info: v1::WeightInfo| {
         let name = info.role.unwrap_or_default();
@@ -66,6 +69,9 @@ pub(super) async fn quotas(
     configs: &[QuotaConfig],
     force: bool,
 ) -> Result<(), Refused> {
+    if configs.is_empty() {
+        return Ok(());
+    }
     let quotas = configs.iter().map(quota).collect::<Result<Vec<_>, _>>()?;
     done(reign.master().ask(SetQuotas { quotas, force }).await, 400)
 }

@@ -10,6 +10,7 @@ use gateway::{Call, Refused, Route, json};
 
 use super::Gateways;
 use super::reads::page;
+use crate::actors::registrar::ReadRegistry;
 use crate::start::Running;
 use crate::view::View;
 use crate::view::legacy::{Order, TaskQuery};
@@ -55,7 +56,18 @@ pub(super) fn routes(gateways: &Gateways) -> Vec<Route> {
             Ok(json(&call, "{}"))
         }),
     ];
-    pages.into_iter().chain(changes::routes(gateways)).collect()
+    pages.into_iter().chain(changes::routes(gateways)).chain([registry(gateways)]).collect()
+}
+
+/// What is written, as the actor shows it that writes.
+fn registry(gateways: &Gateways) -> Route {
+    read_of("registrar(1)", gateways, "/registry", async |gateways, reign, call| {
+        let master = api::wire::write(&gateways.master_info(&reign));
+        let text = reign.registrar().ask(ReadRegistry(master)).await.map_err(|error| {
+            Refused::new(503, format!("the registrar does not answer: {error}"))
+        })?;
+        Ok(json(&call, text.0))
+    })
 }
 
 /// A page of the leader's.
@@ -67,8 +79,20 @@ fn read<F>(
 where
     F: Future<Output = Result<HttpResponse, Refused>> + 'static,
 {
+    read_of("master", gateways, path, answer)
+}
+
+fn read_of<F>(
+    actor: &'static str,
+    gateways: &Gateways,
+    path: &'static str,
+    answer: impl Fn(Gateways, Arc<Running>, Call) -> F + Copy + Send + Sync + 'static,
+) -> Route
+where
+    F: Future<Output = Result<HttpResponse, Refused>> + 'static,
+{
     let gateways = gateways.clone();
-    Route::new("master", path, move |call| {
+    Route::new(actor, path, move |call| {
         let gateways = gateways.clone();
         async move {
             let reign = match gateways.reign(&call) {

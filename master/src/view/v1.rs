@@ -3,7 +3,7 @@
 pub(crate) mod agents;
 mod events;
 pub(crate) mod frameworks;
-mod roles;
+pub(crate) mod roles;
 mod tasks;
 
 use ::api::v1::{TimeInfo, master::response};

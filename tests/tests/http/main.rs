@@ -5,10 +5,12 @@
 mod clients;
 mod failover;
 mod frameworks;
+mod generated;
 mod hostile;
 mod operators;
 mod pages;
 mod papers;
 mod routes;
 mod stage;
+mod surface;
 mod tongues;

@@ -261,3 +261,78 @@ fn reads_and_later_calls_of_operators_are_answered_in_both_encodings() {
     let words = "501 Not Implemented. DRAIN_AGENT comes with a later release; nothing was done.";
     assert_eq!((answer.status, answer.text().as_str()), (501, words));
 }
+
+#[test]
+fn fwk_09_a_framework_says_anew_what_it_is_and_keeps_the_offers_of_the_roles_that_it_keeps() {
+    let stage = Stage::of_one_agent();
+    let info = |roles: &[&str]| {
+        json!({ "user": "root", "name": "changes", "roles": roles, "principal": "p",
+            "capabilities": [{ "type": "MULTI_ROLE" }] })
+    };
+    let mut framework = stage.subscribes(&info(&["a"])).once_subscribed();
+    let offer = framework.offer();
+    let update = |roles: &[&str], more: Value| {
+        let mut info = info(roles);
+        info["id"] = json!({ "value": framework.id });
+        let mut update = json!({ "framework_info": info });
+        if let Value::Object(more) = more {
+            more.into_iter().for_each(|(key, value)| update[key] = value);
+        }
+        json!({ "update_framework": update })
+    };
+    let answer = framework.calls("UPDATE_FRAMEWORK", update(&["a", "b"], json!({})));
+    assert_eq!((answer.status, answer.text().as_str()), (200, ""));
+    let shown = stage.get("/frameworks").json()["frameworks"][0].clone();
+    assert_eq!(shown["roles"], json!(["a", "b"]));
+    assert_eq!(shown["offers"][0]["id"], offer["id"]["value"], "it is still open: {shown}");
+    let answer = framework.calls("UPDATE_FRAMEWORK", update(&["b"], json!({})));
+    assert_eq!(answer.status, 200);
+    let rescinded = framework.events.event("RESCIND");
+    assert_eq!(rescinded["rescind"]["offer_id"], offer["id"]);
+    let wrong = json!({ "suppressed_roles": ["z"] });
+    let answer = framework.calls("UPDATE_FRAMEWORK", update(&["b"], wrong));
+    assert_eq!(answer.status, 400);
+    assert!(
+        answer.text().starts_with("'UpdateFramework' call is not valid: "),
+        "{}",
+        answer.text()
+    );
+    let answer = framework.calls("UPDATE_FRAMEWORK", update(&["b//c"], json!({})));
+    assert!(
+        answer.text().starts_with("Supplied FrameworkInfo is not valid: "),
+        "{}",
+        answer.text()
+    );
+    let mut other = update(&["b"], json!({}));
+    other["update_framework"]["framework_info"]["user"] = json!("nobody");
+    let answer = framework.calls("UPDATE_FRAMEWORK", other);
+    let words = "FrameworkInfo update is not valid: Updating 'FrameworkInfo.user' is unsupported";
+    assert_eq!((answer.status, answer.text().as_str()), (400, words));
+    assert_eq!(framework.offer()["allocation_info"]["role"], "b");
+}
+
+#[test]
+fn fwk_08_a_framework_that_comes_again_as_another_principals_is_refused() {
+    let stage = Stage::of_master();
+    let info = |principal: &str| json!({ "user": "root", "name": "whose", "principal": principal, "failover_timeout": 60.0 });
+    let framework = stage.subscribes(&info("p")).once_subscribed();
+    let mut again = info("q");
+    again["id"] = json!({ "value": framework.id });
+    let mut refused = stage.subscribes(&again);
+    let error = refused.events.event("ERROR");
+    assert_eq!(error["error"]["message"], "Changing framework's principal is not allowed.");
+    again["principal"] = json!("p");
+    again["user"] = json!("nobody");
+    let _same = stage.subscribes(&again).once_subscribed();
+    assert_eq!(stage.get("/frameworks").json()["frameworks"][0]["user"], "root");
+}
+
+#[test]
+fn opapi_03_of_too_many_who_listen_the_oldest_goes() {
+    let stage = Stage::of_master_with(&["--max-operator-event-stream-subscribers=1"]);
+    let mut first = listens(&stage.at);
+    first.event("HEARTBEAT");
+    let mut second = listens(&stage.at);
+    eventually("the first ends", || first.record().unwrap().is_none());
+    second.event("HEARTBEAT");
+}

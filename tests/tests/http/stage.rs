@@ -1,5 +1,6 @@
 //! A master, an agent, and a scheduler of the v1 API.
 
+use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 use tests::cluster::{Home, Process, eventually};
 use tests::http::{self, Answer, Client, Stream};
@@ -12,16 +13,21 @@ pub(crate) struct Stage {
     pub(crate) home: Home,
     /// Where the master listens.
     pub(crate) at: String,
-    _master: Process,
+    master: Process,
     agent: Option<Process>,
 }
 
 impl Stage {
     /// A master alone.
     pub(crate) fn of_master() -> Self {
+        Self::of_master_with(&[])
+    }
+
+    /// A master alone, with these flags.
+    pub(crate) fn of_master_with(flags: &[&str]) -> Self {
         let home = Home::new();
-        let (master, at) = home.master(&[]);
-        Self { home, at, _master: master, agent: None }
+        let (master, at) = home.master(flags);
+        Self { home, at, master, agent: None }
     }
 
     /// With an agent, which comes when it comes.
@@ -37,6 +43,15 @@ impl Stage {
             ["agent", "--port=0", &of, &work_dir, "--resources=cpus:2;mem:512;ports:[31000-31009]"];
         let agent = Process::start("agent", &mut self.home.command(&line));
         Self { agent: Some(agent), ..self }
+    }
+
+    /// The master is killed, and another is started on what it left, at the same address.
+    #[track_caller]
+    pub(crate) fn next_master(&mut self) {
+        self.master.signal(Signal::SIGKILL);
+        self.master.ended();
+        let port = self.at.rsplit_once(':').map_or("0", |(_, port)| port).to_owned();
+        (self.master, self.at) = self.home.master(&[&format!("--port={port}")]);
     }
 
     /// Waits until so many agents are members.
@@ -102,7 +117,15 @@ pub(crate) struct Framework {
 impl Framework {
     #[track_caller]
     pub(crate) fn subscribe(at: &str, info: &Value) -> Self {
-        let mut call = json!({ "type": "SUBSCRIBE", "subscribe": { "framework_info": info } });
+        Self::subscribe_with(at, info, &json!({}))
+    }
+
+    /// With more beside the description.
+    #[track_caller]
+    pub(crate) fn subscribe_with(at: &str, info: &Value, more: &Value) -> Self {
+        let mut subscribe = more.clone();
+        subscribe["framework_info"] = info.clone();
+        let mut call = json!({ "type": "SUBSCRIBE", "subscribe": subscribe });
         if let Some(id) = info.get("id") {
             call["framework_id"] = id.clone();
         }

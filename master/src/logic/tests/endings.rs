@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use libactor::Principal;
-use protocol::framework::{Capability, FrameworkToMaster};
+use protocol::carried::Carried;
+use protocol::framework::{Capability, FrameworkInfo, FrameworkToMaster};
 use protocol::ids::{AgentId, FrameworkId, TaskId};
 use protocol::task::TaskState;
 
-use super::scenario::{Scenario, agent_id, report, task};
+use super::scenario::{Scenario, agent_id, framework_info, report, task};
 use crate::logic::{Ending, Event};
 
 /// A partition-aware framework runs task `a` on agent 1.
@@ -162,4 +163,58 @@ fn recon_06_while_agents_are_awaited_nothing_is_said_of_what_they_may_have() {
         "to scheduler-1: a Running, Reconciliation: as the master knows it",
         "to scheduler-1: ghost Unknown, TaskUnknown: nobody knows this task",
     ]);
+}
+
+/// Of Mesos's API, by a gateway.
+fn of_mesos(checkpoint: bool) -> FrameworkInfo {
+    let said = api::v1::FrameworkInfo { checkpoint: Some(checkpoint), ..Default::default() };
+    FrameworkInfo {
+        carried: Carried::new(&said),
+        ..framework_info("web", &[Capability::NamesItself])
+    }
+}
+
+fn subscribes(t: &mut Scenario, n: u64, info: FrameworkInfo) {
+    let message = FrameworkToMaster::SubscribeWith {
+        nonce: 1000 + n,
+        framework: None,
+        info,
+        wishes: Vec::new(),
+    };
+    t.scheduler_says(n, message);
+}
+
+#[test]
+fn fwk_21_what_a_framework_that_does_not_checkpoint_runs_is_lost_with_its_agents_connection() {
+    for checkpoint in [false, true] {
+        let mut t = Scenario::new();
+        t.agent_joins(1);
+        subscribes(&mut t, 1, of_mesos(checkpoint));
+        t.launches(1, 1, vec![task("a", 1.0)]);
+        t.news(1, "a", TaskState::Running, 1);
+        t.acknowledges(1, 1, "a", 1);
+        t.forget_lines();
+        t.down(super::scenario::agent_pid(1, 1));
+        let lines = t.take_lines();
+        let lost = "to scheduler-1: a Lost, AgentDisconnected: agent c-S0 lost its connection";
+        assert_eq!(lines.iter().any(|line| line == lost), !checkpoint, "{lines:?}");
+        let (mut info, has_it) = (of_mesos(checkpoint), report(1, "a", TaskState::Running));
+        info.framework = FrameworkId::new("c-0000");
+        t.agent_returns_with(1, 1, vec![has_it], Vec::new(), vec![info]);
+        let lines = t.take_lines();
+        let killed = lines.iter().any(|line| line.starts_with("to agent-1: kill a"));
+        assert_eq!(killed, !checkpoint, "{lines:?}");
+    }
+}
+
+#[test]
+fn fwk_19_frameworks_of_mesoss_api_are_told_of_every_agent_that_is_lost() {
+    let mut t = running();
+    subscribes(&mut t, 2, of_mesos(true));
+    t.subscribes(3);
+    t.forget_lines();
+    ends(&mut t, Ending::Agent(agent_id(1)));
+    let lost: Vec<_> =
+        t.take_lines().into_iter().filter(|line| line.ends_with("agent S0 is lost")).collect();
+    assert_eq!(lost, ["to scheduler-1: agent S0 is lost", "to scheduler-2: agent S0 is lost"]);
 }

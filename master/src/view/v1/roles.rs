@@ -60,12 +60,19 @@ impl View {
             principal: None,
             guarantee: resources(&quota.guarantees),
         };
-        let config = |(role, quota): (&Role, &Quota)| QuotaConfig {
-            role: role.to_string(),
-            guarantees: quota.guarantees.iter().map(|(n, a)| (n.to_string(), scalar(a))).collect(),
-            limits: quota.limits.iter().map(|(n, a)| (n.to_string(), scalar(a))).collect(),
-        };
         let infos = quotas().filter(|(_, quota)| !quota.guarantees.is_empty()).map(info).collect();
-        QuotaStatus { infos, configs: quotas().map(config).collect() }
+        QuotaStatus {
+            infos,
+            configs: quotas().map(|(role, quota)| config_to_v1(role, quota)).collect(),
+        }
+    }
+}
+
+/// What a role is guaranteed and may have at most.
+pub(crate) fn config_to_v1(role: &Role, quota: &Quota) -> QuotaConfig {
+    QuotaConfig {
+        role: role.to_string(),
+        guarantees: quota.guarantees.iter().map(|(n, a)| (n.to_string(), scalar(a))).collect(),
+        limits: quota.limits.iter().map(|(n, a)| (n.to_string(), scalar(a))).collect(),
     }
 }

@@ -1,0 +1,229 @@
+//! Every call of every API, made up from the schema: whole, with each required field left out in turn, and with each field of a wrong
+//! type; as JSON and as protobuf. What comes back is held against Mesos's table of answers.
+
+use api::samples::{calls, fields, of_wrong_type};
+use api::schema::{Field, Kind, Label, MessageType, schema};
+use serde_json::{Map, Value, json};
+use tests::http;
+
+use crate::stage::{OPERATOR, SCHEDULER, Stage};
+
+/// One of the APIs.
+struct Api {
+    path: &'static str,
+    /// The full name of its calls.
+    call: &'static str,
+    /// As its texts name it.
+    says: &'static str,
+    /// What a whole call is answered: by its type, code and how the text begins.
+    answers: fn(&str) -> (u16, &'static str),
+}
+
+const APIS: [Api; 2] = [
+    Api {
+        path: SCHEDULER,
+        call: "mesos.v1.scheduler.Call",
+        says: "scheduler::Call",
+        answers: of_schedulers,
+    },
+    Api {
+        path: OPERATOR,
+        call: "mesos.v1.master.Call",
+        says: "master::Call",
+        answers: of_operators,
+    },
+];
+
+/// Of a framework that nobody knows.
+fn of_schedulers(r#type: &str) -> (u16, &'static str) {
+    match r#type {
+        "SUBSCRIBE" => (200, ""),
+        "UPDATE_FRAMEWORK" => (
+            400,
+            "Failed to validate scheduler::Call: 'framework_id' differs from 'update_framework.framework_info.id'",
+        ),
+        "ACKNOWLEDGE_OPERATION_STATUS" => {
+            (400, "Failed to validate scheduler::Call: Expecting 'agent_id' to be present")
+        }
+        _ => (400, "Framework cannot be found"),
+    }
+}
+
+/// Of a cluster without agents and frameworks.
+fn of_operators(r#type: &str) -> (u16, &'static str) {
+    match r#type {
+        "RESERVE_RESOURCES"
+        | "UNRESERVE_RESOURCES"
+        | "CREATE_VOLUMES"
+        | "DESTROY_VOLUMES"
+        | "UPDATE_MAINTENANCE_SCHEDULE"
+        | "START_MAINTENANCE"
+        | "STOP_MAINTENANCE"
+        | "DRAIN_AGENT"
+        | "DEACTIVATE_AGENT"
+        | "REACTIVATE_AGENT" => (501, "501 Not Implemented. "),
+        "GROW_VOLUME" | "SHRINK_VOLUME" => (
+            400,
+            "Failed to validate master::Call: Expecting 'agent_id' to be present; only agent default resources are supported right now",
+        ),
+        "TEARDOWN" => (400, "No framework found with specified ID"),
+        "MARK_AGENT_GONE" => (404, "Agent 'agentid' not found"),
+        "SET_QUOTA" => {
+            (400, "Failed to validate set quota request: QuotaRequest must specify a role")
+        }
+        "REMOVE_QUOTA" => (400, "Failed to remove quota: Role 'role' has no quota set"),
+        "LIST_FILES" | "READ_FILE" => (404, ""),
+        _ => (200, ""),
+    }
+}
+
+/// A message as protobuf; what is of another type than its field is written as what it is.
+fn encoded(of: &MessageType, value: &Map<String, Value>) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for (name, value) in value {
+        let field = of.field(name).unwrap_or_else(|| panic!("{name} of {}", of.name()));
+        put(field, value, &mut bytes);
+    }
+    bytes
+}
+
+fn varint(mut number: u64, bytes: &mut Vec<u8>) {
+    while number >= 0x80 {
+        bytes.push(u8::try_from(number & 0x7f).unwrap() | 0x80);
+        number >>= 7;
+    }
+    bytes.push(u8::try_from(number).unwrap());
+}
+
+fn put(field: &Field, value: &Value, bytes: &mut Vec<u8>) {
+    let tag = u64::from(field.number()) << 3;
+    let mut whole = |inner: &[u8]| {
+        varint(tag | 2, bytes);
+        varint(inner.len() as u64, bytes);
+        bytes.extend_from_slice(inner);
+    };
+    match (field.kind(), value) {
+        (Kind::Bytes, Value::String(_)) => whole(&[7; 16]),
+        (Kind::Enum(_), Value::String(name)) => {
+            let number = field.enumeration().and_then(|all| all.number_of(name));
+            varint(tag, bytes);
+            varint(u64::from(number.unwrap().unsigned_abs()), bytes);
+        }
+        (Kind::Message(_), Value::Object(inner)) => {
+            whole(&encoded(field.message().unwrap(), inner))
+        }
+        (Kind::Double, Value::Number(number)) => {
+            varint(tag | 1, bytes);
+            bytes.extend_from_slice(&number.as_f64().unwrap().to_le_bytes());
+        }
+        (_, Value::String(text)) => whole(text.as_bytes()),
+        (_, Value::Number(number)) => {
+            varint(tag, bytes);
+            varint(number.as_u64().unwrap(), bytes);
+        }
+        (_, Value::Bool(truth)) => {
+            varint(tag, bytes);
+            varint(u64::from(*truth), bytes);
+        }
+        (_, other) => panic!("{} is {other}", field.name()),
+    }
+}
+
+/// All that can be made of a call by leaving out one required field or giving one field a wrong type, with whether it is the latter.
+fn broken(of: &MessageType, value: &Map<String, Value>) -> Vec<(Map<String, Value>, bool)> {
+    let mut all = Vec::new();
+    for sample in fields(of.name()).unwrap() {
+        let Some(inner) = value.get(sample.name) else { continue };
+        if sample.label == Label::Required {
+            let mut less = value.clone();
+            less.remove(sample.name);
+            all.push((less, false));
+        }
+        if sample.name != "type" {
+            let mut wrong = value.clone();
+            wrong.insert(sample.name.to_owned(), of_wrong_type(&sample));
+            all.push((wrong, true));
+        }
+        let message = of.field(sample.name).and_then(Field::message);
+        if let (Some(message), Value::Object(inner)) = (message, inner) {
+            for (inner, is_wrong) in broken(message, inner) {
+                let mut outer = value.clone();
+                outer.insert(sample.name.to_owned(), Value::Object(inner));
+                all.push((outer, is_wrong));
+            }
+        }
+    }
+    all
+}
+
+/// What a call is answered, in both encodings.
+fn answers(at: &str, api: &Api, call: &Map<String, Value>) -> [(u16, String); 2] {
+    let of = schema().message(api.call).unwrap();
+    let json = Value::Object(call.clone()).to_string().into_bytes();
+    [("json", json), ("x-protobuf", encoded(of, call))].map(|(media, body)| {
+        let headers =
+            [format!("Content-Type: application/{media}"), format!("Accept: application/{media}")];
+        let headers: Vec<&str> = headers.iter().map(String::as_str).collect();
+        let mut client = http::Client::connect(at).unwrap();
+        client.request(&format!("POST {}", api.path), &headers, &body).unwrap();
+        let head = client.stream().unwrap();
+        // Streams have no end.
+        if head.head.status == 200 {
+            return (200, String::new());
+        }
+        let answer = http::ask(at, &format!("POST {}", api.path), &headers, &body);
+        (answer.status, answer.text())
+    })
+}
+
+/// A whole call, as far as the API names a framework: the least that its schema demands leaves that out.
+fn whole(api: &Api, call: &Value) -> Map<String, Value> {
+    let mut call = call.as_object().unwrap().clone();
+    let names = schema().message(api.call).unwrap().field("framework_id").is_some();
+    if names && call["type"] != "SUBSCRIBE" {
+        call.insert("framework_id".into(), json!({ "value": "nobody" }));
+    }
+    call
+}
+
+#[test]
+fn opapi_01_every_call_is_answered_as_mesos_answers_it_whole_and_broken() {
+    let stage = Stage::of_master();
+    let mut asked = 0;
+    for api in &APIS {
+        let of = schema().message(api.call).unwrap();
+        for (r#type, call) in calls(api.call) {
+            let call = whole(api, &call);
+            let (status, begins) = (api.answers)(r#type);
+            for (got, text) in answers(&stage.at, api, &call) {
+                assert!(got == status && text.starts_with(begins), "{type}: {got} {text}");
+            }
+            let payload = r#type.to_lowercase();
+            if call.contains_key(&payload) {
+                let mut without = call.clone();
+                without.remove(&payload);
+                let optional = ["REVIVE", "SUPPRESS"].contains(&r#type);
+                let words =
+                    format!("Failed to validate {}: Expecting '{payload}' to be present", api.says);
+                for (got, text) in answers(&stage.at, api, &without) {
+                    assert!(
+                        optional || (got, text.as_str()) == (400, words.as_str()),
+                        "{type}: {got} {text}"
+                    );
+                }
+            }
+            for (call, is_wrong) in broken(of, &call) {
+                asked += 1;
+                let [(as_json, text), (as_protobuf, words)] = answers(&stage.at, api, &call);
+                let begins = match is_wrong {
+                    true => "Failed to convert JSON into Call protobuf: ",
+                    false => "Failed to convert JSON into Call protobuf: Missing required fields: ",
+                };
+                assert!(as_json == 400 && text.starts_with(begins), "{call:?}: {as_json} {text}");
+                let expected = (400, "Failed to parse body into Call protobuf");
+                assert_eq!((as_protobuf, words.as_str()), expected, "{call:?}");
+            }
+        }
+    }
+    assert!(asked > 150, "{asked}");
+}
