@@ -11,7 +11,7 @@ mod serve;
 
 pub use answer::{Call, Refused, TEXT, empty, json, pairs, plain, refuse};
 pub use daemon::Daemon;
-pub use negotiate::{Encoding, accepted, content};
+pub use negotiate::{Encoding, accepted, content, read, written};
 pub use records::{NotSent, Records, stream};
 pub use route::{Route, Routes};
 pub use serve::{Limits, serve};

@@ -59,6 +59,42 @@ pub fn accepted(call: &Call) -> Result<Encoding, Refused> {
     }
 }
 
+/// A message, as its client wrote it.
+///
+/// # Errors
+///
+/// 400, in Mesos's words.
+pub fn read<M: prost::Message + prost::Name + Default>(
+    encoding: Encoding,
+    body: &[u8],
+) -> Result<M, Refused> {
+    match encoding {
+        Encoding::Json => {
+            api::json::read(body).map_err(|error| Refused::new(400, shortened(error.to_string())))
+        }
+        Encoding::Protobuf => api::wire::read(body)
+            .map_err(|_| Refused::new(400, "Failed to parse body into Call protobuf")),
+    }
+}
+
+/// A message, as its client takes it.
+pub fn written<M: prost::Message + prost::Name>(encoding: Encoding, message: &M) -> Vec<u8> {
+    match encoding {
+        Encoding::Json => api::json::write(message).into_bytes(),
+        Encoding::Protobuf => api::wire::write(message),
+    }
+}
+
+/// What is wrong may be wrong very often.
+fn shortened(mut words: String) -> String {
+    const WORDS_MAX: usize = 2048;
+    if words.len() > WORDS_MAX {
+        words.truncate(words.floor_char_boundary(WORDS_MAX));
+        words += "…";
+    }
+    words
+}
+
 /// Whether a media type is among those of a client's `Accept` headers. Whoever says nothing takes anything.
 fn takes(texts: &[&str], media_type: &str) -> bool {
     let group = media_type.split_once('/').map_or(media_type, |(group, _)| group);

@@ -9,7 +9,7 @@ mod pages;
 mod reads;
 mod scheduler;
 
-use gateway::{Encoding, Limits, Refused, Route, Routes, serve};
+use gateway::{Limits, Route, Routes, serve};
 use libactor::Foreign;
 
 pub use leading::Gateways;
@@ -24,28 +24,4 @@ pub fn foreign(gateways: &Gateways) -> Foreign {
     ];
     let routes = routes.into_iter().flatten().collect();
     serve(Routes::new(coordination::detect::MASTER, routes), Limits::default())
-}
-
-/// A call, as its client wrote it.
-fn read<M: prost::Message + prost::Name + Default>(
-    encoding: Encoding,
-    body: &[u8],
-) -> Result<M, Refused> {
-    match encoding {
-        Encoding::Json => {
-            api::json::read(body).map_err(|error| Refused::new(400, shortened(error.to_string())))
-        }
-        Encoding::Protobuf => api::wire::read(body)
-            .map_err(|_| Refused::new(400, "Failed to parse body into Call protobuf")),
-    }
-}
-
-/// What is wrong may be wrong very often.
-fn shortened(mut words: String) -> String {
-    const WORDS_MAX: usize = 2048;
-    if words.len() > WORDS_MAX {
-        words.truncate(words.floor_char_boundary(WORDS_MAX));
-        words += "…";
-    }
-    words
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use actix_web::HttpResponse;
 use api::v1::master as v1;
-use gateway::{Call, Encoding, Refused, Route, accepted, content, empty};
+use gateway::{Call, Refused, Route, accepted, content, empty, read};
 
 use super::{Gateways, changes};
 use crate::start::Running;
@@ -32,7 +32,7 @@ async fn answer(gateways: &Gateways, mut call: Call) -> Result<HttpResponse, Ref
     call.refuse_other_pages()?;
     let encoding = content(&call)?;
     let body = call.body().await?;
-    let message: v1::Call = super::read(encoding, &body)?;
+    let message: v1::Call = read(encoding, &body)?;
     check::call(&message)?;
     let encoding = accepted(&call)?;
     match message.r#type() {
@@ -82,12 +82,4 @@ async fn change(reign: &Arc<Running>, call: &v1::Call) -> Result<Option<HttpResp
         return Ok(None);
     }
     Ok(Some(empty(200)))
-}
-
-/// As its client takes it.
-fn written(encoding: Encoding, response: &v1::Response) -> Vec<u8> {
-    match encoding {
-        Encoding::Json => api::json::write(response).into_bytes(),
-        Encoding::Protobuf => api::wire::write(response),
-    }
 }

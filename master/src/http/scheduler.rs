@@ -9,7 +9,7 @@ mod update;
 
 use actix_web::HttpResponse;
 use api::v1::scheduler as v1;
-use gateway::{Call, Refused, Route, content, empty};
+use gateway::{Call, Refused, Route, content, empty, read};
 use libactor::Handle;
 use protocol::ids::FrameworkId;
 
@@ -50,7 +50,7 @@ async fn answer(gateways: &Gateways, mut call: Call) -> Result<HttpResponse, Ref
     call.insist_on("POST")?;
     let encoding = content(&call)?;
     let body = call.body().await?;
-    let message: v1::Call = super::read(encoding, &body)?;
+    let message: v1::Call = read(encoding, &body)?;
     check::call(&message)?;
     if let (v1::call::Type::Subscribe, Some(subscribe)) = (message.r#type(), &message.subscribe) {
         return subscription::begin(gateways, &reign, &call, &message, subscribe);

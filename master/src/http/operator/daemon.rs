@@ -2,12 +2,11 @@
 
 use actix_web::HttpResponse;
 use api::v1::master as v1;
-use gateway::{Call, Encoding, Refused, plain};
+use gateway::{Call, Encoding, Refused, plain, written};
 use v1::Response;
 use v1::call::Type as Asked;
 use v1::response::{self, Type};
 
-use super::written;
 use crate::http::Gateways;
 
 pub(super) async fn answer(

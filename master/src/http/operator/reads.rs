@@ -5,12 +5,12 @@ use std::sync::Arc;
 use actix_web::HttpResponse;
 use api::v1::maintenance::{ClusterStatus, Schedule};
 use api::v1::master as v1;
-use gateway::{Call, Encoding, Refused, plain};
+use gateway::{Call, Encoding, Refused, plain, written};
 use v1::Response;
 use v1::call::Type as Asked;
 use v1::response::{self, Type};
 
-use super::{daemon, written};
+use super::daemon;
 use crate::http::Gateways;
 use crate::http::reads::page;
 use crate::start::Running;

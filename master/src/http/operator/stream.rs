@@ -9,7 +9,7 @@ use std::time::Duration;
 use actix_web::HttpResponse;
 use api::v1::master::event::Type;
 use api::v1::master::{Event, event};
-use gateway::{Call, Encoding, NotSent, Records, Refused, stream};
+use gateway::{Call, Encoding, NotSent, Records, Refused, stream, written};
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::oneshot;
@@ -98,11 +98,11 @@ async fn listen(
             get_state: Some(view.get_state()),
             heartbeat_interval_seconds: Some(HEARTBEAT.as_secs_f64()),
         };
-        write(encoding, &Event { subscribed: Some(subscribed), ..of_type(Type::Subscribed) })
+        written(encoding, &Event { subscribed: Some(subscribed), ..of_type(Type::Subscribed) })
     });
     let Ok(first) = first.await else { return "its state could not be written" };
     drop(snapshot);
-    let beat = write(encoding, &of_type(Type::Heartbeat));
+    let beat = written(encoding, &of_type(Type::Heartbeat));
     if let Err(error) = records.send(&first).and_then(|()| records.send(&beat)) {
         return words(error);
     }
@@ -142,11 +142,4 @@ fn words(error: NotSent) -> &'static str {
 
 fn of_type(r#type: Type) -> Event {
     Event { r#type: Some(r#type.into()), ..Event::default() }
-}
-
-fn write(encoding: Encoding, event: &Event) -> Vec<u8> {
-    match encoding {
-        Encoding::Json => api::json::write(event).into_bytes(),
-        Encoding::Protobuf => api::wire::write(event),
-    }
 }

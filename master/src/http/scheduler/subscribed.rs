@@ -8,7 +8,7 @@ use std::time::Duration;
 use actix::{Actor, Handler};
 use api::v1::framework_info::capability::Type as Capability;
 use api::v1::scheduler::{Call, Event};
-use gateway::{Encoding, Records};
+use gateway::{Encoding, Records, written};
 use libactor::{Asked, Clock, Context, Down, Handle, Message, Pid, Received, Reply};
 use protocol::framework::{FrameworkInfo, FrameworkToMaster, MasterToFramework};
 use protocol::ids::{FrameworkId, TaskId, UpdateId};
@@ -97,14 +97,6 @@ pub(super) fn uuid() -> Result<String, String> {
     bytes[8] = bytes[8] & 0x3f | 0x80;
     let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
     Ok([&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]].join("-"))
-}
-
-/// One event, as the client reads it.
-pub(super) fn written(encoding: Encoding, event: &Event) -> Vec<u8> {
-    match encoding {
-        Encoding::Json => api::json::write(event).into_bytes(),
-        Encoding::Protobuf => api::wire::write(event),
-    }
 }
 
 impl SchedulerActor {
