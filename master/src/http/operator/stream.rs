@@ -57,11 +57,6 @@ impl Subscribers {
         ends
     }
 
-    /// How many listen.
-    pub(crate) fn count(&self) -> usize {
-        let all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
-        all.iter().filter(|one| !one.is_closed()).count()
-    }
 }
 
 pub(super) async fn begin(
