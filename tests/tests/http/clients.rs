@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::process::Command;
+use std::sync::OnceLock;
 
 use ensemble::Ensemble;
 use nix::sys::signal::Signal;
@@ -113,7 +114,13 @@ MesosSchedulerDriver(Commands(), framework, sys.argv[1], use_addict=True).run()
 print("over", flush=True)
 "#;
 
-fn pymesos() -> Python {
+/// Made once, also if two stories want it at the same time.
+fn pymesos() -> &'static Python {
+    static PYMESOS: OnceLock<Python> = OnceLock::new();
+    PYMESOS.get_or_init(install_pymesos)
+}
+
+fn install_pymesos() -> Python {
     let install = |python: &Python| {
         python.install_uncompiled(HTTP_PARSER, "http_parser");
         python.install(&["six==1.17.0", "kazoo==2.11.0", "setuptools==80.9.0"]);
