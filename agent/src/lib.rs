@@ -30,6 +30,7 @@ use checkpoint::CheckpointFile;
 pub use checkpoint::bytes as checkpoint_bytes;
 pub use config::{AgentConfig, StartError};
 use home::Home;
+use http::Subscribes;
 pub use home::lender;
 use logic::{Checkpoint, End};
 pub use sandboxes::SandboxLimits;
@@ -163,7 +164,7 @@ fn spawn(
         .links();
     let sandboxes = launching.sandboxes.clone();
     let helpers = node.clone();
-    let accepts = accepts.tells_here::<FromProcesses>().tells_here::<Outcome>();
+    let accepts = accepts.tells_here::<FromProcesses>().tells_here::<Outcome>().tells_here::<Subscribes>();
     let spawn = Spawn { name: Some(ACTOR), mailbox: MAILBOX, accepts, pinned: false };
     let handle = node.spawn(spawn, move |ctx| {
         let pid = ctx.pid();

@@ -1,7 +1,7 @@
 //! What an agent decides. No sockets, clocks, disks, processes or randomness here: [`Agent::step`] takes one event and
 //! returns what should happen next. The parts: joining the master ([`membership`]), taking tasks ([`launch`]), their
-//! updates ([`updates`]), killing ([`kill`]), the executors they run in ([`executors`]), and what a new life makes of what the
-//! former one left ([`recovery`]).
+//! updates ([`updates`]), killing ([`kill`]), the executors they run in ([`executors`]; [`subscribed`]: those that speak the v1
+//! API), and what a new life makes of what the former one left ([`recovery`]).
 
 mod chance;
 mod checkpoint;
@@ -14,6 +14,7 @@ mod membership;
 mod notice;
 mod recovery;
 mod state;
+mod subscribed;
 mod updates;
 mod validate;
 
@@ -39,6 +40,7 @@ pub use checkpoint::{
 pub use config::{BadConfig, Bug, Config, Recover};
 pub use configured::ReconfigurationPolicy;
 pub use notice::{End, Notice};
+pub use subscribed::{Addressed, Known, Subscription};
 
 use chance::Chance;
 use membership::Membership;
@@ -83,6 +85,13 @@ pub enum Event {
         from: Pid,
         /// What it says.
         message: ExecutorToAgent,
+    },
+    /// An executor subscribes by the v1 API: its gateway speaks for it.
+    ExecutorSubscribes {
+        /// The gateway.
+        from: Pid,
+        /// Which executor, and what it has.
+        subscription: Subscription,
     },
     /// A linked actor is gone or its connection is lost; see [`Effect::Link`].
     Down {
@@ -143,6 +152,8 @@ pub enum Effect {
         /// What.
         message: AgentToExecutor,
     },
+    /// The gateway of an executor speaks for it no more: another one does, or there is no executor.
+    DismissGateway(Pid),
     /// Comes back as [`Event::Down`], once.
     Link(Pid),
     /// Its [`Event::Down`] is no longer of interest.
@@ -347,6 +358,9 @@ impl Agent {
             Event::FromMaster { from, message } => self.on_master_said(&mut turn, from, message),
             Event::FromExecutor { from, message } => {
                 self.on_executor_said(&mut turn, from, message);
+            }
+            Event::ExecutorSubscribes { from, subscription } => {
+                self.on_executor_subscribes(&mut turn, from, subscription);
             }
             Event::Down { pid, words } => self.on_down(&mut turn, pid, &words),
             Event::ExecutorStarted { container, process } => {

@@ -152,6 +152,9 @@ impl Agent {
         if let Some(pid) = executor.pid {
             self.state.pids.remove(&pid);
             turn.push(Effect::Unlink(pid));
+            if executor.has_gateway {
+                turn.push(Effect::DismissGateway(pid));
+            }
         }
         if executor.holds && !self.state.is_removed(&executor.framework) {
             self.state.release(&executor.spec.resources);
@@ -383,7 +386,9 @@ impl Agent {
     /// Looks again, a little later, whether the executor has reacted to what it was told.
     pub(super) fn watch_executor(&mut self, turn: &mut Turn, container: &ContainerId) {
         let after = self.config.executor_again_after;
-        if let Some(executor) = self.state.executors.get_mut(container) {
+        if let Some(executor) = self.state.executors.get_mut(container)
+            && !executor.has_gateway
+        {
             executor.generation += 1;
             let (container, generation) = (container.clone(), executor.generation);
             turn.start(Timer::ExecutorAgain { container, generation }, after);

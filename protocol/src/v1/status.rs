@@ -105,7 +105,8 @@ impl TaskStatus {
         status.state = self.state.to_v1().into();
         status.message = Some(self.message.clone()).filter(|text| !text.is_empty());
         status.source = Some(self.source.to_v1().into());
-        status.reason = self.reason.map(|reason| reason.to_v1().into());
+        // An executor's own reason is only carried.
+        status.reason = self.reason.map(|reason| reason.to_v1().into()).or(status.reason);
         status.data = Some(self.data.clone()).filter(|data| !data.is_empty());
         status.agent_id = self.agent.as_ref().map(AgentId::to_v1);
         status.executor_id = self.executor.as_ref().map(ExecutorId::to_v1);
@@ -123,7 +124,7 @@ impl TaskStatus {
             data: status.data.clone().unwrap_or_default(),
             at: WallTime::from_seconds(status.timestamp.unwrap_or_default()),
             update: status.uuid.as_deref().and_then(UpdateId::from_bytes),
-            carried: Carried::new(status),
+            carried: Carried::new(&v1::TaskStatus { data: None, message: None, ..status.clone() }),
             ..Self::plain(framework, task, state, Source::Executor)
         }
     }
