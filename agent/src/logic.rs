@@ -8,6 +8,7 @@ mod checkpoint;
 mod config;
 mod configured;
 mod executors;
+mod fetch;
 mod kill;
 mod launch;
 mod membership;
@@ -39,6 +40,7 @@ pub use checkpoint::{
 };
 pub use config::{BadConfig, Bug, Config, Recover};
 pub use configured::ReconfigurationPolicy;
+pub use fetch::{Fetch, Unpack};
 pub use notice::{End, Notice};
 pub use subscribed::{Addressed, Known, Subscription};
 
@@ -263,6 +265,8 @@ pub struct StartExecutor {
     pub agent: AgentId,
     /// What is started.
     pub program: Program,
+    /// What is to lie in its sandbox before.
+    pub fetch: Vec<Fetch>,
     /// Owns the sandbox. `None`: the agent's own user.
     pub user: Option<String>,
     /// How long it has to end by itself when it is told to, or loses its agent.

@@ -3,9 +3,12 @@
 #![allow(clippy::unwrap_used)] // a story fails by panicking
 
 mod clients;
+mod executors;
 mod failover;
 mod frameworks;
 mod hostile;
 mod papers;
 mod routes;
 mod stage;
+mod started;
+mod unwelcome;

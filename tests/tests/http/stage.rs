@@ -1,5 +1,6 @@
 //! A master, an agent, and a scheduler of the v1 API.
 
+use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 use tests::cluster::{Home, Process};
 use tests::http::{self, Answer, Client, Stream};
@@ -12,7 +13,7 @@ pub(crate) struct Stage {
     /// Where the master listens.
     pub(crate) at: String,
     _master: Process,
-    _agent: Option<Process>,
+    agent: Option<(Process, String)>,
 }
 
 impl Stage {
@@ -20,18 +21,48 @@ impl Stage {
     pub(crate) fn of_master() -> Self {
         let home = Home::new();
         let (master, at) = home.master(&[]);
-        Self { home, at, _master: master, _agent: None }
+        Self { home, at, _master: master, agent: None }
     }
 
     /// With an agent, which comes when it comes.
     pub(crate) fn of_one_agent() -> Self {
-        let stage = Self::of_master();
-        let work_dir = stage.home.work_dir("a");
-        let of = format!("--master={}", stage.at);
+        let mut stage = Self::of_master();
+        stage.starts_agent("--port=0");
+        stage
+    }
+
+    /// Starts the agent, or its next life.
+    #[track_caller]
+    fn starts_agent(&mut self, port: &str) {
+        let work_dir = self.home.work_dir("a");
+        let of = format!("--master={}", self.at);
         let line =
-            ["agent", "--port=0", &of, &work_dir, "--resources=cpus:2;mem:512;ports:[31000-31009]"];
-        let agent = Process::start("agent", &mut stage.home.command(&line));
-        Self { _agent: Some(agent), ..stage }
+            ["agent", port, &of, &work_dir, "--resources=cpus:2;mem:512;ports:[31000-31009]"];
+        let mut agent = Process::start("agent", &mut self.home.command(&line));
+        let at = agent.says("agent@").trim_start_matches("agent@").to_owned();
+        self.agent = Some((agent, at));
+    }
+
+    /// Where the agent listens.
+    #[track_caller]
+    pub(crate) fn agent_at(&self) -> &str {
+        &self.agent.as_ref().expect("there is an agent").1
+    }
+
+    /// Kills the agent.
+    #[track_caller]
+    pub(crate) fn kills_agent(&mut self) {
+        let (agent, _) = self.agent.as_mut().expect("there is an agent");
+        agent.signal(Signal::SIGKILL);
+        agent.ended();
+    }
+
+    /// Its next life listens where it did.
+    #[track_caller]
+    pub(crate) fn agent_is_back(&mut self) {
+        let (_, port) = self.agent_at().rsplit_once(':').expect("it has a port");
+        let port = format!("--port={port}");
+        self.starts_agent(&port);
     }
 
     /// Asks for a page.
