@@ -108,7 +108,11 @@ async fn answer(gateways: &Gateways, mut call: Call) -> Result<HttpResponse, Ref
 }
 
 /// What a subscribed executor says.
-async fn take(gateways: &Gateways, agent: &Running, call: v1::Call) -> Result<HttpResponse, Refused> {
+async fn take(
+    gateways: &Gateways,
+    agent: &Running,
+    call: v1::Call,
+) -> Result<HttpResponse, Refused> {
     let found = find(agent, &call).await?;
     if found.recovering {
         return Err(Refused::new(503, NOT_RECOVERED));

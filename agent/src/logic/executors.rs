@@ -12,7 +12,9 @@ use super::checkpoint::{ProcessIdentity, Record};
 use super::notice::Notice;
 use super::state::{EndedExecutor, Ending, Executor, Phase};
 use super::updates::News;
-use super::{Agent, Effect, Fetch, Program, Signal, StartExecutor, StartFailure, Timer, Turn, fetch};
+use super::{
+    Agent, Effect, Fetch, Program, Signal, StartExecutor, StartFailure, Timer, Turn, fetch,
+};
 use words::{news_of_end, words_of};
 
 impl Agent {
@@ -61,7 +63,8 @@ impl Agent {
         if let Program::Custom(command) = &executor.program {
             return fetch::of(command);
         }
-        let task = executor.tasks.first().and_then(|task| self.state.task(&executor.framework, task));
+        let task =
+            executor.tasks.first().and_then(|task| self.state.task(&executor.framework, task));
         match task.and_then(|task| task.spec.as_ref()).map(|spec| &spec.run) {
             Some(Run::Command(command)) => fetch::of(command),
             Some(Run::Executor { .. }) | None => Ok(Vec::new()),

@@ -57,7 +57,9 @@ fn one(uri: &Uri) -> Result<Fetch, String> {
     let from = uri.value.trim();
     let bad = |why: &str| Err(format!("cannot fetch '{}': {why}", from.escape_debug()));
     let Some(rest) = from.strip_prefix("http://") else {
-        return bad("only http:// is fetched in this release; serve it there, or let the command fetch it");
+        return bad(
+            "only http:// is fetched in this release; serve it there, or let the command fetch it",
+        );
     };
     let last = rest.split_once('/').and_then(|(_, path)| path.rsplit('/').next());
     let name = match &uri.output_file {

@@ -107,7 +107,10 @@ impl Agent {
         }
         entry.heard = Some(update);
         let before = entry.state;
-        if !may_be_said(status.state, in_order) || before.is_end() || !before.can_become(status.state) {
+        if !may_be_said(status.state, in_order)
+            || before.is_end()
+            || !before.can_become(status.state)
+        {
             ignore(turn, format!("it cannot be {:?} after {before:?}", status.state));
             self.acknowledge_to_executor(turn, container, &task, update);
             return;

@@ -107,7 +107,11 @@ pub(crate) fn launched(stage: &Stage, name: &str) -> (Framework, Value) {
     let mut framework = stage.subscribes(&info).once_subscribed();
     let offer = framework.offer();
     framework.launches(&offer, &[task_of("t", &offer, "e", WAITS)]);
-    let find = call(&framework.id, "UPDATE", json!({ "update": { "status": status("t", "TASK_RUNNING", FIRST) } }));
+    let find = call(
+        &framework.id,
+        "UPDATE",
+        json!({ "update": { "status": status("t", "TASK_RUNNING", FIRST) } }),
+    );
     eventually("the agent has the executor", || {
         let answer = http::call(stage.agent_at(), EXECUTOR, &[], &find);
         answer.text() == "Executor is not subscribed"
@@ -157,7 +161,10 @@ fn exec_08_an_executor_is_told_who_it_is_and_runs_its_task_to_the_end() {
         assert_eq!((&heard["state"], &heard["uuid"]), (&json!(state), &json!(uuid)), "{heard}");
         assert_eq!(heard["executor_id"], json!({ "value": "e" }));
         assert_eq!(heard["agent_id"], offer["agent_id"]);
-        assert_eq!((&heard["source"], &heard["message"]), (&json!("SOURCE_EXECUTOR"), &json!(format!("it is {state}"))));
+        assert_eq!(
+            (&heard["source"], &heard["message"]),
+            (&json!("SOURCE_EXECUTOR"), &json!(format!("it is {state}")))
+        );
         assert_eq!(heard["labels"]["labels"][0]["key"], "mine");
         assert!(heard["timestamp"].as_f64().unwrap() > 1e9, "{heard}");
     }
@@ -189,10 +196,16 @@ fn fwk_15_messages_go_both_ways_and_fwk_16_an_executor_is_shut_down() {
     executor.events.event("SHUTDOWN");
     // Its process does not heed that, and is killed: with it ends the task.
     let heard = framework.update();
-    assert_eq!((&heard["state"], &heard["source"]), (&json!("TASK_KILLED"), &json!("SOURCE_AGENT")));
+    assert_eq!(
+        (&heard["state"], &heard["source"]),
+        (&json!("TASK_KILLED"), &json!("SOURCE_AGENT"))
+    );
     assert_eq!(heard["reason"], "REASON_EXECUTOR_TERMINATED");
     let failure = framework.events.event("FAILURE");
-    assert_eq!((&failure["failure"]["executor_id"], &failure["failure"]["status"]), (&id, &json!(9)));
+    assert_eq!(
+        (&failure["failure"]["executor_id"], &failure["failure"]["status"]),
+        (&id, &json!(9))
+    );
     assert_eq!(executor.events.record().unwrap(), None, "there is no executor, and no stream");
     is_all_free(&stage);
 }
@@ -248,7 +261,10 @@ fn a_task_that_an_executor_was_told_of_and_does_not_have_is_lost() {
     let mut again = Executor::subscribe(&stage, &framework, json!({}));
     again.events.event("SUBSCRIBED");
     let heard = framework.update();
-    assert_eq!((&heard["state"], &heard["reason"]), (&json!("TASK_LOST"), &json!("REASON_AGENT_RESTARTED")));
+    assert_eq!(
+        (&heard["state"], &heard["reason"]),
+        (&json!("TASK_LOST"), &json!("REASON_AGENT_RESTARTED"))
+    );
     assert_eq!(heard["source"], "SOURCE_AGENT");
 }
 
@@ -277,7 +293,11 @@ fn exec_07_after_its_agents_restart_an_executor_says_what_was_not_acknowledged()
         assert_eq!(executor.events.event("ACKNOWLEDGED")["acknowledged"]["uuid"], uuid);
     }
     let heard = framework.update();
-    assert_eq!((&heard["state"], &heard["uuid"]), (&json!("TASK_FINISHED"), &json!(SECOND)), "{heard}");
+    assert_eq!(
+        (&heard["state"], &heard["uuid"]),
+        (&json!("TASK_FINISHED"), &json!(SECOND)),
+        "{heard}"
+    );
     framework.says("TEARDOWN", json!({}));
     is_all_free(&stage);
 }
@@ -317,7 +337,8 @@ fn an_executor_may_speak_protobuf() {
         uuid: Some(vec![7; 16]),
         ..Default::default()
     };
-    let update = v1::Call { update: Some(v1::call::Update { status }), ..call(v1::call::Type::Update) };
+    let update =
+        v1::Call { update: Some(v1::call::Update { status }), ..call(v1::call::Type::Update) };
     let answer = http::ask(stage.agent_at(), post, &protobuf[..1], &api::wire::write(&update));
     assert_eq!((answer.status, answer.body.len()), (202, 0), "{answer:?}");
     assert_eq!(next(v1::event::Type::Acknowledged).acknowledged.unwrap().uuid, vec![7; 16]);

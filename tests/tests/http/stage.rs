@@ -36,8 +36,10 @@ impl Stage {
     fn starts_agent(&mut self, port: &str) {
         let work_dir = self.home.work_dir("a");
         let of = format!("--master={}", self.at);
-        let line =
-            ["agent", port, &of, &work_dir, "--resources=cpus:2;mem:512;ports:[31000-31009]"];
+        let resources = "--resources=cpus:2;mem:512;ports:[31000-31009]";
+        // Executors look for it no more often than Mesos's do.
+        let patience = "--executor-reregistration-timeout=15secs";
+        let line = ["agent", port, &of, &work_dir, resources, patience];
         let mut agent = Process::start("agent", &mut self.home.command(&line));
         let at = agent.says("agent@").trim_start_matches("agent@").to_owned();
         self.agent = Some((agent, at));

@@ -20,8 +20,12 @@ fn serves(files: &'static [(&'static str, &'static str)]) -> String {
             while stream.read_line(&mut head).is_ok_and(|bytes| bytes > 2) {}
             let path = head.split(' ').nth(1).unwrap_or_default();
             let answer = match files.iter().find(|(name, _)| *name == path) {
-                Some((_, body)) => format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}", body.len()),
-                None => "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".to_owned(),
+                Some((_, body)) => format!(
+                    "HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+                    body.len()
+                ),
+                None => "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+                    .to_owned(),
             };
             // Who does not listen any more need not be told.
             let _ = stream.get_mut().write_all(answer.as_bytes());
@@ -31,7 +35,8 @@ fn serves(files: &'static [(&'static str, &'static str)]) -> String {
 }
 
 fn subscribes(stage: &Stage) -> Framework {
-    let info = json!({ "user": "root", "name": "starts", "failover_timeout": 600.0, "checkpoint": true });
+    let info =
+        json!({ "user": "root", "name": "starts", "failover_timeout": 600.0, "checkpoint": true });
     stage.subscribes(&info).once_subscribed()
 }
 
@@ -76,8 +81,14 @@ fn agent_19_tasks_and_executors_find_mesoss_environment() {
     let mut ends = [end_of(&mut framework), end_of(&mut framework)];
     ends.sort_by_key(|status| status["task_id"]["value"].to_string());
     // It never subscribed, and is gone.
-    assert_eq!((&ends[0]["state"], &ends[0]["reason"]), (&json!("TASK_FAILED"), &json!("REASON_EXECUTOR_TERMINATED")));
-    assert_eq!((&ends[1]["state"], &ends[1]["message"]), (&json!("TASK_FINISHED"), &json!("Command exited with status 0")));
+    assert_eq!(
+        (&ends[0]["state"], &ends[0]["reason"]),
+        (&json!("TASK_FAILED"), &json!("REASON_EXECUTOR_TERMINATED"))
+    );
+    assert_eq!(
+        (&ends[1]["state"], &ends[1]["message"]),
+        (&json!("TASK_FINISHED"), &json!("Command exited with status 0"))
+    );
     for (executor, grace) in [("custom", "90secs"), ("plain", "5secs")] {
         let sandbox = sandbox(&stage, &framework.id, executor);
         let said = read(&sandbox.join("stdout"));
@@ -140,12 +151,19 @@ fn a_task_whose_files_cannot_be_had_fails_and_says_why() {
     framework.launches(&offer, &[with("a", &missing), with("b", "file:///etc/shadow")]);
     for _ in 0..2 {
         let end = end_of(&mut framework);
-        assert_eq!((&end["state"], &end["source"]), (&json!("TASK_FAILED"), &json!("SOURCE_AGENT")));
+        assert_eq!(
+            (&end["state"], &end["source"]),
+            (&json!("TASK_FAILED"), &json!("SOURCE_AGENT"))
+        );
         assert_eq!(end["reason"], "REASON_CONTAINER_LAUNCH_FAILED");
-        let (words, wanted) = (end["message"].as_str().unwrap(), match end["task_id"]["value"].as_str() {
-            Some("a") => format!("cannot fetch '{missing}': "),
-            _ => "cannot fetch 'file:///etc/shadow': only http:// is fetched in this release".to_owned(),
-        });
+        let (words, wanted) = (
+            end["message"].as_str().unwrap(),
+            match end["task_id"]["value"].as_str() {
+                Some("a") => format!("cannot fetch '{missing}': "),
+                _ => "cannot fetch 'file:///etc/shadow': only http:// is fetched in this release"
+                    .to_owned(),
+            },
+        );
         assert!(words.starts_with(&wanted), "{words}");
     }
 }

@@ -16,7 +16,8 @@ fn calls_are_looked_at_in_mesoss_order_and_refused_in_its_words() {
     let stage = Stage::of_one_agent();
     let (framework, _) = launched(&stage, "checked");
     let at = stage.agent_at();
-    let ask = |line: &str, headers: &[&str], body: &str| http::ask(at, line, headers, body.as_bytes());
+    let ask =
+        |line: &str, headers: &[&str], body: &str| http::ask(at, line, headers, body.as_bytes());
     let (post, json_type) = ("POST /api/v1/executor", "Content-Type: application/json");
 
     let answer = ask("GET /api/v1/executor", &[], "");
@@ -30,7 +31,10 @@ fn calls_are_looked_at_in_mesoss_order_and_refused_in_its_words() {
     let words = ask(post, &[json_type], "{").text();
     assert!(words.starts_with("Failed to parse body into JSON: "), "{words}");
     let words = ask(post, &[json_type], r#"{"type":"HEARTBEAT"}"#).text();
-    assert!(words.starts_with("Failed to convert JSON into Call protobuf: Missing required fields: "), "{words}");
+    assert!(
+        words.starts_with("Failed to convert JSON into Call protobuf: Missing required fields: "),
+        "{words}"
+    );
     let protobuf = "Content-Type: application/x-protobuf";
     is(&ask(post, &[protobuf], "{}"), 400, "Failed to parse body into Call protobuf");
 
@@ -41,7 +45,8 @@ fn calls_are_looked_at_in_mesoss_order_and_refused_in_its_words() {
     is(&answer, 406, "Expecting 'Accept' to allow 'application/x-protobuf' or 'application/json'");
     // A heartbeat is taken from anybody.
     is(&says(call("nobody", "HEARTBEAT", json!({}))), 202, "");
-    let message = |framework: &str| call(framework, "MESSAGE", json!({ "message": { "data": "" } }));
+    let message =
+        |framework: &str| call(framework, "MESSAGE", json!({ "message": { "data": "" } }));
     is(&says(message("nobody")), 400, "Framework cannot be found");
     let mut other = message(&framework.id);
     other["executor_id"] = of("other");
@@ -74,7 +79,8 @@ fn nobody_subscribes_in_the_place_of_the_executor_of_a_command() {
     while framework.update()["state"] != "TASK_RUNNING" {}
     for r#type in ["SUBSCRIBE", "MESSAGE"] {
         let payload = json!({ "subscribe": {}, "message": { "data": "" } });
-        let answer = http::call(stage.agent_at(), EXECUTOR, &[], &call(&framework.id, r#type, payload));
+        let answer =
+            http::call(stage.agent_at(), EXECUTOR, &[], &call(&framework.id, r#type, payload));
         is(&answer, 403, "Executor is not connected via HTTP");
     }
     framework.says("KILL", json!({ "kill": { "task_id": { "value": "e" } } }));
@@ -93,7 +99,9 @@ fn news_that_makes_no_sense_changes_nothing_and_a_flood_of_it_is_survived() {
         let answer = executor.calls("UPDATE", update);
         assert_eq!(answer.status, 400, "{answer:?}");
     }
-    for (key, value) in [("source", "SOURCE_AGENT"), ("state", "TASK_STAGING"), ("state", "TASK_NONSENSE")] {
+    for (key, value) in
+        [("source", "SOURCE_AGENT"), ("state", "TASK_STAGING"), ("state", "TASK_NONSENSE")]
+    {
         let mut bad = status("t", "TASK_FINISHED", FIRST);
         bad[key] = json!(value);
         let answer = executor.calls("UPDATE", json!({ "update": { "status": bad } }));
@@ -107,9 +115,15 @@ fn news_that_makes_no_sense_changes_nothing_and_a_flood_of_it_is_survived() {
     let mut client = http::Client::connect(stage.agent_at()).unwrap();
     for n in 0..2_000_u32 {
         let task = format!("flood-{n}");
-        let update = call(&framework.id, "UPDATE", json!({ "update": { "status": status(&task, "TASK_FAILED", FIRST) } }));
+        let update = call(
+            &framework.id,
+            "UPDATE",
+            json!({ "update": { "status": status(&task, "TASK_FAILED", FIRST) } }),
+        );
         let header = "Content-Type: application/json";
-        client.request(&format!("POST {EXECUTOR}"), &[header], update.to_string().as_bytes()).unwrap();
+        client
+            .request(&format!("POST {EXECUTOR}"), &[header], update.to_string().as_bytes())
+            .unwrap();
         let answer = client.answer().unwrap();
         assert!([202, 503].contains(&answer.status), "{answer:?}");
     }

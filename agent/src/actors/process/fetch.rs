@@ -22,11 +22,7 @@ pub(super) struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self {
-            bytes: 8 << 30,
-            connect: Duration::from_secs(10),
-            whole: Duration::from_secs(600),
-        }
+        Self { bytes: 8 << 30, connect: Duration::from_secs(10), whole: Duration::from_secs(600) }
     }
 }
 
@@ -135,7 +131,10 @@ mod tests {
     }
 
     fn ok(body: &str) -> String {
-        format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}", body.len())
+        format!(
+            "HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+            body.len()
+        )
     }
 
     fn file(at: &str, name: &str, executable: bool) -> Fetch {
@@ -165,7 +164,10 @@ mod tests {
         };
         let missing = "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
         let words = fails(file(&serves(&[missing]), "a", false), Limits::default());
-        assert!(words.starts_with("cannot fetch 'http://127.0.0.1:") && words.contains("404"), "{words}");
+        assert!(
+            words.starts_with("cannot fetch 'http://127.0.0.1:") && words.contains("404"),
+            "{words}"
+        );
         let few = Limits { bytes: 3, ..Limits::default() };
         let words = fails(file(&serves(&[&ok("four")]), "b", false), few);
         assert!(words.ends_with("it is longer than 3 bytes"), "{words}");

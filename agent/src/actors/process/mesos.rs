@@ -50,7 +50,8 @@ fn span(span: Duration) -> String {
         (1, "ns"),
     ];
     let nanoseconds = span.as_nanos();
-    let whole = |(unit, _): &&(u128, &str)| nanoseconds >= *unit && nanoseconds.is_multiple_of(*unit);
+    let whole =
+        |(unit, _): &&(u128, &str)| nanoseconds >= *unit && nanoseconds.is_multiple_of(*unit);
     match UNITS.iter().find(whole) {
         Some((unit, name)) => format!("{}{name}", nanoseconds / unit),
         None => "0ns".to_owned(),

@@ -90,7 +90,9 @@ fn of_check(check: &v1::CheckStatusInfo) -> Result<(), Refused> {
     let name = check.r#type().as_str_name().to_lowercase();
     match has {
         true => Ok(()),
-        false => Err(invalid(format!("Expecting '{name}' to be set for the status of such a check"))),
+        false => {
+            Err(invalid(format!("Expecting '{name}' to be set for the status of such a check")))
+        }
     }
 }
 
@@ -99,7 +101,8 @@ mod tests {
     use super::*;
 
     fn refusal(rest: &str) -> Option<String> {
-        let json = format!(r#"{{"executor_id":{{"value":"e"}},"framework_id":{{"value":"f"}}{rest}}}"#);
+        let json =
+            format!(r#"{{"executor_id":{{"value":"e"}},"framework_id":{{"value":"f"}}{rest}}}"#);
         let message: Call = api::json::read(json.as_bytes()).expect("a call");
         call(&message).err().map(|refused| {
             assert_eq!(refused.status, 400);
@@ -169,7 +172,8 @@ mod tests {
             "Expecting 'tcp' to be set for the status of such a check",
         );
         let label = format!(r#"{{"key":"k","value":"{}"}}"#, "x".repeat(CARRIED_MAX));
-        let words = refusal(&update(&format!(r#"{GOOD},"labels":{{"labels":[{label}]}}"#))).unwrap();
+        let words =
+            refusal(&update(&format!(r#"{GOOD},"labels":{{"labels":[{label}]}}"#))).unwrap();
         assert!(words.ends_with("and 262144 are the most"), "{words}");
     }
 

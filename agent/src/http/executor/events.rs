@@ -41,7 +41,9 @@ pub(super) fn subscribed(known: &Known) -> Result<Event, BadCarried> {
 pub(super) fn of(message: &AgentToExecutor, agent: &AgentId) -> Result<Option<Event>, BadCarried> {
     let task_id = |task: &protocol::ids::TaskId| v1::TaskId { value: task.to_string() };
     Ok(Some(match message {
-        AgentToExecutor::Registered { .. } | AgentToExecutor::Reregistered { .. } => return Ok(None),
+        AgentToExecutor::Registered { .. } | AgentToExecutor::Reregistered { .. } => {
+            return Ok(None);
+        }
         AgentToExecutor::Launch(task) => {
             let launch = event::Launch { task: task.to_v1(agent)? };
             Event { launch: Some(launch), ..event(event::Type::Launch) }

@@ -47,7 +47,11 @@ pub(super) async fn begin(
         first,
         subscription: Subscription {
             container: known.container.clone(),
-            tasks: has.unacknowledged_tasks.iter().map(|task| TaskId::new(&task.task_id.value)).collect(),
+            tasks: has
+                .unacknowledged_tasks
+                .iter()
+                .map(|task| TaskId::new(&task.task_id.value))
+                .collect(),
             unacknowledged: Vec::new(),
         },
         statuses: has.unacknowledged_updates.into_iter().map(|update| update.status).collect(),
