@@ -67,7 +67,10 @@ pub enum Refusal {
     #[error("executor '{0}' runs on the agent with another description")]
     OtherExecutor(String),
     /// More files than an agent fetches for one command.
-    #[error("{of} names {uris} URIs to fetch, more than {URIS_MAX}; put them into one archive")]
+    #[error(
+        "{of} names {uris} URIs to fetch, more than {most}; put them into one archive",
+        most = URIS_MAX
+    )]
     Fetch {
         /// Which command.
         of: &'static str,

@@ -211,7 +211,7 @@ fn fwk_15_messages_go_both_ways_and_fwk_16_an_executor_is_shut_down() {
 }
 
 #[test]
-fn kill_01_a_kill_comes_with_its_grace_and_the_executor_ends_the_task() {
+fn a_kill_comes_with_its_grace_and_the_executor_ends_the_task() {
     let stage = Stage::of_one_agent();
     let (mut framework, offer) = launched(&stage, "kills");
     let mut executor = Executor::subscribe(&stage, &framework, json!({}));
@@ -343,4 +343,47 @@ fn an_executor_may_speak_protobuf() {
     assert_eq!((answer.status, answer.body.len()), (202, 0), "{answer:?}");
     assert_eq!(next(v1::event::Type::Acknowledged).acknowledged.unwrap().uuid, vec![7; 16]);
     assert_eq!(framework.update()["state"], "TASK_FINISHED");
+}
+
+#[test]
+fn agent_11_tasks_wait_until_their_executor_subscribes() {
+    let stage = Stage::of_one_agent();
+    let (mut framework, _) = launched(&stage, "late");
+    let offer = framework.offer();
+    framework.launches(&offer, &[task_of("u", &offer, "e", WAITS)]);
+    let mut executor = Executor::subscribe(&stage, &framework, json!({}));
+    executor.events.event("SUBSCRIBED");
+    for task in ["t", "u"] {
+        let event = executor.events.event("LAUNCH");
+        assert_eq!(event["launch"]["task"]["task_id"]["value"], task);
+    }
+}
+
+#[test]
+fn op_17_an_id_that_is_in_use_is_refused_and_op_18_so_is_another_executor_of_one_id() {
+    let stage = Stage::of_one_agent();
+    let (mut framework, _) = launched(&stage, "again");
+    let offer = framework.offer();
+    let twice = task_of("t", &offer, "e", WAITS);
+    let differs = task_of("u", &offer, "e", "exec sleep 2000");
+    framework.launches(&offer, &[twice, differs, task_of("v", &offer, "e", WAITS)]);
+    for task in ["t", "u"] {
+        let status = framework.update();
+        assert_eq!(
+            (&status["task_id"]["value"], &status["state"], &status["reason"]),
+            (&json!(task), &json!("TASK_ERROR"), &json!("REASON_TASK_INVALID")),
+            "{status}"
+        );
+    }
+    let mut executor = Executor::subscribe(&stage, &framework, json!({}));
+    for task in ["t", "v"] {
+        let event = executor.events.event("LAUNCH");
+        assert_eq!(event["launch"]["task"]["task_id"]["value"], task);
+        executor.tells(task, "TASK_FINISHED", if task == "t" { FIRST } else { SECOND });
+        assert_eq!(framework.update()["state"], "TASK_FINISHED");
+    }
+    // What has ended may be used again.
+    let offer = framework.offer();
+    framework.launches(&offer, &[task_of("t", &offer, "e", WAITS)]);
+    assert_eq!(executor.events.event("LAUNCH")["launch"]["task"]["task_id"]["value"], "t");
 }

@@ -195,3 +195,38 @@ fn exec_01_a_command_that_fails_says_how_it_ended() {
         });
     }
 }
+
+#[test]
+fn kill_01_a_task_that_does_not_heed_its_kill_is_killed_when_the_grace_is_over() {
+    let stage = Stage::of_one_agent();
+    let info = json!({
+        "user": "root", "name": "kills", "failover_timeout": 600.0,
+        "capabilities": [{ "type": "TASK_KILLING_STATE" }],
+    });
+    let mut framework = stage.subscribes(&info).once_subscribed();
+    for (id, heeds, words) in [
+        ("polite", "exec sleep 1000", "Command terminated with signal Terminated"),
+        ("stubborn", "trap '' TERM; echo ready; exec sleep 1000", "Command terminated with signal Killed"),
+    ] {
+        let offer = framework.offer();
+        // More than a story takes, unless the call says less.
+        let mut task = task(id, &offer, heeds);
+        task["kill_policy"] = json!({ "grace_period": { "nanoseconds": 900_000_000_000_u64 } });
+        framework.launches(&offer, &[task]);
+        while framework.update()["state"] != "TASK_RUNNING" {}
+        if id == "stubborn" {
+            let stdout = sandbox(&stage, &framework.id, id).join("stdout");
+            tests::cluster::eventually("it heeds nothing", || read(&stdout).contains("ready"));
+        }
+        let mut kill = json!({ "task_id": { "value": id } });
+        framework.says("KILL", json!({ "kill": kill }));
+        assert_eq!(framework.update()["state"], "TASK_KILLING");
+        if id == "stubborn" {
+            // A shorter one counts from now.
+            kill["kill_policy"] = json!({ "grace_period": { "nanoseconds": 100_000_000 } });
+            framework.says("KILL", json!({ "kill": kill }));
+        }
+        let end = framework.update();
+        assert_eq!((&end["state"], &end["message"]), (&json!("TASK_KILLED"), &json!(words)), "{end}");
+    }
+}
