@@ -60,6 +60,10 @@ pub(crate) struct Found {
     pub(crate) recovering: bool,
 }
 
+impl Message for Found {
+    const NAME: &'static str = "agent.Found";
+}
+
 /// An executor speaks before the agent can know it.
 const NOT_RECOVERED: &str = "Agent has not finished recovery";
 

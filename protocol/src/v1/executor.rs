@@ -34,6 +34,7 @@ impl AgentInfo {
 
 impl ExecutorSpec {
     /// As a v1 message: as the task described it with which it came, if that is known, with what the cluster knows better.
+    #[expect(deprecated, reason = "older executors read the source")]
     pub fn described_to_v1(
         &self,
         framework: &FrameworkId,
@@ -48,13 +49,8 @@ impl ExecutorSpec {
             data: described.data.clone(),
             discovery: described.discovery.clone(),
             labels: described.labels.clone(),
-            source: source_of(&described),
+            source: described.source.clone(),
             ..info
         })
     }
-}
-
-#[expect(deprecated, reason = "older executors read it")]
-fn source_of(info: &v1::ExecutorInfo) -> Option<String> {
-    info.source.clone()
 }
