@@ -34,23 +34,13 @@ impl AgentInfo {
 
 impl ExecutorSpec {
     /// As a v1 message: as the task described it with which it came, if that is known, with what the cluster knows better.
-    #[expect(deprecated, reason = "older executors read the source")]
     pub fn described_to_v1(
         &self,
         framework: &FrameworkId,
         task: Option<&Carried<v1::TaskInfo>>,
     ) -> Result<v1::ExecutorInfo, BadCarried> {
-        let info = self.to_v1()?;
-        let described = task.map(Carried::decode).transpose()?.and_then(|task| task.executor);
-        let described = described.unwrap_or_default();
-        Ok(v1::ExecutorInfo {
-            framework_id: Some(framework.to_v1()),
-            container: described.container.clone(),
-            data: described.data.clone(),
-            discovery: described.discovery.clone(),
-            labels: described.labels.clone(),
-            source: described.source.clone(),
-            ..info
-        })
+        let came = task.map(Carried::decode).transpose()?.and_then(|task| task.executor);
+        let info = self.to_v1_over(came.unwrap_or_default())?;
+        Ok(v1::ExecutorInfo { framework_id: Some(framework.to_v1()), ..info })
     }
 }

@@ -206,7 +206,11 @@ fn kill_01_a_task_that_does_not_heed_its_kill_is_killed_when_the_grace_is_over()
     let mut framework = stage.subscribes(&info).once_subscribed();
     for (id, heeds, words) in [
         ("polite", "exec sleep 1000", "Command terminated with signal Terminated"),
-        ("stubborn", "trap '' TERM; echo ready; exec sleep 1000", "Command terminated with signal Killed"),
+        (
+            "stubborn",
+            "trap '' TERM; echo ready; exec sleep 1000",
+            "Command terminated with signal Killed",
+        ),
     ] {
         let offer = framework.offer();
         // More than a story takes, unless the call says less.
@@ -227,6 +231,10 @@ fn kill_01_a_task_that_does_not_heed_its_kill_is_killed_when_the_grace_is_over()
             framework.says("KILL", json!({ "kill": kill }));
         }
         let end = framework.update();
-        assert_eq!((&end["state"], &end["message"]), (&json!("TASK_KILLED"), &json!(words)), "{end}");
+        assert_eq!(
+            (&end["state"], &end["message"]),
+            (&json!("TASK_KILLED"), &json!(words)),
+            "{end}"
+        );
     }
 }
