@@ -150,6 +150,7 @@ fn exec_08_an_executor_is_told_who_it_is_and_runs_its_task_to_the_end() {
     let event = executor.events.event("LAUNCH");
     let task = &event["launch"]["task"];
     assert_eq!((&task["task_id"]["value"], &task["agent_id"]), (&json!("t"), &offer["agent_id"]));
+    assert_eq!(task["executor"]["data"], "c2VjcmV0", "it comes as it was launched: {event}");
 
     for (state, uuid) in
         [("TASK_STARTING", FIRST), ("TASK_RUNNING", SECOND), ("TASK_FINISHED", THIRD)]
