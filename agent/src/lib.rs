@@ -31,6 +31,7 @@ pub use checkpoint::bytes as checkpoint_bytes;
 pub use config::{AgentConfig, StartError};
 use home::Home;
 pub use home::lender;
+use http::Subscribes;
 use logic::{Checkpoint, End};
 pub use sandboxes::SandboxLimits;
 use sandboxes::{Sandboxes, Unremoved};
@@ -163,7 +164,8 @@ fn spawn(
         .links();
     let sandboxes = launching.sandboxes.clone();
     let helpers = node.clone();
-    let accepts = accepts.tells_here::<FromProcesses>().tells_here::<Outcome>();
+    let accepts =
+        accepts.tells_here::<FromProcesses>().tells_here::<Outcome>().tells_here::<Subscribes>();
     let spawn = Spawn { name: Some(ACTOR), mailbox: MAILBOX, accepts, pinned: false };
     let handle = node.spawn(spawn, move |ctx| {
         let pid = ctx.pid();

@@ -1,19 +1,21 @@
 //! What an agent decides. No sockets, clocks, disks, processes or randomness here: [`Agent::step`] takes one event and
 //! returns what should happen next. The parts: joining the master ([`membership`]), taking tasks ([`launch`]), their
-//! updates ([`updates`]), killing ([`kill`]), the executors they run in ([`executors`]), and what a new life makes of what the
-//! former one left ([`recovery`]).
+//! updates ([`updates`]), killing ([`kill`]), the executors they run in ([`executors`]; [`subscribed`]: those that speak the v1
+//! API), and what a new life makes of what the former one left ([`recovery`]).
 
 mod chance;
 mod checkpoint;
 mod config;
 mod configured;
 mod executors;
+mod fetch;
 mod kill;
 mod launch;
 mod membership;
 mod notice;
 mod recovery;
 mod state;
+mod subscribed;
 mod updates;
 mod validate;
 
@@ -38,7 +40,9 @@ pub use checkpoint::{
 };
 pub use config::{BadConfig, Bug, Config, Recover};
 pub use configured::ReconfigurationPolicy;
+pub use fetch::{Fetch, Unpack};
 pub use notice::{End, Notice};
+pub use subscribed::{Addressed, Known, Subscription};
 
 use chance::Chance;
 use membership::Membership;
@@ -83,6 +87,13 @@ pub enum Event {
         from: Pid,
         /// What it says.
         message: ExecutorToAgent,
+    },
+    /// An executor subscribes by the v1 API: its gateway speaks for it.
+    ExecutorSubscribes {
+        /// The gateway.
+        from: Pid,
+        /// Which executor, and what it has.
+        subscription: Subscription,
     },
     /// A linked actor is gone or its connection is lost; see [`Effect::Link`].
     Down {
@@ -143,6 +154,8 @@ pub enum Effect {
         /// What.
         message: AgentToExecutor,
     },
+    /// The gateway of an executor speaks for it no more: another one does, or there is no executor.
+    DismissGateway(Pid),
     /// Comes back as [`Event::Down`], once.
     Link(Pid),
     /// Its [`Event::Down`] is no longer of interest.
@@ -252,6 +265,8 @@ pub struct StartExecutor {
     pub agent: AgentId,
     /// What is started.
     pub program: Program,
+    /// What is to lie in its sandbox before.
+    pub fetch: Vec<Fetch>,
     /// Owns the sandbox. `None`: the agent's own user.
     pub user: Option<String>,
     /// How long it has to end by itself when it is told to, or loses its agent.
@@ -347,6 +362,9 @@ impl Agent {
             Event::FromMaster { from, message } => self.on_master_said(&mut turn, from, message),
             Event::FromExecutor { from, message } => {
                 self.on_executor_said(&mut turn, from, message);
+            }
+            Event::ExecutorSubscribes { from, subscription } => {
+                self.on_executor_subscribes(&mut turn, from, subscription);
             }
             Event::Down { pid, words } => self.on_down(&mut turn, pid, &words),
             Event::ExecutorStarted { container, process } => {

@@ -50,7 +50,7 @@ impl Counts {
             Effect::Note(_) | Effect::TellExecutor { .. } | Effect::Link(_) | Effect::Unlink(_) => {
             }
             Effect::Write(_) | Effect::EndOldExecutor(_) | Effect::SignalExecutor { .. } => {}
-            Effect::FindExecutor(_) | Effect::DropRecords(_) => {}
+            Effect::FindExecutor(_) | Effect::DropRecords(_) | Effect::DismissGateway(_) => {}
             Effect::StartTimer { .. } | Effect::Stop(_) => {}
         }
     }

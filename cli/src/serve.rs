@@ -249,6 +249,7 @@ pub(crate) async fn agent(arguments: AgentArguments) -> Result<(), ServeError> {
         ..AgentConfig::new(master, arguments.work_dir, executor)
     };
     let running = Arc::new(agent::start(&node, settings)?);
+    gateways.stand_before(&running);
     let counted = Arc::clone(&running);
     figures.come_from(move || {
         let counted = Arc::clone(&counted);

@@ -60,9 +60,10 @@ impl ExecutorActor {
         ended: Arc<Ended>,
         _ctx: &mut Context<Self>,
     ) -> Self {
-        let Environment { agent, identity, sandbox, path, records, recovery_timeout, .. } =
-            environment;
-        let processes = Processes::new(sandbox, path, &identity);
+        let Environment {
+            agent, identity, sandbox, path, mesos, records, recovery_timeout, ..
+        } = environment;
+        let processes = Processes::new(sandbox, path, mesos, &identity);
         let config = Config { recovery_timeout, ..Config::default() };
         let executor = Executor::new(identity, config, source);
         Self { executor, agent, records, processes, clearing: None, clock: Clock::start(), ended }

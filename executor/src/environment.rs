@@ -49,6 +49,8 @@ pub(crate) struct Environment {
     pub(crate) secret: Option<Secret>,
     /// Handed down to the task.
     pub(crate) path: OsString,
+    /// What programs written for Mesos look for; handed down to the task.
+    pub(crate) mesos: Vec<(String, String)>,
     /// Of this process and its task; `None`: as many as the agent.
     pub(crate) open_files: Option<u64>,
 }
@@ -81,8 +83,30 @@ impl Environment {
         let open_files = number(ENV_OPEN_FILES)?;
         let recovery_timeout = recovery_timeout()?;
         let records = records();
-        Ok(Self { agent, recovery_timeout, records, identity, sandbox, secret, path, open_files })
+        let mesos = mesos();
+        Ok(Self {
+            agent,
+            recovery_timeout,
+            records,
+            identity,
+            sandbox,
+            secret,
+            path,
+            mesos,
+            open_files,
+        })
     }
+}
+
+/// What the agent, which gives nothing else by such names, has set of them.
+fn mesos() -> Vec<(String, String)> {
+    let all = std::env::vars_os().filter_map(|(name, value)| {
+        let name = name.into_string().ok()?;
+        let is_meant = name.starts_with("MESOS_") || name == "LIBPROCESS_PORT";
+        is_meant.then_some(())?;
+        Some((name, value.into_string().ok()?))
+    });
+    all.collect()
 }
 
 /// How long what an agent started waits for it to come back.

@@ -29,6 +29,8 @@ use tree::Tree;
 pub(crate) struct Processes {
     sandbox: PathBuf,
     path: OsString,
+    /// What the task has unless it says otherwise.
+    mesos: Vec<(String, String)>,
     /// Given to the task: who it belongs to, and not the token.
     environment: Vec<(&'static str, String)>,
     /// The task's own process, until it is reaped.
@@ -39,14 +41,19 @@ pub(crate) struct Processes {
 }
 
 impl Processes {
-    pub(crate) fn new(sandbox: PathBuf, path: OsString, identity: &Identity) -> Self {
+    pub(crate) fn new(
+        sandbox: PathBuf,
+        path: OsString,
+        mesos: Vec<(String, String)>,
+        identity: &Identity,
+    ) -> Self {
         let environment = vec![
             (ENV_FRAMEWORK, identity.framework.to_string()),
             (ENV_EXECUTOR, identity.executor.to_string()),
             (ENV_CONTAINER, identity.container.to_string()),
             (ENV_SANDBOX, sandbox.display().to_string()),
         ];
-        Self { sandbox, path, environment, main: None, tree: Tree::default(), handed: None }
+        Self { sandbox, path, mesos, environment, main: None, tree: Tree::default(), handed: None }
     }
 
     /// Starts the task's process; its output goes where the executor's goes, which is the sandbox.
@@ -90,6 +97,7 @@ impl Processes {
             set("USER", user.name.as_ref());
             set("LOGNAME", user.name.as_ref());
         }
+        self.mesos.iter().for_each(|(name, value)| set(name, value.as_ref()));
         let said = spawn.environment.iter().chain(&spawn.command.environment);
         said.for_each(|(name, value)| set(name, value.as_ref()));
         self.environment.iter().for_each(|(name, value)| set(name, value.as_ref()));
@@ -248,7 +256,7 @@ mod tests {
             container: ContainerId::new("C"),
             token: "t".into(),
         };
-        let processes = Processes::new("/".into(), "/bin".into(), &identity);
+        let processes = Processes::new("/".into(), "/bin".into(), Vec::new(), &identity);
         let words = |errno: Errno, capabilities: u64| {
             let error = std::io::Error::from_raw_os_error(errno as i32);
             let failure = processes.failure(

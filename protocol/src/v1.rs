@@ -1,6 +1,7 @@
 //! What Mesos's public v1 messages say, as our own types, and back: for the gateways, which stand for clients of those APIs.
 //! Of what is only carried the message itself is kept, so that it goes back as it came.
 
+mod executor;
 mod framework;
 mod offer;
 mod status;

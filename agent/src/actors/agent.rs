@@ -21,6 +21,7 @@ use tokio::sync::Notify;
 use super::checkpointer::{Outcome, Write};
 use super::outbox::Outbox;
 use super::process::{FromProcesses, ToProcesses};
+use crate::http::{Dismiss, FindExecutor, Found, Subscribes};
 use crate::logic::{Agent, Effect, End, Event, Notice};
 use crate::metrics::Counts;
 use crate::sandboxes::{SandboxLimits, Sandboxes, Unremoved};
@@ -125,6 +126,11 @@ impl AgentActor {
                 let told = ctx.tell_in_older(to, message, AgentToExecutor::in_older_words);
                 if let Err(error) = told {
                     tracing::debug!(%to, %error, "could not tell an executor");
+                }
+            }
+            Effect::DismissGateway(pid) => {
+                if let Err(error) = ctx.tell(pid, Dismiss) {
+                    tracing::debug!(%pid, %error, "could not dismiss a gateway");
                 }
             }
             Effect::Link(pid) => ctx.link(pid),
@@ -286,6 +292,30 @@ impl Handler<Received<ExecutorToAgent>> for AgentActor {
         if let Some(from) = received.from {
             self.advance(Event::FromExecutor { from, message: received.message }, ctx);
         }
+    }
+}
+
+impl Handler<Received<Subscribes>> for AgentActor {
+    type Result = ();
+
+    fn handle(&mut self, received: Received<Subscribes>, ctx: &mut Context<Self>) {
+        if let Some(from) = received.from {
+            let subscription = received.message.0;
+            self.advance(Event::ExecutorSubscribes { from, subscription }, ctx);
+        }
+    }
+}
+
+impl Handler<Asked<FindExecutor>> for AgentActor {
+    type Result = ();
+
+    fn handle(&mut self, asked: Asked<FindExecutor>, _: &mut Context<Self>) {
+        let FindExecutor { framework, executor } = &asked.question;
+        let found = Found {
+            addressed: self.agent.addressed(framework, executor),
+            recovering: self.agent.is_recovering(),
+        };
+        asked.reply.send(found);
     }
 }
 

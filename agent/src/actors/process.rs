@@ -1,9 +1,11 @@
 //! Starts executors as processes, on a thread of its own, and tells the agent how they end: only once nothing that they
 //! left behind lives.
 
+mod fetch;
 mod find;
 mod hunt;
 mod launch;
+mod mesos;
 
 #[cfg(test)]
 mod tests;
@@ -32,7 +34,7 @@ use crate::home::Home;
 use crate::logic::{OldExecutor, ProcessIdentity, Program, Signal, StartExecutor, StartFailure};
 use crate::sandboxes::Sandboxes;
 use hunt::Hunt;
-use launch::Launched;
+use launch::{Launched, Place};
 
 /// Between the first two looks at what is to die; doubles up to [`LOOK_AGAIN_MAX`].
 const LOOK_AGAIN_MIN: Duration = Duration::from_millis(10);
@@ -122,14 +124,40 @@ impl Processes {
         self.to_agent.tell(message, ctx, |processes| &mut processes.to_agent);
     }
 
+    /// What its command needs is there before it runs.
     fn start(&mut self, start: StartExecutor, ctx: &mut Context<Self>) {
+        let container = start.container.clone();
+        self.clear_up_for(&start);
+        let place = match launch::place(&self.launching, &start) {
+            Ok(place) => place,
+            Err(why) => return self.say(FromProcesses::NotStarted { container, why }, ctx),
+        };
+        if start.fetch.is_empty() {
+            return self.launch(&start, place, ctx);
+        }
+        let (all, path, owner) =
+            (start.fetch.clone(), place.sandbox.path.clone(), place.owner.clone());
+        let fetched = tokio::task::spawn_blocking(move || {
+            fetch::fetch(&all, &path, owner.as_ref(), fetch::Limits::default())
+        });
+        ctx.run(fetched, move |actor, fetched, ctx| {
+            match fetched.unwrap_or_else(|_| Err("fetching failed inside the agent".to_owned())) {
+                Ok(()) => actor.launch(&start, place, ctx),
+                Err(words) => {
+                    let why = StartFailure::Program(words);
+                    actor.say(FromProcesses::NotStarted { container, why }, ctx);
+                }
+            }
+        });
+    }
+
+    fn launch(&mut self, start: &StartExecutor, place: Place, ctx: &mut Context<Self>) {
         let container = start.container.clone();
         let program = start.program.clone();
         // Its own: it reaches this agent and nobody else, and cannot speak for another executor.
         let secret = ctx.node().lend_secret();
         let lends = secret.is_some();
-        self.clear_up_for(&start);
-        let launched = launch::launch(&self.launching, &start, lends);
+        let launched = launch::launch(&self.launching, start, place, lends);
         let Launched { mut child, process, handed } = match launched {
             Ok(launched) => launched,
             Err(why) => {

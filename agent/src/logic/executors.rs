@@ -6,13 +6,15 @@ use libactor::Pid;
 use protocol::agent::AgentToMaster;
 use protocol::executor::{AgentToExecutor, ExecutorToAgent, Token};
 use protocol::ids::{ContainerId, ExecutorId, FrameworkId};
-use protocol::task::{Exit, Reason, TaskSpec, TaskState, TaskStatus};
+use protocol::task::{Exit, Reason, Run, TaskSpec, TaskState, TaskStatus};
 
 use super::checkpoint::{ProcessIdentity, Record};
 use super::notice::Notice;
 use super::state::{EndedExecutor, Ending, Executor, Phase};
 use super::updates::News;
-use super::{Agent, Effect, Signal, StartExecutor, StartFailure, Timer, Turn};
+use super::{
+    Agent, Effect, Fetch, Program, Signal, StartExecutor, StartFailure, Timer, Turn, fetch,
+};
 use words::{news_of_end, words_of};
 
 impl Agent {
@@ -31,6 +33,14 @@ impl Agent {
         };
         executor.phase = Phase::Starting;
         let default = self.config.shutdown_grace;
+        let executor = &self.state.executors[container];
+        let fetch = match self.fetches(executor) {
+            Ok(fetch) => fetch,
+            Err(words) => {
+                let why = StartFailure::Program(words);
+                return self.on_executor_not_started(turn, container, why);
+            }
+        };
         let framework = self.state.frameworks[&executor.framework].info.clone();
         let start = StartExecutor {
             framework,
@@ -39,12 +49,26 @@ impl Agent {
             token: executor.token.clone(),
             agent,
             program: executor.program.clone(),
+            fetch,
             user: executor.user.clone(),
             shutdown_grace: executor.spec.shutdown_grace.unwrap_or(default),
         };
         turn.push(Effect::StartExecutor(Box::new(start)));
         let timer = Timer::ExecutorRegistration(container.clone());
         turn.start(timer, self.config.executor_registration_timeout);
+    }
+
+    /// What its command needs; of one of the agent's making, its task's.
+    fn fetches(&self, executor: &Executor) -> Result<Vec<Fetch>, String> {
+        if let Program::Custom(command) = &executor.program {
+            return fetch::of(command);
+        }
+        let task =
+            executor.tasks.first().and_then(|task| self.state.task(&executor.framework, task));
+        match task.and_then(|task| task.spec.as_ref()).map(|spec| &spec.run) {
+            Some(Run::Command(command)) => fetch::of(command),
+            Some(Run::Executor { .. }) | None => Ok(Vec::new()),
+        }
     }
 
     pub(super) fn on_executor_not_recorded(
@@ -152,6 +176,9 @@ impl Agent {
         if let Some(pid) = executor.pid {
             self.state.pids.remove(&pid);
             turn.push(Effect::Unlink(pid));
+            if executor.has_gateway {
+                turn.push(Effect::DismissGateway(pid));
+            }
         }
         if executor.holds && !self.state.is_removed(&executor.framework) {
             self.state.release(&executor.spec.resources);
@@ -383,7 +410,9 @@ impl Agent {
     /// Looks again, a little later, whether the executor has reacted to what it was told.
     pub(super) fn watch_executor(&mut self, turn: &mut Turn, container: &ContainerId) {
         let after = self.config.executor_again_after;
-        if let Some(executor) = self.state.executors.get_mut(container) {
+        if let Some(executor) = self.state.executors.get_mut(container)
+            && !executor.has_gateway
+        {
             executor.generation += 1;
             let (container, generation) = (container.clone(), executor.generation);
             turn.start(Timer::ExecutorAgain { container, generation }, after);

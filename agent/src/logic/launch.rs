@@ -217,6 +217,8 @@ impl Agent {
             heard: BTreeMap::new(),
             generation: 0,
             losses: 0,
+            is_recovered: false,
+            has_gateway: false,
         }
     }
 

@@ -140,6 +140,11 @@ impl Membership {
         }
     }
 
+    /// Whether executors of a former life are missing.
+    pub(super) fn is_recovering(&self) -> bool {
+        matches!(self.phase, Phase::Recovering { .. })
+    }
+
     pub(super) fn is_leaving(&self) -> bool {
         matches!(self.phase, Phase::Leaving { .. })
     }

@@ -133,6 +133,8 @@ fn recovered_executor(kept: KeptExecutor) -> Result<Executor, Option<ProcessIden
         heard,
         generation: 0,
         losses: 0,
+        is_recovered: true,
+        has_gateway: false,
     })
 }
 
@@ -331,7 +333,7 @@ impl Agent {
     }
 
     /// It may not have heard it before.
-    fn end_again(&mut self, turn: &mut Turn, container: &ContainerId, ending: Ending) {
+    pub(super) fn end_again(&mut self, turn: &mut Turn, container: &ContainerId, ending: Ending) {
         if let Some(executor) = self.state.executors.get_mut(container) {
             executor.ending = None;
         }

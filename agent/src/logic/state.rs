@@ -128,6 +128,10 @@ pub(super) struct Executor {
     pub(super) generation: u64,
     /// How often its connection was lost.
     pub(super) losses: u64,
+    /// Whether it was started by a former life of the agent.
+    pub(super) is_recovered: bool,
+    /// Whether a gateway speaks for it: what it is told arrives or its connection ends, and the ids of its updates are in no order.
+    pub(super) has_gateway: bool,
 }
 
 /// Forgotten tasks of which an executor's last update is kept.

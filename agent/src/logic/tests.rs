@@ -11,6 +11,7 @@ mod executors;
 mod joining;
 mod launching;
 mod recovering;
+mod subscribing;
 mod updating;
 
 use std::time::Duration;
@@ -165,6 +166,7 @@ impl Scenario {
             Effect::TellExecutor { to, message } => {
                 format!("to executor {}: {}", to.actor(), told_executor(&message))
             }
+            Effect::DismissGateway(pid) => format!("dismiss {}", pid.actor()),
             Effect::Link(pid) => format!("link {}", pid.actor()),
             Effect::Unlink(pid) => format!("unlink {}", pid.actor()),
             Effect::Write(record) => {

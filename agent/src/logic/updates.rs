@@ -75,6 +75,7 @@ impl Agent {
     ) {
         let executor = &self.state.executors[container];
         let (framework, executor_id) = (executor.framework.clone(), executor.spec.executor.clone());
+        let in_order = !executor.has_gateway;
         let task = status.task.clone();
         let ignore = |turn: &mut Turn, words: String| {
             let (task, executor) = (task.clone(), executor_id.clone());
@@ -90,11 +91,12 @@ impl Agent {
             self.acknowledge_to_executor(turn, container, &task, update);
             return;
         };
+        let waits = entry.updates.iter().find(|waiting| waiting.status.update == Some(update));
         let repeat = entry.heard.is_some_and(|heard| {
-            heard.source == update.source && heard.sequence >= update.sequence
+            let later = heard.source == update.source && heard.sequence >= update.sequence;
+            heard == update || in_order && later
         });
-        if repeat {
-            let waits = entry.updates.iter().find(|waiting| waiting.status.update == Some(update));
+        if repeat || waits.is_some() {
             match waits.map(|waiting| waiting.kept) {
                 Some(Kept::Written) | None => {
                     self.acknowledge_to_executor(turn, container, &task, update);
@@ -105,7 +107,10 @@ impl Agent {
         }
         entry.heard = Some(update);
         let before = entry.state;
-        if !may_be_said(status.state) || before.is_end() || !before.can_become(status.state) {
+        if !may_be_said(status.state, in_order)
+            || before.is_end()
+            || !before.can_become(status.state)
+        {
             ignore(turn, format!("it cannot be {:?} after {before:?}", status.state));
             self.acknowledge_to_executor(turn, container, &task, update);
             return;
@@ -412,12 +417,13 @@ impl Agent {
     }
 }
 
-/// What an executor can know of its task.
-fn may_be_said(state: TaskState) -> bool {
+/// What an executor can know of its task. One of the v1 API may give it up in more words than ours.
+fn may_be_said(state: TaskState, is_ours: bool) -> bool {
     match state {
         TaskState::Starting | TaskState::Running | TaskState::Killing => true,
         TaskState::Finished | TaskState::Failed | TaskState::Killed | TaskState::Error => true,
-        TaskState::Staging | TaskState::Lost | TaskState::Dropped | TaskState::Unreachable => false,
-        TaskState::Gone | TaskState::GoneByOperator | TaskState::Unknown => false,
+        TaskState::Lost | TaskState::Dropped | TaskState::Gone => !is_ours,
+        TaskState::Staging | TaskState::Unreachable => false,
+        TaskState::GoneByOperator | TaskState::Unknown => false,
     }
 }

@@ -66,10 +66,10 @@ pub enum Refusal {
     /// The executor id is in use on the agent with another description.
     #[error("executor '{0}' runs on the agent with another description")]
     OtherExecutor(String),
-    /// It would run without its files.
+    /// More files than an agent fetches for one command.
     #[error(
-        "{of} names {uris} URIs to fetch, and fetching comes with a later release; let the command itself fetch them, or \
-         put them where the agents find them"
+        "{of} names {uris} URIs to fetch, more than {most}; put them into one archive",
+        most = URIS_MAX
     )]
     Fetch {
         /// Which command.
@@ -133,6 +133,8 @@ pub enum Refusal {
 
 /// Alternatives of a least offer, and amounts in one.
 const LEAST_OFFERS_MAX: usize = 16;
+/// As many files as an agent fetches for one command.
+const URIS_MAX: usize = 64;
 
 /// A refusal of what is said of a role that is none of the framework's, or twice.
 fn one_of(role: &Role, info: &FrameworkInfo) -> Result<(), Refusal> {
@@ -299,7 +301,7 @@ fn command(what: &'static str, command: &CommandSpec, config: &Config) -> Result
     // Most carry nothing.
     let info = if carried == 0 { return Ok(()) } else { decode(what, &command.carried)? };
     match info.uris.len() {
-        0 => Ok(()),
+        0..=URIS_MAX => Ok(()),
         uris => Err(Refusal::Fetch { of: what, uris }),
     }
 }

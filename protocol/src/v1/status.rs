@@ -4,7 +4,7 @@ use ::api::v1;
 
 use crate::carried::{BadCarried, Carried};
 use crate::ids::{AgentId, ExecutorId, FrameworkId, TaskId, UpdateId};
-use crate::task::{Reason, Source, TaskState, TaskStatus};
+use crate::task::{Exit, Reason, Source, TaskState, TaskStatus};
 use crate::time::WallTime;
 
 use v1::TaskState as V1State;
@@ -103,9 +103,10 @@ impl TaskStatus {
         let mut status = self.carried.decode()?;
         status.task_id = v1::TaskId { value: self.task.to_string() };
         status.state = self.state.to_v1().into();
-        status.message = Some(self.message.clone()).filter(|text| !text.is_empty());
+        status.message = Some(self.message_to_v1()).filter(|text| !text.is_empty());
         status.source = Some(self.source.to_v1().into());
-        status.reason = self.reason_to_v1().map(Into::into);
+        // An executor's own reason is only carried.
+        status.reason = self.reason_to_v1().map(Into::into).or(status.reason);
         status.data = Some(self.data.clone()).filter(|data| !data.is_empty());
         status.agent_id = self.agent.as_ref().map(AgentId::to_v1);
         status.executor_id = self.executor.as_ref().map(ExecutorId::to_v1);
@@ -133,6 +134,24 @@ impl TaskStatus {
         }
     }
 
+    /// How a command ended is said as Mesos's executor of commands says it; what else is said stays as it is.
+    fn message_to_v1(&self) -> String {
+        let Some(exit) = self.exit.filter(|_| self.source == Source::Executor) else {
+            return self.message.clone();
+        };
+        let says_so = ["exited with status ", "was killed by signal "];
+        if !says_so.iter().any(|words| self.message.starts_with(words)) {
+            return self.message.clone();
+        }
+        let rest = self.message.find(';').map_or("", |at| &self.message[at..]);
+        match exit {
+            Exit::Code(code) => format!("Command exited with status {code}{rest}"),
+            Exit::Signal(signal) => {
+                format!("Command terminated with signal {}{rest}", name_of_signal(signal))
+            }
+        }
+    }
+
     /// Of what an executor says of a task, apart from what its agent knows: whose it is, where, and by which executor.
     pub fn from_v1(framework: FrameworkId, status: &v1::TaskStatus) -> Self {
         let state = TaskState::from_v1(status.state());
@@ -142,10 +161,36 @@ impl TaskStatus {
             data: status.data.clone().unwrap_or_default(),
             at: WallTime::from_seconds(status.timestamp.unwrap_or_default()),
             update: status.uuid.as_deref().and_then(UpdateId::from_bytes),
-            carried: Carried::new(status),
+            carried: Carried::new(&v1::TaskStatus { data: None, message: None, ..status.clone() }),
             ..Self::plain(framework, task, state, Source::Executor)
         }
     }
+}
+
+/// As the C library names it.
+fn name_of_signal(signal: i32) -> String {
+    let name = match signal {
+        1 => "Hangup",
+        2 => "Interrupt",
+        3 => "Quit",
+        4 => "Illegal instruction",
+        5 => "Trace/breakpoint trap",
+        6 => "Aborted",
+        7 => "Bus error",
+        8 => "Floating point exception",
+        9 => "Killed",
+        10 => "User defined signal 1",
+        11 => "Segmentation fault",
+        12 => "User defined signal 2",
+        13 => "Broken pipe",
+        14 => "Alarm clock",
+        15 => "Terminated",
+        24 => "CPU time limit exceeded",
+        25 => "File size limit exceeded",
+        31 => "Bad system call",
+        other => return format!("Unknown signal {other}"),
+    };
+    name.to_owned()
 }
 
 impl WallTime {
@@ -189,6 +234,55 @@ mod tests {
             let back = TaskStatus::from_v1(FrameworkId::new("f"), &message);
             assert_eq!(TaskStatus { carried: plain.carried.clone(), ..back }, plain);
         }
+    }
+
+    fn ended(exit: Exit, source: Source, message: &str) -> String {
+        let plain =
+            TaskStatus::plain(FrameworkId::new("f"), TaskId::new("t"), TaskState::Failed, source);
+        let status = TaskStatus { exit: Some(exit), message: message.into(), ..plain };
+        status.to_v1().unwrap().message.unwrap()
+    }
+
+    #[test]
+    fn how_a_command_ended_is_said_in_mesoss_words() {
+        let by = Source::Executor;
+        for (exit, said, words) in [
+            (Exit::Code(3), "exited with status 3", "Command exited with status 3"),
+            (
+                Exit::Code(127),
+                "exited with status 127 (a shell's word for: command not found); the disk is full",
+                "Command exited with status 127; the disk is full",
+            ),
+            (
+                Exit::Signal(9),
+                "was killed by signal 9 (SIGKILL)",
+                "Command terminated with signal Killed",
+            ),
+            (Exit::Code(126), "cannot become user 'x'", "cannot become user 'x'"),
+        ] {
+            assert_eq!(ended(exit, by, said), words);
+        }
+        let of_agent = "executor e exited with status 3 with the task still in it";
+        assert_eq!(ended(Exit::Code(3), Source::Agent, of_agent), of_agent);
+    }
+
+    #[test]
+    fn what_an_executor_says_beside_goes_with_its_news() {
+        let said = v1::TaskStatus {
+            task_id: v1::TaskId { value: "t".into() },
+            state: V1State::TaskRunning.into(),
+            source: Some(V1Source::Executor.into()),
+            reason: Some(V1Reason::TaskHealthCheckStatusUpdated.into()),
+            healthy: Some(false),
+            message: Some("so".into()),
+            data: Some(vec![7; 100]),
+            ..Default::default()
+        };
+        let status = TaskStatus::from_v1(FrameworkId::new("f"), &said);
+        assert!(status.carried.as_bytes().len() < 100, "its data is kept once");
+        let told = status.to_v1().unwrap();
+        assert_eq!((told.reason, told.healthy), (said.reason, said.healthy));
+        assert_eq!((told.message, told.data), (said.message, said.data));
     }
 
     #[test]

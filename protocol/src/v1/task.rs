@@ -93,7 +93,7 @@ impl TaskSpec {
         match &self.run {
             Run::Command(command) => info.command = Some(command.to_v1()?),
             Run::Executor { executor, data } => {
-                info.executor = Some(executor.to_v1()?);
+                info.executor = Some(executor.to_v1_over(info.executor.unwrap_or_default())?);
                 info.data = Some(data.clone()).filter(|data| !data.is_empty());
             }
         }
@@ -181,8 +181,16 @@ impl ExecutorSpec {
         })
     }
 
-    /// As a v1 message.
+    /// As a v1 message, of which nothing is known but this.
     pub fn to_v1(&self) -> Result<v1::ExecutorInfo, BadCarried> {
+        self.to_v1_over(v1::ExecutorInfo::default())
+    }
+
+    /// As a v1 message: as it came, with what the cluster knows better.
+    pub(crate) fn to_v1_over(
+        &self,
+        came: v1::ExecutorInfo,
+    ) -> Result<v1::ExecutorInfo, BadCarried> {
         Ok(v1::ExecutorInfo {
             r#type: Some(v1::executor_info::Type::Custom.into()),
             executor_id: self.executor.to_v1(),
@@ -190,7 +198,7 @@ impl ExecutorSpec {
             resources: self.resources.to_v1(),
             name: Some(self.name.clone()).filter(|name| !name.is_empty()),
             shutdown_grace_period: self.shutdown_grace.map(super::duration_to_v1),
-            ..Default::default()
+            ..came
         })
     }
 }

@@ -58,7 +58,7 @@ impl World {
                 Effect::ContactMaster(_) => self.check_alone(life),
                 Effect::TellMaster { .. } | Effect::TellExecutor { .. } | Effect::Link(_) => (),
                 Effect::Unlink(_) | Effect::Write(_) | Effect::EndOldExecutor(_) => (),
-                Effect::FindExecutor(_) | Effect::DropRecords(_) => (),
+                Effect::FindExecutor(_) | Effect::DropRecords(_) | Effect::DismissGateway(_) => (),
                 Effect::StartExecutor(_) | Effect::SignalExecutor { .. } | Effect::Note(_) => (),
                 Effect::StartTimer { .. } | Effect::Stop(_) => (),
             }

@@ -85,6 +85,8 @@ impl World {
             }
             Effect::EndOldExecutor(old) => self.end_old_executor(life, &old.container),
             Effect::FindExecutor(old) => self.find_executor(life, &old),
+            // No executor here speaks the v1 API.
+            Effect::DismissGateway(_) => (),
             Effect::DropRecords(container) => drop(self.system.noted.remove(&container)),
             Effect::StartExecutor(start) => self.start_executor(life, *start),
             Effect::SignalExecutor { container, signal } => {

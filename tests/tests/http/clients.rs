@@ -119,7 +119,7 @@ print("over", flush=True)
 "#;
 
 /// Made once, also if two stories want it at the same time.
-fn pymesos() -> &'static Python {
+pub(crate) fn pymesos() -> &'static Python {
     static PYMESOS: OnceLock<Python> = OnceLock::new();
     PYMESOS.get_or_init(install_pymesos)
 }

@@ -3,7 +3,9 @@
 #![allow(clippy::unwrap_used)] // a story fails by panicking
 
 mod clients;
+mod executors;
 mod failover;
+mod fetched;
 mod frameworks;
 mod generated;
 mod hostile;
@@ -12,5 +14,7 @@ mod pages;
 mod papers;
 mod routes;
 mod stage;
+mod started;
 mod surface;
 mod tongues;
+mod unwelcome;

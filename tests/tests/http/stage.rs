@@ -14,7 +14,7 @@ pub(crate) struct Stage {
     /// Where the master listens.
     pub(crate) at: String,
     master: Process,
-    agent: Option<Process>,
+    agent: Option<(Process, String)>,
 }
 
 impl Stage {
@@ -36,13 +36,9 @@ impl Stage {
     }
 
     /// The same with an agent, which comes when it comes.
-    pub(crate) fn with_agent(self) -> Self {
-        let work_dir = self.home.work_dir("a");
-        let of = format!("--master={}", self.at);
-        let line =
-            ["agent", "--port=0", &of, &work_dir, "--resources=cpus:2;mem:512;ports:[31000-31009]"];
-        let agent = Process::start("agent", &mut self.home.command(&line));
-        Self { agent: Some(agent), ..self }
+    pub(crate) fn with_agent(mut self) -> Self {
+        self.starts_agent("--port=0");
+        self
     }
 
     /// The master is killed, and another is started on what it left, at the same address.
@@ -66,7 +62,7 @@ impl Stage {
     /// Waits until the agent's process has ended by itself.
     #[track_caller]
     pub(crate) fn agent_ends(&mut self) {
-        let mut agent = self.agent.take().expect("an agent");
+        let (mut agent, _) = self.agent.take().expect("an agent");
         agent.ended();
     }
 
@@ -74,6 +70,42 @@ impl Stage {
     #[track_caller]
     pub(crate) fn operator(&self, body: &Value) -> Answer {
         http::call(&self.at, OPERATOR, &[], body)
+    }
+
+    /// Starts the agent, or its next life.
+    #[track_caller]
+    fn starts_agent(&mut self, port: &str) {
+        let work_dir = self.home.work_dir("a");
+        let of = format!("--master={}", self.at);
+        let resources = "--resources=cpus:2;mem:512;ports:[31000-31009]";
+        // Executors look for it no more often than Mesos's do.
+        let patience = "--executor-reregistration-timeout=15secs";
+        let line = ["agent", port, &of, &work_dir, resources, patience];
+        let mut agent = Process::start("agent", &mut self.home.command(&line));
+        let at = agent.says("agent@").trim_start_matches("agent@").to_owned();
+        self.agent = Some((agent, at));
+    }
+
+    /// Where the agent listens.
+    #[track_caller]
+    pub(crate) fn agent_at(&self) -> &str {
+        &self.agent.as_ref().expect("there is an agent").1
+    }
+
+    /// Kills the agent.
+    #[track_caller]
+    pub(crate) fn kills_agent(&mut self) {
+        let (agent, _) = self.agent.as_mut().expect("there is an agent");
+        agent.signal(Signal::SIGKILL);
+        agent.ended();
+    }
+
+    /// Its next life listens where it did.
+    #[track_caller]
+    pub(crate) fn agent_is_back(&mut self) {
+        let (_, port) = self.agent_at().rsplit_once(':').expect("it has a port");
+        let port = format!("--port={port}");
+        self.starts_agent(&port);
     }
 
     /// Asks for a page.

@@ -20,13 +20,13 @@ use protocol::executor::{
 use protocol::task::CommandSpec;
 use tokio::process::{Child, Command};
 
-use super::Launching;
+use super::{Launching, mesos};
 use crate::logic::{ProcessIdentity, Program, StartExecutor, StartFailure};
-use crate::sandboxes::{MORE_DESCRIPTORS, no_descriptors};
+use crate::sandboxes::{MORE_DESCRIPTORS, Sandbox, no_descriptors};
 use crate::users;
 
-/// Where programs are looked for when the agent itself was started without a word on it.
-const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+/// Where programs are looked for: whoever started the agent may have had another mind.
+pub(super) const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// To the allocator of the binary: there may be thousands of executors, and each would take four huge pages, 8 MiB, for a
 /// heap of less than one. The executor undoes it for its task.
@@ -43,11 +43,15 @@ pub(super) struct Launched {
     pub(super) handed: Option<Handed>,
 }
 
-pub(super) fn launch(
-    launching: &Launching,
-    start: &StartExecutor,
-    lends: bool,
-) -> Result<Launched, StartFailure> {
+/// Where an executor is to run, and as whom.
+pub(super) struct Place {
+    pub(super) owner: Option<User>,
+    pub(super) sandbox: Sandbox,
+    records: PathBuf,
+}
+
+/// Makes it.
+pub(super) fn place(launching: &Launching, start: &StartExecutor) -> Result<Place, StartFailure> {
     let owner = users::resolve(start.user.as_deref())?;
     let path = launching.sandboxes.path(
         &start.framework.framework,
@@ -56,6 +60,16 @@ pub(super) fn launch(
     );
     let sandbox = launching.sandboxes.make(path, owner.as_ref())?;
     let records = make_records(launching, start)?;
+    Ok(Place { owner, sandbox, records })
+}
+
+pub(super) fn launch(
+    launching: &Launching,
+    start: &StartExecutor,
+    place: Place,
+    lends: bool,
+) -> Result<Launched, StartFailure> {
+    let Place { owner, sandbox, records } = place;
     let (agent_file, recovery_timeout) =
         (launching.home.address_file(), launching.recovery_timeout.as_millis().to_string());
     let mut surroundings = vec![
@@ -71,6 +85,9 @@ pub(super) fn launch(
     if lends {
         surroundings.push((ENV_SECRET_ON_STDIN, OsStr::new("1")));
     }
+    let mesos =
+        mesos::variables(start, &launching.agent_at, launching.recovery_timeout, &sandbox.path);
+    surroundings.extend(mesos.iter().map(|(name, value)| (*name, OsStr::new(value))));
     let (mut command, handed) = match &start.program {
         Program::CommandExecutor => (command_executor(launching, &surroundings)?, None),
         Program::Custom(spec) => custom(launching, start, spec, owner.as_ref(), &surroundings)?,
@@ -129,7 +146,7 @@ fn executors_program(launching: &Launching) -> Result<Command, StartFailure> {
         return Err(StartFailure::Program(words));
     };
     let mut command = Command::new(program);
-    command.args(arguments).env_clear().env("PATH", path()).env(NO_HUGE_PAGES.0, NO_HUGE_PAGES.1);
+    command.args(arguments).env_clear().env("PATH", PATH).env(NO_HUGE_PAGES.0, NO_HUGE_PAGES.1);
     Ok(command)
 }
 
@@ -166,7 +183,7 @@ fn start_of(
     surroundings: &[Surrounding<'_>],
 ) -> StartProgram {
     let mut environment: BTreeMap<OsString, OsString> = BTreeMap::new();
-    environment.insert("PATH".into(), path());
+    environment.insert("PATH".into(), PATH.into());
     for (name, value) in &spec.environment {
         environment.insert(name.into(), value.into());
     }
@@ -211,10 +228,6 @@ fn find(start: &StartProgram) -> io::Result<()> {
     } else {
         Err(io::ErrorKind::NotFound.into())
     }
-}
-
-fn path() -> OsString {
-    std::env::var_os("PATH").unwrap_or_else(|| PATH.into())
 }
 
 /// Two processes that had one number are told apart by this.

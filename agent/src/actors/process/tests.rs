@@ -84,6 +84,7 @@ impl Stage {
             token: "t".into(),
             agent: AgentId::new("S1"),
             program,
+            fetch: Vec::new(),
             user: user.map(str::to_owned),
             shutdown_grace: Duration::from_secs(5),
         };

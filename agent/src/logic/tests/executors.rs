@@ -7,7 +7,7 @@ fn message(t: &Scenario) -> String {
 }
 
 #[test]
-fn an_executor_that_does_not_register_is_killed_and_its_task_fails() {
+fn agent_12_an_executor_that_does_not_register_is_killed_and_its_task_fails() {
     let mut t = Scenario::registered();
     t.launch(command_task("t"));
     t.forget_done();
@@ -47,7 +47,7 @@ fn a_wrong_token_and_a_second_process_are_turned_away() {
 }
 
 #[test]
-fn an_executor_that_dies_fails_its_tasks_with_how_it_ended() {
+fn agent_14_an_executor_that_dies_fails_its_tasks_with_how_it_ended() {
     let mut t = Scenario::registered();
     t.launch(custom_task("a", "E"));
     t.launch(custom_task("b", "E"));
@@ -69,7 +69,7 @@ fn an_executor_that_dies_fails_its_tasks_with_how_it_ended() {
 }
 
 #[test]
-fn a_kill_before_the_executor_has_the_task_ends_both() {
+fn agent_15_a_kill_before_the_executor_has_the_task_ends_both() {
     let mut t = Scenario::registered();
     t.launch(command_task("t"));
     t.forget_done();
@@ -254,4 +254,27 @@ fn an_executor_that_ends_while_its_agent_registers_again_is_told_of_then() {
     t.lose_master();
     t.register_with(3, 3);
     assert!(!t.done.contains(&"to master: ExecutorEnded".to_owned()), "it is said once");
+}
+
+#[test]
+fn agent_13_an_executor_that_does_not_end_when_told_is_killed_when_its_grace_is_over() {
+    for (own, grace) in [(None, 5), (Some(Duration::from_secs(2)), 2)] {
+        let mut t = Scenario::registered();
+        let mut task = custom_task("a", "E");
+        if let Run::Executor { executor, .. } = &mut task.run {
+            executor.shutdown_grace = own;
+        }
+        t.launch(task);
+        t.executor_registers(0);
+        t.executor_says(0, "a", TaskState::Running);
+        t.acknowledge();
+        t.forget_done();
+        let (framework, executor) = (FrameworkId::new("F"), ExecutorId::new("E"));
+        t.hear(1, MasterToAgent::ShutdownExecutor { epoch: 1, framework, executor });
+        t.did(["to executor 100: Shutdown"]);
+        t.pass(Duration::from_millis(grace * 1000 - 1));
+        t.did([]);
+        t.pass(Duration::from_millis(1));
+        t.did(["signal E Kill"]);
+    }
 }

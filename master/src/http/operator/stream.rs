@@ -56,7 +56,6 @@ impl Subscribers {
         all.push_back(keep);
         ends
     }
-
 }
 
 pub(super) async fn begin(

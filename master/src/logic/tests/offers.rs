@@ -203,22 +203,22 @@ fn bad_tasks_are_refused_in_words_and_good_ones_beside_them_run() {
 }
 
 #[test]
-fn tasks_that_would_run_without_their_files_or_outside_their_image_are_refused() {
+fn tasks_with_too_many_files_or_that_would_run_outside_their_image_are_refused() {
     let uri = v1::command_info::Uri { value: "http://h/x.tar".into(), ..Default::default() };
-    let fetches = v1::CommandInfo { uris: vec![uri], ..Default::default() };
+    let fetches = v1::CommandInfo { uris: vec![uri; 65], ..Default::default() };
     let command = CommandSpec {
         value: "run".into(),
         carried: Carried::new(&fetches),
         ..CommandSpec::default()
     };
-    let words = "the task's command names 1 URIs to fetch, and fetching comes with a later release";
+    let words = "the task's command names 65 URIs to fetch, more than 64";
     let run = Run::Command(command.clone());
     refused(|t| t.run = run, words);
     let mut with = with_executor("x", 1.0, 1.0);
     if let Run::Executor { executor, .. } = &mut with.run {
         executor.command = command;
     }
-    refused(|t| t.run = with.run, "the executor's command names 1 URIs to fetch");
+    refused(|t| t.run = with.run, "the executor's command names 65 URIs to fetch");
 
     let docker = v1::container_info::DockerInfo { image: "nginx".into(), ..Default::default() };
     let container = v1::ContainerInfo { docker: Some(docker), ..Default::default() };
