@@ -1,6 +1,6 @@
 //! The public HTTP pages of an agent's node.
 
-use gateway::{Daemon, Limits, Route, Routes, empty, serve};
+use gateway::{Daemon, Limits, Realm, Route, Routes, empty, serve};
 use libactor::{Foreign, Node};
 
 /// The actor's name in paths, which is Mesos's.
@@ -26,7 +26,8 @@ impl Gateways {
 
 /// A hook for the node: all that is served on an agent's port.
 pub fn foreign(gateways: &Gateways) -> Foreign {
-    let health = Route::new(SLAVE, "/health", |_| async { empty(200) });
+    let health = Route::new(SLAVE, "/health", |_| async { empty(200) }).realm(Realm::Open);
     let routes = gateways.daemon.routes().into_iter().chain([health]);
-    serve(Routes::new(SLAVE, routes.collect()), Limits::default())
+    let realms = gateways.daemon.realms().clone();
+    serve(Routes::new(SLAVE, realms, routes.collect()), Limits::default())
 }

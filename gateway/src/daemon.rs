@@ -7,6 +7,7 @@ use libactor::Node;
 use libactor::http::Figures;
 
 use crate::answer::{json, plain};
+use crate::realm::{Realm, Realms};
 use crate::route::Route;
 
 /// How long what a component counts may take.
@@ -16,17 +17,30 @@ const PATIENCE: Duration = Duration::from_secs(10);
 #[derive(Clone)]
 pub struct Daemon(Arc<Shared>);
 
-struct Shared {
+/// What a daemon is made of.
+pub struct Parts {
     /// What the program says of itself, as JSON.
-    version: String,
-    figures: Figures,
+    pub version: String,
+    /// What it counts.
+    pub figures: Figures,
+    /// Which of its pages are guarded.
+    pub realms: Realms,
+}
+
+struct Shared {
+    parts: Parts,
     node: OnceLock<Node>,
 }
 
 impl Daemon {
-    /// Of a program that says this of its version, as JSON, and counts this.
-    pub fn new(version: String, figures: Figures) -> Self {
-        Self(Arc::new(Shared { version, figures, node: OnceLock::new() }))
+    /// Made of these.
+    pub fn new(parts: Parts) -> Self {
+        Self(Arc::new(Shared { parts, node: OnceLock::new() }))
+    }
+
+    /// Which of its pages are guarded.
+    pub fn realms(&self) -> &Realms {
+        &self.0.parts.realms
     }
 
     /// The node on which it is.
@@ -46,16 +60,18 @@ impl Daemon {
         vec![
             Route::new("version", "", move |call| {
                 let daemon = of_version.clone();
-                async move { json(&call, daemon.0.version.clone()) }
-            }),
+                async move { json(&call, daemon.0.parts.version.clone()) }
+            })
+            .realm(Realm::Open),
             Route::new("metrics", "", move |call| {
                 let daemon = of_figures.clone();
                 async move {
                     let own = daemon.node().map(|node| node.metrics().prometheus());
-                    let text = own.unwrap_or_default() + &daemon.0.figures.text(PATIENCE).await;
+                    let text = own.unwrap_or_default() + &daemon.0.parts.figures.text(PATIENCE).await;
                     plain(&call, "text/plain; version=0.0.4; charset=utf-8", text)
                 }
-            }),
+            })
+            .realm(Realm::ReadOnly),
         ]
     }
 }

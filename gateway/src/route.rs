@@ -9,6 +9,7 @@ use actix_web::HttpResponse;
 use percent_encoding::percent_decode_str;
 
 use crate::answer::Call;
+use crate::realm::{Realm, Realms};
 
 /// What a route does: on the thread of its connection.
 type Handler = Arc<dyn Fn(Call) -> Pin<Box<dyn Future<Output = HttpResponse>>> + Send + Sync>;
@@ -20,20 +21,37 @@ pub struct Route {
     pub(crate) actor: &'static str,
     /// Below the actor: empty, or with a slash before each part.
     pub(crate) path: &'static str,
+    pub(crate) realm: Realm,
     pub(crate) handler: Handler,
 }
 
+/// A route of which nobody has said yet for whom it is: [`Unrealmed::realm`] makes a [`Route`] of it, and nothing else does.
+pub struct Unrealmed {
+    actor: &'static str,
+    path: &'static str,
+    handler: Handler,
+}
+
+impl Unrealmed {
+    /// The route, within this realm.
+    pub fn realm(self, realm: Realm) -> Route {
+        let Self { actor, path, handler } = self;
+        Route { actor, path, realm, handler }
+    }
+}
+
 impl Route {
-    /// `/actor/path`, whatever the method.
+    /// `/actor/path`, whatever the method; its realm is to be said, too.
+    #[expect(clippy::new_ret_no_self, reason = "there is no route before its realm is known")]
     pub fn new<F>(
         actor: &'static str,
         path: &'static str,
         handler: impl Fn(Call) -> F + Send + Sync + 'static,
-    ) -> Self
+    ) -> Unrealmed
     where
         F: Future<Output = HttpResponse> + 'static,
     {
-        Self { actor, path, handler: Arc::new(move |call| Box::pin(handler(call))) }
+        Unrealmed { actor, path, handler: Arc::new(move |call| Box::pin(handler(call))) }
     }
 }
 
@@ -42,6 +60,7 @@ pub struct Routes {
     /// The actor to whom paths go that name none.
     delegate: &'static str,
     routes: Vec<Route>,
+    pub(crate) realms: Realms,
 }
 
 /// What a path means.
@@ -64,9 +83,9 @@ impl Meant<'_> {
 }
 
 impl Routes {
-    /// Those of a component whose own actor is `delegate`.
-    pub fn new(delegate: &'static str, routes: Vec<Route>) -> Self {
-        Self { delegate, routes }
+    /// Those of a component whose own actor is `delegate`, of whose realms these are guarded.
+    pub fn new(delegate: &'static str, realms: Realms, routes: Vec<Route>) -> Self {
+        Self { delegate, routes, realms }
     }
 
     /// `None`: nothing is there.
@@ -109,9 +128,12 @@ mod tests {
     use crate::answer;
 
     fn routes() -> Routes {
-        let route = |actor, path| Route::new(actor, path, |_| async { answer::empty(200) });
+        let route = |actor, path| {
+            Route::new(actor, path, |_| async { answer::empty(200) }).realm(Realm::Open)
+        };
         Routes::new(
             "slave(1)",
+            Realms::of("agent"),
             vec![
                 route("slave(1)", ""),
                 route("slave(1)", "/state"),

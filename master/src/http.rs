@@ -14,5 +14,6 @@ pub use leading::Gateways;
 pub fn foreign(gateways: &Gateways) -> Foreign {
     let routes = scheduler::routes(gateways).into_iter().chain(pages::routes(gateways));
     let routes: Vec<Route> = routes.collect();
-    serve(Routes::new(coordination::detect::MASTER, routes), Limits::default())
+    let realms = gateways.daemon().realms().clone();
+    serve(Routes::new(coordination::detect::MASTER, realms, routes), Limits::default())
 }

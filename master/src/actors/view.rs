@@ -66,7 +66,15 @@ pub(crate) struct FindFramework(pub(crate) FrameworkId);
 
 /// The answer; `None`: nobody knows it.
 #[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct FoundFramework(pub(crate) Option<FrameworkState>);
+pub(crate) struct FoundFramework(pub(crate) Option<FrameworkSeen>);
+
+/// How a framework is.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct FrameworkSeen {
+    pub(crate) state: FrameworkState,
+    /// Under which name it acts, if it said one.
+    pub(crate) principal: Option<String>,
+}
 
 impl Message for FindFramework {
     const NAME: &'static str = "master.FindFramework";
@@ -166,7 +174,12 @@ impl Handler<Asked<FindFramework>> for ViewActor {
     type Result = ();
 
     fn handle(&mut self, asked: Asked<FindFramework>, _: &mut Context<Self>) {
-        asked.reply.send(FoundFramework(self.view.state_of(&asked.question.0)));
+        let found = self.view.found(&asked.question.0);
+        let seen = found.map(|(info, state)| {
+            let carried = info.carried.decode().ok();
+            FrameworkSeen { state, principal: carried.and_then(|info| info.principal) }
+        });
+        asked.reply.send(FoundFramework(seen));
     }
 }
 

@@ -8,11 +8,12 @@ mod subscription;
 
 use actix_web::HttpResponse;
 use api::v1::scheduler as v1;
-use gateway::{Call, Encoding, Refused, Route, content, empty};
+use gateway::{Call, Encoding, Realm, Refused, Route, content, empty};
 use libactor::Handle;
 use protocol::ids::FrameworkId;
 
 use super::Gateways;
+use super::leading::same_principal;
 use subscribed::{Said, SchedulerActor};
 
 /// A scheduler that has subscribed through this node.
@@ -20,6 +21,8 @@ use subscribed::{Said, SchedulerActor};
 pub(super) struct Stream {
     /// Another for each subscription; calls name it.
     id: String,
+    /// Under which name the framework acts.
+    principal: Option<String>,
     actor: Handle<SchedulerActor>,
 }
 
@@ -28,19 +31,21 @@ pub(super) fn routes(gateways: &Gateways) -> Vec<Route> {
     vec![Route::new("master", "/api/v1/scheduler", move |call| {
         let gateways = gateways.clone();
         async move { answer(&gateways, call).await.unwrap_or_else(HttpResponse::from) }
-    })]
+    })
+    .realm(Realm::Scheduler)]
 }
 
-/// Whoever could subscribe could run anything, and over HTTP nobody shows yet that it knows the secret.
-const NOT_WITH_A_SECRET: &str = "This cluster has a secret, and by HTTP nobody can show that it knows it: that comes with a \
-     later release. Only a master without --cluster-secret-file serves this API, and whoever reaches its port may run anything.";
+/// Whoever can subscribe can run anything, and over HTTP nobody shows that it knows the secret.
+const NOT_WITH_A_SECRET: &str = "This cluster has a secret, and frameworks that come over HTTP do not show who they are here. Start \
+     the masters with --authenticate_http_frameworks and --credentials; or without --cluster-secret-file, and then whoever reaches \
+     their ports may run anything.";
 
 /// The order of checks is a part of the API: the first that fails answers.
 async fn answer(gateways: &Gateways, mut call: Call) -> Result<HttpResponse, Refused> {
     let Some(node) = gateways.node() else {
         return Err(Refused::new(503, "this node is not ready"));
     };
-    if node.config().secret.is_some() {
+    if node.config().secret.is_some() && call.principal.is_none() {
         return Err(Refused::new(403, NOT_WITH_A_SECRET));
     }
     // No scheduler says from which page it comes: this is a browser that somebody else's page leads by the nose.
@@ -51,8 +56,9 @@ async fn answer(gateways: &Gateways, mut call: Call) -> Result<HttpResponse, Ref
     call.insist_on("POST")?;
     let encoding = content(&call)?;
     let body = call.body().await?;
-    let message: v1::Call = read(encoding, &body)?;
+    let mut message: v1::Call = read(encoding, &body)?;
     check::call(&message)?;
+    check::principal(&mut message, call.principal.as_deref())?;
     if let (v1::call::Type::Subscribe, Some(subscribe)) = (message.r#type(), &message.subscribe) {
         return subscription::begin(gateways, &reign, &call, &message, subscribe);
     }
@@ -63,8 +69,10 @@ async fn answer(gateways: &Gateways, mut call: Call) -> Result<HttpResponse, Ref
     let id = FrameworkId::new(id);
     let stream = gateways.streams().get(&id).cloned();
     let Some(stream) = stream else {
-        return Err(reign.why_not_subscribed(&id).await);
+        return Err(reign.why_not_subscribed(&id, call.principal.as_deref()).await);
     };
+    same_principal(call.principal.as_deref(), stream.principal.as_deref())
+        .map_err(|words| Refused::new(400, words))?;
     match call.header("mesos-stream-id") {
         None => {
             let words = "All non-subscribe calls should include the 'Mesos-Stream-Id' header";
