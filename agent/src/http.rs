@@ -1,7 +1,11 @@
 //! The public HTTP pages of an agent's node.
 
-use gateway::{Daemon, Limits, Realm, Route, Routes, empty, serve};
+use std::path::Path;
+
+use gateway::{Daemon, Files, Limits, Routes, serve};
 use libactor::{Foreign, Node};
+
+use crate::places::SandboxPlaces;
 
 /// The actor's name in paths, which is Mesos's.
 const SLAVE: &str = "slave(1)";
@@ -24,10 +28,16 @@ impl Gateways {
     }
 }
 
+/// What is in sandboxes may be read from now on.
+pub fn attach_sandboxes(files: &Files, work_dir: &Path) {
+    files.come_from(SandboxPlaces::below(work_dir));
+}
+
 /// A hook for the node: all that is served on an agent's port.
 pub fn foreign(gateways: &Gateways) -> Foreign {
-    let health = Route::new(SLAVE, "/health", |_| async { empty(200) }).realm(Realm::Open);
-    let routes = gateways.daemon.routes().into_iter().chain([health]);
+    let daemon = &gateways.daemon;
+    let own = [daemon.health_of(SLAVE), daemon.flags_of(SLAVE)];
+    let routes = own.into_iter().chain(daemon.routes());
     let realms = gateways.daemon.realms().clone();
     serve(Routes::new(SLAVE, realms, routes.collect()), Limits::default())
 }

@@ -9,6 +9,7 @@ use actix_web::HttpResponse;
 use percent_encoding::percent_decode_str;
 
 use crate::answer::Call;
+use crate::help;
 use crate::realm::{Realm, Realms};
 
 /// What a route does: on the thread of its connection.
@@ -22,6 +23,10 @@ pub struct Route {
     /// Below the actor: empty, or with a slash before each part.
     pub(crate) path: &'static str,
     pub(crate) realm: Realm,
+    /// What it is for, in a line.
+    pub(crate) line: &'static str,
+    /// Whether what lies below is its own, too, though its path is empty.
+    all_below: bool,
     pub(crate) handler: Handler,
 }
 
@@ -36,7 +41,7 @@ impl Unrealmed {
     /// The route, within this realm.
     pub fn realm(self, realm: Realm) -> Route {
         let Self { actor, path, handler } = self;
-        Route { actor, path, realm, handler }
+        Route { actor, path, realm, line: "", all_below: false, handler }
     }
 }
 
@@ -52,6 +57,16 @@ impl Route {
         F: Future<Output = HttpResponse> + 'static,
     {
         Unrealmed { actor, path, handler: Arc::new(move |call| Box::pin(handler(call))) }
+    }
+
+    /// The same with a line on what it is for: `/help` shows it.
+    pub fn about(self, line: &'static str) -> Self {
+        Self { line, ..self }
+    }
+
+    /// The same for whatever lies below its actor and is no route of its own.
+    pub(crate) fn with_all_below(self) -> Self {
+        Self { all_below: true, ..self }
     }
 }
 
@@ -83,8 +98,9 @@ impl Meant<'_> {
 }
 
 impl Routes {
-    /// Those of a component whose own actor is `delegate`, of whose realms these are guarded.
-    pub fn new(delegate: &'static str, realms: Realms, routes: Vec<Route>) -> Self {
+    /// Those of a component whose own actor is `delegate`, of whose realms these are guarded. `/help` comes with them.
+    pub fn new(delegate: &'static str, realms: Realms, mut routes: Vec<Route>) -> Self {
+        routes.push(help::route(&routes));
         Self { delegate, routes, realms }
     }
 
@@ -114,7 +130,7 @@ impl Routes {
         let route = self.routes.iter().filter(meant).max_by_key(|route| route.path.len())?;
         // The empty path is the actor's first page alone.
         let rest = below[route.path.len()..].trim_start_matches('/').to_owned();
-        if route.path.is_empty() && !rest.is_empty() {
+        if route.path.is_empty() && !rest.is_empty() && !route.all_below {
             return None;
         }
         let delegate = (!is_actor).then_some(self.delegate);

@@ -1,5 +1,6 @@
 //! The view as an actor: it applies the master's changes and serves all reads, on a thread of its own.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use actix::{Actor, Handler};
@@ -58,6 +59,26 @@ impl Message for MetricsText {
 
 impl Question for ReadMetrics {
     type Answer = MetricsText;
+}
+
+/// From the process that hosts the master: what is counted, under Mesos's names.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct ReadNumbers;
+
+/// The answer.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct NumbersRead(pub(crate) BTreeMap<String, f64>);
+
+impl Message for ReadNumbers {
+    const NAME: &'static str = "master.ReadNumbers";
+}
+
+impl Message for NumbersRead {
+    const NAME: &'static str = "master.NumbersRead";
+}
+
+impl Question for ReadNumbers {
+    type Answer = NumbersRead;
 }
 
 /// From a gateway of this process: how a framework is.
@@ -189,5 +210,14 @@ impl Handler<Asked<ReadMetrics>> for ViewActor {
     fn handle(&mut self, asked: Asked<ReadMetrics>, _: &mut Context<Self>) {
         self.look_around();
         asked.reply.send(MetricsText(self.view.metrics()));
+    }
+}
+
+impl Handler<Asked<ReadNumbers>> for ViewActor {
+    type Result = ();
+
+    fn handle(&mut self, asked: Asked<ReadNumbers>, _: &mut Context<Self>) {
+        self.look_around();
+        asked.reply.send(NumbersRead(self.view.numbers()));
     }
 }

@@ -32,7 +32,8 @@ pub(super) fn routes(gateways: &Gateways) -> Vec<Route> {
         let gateways = gateways.clone();
         async move { answer(&gateways, call).await.unwrap_or_else(HttpResponse::from) }
     })
-    .realm(Realm::Scheduler)]
+    .realm(Realm::Scheduler)
+    .about("What frameworks say, and the streams of events on which they are answered.")]
 }
 
 /// Whoever can subscribe can run anything, and over HTTP nobody shows that it knows the secret.
