@@ -2,8 +2,11 @@
 
 #![allow(clippy::unwrap_used)] // a story fails by panicking
 
+mod authentication;
 mod clients;
+mod daemon;
 mod failover;
+mod flags;
 mod frameworks;
 mod hostile;
 mod papers;

@@ -33,7 +33,7 @@ pub(super) fn of_reason(state: TaskState, source: Source, reason: Reason) -> Str
 
 /// How much of something there is, and how much of that is used.
 fn amounts(into: &mut Numbers, name: &str, total: Milli, used: Milli) {
-    let (total, used) = (total.as_f64(), used.to_f64());
+    let (total, used) = (total.as_f64(), used.as_f64());
     let percent = if total > 0.0 { used / total } else { 0.0 };
     for (what, number) in [("total", total), ("used", used), ("percent", percent)] {
         into.insert(format!("master/{name}_{what}"), number);
@@ -125,12 +125,11 @@ impl View {
 
     fn quota_numbers(&self, all: &mut Numbers) {
         for (role, quota) in self.shares.quotas.iter().take(LINES_MAX) {
-            let said = [("guarantee", &quota.guarantees), ("limit", &quota.limits)];
-            for (what, amounts) in said {
-                for (name, amount) in amounts.iter() {
-                    let of = format!("allocator/mesos/quota/roles/{role}/resources/{name}/{what}");
-                    all.insert(of, amount.as_f64());
-                }
+            let guarantees = quota.guarantees.iter().map(|(name, n)| (name, "guarantee", n));
+            let limits = quota.limits.iter().map(|(name, amount)| (name, "limit", amount));
+            for (name, what, amount) in guarantees.chain(limits) {
+                let of = format!("allocator/mesos/quota/roles/{role}/resources/{name}/{what}");
+                all.insert(of, amount.as_f64());
             }
         }
     }
