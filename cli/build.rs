@@ -4,10 +4,13 @@
 use std::time::{Duration, SystemTime};
 
 fn main() {
-    let variable = |name: &str| std::env::vars().find(|(one, _)| one == name).map(|(_, value)| value);
+    let variable =
+        |name: &str| std::env::vars().find(|(one, _)| one == name).map(|(_, value)| value);
     let said = variable("SOURCE_DATE_EPOCH").and_then(|seconds| seconds.parse().ok());
     #[allow(clippy::disallowed_methods, reason = "it is the time of the build that is wanted")]
-    let now = || SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |time| time.as_secs());
+    let now = || {
+        SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |time| time.as_secs())
+    };
     let seconds: u64 = said.unwrap_or_else(now);
     println!("cargo::rustc-env=AIRSIDE_BUILD_TIME={seconds}");
     println!("cargo::rustc-env=AIRSIDE_BUILD_DATE={}", date(Duration::from_secs(seconds)));

@@ -104,7 +104,8 @@ impl Counts {
         self.executors = count(agent.executors().count());
         self.registered = u64::from(agent.master().is_some());
         self.epoch = agent.epoch();
-        let frameworks: BTreeSet<_> = agent.executors().map(|(_, framework, _)| framework).collect();
+        let frameworks: BTreeSet<_> =
+            agent.executors().map(|(_, framework, _)| framework).collect();
         self.frameworks = count(frameworks.len());
         for (_, _, state) in agent.tasks() {
             *self.states.entry(state).or_default() += 1;
@@ -206,7 +207,8 @@ mod tests {
 
     #[test]
     fn every_name_that_an_agent_counts_under_is_one_of_mesoss() {
-        let counts = Counts { scalars: [("cpus".to_owned(), (4.0, 1.0))].into(), ..Counts::default() };
+        let counts =
+            Counts { scalars: [("cpus".to_owned(), (4.0, 1.0))].into(), ..Counts::default() };
         let numbers = counts.numbers();
         for name in numbers.keys() {
             assert!(crate::COUNTED.contains(&name.as_str()), "{name}");

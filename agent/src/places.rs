@@ -55,9 +55,10 @@ fn meant<'p>(work_dir: &Path, path: &'p str) -> Option<Meant<'p>> {
             ],
             true,
         )
-        | (["frameworks", framework, "executors", executor, "runs", container, below @ ..], false) => {
-            (framework, executor, container, below)
-        }
+        | (
+            ["frameworks", framework, "executors", executor, "runs", container, below @ ..],
+            false,
+        ) => (framework, executor, container, below),
         _ => return None,
     };
     let is_plain = plain(&[framework, executor, container]);
@@ -102,9 +103,11 @@ impl Places for SandboxPlaces {
         let all = folders(&self.sandboxes()).flat_map(|(framework, path, _)| {
             let executors = folders(&path).collect::<Vec<_>>();
             executors.into_iter().flat_map(move |(executor, path, _)| {
-                let virtual_path = format!("/frameworks/{framework}/executors/{executor}/runs/{LATEST}");
+                let virtual_path =
+                    format!("/frameworks/{framework}/executors/{executor}/runs/{LATEST}");
                 let runs: Vec<_> = folders(&path).collect();
-                let latest = runs.iter().max_by_key(|(_, _, made)| *made).map(|(_, path, _)| path.clone());
+                let latest =
+                    runs.iter().max_by_key(|(_, _, made)| *made).map(|(_, path, _)| path.clone());
                 let latest = latest.map(|path| (virtual_path, path));
                 let runs = runs.into_iter().map(|(_, path, _)| (path.display().to_string(), path));
                 runs.chain(latest).collect::<Vec<_>>()

@@ -21,9 +21,9 @@ pub(crate) use client::{
     ClusterArguments, FlowArguments, FrameworksArguments, KillArguments, ListArguments,
     LogsArguments, RoleArguments, RunArguments, WhyArguments,
 };
-pub(crate) use registry::{RegistryArguments, RegistryCommand, RegistryPlace};
 pub(crate) use logging::LogArguments;
 pub(crate) use mesos::Unused;
+pub(crate) use registry::{RegistryArguments, RegistryCommand, RegistryPlace};
 pub(crate) use roles::{QuotaArguments, QuotaCommand, WeightsArguments, WeightsCommand};
 pub(crate) use serve::{
     AgentArguments, BatchArguments, DemoArguments, Hosted, ListenArguments, MasterArguments,

@@ -135,7 +135,11 @@ fn daemon(
         flags: told.flags,
         figures: figures.clone(),
         numbers: numbers.clone(),
-        uptime: if component == master::MASTER { "master/uptime_secs" } else { "slave/uptime_secs" },
+        uptime: if component == master::MASTER {
+            "master/uptime_secs"
+        } else {
+            "slave/uptime_secs"
+        },
         realms,
         // Without a log there is nothing to set.
         logging: log.map_or_else(|| Logging::new(|_| ()), |log| log.logging),

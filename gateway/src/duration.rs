@@ -28,7 +28,10 @@ mod tests {
     #[test]
     fn times_have_the_units_of_mesos() {
         let read = |text| parse(text).map(|time| time.as_millis());
-        assert_eq!((read("5secs"), read("1.5hrs"), read("10ms")), (Some(5000), Some(5_400_000), Some(10)));
+        assert_eq!(
+            (read("5secs"), read("1.5hrs"), read("10ms")),
+            (Some(5000), Some(5_400_000), Some(10))
+        );
         for bad in ["", "5", "secs", "5 secs x", "-1secs", "1e9weeks", "5s", "1.2.3secs"] {
             assert_eq!(read(bad), None, "{bad}");
         }

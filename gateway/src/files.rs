@@ -199,7 +199,12 @@ impl Files {
         Ok((file, metadata.len()))
     }
 
-    fn part(&self, path: &str, offset: Option<u64>, length: Option<u64>) -> Result<Part, FileError> {
+    fn part(
+        &self,
+        path: &str,
+        offset: Option<u64>,
+        length: Option<u64>,
+    ) -> Result<Part, FileError> {
         let (file, size) = self.file(path)?;
         let Some(offset) = offset else { return Ok(Part { offset: size, size, data: Vec::new() }) };
         let there = size.saturating_sub(offset).min(length.unwrap_or(u64::MAX));
@@ -219,7 +224,9 @@ impl Files {
 }
 
 /// On a thread that may wait for the disk.
-async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, FileError> {
+async fn aside<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, FileError> {
     let done = tokio::task::spawn_blocking(work).await;
     done.map_err(|error| FileError::Failed { path: String::new(), source: io::Error::other(error) })
 }
@@ -255,7 +262,8 @@ impl Entry {
             0o140_000 => 's',
             _ => '-',
         };
-        let bit = |n: u32| if self.mode & (1 << n) == 0 { '-' } else { ['x', 'w', 'r'][n as usize % 3] };
+        let bit =
+            |n: u32| if self.mode & (1 << n) == 0 { '-' } else { ['x', 'w', 'r'][n as usize % 3] };
         std::iter::once(kind).chain((0..9).rev().map(bit)).collect()
     }
 }

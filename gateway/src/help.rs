@@ -61,9 +61,7 @@ fn answer(pages: &Pages, call: &Call) -> Result<HttpResponse, Refused> {
 
 fn written(pages: &Pages, id: &str, of_one: bool) -> serde_json::Value {
     let endpoint = |(path, line): (&&str, &&str)| json!({ "name": path, "text": line });
-    let of = |(id, all): (&&str, &BTreeMap<&str, &str>)| {
-        json!({ "id": id, "endpoints": all.iter().map(endpoint).collect::<Vec<_>>() })
-    };
+    let of = |(id, all): (&&str, &BTreeMap<&str, &str>)| json!({ "id": id, "endpoints": all.iter().map(endpoint).collect::<Vec<_>>() });
     let mut all = pages.iter().map(of);
     match (id, of_one) {
         ("", _) => json!({ "processes": all.collect::<Vec<_>>() }),
@@ -79,7 +77,10 @@ fn page(pages: &Pages) -> String {
         // Writing to a string cannot fail.
         let _ = writeln!(html, "<h2><a href=\"/help/{id}\">/{id}</a></h2>\n<dl>");
         for (path, line) in all {
-            let _ = writeln!(html, "<dt><a href=\"/help/{id}{path}\">/{id}{path}</a></dt><dd>{line}</dd>");
+            let _ = writeln!(
+                html,
+                "<dt><a href=\"/help/{id}{path}\">/{id}{path}</a></dt><dd>{line}</dd>"
+            );
         }
         html += "</dl>\n";
     }

@@ -73,18 +73,17 @@ impl Realms {
     /// # Errors
     ///
     /// 401, and what it has to prove.
-    pub(crate) fn admit(
-        &self,
-        realm: Realm,
-        said: &[&str],
-    ) -> Result<Option<String>, Refused> {
+    pub(crate) fn admit(&self, realm: Realm, said: &[&str]) -> Result<Option<String>, Refused> {
         let Some(credentials) = self.guarded.get(&realm) else { return Ok(None) };
         // Of two nobody could say which one was meant.
         let pair = if let [said] = said { basic(said) } else { None };
         let proved = pair.filter(|(principal, secret)| credentials.knows(principal, secret));
         match proved {
             Some((principal, _)) => Ok(Some(principal)),
-            None => Err(Refused::plainly(401).challenged(format!("Basic realm=\"{}\"", self.name(realm)))),
+            None => {
+                Err(Refused::plainly(401)
+                    .challenged(format!("Basic realm=\"{}\"", self.name(realm))))
+            }
         }
     }
 }

@@ -38,7 +38,10 @@ impl System {
     }
 
     /// The page of its own.
-    #[allow(clippy::cast_possible_truncation, reason = "whole numbers that were made from integers")]
+    #[allow(
+        clippy::cast_possible_truncation,
+        reason = "whole numbers that were made from integers"
+    )]
     pub(crate) fn page(self) -> String {
         serde_json::json!({
             "avg_load_1min": self.load.0,

@@ -187,7 +187,8 @@ mod tests {
         (0..98).for_each(|_| spans.add(Duration::from_micros(200)));
         spans.add(Duration::from_millis(7_000));
         spans.add(Duration::from_millis(2));
-        let all: std::collections::BTreeMap<_, _> = spans.milliseconds("x_ms").into_iter().collect();
+        let all: std::collections::BTreeMap<_, _> =
+            spans.milliseconds("x_ms").into_iter().collect();
         for (name, number) in [
             ("x_ms", 2.0),
             ("x_ms/count", 100.0),

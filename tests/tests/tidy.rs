@@ -49,7 +49,10 @@ const MAY_USE: [(&str, May); 19] = [
     ("containerizer", May::Use(&["libactor", "protocol", "api"])),
     ("executor", May::Use(&["libactor", "protocol", "api", "containerizer"])),
     ("master", May::Use(&["libactor", "protocol", "api", "coordination", "gateway"])),
-    ("agent", May::Use(&["libactor", "protocol", "api", "coordination", "gateway", "containerizer"])),
+    (
+        "agent",
+        May::Use(&["libactor", "protocol", "api", "coordination", "gateway", "containerizer"]),
+    ),
     ("sdk", May::Use(&["libactor", "protocol", "api", "coordination"])),
     ("batch", May::Use(&["sdk", "libactor", "protocol", "api"])),
     ("wordcount", May::Use(&["sdk", "libactor", "protocol", "api"])),

@@ -9,7 +9,9 @@ use gateway::{BadCredentials, Credentials, Realm, Realms};
 /// Why a process cannot guard its pages.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum NoRealms {
-    #[error("--{flag} needs --{file}: a file with the principals and secrets of those who are let in")]
+    #[error(
+        "--{flag} needs --{file}: a file with the principals and secrets of those who are let in"
+    )]
     NobodyCouldEnter { flag: &'static str, file: &'static str },
     #[error(transparent)]
     Credentials(#[from] BadCredentials),

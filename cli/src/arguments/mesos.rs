@@ -106,7 +106,8 @@ pub(super) fn from_environment(line: &[OsString], environment: &Environment) -> 
         let flag = name.replace('_', "-");
         line.iter().any(|word| {
             let name = word.to_str().unwrap_or_default().split('=').next().unwrap_or_default();
-            name.strip_prefix("--").is_some_and(|n| n == flag || n.strip_prefix("no-") == Some(&flag))
+            name.strip_prefix("--")
+                .is_some_and(|n| n == flag || n.strip_prefix("no-") == Some(&flag))
         })
     };
     let missing = names(command).filter(|name| !said(name));
@@ -130,12 +131,31 @@ const SHARED: Table = &[
     ("initialize_driver_logging", Fate::Ignored("drivers are other programs")),
     ("memory_profiling", Fate::Only(FALSE, "there is no memory profiler in this program")),
     ("ip_discovery_command", Fate::Refused("say the address with --ip")),
-    ("modules", Fate::Refused("modules of Mesos are C++ libraries, which this program does not load")),
-    ("modules_dir", Fate::Refused("modules of Mesos are C++ libraries, which this program does not load")),
+    (
+        "modules",
+        Fate::Refused("modules of Mesos are C++ libraries, which this program does not load"),
+    ),
+    (
+        "modules_dir",
+        Fate::Refused("modules of Mesos are C++ libraries, which this program does not load"),
+    ),
     ("hooks", Fate::Refused("hooks are modules of Mesos, which this program does not load")),
-    ("acls", Fate::Refused("there is no authorization by ACLs yet; all whom credentials or the cluster's secret let in may do everything")),
-    ("firewall_rules", Fate::Refused("no page can be closed alone; --authenticate_http_readonly and --authenticate_http_readwrite guard all")),
-    ("http_authenticators", Fate::Only(&["basic"], "callers show who they are by basic authentication alone")),
+    (
+        "acls",
+        Fate::Refused(
+            "there is no authorization by ACLs yet; all whom credentials or the cluster's secret let in may do everything",
+        ),
+    ),
+    (
+        "firewall_rules",
+        Fate::Refused(
+            "no page can be closed alone; --authenticate_http_readonly and --authenticate_http_readwrite guard all",
+        ),
+    ),
+    (
+        "http_authenticators",
+        Fate::Only(&["basic"], "callers show who they are by basic authentication alone"),
+    ),
 ];
 
 #[cfg(test)]
@@ -156,8 +176,11 @@ mod tests {
             take("airside master --quorum=2 --work-dir=/w --registry replicated_log --no-log-auto-initialize --port=1").unwrap();
         assert_eq!(left, ["airside", "master", "--work-dir=/w", "--port=1"]);
         let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
-        let expected =
-            [pair("quorum", "2"), pair("registry", "replicated_log"), pair("log_auto_initialize", "false")];
+        let expected = [
+            pair("quorum", "2"),
+            pair("registry", "replicated_log"),
+            pair("log_auto_initialize", "false"),
+        ];
         assert_eq!(unused, expected);
         let (left, unused) = take("airside run -- --quorum=2").unwrap();
         assert_eq!((left.len(), unused.len()), (4, 0), "of masters and agents alone");
@@ -166,15 +189,33 @@ mod tests {
     #[test]
     fn what_asks_for_something_that_is_not_there_is_refused_with_the_reason() {
         for (line, words) in [
-            ("airside master --acls={}", "--acls is not supported: there is no authorization by ACLs yet"),
-            ("airside master --registry=in_memory", "--registry may only be 'replicated_log' or 'log_storage': "),
-            ("airside agent --containerizers=docker,mesos", "--containerizers may only be 'mesos': "),
-            ("airside agent --isolation=posix/cpu,cgroups/mem", "--isolation may only be 'posix/cpu' or "),
-            ("airside agent --authenticate-http-executors", "--authenticate_http_executors may only be 'false'"),
+            (
+                "airside master --acls={}",
+                "--acls is not supported: there is no authorization by ACLs yet",
+            ),
+            (
+                "airside master --registry=in_memory",
+                "--registry may only be 'replicated_log' or 'log_storage': ",
+            ),
+            (
+                "airside agent --containerizers=docker,mesos",
+                "--containerizers may only be 'mesos': ",
+            ),
+            (
+                "airside agent --isolation=posix/cpu,cgroups/mem",
+                "--isolation may only be 'posix/cpu' or ",
+            ),
+            (
+                "airside agent --authenticate-http-executors",
+                "--authenticate_http_executors may only be 'false'",
+            ),
         ] {
             let said = take(line).expect_err(line);
             assert!(said.starts_with(words), "{line}: {said}");
         }
-        assert!(take("airside agent --isolation=posix/cpu,posix/mem --no-authenticate-http-executors").is_ok());
+        assert!(
+            take("airside agent --isolation=posix/cpu,posix/mem --no-authenticate-http-executors")
+                .is_ok()
+        );
     }
 }

@@ -64,7 +64,9 @@ pub(super) fn with_environment(
         }
         let with_mesos = if flag == OF_LIBPROCESS { "LIBPROCESS_" } else { "MESOS_" };
         let mut variables = ["AIRSIDE_", with_mesos].iter().flat_map(|prefix| {
-            names.iter().map(move |name| format!("{prefix}{}", name.to_uppercase().replace('-', "_")))
+            names
+                .iter()
+                .map(move |name| format!("{prefix}{}", name.to_uppercase().replace('-', "_")))
         });
         if let Some(value) = variables.find_map(|variable| environment.read(&variable)) {
             let mut word = OsString::from(format!("--{flag}="));
@@ -152,8 +154,12 @@ fn as_in_file(flag: &clap::Arg, value: String) -> Result<String, String> {
     }
     match read_most(Path::new(path), FILE_BYTES_MAX) {
         Ok(Some(content)) => Ok(content.trim().to_owned()),
-        Ok(None) => Err(format!("--{name}: {path} is longer than {FILE_BYTES_MAX} bytes; is it the right file?")),
-        Err(error) => Err(format!("--{name}: cannot read {path}: {error}; name a file with the value, or write the value itself")),
+        Ok(None) => Err(format!(
+            "--{name}: {path} is longer than {FILE_BYTES_MAX} bytes; is it the right file?"
+        )),
+        Err(error) => Err(format!(
+            "--{name}: cannot read {path}: {error}; name a file with the value, or write the value itself"
+        )),
     }
 }
 

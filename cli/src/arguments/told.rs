@@ -19,7 +19,8 @@ impl Told {
         let mut flags: BTreeMap<String, String> =
             unused.iter().map(|unused| (unused.name.clone(), unused.value.clone())).collect();
         let typed = matches.subcommand();
-        let command = typed.and_then(|(name, matches)| Some((known.find_subcommand(name)?, matches)));
+        let command =
+            typed.and_then(|(name, matches)| Some((known.find_subcommand(name)?, matches)));
         if let Some((command, matches)) = command {
             let shown = command.get_arguments().filter(|argument| !argument.is_hide_set());
             for argument in shown {

@@ -31,6 +31,13 @@ pub(super) fn list(folder: &File) -> io::Result<ReadDir> {
 /// Whether an error says that nothing is there, or nothing that may be seen from here.
 pub(super) fn is_away(error: &io::Error) -> bool {
     let errno = error.raw_os_error().map(Errno::from_raw);
-    let away = [Errno::ENOENT, Errno::ENOTDIR, Errno::EXDEV, Errno::ELOOP, Errno::ENAMETOOLONG, Errno::ENXIO];
+    let away = [
+        Errno::ENOENT,
+        Errno::ENOTDIR,
+        Errno::EXDEV,
+        Errno::ELOOP,
+        Errno::ENAMETOOLONG,
+        Errno::ENXIO,
+    ];
     errno.is_some_and(|errno| away.contains(&errno)) || error.kind() == io::ErrorKind::InvalidInput
 }

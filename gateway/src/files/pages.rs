@@ -18,7 +18,9 @@ impl From<FileError> for Refused {
             FileError::NotFound(_) => Self::plainly(404),
             FileError::Invalid(words) => Self::new(400, words),
             // Its owner may have said that nobody reads it, and the component may not either.
-            FileError::Failed { source, .. } if source.kind() == std::io::ErrorKind::PermissionDenied => {
+            FileError::Failed { source, .. }
+                if source.kind() == std::io::ErrorKind::PermissionDenied =>
+            {
                 Self::plainly(403)
             }
             FileError::Failed { path, source } => {
@@ -29,7 +31,8 @@ impl From<FileError> for Refused {
 }
 
 pub(crate) fn routes(files: &Files) -> Vec<Route> {
-    let [browsed, read, downloaded, all] = [files.clone(), files.clone(), files.clone(), files.clone()];
+    let [browsed, read, downloaded, all] =
+        [files.clone(), files.clone(), files.clone(), files.clone()];
     vec![
         Route::new("files", "/browse", move |call| {
             let files = browsed.clone();
@@ -74,7 +77,8 @@ async fn browse(files: &Files, call: &Call) -> Result<HttpResponse, Refused> {
 
 fn written(entry: &Entry) -> serde_json::Value {
     let user = nix::unistd::User::from_uid(entry.uid.into()).ok().flatten().map(|user| user.name);
-    let group = nix::unistd::Group::from_gid(entry.gid.into()).ok().flatten().map(|group| group.name);
+    let group =
+        nix::unistd::Group::from_gid(entry.gid.into()).ok().flatten().map(|group| group.name);
     json!({
         "gid": group.unwrap_or_else(|| entry.gid.to_string()),
         "mode": entry.mode_text(),
@@ -113,7 +117,8 @@ async fn part(files: &Files, call: &Call) -> Result<HttpResponse, Refused> {
 async fn download(files: &Files, call: &Call) -> Result<HttpResponse, Refused> {
     let path = path(call)?;
     let (file, size) = files.open(&path).await?;
-    let name: String = base_name(&path).chars().filter(|c| !c.is_control() && !"\"\\".contains(*c)).collect();
+    let name: String =
+        base_name(&path).chars().filter(|c| !c.is_control() && !"\"\\".contains(*c)).collect();
     let kind = mime_guess::from_path(&name).first_raw().unwrap_or("application/octet-stream");
     let parts = stream::unfold((file, 0), move |(file, offset)| async move {
         let wanted = usize::try_from(size - offset).unwrap_or(usize::MAX).min(READ_MAX);
@@ -131,6 +136,7 @@ async fn download(files: &Files, call: &Call) -> Result<HttpResponse, Refused> {
     });
     let mut response = HttpResponse::Ok();
     response.content_type(kind);
-    response.insert_header((header::CONTENT_DISPOSITION, format!("attachment; filename=\"{name}\"")));
+    response
+        .insert_header((header::CONTENT_DISPOSITION, format!("attachment; filename=\"{name}\"")));
     Ok(response.body(SizedStream::new(size, parts)))
 }

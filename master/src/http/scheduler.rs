@@ -28,12 +28,14 @@ pub(super) struct Stream {
 
 pub(super) fn routes(gateways: &Gateways) -> Vec<Route> {
     let gateways = gateways.clone();
-    vec![Route::new("master", "/api/v1/scheduler", move |call| {
-        let gateways = gateways.clone();
-        async move { answer(&gateways, call).await.unwrap_or_else(HttpResponse::from) }
-    })
-    .realm(Realm::Scheduler)
-    .about("What frameworks say, and the streams of events on which they are answered.")]
+    vec![
+        Route::new("master", "/api/v1/scheduler", move |call| {
+            let gateways = gateways.clone();
+            async move { answer(&gateways, call).await.unwrap_or_else(HttpResponse::from) }
+        })
+        .realm(Realm::Scheduler)
+        .about("What frameworks say, and the streams of events on which they are answered."),
+    ]
 }
 
 /// Whoever can subscribe can run anything, and over HTTP nobody shows that it knows the secret.

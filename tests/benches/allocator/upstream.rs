@@ -43,7 +43,11 @@ pub(crate) fn framework(name: &str, role: Role) -> BookEntry {
 }
 
 /// An agent with all this, of which somebody holds `used`.
-pub(crate) fn agent(n: usize, total: &Resources, used: Option<(&FrameworkId, &Role, Resources)>) -> BookEntry {
+pub(crate) fn agent(
+    n: usize,
+    total: &Resources,
+    used: Option<(&FrameworkId, &Role, Resources)>,
+) -> BookEntry {
     let mut entry = cycles::agent(n);
     if let BookEntry::Agent { total: its, allocated, .. } = &mut entry {
         *its = total.clone();

@@ -50,24 +50,30 @@ fn subscribe(principal: Option<&str>) -> Value {
 fn auth_02_lp_17_guarded_pages_are_shown_to_whoever_shows_who_it_is() {
     let home = Home::new();
     let file = credentials(&home);
-    let flags = ["--authenticate_http_readonly", "--authenticate_http_readwrite=true", &format!("--credentials=file://{file}")];
+    let flags = [
+        "--authenticate_http_readonly",
+        "--authenticate_http_readwrite=true",
+        &format!("--credentials=file://{file}"),
+    ];
     let (_master, at) = home.master(&flags);
     for path in ["/flags", "/metrics/snapshot", "/metrics", "/files/debug", "/system/stats.json"] {
-        for headers in [&[][..], &[STRANGER], &["Authorization: Basic Og=="], &["Authorization: nonsense"]] {
+        for headers in
+            [&[][..], &[STRANGER], &["Authorization: Basic Og=="], &["Authorization: nonsense"]]
+        {
             is_turned_away(&get(&at, path, headers), "mesos-master-readonly");
         }
         assert_eq!(get(&at, path, &[OPS]).status, 200, "{path}");
     }
     is_turned_away(&get(&at, "/logging/toggle", &[]), "mesos-master-readwrite");
     assert_eq!(get(&at, "/logging/toggle", &[BATCH]).status, 200);
-    for (path, status) in [("/health", 200), ("/version", 200), ("/redirect", 307), ("/help", 200)] {
+    for (path, status) in [("/health", 200), ("/version", 200), ("/redirect", 307), ("/help", 200)]
+    {
         assert_eq!(get(&at, path, &[]).status, status, "{path} is open");
         assert_eq!(get(&at, path, &[STRANGER]).status, status, "{path}: nobody asks who one is");
     }
     let (of, work_dir) = (format!("--master={at}"), home.work_dir("a"));
     let guarded = format!("--http_credentials={}", private(&home, "lines", "ops s3cret\n"));
-    let line =
-        ["agent", "--port=0", &of, &work_dir, "--authenticate_http_readonly", &guarded];
+    let line = ["agent", "--port=0", &of, &work_dir, "--authenticate_http_readonly", &guarded];
     let mut agent = Process::start("agent", &mut home.command(&line));
     let of_agent = agent.says("agent@").trim_start_matches("agent@").to_owned();
     is_turned_away(&get(&of_agent, "/flags", &[BATCH]), "mesos-agent-readonly");
@@ -78,7 +84,7 @@ fn auth_02_lp_17_guarded_pages_are_shown_to_whoever_shows_who_it_is() {
 }
 
 #[test]
-fn fwk_22_auth_04_a_framework_speaks_under_the_principal_that_it_proved_alone() {
+fn fwk_22_a_framework_speaks_under_the_principal_that_it_proved_alone() {
     let home = Home::new();
     let secret = format!("--cluster-secret-file={}", private(&home, "secret", &"x".repeat(32)));
     let file = format!("--credentials={}", credentials(&home));
@@ -86,7 +92,9 @@ fn fwk_22_auth_04_a_framework_speaks_under_the_principal_that_it_proved_alone() 
     let (_master, at) = home.master(&["--authenticate_http_frameworks", &file, &secret]);
     is_turned_away(&http::call(&at, SCHEDULER, &[], &subscribe(None)), "mesos-master-scheduler");
     let words = |proved: &str, said: &str| {
-        format!("Authenticated principal '{proved}' does not match principal '{said}' set in `FrameworkInfo`")
+        format!(
+            "Authenticated principal '{proved}' does not match principal '{said}' set in `FrameworkInfo`"
+        )
     };
     let other = http::call(&at, SCHEDULER, &[BATCH], &subscribe(Some("ops")));
     let expected = format!("Failed to validate scheduler::Call: {}", words("batch", "ops"));
@@ -139,13 +147,19 @@ fn auth_11_files_without_good_credentials_end_a_master_in_words_that_show_no_sec
     let needs = "airside: --authenticate_http_frameworks needs --credentials: ";
     assert!(ends(&["--authenticate_http_frameworks"]).starts_with(needs));
     for (text, why) in [
-        ("{\"credentials\": [{\"principal\": \"a\", \"secret\": [5317]}]}", "its JSON makes no sense at line 1"),
+        (
+            "{\"credentials\": [{\"principal\": \"a\", \"secret\": [5317]}]}",
+            "its JSON makes no sense at line 1",
+        ),
         ("ops 5317 5317\n", "line 1 is not a principal and a secret"),
         ("", "nobody is in it"),
     ] {
         let file = private(&home, "bad", text);
         let said = ends(&[&format!("--credentials={file}")]);
-        assert!(said.starts_with(&format!("airside: {file} holds no credentials: {why}")), "{said}");
+        assert!(
+            said.starts_with(&format!("airside: {file} holds no credentials: {why}")),
+            "{said}"
+        );
     }
     let open = home.path("open");
     std::fs::write(&open, "ops s3cret").unwrap();

@@ -22,16 +22,18 @@ fn says(at: &str, path: &str, status: u16, words: &str) {
 /// An agent of its own, and where it listens.
 fn agent(home: &Home, master: &str, flags: &[&str]) -> (Process, String) {
     let (of, work_dir) = (format!("--master={master}"), home.work_dir("a"));
-    let line = [&["agent", "--port=0", &of, &work_dir, "--resources=cpus:2;mem:512"], flags].concat();
+    let line =
+        [&["agent", "--port=0", &of, &work_dir, "--resources=cpus:2;mem:512"], flags].concat();
     let mut agent = Process::start("agent", &mut home.command(&line));
     let at = agent.says("agent@").trim_start_matches("agent@").to_owned();
     (agent, at)
 }
 
 #[test]
-fn opapi_07_a_daemon_says_which_program_it_is_and_how_it_was_started() {
+fn leg_05_a_daemon_says_which_program_it_is_and_how_it_was_started() {
     let home = Home::new();
-    let (_master, at) = home.master(&["--quorum=1", "--no-authenticate_http_readonly", "--cluster=c"]);
+    let (_master, at) =
+        home.master(&["--quorum=1", "--no-authenticate_http_readonly", "--cluster=c"]);
     let (_agent, of_agent) = agent(&home, &at, &["--attributes=rack:a"]);
     for at in [&at, &of_agent] {
         let version = get(at, "/version").json();
@@ -55,7 +57,10 @@ fn opapi_07_a_daemon_says_which_program_it_is_and_how_it_was_started() {
         assert_eq!(flags[name], value, "{flags}");
     }
     let flags = get(&of_agent, "/slave(1)/flags").json()["flags"].clone();
-    assert_eq!((flags["attributes"].as_str(), flags["master"].as_str()), (Some("rack:a"), Some(at.as_str())));
+    assert_eq!(
+        (flags["attributes"].as_str(), flags["master"].as_str()),
+        (Some("rack:a"), Some(at.as_str()))
+    );
 }
 
 #[test]
@@ -85,7 +90,8 @@ fn lp_22_lp_27_metrics_are_flat_and_all_names_are_there() {
     ] {
         assert_eq!(seen[name], number, "{name} in {seen:#}");
     }
-    for name in ["master/uptime_secs", "system/cpus_total", "allocator/mesos/allocation_run_ms/p99"] {
+    for name in ["master/uptime_secs", "system/cpus_total", "allocator/mesos/allocation_run_ms/p99"]
+    {
         assert!(seen[name].as_f64().is_some_and(|number| number > 0.0), "{name} in {seen:#}");
     }
     let all: Vec<&String> = seen.as_object().unwrap().keys().collect();
@@ -98,7 +104,7 @@ fn lp_22_lp_27_metrics_are_flat_and_all_names_are_there() {
 }
 
 #[test]
-fn lp_24_opapi_06_more_is_logged_for_a_while() {
+fn lp_24_more_is_logged_for_a_while() {
     let home = Home::new();
     let (mut master, at) = home.master(&["--logging_level=INFO"]);
     says(&at, "/logging/toggle", 200, "0\n");
@@ -130,7 +136,7 @@ fn lp_21_help_is_made_of_what_is_served() {
 }
 
 #[test]
-fn opapi_05_the_log_of_a_master_is_read_over_http() {
+fn leg_05_the_log_of_a_master_is_read_over_http() {
     let home = Home::new();
     let folder = home.path("logs");
     let (mut master, at) = home.master(&[&format!("--log_dir={}", folder.display())]);
@@ -142,7 +148,10 @@ fn opapi_05_the_log_of_a_master_is_read_over_http() {
     assert!(whole.text().starts_with(part["data"].as_str().unwrap()), "{whole:?}");
     assert_eq!(whole.header("content-disposition"), Some("attachment; filename=\"log\""));
     let end = read("");
-    assert!(end["offset"].as_u64().unwrap() >= whole.body.len() as u64 && end["data"] == "", "{end}");
+    assert!(
+        end["offset"].as_u64().unwrap() >= whole.body.len() as u64 && end["data"] == "",
+        "{end}"
+    );
     assert_eq!(read("&offset=-1")["data"], "");
     let all = get(&at, "/files/debug").json();
     let file = folder.join("airside.log").display().to_string();
@@ -156,7 +165,7 @@ fn opapi_05_the_log_of_a_master_is_read_over_http() {
 }
 
 #[test]
-fn aapi_11_aapi_14_sandboxes_are_read_by_every_path_and_nothing_leads_out_of_them() {
+fn aapi_14_sandboxes_are_read_by_every_path_and_nothing_leads_out_of_them() {
     let home = Home::new();
     let (_master, at) = home.master(&[]);
     let (_agent, of_agent) = agent(&home, &at, &[]);
@@ -193,7 +202,8 @@ fn aapi_11_aapi_14_sandboxes_are_read_by_every_path_and_nothing_leads_out_of_the
 #[test]
 fn lp_14_a_long_page_is_compressed_for_whoever_takes_that() {
     let stage = Stage::of_master();
-    let long = http::ask(&stage.at, "GET /metrics/snapshot", &["Accept-Encoding: snappy,gzip"], b"");
+    let long =
+        http::ask(&stage.at, "GET /metrics/snapshot", &["Accept-Encoding: snappy,gzip"], b"");
     assert_eq!(long.header("content-encoding"), Some("gzip"));
     let short = http::ask(&stage.at, "GET /version", &["Accept-Encoding: gzip"], b"");
     assert_eq!(short.header("content-encoding"), None);

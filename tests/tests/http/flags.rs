@@ -21,9 +21,12 @@ fn lp_36_a_master_listens_where_the_environment_of_mesos_says() {
     let at = master.says("master@").trim_start_matches("master@").to_owned();
     assert_eq!(at, format!("127.0.0.1:{port}"));
     let flags = http::ask(&at, "GET /flags", &[], b"").json()["flags"].clone();
-    for (name, value) in
-        [("weights", "eng=2"), ("quorum", "1"), ("agent_ping_timeout", "1.5hrs"), ("port", &port.to_string())]
-    {
+    for (name, value) in [
+        ("weights", "eng=2"),
+        ("quorum", "1"),
+        ("agent_ping_timeout", "1.5hrs"),
+        ("port", &port.to_string()),
+    ] {
         assert_eq!(flags[name], value, "{flags:#}");
     }
     master.says("--quorum=1 changes nothing: ");
@@ -36,7 +39,10 @@ fn lp_36_an_unknown_flag_ends_a_daemon_with_its_usage_and_a_known_one_with_the_r
     for (line, words) in [
         (["master", &work_dir, "--nothing=1"], "error: unexpected argument '--nothing' found"),
         (["master", &work_dir, "--acls={}"], "error: --acls is not supported: "),
-        (["agent", "--master=h:1", "--containerizers=docker"], "error: --containerizers may only be 'mesos': "),
+        (
+            ["agent", "--master=h:1", "--containerizers=docker"],
+            "error: --containerizers may only be 'mesos': ",
+        ),
     ] {
         let ended = home.airside(&line);
         assert_eq!(ended.code, Some(1), "{ended:#?}");

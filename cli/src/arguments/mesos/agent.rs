@@ -4,7 +4,8 @@ use super::Fate::{Ignored, Only, Refused};
 use super::{FALSE, Table};
 
 const NO_ISOLATOR: &str = "it belongs to an isolator that --isolation does not name";
-const NO_ISOLATION: &str = "tasks are isolated as processes of their users, and in no other way yet";
+const NO_ISOLATION: &str =
+    "tasks are isolated as processes of their users, and in no other way yet";
 const NO_IMAGES: &str = "tasks have no images yet; one that asks for an image is refused";
 const NO_DOCKER: &str = "there is no containerizer for Docker";
 const NO_FETCHER: &str = "nothing is fetched for tasks yet; one that asks for it is refused";
@@ -91,9 +92,18 @@ pub(super) const FLAGS: Table = &[
     ("hadoop_home", Ignored(NO_FETCHER)),
     ("frameworks_home", Ignored(NO_FETCHER)),
     // Executors.
-    ("executor_environment_variables", Refused("executors have the environment that their tasks ask for")),
-    ("executor_reregistration_retry_interval", Ignored("executors look for their agent by themselves")),
-    ("max_completed_executors_per_framework", Ignored("ended executors are known by their sandboxes alone")),
+    (
+        "executor_environment_variables",
+        Refused("executors have the environment that their tasks ask for"),
+    ),
+    (
+        "executor_reregistration_retry_interval",
+        Ignored("executors look for their agent by themselves"),
+    ),
+    (
+        "max_completed_executors_per_framework",
+        Ignored("ended executors are known by their sandboxes alone"),
+    ),
     ("container_logger", Refused(NO_MODULES)),
     ("http_command_executor", Ignored("the executor of commands is this same program")),
     ("http_executor_domain_sockets", Only(FALSE, "executors reach their agent at its port")),
@@ -104,7 +114,10 @@ pub(super) const FLAGS: Table = &[
     ("executor_secret_key", Refused(NO_JWT)),
     ("authenticate_http_executors", Only(FALSE, NO_JWT)),
     // The way to the master.
-    ("registration_backoff_factor", Ignored("the pauses between registrations have bounds of their own")),
+    (
+        "registration_backoff_factor",
+        Ignored("the pauses between registrations have bounds of their own"),
+    ),
     ("authentication_backoff_factor", Ignored(NO_SASL)),
     ("authentication_timeout_min", Ignored(NO_SASL)),
     ("authentication_timeout_max", Ignored(NO_SASL)),

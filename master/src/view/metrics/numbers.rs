@@ -111,12 +111,9 @@ impl View {
         };
         let there = are(&[FrameworkState::Active, FrameworkState::Suppressed]) as f64;
         let away = are(&[FrameworkState::Disconnected, FrameworkState::Recovered]) as f64;
-        for (name, count) in [
-            ("connected", there),
-            ("active", there),
-            ("disconnected", away),
-            ("inactive", away),
-        ] {
+        for (name, count) in
+            [("connected", there), ("active", there), ("disconnected", away), ("inactive", away)]
+        {
             all.insert(format!("master/frameworks_{name}"), count);
         }
         let present = self.frameworks.values().filter(|f| f.state != FrameworkState::Removed);
