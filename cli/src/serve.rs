@@ -277,10 +277,9 @@ pub(crate) async fn agent(
     let master = detector(&arguments.master)?;
     let program = std::env::current_exe().map_err(ServeError::Program)?;
     let executor = vec![program.into_os_string(), "executor".into()];
-    let hostname = match (&arguments.hostname, arguments.hostname_lookup) {
-        (None, false) => node.advertised().map(|address| address.ip().to_string()),
-        _ => arguments.hostname,
-    };
+    let by_address = arguments.hostname.is_none() && !arguments.hostname_lookup;
+    let address = node.advertised().filter(|_| by_address);
+    let hostname = address.map(|address| address.ip().to_string()).or(arguments.hostname);
     let settings = AgentConfig {
         resources: arguments.resources,
         default_role: arguments.default_role,

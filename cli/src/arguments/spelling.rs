@@ -63,10 +63,10 @@ pub(super) fn with_environment(
             continue;
         }
         let with_mesos = if flag == OF_LIBPROCESS { "LIBPROCESS_" } else { "MESOS_" };
-        let mut variables = ["AIRSIDE_", with_mesos].iter().flat_map(|prefix| {
-            names
-                .iter()
-                .map(move |name| format!("{prefix}{}", name.to_uppercase().replace('-', "_")))
+        let prefixes = ["AIRSIDE_", with_mesos];
+        let mut variables = prefixes.iter().flat_map(|prefix| {
+            let upper = |name: &&str| name.to_uppercase().replace('-', "_");
+            names.iter().map(move |name| format!("{prefix}{}", upper(name)))
         });
         if let Some(value) = variables.find_map(|variable| environment.read(&variable)) {
             let mut word = OsString::from(format!("--{flag}="));

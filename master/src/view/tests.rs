@@ -1,5 +1,6 @@
 //! The view shows what the changes say, within its bounds.
 
+mod numbers;
 mod offers;
 mod pages;
 
