@@ -38,6 +38,7 @@ use crate::environment::Environment;
 #[command(
     name = "airside",
     version,
+    propagate_version = true,
     after_help = "First hour: `airside up --agents 3`, then `airside run -- echo hi` from another shell."
 )]
 pub(crate) struct Arguments {

@@ -108,7 +108,7 @@ fn lp_24_more_is_logged_for_a_while() {
     let home = Home::new();
     let (mut master, at) = home.master(&["--logging_level=INFO"]);
     says(&at, "/logging/toggle", 200, "0\n");
-    let answer = http::ask(&at, "POST /logging/toggle?level=1&duration=500ms", &[], b"");
+    let answer = http::ask(&at, "POST /logging/toggle?level=1&duration=3secs", &[], b"");
     assert_eq!((answer.status, answer.text().as_str()), (200, ""));
     master.says(" DEBUG ");
     eventually("it goes back", || get(&at, "/logging/toggle").text() == "0\n");
