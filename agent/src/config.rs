@@ -48,6 +48,10 @@ pub struct AgentConfig {
     pub executor_reregistration_timeout: Option<Duration>,
     /// How long executors wait for an agent that is gone; `None`: the default.
     pub recovery_timeout: Option<Duration>,
+    /// How long an executor may take to register; `None`: the default.
+    pub executor_registration_timeout: Option<Duration>,
+    /// How long an executor that does not say may take to end; `None`: the default.
+    pub executor_shutdown_grace_period: Option<Duration>,
     /// Whether a damaged checkpoint stops the start.
     pub strict: bool,
     /// What becomes of what a former life left.
@@ -78,6 +82,8 @@ impl AgentConfig {
             open_files: None,
             executor_reregistration_timeout: None,
             recovery_timeout: None,
+            executor_registration_timeout: None,
+            executor_shutdown_grace_period: None,
             strict: true,
             recover: logic::Recover::Reconnect,
             reconfiguration_policy: logic::ReconfigurationPolicy::Any,
@@ -92,6 +98,12 @@ impl AgentConfig {
         }
         if let Some(timeout) = self.recovery_timeout {
             settings.recovery_timeout = timeout;
+        }
+        if let Some(timeout) = self.executor_registration_timeout {
+            settings.executor_registration_timeout = timeout;
+        }
+        if let Some(grace) = self.executor_shutdown_grace_period {
+            settings.shutdown_grace = grace;
         }
         settings.domain.clone_from(&self.domain);
         settings.recover = self.recover;

@@ -3,15 +3,18 @@
 mod executor;
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use gateway::{Daemon, Limits, Route, Routes, empty, serve};
+use gateway::{Daemon, Files, Limits, Routes, serve};
 use libactor::{Foreign, Node, Pid};
 
 pub(crate) use executor::{Dismiss, FindExecutor, Found, Subscribes};
 
 use crate::Running;
 use executor::Gateway;
+
+use crate::places::SandboxPlaces;
 
 /// The actor's name in paths, which is Mesos's.
 const SLAVE: &str = "slave(1)";
@@ -49,10 +52,15 @@ impl Gateways {
     }
 }
 
+/// What is in sandboxes may be read from now on.
+pub fn attach_sandboxes(files: &Files, work_dir: &Path) {
+    files.come_from(SandboxPlaces::below(work_dir));
+}
+
 /// A hook for the node: all that is served on an agent's port.
 pub fn foreign(gateways: &Gateways) -> Foreign {
-    let health = Route::new(SLAVE, "/health", |_| async { empty(200) });
-    let routes = gateways.0.daemon.routes().into_iter().chain([health]);
-    let routes = routes.chain(executor::routes(gateways));
-    serve(Routes::new(SLAVE, routes.collect()), Limits::default())
+    let daemon = &gateways.0.daemon;
+    let own = [daemon.health_of(SLAVE), daemon.flags_of(SLAVE)];
+    let routes = own.into_iter().chain(daemon.routes()).chain(executor::routes(gateways));
+    serve(Routes::new(SLAVE, daemon.realms().clone(), routes.collect()), Limits::default())
 }

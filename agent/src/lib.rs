@@ -3,11 +3,13 @@
 mod actors;
 mod checkpoint;
 mod config;
+mod counted;
 pub mod detect;
 mod home;
 pub mod http;
 pub mod logic;
 mod metrics;
+mod places;
 mod sandboxes;
 mod users;
 
@@ -29,6 +31,7 @@ use checkpoint::CheckpointFile;
 #[cfg(feature = "testing")]
 pub use checkpoint::bytes as checkpoint_bytes;
 pub use config::{AgentConfig, StartError};
+pub use counted::COUNTED;
 use home::Home;
 pub use home::lender;
 use http::Subscribes;
@@ -76,6 +79,11 @@ impl Running {
             }
             notified.await;
         }
+    }
+
+    /// What it counts, under Mesos's names.
+    pub async fn numbers(&self) -> gateway::Snapshot {
+        self.handle.ask(ReadCounts).await.map(|counts| counts.numbers()).unwrap_or_default()
     }
 
     /// What it counts, as Prometheus reads it.

@@ -1,15 +1,17 @@
 //! What an agent counts, in Prometheus's form.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
 use protocol::agent::AgentToMaster;
+use protocol::task::TaskState;
 use serde::{Deserialize, Serialize};
 
 use crate::logic::{Agent, Effect, Notice};
 use crate::sandboxes::Collected;
 
 /// Since the agent's start, but for those that say what is there now.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Counts {
     executors_started: u64,
     tasks_ended: u64,
@@ -26,7 +28,36 @@ pub(crate) struct Counts {
     executors: u64,
     registered: u64,
     epoch: u64,
+    frameworks: u64,
+    /// Tasks that are not ended and acknowledged, by state.
+    states: BTreeMap<TaskState, u64>,
+    /// Of each scalar: how much there is, and how much of it is used.
+    scalars: BTreeMap<String, (f64, f64)>,
+    /// Executors that have ended.
+    executors_ended: u64,
+    /// Tasks that have ended, by how.
+    ends: BTreeMap<TaskState, u64>,
 }
+
+/// What Mesos counts of what can be used.
+const SCALARS: [&str; 4] = ["cpus", "gpus", "mem", "disk"];
+
+/// States of tasks that run, or are about to.
+const LIVE: [(TaskState, &str); 4] = [
+    (TaskState::Staging, "staging"),
+    (TaskState::Starting, "starting"),
+    (TaskState::Running, "running"),
+    (TaskState::Killing, "killing"),
+];
+
+/// Ends that Mesos counts.
+const ENDS: [(TaskState, &str); 5] = [
+    (TaskState::Finished, "finished"),
+    (TaskState::Failed, "failed"),
+    (TaskState::Killed, "killed"),
+    (TaskState::Lost, "lost"),
+    (TaskState::Gone, "gone"),
+];
 
 impl libactor::Message for Counts {
     const NAME: &'static str = "agent.Counts";
@@ -43,14 +74,18 @@ impl Counts {
                     self.updates_sent += 1;
                 }
             }
-            Effect::Note(Notice::TaskForgotten { .. }) => self.tasks_ended += 1,
+            Effect::Note(Notice::TaskForgotten { state, .. }) => {
+                self.tasks_ended += 1;
+                *self.ends.entry(*state).or_default() += 1;
+            }
             Effect::Note(Notice::TaskRefused { .. }) => self.tasks_refused += 1,
             Effect::Note(Notice::EpochRefused { .. }) => self.epochs_refused += 1,
             Effect::Note(Notice::Registered { .. }) => self.registrations += 1,
             Effect::Note(_) | Effect::TellExecutor { .. } | Effect::Link(_) | Effect::Unlink(_) => {
             }
             Effect::Write(_) | Effect::EndOldExecutor(_) | Effect::SignalExecutor { .. } => {}
-            Effect::FindExecutor(_) | Effect::DropRecords(_) | Effect::DismissGateway(_) => {}
+            Effect::DropRecords(_) => self.executors_ended += 1,
+            Effect::FindExecutor(_) | Effect::DismissGateway(_) => {}
             Effect::StartTimer { .. } | Effect::Stop(_) => {}
         }
     }
@@ -69,7 +104,47 @@ impl Counts {
         self.executors = count(agent.executors().count());
         self.registered = u64::from(agent.master().is_some());
         self.epoch = agent.epoch();
+        let frameworks: BTreeSet<_> =
+            agent.executors().map(|(_, framework, _)| framework).collect();
+        self.frameworks = count(frameworks.len());
+        for (_, _, state) in agent.tasks() {
+            *self.states.entry(state).or_default() += 1;
+        }
+        let (total, used) = (agent.total(), agent.used());
+        let scalar = |name: &str| (total.scalar(name).as_f64(), used.scalar(name).as_f64());
+        self.scalars = SCALARS.map(|name| (name.to_owned(), scalar(name))).into_iter().collect();
         self
+    }
+
+    /// Under the names of Mesos's metrics.
+    pub(crate) fn numbers(&self) -> BTreeMap<String, f64> {
+        let mut all: BTreeMap<String, f64> = [
+            ("slave/registered", self.registered),
+            ("slave/frameworks_active", self.frameworks),
+            ("slave/executors_running", self.executors),
+            ("slave/executors_terminated", self.executors_ended),
+            ("slave/valid_status_updates", self.updates_sent),
+            ("gc/path_removals_succeeded", self.sandboxes_removed),
+            ("gc/path_removals_failed", self.sandboxes_not_removed),
+            ("gc/path_removals_pending", self.sandboxes_kept),
+        ]
+        .map(|(name, count)| (name.to_owned(), count as f64))
+        .into();
+        for (state, name) in LIVE {
+            let count = self.states.get(&state).copied().unwrap_or_default();
+            all.insert(format!("slave/tasks_{name}"), count as f64);
+        }
+        for (state, name) in ENDS {
+            let count = self.ends.get(&state).copied().unwrap_or_default();
+            all.insert(format!("slave/tasks_{name}"), count as f64);
+        }
+        for (name, (total, used)) in &self.scalars {
+            let percent = if *total > 0.0 { used / total } else { 0.0 };
+            for (what, number) in [("total", *total), ("used", *used), ("percent", percent)] {
+                all.insert(format!("slave/{name}_{what}"), number);
+            }
+        }
+        all
     }
 
     /// The text that Prometheus reads.
@@ -129,6 +204,18 @@ impl Counts {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_name_that_an_agent_counts_under_is_one_of_mesoss() {
+        let counts =
+            Counts { scalars: [("cpus".to_owned(), (4.0, 1.0))].into(), ..Counts::default() };
+        let numbers = counts.numbers();
+        for name in numbers.keys() {
+            assert!(crate::COUNTED.contains(&name.as_str()), "{name}");
+        }
+        assert_eq!(numbers["slave/cpus_percent"], 0.25);
+        assert!(crate::COUNTED.is_sorted());
+    }
 
     #[test]
     fn gc_03_removals_are_summed_up_and_what_waits_is_as_it_is_now() {

@@ -1,27 +1,35 @@
-//! The command line: what may be typed, with its defaults. Nothing here does anything.
+//! The command line: what may be typed, with its defaults. Nothing here does anything, but for reading the files that stand for values.
 
 mod allocator;
+mod authentication;
 mod client;
+mod logging;
+mod mesos;
 mod registry;
 mod roles;
 mod serve;
 mod spelling;
+mod told;
 
 use std::ffi::OsString;
 
 use clap::error::ErrorKind;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
+pub(crate) use authentication::NoRealms;
 pub(crate) use client::{
     ClusterArguments, FlowArguments, FrameworksArguments, KillArguments, ListArguments,
     LogsArguments, RoleArguments, RunArguments, WhyArguments,
 };
+pub(crate) use logging::LogArguments;
+pub(crate) use mesos::Unused;
 pub(crate) use registry::{MoveArguments, RegistryArguments, RegistryCommand, RegistryPlace};
 pub(crate) use roles::{QuotaArguments, QuotaCommand, WeightsArguments, WeightsCommand};
 pub(crate) use serve::{
     AgentArguments, BatchArguments, DemoArguments, Hosted, ListenArguments, MasterArguments,
     NodeArguments, PeriodicArguments, StateArguments, UpArguments, WordcountArguments,
 };
+pub(crate) use told::Told;
 
 use crate::environment::Environment;
 
@@ -30,11 +38,15 @@ use crate::environment::Environment;
 #[command(
     name = "airside",
     version,
+    propagate_version = true,
     after_help = "First hour: `airside up --agents 3`, then `airside run -- echo hi` from another shell."
 )]
 pub(crate) struct Arguments {
     #[command(subcommand)]
     pub(crate) command: Command,
+    /// What a master or an agent was told, flag by flag.
+    #[arg(skip)]
+    pub(crate) told: Told,
 }
 
 #[derive(Debug, Subcommand)]
@@ -95,26 +107,32 @@ impl Command {
     }
 
     /// What the command itself logs; those that start processes tell these what to log.
-    pub(crate) fn log(&self) -> Option<&str> {
-        match self {
-            Self::Run(arguments) => Some(&arguments.cluster.log),
-            Self::Agents(list) | Self::Tasks(list) | Self::Roles(list) => Some(&list.cluster.log),
-            Self::Frameworks(arguments) => Some(&arguments.list.cluster.log),
-            Self::Quota(arguments) => Some(&arguments.cluster().log),
-            Self::Weights(arguments) => Some(&arguments.cluster().log),
-            Self::Kill(arguments) => Some(&arguments.cluster.log),
-            Self::Why(arguments) => Some(&arguments.cluster.log),
-            Self::Logs(arguments) => Some(&arguments.cluster.log),
-            Self::Flow(arguments) => Some(&arguments.cluster.log),
-            Self::Batch(arguments) => Some(&arguments.cluster.log),
-            Self::Periodic(arguments) => Some(&arguments.cluster.log),
-            Self::WordcountScheduler(arguments) => Some(&arguments.cluster.log),
-            Self::Master(arguments) => Some(&arguments.listen.log),
-            Self::Agent(arguments) => Some(&arguments.listen.log),
-            Self::Node(arguments) => Some(&arguments.listen.log),
-            Self::Up(_) | Self::Demo(_) | Self::Registry(_) => Some("error"),
-            Self::Version | Self::WordcountExecutor => None,
-        }
+    pub(crate) fn log(&self) -> Option<LogArguments> {
+        let filter = match self {
+            Self::Run(arguments) => &arguments.cluster.log,
+            Self::Agents(list) | Self::Tasks(list) | Self::Roles(list) => &list.cluster.log,
+            Self::Frameworks(arguments) => &arguments.list.cluster.log,
+            Self::Quota(arguments) => &arguments.cluster().log,
+            Self::Weights(arguments) => &arguments.cluster().log,
+            Self::Kill(arguments) => &arguments.cluster.log,
+            Self::Why(arguments) => &arguments.cluster.log,
+            Self::Logs(arguments) => &arguments.cluster.log,
+            Self::Flow(arguments) => &arguments.cluster.log,
+            Self::Batch(arguments) => &arguments.cluster.log,
+            Self::Periodic(arguments) => &arguments.cluster.log,
+            Self::WordcountScheduler(arguments) => &arguments.cluster.log,
+            Self::Master(arguments) => return Some(arguments.listen.logs.clone()),
+            Self::Agent(arguments) => return Some(arguments.listen.logs.clone()),
+            Self::Node(arguments) => return Some(arguments.listen.logs.clone()),
+            Self::Up(_) | Self::Demo(_) | Self::Registry(_) => "error",
+            Self::Version | Self::WordcountExecutor => return None,
+        };
+        Some(LogArguments::of(filter))
+    }
+
+    /// The word that names a daemon; what runs as one is told as operators of Mesos tell it.
+    pub(crate) fn is_daemon(line: &[OsString]) -> bool {
+        line.get(1).is_some_and(|word| word == "master" || word == "agent")
     }
 }
 
@@ -123,12 +141,34 @@ pub(crate) fn parse(
     line: impl IntoIterator<Item = OsString>,
     environment: &Environment,
 ) -> Result<Arguments, clap::Error> {
+    let mut known = Arguments::command();
     let line = spelling::dashes(line.into_iter().collect());
-    let line = spelling::with_environment(line, &Arguments::command(), environment);
-    let arguments = Arguments::from_arg_matches(&Arguments::command().try_get_matches_from(line)?)?;
+    let mut line = spelling::with_environment(line, &known, environment);
+    let added = mesos::from_environment(&line, environment);
+    let place = line.len().min(2);
+    line.splice(place..place, added);
+    let name = line.get(1).and_then(|word| word.to_str()).unwrap_or_default().to_owned();
+    let taken = mesos::taken_off(line)
+        .and_then(|(line, unused)| Ok((spelling::values(line, &known)?, unused)));
+    let (line, unused) = match taken {
+        Ok(taken) => taken,
+        Err(words) => return Err(refusal(&mut known, &name, &words)),
+    };
+    let matches = known.try_get_matches_from_mut(line)?;
+    let mut arguments = Arguments::from_arg_matches(&matches)?;
+    arguments.told = Told::of(&known, &matches, unused);
     match arguments.command.check() {
         Ok(()) => Ok(arguments),
-        Err(words) => Err(Arguments::command().error(ErrorKind::ArgumentConflict, words)),
+        Err(words) => Err(refusal(&mut known, &name, &words)),
+    }
+}
+
+/// With how the command is used.
+fn refusal(known: &mut clap::Command, name: &str, words: &str) -> clap::Error {
+    known.build();
+    match known.find_subcommand_mut(name) {
+        Some(command) => command.error(ErrorKind::ArgumentConflict, words),
+        None => known.error(ErrorKind::ArgumentConflict, words),
     }
 }
 

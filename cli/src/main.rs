@@ -16,6 +16,7 @@ mod frameworks;
 mod lead;
 mod lists;
 mod local;
+mod log;
 mod node;
 mod output;
 mod pages;
@@ -32,6 +33,7 @@ mod up;
 mod why;
 
 use std::error::Error;
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 use arguments::{Arguments, Command};
@@ -50,8 +52,15 @@ fn main() -> ExitCode {
         return executor::main();
     }
     let environment = Environment::of_this_process();
-    let arguments = match arguments::parse(std::env::args_os(), &environment) {
+    let line: Vec<OsString> = std::env::args_os().collect();
+    let is_daemon = Command::is_daemon(&line);
+    let arguments = match arguments::parse(line, &environment) {
         Ok(arguments) => arguments,
+        // As daemons of Mesos end, for whoever supervises them.
+        Err(error) if is_daemon && error.use_stderr() => {
+            output::narrate(&error.to_string());
+            return ExitCode::FAILURE;
+        }
         // `--help` and `--version` are errors to clap, too; it knows where they go and which code they give.
         Err(error) => error.exit(),
     };
@@ -70,14 +79,13 @@ async fn perform(
     arguments: Arguments,
     environment: &Environment,
 ) -> Result<ExitCode, Box<dyn Error>> {
-    if let Some(filter) = arguments.command.log() {
-        serve::log_to_stderr(filter)?;
-    }
+    let log = arguments.command.log().map(|log| log::start(&log)).transpose()?;
+    let told = arguments.told;
     match arguments.command {
         Command::Up(arguments) => up::up(arguments, environment).await?,
         Command::Demo(arguments) => demo::demo(arguments, environment).await?,
-        Command::Master(arguments) => serve::master(arguments).await?,
-        Command::Agent(arguments) => serve::agent(arguments).await?,
+        Command::Master(arguments) => serve::master(arguments, told, log).await?,
+        Command::Agent(arguments) => serve::agent(arguments, told, log).await?,
         Command::Node(arguments) => serve::node(arguments).await?,
         Command::Run(arguments) => return Ok(run::run(arguments, environment).await?),
         Command::Agents(arguments) => commands::agents(arguments, environment).await?,

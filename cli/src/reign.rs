@@ -7,6 +7,7 @@ use std::time::Duration;
 use coordination::election::Elector;
 use coordination::store::{Store, StoreError};
 use coordination::zookeeper::ZooKeeper;
+use gateway::{Numbers, Snapshot};
 use libactor::Node;
 use libactor::http::Figures;
 use master::http::Gateways;
@@ -35,7 +36,17 @@ impl Present {
         *self.lock() = running;
     }
 
-    fn counted_by(&self, figures: &Figures, zookeeper: Option<ZooKeeper>) {
+    fn counted_by(&self, figures: &Figures, numbers: &Numbers, zookeeper: Option<ZooKeeper>) {
+        let present = self.clone();
+        numbers.come_from(move || {
+            let running = present.lock().clone();
+            async move {
+                match running {
+                    Some(running) => running.numbers().await,
+                    None => Snapshot::new(),
+                }
+            }
+        });
         let present = self.clone();
         figures.come_from(move || {
             let (running, zookeeper) = (present.lock().clone(), zookeeper.clone());
@@ -78,10 +89,11 @@ where
     pub(crate) async fn hold(
         self,
         figures: &Figures,
+        numbers: &Numbers,
         asked: impl Future<Output = std::io::Result<()>>,
     ) -> Result<(), ServeError> {
         let present = Present::default();
-        present.counted_by(figures, self.zookeeper.clone());
+        present.counted_by(figures, numbers, self.zookeeper.clone());
         // A candidate among others is ready when it stands; the only one, when it leads.
         let mut ready = Some(|| serve::say_ready(&self.node, master::MASTER));
         if self.led_from.is_some()
@@ -196,7 +208,7 @@ mod tests {
     use coordination::election::{Candidate, Reign, Standing};
     use coordination::local::LocalStore;
     use coordination::store::Change;
-    use gateway::Daemon;
+    use gateway::{Daemon, Files, Logging, Parts, Realms};
     use libactor::NodeConfig;
     use tokio::sync::{mpsc, watch};
 
@@ -243,6 +255,20 @@ mod tests {
         }
     }
 
+    /// One of which nothing is shown.
+    fn nobodys_daemon() -> Daemon {
+        Daemon::new(Parts {
+            version: serde_json::Map::new(),
+            flags: BTreeMap::new(),
+            figures: Figures::default(),
+            numbers: Numbers::default(),
+            uptime: "master/uptime_secs",
+            realms: Realms::of("master"),
+            logging: Logging::new(|_| ()),
+            files: Files::default(),
+        })
+    }
+
     /// A throne, what elects whoever sits on it, and the epochs that begin. The folder lasts as long as the test.
     async fn throne(
         too_short: u32,
@@ -263,7 +289,7 @@ mod tests {
             config: MasterConfig::default(),
             zookeeper: None,
             led_from: Some(folder.path().to_owned()),
-            gateways: Gateways::new(Daemon::new("{}".into(), Figures::default()), None),
+            gateways: Gateways::new(nobodys_daemon(), None),
         };
         (throne, elects, epochs, folder)
     }
@@ -281,8 +307,8 @@ mod tests {
                 elects.standing.send_replace(Standing::Deposed("another leads".to_owned()));
                 Ok(())
             };
-            let figures = Figures::default();
-            let held = throne.hold(&figures, asked);
+            let (figures, numbers) = (Figures::default(), Numbers::default());
+            let held = throne.hold(&figures, &numbers, asked);
             tokio::time::timeout(Duration::from_secs(30), held).await.unwrap().unwrap();
         }
     }
@@ -294,8 +320,8 @@ mod tests {
             assert_eq!((epochs.recv().await, epochs.recv().await), (Some(1), Some(2)));
             Ok(())
         };
-        let figures = Figures::default();
-        let held = throne.hold(&figures, asked);
+        let (figures, numbers) = (Figures::default(), Numbers::default());
+        let held = throne.hold(&figures, &numbers, asked);
         tokio::time::timeout(Duration::from_secs(30), held).await.unwrap().unwrap();
     }
 }

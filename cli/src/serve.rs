@@ -1,6 +1,6 @@
 //! What every listening process has in common: its log, its node, its one line on stdout when it is ready, its end.
 
-use std::io::{self, IsTerminal};
+use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -9,18 +9,21 @@ use agent::AgentConfig;
 use agent::logic::End;
 use coordination::detect::{BadMaster, detector};
 use coordination::election::Detector;
-use gateway::Daemon;
+use gateway::{Daemon, Files, Logging, Numbers, Parts, Realms};
 use libactor::http::{self, Figures};
 use libactor::{Node, NodeConfig, StartError};
 use master::http::Gateways;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use protocol::PROTOCOL_VERSION;
+use serde_json::{Map, Value};
 use tokio::signal::unix::{SignalKind, signal};
-use tracing_subscriber::EnvFilter;
 
-use crate::arguments::{AgentArguments, ListenArguments, MasterArguments, NodeArguments};
+use crate::arguments::{
+    AgentArguments, ListenArguments, MasterArguments, NoRealms, NodeArguments, Told, Unused,
+};
 use crate::cluster::{FileError, create_dir, read_secret};
 use crate::ending;
+use crate::log::Log;
 use crate::node::{self, WayError};
 use crate::output;
 use crate::reign::Throne;
@@ -31,8 +34,8 @@ const ASKS: u32 = 5;
 /// A process that cannot serve.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ServeError {
-    #[error("'{filter}' is no filter for --log; try info, debug or warn,master=debug")]
-    Log { filter: String, source: tracing_subscriber::filter::ParseError },
+    #[error(transparent)]
+    Realms(#[from] NoRealms),
     #[error(transparent)]
     File(#[from] FileError),
     #[error("{address} is taken; end what listens there, or choose another port with --port")]
@@ -71,16 +74,6 @@ pub(crate) enum ServeError {
     ElectionBroken,
 }
 
-/// Logs to stderr, what `filter` lets through.
-pub(crate) fn log_to_stderr(filter: &str) -> Result<(), ServeError> {
-    let filter = EnvFilter::try_new(filter)
-        .map_err(|source| ServeError::Log { filter: filter.into(), source })?;
-    // Colours are for terminals: in a file, they are in the way of whoever searches it.
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
-    log.with_ansi(io::stderr().is_terminal()).init();
-    Ok(())
-}
-
 /// Where a node listens, and how it is found.
 pub(crate) fn config(
     listen: &ListenArguments,
@@ -101,17 +94,57 @@ pub(crate) fn config(
         work_dir: work_dir.map(PathBuf::from),
         version: PROTOCOL_VERSION,
         threads: listen.num_worker_threads.map_or(0, usize::from),
-        foreign: Some(http::pages(version_json(None), |_, _| None)),
+        foreign: Some(http::pages(output::json(&version(None)), |_, _| None)),
         ..NodeConfig::default()
     })
 }
 
 /// What `/version` answers.
-fn version_json(hostname: Option<&str>) -> String {
-    let version = env!("CARGO_PKG_VERSION");
-    output::json(&serde_json::json!({
-        "version": version, "protocol": PROTOCOL_VERSION, "hostname": hostname,
-    }))
+pub(crate) fn version(hostname: Option<&str>) -> Map<String, Value> {
+    let seconds: u64 = env!("AIRSIDE_BUILD_TIME").parse().unwrap_or_default();
+    let all = [
+        ("version", Value::from(env!("CARGO_PKG_VERSION"))),
+        ("build_date", Value::from(env!("AIRSIDE_BUILD_DATE"))),
+        ("build_time", Value::from(seconds as f64)),
+        ("build_user", Value::from(env!("AIRSIDE_BUILD_USER"))),
+        ("protocol", Value::from(PROTOCOL_VERSION)),
+        ("hostname", Value::from(hostname)),
+    ];
+    all.map(|(name, value)| (name.to_owned(), value)).into_iter().collect()
+}
+
+/// What a daemon's pages show.
+fn daemon(
+    hostname: Option<&str>,
+    (component, figures, numbers): (&str, &Figures, &Numbers),
+    realms: Realms,
+    told: Told,
+    log: Option<Log>,
+) -> Daemon {
+    for Unused { name, value, why } in &told.unused {
+        if let Some(why) = why {
+            tracing::warn!("--{name}={value} changes nothing: {why}");
+        }
+    }
+    let files = Files::default();
+    if let Some(file) = log.as_ref().and_then(|log| log.file.clone()) {
+        files.attach(&format!("/{component}/log"), file);
+    }
+    Daemon::new(Parts {
+        version: version(hostname),
+        flags: told.flags,
+        figures: figures.clone(),
+        numbers: numbers.clone(),
+        uptime: if component == master::MASTER {
+            "master/uptime_secs"
+        } else {
+            "slave/uptime_secs"
+        },
+        realms,
+        // Without a log there is nothing to set.
+        logging: log.map_or_else(|| Logging::new(|_| ()), |log| log.logging),
+        files,
+    })
 }
 
 /// A node that listens everywhere has to be told how it is found; else it says the address it listens on.
@@ -174,13 +207,20 @@ fn open_more_files() -> Option<u64> {
 }
 
 /// `airside master`.
-pub(crate) async fn master(arguments: MasterArguments) -> Result<(), ServeError> {
+pub(crate) async fn master(
+    arguments: MasterArguments,
+    told: Told,
+    log: Option<Log>,
+) -> Result<(), ServeError> {
     open_more_files();
     let listen = &arguments.listen;
     let mut config = config(listen, arguments.port, Some(&arguments.work_dir))?;
     let hostname = arguments.hostname.clone();
-    let figures = Figures::default();
-    let daemon = Daemon::new(version_json(hostname.as_deref()), figures.clone());
+    let (figures, numbers) = (Figures::default(), Numbers::of(master::COUNTED));
+    let realms = arguments.authentication.realms()?;
+    let realms = if config.secret.is_some() { realms.closed() } else { realms };
+    let counted = (master::MASTER, &figures, &numbers);
+    let daemon = daemon(hostname.as_deref(), counted, realms, told, log);
     let gateways = Gateways::new(daemon, hostname.as_deref())
         .with_listeners(arguments.max_operator_event_stream_subscribers);
     config.foreign = Some(master::http::foreign(&gateways));
@@ -194,7 +234,7 @@ pub(crate) async fn master(arguments: MasterArguments) -> Result<(), ServeError>
             gateways.are_on(&node, None);
             let throne =
                 Throne { node, hostname, store, config, zookeeper: None, led_from, gateways };
-            throne.hold(&figures, asked).await
+            throne.hold(&figures, &numbers, asked).await
         }
         Some(url) => {
             let cluster = master::cluster_of(&arguments.work_dir)?;
@@ -205,7 +245,7 @@ pub(crate) async fn master(arguments: MasterArguments) -> Result<(), ServeError>
             gateways.are_on(&node, Some(zookeeper.leader()));
             let throne =
                 Throne { node, hostname, store, config, zookeeper: elects, led_from, gateways };
-            let held = throne.hold(&figures, asked).await;
+            let held = throne.hold(&figures, &numbers, asked).await;
             // The next leader need not wait until the session has run out.
             let _ = tokio::task::spawn_blocking(move || zookeeper.close()).await;
             held
@@ -216,31 +256,44 @@ pub(crate) async fn master(arguments: MasterArguments) -> Result<(), ServeError>
 }
 
 /// `airside agent`.
-pub(crate) async fn agent(arguments: AgentArguments) -> Result<(), ServeError> {
+pub(crate) async fn agent(
+    arguments: AgentArguments,
+    told: Told,
+    log: Option<Log>,
+) -> Result<(), ServeError> {
     let open_files = open_more_files();
     let listen = &arguments.listen;
     let mut config = config(listen, arguments.port, Some(&arguments.work_dir))?;
     create_dir(&arguments.work_dir)?;
     // Executors that outlive this process are to reach the next.
     config.lender = Some(agent::lender(&arguments.work_dir).map_err(agent::StartError::from)?);
-    let figures = Figures::default();
-    let version = version_json(arguments.hostname.as_deref());
-    let gateways = agent::http::Gateways::new(Daemon::new(version, figures.clone()));
+    let (figures, numbers) = (Figures::default(), Numbers::of(agent::COUNTED));
+    let realms = arguments.authentication.realms()?;
+    let realms = if config.secret.is_some() { realms.closed() } else { realms };
+    let counted = ("slave", &figures, &numbers);
+    let daemon = daemon(arguments.hostname.as_deref(), counted, realms, told, log);
+    agent::http::attach_sandboxes(daemon.files(), &arguments.work_dir);
+    let gateways = agent::http::Gateways::new(daemon);
     config.foreign = Some(agent::http::foreign(&gateways));
     let node = start(config, listen.or_any_port).await?;
     gateways.are_on(&node);
     let master = detector(&arguments.master)?;
     let program = std::env::current_exe().map_err(ServeError::Program)?;
     let executor = vec![program.into_os_string(), "executor".into()];
+    let by_address = arguments.hostname.is_none() && !arguments.hostname_lookup;
+    let address = node.advertised().filter(|_| by_address);
+    let hostname = address.map(|address| address.ip().to_string()).or(arguments.hostname);
     let settings = AgentConfig {
         resources: arguments.resources,
         default_role: arguments.default_role,
         attributes: arguments.attributes,
         domain: arguments.domain,
-        hostname: arguments.hostname,
+        hostname,
         adopts_orphans: true,
         executor_reregistration_timeout: Some(arguments.executor_reregistration_timeout),
         recovery_timeout: Some(arguments.recovery_timeout),
+        executor_registration_timeout: Some(arguments.executor_registration_timeout),
+        executor_shutdown_grace_period: Some(arguments.executor_shutdown_grace_period),
         open_files,
         recover: arguments.recover.into(),
         reconfiguration_policy: arguments.reconfiguration_policy.into(),
@@ -254,6 +307,11 @@ pub(crate) async fn agent(arguments: AgentArguments) -> Result<(), ServeError> {
     figures.come_from(move || {
         let counted = Arc::clone(&counted);
         async move { counted.metrics().await }
+    });
+    let counted = Arc::clone(&running);
+    numbers.come_from(move || {
+        let counted = Arc::clone(&counted);
+        async move { counted.numbers().await }
     });
     let mut unregister = signal(SignalKind::user_defined1()).map_err(ServeError::Signals)?;
     let mut stop = signal(SignalKind::terminate()).map_err(ServeError::Signals)?;

@@ -30,6 +30,8 @@ pub struct Call {
     pub location: String,
     /// What follows the route's own path.
     pub rest: String,
+    /// Who its client proved to be; nobody, where the realm of its page is not guarded.
+    pub principal: Option<String>,
     pub(crate) payload: web::Payload,
     pub(crate) limits: Limits,
     /// What all bodies share.
@@ -187,17 +189,24 @@ pub struct Refused {
     pub(crate) allow: Option<String>,
     /// Where it is served.
     location: Option<String>,
+    /// What the client has to show.
+    challenge: Option<String>,
 }
 
 impl Refused {
     /// With these words.
     pub fn new(status: u16, words: impl Into<Cow<'static, str>>) -> Self {
-        Self { status, words: words.into(), allow: None, location: None }
+        Self { status, words: words.into(), allow: None, location: None, challenge: None }
     }
 
     /// It is served elsewhere.
     pub fn to(location: String) -> Self {
         Self { location: Some(location), ..Self::new(307, "") }
+    }
+
+    /// The same, saying what the client has to show.
+    pub(crate) fn challenged(self, challenge: String) -> Self {
+        Self { challenge: Some(challenge), ..self }
     }
 
     /// With the words that Mesos has for this status.
@@ -212,6 +221,9 @@ impl From<Refused> for HttpResponse {
         let mut response = builder(refused.status);
         if let Some(methods) = refused.allow {
             response.insert_header((header::ALLOW, methods));
+        }
+        if let Some(challenge) = refused.challenge {
+            response.insert_header((header::WWW_AUTHENTICATE, challenge));
         }
         if let Some(location) = refused.location {
             return response.insert_header((header::LOCATION, location)).finish();

@@ -2,16 +2,29 @@
 //! compare, JSONP, gzip, streams of records. Nothing here knows what master or agent answer; they bring their [`Route`]s.
 
 mod answer;
+mod credentials;
 mod daemon;
+mod duration;
+mod files;
+mod help;
 mod io;
+mod logging;
 mod negotiate;
+mod numbers;
+mod realm;
 mod records;
 mod route;
 mod serve;
+mod system;
 
 pub use answer::{Call, Refused, TEXT, empty, json, pairs, plain, refuse};
-pub use daemon::Daemon;
+pub use credentials::{BadCredentials, Credentials, Wrong};
+pub use daemon::{Daemon, Parts};
+pub use files::{Entry, FileError, Files, Part, Place, Places, READ_MAX};
+pub use logging::{LEVEL_MAX, Logging};
 pub use negotiate::{Encoding, accepted, content, read, written};
+pub use numbers::{Numbers, Snapshot};
+pub use realm::{Realm, Realms};
 pub use records::{NotSent, Records, stream};
-pub use route::{Route, Routes};
+pub use route::{Route, Routes, Unrealmed};
 pub use serve::{Limits, serve};

@@ -9,6 +9,8 @@ use actix_web::HttpResponse;
 use percent_encoding::percent_decode_str;
 
 use crate::answer::Call;
+use crate::help;
+use crate::realm::{Realm, Realms};
 
 /// What a route does: on the thread of its connection.
 type Handler = Arc<dyn Fn(Call) -> Pin<Box<dyn Future<Output = HttpResponse>>> + Send + Sync>;
@@ -20,20 +22,51 @@ pub struct Route {
     pub(crate) actor: &'static str,
     /// Below the actor: empty, or with a slash before each part.
     pub(crate) path: &'static str,
+    pub(crate) realm: Realm,
+    /// What it is for, in a line.
+    pub(crate) line: &'static str,
+    /// Whether what lies below is its own, too, though its path is empty.
+    all_below: bool,
     pub(crate) handler: Handler,
 }
 
+/// A route of which nobody has said yet for whom it is: [`Unrealmed::realm`] makes a [`Route`] of it, and nothing else does.
+pub struct Unrealmed {
+    actor: &'static str,
+    path: &'static str,
+    handler: Handler,
+}
+
+impl Unrealmed {
+    /// The route, within this realm.
+    pub fn realm(self, realm: Realm) -> Route {
+        let Self { actor, path, handler } = self;
+        Route { actor, path, realm, line: "", all_below: false, handler }
+    }
+}
+
 impl Route {
-    /// `/actor/path`, whatever the method.
+    /// `/actor/path`, whatever the method; its realm is to be said, too.
+    #[expect(clippy::new_ret_no_self, reason = "there is no route before its realm is known")]
     pub fn new<F>(
         actor: &'static str,
         path: &'static str,
         handler: impl Fn(Call) -> F + Send + Sync + 'static,
-    ) -> Self
+    ) -> Unrealmed
     where
         F: Future<Output = HttpResponse> + 'static,
     {
-        Self { actor, path, handler: Arc::new(move |call| Box::pin(handler(call))) }
+        Unrealmed { actor, path, handler: Arc::new(move |call| Box::pin(handler(call))) }
+    }
+
+    /// The same with a line on what it is for: `/help` shows it.
+    pub fn about(self, line: &'static str) -> Self {
+        Self { line, ..self }
+    }
+
+    /// The same for whatever lies below its actor and is no route of its own.
+    pub(crate) fn with_all_below(self) -> Self {
+        Self { all_below: true, ..self }
     }
 }
 
@@ -42,6 +75,7 @@ pub struct Routes {
     /// The actor to whom paths go that name none.
     delegate: &'static str,
     routes: Vec<Route>,
+    pub(crate) realms: Realms,
 }
 
 /// What a path means.
@@ -64,9 +98,10 @@ impl Meant<'_> {
 }
 
 impl Routes {
-    /// Those of a component whose own actor is `delegate`.
-    pub fn new(delegate: &'static str, routes: Vec<Route>) -> Self {
-        Self { delegate, routes }
+    /// Those of a component whose own actor is `delegate`, of whose realms these are guarded. `/help` comes with them.
+    pub fn new(delegate: &'static str, realms: Realms, mut routes: Vec<Route>) -> Self {
+        routes.push(help::route(&routes));
+        Self { delegate, routes, realms }
     }
 
     /// `None`: nothing is there.
@@ -95,7 +130,7 @@ impl Routes {
         let route = self.routes.iter().filter(meant).max_by_key(|route| route.path.len())?;
         // The empty path is the actor's first page alone.
         let rest = below[route.path.len()..].trim_start_matches('/').to_owned();
-        if route.path.is_empty() && !rest.is_empty() {
+        if route.path.is_empty() && !rest.is_empty() && !route.all_below {
             return None;
         }
         let delegate = (!is_actor).then_some(self.delegate);
@@ -109,9 +144,12 @@ mod tests {
     use crate::answer;
 
     fn routes() -> Routes {
-        let route = |actor, path| Route::new(actor, path, |_| async { answer::empty(200) });
+        let route = |actor, path| {
+            Route::new(actor, path, |_| async { answer::empty(200) }).realm(Realm::Open)
+        };
         Routes::new(
             "slave(1)",
+            Realms::of("agent"),
             vec![
                 route("slave(1)", ""),
                 route("slave(1)", "/state"),

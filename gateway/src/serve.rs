@@ -13,6 +13,7 @@ use std::time::Duration;
 use actix_http::{HttpService, KeepAlive, Protocol};
 use actix_service::{IntoServiceFactory, Service, ServiceFactory, map_config};
 use actix_web::dev::AppConfig;
+use actix_web::http::header;
 use actix_web::{App, HttpRequest, HttpResponse, web};
 use libactor::Foreign;
 use tokio::net::TcpStream;
@@ -126,8 +127,16 @@ async fn answer(
         return Refused::plainly(400).into();
     }
     let Some(meant) = routes.find(path) else { return Refused::plainly(404).into() };
+    let said = request.headers().get_all(header::AUTHORIZATION);
+    // What is no text is as good as nothing.
+    let said: Vec<&str> = said.map(|text| text.to_str().unwrap_or_default()).collect();
+    let principal = match routes.realms.admit(meant.route.realm, &said) {
+        Ok(principal) => principal,
+        Err(refused) => return refused.into(),
+    };
     let handler = Arc::clone(&meant.route.handler);
     let (location, rest) = (meant.location(path), meant.rest);
-    let call = Call { request, location, rest, payload, limits, bodies, held: Vec::new() };
+    let held = Vec::new();
+    let call = Call { request, location, rest, principal, payload, limits, bodies, held };
     handler(call).await
 }

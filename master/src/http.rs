@@ -23,5 +23,6 @@ pub fn foreign(gateways: &Gateways) -> Foreign {
         pages::routes(gateways),
     ];
     let routes = routes.into_iter().flatten().collect();
-    serve(Routes::new(coordination::detect::MASTER, routes), Limits::default())
+    let realms = gateways.daemon().realms().clone();
+    serve(Routes::new(coordination::detect::MASTER, realms, routes), Limits::default())
 }

@@ -9,6 +9,7 @@ mod actors;
 pub mod backlog;
 mod belonging;
 pub mod config;
+mod counted;
 mod exposition;
 pub mod http;
 pub mod logic;
@@ -19,6 +20,7 @@ mod start;
 pub mod view;
 
 pub use belonging::{belongs_to, cluster_of};
+pub use counted::COUNTED;
 pub use start::{
     ALLOCATOR, Elected, End, MASTER, MasterConfig, Running, StartError, VIEW, local_store, stand,
     start, zookeeper,

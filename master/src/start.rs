@@ -25,7 +25,7 @@ use tokio::sync::{oneshot, watch};
 use crate::actors::allocator::{AllocatorActor, metrics};
 use crate::actors::master::{Ended, Helpers, MasterActor, StartOvers};
 use crate::actors::registrar::Registrar;
-use crate::actors::view::{ReadMetrics, ViewActor};
+use crate::actors::view::{ReadMetrics, ReadNumbers, ViewActor};
 use crate::config::{BadConfig, Config};
 use crate::logic::Master;
 use crate::logic::registry::Registry;
@@ -195,6 +195,23 @@ impl Running {
         while self.master.ask(ReadMoment).await.is_ok() {}
         while view.ask(ReadMetrics).await.is_ok() {}
         end
+    }
+
+    /// What it counts, under Mesos's names.
+    pub async fn numbers(&self) -> gateway::Snapshot {
+        let Helpers { allocator, view, .. } = &self.helpers;
+        let mut all = gateway::Snapshot::from([
+            ("master/elected".to_owned(), f64::from(u8::from(self.leads()))),
+            ("master/event_queue_messages".to_owned(), self.master.queued() as f64),
+        ]);
+        for name in ["allocator/event_queue_dispatches", "allocator/mesos/event_queue_dispatches"] {
+            all.insert(name.to_owned(), allocator.queued() as f64);
+        }
+        // Who is gone counts nothing.
+        let of_view = view.ask(ReadNumbers).await.map(|read| read.0).unwrap_or_default();
+        let of_allocator = allocator.ask(ReadNumbers).await.map(|read| read.0).unwrap_or_default();
+        all.extend(of_view.into_iter().chain(of_allocator));
+        all
     }
 
     /// What it counts, as Prometheus reads it.

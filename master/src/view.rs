@@ -99,9 +99,9 @@ pub(crate) struct Task {
 }
 
 impl View {
-    /// How a framework is, if it is known.
-    pub fn state_of(&self, framework: &FrameworkId) -> Option<FrameworkState> {
-        self.frameworks.get(framework).map(|framework| framework.state)
+    /// What a framework says of itself and how it is, if it is known.
+    pub fn found(&self, framework: &FrameworkId) -> Option<(&FrameworkInfo, FrameworkState)> {
+        self.frameworks.get(framework).map(|framework| (&framework.info, framework.state))
     }
 
     /// Whether a framework was removed, or never known.

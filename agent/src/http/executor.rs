@@ -8,7 +8,7 @@ mod subscription;
 
 use actix_web::HttpResponse;
 use api::v1::executor as v1;
-use gateway::{Call, Encoding, Refused, Route, accepted, content, empty};
+use gateway::{Call, Realm, Refused, Route, accepted, content, empty, read};
 use libactor::{Handle, Message, Pid, Question};
 use protocol::ids::{ExecutorId, FrameworkId};
 use serde::{Deserialize, Serialize};
@@ -67,33 +67,27 @@ impl Message for Found {
 /// An executor speaks before the agent can know it.
 const NOT_RECOVERED: &str = "Agent has not finished recovery";
 
-/// Whoever could subscribe could speak for any executor, and over HTTP nobody shows yet that it knows the secret.
-const NOT_WITH_A_SECRET: &str = "This cluster has a secret, and by HTTP no executor can show that it knows it: that comes with a \
-     later release. Only an agent without --cluster-secret-file serves this API.";
-
 /// Executors that speak our own protocol show a token there.
 const NATIVE: &str = "Executor is not connected via HTTP";
 
 pub(super) fn routes(gateways: &Gateways) -> Vec<Route> {
     let gateways = gateways.clone();
-    vec![Route::new(SLAVE, "/api/v1/executor", move |call| {
-        let gateways = gateways.clone();
-        async move { answer(&gateways, call).await.unwrap_or_else(HttpResponse::from) }
-    })]
+    vec![
+        Route::new(SLAVE, "/api/v1/executor", move |call| {
+            let gateways = gateways.clone();
+            async move { answer(&gateways, call).await.unwrap_or_else(HttpResponse::from) }
+        })
+        .realm(Realm::Executor)
+        .about("What executors say, and the streams of events on which they are answered."),
+    ]
 }
 
 /// The order of checks is a part of the API: the first that fails answers.
 async fn answer(gateways: &Gateways, mut call: Call) -> Result<HttpResponse, Refused> {
-    let (Some(node), Some(agent)) = (gateways.0.daemon.node(), gateways.0.agent.get()) else {
+    let Some(agent) = gateways.0.agent.get() else {
         return Err(Refused::new(503, NOT_RECOVERED));
     };
-    if node.config().secret.is_some() {
-        return Err(Refused::new(403, NOT_WITH_A_SECRET));
-    }
-    // No executor says from which page it comes: this is a browser that somebody else's page leads by the nose.
-    if call.header("origin").is_some() {
-        return Err(Refused::new(403, "pages of the web may not speak for executors"));
-    }
+    call.refuse_other_pages()?;
     call.insist_on("POST")?;
     let encoding = content(&call)?;
     let body = call.body().await?;
@@ -149,24 +143,4 @@ async fn find(agent: &Running, call: &v1::Call) -> Result<Found, Refused> {
     };
     let found = agent.handle.ask(question).await;
     found.map_err(|error| Refused::new(503, format!("the agent does not answer: {error}")))
-}
-
-fn read(encoding: Encoding, body: &[u8]) -> Result<v1::Call, Refused> {
-    match encoding {
-        Encoding::Json => {
-            api::json::read(body).map_err(|error| Refused::new(400, shortened(error.to_string())))
-        }
-        Encoding::Protobuf => api::wire::read(body)
-            .map_err(|_| Refused::new(400, "Failed to parse body into Call protobuf")),
-    }
-}
-
-/// What is wrong may be wrong very often.
-fn shortened(mut words: String) -> String {
-    const WORDS_MAX: usize = 2048;
-    if words.len() > WORDS_MAX {
-        words.truncate(words.floor_char_boundary(WORDS_MAX));
-        words += "…";
-    }
-    words
 }

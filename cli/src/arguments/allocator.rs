@@ -28,7 +28,7 @@ pub(crate) struct AllocatorArguments {
     #[arg(long, default_value_t = true, action = clap::ArgAction::Set, value_name = "BOOL")]
     filter_gpu_resources: bool,
     /// Which role comes next: the one with the smallest dominant share, or one by lot
-    #[arg(long, default_value = "drf", value_name = "ORDER")]
+    #[arg(long, alias = "user-sorter", default_value = "drf", value_name = "ORDER")]
     role_sorter: Sorter,
     /// Which framework of a role comes next; must be as `role_sorter` is
     #[arg(long, default_value = "drf", value_name = "ORDER")]

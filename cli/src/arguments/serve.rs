@@ -15,7 +15,8 @@ use protocol::resources::{Milli, Resources};
 use protocol::wishes::FaultDomain;
 
 use super::allocator::AllocatorArguments;
-use super::{ClusterArguments, RoleArguments};
+use super::authentication::{AgentAuthentication, MasterAuthentication};
+use super::{ClusterArguments, LogArguments, RoleArguments};
 use crate::amounts::{self, Weights};
 use crate::domains::domain;
 use crate::units;
@@ -38,9 +39,8 @@ pub(crate) struct ListenArguments {
     /// File that holds the cluster's secret; all nodes of a cluster have the same
     #[arg(long, value_name = "FILE")]
     pub(crate) cluster_secret_file: Option<PathBuf>,
-    /// What to log on stderr: a level, or a filter such as `warn,master=debug`
-    #[arg(long, default_value = "info", value_name = "FILTER")]
-    pub(crate) log: String,
+    #[command(flatten)]
+    pub(crate) logs: LogArguments,
     /// End when stdin does: the process that started this one is gone
     #[arg(long, hide = true)]
     pub(crate) end_with_stdin: bool,
@@ -84,6 +84,14 @@ pub(crate) struct MasterArguments {
     #[arg(num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     require_agent_domain: bool,
     #[command(flatten)]
+    pub(crate) authentication: MasterAuthentication,
+    /// Name of the cluster, for people
+    #[arg(long, value_name = "NAME")]
+    pub(crate) cluster: Option<String>,
+    /// How many ended tasks of each framework are remembered
+    #[arg(long, default_value_t = 1000, value_name = "COUNT")]
+    max_completed_tasks_per_framework: usize,
+    #[command(flatten)]
     patience: PatienceArguments,
     #[command(flatten)]
     constraints: ConstraintArguments,
@@ -119,6 +127,7 @@ impl MasterArguments {
         config.logic.weights = self.weights.clone().unwrap_or_default().0;
         self.allocator.apply(&mut config.logic);
         config.logic.require_agent_domain = self.require_agent_domain;
+        config.logic.ended_tasks_max = self.max_completed_tasks_per_framework;
         config.logic = config.logic.located(self.domain.clone());
         config
     }
@@ -128,19 +137,19 @@ impl MasterArguments {
 #[derive(Debug, Args)]
 pub(crate) struct PatienceArguments {
     /// How long an agent may take to answer a ping, and how often it is pinged
-    #[arg(long, default_value = "15secs", value_name = "TIME", value_parser = units::duration)]
+    #[arg(long, alias = "slave-ping-timeout", default_value = "15secs", value_name = "TIME", value_parser = units::duration)]
     agent_ping_timeout: Duration,
     /// Pings in a row that may stay unanswered before an agent counts as unreachable
-    #[arg(long, default_value_t = 5, value_name = "COUNT")]
+    #[arg(long, alias = "max-slave-ping-timeouts", default_value_t = 5, value_name = "COUNT")]
     max_agent_ping_timeouts: u32,
     /// How long an agent may take to come back when its connection is lost, or after a fail-over
-    #[arg(long, default_value = "10mins", value_name = "TIME", value_parser = units::duration)]
+    #[arg(long, alias = "slave-reregister-timeout", default_value = "10mins", value_name = "TIME", value_parser = units::duration)]
     agent_reregister_timeout: Duration,
     /// How fast agents may be given up, such as `1/10mins`; no limit if it is not set
-    #[arg(long, value_name = "COUNT/TIME", value_parser = units::rate)]
+    #[arg(long, alias = "slave-removal-rate-limit", value_name = "COUNT/TIME", value_parser = units::rate)]
     agent_removal_rate_limit: Option<RateLimit>,
     /// Share of the agents that may be given up since they do not return after a fail-over; if more are missing, the reign ends
-    #[arg(long, default_value = "100%", value_name = "SHARE", value_parser = units::percent)]
+    #[arg(long, alias = "recovery-slave-removal-limit", default_value = "100%", value_name = "SHARE", value_parser = units::percent)]
     recovery_agent_removal_limit: u8,
     /// How often agents are looked for that were unreachable or gone for too long
     #[arg(long, default_value = "15mins", value_name = "TIME", value_parser = units::duration)]
@@ -180,6 +189,9 @@ pub(crate) struct AgentArguments {
     /// Name of this machine, for people and constraints
     #[arg(long)]
     pub(crate) hostname: Option<String>,
+    /// Whether the machine's own name is taken if --hostname says none; else its address is
+    #[arg(long, default_value_t = true, action = ArgAction::Set, value_name = "BOOL")]
+    pub(crate) hostname_lookup: bool,
     /// Folder for sandboxes and for what must survive
     #[arg(long, value_name = "DIR")]
     pub(crate) work_dir: PathBuf,
@@ -216,6 +228,14 @@ pub(crate) struct AgentArguments {
     /// Whether a damaged checkpoint stops the start; if not, what can be read of it is taken
     #[arg(long, default_value_t = true, action = ArgAction::Set, value_name = "BOOL")]
     pub(crate) strict: bool,
+    /// How long an executor may take to register after its launch
+    #[arg(long, default_value = "1mins", value_parser = units::duration, value_name = "TIME")]
+    pub(crate) executor_registration_timeout: Duration,
+    /// How long an executor may take to end that is told to, if its framework says nothing else
+    #[arg(long, default_value = "5secs", value_parser = units::duration, value_name = "TIME")]
+    pub(crate) executor_shutdown_grace_period: Duration,
+    #[command(flatten)]
+    pub(crate) authentication: AgentAuthentication,
     #[command(flatten)]
     pub(crate) sandboxes: SandboxArguments,
 }

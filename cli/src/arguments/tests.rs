@@ -302,3 +302,88 @@ fn fd_01_masters_and_agents_are_told_where_they_are_as_in_mesos() {
         assert!(said.contains("'--domain <JSON>': this is no fault domain in JSON"), "{said}");
     }
 }
+
+#[test]
+fn lp_36_yes_and_no_are_written_as_in_mesos() {
+    let gpus = |rest: &str, environment: &[(&'static str, &'static str)]| match read(
+        &format!("airside master --work_dir=/w {rest}"),
+        environment,
+    ) {
+        Ok(Command::Master(master)) => master.config().logic.allocator.filter_gpu_resources,
+        other => panic!("{rest}: {other:?}"),
+    };
+    for (rest, is) in [
+        ("", true),
+        ("--filter_gpu_resources", true),
+        ("--filter_gpu_resources=1", true),
+        ("--filter_gpu_resources=false", false),
+        ("--filter_gpu_resources=0", false),
+        ("--filter-gpu-resources false", false),
+        ("--no-filter_gpu_resources", false),
+        ("--no_filter_gpu_resources --port=1", false),
+    ] {
+        assert_eq!(gpus(rest, &[]), is, "{rest}");
+    }
+    let no = [("MESOS_FILTER_GPU_RESOURCES", "0")];
+    assert!(!gpus("", &no) && gpus("--filter_gpu_resources", &no), "the line wins");
+    assert!(!gpus("--no-filter_gpu_resources", &[("MESOS_FILTER_GPU_RESOURCES", "1")]));
+}
+
+#[test]
+fn lp_36_a_value_may_be_in_a_file_and_a_flag_may_have_an_older_name() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("value");
+    std::fs::write(&file, "7secs\n").expect("a file");
+    let of_file = format!("file://{}", file.display());
+    let ping = |rest: &str| match read(&format!("airside master --work_dir=/w {rest}"), &[]) {
+        Ok(Command::Master(master)) => Ok(master.config().logic.ping_every.as_secs()),
+        other => other.map(|other| panic!("{other:?}")),
+    };
+    assert_eq!(ping(&format!("--agent_ping_timeout={of_file}")), Ok(7));
+    assert_eq!(ping(&format!("--agent_ping_timeout {of_file}")), Ok(7));
+    assert_eq!(ping("--slave_ping_timeout=3secs"), Ok(3));
+    let missing = ping("--agent_ping_timeout=file:///nowhere").expect_err("no such file");
+    assert!(missing.contains("--agent-ping-timeout: cannot read /nowhere: "), "{missing}");
+    let endless = ping("--agent_ping_timeout=file:///dev/zero").expect_err("no end");
+    assert!(endless.contains("is longer than 1048576 bytes"), "{endless}");
+    let line = format!("airside agent --master=h:1 --work_dir=file://{}", folder.path().display());
+    assert_eq!(agent(&line, &[]).work_dir, folder.path(), "of a path nothing is read");
+    let environment = [("MESOS_SLAVE_PING_TIMEOUT", "2secs")];
+    let Ok(Command::Master(master)) = read("airside master --work_dir=/w", &environment) else {
+        panic!("a good line")
+    };
+    assert_eq!(master.config().logic.ping_every.as_secs(), 2);
+}
+
+#[test]
+fn a_flag_is_in_one_table_only() {
+    let known = Arguments::command();
+    for name in ["master", "agent"] {
+        let command = known.find_subcommand(name).expect("a daemon");
+        let ours: Vec<&str> = command.get_arguments().filter_map(clap::Arg::get_long).collect();
+        let mut seen = std::collections::BTreeSet::new();
+        for unused in mesos::names(name) {
+            assert!(!ours.contains(&unused.replace('_', "-").as_str()), "{name}: {unused}");
+            assert!(seen.insert(unused), "{name}: {unused} twice");
+        }
+    }
+}
+
+#[test]
+fn what_a_daemon_was_told_is_shown_without_secrets() {
+    let line =
+        "airside master --work_dir=/w --zk=zk://ops:5317@h:1/mesos --registry=replicated_log";
+    let words = line.split_whitespace().map(OsString::from);
+    let environment = Environment::of_pairs(&[("MESOS_CLUSTER", "c"), ("MESOS_QUORUM", "2")]);
+    let told = parse(words, &environment).expect("a good line").told.flags;
+    let shown = |name: &str| told.get(name).map(String::as_str);
+    assert_eq!(shown("zk"), Some("zk://…@h:1/mesos"));
+    assert_eq!(
+        (shown("cluster"), shown("quorum"), shown("registry")),
+        (Some("c"), Some("2"), Some("replicated_log"))
+    );
+    assert_eq!(
+        (shown("port"), shown("hostname"), shown("end_with_stdin")),
+        (Some("5050"), None, None)
+    );
+}

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use self::metrics::Runs;
 use super::master::{MasterActor, Proposed};
-use super::view::{MetricsText, ReadMetrics};
+use super::view::{MetricsText, NumbersRead, ReadMetrics, ReadNumbers};
 use crate::config::Config;
 use crate::logic::allocator::{Allocator, BookEntry, Effect, Event};
 use crate::logic::authorize::{Action, authorize};
@@ -141,5 +141,14 @@ impl Handler<Asked<ReadMetrics>> for AllocatorActor {
 
     fn handle(&mut self, asked: Asked<ReadMetrics>, _: &mut Context<Self>) {
         asked.reply.send(MetricsText(metrics::page(&self.allocator.figures(), &self.runs)));
+    }
+}
+
+impl Handler<Asked<ReadNumbers>> for AllocatorActor {
+    type Result = ();
+
+    fn handle(&mut self, asked: Asked<ReadNumbers>, _: &mut Context<Self>) {
+        let figures = self.allocator.figures();
+        asked.reply.send(NumbersRead(metrics::numbers(&figures, &self.runs)));
     }
 }

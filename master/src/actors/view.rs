@@ -1,5 +1,6 @@
 //! The view as an actor: it applies the master's changes and serves all reads, on a thread of its own.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -63,13 +64,41 @@ impl Question for ReadMetrics {
     type Answer = MetricsText;
 }
 
+/// From the process that hosts the master: what is counted, under Mesos's names.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct ReadNumbers;
+
+/// The answer.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct NumbersRead(pub(crate) BTreeMap<String, f64>);
+
+impl Message for ReadNumbers {
+    const NAME: &'static str = "master.ReadNumbers";
+}
+
+impl Message for NumbersRead {
+    const NAME: &'static str = "master.NumbersRead";
+}
+
+impl Question for ReadNumbers {
+    type Answer = NumbersRead;
+}
+
 /// From a gateway of this process: how a framework is.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct FindFramework(pub(crate) FrameworkId);
 
 /// The answer; `None`: nobody knows it.
 #[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct FoundFramework(pub(crate) Option<FrameworkState>);
+pub(crate) struct FoundFramework(pub(crate) Option<FrameworkSeen>);
+
+/// How a framework is.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct FrameworkSeen {
+    pub(crate) state: FrameworkState,
+    /// Under which name it acts, if it said one.
+    pub(crate) principal: Option<String>,
+}
 
 impl Message for FindFramework {
     const NAME: &'static str = "master.FindFramework";
@@ -209,7 +238,12 @@ impl Handler<Asked<FindFramework>> for ViewActor {
     type Result = ();
 
     fn handle(&mut self, asked: Asked<FindFramework>, _: &mut Context<Self>) {
-        asked.reply.send(FoundFramework(self.view.state_of(&asked.question.0)));
+        let found = self.view.found(&asked.question.0);
+        let seen = found.map(|(info, state)| {
+            let carried = info.carried.decode().ok();
+            FrameworkSeen { state, principal: carried.and_then(|info| info.principal) }
+        });
+        asked.reply.send(FoundFramework(seen));
     }
 }
 
@@ -219,5 +253,14 @@ impl Handler<Asked<ReadMetrics>> for ViewActor {
     fn handle(&mut self, asked: Asked<ReadMetrics>, _: &mut Context<Self>) {
         self.look_around();
         asked.reply.send(MetricsText(self.view.metrics()));
+    }
+}
+
+impl Handler<Asked<ReadNumbers>> for ViewActor {
+    type Result = ();
+
+    fn handle(&mut self, asked: Asked<ReadNumbers>, _: &mut Context<Self>) {
+        self.look_around();
+        asked.reply.send(NumbersRead(self.view.numbers()));
     }
 }

@@ -11,7 +11,6 @@ use libactor::{Clock, Node};
 use protocol::change::FrameworkState;
 use protocol::ids::FrameworkId;
 use protocol::time::{Now, WallTime};
-use serde_json::value::RawValue;
 use tokio::sync::watch;
 
 use super::operator::Subscribers;
@@ -141,17 +140,18 @@ impl Gateways {
     pub(super) fn about(&self, reign: &Running) -> About {
         let info = self.master_info(reign);
         About {
-            version: RawValue::from_string(self.daemon().version().to_owned()).ok(),
+            version: self.daemon().version().clone(),
             hostname: info.hostname.unwrap_or_default(),
-            cluster: None,
+            cluster: self.daemon().flags().get("cluster").cloned(),
             pid: info.pid.unwrap_or_default(),
             started: self.started(),
             elected: reign.elected(),
             port: u16::try_from(info.port).unwrap_or(PORT),
-            flags: BTreeMap::new(),
+            flags: self.daemon().flags().clone(),
         }
     }
 
+    /// The pages that every daemon has.
     pub(super) fn daemon(&self) -> &Daemon {
         &self.0.daemon
     }
@@ -200,21 +200,44 @@ impl Gateways {
 }
 
 impl Running {
-    /// Why a call is not taken that names a framework which has no stream here.
-    pub(super) async fn why_not_subscribed(&self, framework: &FrameworkId) -> Refused {
+    /// Why a call is not taken that names a framework which has no stream here, from a client that proved to be this.
+    pub(super) async fn why_not_subscribed(
+        &self,
+        framework: &FrameworkId,
+        principal: Option<&str>,
+    ) -> Refused {
         let found = self.view().ask(FindFramework(framework.clone())).await;
-        match found.map(|found| found.0) {
-            Ok(None | Some(FrameworkState::Removed)) => {
-                Refused::new(400, "Framework cannot be found")
+        let seen = match found.map(|found| found.0) {
+            Ok(Some(seen)) if seen.state != FrameworkState::Removed => seen,
+            Ok(_) => return Refused::new(400, "Framework cannot be found"),
+            Err(error) => {
+                let words = format!("the master's view does not answer: {error}");
+                return Refused::new(503, words);
             }
-            Ok(Some(FrameworkState::Disconnected | FrameworkState::Recovered)) => {
+        };
+        if let Err(words) = same_principal(principal, seen.principal.as_deref()) {
+            return Refused::new(400, words);
+        }
+        match seen.state {
+            FrameworkState::Removed => Refused::new(400, "Framework cannot be found"),
+            FrameworkState::Disconnected | FrameworkState::Recovered => {
                 Refused::new(403, "Framework is not subscribed")
             }
-            Ok(Some(FrameworkState::Active | FrameworkState::Suppressed)) => {
+            FrameworkState::Active | FrameworkState::Suppressed => {
                 Refused::new(403, "Framework is not connected via HTTP")
             }
-            Err(error) => Refused::new(503, format!("the master's view does not answer: {error}")),
         }
+    }
+}
+
+/// Whoever proved to be somebody speaks for frameworks of that principal alone. In Mesos's words.
+pub(super) fn same_principal(proved: Option<&str>, framework: Option<&str>) -> Result<(), String> {
+    let framework = framework.unwrap_or_default();
+    match proved {
+        Some(proved) if proved != framework => Err(format!(
+            "Authenticated principal '{proved}' does not match principal '{framework}' set in `FrameworkInfo`"
+        )),
+        Some(_) | None => Ok(()),
     }
 }
 

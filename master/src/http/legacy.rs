@@ -6,7 +6,7 @@ use std::future::Future;
 use std::sync::Arc;
 
 use actix_web::HttpResponse;
-use gateway::{Call, Refused, Route, json};
+use gateway::{Call, Realm, Refused, Route, json};
 
 use super::Gateways;
 use super::reads::page;
@@ -20,48 +20,73 @@ const TASKS: usize = 100;
 
 pub(super) fn routes(gateways: &Gateways) -> Vec<Route> {
     let pages = [
-        read(gateways, "/state", async |gateways, reign, call| {
+        read(gateways, ("/state", "The whole cluster, as JSON."), async |gateways, reign, call| {
             let about = gateways.about(&reign);
             shown(&reign, &call, "/state".into(), move |view| view.state_page(&about)).await
         }),
-        read(gateways, "/state-summary", async |gateways, reign, call| {
-            let about = gateways.about(&reign);
-            let name = "/state-summary".into();
-            shown(&reign, &call, name, move |view| view.summary_page(&about)).await
-        }),
-        read(gateways, "/slaves", async |_, reign, call| {
+        read(
+            gateways,
+            ("/state-summary", "Agents and frameworks with the numbers of their tasks."),
+            async |gateways, reign, call| {
+                let about = gateways.about(&reign);
+                let name = "/state-summary".into();
+                shown(&reign, &call, name, move |view| view.summary_page(&about)).await
+            },
+        ),
+        read(gateways, ("/slaves", "Agents; of one with ?slave_id=."), async |_, reign, call| {
             let only = call.query("slave_id");
             let name = format!("/slaves {only:?}");
             shown(&reign, &call, name, move |view| view.slaves(only.as_deref())).await
         }),
-        read(gateways, "/frameworks", async |_, reign, call| {
-            let only = call.query("framework_id");
-            let name = format!("/frameworks {only:?}");
-            shown(&reign, &call, name, move |view| view.frameworks_page(only.as_deref())).await
-        }),
-        read(gateways, "/tasks", async |_, reign, call| {
-            let query = task_query(&call)?;
-            let name = format!("/tasks {query:?}");
-            shown(&reign, &call, name, move |view| view.tasks_page(&query)).await
-        }),
-        read(gateways, "/roles", async |_, reign, call| {
-            shown(&reign, &call, "/roles".into(), View::roles_page).await
-        }),
-        read(gateways, "/maintenance/schedule", async |_, _, call| {
-            call.insist_on("GET")?;
-            Ok(json(&call, r#"{"windows":[]}"#))
-        }),
-        read(gateways, "/maintenance/status", async |_, _, call| {
-            call.insist_on("GET")?;
-            Ok(json(&call, "{}"))
-        }),
+        read(
+            gateways,
+            ("/frameworks", "Frameworks; of one with ?framework_id=."),
+            async |_, reign, call| {
+                let only = call.query("framework_id");
+                let name = format!("/frameworks {only:?}");
+                shown(&reign, &call, name, move |view| view.frameworks_page(only.as_deref())).await
+            },
+        ),
+        read(
+            gateways,
+            ("/tasks", "Tasks, by ?limit=&offset=&order=&framework_id=&task_id=."),
+            async |_, reign, call| {
+                let query = task_query(&call)?;
+                let name = format!("/tasks {query:?}");
+                shown(&reign, &call, name, move |view| view.tasks_page(&query)).await
+            },
+        ),
+        read(
+            gateways,
+            ("/roles", "Roles, with what they hold, their weights and quota."),
+            async |_, reign, call| shown(&reign, &call, "/roles".into(), View::roles_page).await,
+        ),
+        change(
+            gateways,
+            ("/maintenance/schedule", "Planned down time: none, in this release."),
+            async |_, _, call| empty_of(&call, r#"{"windows":[]}"#),
+        ),
+        change(
+            gateways,
+            ("/maintenance/status", "Machines about to go down: none, in this release."),
+            async |_, _, call| empty_of(&call, "{}"),
+        ),
     ];
     pages.into_iter().chain(changes::routes(gateways)).chain([registry(gateways)]).collect()
 }
 
+/// What comes with a later release is not there yet.
+fn empty_of(call: &Call, nothing: &'static str) -> Result<HttpResponse, Refused> {
+    match call.insist_on_one(&["GET", "POST"])? {
+        "GET" => Ok(json(call, nothing)),
+        _ => Err(Refused::new(501, "501 Not Implemented. Maintenance comes with a later release.")),
+    }
+}
+
 /// What is written, as the actor shows it that writes.
 fn registry(gateways: &Gateways) -> Route {
-    read_of("registrar(1)", gateways, "/registry", async |gateways, reign, call| {
+    let page = ("/registry", "What the registry holds.");
+    page_of("registrar(1)", gateways, Realm::ReadOnly, page, async |gateways, reign, call| {
         let master = api::wire::write(&gateways.master_info(&reign));
         let text = reign.registrar().ask(ReadRegistry(master)).await.map_err(|error| {
             Refused::new(503, format!("the registrar does not answer: {error}"))
@@ -73,19 +98,33 @@ fn registry(gateways: &Gateways) -> Route {
 /// A page of the leader's.
 fn read<F>(
     gateways: &Gateways,
-    path: &'static str,
+    page: (&'static str, &'static str),
     answer: impl Fn(Gateways, Arc<Running>, Call) -> F + Copy + Send + Sync + 'static,
 ) -> Route
 where
     F: Future<Output = Result<HttpResponse, Refused>> + 'static,
 {
-    read_of("master", gateways, path, answer)
+    page_of("master", gateways, Realm::ReadOnly, page, answer)
 }
 
-fn read_of<F>(
+/// A page by which something can be changed.
+fn change<F>(
+    gateways: &Gateways,
+    page: (&'static str, &'static str),
+    answer: impl Fn(Gateways, Arc<Running>, Call) -> F + Copy + Send + Sync + 'static,
+) -> Route
+where
+    F: Future<Output = Result<HttpResponse, Refused>> + 'static,
+{
+    page_of("master", gateways, Realm::ReadWrite, page, answer)
+}
+
+/// Its path, and what it is for in a line.
+fn page_of<F>(
     actor: &'static str,
     gateways: &Gateways,
-    path: &'static str,
+    realm: Realm,
+    (path, line): (&'static str, &'static str),
     answer: impl Fn(Gateways, Arc<Running>, Call) -> F + Copy + Send + Sync + 'static,
 ) -> Route
 where
@@ -102,6 +141,8 @@ where
             answer(gateways, reign, call).await.unwrap_or_else(HttpResponse::from)
         }
     })
+    .realm(realm)
+    .about(line)
 }
 
 async fn shown(

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use actix_web::HttpResponse;
 use api::v1::master as v1;
-use gateway::{Call, Refused, Route, accepted, content, empty, read};
+use gateway::{Call, Realm, Refused, Route, accepted, content, empty, read};
 
 use super::{Gateways, changes};
 use crate::start::Running;
@@ -19,10 +19,14 @@ use v1::call::Type;
 
 pub(super) fn routes(gateways: &Gateways) -> Vec<Route> {
     let gateways = gateways.clone();
-    vec![Route::new("master", "/api/v1", move |call| {
-        let gateways = gateways.clone();
-        async move { answer(&gateways, call).await.unwrap_or_else(HttpResponse::from) }
-    })]
+    vec![
+        Route::new("master", "/api/v1", move |call| {
+            let gateways = gateways.clone();
+            async move { answer(&gateways, call).await.unwrap_or_else(HttpResponse::from) }
+        })
+        .realm(Realm::ReadWrite)
+        .about("What operators ask and change, and the stream of events."),
+    ]
 }
 
 /// The order of checks is a part of the API: the first that fails answers.

@@ -1,13 +1,15 @@
 //! The pages of a master, and where the leader is.
 
-use gateway::{Refused, Route, empty};
+use gateway::{Realm, Refused, Route};
 
 use super::Gateways;
 
 pub(super) fn routes(gateways: &Gateways) -> Vec<Route> {
     let to_leader = gateways.clone();
+    let daemon = gateways.daemon();
     let own = [
-        Route::new("master", "/health", |_| async { empty(200) }),
+        daemon.health_of("master"),
+        daemon.flags_of("master"),
         Route::new("master", "/redirect", move |call| {
             let gateways = to_leader.clone();
             async move {
@@ -15,7 +17,9 @@ pub(super) fn routes(gateways: &Gateways) -> Vec<Route> {
                 let is_page = call.rest.is_empty();
                 if is_page { gateways.to_leader() } else { Refused::plainly(404) }.into()
             }
-        }),
+        })
+        .realm(Realm::Open)
+        .about("To the first page of the master that leads."),
     ];
-    own.into_iter().chain(gateways.daemon().routes()).collect()
+    own.into_iter().chain(daemon.routes()).collect()
 }

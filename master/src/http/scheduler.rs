@@ -9,11 +9,12 @@ mod update;
 
 use actix_web::HttpResponse;
 use api::v1::scheduler as v1;
-use gateway::{Call, Refused, Route, content, empty, read};
+use gateway::{Call, Realm, Refused, Route, content, empty, read};
 use libactor::Handle;
 use protocol::ids::FrameworkId;
 
 use super::Gateways;
+use super::leading::same_principal;
 use subscribed::{Said, SchedulerActor};
 use update::Update;
 
@@ -22,36 +23,33 @@ use update::Update;
 pub(super) struct Stream {
     /// Another for each subscription; calls name it.
     id: String,
+    /// Under which name the framework acts.
+    principal: Option<String>,
     actor: Handle<SchedulerActor>,
 }
 
 pub(super) fn routes(gateways: &Gateways) -> Vec<Route> {
     let gateways = gateways.clone();
-    vec![Route::new("master", "/api/v1/scheduler", move |call| {
-        let gateways = gateways.clone();
-        async move { answer(&gateways, call).await.unwrap_or_else(HttpResponse::from) }
-    })]
+    vec![
+        Route::new("master", "/api/v1/scheduler", move |call| {
+            let gateways = gateways.clone();
+            async move { answer(&gateways, call).await.unwrap_or_else(HttpResponse::from) }
+        })
+        .realm(Realm::Scheduler)
+        .about("What frameworks say, and the streams of events on which they are answered."),
+    ]
 }
-
-/// Whoever could subscribe could run anything, and over HTTP nobody shows yet that it knows the secret.
-const NOT_WITH_A_SECRET: &str = "This cluster has a secret, and by HTTP nobody can show that it knows it: that comes with a \
-     later release. Only a master without --cluster-secret-file serves this API, and whoever reaches its port may run anything.";
 
 /// The order of checks is a part of the API: the first that fails answers.
 async fn answer(gateways: &Gateways, mut call: Call) -> Result<HttpResponse, Refused> {
-    let Some(node) = gateways.node() else {
-        return Err(Refused::new(503, "this node is not ready"));
-    };
-    if node.config().secret.is_some() {
-        return Err(Refused::new(403, NOT_WITH_A_SECRET));
-    }
     call.refuse_other_pages()?;
     let reign = gateways.reign(&call)?;
     call.insist_on("POST")?;
     let encoding = content(&call)?;
     let body = call.body().await?;
-    let message: v1::Call = read(encoding, &body)?;
+    let mut message: v1::Call = read(encoding, &body)?;
     check::call(&message)?;
+    check::principal(&mut message, call.principal.as_deref())?;
     if let (v1::call::Type::Subscribe, Some(subscribe)) = (message.r#type(), &message.subscribe) {
         return subscription::begin(gateways, &reign, &call, &message, subscribe);
     }
@@ -62,8 +60,10 @@ async fn answer(gateways: &Gateways, mut call: Call) -> Result<HttpResponse, Ref
     let id = FrameworkId::new(id);
     let stream = gateways.streams().get(&id).cloned();
     let Some(stream) = stream else {
-        return Err(reign.why_not_subscribed(&id).await);
+        return Err(reign.why_not_subscribed(&id, call.principal.as_deref()).await);
     };
+    same_principal(call.principal.as_deref(), stream.principal.as_deref())
+        .map_err(|words| Refused::new(400, words))?;
     match call.header("mesos-stream-id") {
         None => {
             let words = "All non-subscribe calls should include the 'Mesos-Stream-Id' header";

@@ -1,4 +1,7 @@
-//! Who may do what: every action passes here first. As of now everybody whom the handshake let in may do everything.
+//! Who may do what: every action passes here first. As of now everybody whom the handshake, or a guarded realm of HTTP, let in may
+//! do everything.
+
+use std::fmt;
 
 use libactor::Principal;
 
@@ -33,22 +36,67 @@ pub enum Action {
     ReadRoles,
 }
 
-/// An action that its principal may not take.
+/// Who wants something: how its connection was let in, and by which name it goes. Whoever came over HTTP proved the name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Who {
+    /// How it came in.
+    pub by: Principal,
+    /// As credentials have it, or as a framework says of itself.
+    pub name: Option<String>,
+}
+
+impl Who {
+    /// The same under a name, if it has one.
+    pub fn named(by: Principal, name: Option<&str>) -> Self {
+        Self { by, name: name.map(str::to_owned) }
+    }
+}
+
+impl From<Principal> for Who {
+    fn from(by: Principal) -> Self {
+        Self { by, name: None }
+    }
+}
+
+impl fmt::Display for Who {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.name {
+            Some(name) => write!(f, "'{name}' ({:?})", self.by),
+            None => write!(f, "{:?}", self.by),
+        }
+    }
+}
+
+/// An action that somebody may not take.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{principal:?} may not {action:?} {object}")]
+#[error("{who} may not {action:?} {object}")]
 pub struct Unauthorized {
-    principal: Principal,
+    who: Who,
     action: Action,
     object: String,
 }
 
-/// Whether `principal` may do `action` to `object`.
-pub fn authorize(principal: Principal, action: Action, object: &str) -> Result<(), Unauthorized> {
-    let allowed = match principal {
+/// Whether `who` may do `action` to `object`.
+pub fn authorize(who: impl Into<Who>, action: Action, object: &str) -> Result<(), Unauthorized> {
+    let who = who.into();
+    let allowed = match who.by {
         Principal::Local | Principal::Cluster | Principal::Anonymous => true,
         // Its secret is for its lender, which is an agent.
         Principal::Lent => false,
     };
-    let refusal = || Unauthorized { principal, action, object: object.to_owned() };
-    allowed.then_some(()).ok_or_else(refusal)
+    if allowed { Ok(()) } else { Err(Unauthorized { who, action, object: object.to_owned() }) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_names_who_wanted_it_and_what() {
+        let who = Who::named(Principal::Lent, Some("ops"));
+        let refused = authorize(who, Action::Subscribe, "web").unwrap_err();
+        assert_eq!(refused.to_string(), "'ops' (Lent) may not Subscribe web");
+        let refused = authorize(Principal::Lent, Action::KillTask, "t").unwrap_err();
+        assert_eq!(refused.to_string(), "Lent may not KillTask t");
+    }
 }

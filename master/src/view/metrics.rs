@@ -1,11 +1,13 @@
 //! What a master counts, in Prometheus's form: names are those of Mesos's metrics where there is one.
 
+pub(super) mod numbers;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use protocol::change::{AgentNews, AgentState, Change, FrameworkState, GivenUp, What};
 use protocol::ids::{FrameworkId, Role};
 use protocol::resources::{Milli, Resources};
-use protocol::task::TaskState;
+use protocol::task::{TaskState, TaskStatus};
 use serde::{Deserialize, Serialize};
 
 use super::View;
@@ -24,6 +26,8 @@ pub struct Totals {
     statuses: u64,
     ended: BTreeMap<TaskState, u64>,
     agents: BTreeMap<AgentNews, u64>,
+    /// Ends for which a reason was given, under Mesos's names.
+    reasons: BTreeMap<String, u64>,
 }
 
 impl Missed<Change> for Totals {
@@ -32,7 +36,7 @@ impl Missed<Change> for Totals {
             What::OfferMade(_) | What::OfferLeased { .. } => self.offers_made += 1,
             What::OfferEnded(_) => self.offers_ended += 1,
             What::Task(_) => self.tasks_launched += 1,
-            What::TaskStatus(_) => self.statuses += 1,
+            What::TaskStatus(status) => self.on_status(status),
             What::TaskForgotten { state, .. } => *self.ended.entry(*state).or_default() += 1,
             What::AgentNews { news, .. } => *self.agents.entry(*news).or_default() += 1,
             What::Agent { .. } | What::AgentState { .. } | What::AgentBook { .. } => (),
@@ -44,6 +48,14 @@ impl Missed<Change> for Totals {
 }
 
 impl Totals {
+    fn on_status(&mut self, status: &TaskStatus) {
+        self.statuses += 1;
+        if let (true, Some(reason)) = (status.state.is_end(), status.reason) {
+            let name = numbers::of_reason(status.state, status.source, reason);
+            *self.reasons.entry(name).or_default() += 1;
+        }
+    }
+
     pub(super) fn add(&mut self, missed: &Self) {
         self.offers_made += missed.offers_made;
         self.offers_ended += missed.offers_ended;
@@ -54,6 +66,9 @@ impl Totals {
         }
         for (news, count) in &missed.agents {
             *self.agents.entry(*news).or_default() += count;
+        }
+        for (name, count) in &missed.reasons {
+            *self.reasons.entry(name.clone()).or_default() += count;
         }
     }
 }

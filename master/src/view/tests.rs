@@ -1,6 +1,7 @@
 //! The view shows what the changes say, within its bounds.
 
 mod events;
+mod numbers;
 mod offers;
 mod pages;
 

@@ -2,10 +2,13 @@
 
 #![allow(clippy::unwrap_used)] // a story fails by panicking
 
+mod authentication;
 mod clients;
+mod daemon;
 mod executors;
 mod failover;
 mod fetched;
+mod flags;
 mod frameworks;
 mod generated;
 mod hostile;

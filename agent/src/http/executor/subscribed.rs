@@ -6,7 +6,7 @@ use std::time::Duration;
 use actix::{Actor, Handler};
 use api::v1::TaskStatus as V1Status;
 use api::v1::executor::{Call, Event};
-use gateway::{Encoding, Records};
+use gateway::{Encoding, Records, written};
 use libactor::{Clock, Context, Down, Message, Pid, Received};
 use protocol::executor::{AgentToExecutor, ExecutorToAgent};
 use protocol::task::TaskStatus;
@@ -69,11 +69,7 @@ impl GatewayActor {
         if self.is_cut {
             return;
         }
-        let record = match self.to.encoding {
-            Encoding::Json => api::json::write(event).into_bytes(),
-            Encoding::Protobuf => api::wire::write(event),
-        };
-        if let Err(why) = self.to.records.send(&record) {
+        if let Err(why) = self.to.records.send(&written(self.to.encoding, event)) {
             let executor = &self.to.known.spec.executor;
             tracing::info!(%executor, %why, "an executor's stream ends");
             self.is_cut = true;

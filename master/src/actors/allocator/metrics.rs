@@ -1,9 +1,10 @@
 //! What is counted of an allocator, as Prometheus reads it; the names are those of Mesos's metrics where there is one. How long
 //! runs take is measured by the actor; the rest is gathered when somebody asks.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::exposition::{Page, Spans, labels};
+use crate::exposition::{LINES_MAX, Page, Spans, labels};
 use crate::logic::allocator::Figures;
 
 /// How long runs took, and how long what asked for one had to wait.
@@ -67,6 +68,22 @@ pub(super) fn page(figures: &Figures, runs: &Runs) -> String {
     page.0
 }
 
+/// The same under Mesos's names, as far as it has them.
+pub(super) fn numbers(figures: &Figures, runs: &Runs) -> BTreeMap<String, f64> {
+    let mut all = BTreeMap::from([("allocation_runs".to_owned(), figures.runs as f64)]);
+    all.extend(runs.took.milliseconds("allocation_run_ms"));
+    all.extend(runs.waited.milliseconds("allocation_run_latency_ms"));
+    for (name, total, held) in &figures.scalars {
+        all.insert(format!("resources/{name}/total"), total.as_f64());
+        all.insert(format!("resources/{name}/offered_or_allocated"), held.as_f64());
+    }
+    let roles = figures.filters.iter().take(LINES_MAX);
+    all.extend(roles.map(|(role, n)| (format!("offer_filters/roles/{role}/active"), *n as f64)));
+    let shares = figures.role_shares.iter().take(LINES_MAX);
+    all.extend(shares.map(|(role, share)| (format!("roles/{role}/shares/dominant"), *share)));
+    all.into_iter().map(|(name, number)| (format!("allocator/mesos/{name}"), number)).collect()
+}
+
 /// Messages that wait for the allocator, as they are before it is asked for the rest.
 pub(crate) fn waiting(messages: u64) -> String {
     let mut page = Page::new();
@@ -76,8 +93,6 @@ pub(crate) fn waiting(messages: u64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use protocol::ids::{FrameworkId, Role};
     use protocol::resources::Milli;
 
@@ -101,6 +116,19 @@ mod tests {
         runs.ask(millis(1000));
         runs.ask(millis(1001));
         runs.add(millis(1002), millis(1003));
+        let numbers = numbers(&figures, &runs);
+        for (name, number) in [
+            ("allocation_runs", 7.0),
+            ("allocation_run_ms", 1.0),
+            ("allocation_run_ms/count", 1.0),
+            ("allocation_run_latency_ms/max", 2.0),
+            ("resources/cpus/total", 8.0),
+            ("resources/cpus/offered_or_allocated", 2.5),
+            ("offer_filters/roles/eng/web/active", 3.0),
+            ("roles/eng/web/shares/dominant", 0.25),
+        ] {
+            assert_eq!(numbers.get(&format!("allocator/mesos/{name}")), Some(&number), "{name}");
+        }
         let text = page(&figures, &runs) + &waiting(5);
         for line in [
             "allocator_allocation_runs 7",

@@ -7,7 +7,7 @@ use gateway::{Call, Refused, Route, empty, json};
 use protocol::ids::Role;
 use serde::Deserialize;
 
-use super::{page, read};
+use super::{change, page};
 use crate::http::Gateways;
 use crate::http::changes::{self, quota_request};
 use crate::view::View;
@@ -24,40 +24,50 @@ const LATER: [&str; 6] = [
 
 pub(super) fn routes(gateways: &Gateways) -> Vec<Route> {
     let later = LATER.map(|path| {
-        read(gateways, path, async |_, _, call: Call| {
+        change(gateways, (path, "Comes with a later release."), async |_, _, call: Call| {
             call.insist_on("POST")?;
             Err(Refused::new(501, "501 Not Implemented. This comes with a later release."))
         })
     });
     let own = [
-        read(gateways, "/teardown", async |_, reign, mut call| {
-            call.insist_on("POST")?;
-            call.refuse_other_pages()?;
-            let form = form(&mut call).await?;
-            let Some(id) = form.get("frameworkId") else {
-                let words = "Missing 'frameworkId' query parameter in the request body";
-                return Err(Refused::new(400, words));
-            };
-            changes::teardown(&reign, id).await?;
-            Ok(empty(200))
-        }),
-        read(gateways, "/weights", async |_, reign, mut call| {
-            if call.insist_on_one(&["GET", "PUT"])? == "GET" {
-                let body = page(&reign, "/weights".into(), View::weights_page).await?;
-                return Ok(json(&call, body));
-            }
-            call.refuse_other_pages()?;
-            let body = call.body().await?;
-            let weights: Vec<WeightJson> = serde_json::from_slice(&body).map_err(|error| {
-                let words = "Failed to parse update weights request JSON";
-                Refused::new(400, format!("{words} '{}': {error}", text_of(&body)))
-            })?;
-            let info = |one: WeightJson| v1::WeightInfo { role: one.role, weight: one.weight };
-            changes::weights(&reign, weights.into_iter().map(info).collect()).await?;
-            Ok(empty(200))
-        }),
-        read(gateways, "/quota", async |_, reign, mut call| {
-            match call.insist_on_one(&["GET", "DELETE", "POST"])? {
+        change(
+            gateways,
+            ("/teardown", "Ends a framework: POST frameworkId=."),
+            async |_, reign, mut call| {
+                call.insist_on("POST")?;
+                call.refuse_other_pages()?;
+                let form = form(&mut call).await?;
+                let Some(id) = form.get("frameworkId") else {
+                    let words = "Missing 'frameworkId' query parameter in the request body";
+                    return Err(Refused::new(400, words));
+                };
+                changes::teardown(&reign, id).await?;
+                Ok(empty(200))
+            },
+        ),
+        change(
+            gateways,
+            ("/weights", "Weights of roles; PUT changes them."),
+            async |_, reign, mut call| {
+                if call.insist_on_one(&["GET", "PUT"])? == "GET" {
+                    let body = page(&reign, "/weights".into(), View::weights_page).await?;
+                    return Ok(json(&call, body));
+                }
+                call.refuse_other_pages()?;
+                let body = call.body().await?;
+                let weights: Vec<WeightJson> = serde_json::from_slice(&body).map_err(|error| {
+                    let words = "Failed to parse update weights request JSON";
+                    Refused::new(400, format!("{words} '{}': {error}", text_of(&body)))
+                })?;
+                let info = |one: WeightJson| v1::WeightInfo { role: one.role, weight: one.weight };
+                changes::weights(&reign, weights.into_iter().map(info).collect()).await?;
+                Ok(empty(200))
+            },
+        ),
+        change(
+            gateways,
+            ("/quota", "Quota of roles; POST and DELETE change it."),
+            async |_, reign, mut call| match call.insist_on_one(&["GET", "DELETE", "POST"])? {
                 "POST" => {
                     call.refuse_other_pages()?;
                     let body = call.body().await?;
@@ -80,8 +90,8 @@ pub(super) fn routes(gateways: &Gateways) -> Vec<Route> {
                     let write = |view: &View| api::json::write(&view.quota_status()).into_bytes();
                     Ok(json(&call, page(&reign, "/quota".into(), write).await?))
                 }
-            }
-        }),
+            },
+        ),
     ];
     own.into_iter().chain(later).collect()
 }

@@ -8,6 +8,8 @@ use api::v1::scheduler::Call;
 use api::v1::scheduler::call::Type;
 use gateway::Refused;
 
+use crate::http::leading::same_principal;
+
 /// Bytes of the id of an update.
 const UUID: usize = 16;
 
@@ -81,6 +83,16 @@ fn uuid(bytes: Option<&[u8]>) -> Result<(), Refused> {
         UUID => Ok(()),
         other => Err(invalid(format!("Not a valid UUID: it has {other} bytes, and needs {UUID}"))),
     }
+}
+
+/// A framework that says of itself no principal has the one that its scheduler proved to be; it may say no other.
+pub(super) fn principal(call: &mut Call, proved: Option<&str>) -> Result<(), Refused> {
+    let Some(subscribe) = &mut call.subscribe else { return Ok(()) };
+    let info = &mut subscribe.framework_info;
+    if info.principal.is_none() {
+        info.principal = proved.map(str::to_owned);
+    }
+    same_principal(proved, info.principal.as_deref()).map_err(invalid)
 }
 
 /// Operations that a later release brings: better no answer of ours than half of them done.

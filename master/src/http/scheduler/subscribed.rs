@@ -182,7 +182,9 @@ impl SchedulerActor {
         self.is_subscribed = true;
         self.to.framework = Some(framework.clone());
         self.to.info.framework = framework.clone();
-        let stream = Stream { id: self.to.stream.clone(), actor };
+        let carried = self.to.info.carried.decode().ok();
+        let principal = carried.and_then(|info| info.principal);
+        let stream = Stream { id: self.to.stream.clone(), principal, actor };
         self.to.gateways.streams().insert(framework.clone(), stream);
         let master = self.to.gateways.master_info(&self.to.reign);
         self.send(&events::subscribed(framework.to_v1(), master), ctx);

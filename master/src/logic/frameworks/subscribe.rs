@@ -11,7 +11,7 @@ use protocol::wishes::RoleWishes;
 use serde::{Deserialize, Serialize};
 
 use super::{Framework, Phase, SUPERSEDED_MAX, immutable};
-use crate::logic::authorize::{Action, authorize};
+use crate::logic::authorize::{Action, Who, authorize};
 use crate::logic::bugs::Bug;
 use crate::logic::registry::RegistryOperation;
 use crate::logic::{Effect, Master, Peer, Timer, Turn, validate};
@@ -42,6 +42,11 @@ impl Framework {
         let pause = AGAIN_FOR_EACH_TASK.saturating_mul(tasks).min(AGAIN_MAX);
         same && self.told_all_at.is_some_and(|told| now.since(told) < pause)
     }
+}
+
+/// Under which name a framework acts, if it says one. What cannot be read is refused elsewhere.
+fn principal_of(info: &FrameworkInfo) -> Option<String> {
+    info.carried.decode().ok().and_then(|carried| carried.principal)
 }
 
 impl Master {
@@ -112,8 +117,15 @@ impl Master {
         wish: &Subscription,
     ) -> Result<(), String> {
         let object = id.map_or(wish.info.name.as_str(), FrameworkId::as_str);
-        authorize(principal, Action::Subscribe, object).map_err(|refused| refused.to_string())?;
+        let name = principal_of(&wish.info);
+        let who = Who::named(principal, name.as_deref());
+        authorize(who, Action::Subscribe, object).map_err(|refused| refused.to_string())?;
         validate::framework(&wish.info, &self.config).map_err(|refusal| refusal.to_string())?;
+        // Whoever may speak for one framework could take over that of another else. To whom it belongs is nobody's business.
+        let known = id.and_then(|id| self.frameworks.get(id));
+        if known.is_some_and(|known| principal_of(&known.info) != name) {
+            return Err("Changing framework's principal is not allowed.".to_owned());
+        }
         validate::wishes(&wish.wishes, &wish.info, &self.config)
             .map_err(|refusal| refusal.to_string())?;
         match self.peers.get(&wish.from) {

@@ -6,7 +6,6 @@ use protocol::change::AgentState;
 use protocol::time::WallTime;
 use protocol::v1::domain_to_v1;
 use serde::Serialize;
-use serde_json::value::RawValue;
 
 use super::super::View;
 use super::{Each, Message, seconds};
@@ -14,8 +13,8 @@ use super::{Each, Message, seconds};
 /// What a master says of itself beside its state.
 #[derive(Clone, Debug, Default)]
 pub struct About {
-    /// An object with the keys of `/version`.
-    pub version: Option<Box<RawValue>>,
+    /// What its program says of itself, with the keys of `/version`.
+    pub version: serde_json::Map<String, serde_json::Value>,
     /// Of its machine.
     pub hostname: String,
     /// The cluster's name, if its operator gave it one.
@@ -48,7 +47,7 @@ pub(crate) const CAPABILITIES: [&str; 2] = ["AGENT_UPDATE", "QUOTA_V2"];
 #[derive(Serialize)]
 struct State<'a, S: Serialize, R: Serialize, F: Serialize, C: Serialize> {
     #[serde(flatten)]
-    version: Option<BTreeMap<String, serde_json::Value>>,
+    version: &'a serde_json::Map<String, serde_json::Value>,
     start_time: f64,
     elected_time: f64,
     id: &'a str,
@@ -83,9 +82,8 @@ impl View {
             all.count() as f64
         };
         let domain = || self.domain.as_ref().map(|domain| Message(domain_to_v1(domain)));
-        let version = about.version.as_ref().and_then(|text| serde_json::from_str(text.get()).ok());
         super::written(&State {
-            version,
+            version: &about.version,
             start_time: seconds(about.started),
             elected_time: seconds(about.elected),
             id: self.cluster.master.as_str(),

@@ -1,0 +1,148 @@
+//! What a master counts, under the names of Mesos's metrics.
+
+use std::collections::BTreeMap;
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use protocol::change::{AgentNews, AgentState, FrameworkState, GivenUp};
+use protocol::resources::{Milli, Resources};
+use protocol::task::{Reason, Source, TaskState};
+
+use super::{ENDS, LIVE, NAME_MAX, word};
+use crate::exposition::LINES_MAX;
+use crate::view::{Framework, View};
+
+type Numbers = BTreeMap<String, f64>;
+
+/// What Mesos counts of what can be used.
+const SCALARS: [&str; 4] = ["cpus", "gpus", "mem", "disk"];
+
+/// What is not plain in a name of a metric.
+const ENCODED: AsciiSet = NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
+
+/// Under which name an end is counted for which a reason was given.
+pub(super) fn of_reason(state: TaskState, source: Source, reason: Reason) -> String {
+    let source = match source {
+        Source::Master => "master",
+        Source::Agent => "slave",
+        Source::Executor => "executor",
+    };
+    let reason = reason.to_v1().as_str_name().to_ascii_lowercase();
+    let reason = reason.strip_prefix("reason_").unwrap_or(&reason).replace("agent", "slave");
+    format!("master/task_{}/source_{source}/reason_{reason}", word(state))
+}
+
+/// How much of something there is, and how much of that is used.
+fn amounts(into: &mut Numbers, name: &str, total: Milli, used: Milli) {
+    let (total, used) = (total.as_f64(), used.as_f64());
+    let percent = if total > 0.0 { used / total } else { 0.0 };
+    for (what, number) in [("total", total), ("used", used), ("percent", percent)] {
+        into.insert(format!("master/{name}_{what}"), number);
+    }
+}
+
+impl View {
+    /// All of them.
+    pub fn numbers(&self) -> Numbers {
+        let mut all = Numbers::new();
+        self.agent_numbers(&mut all);
+        self.framework_numbers(&mut all);
+        self.quota_numbers(&mut all);
+        let live = self.frameworks.values().flat_map(|framework| framework.tasks.values());
+        let mut states: BTreeMap<TaskState, u64> = BTreeMap::new();
+        for task in live.filter(|task| task.ended_by.is_none()) {
+            *states.entry(task.report.state).or_default() += 1;
+        }
+        let of_states = LIVE.iter().map(|state| (*state, states.get(state)));
+        let of_ends = ENDS.iter().map(|state| (*state, self.totals.ended.get(state)));
+        for (state, count) in of_states.chain(of_ends) {
+            let count = count.copied().unwrap_or_default();
+            all.insert(format!("master/tasks_{}", word(state)), count as f64);
+        }
+        all.extend(self.totals.reasons.iter().map(|(name, count)| (name.clone(), *count as f64)));
+        all.insert("master/outstanding_offers".to_owned(), self.offers.len() as f64);
+        all.insert("master/valid_status_updates".to_owned(), self.totals.statuses as f64);
+        all
+    }
+
+    fn agent_numbers(&self, all: &mut Numbers) {
+        let are = |state| self.agents.values().filter(|agent| agent.state == state).count();
+        let news = |news: AgentNews| self.totals.agents.get(&news).copied().unwrap_or_default();
+        let given_up = |why| news(AgentNews::Unreachable(why));
+        let recovery = given_up(GivenUp::NotRecovered);
+        let unreachable = given_up(GivenUp::Silent) + given_up(GivenUp::NotBack) + recovery;
+        let removed = news(AgentNews::Removed);
+        let (active, disconnected) =
+            (are(AgentState::Active) as u64, are(AgentState::Disconnected) as u64);
+        for (name, count) in [
+            ("slaves_connected", active),
+            ("slaves_active", active),
+            ("slaves_disconnected", disconnected),
+            ("slaves_inactive", disconnected),
+            ("slaves_unreachable", are(AgentState::Unreachable) as u64),
+            ("slave_registrations", news(AgentNews::Registered)),
+            ("slave_reregistrations", news(AgentNews::Reregistered)),
+            ("slave_unreachable_scheduled", news(AgentNews::UnreachableScheduled)),
+            ("slave_unreachable_canceled", news(AgentNews::UnreachableCanceled)),
+            ("slave_unreachable_completed", unreachable),
+            ("slave_removals", removed + unreachable),
+            ("slave_removals/reason_unhealthy", unreachable),
+            ("slave_removals/reason_unregistered", removed),
+            ("recovery_slave_removals", recovery),
+        ] {
+            all.insert(format!("master/{name}"), count as f64);
+        }
+        let (mut total, mut used) = (Resources::none(), Resources::none());
+        for agent in self.agents.values().filter(|agent| agent.state == AgentState::Active) {
+            total.add(&agent.info.resources);
+            used.add(&agent.used);
+        }
+        let (lasting, lent) = (total.non_revocable(), used.non_revocable());
+        for name in SCALARS {
+            let (there, held) = (lasting.scalar(name), lent.scalar(name));
+            amounts(all, name, there, held);
+            let revocable = (total.revocable().scalar(name), used.revocable().scalar(name));
+            amounts(all, &format!("{name}_revocable"), revocable.0, revocable.1);
+        }
+    }
+
+    fn framework_numbers(&self, all: &mut Numbers) {
+        let are = |states: &[FrameworkState]| {
+            self.frameworks.values().filter(|framework| states.contains(&framework.state)).count()
+        };
+        let there = are(&[FrameworkState::Active, FrameworkState::Suppressed]) as f64;
+        let away = are(&[FrameworkState::Disconnected, FrameworkState::Recovered]) as f64;
+        for (name, count) in
+            [("connected", there), ("active", there), ("disconnected", away), ("inactive", away)]
+        {
+            all.insert(format!("master/frameworks_{name}"), count);
+        }
+        let present = self.frameworks.values().filter(|f| f.state != FrameworkState::Removed);
+        present.take(LINES_MAX).for_each(|framework| framework.numbers(all));
+    }
+
+    fn quota_numbers(&self, all: &mut Numbers) {
+        for (role, quota) in self.shares.quotas.iter().take(LINES_MAX) {
+            let guarantees = quota.guarantees.iter().map(|(name, n)| (name, "guarantee", n));
+            let limits = quota.limits.iter().map(|(name, amount)| (name, "limit", amount));
+            for (name, what, amount) in guarantees.chain(limits) {
+                let of = format!("allocator/mesos/quota/roles/{role}/resources/{name}/{what}");
+                all.insert(of, amount.as_f64());
+            }
+        }
+    }
+}
+
+impl Framework {
+    fn numbers(&self, all: &mut Numbers) {
+        let name: String = self.info.name.chars().take(NAME_MAX).collect();
+        let name = utf8_percent_encode(&name, &ENCODED);
+        let of = format!("master/frameworks/{name}/{}", self.info.framework);
+        let is_there = matches!(self.state, FrameworkState::Active | FrameworkState::Suppressed);
+        all.insert(format!("{of}/subscribed"), f64::from(u8::from(is_there)));
+        for state in LIVE {
+            let tasks = self.tasks.values().filter(|task| task.ended_by.is_none());
+            let count = tasks.filter(|task| task.report.state == state).count();
+            all.insert(format!("{of}/tasks/active/task_{}", word(state)), count as f64);
+        }
+    }
+}
