@@ -120,6 +120,8 @@ where
                 end = running.ended() => (end, false),
                 asked = &mut asked => {
                     asked.map_err(ServeError::Signals)?;
+                    // No call may hear of the end but by its connection's.
+                    self.gateways.leads(None);
                     running.stop();
                     (running.ended().await, true)
                 }

@@ -14,6 +14,7 @@ use futures_util::StreamExt;
 use percent_encoding::percent_decode_str;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use crate::io::Line;
 use crate::serve::Limits;
 
 /// The media type of texts for people.
@@ -41,6 +42,11 @@ pub struct Call {
 }
 
 impl Call {
+    /// Ends its connection: its client hears what it would of a process that has ended, and no answer.
+    pub fn cut(&self) {
+        self.request.conn_data::<Line>().into_iter().for_each(Line::cut);
+    }
+
     /// A header's text; `None` if it is not there or no text.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.request.headers().get(name)?.to_str().ok()

@@ -31,6 +31,8 @@ struct Shared {
     hostname: Option<String>,
     /// The reign that lasts here.
     reign: Mutex<Option<Arc<Running>>>,
+    /// The candidate whose reign was the last one that ended here.
+    ended: Mutex<Option<String>>,
     /// Who leads, if masters are elected.
     leader: OnceLock<watch::Receiver<Option<Candidate>>>,
     streams: Mutex<BTreeMap<FrameworkId, Stream>>,
@@ -51,6 +53,7 @@ impl Gateways {
             daemon,
             hostname: hostname.map(str::to_owned),
             reign: Mutex::default(),
+            ended: Mutex::default(),
             leader: OnceLock::new(),
             streams: Mutex::default(),
             subscribers: Subscribers::default(),
@@ -74,9 +77,18 @@ impl Gateways {
         }
     }
 
-    /// A reign begins here, or is over.
+    /// A reign begins here, or is over, or about to be.
     pub fn leads(&self, reign: Option<Arc<Running>>) {
-        *lock(&self.0.reign) = reign;
+        let before = std::mem::replace(&mut *lock(&self.0.reign), reign);
+        if let Some(before) = before {
+            *lock(&self.0.ended) = Some(before.cluster().master.to_string());
+        }
+    }
+
+    /// Whether it is this reign that is over, of which not everybody has heard yet.
+    fn is_over(&self, leader: &Candidate) -> bool {
+        let alone = self.0.leader.get().is_none();
+        lock(&self.0.ended).as_ref().is_some_and(|ended| alone || *ended == leader.id)
     }
 
     /// The reign that lasts here.
@@ -92,6 +104,11 @@ impl Gateways {
             };
         }
         match self.leader() {
+            // A master of Mesos ends with its reign. Clients stand that, and some give up if a call is answered by anything else.
+            Some(leader) if self.is_here(&leader) && self.is_over(&leader) => {
+                call.cut();
+                Err(Refused::new(503, "No leader elected"))
+            }
             Some(leader) if self.is_here(&leader) => {
                 Err(Refused::new(503, "Master has not finished recovery"))
             }

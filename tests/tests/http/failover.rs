@@ -1,10 +1,12 @@
 //! Several masters, elected in a real ZooKeeper: who follows says who leads, and frameworks go on at the next leader.
 
+use std::collections::BTreeSet;
+
 use ensemble::Ensemble;
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 use tests::cluster::{Home, Process, eventually};
-use tests::http;
+use tests::http::{self, Client};
 
 use crate::stage::{Framework, SCHEDULER, stands, task};
 
@@ -14,6 +16,16 @@ fn says_that_leads(at: &str, leader: &str) {
     eventually("it says who leads", || {
         let answer = http::ask(at, "GET /master/redirect", &[], b"");
         answer.header("location") == Some(format!("//{leader}").as_str())
+    });
+}
+
+/// Waits until a leader has read its registry.
+#[track_caller]
+fn takes_calls(at: &str) {
+    eventually("it takes calls", || {
+        let answer = http::call(at, SCHEDULER, &[], &json!({}));
+        assert!([400, 503].contains(&answer.status), "{answer:?}");
+        answer.status == 400
     });
 }
 
@@ -42,11 +54,7 @@ fn a_framework_goes_on_at_the_next_leader_and_its_task_runs_on() {
     first.signal(Signal::SIGKILL);
     assert_eq!(framework.events.record().ok().flatten(), None, "its stream ends with the leader");
     says_that_leads(&second_at, &second_at);
-    eventually("it has read its registry", || {
-        let answer = http::call(&second_at, SCHEDULER, &[], &json!({}));
-        assert!([400, 503].contains(&answer.status), "{answer:?}");
-        answer.status == 400
-    });
+    takes_calls(&second_at);
     info["id"] = json!({ "value": framework.id });
     let mut again = Framework::subscribe(&second_at, &info).once_subscribed();
     assert_eq!(again.id, framework.id);
@@ -98,4 +106,38 @@ fn ha_04_who_follows_sends_clients_to_the_leader_and_says_so_when_nobody_leads()
         });
         assert_eq!(said, Some((503, "No leader elected".to_owned())));
     }
+}
+
+/// Some clients give up when a call is answered by anything but 202. A master of Mesos ends, and answers nothing more.
+#[test]
+fn a_master_that_is_ended_answers_calls_as_ever_or_not_at_all() {
+    let (home, ensemble) = (Home::new(), Ensemble::start(1).unwrap());
+    let (mut master, at) = stands(&home, "m1", &ensemble.url("/mesos"));
+    master.says(" leads ");
+    takes_calls(&at);
+    let info = json!({ "user": "root", "name": "calls", "failover_timeout": 600.0 });
+    let framework = Framework::subscribe(&at, &info).once_subscribed();
+    let body = json!({ "type": "REVIVE", "framework_id": { "value": framework.id } }).to_string();
+    let stream = format!("Mesos-Stream-Id: {}", framework.stream_id);
+    let calls = |client: &mut Client| {
+        client.request(
+            &format!("POST {SCHEDULER}"),
+            &["Content-Type: application/json", &stream],
+            body.as_bytes(),
+        )?;
+        client.answer()
+    };
+    let mut statuses = BTreeSet::new();
+    let mut signalled = false;
+    // Until nothing listens there any more; each connection is used until it ends.
+    while let Ok(mut client) = Client::connect(&at) {
+        while let Ok(answer) = calls(&mut client) {
+            statuses.insert((answer.status, answer.text()));
+            if !std::mem::replace(&mut signalled, true) {
+                master.signal(Signal::SIGTERM);
+            }
+        }
+    }
+    assert_eq!(statuses, BTreeSet::from([(202, String::new())]));
+    assert!(master.ended().success());
 }
