@@ -123,6 +123,35 @@ fn fwk_22_a_framework_speaks_under_the_principal_that_it_proved_alone() {
 }
 
 #[test]
+fn what_a_clusters_secret_keeps_is_not_shown_over_http_to_those_who_show_nothing() {
+    let home = Home::new();
+    let secret = format!("--cluster-secret-file={}", private(&home, "secret", &"x".repeat(32)));
+    let file = format!("--credentials={}", credentials(&home));
+    let (_master, at) = home.master(&["--authenticate_http_readonly", &file, &secret]);
+    assert_eq!(get(&at, "/files/debug", &[OPS]).status, 200);
+    let refused = get(&at, "/logging/toggle?level=2&duration=1hrs", &[OPS]);
+    assert_eq!(refused.status, 403, "there nobody asks who it is: {refused:?}");
+    let words = "This cluster has a secret, and nobody shows here who it is.";
+    assert!(refused.text().starts_with(words), "{refused:?}");
+    let (of, work_dir) = (format!("--master={at}"), home.work_dir("a"));
+    let line = ["agent", "--port=0", &of, &work_dir, &secret];
+    let mut agent = Process::start("agent", &mut home.command(&line));
+    let of_agent = agent.says("agent@").trim_start_matches("agent@").to_owned();
+    for path in [
+        "/files/debug",
+        "/files/browse?path=/",
+        "/files/read?path=/slave/log",
+        "/logging/toggle",
+        "/flags",
+    ] {
+        assert_eq!(get(&of_agent, path, &[]).status, 403, "{path}");
+    }
+    for path in ["/health", "/metrics", "/metrics/snapshot", "/version"] {
+        assert_eq!(get(&of_agent, path, &[]).status, 200, "{path}");
+    }
+}
+
+#[test]
 fn clients_that_show_who_they_are_where_nobody_asks_are_served() {
     let home = Home::new();
     let (_master, at) = home.master(&[]);

@@ -65,7 +65,7 @@ impl View {
     }
 
     fn agent_numbers(&self, all: &mut Numbers) {
-        let are = |state| self.agents.values().filter(|agent| agent.state == state).count();
+        let are = |state| self.agents.values().filter(|agent| agent.view.state == state).count();
         let news = |news: AgentNews| self.totals.agents.get(&news).copied().unwrap_or_default();
         let given_up = |why| news(AgentNews::Unreachable(why));
         let recovery = given_up(GivenUp::NotRecovered);
@@ -92,7 +92,8 @@ impl View {
             all.insert(format!("master/{name}"), count as f64);
         }
         let (mut total, mut used) = (Resources::none(), Resources::none());
-        for agent in self.agents.values().filter(|agent| agent.state == AgentState::Active) {
+        let active = self.agents.values().map(|agent| &agent.view);
+        for agent in active.filter(|agent| agent.state == AgentState::Active) {
             total.add(&agent.info.resources);
             used.add(&agent.used);
         }
