@@ -10,7 +10,6 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use crate::logic::registry::Registry;
-use crate::view::v1::agents::info_to_v1;
 use crate::view::v1::roles::config_to_v1;
 
 /// What a master must know to read it, in Mesos's words.
@@ -68,7 +67,7 @@ fn since((agent, at): (&AgentId, WallTime)) -> Option<Since> {
 pub(crate) fn shown(registry: &Registry, master: Option<&v1::MasterInfo>) -> String {
     let info = |message: Option<Box<RawValue>>| message.map(|info| Info { info });
     let of_agent = |(id, entry): (&AgentId, &crate::logic::registry::AgentEntry)| {
-        info(raw(&info_to_v1(id, &entry.info, entry.domain.as_ref())))
+        info(raw(&entry.info.to_v1(id, entry.domain.as_ref())))
     };
     let here = registry.agents.iter().filter(|(_, entry)| entry.unreachable.is_none());
     let away = registry.agents.iter().filter_map(|(id, entry)| Some((id, entry.unreachable?)));

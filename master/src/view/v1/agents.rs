@@ -2,12 +2,8 @@
 
 use ::api::v1;
 use ::api::v1::master::response::{GetAgents, get_agents};
-use protocol::agent::AgentInfo;
 use protocol::change::AgentState;
 use protocol::ids::AgentId;
-use protocol::resources::Attribute;
-use protocol::v1::domain_to_v1;
-use protocol::wishes::FaultDomain;
 
 use super::super::{Agent, View};
 use super::{shown, time};
@@ -50,7 +46,7 @@ impl View {
                 .collect(),
             recovered_agents: all()
                 .filter(|(_, agent)| agent.view.state == AgentState::Recovered)
-                .map(|(id, agent)| info_to_v1(id, &agent.view.info, self.domains.get(id)))
+                .map(|(id, agent)| agent.view.info.to_v1(id, self.domains.get(id)))
                 .collect(),
         }
     }
@@ -64,7 +60,7 @@ impl View {
         let (view, times) = (&agent.view, &agent.times);
         let capability = |one: Capability| v1::agent_info::Capability { r#type: Some(one.into()) };
         get_agents::Agent {
-            agent_info: info_to_v1(id, &view.info, self.domains.get(id)),
+            agent_info: view.info.to_v1(id, self.domains.get(id)),
             active: view.state == AgentState::Active,
             deactivated: Some(false),
             version: view.info.version.clone(),
@@ -77,21 +73,5 @@ impl View {
             capabilities: CAPABILITIES.map(capability).to_vec(),
             ..Default::default()
         }
-    }
-}
-
-/// What an agent says of itself.
-pub(crate) fn info_to_v1(
-    id: &AgentId,
-    info: &AgentInfo,
-    domain: Option<&FaultDomain>,
-) -> v1::AgentInfo {
-    v1::AgentInfo {
-        hostname: info.at.hostname.clone(),
-        port: Some(port_of(&info.at.listens).into()),
-        resources: info.resources.to_v1(),
-        attributes: info.attributes.iter().map(Attribute::to_v1).collect(),
-        id: Some(id.to_v1()),
-        domain: domain.map(domain_to_v1),
     }
 }
