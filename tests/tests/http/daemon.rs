@@ -77,14 +77,12 @@ fn lp_22_lp_27_metrics_are_flat_and_all_names_are_there() {
         seen = numbers(&mut stage);
         seen["master/tasks_failed"] == 1.0
     });
-    let reason = "master/task_failed/source_executor/reason_command_executor_failed";
     for (name, number) in [
         ("master/elected", 1.0),
         ("master/slaves_active", 1.0),
         ("master/frameworks_active", 1.0),
         ("master/cpus_total", 2.0),
         ("master/mem_total", 512.0),
-        (reason, 1.0),
         ("master/gpus_revocable_percent", 0.0),
         ("registrar/log/recovered", 0.0),
     ] {
