@@ -63,7 +63,8 @@ async fn answer(gateways: &Gateways, mut call: Call) -> Result<HttpResponse, Ref
     let id = FrameworkId::new(id);
     let stream = gateways.streams().get(&id).cloned();
     let Some(stream) = stream else {
-        return Err(reign.why_not_subscribed(&id).await);
+        let why = reign.why_not_subscribed(&id).await;
+        return Err(gateways.unless_over(&reign, &call, why));
     };
     match call.header("mesos-stream-id") {
         None => {
@@ -81,7 +82,10 @@ async fn answer(gateways: &Gateways, mut call: Call) -> Result<HttpResponse, Ref
     check::comes_later(&message)?;
     match stream.actor.tell(Said(api::wire::write(&message))) {
         Ok(()) => Ok(empty(202)),
-        Err(error) => Err(Refused::new(503, format!("the call was not taken: {error}"))),
+        Err(error) => {
+            let why = Refused::new(503, format!("the call was not taken: {error}"));
+            Err(gateways.unless_over(&reign, &call, why))
+        }
     }
 }
 
