@@ -121,6 +121,14 @@ impl Gateways {
         }
     }
 
+    /// Why a call is not taken, if its reign has not ended since it came: then its client hears of the end only.
+    pub(super) fn unless_over(&self, reign: &Arc<Running>, call: &Call, why: Refused) -> Refused {
+        if !lock(&self.0.reign).as_ref().is_some_and(|now| Arc::ptr_eq(now, reign)) {
+            call.cut();
+        }
+        why
+    }
+
     /// Whoever leads, as far as this node knows.
     fn leader(&self) -> Option<Candidate> {
         if let Some(elected) = self.0.leader.get() {

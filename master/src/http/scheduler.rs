@@ -60,7 +60,8 @@ async fn answer(gateways: &Gateways, mut call: Call) -> Result<HttpResponse, Ref
     let id = FrameworkId::new(id);
     let stream = gateways.streams().get(&id).cloned();
     let Some(stream) = stream else {
-        return Err(reign.why_not_subscribed(&id, call.principal.as_deref()).await);
+        let why = reign.why_not_subscribed(&id, call.principal.as_deref()).await;
+        return Err(gateways.unless_over(&reign, &call, why));
     };
     same_principal(call.principal.as_deref(), stream.principal.as_deref())
         .map_err(|words| Refused::new(400, words))?;
@@ -88,6 +89,9 @@ async fn answer(gateways: &Gateways, mut call: Call) -> Result<HttpResponse, Ref
     }
     match stream.actor.tell(Said(api::wire::write(&message))) {
         Ok(()) => Ok(empty(202)),
-        Err(error) => Err(Refused::new(503, format!("the call was not taken: {error}"))),
+        Err(error) => {
+            let why = Refused::new(503, format!("the call was not taken: {error}"));
+            Err(gateways.unless_over(&reign, &call, why))
+        }
     }
 }
