@@ -1,5 +1,7 @@
 //! Other people's clients, as they come from their registries: they were written for Mesos, and are told another address.
 
+use std::sync::OnceLock;
+
 use tests::cluster::Process;
 use tests::python::Python;
 
@@ -171,7 +173,13 @@ driver.join()
 print("over", flush=True)
 "##;
 
-fn pymesos() -> Python {
+/// Made once, whichever story comes first.
+fn pymesos() -> &'static Python {
+    static PYTHON: OnceLock<Python> = OnceLock::new();
+    PYTHON.get_or_init(installed)
+}
+
+fn installed() -> Python {
     let install = |python: &Python| {
         python.install_uncompiled(HTTP_PARSER, "http_parser");
         python.install(&["six==1.17.0", "kazoo==2.11.0", "setuptools==80.9.0"]);
