@@ -7,7 +7,7 @@ use std::time::Duration;
 use libactor::Pid;
 use protocol::agent::MasterToAgent;
 use protocol::change::What;
-use protocol::framework::{MasterToFramework, Operation};
+use protocol::framework::{Capability, MasterToFramework, Operation};
 use protocol::ids::{AgentId, FrameworkId, OfferId, Role, TaskId};
 use protocol::resources::Resources;
 use protocol::task::{Reason, Run, TaskSpec, TaskState};
@@ -155,6 +155,11 @@ impl Master {
         pool: &mut Pool,
         spec: TaskSpec,
     ) {
+        if let Some(message) = self.is_reused(framework, &spec.task) {
+            let (state, reason) = (TaskState::Error, Reason::TaskInvalid);
+            let agent = Some(pool.agent.clone());
+            return self.refuse_task(turn, framework, &spec.task, agent, state, reason, message);
+        }
         if self.answer_repeat(turn, framework, &spec.task) {
             return;
         }
@@ -240,6 +245,17 @@ impl Master {
         let max = self.config.tasks_per_framework_max;
         validate::at_most("the framework's list of tasks", of_framework + 1, max)?;
         Ok(needs)
+    }
+
+    /// Frameworks of Mesos's API never launch a task again: for them it is an error, in Mesos's words, if an id is in use.
+    fn is_reused(&self, framework: &FrameworkId, id: &TaskId) -> Option<String> {
+        if !self.frameworks.get(framework)?.has(Capability::NamesItself) {
+            return None;
+        }
+        let is_away = self.task(framework, id)?.state == TaskState::Unreachable;
+        let what =
+            if is_away { "reuses the ID of an unreachable task" } else { "has duplicate ID" };
+        Some(format!("Task {what}: {id}"))
     }
 
     /// If the task is known and not ended and acknowledged: says how it is.

@@ -63,10 +63,7 @@ impl Task {
 
     /// What its framework was told of it, so that it hears its news in order; that it cannot be reached is told at once.
     fn as_told(&self) -> TaskState {
-        match self.state {
-            TaskState::Unreachable => self.state,
-            _ => self.told,
-        }
+        if self.state == TaskState::Unreachable { self.state } else { self.told }
     }
 
     /// Whether nothing was heard of it since its launch.

@@ -293,7 +293,13 @@ fn exec_07_after_its_agents_restart_an_executor_says_what_was_not_acknowledged()
     for uuid in [FIRST, SECOND] {
         assert_eq!(executor.events.event("ACKNOWLEDGED")["acknowledged"]["uuid"], uuid);
     }
-    let heard = framework.update();
+    let heard = loop {
+        let heard = framework.update();
+        // The acknowledgement of the first may have died with the agent: then it is told once more.
+        if heard["uuid"] != FIRST {
+            break heard;
+        }
+    };
     assert_eq!(
         (&heard["state"], &heard["uuid"]),
         (&json!("TASK_FINISHED"), &json!(SECOND)),
@@ -361,30 +367,28 @@ fn agent_11_tasks_wait_until_their_executor_subscribes() {
 }
 
 #[test]
-fn op_17_an_id_that_is_in_use_is_refused_and_op_18_so_is_another_executor_of_one_id() {
+fn op_18_tasks_share_an_executor_and_another_one_of_its_id_is_refused() {
     let stage = Stage::of_one_agent();
-    let (mut framework, _) = launched(&stage, "again");
+    let (mut framework, _) = launched(&stage, "shares");
     let offer = framework.offer();
-    let twice = task_of("t", &offer, "e", WAITS);
     let differs = task_of("u", &offer, "e", "exec sleep 2000");
-    framework.launches(&offer, &[twice, differs, task_of("v", &offer, "e", WAITS)]);
-    for task in ["t", "u"] {
-        let status = framework.update();
-        assert_eq!(
-            (&status["task_id"]["value"], &status["state"], &status["reason"]),
-            (&json!(task), &json!("TASK_ERROR"), &json!("REASON_TASK_INVALID")),
-            "{status}"
-        );
-    }
+    framework.launches(&offer, &[differs, task_of("v", &offer, "e", WAITS)]);
+    let status = framework.update();
+    assert_eq!(
+        (&status["task_id"]["value"], &status["state"], &status["reason"]),
+        (&json!("u"), &json!("TASK_ERROR"), &json!("REASON_TASK_INVALID")),
+        "{status}"
+    );
     let mut executor = Executor::subscribe(&stage, &framework, json!({}));
-    for task in ["t", "v"] {
+    for (task, uuid) in [("t", FIRST), ("v", SECOND)] {
         let event = executor.events.event("LAUNCH");
         assert_eq!(event["launch"]["task"]["task_id"]["value"], task);
-        executor.tells(task, "TASK_FINISHED", if task == "t" { FIRST } else { SECOND });
-        assert_eq!(framework.update()["state"], "TASK_FINISHED");
+        executor.tells(task, "TASK_FINISHED", uuid);
     }
-    // What has ended may be used again.
-    let offer = framework.offer();
-    framework.launches(&offer, &[task_of("t", &offer, "e", WAITS)]);
-    assert_eq!(executor.events.event("LAUNCH")["launch"]["task"]["task_id"]["value"], "t");
+    let mut ended = [framework.update(), framework.update()].map(|status| {
+        assert_eq!(status["state"], "TASK_FINISHED", "{status}");
+        status["task_id"]["value"].to_string()
+    });
+    ended.sort();
+    assert_eq!(ended, ["\"t\"", "\"v\""]);
 }

@@ -218,12 +218,15 @@ fn fwk_07_operators_tear_frameworks_down_by_both_apis() {
 }
 
 #[test]
-fn reads_and_later_calls_of_operators_are_answered_in_both_encodings() {
+fn opapi_07_reads_of_operators_are_answered_in_both_encodings() {
     use api::v1::master::{Call, Response, call::Type};
     let stage = Stage::of_one_agent();
     stage.has_agents(1);
     for r#type in [
         Type::GetHealth,
+        Type::GetFlags,
+        Type::GetVersion,
+        Type::GetLoggingLevel,
         Type::GetState,
         Type::GetAgents,
         Type::GetFrameworks,

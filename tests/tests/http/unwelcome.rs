@@ -127,8 +127,10 @@ fn news_that_makes_no_sense_changes_nothing_and_a_flood_of_it_is_survived() {
         let answer = client.answer().unwrap();
         assert!([202, 503].contains(&answer.status), "{answer:?}");
     }
-    executor.tells("t", "TASK_FINISHED", FIRST);
-    assert_eq!(framework.update()["state"], "TASK_FINISHED");
+    let update = json!({ "update": { "status": status("t", "TASK_FINISHED", FIRST) } });
+    executor.says("UPDATE", update);
+    while executor.events.event("ACKNOWLEDGED")["acknowledged"]["task_id"]["value"] != "t" {}
+    while framework.update()["state"] != "TASK_FINISHED" {}
     framework.says("TEARDOWN", json!({}));
     is_all_free(&stage);
 }

@@ -272,9 +272,10 @@ fn agent_13_an_executor_that_does_not_end_when_told_is_killed_when_its_grace_is_
         let (framework, executor) = (FrameworkId::new("F"), ExecutorId::new("E"));
         t.hear(1, MasterToAgent::ShutdownExecutor { epoch: 1, framework, executor });
         t.did(["to executor 100: Shutdown"]);
+        let is_killed = |t: &mut Scenario| t.take_done().contains(&"signal E Kill".to_owned());
         t.pass(Duration::from_millis(grace * 1000 - 1));
-        t.did([]);
+        assert!(!is_killed(&mut t), "before its {grace} seconds are over");
         t.pass(Duration::from_millis(1));
-        t.did(["signal E Kill"]);
+        assert!(is_killed(&mut t), "after {grace} seconds");
     }
 }

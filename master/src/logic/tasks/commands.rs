@@ -127,9 +127,9 @@ impl Master {
     pub(super) fn since_when(&self, status: TaskStatus) -> TaskStatus {
         let entry = status.agent.as_ref().and_then(|agent| self.registry.agents.get(agent));
         let since = entry.and_then(|entry| entry.unreachable);
-        match (status.state, since) {
-            (TaskState::Unreachable, Some(since)) => status.unreachable_since(since),
-            _ => status,
+        match since.filter(|_| status.state == TaskState::Unreachable) {
+            Some(since) => status.unreachable_since(since),
+            None => status,
         }
     }
 
