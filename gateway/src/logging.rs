@@ -43,7 +43,7 @@ impl Logging {
         let generation = self.change(level, None);
         tracing::info!(level, ?duration, "an operator changed how much is logged");
         let logging = self.clone();
-        actix_rt::spawn(async move {
+        tokio::spawn(async move {
             tokio::time::sleep(duration.min(DURATION_MAX)).await;
             logging.change(0, generation);
         });
@@ -103,7 +103,7 @@ mod tests {
         (Logging::new(move |level| drop(said.send(level))), levels)
     }
 
-    #[actix_rt::test]
+    #[tokio::test]
     async fn lp_24_a_level_goes_back_when_its_time_is_over() {
         let (logging, mut levels) = logging();
         assert_eq!(logging.level(), 0);
@@ -113,7 +113,7 @@ mod tests {
         assert_eq!(logging.level(), 0);
     }
 
-    #[actix_rt::test]
+    #[tokio::test]
     async fn a_level_that_was_replaced_does_not_end_the_one_that_replaced_it() {
         let (logging, mut levels) = logging();
         logging.set(1, Duration::from_millis(1));

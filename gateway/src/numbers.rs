@@ -60,7 +60,7 @@ pub(crate) fn written(all: &Snapshot) -> String {
 mod tests {
     use super::*;
 
-    #[actix_rt::test]
+    #[tokio::test]
     async fn lp_22_every_name_is_there_before_anything_is_counted_and_when_it_takes_too_long() {
         let numbers = Numbers::of(&["b/x", "a"]);
         let zeros = "{\"a\":0.0,\"b/x\":0.0}";

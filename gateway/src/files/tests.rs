@@ -23,7 +23,7 @@ fn stage() -> (tempfile::TempDir, Files) {
     (folder, files)
 }
 
-#[actix_rt::test]
+#[tokio::test]
 async fn a_part_of_a_file_is_read_from_where_one_says_to_where_it_ends() {
     let (_folder, files) = stage();
     let read = async |path: &str, offset, length| {
@@ -38,7 +38,7 @@ async fn a_part_of_a_file_is_read_from_where_one_says_to_where_it_ends() {
     assert_eq!(read("/logs/inside", Some(0), None).await.2, "x", "a link to what is in the place");
 }
 
-#[actix_rt::test]
+#[tokio::test]
 async fn of_a_long_file_no_more_is_read_at_once_than_may_be() {
     let (folder, files) = stage();
     std::fs::write(folder.path().join("logs/long"), vec![b'x'; READ_MAX + 7]).unwrap();
@@ -48,7 +48,7 @@ async fn of_a_long_file_no_more_is_read_at_once_than_may_be() {
     assert_eq!(rest.data.len(), 7);
 }
 
-#[actix_rt::test]
+#[tokio::test]
 async fn nothing_leads_out_of_a_place() {
     let (folder, files) = stage();
     for path in [
@@ -77,7 +77,7 @@ async fn nothing_leads_out_of_a_place() {
     assert!(files.read(&real, Some(0), None).await.is_err(), "by its real path nobody attached it");
 }
 
-#[actix_rt::test]
+#[tokio::test]
 async fn a_folder_is_no_file_and_a_pipe_keeps_nobody_waiting() {
     let (folder, files) = stage();
     let pipe = folder.path().join("logs/pipe");
@@ -91,7 +91,7 @@ async fn a_folder_is_no_file_and_a_pipe_keeps_nobody_waiting() {
     assert_eq!(browsed.to_string(), "'/logs/out' is no folder");
 }
 
-#[actix_rt::test]
+#[tokio::test]
 async fn a_folder_is_listed_by_path_and_links_as_what_they_are() {
     let (_folder, files) = stage();
     let entries = files.browse("/logs/").await.unwrap();
@@ -127,7 +127,7 @@ impl Places for Sandboxes {
     }
 }
 
-#[actix_rt::test]
+#[tokio::test]
 async fn places_that_come_and_go_are_found_by_whoever_knows_them() {
     let (folder, files) = stage();
     files.come_from(Sandboxes(folder.path().join("logs")));

@@ -78,9 +78,9 @@ fn after_every_operation_the_records_are_the_registry() {
         RegistryOperation::MarkUnreachable { agent: agent(1), at: WallTime(6) },
         RegistryOperation::MarkReachable { agent: agent(0), info: info(), domain: Some(domain()) },
         admit(2),
-        RegistryOperation::RemoveAgent { agent: agent(2), at: WallTime(7) },
+        RegistryOperation::RemoveAgent { agent: agent(2), at: WallTime(7), by_operator: true },
         admit(3),
-        RegistryOperation::RemoveAgent { agent: agent(3), at: WallTime(8) },
+        RegistryOperation::RemoveAgent { agent: agent(3), at: WallTime(8), by_operator: false },
         RegistryOperation::Prune { unreachable: vec![agent(1)], gone: vec![agent(2)] },
         admit_framework(1),
         RegistryOperation::SetQuotas(BTreeMap::from([

@@ -5,6 +5,7 @@ mod numbers;
 mod offers;
 mod pages;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use protocol::agent::AgentInfo;

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use protocol::operator::OfferView;
+use protocol::time::Instant;
 
 use super::*;
 
