@@ -8,13 +8,13 @@ mod offers;
 mod page;
 mod readers;
 mod roles;
+mod shared;
 mod start_over;
 pub(crate) mod v1;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use imbl::{OrdMap, OrdSet};
 use protocol::change::{AgentNews, AgentState, Change, FrameworkState, Moment, What};
 use protocol::framework::FrameworkInfo;
 use protocol::ids::{AgentId, ExecutorId, FrameworkId, OfferId, Role, TaskId};
@@ -30,6 +30,7 @@ pub use legacy::About;
 pub use metrics::Totals;
 use offers::HeldOffer;
 pub use readers::Readers;
+use shared::Shared;
 
 /// Statuses kept of one task: the first and the newest ones.
 const STATUSES_MAX: usize = 16;
@@ -47,14 +48,14 @@ pub struct View {
     /// Nobody can say whether what is told here is still so.
     doubted: bool,
     ended_tasks_max: usize,
-    agents: OrdMap<AgentId, Arc<Agent>>,
+    agents: Shared<AgentId, Arc<Agent>>,
     domain: Option<FaultDomain>,
     /// Where agents are that are shown.
-    domains: OrdMap<AgentId, FaultDomain>,
+    domains: Shared<AgentId, FaultDomain>,
     gone: VecDeque<AgentId>,
-    frameworks: OrdMap<FrameworkId, Arc<Framework>>,
+    frameworks: Shared<FrameworkId, Arc<Framework>>,
     removed: VecDeque<FrameworkId>,
-    offers: OrdMap<OfferId, HeldOffer>,
+    offers: Shared<OfferId, HeldOffer>,
     /// What the master's clock shows.
     now: Now,
     shares: Shares,
@@ -81,13 +82,13 @@ pub(crate) struct Framework {
     state: FrameworkState,
     times: Times,
     offered: Resources,
-    tasks: OrdMap<TaskId, Arc<Task>>,
+    tasks: Shared<TaskId, Arc<Task>>,
     /// Its own executors, with what they hold beside their tasks.
-    executors: OrdMap<(AgentId, ExecutorId), (Role, Resources)>,
+    executors: Shared<(AgentId, ExecutorId), (Role, Resources)>,
     /// What is known of its own executors is known from a task that names them.
-    described: OrdMap<(AgentId, ExecutorId), Arc<TaskSpec>>,
+    described: Shared<(AgentId, ExecutorId), Arc<TaskSpec>>,
     /// Ended tasks by the number of the change that ended them.
-    ended: OrdSet<(u64, TaskId)>,
+    ended: Shared<(u64, TaskId), ()>,
 }
 
 #[derive(Clone, Debug)]
@@ -120,13 +121,13 @@ impl View {
             cluster,
             doubted: false,
             ended_tasks_max,
-            agents: OrdMap::new(),
+            agents: Shared::new(),
             domain: None,
-            domains: OrdMap::new(),
+            domains: Shared::new(),
             gone: VecDeque::new(),
-            frameworks: OrdMap::new(),
+            frameworks: Shared::new(),
             removed: VecDeque::new(),
-            offers: OrdMap::new(),
+            offers: Shared::new(),
             now: Now::default(),
             shares: Shares::default(),
             totals: Totals::default(),
@@ -153,8 +154,8 @@ impl View {
                 let info = *info;
                 let none = Resources::none();
                 let times = Times { registered: self.now.wall, ..Times::default() };
-                let seen = self.agents.entry(agent.clone()).or_insert_with(|| {
-                    let (used, offered) = (none.clone(), none);
+                let seen = self.agents.get_or_insert_with(&agent, || {
+                    let (used, offered, agent) = (none.clone(), none, agent.clone());
                     let view = AgentView { agent, info: info.clone(), state, used, offered };
                     Arc::new(Agent { view, times })
                 });
@@ -162,7 +163,7 @@ impl View {
                 seen.info = info;
                 seen.state = state;
             }
-            What::AgentDomain { agent, domain } => drop(self.domains.insert(agent, domain)),
+            What::AgentDomain { agent, domain } => self.domains.insert(agent, domain),
             What::AgentState { agent, state } => self.on_agent_state(agent, state),
             What::AgentBook { agent, used, offered } => {
                 if let Some(seen) = self.agent(&agent) {
@@ -283,16 +284,16 @@ impl View {
     fn on_framework(&mut self, info: FrameworkInfo, state: FrameworkState) {
         let id = info.framework.clone();
         let now = self.now.wall;
-        let seen = self.frameworks.entry(id).or_insert_with(|| {
+        let seen = self.frameworks.get_or_insert_with(&id, || {
             Arc::new(Framework {
                 info: info.clone(),
                 state,
                 times: Times { registered: now, ..Times::default() },
                 offered: Resources::none(),
-                tasks: OrdMap::new(),
-                executors: OrdMap::new(),
-                described: OrdMap::new(),
-                ended: OrdSet::new(),
+                tasks: Shared::new(),
+                executors: Shared::new(),
+                described: Shared::new(),
+                ended: Shared::new(),
             })
         });
         let seen = Arc::make_mut(seen);
@@ -347,9 +348,10 @@ impl View {
         task.report.state = state;
         task.report.unacknowledged = None;
         task.ended_by = Some(by);
-        framework.ended.insert((by, id));
+        framework.ended.insert((by, id), ());
         while framework.ended.len() > ended_tasks_max {
-            let Some((by, oldest)) = framework.ended.get_min().cloned() else { return };
+            let Some(((by, oldest), ())) = framework.ended.first() else { return };
+            let (by, oldest) = (*by, oldest.clone());
             framework.ended.remove(&(by, oldest.clone()));
             // Another task of this id may have begun since.
             if framework.tasks.get(&oldest).is_some_and(|task| task.ended_by == Some(by)) {

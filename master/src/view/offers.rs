@@ -41,7 +41,7 @@ impl View {
     }
 
     pub(super) fn on_offer_ended(&mut self, offer: &OfferId) {
-        if let Some(held) = self.offers.remove(offer)
+        if let Some(held) = self.offers.take(offer)
             && let Some(framework) = self.framework(&held.offer.framework)
         {
             let left = framework.offered.checked_sub(&held.offer.resources);

@@ -2,8 +2,6 @@
 
 use std::ops::Bound;
 
-use imbl::OrdMap;
-
 use protocol::framework::FrameworkInfo;
 use protocol::ids::{AgentId, FrameworkId, TaskId};
 use protocol::operator::{AgentView, DomainsView, ReadAnswer, TaskView};
@@ -11,6 +9,7 @@ use protocol::task::{CommandSpec, Run};
 use protocol::wishes::FaultDomain;
 
 use super::View;
+use super::shared::Shared;
 use crate::sizes;
 
 /// The most entries on a page.
@@ -54,10 +53,11 @@ impl<T> Page<T> {
 
 /// What is behind a key; from the first one on, if none is named.
 pub(super) fn behind<'a, K: Ord + Clone, V: Clone>(
-    all: &'a OrdMap<K, V>,
+    all: &'a Shared<K, V>,
     key: Option<&K>,
 ) -> impl Iterator<Item = (&'a K, &'a V)> + use<'a, K, V> {
-    all.range::<_, K>((key.map_or(Bound::Unbounded, Bound::Excluded), Bound::Unbounded))
+    let from = key.map_or(Bound::Unbounded, |key| Bound::Excluded(key.clone()));
+    all.range((from, Bound::Unbounded))
 }
 
 impl View {

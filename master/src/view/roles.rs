@@ -71,7 +71,7 @@ impl View {
         for agent in agents.filter(|agent| counts(agent.state)) {
             roles.sums.reserve(&agent.info.resources);
         }
-        for (id, framework) in &self.frameworks {
+        for (id, framework) in self.frameworks.iter() {
             if framework.state != FrameworkState::Removed {
                 framework.info.roles.iter().for_each(|role| roles.act(role, id));
             }
@@ -87,7 +87,7 @@ impl View {
     fn add_held(&self, roles: &mut Roles, id: &FrameworkId, framework: &Framework) {
         let counts =
             |agent: &AgentId| self.agents.get(agent).is_some_and(|agent| counts(agent.view.state));
-        for ((agent, _), (role, resources)) in &framework.executors {
+        for ((agent, _), (role, resources)) in framework.executors.iter() {
             if counts(agent) {
                 roles.act(role, id);
                 roles.sums.allocate(role, resources);

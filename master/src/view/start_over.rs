@@ -65,7 +65,7 @@ impl View {
         }
         let mut ended = Vec::new();
         let mut removed = Vec::new();
-        for (id, framework) in &self.frameworks {
+        for (id, framework) in self.frameworks.iter() {
             let live = framework.tasks.iter().filter(|(_, task)| task.ended_by.is_none());
             ended.extend(live.map(|(task, seen)| (id.clone(), task.clone(), seen.report.state)));
             if framework.state != FrameworkState::Removed && !frameworks.contains(id) {

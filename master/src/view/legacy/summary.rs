@@ -98,7 +98,7 @@ impl View {
     pub(crate) fn summary_page(&self, about: &About) -> Vec<u8> {
         let mut of_agents: BTreeMap<&AgentId, Count<'_>> = BTreeMap::new();
         let mut of_frameworks: BTreeMap<&FrameworkId, Count<'_>> = BTreeMap::new();
-        for (id, framework) in &self.frameworks {
+        for (id, framework) in self.frameworks.iter() {
             for task in framework.tasks.values() {
                 let (state, agent) = (task.report.state, &task.report.agent);
                 of_agents.entry(agent).or_default().add(state, id.as_str());

@@ -32,7 +32,7 @@ impl View {
     pub(crate) fn get_frameworks(&self) -> GetFrameworks {
         let held = self.held_offers();
         let (mut here, mut completed) = (Vec::new(), Vec::new());
-        for (id, framework) in &self.frameworks {
+        for (id, framework) in self.frameworks.iter() {
             let list = if framework.is_removed() { &mut completed } else { &mut here };
             list.push(self.framework_to_v1(framework, held.get(id)));
         }

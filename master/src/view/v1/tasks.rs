@@ -29,8 +29,8 @@ impl View {
     /// `GET_EXECUTORS`.
     pub(crate) fn get_executors(&self) -> GetExecutors {
         let mut executors = Vec::new();
-        for (id, framework) in &self.frameworks {
-            for ((agent, executor), (role, resources)) in &framework.executors {
+        for (id, framework) in self.frameworks.iter() {
+            for ((agent, executor), (role, resources)) in framework.executors.iter() {
                 let resources = resources.allocated_to(role);
                 executors.push(get_executors::Executor {
                     executor_info: framework.executor_to_v1(id, agent, executor, &resources),
