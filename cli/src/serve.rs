@@ -262,60 +262,29 @@ pub(crate) async fn agent(
     log: Option<Log>,
 ) -> Result<(), ServeError> {
     let open_files = open_more_files();
+    let realms = arguments.authentication.realms()?;
     let listen = &arguments.listen;
     let mut config = config(listen, arguments.port, Some(&arguments.work_dir))?;
     create_dir(&arguments.work_dir)?;
     // Executors that outlive this process are to reach the next.
     config.lender = Some(agent::lender(&arguments.work_dir).map_err(agent::StartError::from)?);
     let (figures, numbers) = (Figures::default(), Numbers::of(agent::COUNTED));
-    let realms = arguments.authentication.realms()?;
     let realms = if config.secret.is_some() { realms.closed() } else { realms };
     let counted = ("slave", &figures, &numbers);
     let daemon = daemon(arguments.hostname.as_deref(), counted, realms, told, log);
     agent::http::attach_sandboxes(daemon.files(), &arguments.work_dir);
     let gateways = agent::http::Gateways::new(daemon);
     config.foreign = Some(agent::http::foreign(&gateways));
+    let ends_with_stdin = listen.end_with_stdin;
     let node = start(config, listen.or_any_port).await?;
     gateways.are_on(&node);
-    let master = detector(&arguments.master)?;
-    let program = std::env::current_exe().map_err(ServeError::Program)?;
-    let executor = vec![program.into_os_string(), "executor".into()];
-    let by_address = arguments.hostname.is_none() && !arguments.hostname_lookup;
-    let address = node.advertised().filter(|_| by_address);
-    let hostname = address.map(|address| address.ip().to_string()).or(arguments.hostname);
-    let settings = AgentConfig {
-        resources: arguments.resources,
-        default_role: arguments.default_role,
-        attributes: arguments.attributes,
-        domain: arguments.domain,
-        hostname,
-        adopts_orphans: true,
-        executor_reregistration_timeout: Some(arguments.executor_reregistration_timeout),
-        recovery_timeout: Some(arguments.recovery_timeout),
-        executor_registration_timeout: Some(arguments.executor_registration_timeout),
-        executor_shutdown_grace_period: Some(arguments.executor_shutdown_grace_period),
-        open_files,
-        recover: arguments.recover.into(),
-        reconfiguration_policy: arguments.reconfiguration_policy.into(),
-        strict: arguments.strict,
-        sandboxes: arguments.sandboxes.limits(),
-        ..AgentConfig::new(master, arguments.work_dir, executor)
-    };
+    let settings = settings(arguments, &node, open_files)?;
     let running = Arc::new(agent::start(&node, settings)?);
     gateways.stand_before(&running);
-    let counted = Arc::clone(&running);
-    figures.come_from(move || {
-        let counted = Arc::clone(&counted);
-        async move { counted.metrics().await }
-    });
-    let counted = Arc::clone(&running);
-    numbers.come_from(move || {
-        let counted = Arc::clone(&counted);
-        async move { counted.numbers().await }
-    });
+    is_counted(&running, &figures, &numbers);
     let mut unregister = signal(SignalKind::user_defined1()).map_err(ServeError::Signals)?;
     let mut stop = signal(SignalKind::terminate()).map_err(ServeError::Signals)?;
-    let asked = ending::asked(listen.end_with_stdin);
+    let asked = ending::asked(ends_with_stdin);
     say_ready(&node, agent::ACTOR);
     let end = tokio::select! {
         biased;
@@ -337,6 +306,52 @@ pub(crate) async fn agent(
     node.shutdown().await;
     let well = matches!(end, End::Left | End::CleanedUp);
     if well { Ok(()) } else { Err(ServeError::AgentEnded(end)) }
+}
+
+/// What an agent is, by what it was told.
+fn settings(
+    arguments: AgentArguments,
+    node: &Node,
+    open_files: Option<u64>,
+) -> Result<AgentConfig, ServeError> {
+    let master = detector(&arguments.master)?;
+    let program = std::env::current_exe().map_err(ServeError::Program)?;
+    let executor = vec![program.into_os_string(), "executor".into()];
+    let by_address = arguments.hostname.is_none() && !arguments.hostname_lookup;
+    let address = node.advertised().filter(|_| by_address);
+    let hostname = address.map(|address| address.ip().to_string()).or(arguments.hostname);
+    Ok(AgentConfig {
+        resources: arguments.resources,
+        default_role: arguments.default_role,
+        attributes: arguments.attributes,
+        domain: arguments.domain,
+        hostname,
+        adopts_orphans: true,
+        executor_reregistration_timeout: Some(arguments.executor_reregistration_timeout),
+        recovery_timeout: Some(arguments.recovery_timeout),
+        executor_registration_timeout: Some(arguments.executor_registration_timeout),
+        executor_shutdown_grace_period: Some(arguments.executor_shutdown_grace_period),
+        open_files,
+        recover: arguments.recover.into(),
+        reconfiguration_policy: arguments.reconfiguration_policy.into(),
+        strict: arguments.strict,
+        sandboxes: arguments.sandboxes.limits(),
+        ..AgentConfig::new(master, arguments.work_dir, executor)
+    })
+}
+
+/// What an agent counts is shown from now on.
+fn is_counted(running: &Arc<agent::Running>, figures: &Figures, numbers: &Numbers) {
+    let counted = Arc::clone(running);
+    figures.come_from(move || {
+        let counted = Arc::clone(&counted);
+        async move { counted.metrics().await }
+    });
+    let counted = Arc::clone(running);
+    numbers.come_from(move || {
+        let counted = Arc::clone(&counted);
+        async move { counted.numbers().await }
+    });
 }
 
 /// Waits until the agent has left, unless a second signal says that this takes too long. A terminal that closes says so more than

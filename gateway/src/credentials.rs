@@ -210,7 +210,7 @@ mod tests {
     #[test]
     fn what_is_wrong_is_said_without_a_secret() {
         for (text, why) in [
-            (r#"{"credentials": [{"principal": "ops", "secret": 5317}]}"#, Wrong::Json(1, 56)),
+            (r#"{"credentials": [{"principal": "ops", "secret": 5317}]}"#, Wrong::Json(1, 52)),
             (r#"{"credentials": ["#, Wrong::Json(1, 17)),
             (r#"{"credential": []}"#, Wrong::Json(1, 18)),
             (r#"{"credentials": []}"#, Wrong::Nobody),

@@ -100,7 +100,8 @@ mod tests {
     /// One that says to what it is set.
     fn logging() -> (Logging, mpsc::UnboundedReceiver<u32>) {
         let (said, levels) = mpsc::unbounded_channel();
-        (Logging::new(move |level| drop(said.send(level))), levels)
+        let logging = Logging::new(move |level| said.send(level).expect("the test still listens"));
+        (logging, levels)
     }
 
     #[tokio::test]

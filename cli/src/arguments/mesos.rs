@@ -162,7 +162,10 @@ const SHARED: Table = &[
 mod tests {
     use super::*;
 
-    fn take(line: &str) -> Result<(Vec<String>, Vec<(String, String)>), String> {
+    /// What is left of a line, and names and values of what was taken off it.
+    type Taken = (Vec<String>, Vec<(String, String)>);
+
+    fn take(line: &str) -> Result<Taken, String> {
         let words = line.split(' ').map(OsString::from).collect();
         let (left, unused) = taken_off(words)?;
         let text = |word: OsString| word.to_string_lossy().into_owned();

@@ -51,10 +51,6 @@ pub(super) const FLAGS: Table = &[
     ("allocator", Only(&["hierarchical", "HierarchicalDRF"], NO_MODULES)),
     ("master_contender", Refused(NO_MODULES)),
     ("master_detector", Refused(NO_MODULES)),
-    (
-        "max_operator_event_stream_subscribers",
-        Ignored("what waits for each reader has a bound of its own"),
-    ),
     ("max_completed_frameworks", Ignored("50 are kept")),
     (
         "max_unreachable_tasks_per_framework",
