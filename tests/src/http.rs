@@ -162,6 +162,13 @@ impl Stream {
     /// The next event of JSON of this type, after others.
     #[track_caller]
     pub fn event(&mut self, wanted: &str) -> Value {
+        self.event_or(wanted, wanted)
+    }
+
+    /// The next event of JSON of one of two types, after others. They must come before the deadline, whatever else comes.
+    #[track_caller]
+    pub fn event_or(&mut self, wanted: &str, or: &str) -> Value {
+        let until = std::time::Instant::now() + DEADLINE;
         let mut others = Vec::new();
         loop {
             let record = self.record();
@@ -169,10 +176,11 @@ impl Stream {
                 panic!("no {wanted}, but {record:?} after {others:#?}");
             };
             let event: Value = serde_json::from_slice(&record).expect("events are JSON");
-            if event["type"] == wanted {
+            if event["type"] == wanted || event["type"] == or {
                 return event;
             }
             others.push(event);
+            assert!(std::time::Instant::now() < until, "no {wanted}, but {others:#?}");
         }
     }
 }

@@ -380,11 +380,12 @@ fn op_18_tasks_share_an_executor_and_another_one_of_its_id_is_refused() {
         "{status}"
     );
     let mut executor = Executor::subscribe(&stage, &framework, json!({}));
-    for (task, uuid) in [("t", FIRST), ("v", SECOND)] {
+    for task in ["t", "v"] {
         let event = executor.events.event("LAUNCH");
         assert_eq!(event["launch"]["task"]["task_id"]["value"], task);
-        executor.tells(task, "TASK_FINISHED", uuid);
     }
+    executor.tells("t", "TASK_FINISHED", FIRST);
+    executor.tells("v", "TASK_FINISHED", SECOND);
     let mut ended = [framework.update(), framework.update()].map(|status| {
         assert_eq!(status["state"], "TASK_FINISHED", "{status}");
         status["task_id"]["value"].to_string()

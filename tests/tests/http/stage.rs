@@ -1,5 +1,7 @@
 //! A master, an agent, and a scheduler of the v1 API.
 
+use std::collections::VecDeque;
+
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 use tests::cluster::{Home, Process, eventually};
@@ -144,6 +146,8 @@ pub(crate) struct Framework {
     pub(crate) stream_id: String,
     /// Once it was told.
     pub(crate) id: String,
+    /// Offers that came while something else was waited for.
+    offers: VecDeque<Value>,
 }
 
 impl Framework {
@@ -176,7 +180,7 @@ impl Framework {
         assert_eq!(events.head.header("transfer-encoding"), Some("chunked"));
         assert_eq!(events.head.header("content-type"), Some("application/json"));
         let stream_id = events.head.header("mesos-stream-id").unwrap().to_owned();
-        Self { at: at.to_owned(), events, stream_id, id: String::new() }
+        Self { at: at.to_owned(), events, stream_id, id: String::new(), offers: VecDeque::new() }
     }
 
     /// Waits for its id.
@@ -209,10 +213,13 @@ impl Framework {
         assert_eq!(answer.header("content-type"), None);
     }
 
-    /// The first offer of the next event of offers.
+    /// The oldest offer that was not looked at.
     #[track_caller]
     pub(crate) fn offer(&mut self) -> Value {
-        self.events.event("OFFERS")["offers"]["offers"][0].clone()
+        match self.offers.pop_front() {
+            Some(offer) => offer,
+            None => self.events.event("OFFERS")["offers"]["offers"][0].clone(),
+        }
     }
 
     /// Launches tasks on an offer.
@@ -226,7 +233,12 @@ impl Framework {
     /// The next update, which is acknowledged if it asks for that.
     #[track_caller]
     pub(crate) fn update(&mut self) -> Value {
-        let status = self.events.event("UPDATE")["update"]["status"].clone();
+        let mut next = self.events.event_or("UPDATE", "OFFERS");
+        while next["type"] == "OFFERS" {
+            self.offers.push_back(next["offers"]["offers"][0].clone());
+            next = self.events.event_or("UPDATE", "OFFERS");
+        }
+        let status = next["update"]["status"].clone();
         if let Some(uuid) = status.get("uuid") {
             let acknowledge = json!({ "agent_id": status["agent_id"], "task_id": status["task_id"], "uuid": uuid });
             self.says("ACKNOWLEDGE", json!({ "acknowledge": acknowledge }));
