@@ -165,7 +165,8 @@ impl Master {
         if any(Agent::is_awaited) {
             return None;
         }
-        let (state, message) = if any(Agent::is_unheard_of) {
+        let is_away = any(Agent::is_unheard_of) || place.is_some_and(Agent::is_unreachable);
+        let (state, message) = if is_away {
             (TaskState::Unreachable, "an agent that may have it is unreachable")
         } else if place.is_some() {
             (TaskState::Gone, "its agent has no such task")

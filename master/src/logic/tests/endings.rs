@@ -41,15 +41,18 @@ fn part_07_an_agent_that_an_operator_marks_as_gone_ends_with_its_tasks_and_never
     t.write();
     t.did([
         "to scheduler-1: a GoneByOperator, AgentRemoved: agent c-S0 is gone",
-        "to scheduler-1: agent S0 is lost",
-        "answer 7: set at 20",
-        "to agent-1: shut down: an operator has marked agent c-S0 as gone",
+        "to scheduler-1: AgentLost c-S0",
+        "answer 7: set at 14",
+        "to agent-1: Shutdown: an operator has marked agent c-S0 as gone",
     ]);
     // Another life of it, and the next master.
     t.registrar_is_slow = false;
     t.agent_returns(1, 2, vec![report(1, "a", TaskState::Running)]);
     let refused = t.take_lines();
-    assert!(refused.iter().any(|line| line.starts_with("to agent-1'2: shut down")), "{refused:?}");
+    assert!(
+        refused.iter().any(|line| line.starts_with("to agent-1") && line.contains(": Shutdown: ")),
+        "{refused:?}"
+    );
     ends(&mut t, Ending::Agent(agent_id(1)));
     let again = t.take_lines();
     assert!(again.len() == 1 && again[0].starts_with("answer 7: set at"), "{again:?}");
@@ -81,9 +84,12 @@ fn fwk_07_an_operator_tears_a_framework_down_and_is_answered_once_it_is_written(
     t.did([]);
     t.write();
     let lines = t.take_lines();
-    assert!(lines.contains(&"to scheduler-1: torn down".to_owned()), "{lines:?}");
+    assert!(lines.contains(&"to scheduler-1: TornDown".to_owned()), "{lines:?}");
     assert!(lines.iter().any(|line| line.starts_with("answer 7: set at")), "{lines:?}");
-    assert!(lines.iter().any(|line| line.starts_with("to agent-1: shut down")), "{lines:?}");
+    assert!(
+        lines.iter().any(|line| line.starts_with("to agent-1: ShutdownFramework")),
+        "{lines:?}"
+    );
     ends(&mut t, Ending::Framework(id));
     t.did(["answer 7: No framework found with specified ID"]);
 }
@@ -202,7 +208,7 @@ fn fwk_21_what_a_framework_that_does_not_checkpoint_runs_is_lost_with_its_agents
         info.framework = FrameworkId::new("c-0000");
         t.agent_returns_with(1, 1, vec![has_it], Vec::new(), vec![info]);
         let lines = t.take_lines();
-        let killed = lines.iter().any(|line| line.starts_with("to agent-1: kill a"));
+        let killed = lines.iter().any(|line| line == "to agent-1: Kill a");
         assert_eq!(killed, !checkpoint, "{lines:?}");
     }
 }
@@ -215,6 +221,6 @@ fn fwk_19_frameworks_of_mesoss_api_are_told_of_every_agent_that_is_lost() {
     t.forget_lines();
     ends(&mut t, Ending::Agent(agent_id(1)));
     let lost: Vec<_> =
-        t.take_lines().into_iter().filter(|line| line.ends_with("agent S0 is lost")).collect();
-    assert_eq!(lost, ["to scheduler-1: agent S0 is lost", "to scheduler-2: agent S0 is lost"]);
+        t.take_lines().into_iter().filter(|line| line.ends_with("AgentLost c-S0")).collect();
+    assert_eq!(lost, ["to scheduler-1: AgentLost c-S0", "to scheduler-2: AgentLost c-S0"]);
 }

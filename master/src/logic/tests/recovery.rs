@@ -77,7 +77,7 @@ fn what_an_awaited_agent_may_have_is_not_guessed() {
     t.forget_lines();
     t.scheduler_says(1, ask());
     t.did([
-        "to scheduler-1: a Unknown, TaskUnknown: nobody knows this task",
+        "to scheduler-1: a Gone, TaskUnknown: its agent has no such task",
         "to scheduler-1: b Unknown, TaskUnknown: nobody knows this task",
     ]);
 }

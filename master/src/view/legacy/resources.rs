@@ -182,7 +182,7 @@ mod tests {
         let text = serde_json::to_string(&Flat(&all)).expect("JSON");
         assert_eq!(
             text,
-            r#"{"cpus":3.5,"gpus":0.0,"mem":64.0,"disk":0.0,"names":"{a, b}","ports":"[1-3, 5-5]","cpus_revocable":10.0}"#
+            r#"{"cpus":3.5,"gpus":0.0,"mem":64.0,"disk":0.0,"cpus_revocable":10.0,"names":"{a, b}","ports":"[1-3, 5-5]"}"#
         );
         let nothing = serde_json::to_string(&Flat(&Resources::none())).expect("JSON");
         assert_eq!(nothing, r#"{"cpus":0.0,"gpus":0.0,"mem":0.0,"disk":0.0}"#);
