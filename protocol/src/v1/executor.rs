@@ -27,7 +27,6 @@ impl AgentInfo {
             attributes: self.attributes.iter().map(Attribute::to_v1).collect(),
             id: Some(agent.to_v1()),
             domain: domain.map(super::domain_to_v1),
-            ..Default::default()
         }
     }
 }

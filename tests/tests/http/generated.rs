@@ -116,6 +116,9 @@ fn put(field: &Field, value: &Value, bytes: &mut Vec<u8>) {
             varint(tag | 1, bytes);
             bytes.extend_from_slice(&number.as_f64().unwrap().to_le_bytes());
         }
+        // A number would do for these: what has another shape on the wire is wrong.
+        (Kind::Bool | Kind::Enum(_), Value::Number(_)) => whole(b"text"),
+        (Kind::Int32 | Kind::Int64 | Kind::Uint32 | Kind::Uint64, Value::Bool(_)) => whole(b"text"),
         (_, Value::String(text)) => whole(text.as_bytes()),
         (_, Value::Number(number)) => {
             varint(tag, bytes);

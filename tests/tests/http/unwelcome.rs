@@ -64,7 +64,7 @@ fn calls_are_looked_at_in_mesoss_order_and_refused_in_its_words() {
     is(
         &http::call(at, EXECUTOR, &["Origin: http://elsewhere.example"], &message(&framework.id)),
         403,
-        "pages of the web may not speak for executors",
+        "pages of other sites may change nothing here",
     );
 }
 
