@@ -172,10 +172,7 @@ impl View {
                 }
             }
             What::AgentNews { agent, news: AgentNews::Reregistered } => {
-                let now = self.now.wall;
-                if let Some(seen) = self.agent(&agent) {
-                    seen.times.reregistered = Some(now);
-                }
+                self.on_agent_back(&agent);
             }
             // Counted, and no more.
             What::AgentNews { .. } => (),
@@ -252,6 +249,13 @@ impl View {
             List::DomainsBehind(agent) => self.domains_behind(Some(&agent)),
             List::Offers => self.offers_behind(None),
             List::OffersBehind(offer) => self.offers_behind(Some(&offer)),
+        }
+    }
+
+    fn on_agent_back(&mut self, agent: &AgentId) {
+        let now = self.now.wall;
+        if let Some(seen) = self.agent(agent) {
+            seen.times.reregistered = Some(now);
         }
     }
 

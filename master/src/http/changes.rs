@@ -51,7 +51,7 @@ pub(super) async fn weights(reign: &Running, infos: Vec<v1::WeightInfo>) -> Resu
                 "Failed to validate update weights request: invalid role '{name}': {error}"
             ))
         })?;
-        if !(info.weight > 0.0) {
+        if info.weight.is_nan() || info.weight <= 0.0 {
             return Err(invalid(format!(
                 "Failed to validate update weights request: the weight of role '{role}' is {}, and must be above 0",
                 info.weight

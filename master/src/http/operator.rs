@@ -39,17 +39,18 @@ async fn answer(gateways: &Gateways, mut call: Call) -> Result<HttpResponse, Ref
     let message: v1::Call = read(encoding, &body)?;
     check::call(&message)?;
     let encoding = accepted(&call)?;
-    match message.r#type() {
-        Type::Unknown => Err(Refused::plainly(501)),
-        Type::Subscribe => stream::begin(gateways, &reign, &call, encoding).await,
-        r#type => {
-            check::comes_later(r#type)?;
-            if let Some(done) = change(&reign, &message).await? {
-                return Ok(done);
-            }
-            reads::answer(gateways, &reign, &call, &message, encoding).await
-        }
+    let r#type = message.r#type();
+    if r#type == Type::Unknown {
+        return Err(Refused::plainly(501));
     }
+    if r#type == Type::Subscribe {
+        return stream::begin(gateways, &reign, &call, encoding).await;
+    }
+    check::comes_later(r#type)?;
+    if let Some(done) = change(&reign, &message).await? {
+        return Ok(done);
+    }
+    reads::answer(gateways, &reign, &call, &message, encoding).await
 }
 
 /// What the call changes; `None`: nothing, it is a read.

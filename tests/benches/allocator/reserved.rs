@@ -79,10 +79,13 @@ pub(crate) fn labels_compared() -> Measured {
     Ok(refused("resource_labels_1000_50", allocator, FRAMEWORKS))
 }
 
+/// Which volumes of an agent are so.
+type Which = fn(usize) -> bool;
+
 /// Sixteen volumes on each agent, none of them, all, or every second one for several to use at once; six rounds.
 pub(crate) fn volumes() -> Measured {
     let mut rows = Vec::new();
-    let kinds: [(&str, fn(usize) -> bool); 3] =
+    let kinds: [(&str, Which); 3] =
         [("regular", |_| false), ("shared", |_| true), ("mixed", |n| n % 2 == 0)];
     for (name, shared) in kinds {
         let mut total = cycles::resources();

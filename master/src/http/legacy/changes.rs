@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use actix_web::HttpResponse;
 use api::v1;
 use gateway::{Call, Refused, Route, empty, json};
 use protocol::ids::Role;
@@ -10,6 +11,7 @@ use serde::Deserialize;
 use super::{change, page};
 use crate::http::Gateways;
 use crate::http::changes::{self, quota_request};
+use crate::start::Running;
 use crate::view::View;
 
 /// What comes with a later release.
@@ -33,67 +35,72 @@ pub(super) fn routes(gateways: &Gateways) -> Vec<Route> {
         change(
             gateways,
             ("/teardown", "Ends a framework: POST frameworkId=."),
-            async |_, reign, mut call| {
-                call.insist_on("POST")?;
-                call.refuse_other_pages()?;
-                let form = form(&mut call).await?;
-                let Some(id) = form.get("frameworkId") else {
-                    let words = "Missing 'frameworkId' query parameter in the request body";
-                    return Err(Refused::new(400, words));
-                };
-                changes::teardown(&reign, id).await?;
-                Ok(empty(200))
-            },
+            async |_, reign, call| teardown(&reign, call).await,
         ),
         change(
             gateways,
             ("/weights", "Weights of roles; PUT changes them."),
-            async |_, reign, mut call| {
-                if call.insist_on_one(&["GET", "PUT"])? == "GET" {
-                    let body = page(&reign, "/weights".into(), View::weights_page).await?;
-                    return Ok(json(&call, body));
-                }
-                call.refuse_other_pages()?;
-                let body = call.body().await?;
-                let weights: Vec<WeightJson> = serde_json::from_slice(&body).map_err(|error| {
-                    let words = "Failed to parse update weights request JSON";
-                    Refused::new(400, format!("{words} '{}': {error}", text_of(&body)))
-                })?;
-                let info = |one: WeightJson| v1::WeightInfo { role: one.role, weight: one.weight };
-                changes::weights(&reign, weights.into_iter().map(info).collect()).await?;
-                Ok(empty(200))
-            },
+            async |_, reign, call| weights(&reign, call).await,
         ),
         change(
             gateways,
             ("/quota", "Quota of roles; POST and DELETE change it."),
-            async |_, reign, mut call| match call.insist_on_one(&["GET", "DELETE", "POST"])? {
-                "POST" => {
-                    call.refuse_other_pages()?;
-                    let body = call.body().await?;
-                    let request = api::json::read(&body).map_err(|error| {
-                        let words = "Failed to parse set quota request JSON";
-                        Refused::new(400, format!("{words} '{}': {error}", text_of(&body)))
-                    })?;
-                    quota_request(&reign, &request).await?;
-                    Ok(empty(200))
-                }
-                "DELETE" => {
-                    call.refuse_other_pages()?;
-                    let role: Role = call.rest.parse().map_err(|error| {
-                        Refused::new(400, format!("Failed to remove quota: {error}"))
-                    })?;
-                    changes::remove_quota(&reign, role).await?;
-                    Ok(empty(200))
-                }
-                _ => {
-                    let write = |view: &View| api::json::write(&view.quota_status()).into_bytes();
-                    Ok(json(&call, page(&reign, "/quota".into(), write).await?))
-                }
-            },
+            async |_, reign, call| quota(&reign, call).await,
         ),
     ];
     own.into_iter().chain(later).collect()
+}
+
+async fn teardown(reign: &Running, mut call: Call) -> Result<HttpResponse, Refused> {
+    call.insist_on("POST")?;
+    call.refuse_other_pages()?;
+    let form = form(&mut call).await?;
+    let Some(id) = form.get("frameworkId") else {
+        let words = "Missing 'frameworkId' query parameter in the request body";
+        return Err(Refused::new(400, words));
+    };
+    changes::teardown(reign, id).await?;
+    Ok(empty(200))
+}
+
+async fn weights(reign: &Running, mut call: Call) -> Result<HttpResponse, Refused> {
+    if call.insist_on_one(&["GET", "PUT"])? == "GET" {
+        let body = page(reign, "/weights".into(), View::weights_page).await?;
+        return Ok(json(&call, body));
+    }
+    call.refuse_other_pages()?;
+    let body = call.body().await?;
+    let weights: Vec<WeightJson> = serde_json::from_slice(&body).map_err(|error| {
+        let words = "Failed to parse update weights request JSON";
+        Refused::new(400, format!("{words} '{}': {error}", text_of(&body)))
+    })?;
+    let info = |one: WeightJson| v1::WeightInfo { role: one.role, weight: one.weight };
+    changes::weights(reign, weights.into_iter().map(info).collect()).await?;
+    Ok(empty(200))
+}
+
+async fn quota(reign: &Running, mut call: Call) -> Result<HttpResponse, Refused> {
+    let method = call.insist_on_one(&["GET", "DELETE", "POST"])?;
+    if method == "GET" {
+        let write = |view: &View| api::json::write(&view.quota_status()).into_bytes();
+        return Ok(json(&call, page(reign, "/quota".into(), write).await?));
+    }
+    call.refuse_other_pages()?;
+    if method == "DELETE" {
+        let role: Role = call
+            .rest
+            .parse()
+            .map_err(|error| Refused::new(400, format!("Failed to remove quota: {error}")))?;
+        changes::remove_quota(reign, role).await?;
+        return Ok(empty(200));
+    }
+    let body = call.body().await?;
+    let request = api::json::read(&body).map_err(|error| {
+        let words = "Failed to parse set quota request JSON";
+        Refused::new(400, format!("{words} '{}': {error}", text_of(&body)))
+    })?;
+    quota_request(reign, &request).await?;
+    Ok(empty(200))
 }
 
 #[derive(Deserialize)]

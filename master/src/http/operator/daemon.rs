@@ -24,43 +24,37 @@ pub(super) async fn answer(
         return set_logging_level(daemon, message);
     }
     let mut response = Response::default();
-    let r#type = match message.r#type() {
-        Asked::GetHealth => {
-            response.get_health = Some(response::GetHealth { healthy: true });
-            Type::GetHealth
-        }
-        Asked::GetFlags => {
-            response.get_flags = Some(response::GetFlags { flags: flags(daemon) });
-            Type::GetFlags
-        }
-        Asked::GetVersion => {
-            let version_info = version(daemon);
-            response.get_version = Some(response::GetVersion { version_info });
-            Type::GetVersion
-        }
-        Asked::GetMetrics => {
-            let timeout = message.get_metrics.as_ref().and_then(|asked| asked.timeout.as_ref());
-            let metrics = metrics(daemon, timeout.and_then(duration_from_v1)).await;
-            response.get_metrics = Some(response::GetMetrics { metrics });
-            Type::GetMetrics
-        }
-        Asked::GetLoggingLevel => {
-            let level = daemon.logging().level();
-            response.get_logging_level = Some(response::GetLoggingLevel { level });
-            Type::GetLoggingLevel
-        }
-        Asked::ListFiles => {
-            let path = message.list_files.as_ref().map_or("", |asked| asked.path.as_str());
-            let entries = daemon.files().browse(path).await?;
-            let file_infos = entries.iter().map(file_info).collect();
-            response.list_files = Some(response::ListFiles { file_infos });
-            Type::ListFiles
-        }
-        Asked::ReadFile => {
-            response.read_file = Some(read_file(daemon, message).await?);
-            Type::ReadFile
-        }
-        _ => return Err(Refused::plainly(501)),
+    let asked = message.r#type();
+    let r#type = if asked == Asked::GetHealth {
+        response.get_health = Some(response::GetHealth { healthy: true });
+        Type::GetHealth
+    } else if asked == Asked::GetFlags {
+        response.get_flags = Some(response::GetFlags { flags: flags(daemon) });
+        Type::GetFlags
+    } else if asked == Asked::GetVersion {
+        response.get_version = Some(response::GetVersion { version_info: version(daemon) });
+        Type::GetVersion
+    } else if asked == Asked::GetMetrics {
+        let timeout = message.get_metrics.as_ref().and_then(|asked| asked.timeout.as_ref());
+        let metrics = metrics(daemon, timeout.and_then(duration_from_v1)).await;
+        response.get_metrics = Some(response::GetMetrics { metrics });
+        Type::GetMetrics
+    } else if asked == Asked::GetLoggingLevel {
+        let level = daemon.logging().level();
+        response.get_logging_level = Some(response::GetLoggingLevel { level });
+        Type::GetLoggingLevel
+    } else if asked == Asked::ListFiles {
+        let path = message.list_files.as_ref().map_or("", |asked| asked.path.as_str());
+        let entries = daemon.files().browse(path).await?;
+        let file_infos = entries.iter().map(file_info).collect();
+        response.list_files = Some(response::ListFiles { file_infos });
+        Type::ListFiles
+    } else if asked == Asked::ReadFile {
+        response.read_file = Some(read_file(daemon, message).await?);
+        Type::ReadFile
+    } else {
+        // All others were dealt with before.
+        return Err(Refused::plainly(501));
     };
     response.r#type = Some(r#type.into());
     Ok(plain(call, encoding.media_type(), written(encoding, &response)))

@@ -23,118 +23,87 @@ pub(super) async fn answer(
     message: &v1::Call,
     encoding: Encoding,
 ) -> Result<HttpResponse, Refused> {
-    let of_type = |r#type: Type| Response { r#type: Some(r#type.into()), ..Response::default() };
-    let said = |response: Response| written(encoding, &response);
-    let body = match message.r#type() {
-        Asked::GetState
-        | Asked::GetAgents
-        | Asked::GetFrameworks
-        | Asked::GetExecutors
-        | Asked::GetTasks
-        | Asked::GetRoles
-        | Asked::GetWeights
-        | Asked::GetQuota => {
-            let asked = message.r#type();
-            let name = format!("{} {encoding:?}", asked.as_str_name());
-            let write = move |view: &View| written(encoding, &of_view(view, asked));
-            return Ok(plain(call, encoding.media_type(), page(reign, name, write).await?));
-        }
-        Asked::GetMaster => said(Response {
-            get_master: Some(response::GetMaster {
-                master_info: Some(gateways.master_info(reign)),
-                start_time: Some(gateways.started().as_seconds()),
-                elected_time: Some(reign.elected().as_seconds()),
-            }),
-            ..of_type(Type::GetMaster)
-        }),
-        Asked::GetOperations => said(Response {
-            get_operations: Some(response::GetOperations::default()),
-            ..of_type(Type::GetOperations)
-        }),
-        Asked::GetMaintenanceStatus => said(Response {
-            get_maintenance_status: Some(response::GetMaintenanceStatus {
-                status: ClusterStatus::default(),
-            }),
-            ..of_type(Type::GetMaintenanceStatus)
-        }),
-        Asked::GetMaintenanceSchedule => said(Response {
-            get_maintenance_schedule: Some(response::GetMaintenanceSchedule {
-                schedule: Schedule::default(),
-            }),
-            ..of_type(Type::GetMaintenanceSchedule)
-        }),
-        Asked::GetHealth
-        | Asked::GetFlags
-        | Asked::GetVersion
-        | Asked::GetMetrics
-        | Asked::GetLoggingLevel
-        | Asked::SetLoggingLevel
-        | Asked::ListFiles
-        | Asked::ReadFile => return daemon::answer(gateways, call, message, encoding).await,
-        // All others were dealt with before.
-        Asked::Unknown
-        | Asked::Subscribe
-        | Asked::UpdateWeights
-        | Asked::UpdateQuota
-        | Asked::SetQuota
-        | Asked::RemoveQuota
-        | Asked::Teardown
-        | Asked::MarkAgentGone
-        | Asked::ReserveResources
-        | Asked::UnreserveResources
-        | Asked::CreateVolumes
-        | Asked::DestroyVolumes
-        | Asked::GrowVolume
-        | Asked::ShrinkVolume
-        | Asked::UpdateMaintenanceSchedule
-        | Asked::StartMaintenance
-        | Asked::StopMaintenance
-        | Asked::DrainAgent
-        | Asked::DeactivateAgent
-        | Asked::ReactivateAgent => {
-            return Err(Refused::plainly(501));
-        }
+    let asked = message.r#type();
+    if let Some(read) = of_view(asked) {
+        let name = format!("{} {encoding:?}", asked.as_str_name());
+        let write = move |view: &View| written(encoding, &read(view));
+        return Ok(plain(call, encoding.media_type(), page(reign, name, write).await?));
+    }
+    let response = if asked == Asked::GetMaster {
+        let master = response::GetMaster {
+            master_info: Some(gateways.master_info(reign)),
+            start_time: Some(gateways.started().as_seconds()),
+            elected_time: Some(reign.elected().as_seconds()),
+        };
+        Response { get_master: Some(master), ..of_type(Type::GetMaster) }
+    } else if let Some(nothing) = of_later(asked) {
+        nothing
+    } else {
+        return daemon::answer(gateways, call, message, encoding).await;
     };
-    Ok(plain(call, encoding.media_type(), body))
+    Ok(plain(call, encoding.media_type(), written(encoding, &response)))
 }
 
-/// What is read from the view.
-fn of_view(view: &View, asked: Asked) -> Response {
-    let mut response = Response::default();
-    let r#type = match asked {
-        Asked::GetState => {
-            response.get_state = Some(view.get_state());
-            Type::GetState
-        }
-        Asked::GetAgents => {
-            response.get_agents = Some(view.get_agents());
-            Type::GetAgents
-        }
-        Asked::GetFrameworks => {
-            response.get_frameworks = Some(view.get_frameworks());
-            Type::GetFrameworks
-        }
-        Asked::GetExecutors => {
-            response.get_executors = Some(view.get_executors());
-            Type::GetExecutors
-        }
-        Asked::GetTasks => {
-            response.get_tasks = Some(view.get_tasks());
-            Type::GetTasks
-        }
-        Asked::GetRoles => {
-            response.get_roles = Some(view.get_roles());
-            Type::GetRoles
-        }
-        Asked::GetWeights => {
-            response.get_weights = Some(view.get_weights());
-            Type::GetWeights
-        }
-        _ => {
-            response.get_quota = Some(response::GetQuota { status: view.quota_status() });
-            Type::GetQuota
-        }
-    };
-    response.r#type = Some(r#type.into());
-    response
+fn of_type(r#type: Type) -> Response {
+    Response { r#type: Some(r#type.into()), ..Response::default() }
+}
+
+/// What comes with a later release is empty.
+fn of_later(asked: Asked) -> Option<Response> {
+    if asked == Asked::GetOperations {
+        let get_operations = Some(response::GetOperations::default());
+        return Some(Response { get_operations, ..of_type(Type::GetOperations) });
+    }
+    if asked == Asked::GetMaintenanceStatus {
+        let status = ClusterStatus::default();
+        let get_maintenance_status = Some(response::GetMaintenanceStatus { status });
+        return Some(Response { get_maintenance_status, ..of_type(Type::GetMaintenanceStatus) });
+    }
+    let schedule = Schedule::default();
+    let get_maintenance_schedule = Some(response::GetMaintenanceSchedule { schedule });
+    (asked == Asked::GetMaintenanceSchedule)
+        .then(|| Response { get_maintenance_schedule, ..of_type(Type::GetMaintenanceSchedule) })
+}
+
+/// How an answer is made of a view.
+type Read = fn(&View) -> Response;
+
+/// What is read from the view, and how.
+const OF_VIEW: [(Asked, Read); 8] = [
+    (Asked::GetState, |view| Response {
+        get_state: Some(view.get_state()),
+        ..of_type(Type::GetState)
+    }),
+    (Asked::GetAgents, |view| Response {
+        get_agents: Some(view.get_agents()),
+        ..of_type(Type::GetAgents)
+    }),
+    (Asked::GetFrameworks, |view| Response {
+        get_frameworks: Some(view.get_frameworks()),
+        ..of_type(Type::GetFrameworks)
+    }),
+    (Asked::GetExecutors, |view| Response {
+        get_executors: Some(view.get_executors()),
+        ..of_type(Type::GetExecutors)
+    }),
+    (Asked::GetTasks, |view| Response {
+        get_tasks: Some(view.get_tasks()),
+        ..of_type(Type::GetTasks)
+    }),
+    (Asked::GetRoles, |view| Response {
+        get_roles: Some(view.get_roles()),
+        ..of_type(Type::GetRoles)
+    }),
+    (Asked::GetWeights, |view| Response {
+        get_weights: Some(view.get_weights()),
+        ..of_type(Type::GetWeights)
+    }),
+    (Asked::GetQuota, |view| Response {
+        get_quota: Some(response::GetQuota { status: view.quota_status() }),
+        ..of_type(Type::GetQuota)
+    }),
+];
+
+fn of_view(asked: Asked) -> Option<Read> {
+    OF_VIEW.iter().find(|(one, _)| *one == asked).map(|(_, read)| *read)
 }
