@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn agent_18_attributes_are_numbers_or_text() {
+    fn attributes_are_numbers_or_text() {
         let all = protocol::resources::parse_attributes("rack:r1;level:10;ids:[1-2,4-4];os:{b,a}");
         let text = serde_json::to_string(&Attributes(&all.expect("attributes"))).expect("JSON");
         assert_eq!(text, r#"{"rack":"r1","level":10.0,"ids":"[1-2, 4-4]","os":"{a, b}"}"#);
