@@ -4,6 +4,7 @@
 
 pub(crate) mod legacy;
 mod metrics;
+pub(crate) mod names;
 mod offers;
 mod page;
 mod readers;

@@ -4,12 +4,14 @@
 
 mod authentication;
 mod clients;
+mod counted;
 mod daemon;
 mod executors;
 mod failover;
 mod fetched;
 mod flags;
 mod frameworks;
+mod fuzzed;
 mod generated;
 mod hostile;
 mod operators;

@@ -17,6 +17,8 @@ pub(crate) struct Stage {
     pub(crate) at: String,
     master: Process,
     agent: Option<(Process, String)>,
+    /// What an agent has.
+    resources: &'static str,
 }
 
 impl Stage {
@@ -29,12 +31,19 @@ impl Stage {
     pub(crate) fn of_master_with(flags: &[&str]) -> Self {
         let home = Home::new();
         let (master, at) = home.master(flags);
-        Self { home, at, master, agent: None }
+        let resources = "cpus:2;mem:512;ports:[31000-31009]";
+        Self { home, at, master, agent: None, resources }
     }
 
     /// With an agent, which comes when it comes.
     pub(crate) fn of_one_agent() -> Self {
         Self::of_master().with_agent()
+    }
+
+    /// The same with an agent that has this.
+    pub(crate) fn with_agent_of(mut self, resources: &'static str) -> Self {
+        self.resources = resources;
+        self.with_agent()
     }
 
     /// The same with an agent, which comes when it comes.
@@ -79,10 +88,10 @@ impl Stage {
     fn starts_agent(&mut self, port: &str) {
         let work_dir = self.home.work_dir("a");
         let of = format!("--master={}", self.at);
-        let resources = "--resources=cpus:2;mem:512;ports:[31000-31009]";
+        let resources = format!("--resources={}", self.resources);
         // Executors look for it no more often than Mesos's do.
         let patience = "--executor-reregistration-timeout=15secs";
-        let line = ["agent", port, &of, &work_dir, resources, patience];
+        let line = ["agent", port, &of, &work_dir, &resources, patience];
         let mut agent = Process::start("agent", &mut self.home.command(&line));
         let at = agent.says("agent@").trim_start_matches("agent@").to_owned();
         self.agent = Some((agent, at));
