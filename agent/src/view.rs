@@ -4,7 +4,7 @@ mod containers;
 pub(crate) mod legacy;
 pub(crate) mod v1;
 
-use protocol::resources::{Kind, Milli, Resource, Resources, Terms, Value};
+use protocol::resources::{Milli, Resource, Resources, Value};
 use protocol::task::{CommandSpec, Run};
 
 use crate::logic::{ExecutorSeen, Stage, TaskSeen};
@@ -70,8 +70,7 @@ fn is_live(stage: Stage) -> bool {
 fn overhead() -> Resources {
     let mut all = Resources::none();
     for (name, amount) in OVERHEAD {
-        let value = Value::Scalar(amount);
-        all.add_one(Resource { name: name.into(), kind: Kind::of(Terms::default()), value });
+        all.add_one(Resource::unreserved(name, Value::Scalar(amount)));
     }
     all
 }

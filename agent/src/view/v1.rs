@@ -10,14 +10,12 @@ use protocol::v1::resources_to_endpoint;
 
 use crate::logic::{Books, ExecutorSeen, FrameworkSeen, Stage, TaskSeen};
 
-/// Of an agent that no master has given one.
-fn id_of(books: &Books) -> AgentId {
-    books.agent.clone().unwrap_or_else(|| AgentId::new(""))
-}
-
-/// `GET_AGENT`.
+/// `GET_AGENT`. One that no master has given an id has none.
 pub(crate) fn agent(books: &Books) -> GetAgent {
-    let agent_info = books.info.to_v1(&id_of(books), books.domain.as_ref());
+    let unknown = AgentId::new("");
+    let id = books.agent.as_ref();
+    let mut agent_info = books.info.to_v1(id.unwrap_or(&unknown), books.domain.as_ref());
+    agent_info.id = id.map(AgentId::to_v1);
     GetAgent { agent_info: Some(agent_info), ..Default::default() }
 }
 
@@ -93,7 +91,9 @@ pub(super) fn executor_info(framework: &FrameworkId, executor: &ExecutorSeen) ->
             name: Some(executor.name()),
             source: Some(executor.source().to_owned()),
             command: Some(v1::CommandInfo {
-                value: Some("airside executor".to_owned()),
+                shell: Some(false),
+                value: Some("airside".to_owned()),
+                arguments: vec!["airside".to_owned(), "executor".to_owned()],
                 ..Default::default()
             }),
             resources,

@@ -213,8 +213,9 @@ mod tests {
 
     #[test]
     fn attributes_are_numbers_or_text() {
-        let all = crate::resources::parse_attributes("rack:r1;level:10;ids:[1-2,4-4];os:{b,a}");
-        let text = serde_json::to_string(&Attributes(&all.expect("attributes"))).expect("JSON");
+        let pairs = [("rack", "r1"), ("level", "10"), ("ids", "[1-2,4-4]"), ("os", "{b,a}")];
+        let all = pairs.map(|(name, value)| Attribute { name: name.into(), value: value.into() });
+        let text = serde_json::to_string(&Attributes(&all)).expect("JSON");
         assert_eq!(text, r#"{"rack":"r1","level":10.0,"ids":"[1-2, 4-4]","os":"{a, b}"}"#);
     }
 }

@@ -17,6 +17,8 @@ pub(crate) struct Stage {
     pub(crate) at: String,
     master: Process,
     agent: Option<(Process, String)>,
+    /// Of each life of the agent, beside those that all have.
+    agents_flags: Vec<String>,
 }
 
 impl Stage {
@@ -29,7 +31,7 @@ impl Stage {
     pub(crate) fn of_master_with(flags: &[&str]) -> Self {
         let home = Home::new();
         let (master, at) = home.master(flags);
-        Self { home, at, master, agent: None }
+        Self { home, at, master, agent: None, agents_flags: Vec::new() }
     }
 
     /// With an agent, which comes when it comes.
@@ -38,7 +40,13 @@ impl Stage {
     }
 
     /// The same with an agent, which comes when it comes.
-    pub(crate) fn with_agent(mut self) -> Self {
+    pub(crate) fn with_agent(self) -> Self {
+        self.with_agent_of(&[])
+    }
+
+    /// The same, with these flags.
+    pub(crate) fn with_agent_of(mut self, flags: &[&str]) -> Self {
+        self.agents_flags = flags.iter().map(ToString::to_string).collect();
         self.starts_agent("--port=0");
         self
     }
@@ -83,7 +91,8 @@ impl Stage {
         // Executors look for it no more often than Mesos's do.
         let patience = "--executor-reregistration-timeout=15secs";
         let line = ["agent", port, &of, &work_dir, resources, patience];
-        let mut agent = Process::start("agent", &mut self.home.command(&line));
+        let mut command = self.home.command(&line);
+        let mut agent = Process::start("agent", command.args(&self.agents_flags));
         let at = agent.says("agent@").trim_start_matches("agent@").to_owned();
         self.agent = Some((agent, at));
     }
