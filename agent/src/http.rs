@@ -1,17 +1,22 @@
 //! The public HTTP pages of an agent's node.
 
+mod books;
 mod executor;
+mod legacy;
+mod operator;
 
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use gateway::{Daemon, Files, Limits, Routes, serve};
-use libactor::{Foreign, Node, Pid};
+use libactor::{Clock, Foreign, Node, Pid};
+use protocol::time::{Now, WallTime};
 
 pub(crate) use executor::{Dismiss, FindExecutor, Found, Subscribes};
 
 use crate::Running;
+use books::Pace;
 use executor::Gateway;
 
 use crate::places::SandboxPlaces;
@@ -26,6 +31,9 @@ pub struct Gateways(Arc<Shared>);
 struct Shared {
     daemon: Daemon,
     agent: OnceLock<Running>,
+    /// When the process began.
+    started: WallTime,
+    statistics: Pace,
     /// Those of executors that are subscribed, or about to be.
     executors: Mutex<BTreeMap<Pid, Gateway>>,
 }
@@ -33,7 +41,13 @@ struct Shared {
 impl Gateways {
     /// Of an agent's daemon.
     pub fn new(daemon: Daemon) -> Self {
-        Self(Arc::new(Shared { daemon, agent: OnceLock::new(), executors: Mutex::default() }))
+        Self(Arc::new(Shared {
+            daemon,
+            agent: OnceLock::new(),
+            started: Now::from(Clock::start().read()).wall,
+            statistics: Pace::default(),
+            executors: Mutex::default(),
+        }))
     }
 
     /// The node on which they are.
@@ -62,5 +76,6 @@ pub fn foreign(gateways: &Gateways) -> Foreign {
     let daemon = &gateways.0.daemon;
     let own = [daemon.health_of(SLAVE), daemon.flags_of(SLAVE)];
     let routes = own.into_iter().chain(daemon.routes()).chain(executor::routes(gateways));
+    let routes = routes.chain(operator::routes(gateways)).chain(legacy::routes(gateways));
     serve(Routes::new(SLAVE, daemon.realms().clone(), routes.collect()), Limits::default())
 }

@@ -11,7 +11,9 @@ pub mod logic;
 mod metrics;
 mod places;
 mod sandboxes;
+mod usage;
 mod users;
+mod view;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
@@ -22,7 +24,7 @@ use protocol::agent::{AgentAddress, AgentInfo, MasterToAgent};
 use protocol::executor::ExecutorToAgent;
 use protocol::operator::{ReadExecutors, ReadSandbox};
 
-use actors::agent::{AgentActor, Ended, Leave, ReadCounts};
+use actors::agent::{AgentActor, Ended, Leave, ReadBooks, ReadCounts, Shown};
 use actors::checkpointer::{Checkpointer, Outcome, Write};
 use actors::outbox::Outbox;
 use actors::process::{FromProcesses, Launching, Processes, ToProcesses};
@@ -51,6 +53,7 @@ pub struct Running {
     handle: Handle<AgentActor>,
     ended: Arc<Ended>,
     info: AgentInfo,
+    sandboxes: Sandboxes,
 }
 
 impl Running {
@@ -79,6 +82,11 @@ impl Running {
             }
             notified.await;
         }
+    }
+
+    /// Its books at this moment, and the machine of whoever leads.
+    pub(crate) async fn shown(&self) -> Result<Shown, libactor::AskError> {
+        self.handle.ask(ReadBooks).await
     }
 
     /// What it counts, under Mesos's names.
@@ -125,10 +133,11 @@ pub fn start(node: &Node, config: AgentConfig) -> Result<Running, StartError> {
         lifeline,
         open_files: config.open_files,
     };
+    let sandboxes = launching.sandboxes.clone();
     let agent = new_agent(settings, checkpoint)?;
     let ended = Arc::new(Ended::default());
     let handle = spawn(node, config, launching, file, agent, Arc::clone(&ended))?;
-    Ok(Running { handle, ended, info })
+    Ok(Running { handle, ended, info, sandboxes })
 }
 
 fn info(config: &AgentConfig, listens: SocketAddr, boot: &str) -> Result<AgentInfo, StartError> {
@@ -206,6 +215,7 @@ fn spawn(
             limits: config.sandboxes,
             clock: Clock::start(),
             counts: metrics::Counts::default(),
+            books: None,
             ended,
         }
     })?;

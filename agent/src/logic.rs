@@ -3,6 +3,7 @@
 //! updates ([`updates`]), killing ([`kill`]), the executors they run in ([`executors`]; [`subscribed`]: those that speak the v1
 //! API), and what a new life makes of what the former one left ([`recovery`]).
 
+mod books;
 mod chance;
 mod checkpoint;
 mod config;
@@ -13,6 +14,7 @@ mod kill;
 mod launch;
 mod membership;
 mod notice;
+mod past;
 mod recovery;
 mod state;
 mod subscribed;
@@ -34,6 +36,7 @@ use protocol::task::{CommandSpec, ExecutorSpec, Exit, TaskState, TaskStatus};
 use protocol::time::Now;
 use serde::{Deserialize, Serialize};
 
+pub use books::{Books, ExecutorSeen, FrameworkSeen, Life, Stage, TaskSeen};
 pub use checkpoint::{
     Checkpoint, ExecutorLaunch, KeptExecutor, KeptFramework, KeptTask, OldExecutor,
     ProcessIdentity, Record, TaskTaken,

@@ -69,6 +69,34 @@ impl Call {
         tokio::time::timeout(most, self.whole_body()).await.unwrap_or_else(|_| Err(late()))
     }
 
+    /// The first record of a body that is a stream of them; `None` if there is none.
+    ///
+    /// # Errors
+    ///
+    /// As [`Call::body`], and 400 if it is no stream of records.
+    pub async fn first_record(&mut self) -> Result<Option<Bytes>, Refused> {
+        let most = self.limits.body_time;
+        let late = || Refused::new(408, format!("the first record did not arrive within {most:?}"));
+        tokio::time::timeout(most, self.next_record()).await.unwrap_or_else(|_| Err(late()))
+    }
+
+    async fn next_record(&mut self) -> Result<Option<Bytes>, Refused> {
+        let mut decoder = api::recordio::Decoder::new(self.limits.body);
+        let mut records = Vec::new();
+        while let Some(part) = self.payload.next().await {
+            let part =
+                part.map_err(|error| Refused::new(400, format!("the body ended early: {error}")))?;
+            self.hold(part.len())?;
+            let read = decoder.feed(&part, &mut records);
+            if let Some(first) = records.into_iter().next() {
+                return Ok(Some(first.into()));
+            }
+            read.map_err(|bad| Refused::new(400, format!("Failed to decode a record: {bad}")))?;
+            records = Vec::new();
+        }
+        Ok(None)
+    }
+
     async fn whole_body(&mut self) -> Result<Bytes, Refused> {
         let mut body = BytesMut::new();
         while let Some(part) = self.payload.next().await {

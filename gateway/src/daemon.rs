@@ -1,6 +1,8 @@
 //! The pages that every daemon serves, whatever else it does: its version, how it was started, what it counts, how much it logs, its
 //! files, the machine that it is on. What they show is there without HTTP, too.
 
+mod messages;
+
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};

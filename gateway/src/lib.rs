@@ -22,7 +22,7 @@ pub use credentials::{BadCredentials, Credentials, Wrong};
 pub use daemon::{Daemon, Parts};
 pub use files::{Entry, FileError, Files, Part, Place, Places, READ_MAX};
 pub use logging::{LEVEL_MAX, Logging};
-pub use negotiate::{Encoding, accepted, content, read, written};
+pub use negotiate::{Encoding, accepted, allows, content, read, written};
 pub use numbers::{Numbers, Snapshot};
 pub use realm::{Realm, Realms};
 pub use records::{NotSent, Records, stream};

@@ -46,9 +46,7 @@ pub fn content(call: &Call) -> Result<Encoding, Refused> {
 ///
 /// 406 if neither would do.
 pub fn accepted(call: &Call) -> Result<Encoding, Refused> {
-    let all = call.request.headers().get_all(header::ACCEPT);
-    let texts: Vec<&str> = all.filter_map(|text| text.to_str().ok()).collect();
-    let takes = |media_type| takes(&texts, media_type);
+    let takes = |media_type| allows(call, header::ACCEPT.as_str(), media_type);
     match (takes("application/json"), takes("application/x-protobuf")) {
         (true, _) => Ok(Encoding::Json),
         (false, true) => Ok(Encoding::Protobuf),
@@ -57,6 +55,13 @@ pub fn accepted(call: &Call) -> Result<Encoding, Refused> {
             "Expecting 'Accept' to allow 'application/x-protobuf' or 'application/json'",
         )),
     }
+}
+
+/// Whether a header such as `Accept` allows a media type. Who does not send it allows all.
+pub fn allows(call: &Call, header: &str, media_type: &str) -> bool {
+    let all = call.request.headers().get_all(header);
+    let texts: Vec<&str> = all.filter_map(|text| text.to_str().ok()).collect();
+    takes(&texts, media_type)
 }
 
 /// A message, as its client wrote it.

@@ -25,6 +25,7 @@ pub mod executor;
 pub mod fate;
 pub mod framework;
 pub mod ids;
+pub mod legacy;
 mod messages;
 pub mod offer;
 pub mod operator;

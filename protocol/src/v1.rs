@@ -11,6 +11,10 @@ use std::time::Duration;
 
 use ::api::v1;
 
+use crate::resources::Resources;
+use crate::time::WallTime;
+
+pub use executor::{AGENT_CAPABILITIES, agent_pid, agent_port};
 pub use framework::{BadFramework, wishes_from_v1};
 pub use offer::{Form, domain_to_v1};
 pub use task::BadTask;
@@ -30,4 +34,16 @@ pub fn seconds(number: f64) -> Option<Duration> {
     // A century: more cannot be meant, and what is infinite is for ever.
     const MOST: f64 = 100.0 * 365.0 * 86_400.0;
     (number >= 0.0).then(|| Duration::from_secs_f64(number.min(MOST)))
+}
+
+/// A moment.
+pub fn time_to_v1(at: WallTime) -> v1::TimeInfo {
+    v1::TimeInfo { nanoseconds: i64::try_from(at.0).unwrap_or(i64::MAX) }
+}
+
+/// Resources as operators read them: in both forms, as far as the older one can say it.
+pub fn resources_to_endpoint(resources: &Resources) -> Vec<v1::Resource> {
+    let mut all = resources.to_v1();
+    all.iter_mut().for_each(::api::resources::to_endpoint);
+    all
 }

@@ -22,7 +22,7 @@ use super::checkpointer::{Outcome, Write};
 use super::outbox::Outbox;
 use super::process::{FromProcesses, ToProcesses};
 use crate::http::{Dismiss, FindExecutor, Found, Subscribes};
-use crate::logic::{Agent, Effect, End, Event, Notice};
+use crate::logic::{Agent, Books, Effect, End, Event, Notice};
 use crate::metrics::Counts;
 use crate::sandboxes::{SandboxLimits, Sandboxes, Unremoved};
 
@@ -44,6 +44,30 @@ impl Message for ReadCounts {
 
 impl Question for ReadCounts {
     type Answer = Counts;
+}
+
+/// From the gateways: how are things?
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct ReadBooks;
+
+impl Message for ReadBooks {
+    const NAME: &'static str = "agent.ReadBooks";
+}
+
+impl Question for ReadBooks {
+    type Answer = Shown;
+}
+
+/// The answer to [`ReadBooks`].
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Shown {
+    pub(crate) books: Arc<Books>,
+    /// The machine of whoever leads, as far as that is known.
+    pub(crate) master: Option<String>,
+}
+
+impl Message for Shown {
+    const NAME: &'static str = "agent.Shown";
 }
 
 /// How the agent's life ended, once it has.
@@ -73,6 +97,8 @@ pub(crate) struct AgentActor {
     pub(crate) limits: SandboxLimits,
     pub(crate) clock: Clock,
     pub(crate) counts: Counts,
+    /// As they were shown last, if nothing has happened since.
+    pub(crate) books: Option<Arc<Books>>,
     pub(crate) ended: Arc<Ended>,
 }
 
@@ -97,6 +123,7 @@ impl AgentActor {
     fn advance(&mut self, event: Event, ctx: &mut Context<Self>) {
         tracing::debug!(?event, "event");
         let now = self.clock.read().into();
+        self.books = None;
         for effect in self.agent.step(now, event).effects {
             tracing::debug!(?effect, "effect");
             self.counts.see(&effect);
@@ -419,5 +446,18 @@ impl Handler<Asked<ReadCounts>> for AgentActor {
 
     fn handle(&mut self, asked: Asked<ReadCounts>, _: &mut Context<Self>) {
         asked.reply.send(self.counts.clone().with(&self.agent));
+    }
+}
+
+impl Handler<Asked<ReadBooks>> for AgentActor {
+    type Result = ();
+
+    /// Many who look at one moment see one copy.
+    fn handle(&mut self, asked: Asked<ReadBooks>, _: &mut Context<Self>) {
+        let agent = &self.agent;
+        let books = Arc::clone(self.books.get_or_insert_with(|| Arc::new(agent.books())));
+        let leader = self.master.leader();
+        let master = leader.borrow().as_ref().map(|leader| leader.hostname.clone());
+        asked.reply.send(Shown { books, master });
     }
 }

@@ -13,6 +13,7 @@ use libactor::{Handle, Message, Pid, Question};
 use protocol::ids::{ExecutorId, FrameworkId};
 use serde::{Deserialize, Serialize};
 
+use super::books::NOT_RECOVERED;
 use super::{Gateways, SLAVE};
 use crate::Running;
 use crate::logic::{Addressed, Subscription};
@@ -64,9 +65,6 @@ impl Message for Found {
     const NAME: &'static str = "agent.Found";
 }
 
-/// An executor speaks before the agent can know it.
-const NOT_RECOVERED: &str = "Agent has not finished recovery";
-
 /// Executors that speak our own protocol show a token there.
 const NATIVE: &str = "Executor is not connected via HTTP";
 
@@ -84,9 +82,7 @@ pub(super) fn routes(gateways: &Gateways) -> Vec<Route> {
 
 /// The order of checks is a part of the API: the first that fails answers.
 async fn answer(gateways: &Gateways, mut call: Call) -> Result<HttpResponse, Refused> {
-    let Some(agent) = gateways.0.agent.get() else {
-        return Err(Refused::new(503, NOT_RECOVERED));
-    };
+    let agent = gateways.agent()?;
     call.refuse_other_pages()?;
     call.insist_on("POST")?;
     let encoding = content(&call)?;

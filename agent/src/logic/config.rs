@@ -55,6 +55,8 @@ pub struct Config {
     pub tasks_max: usize,
     /// More executors are refused.
     pub executors_max: usize,
+    /// Ended executors of one framework that are remembered.
+    pub past_executors_max: usize,
     /// Updates of one task that wait for acknowledgement; what comes on top replaces the newest that was not sent yet.
     pub updates_max: usize,
     /// The most bytes of data in a task, an update or a message, and in a status's text.
@@ -129,6 +131,7 @@ impl Config {
             reconfiguration_policy: ReconfigurationPolicy::Any,
             tasks_max: 20_000,
             executors_max: 4_000,
+            past_executors_max: 150,
             updates_max: 64,
             data_bytes_max: 256 * 1024,
             held_max: 20_000,

@@ -8,6 +8,7 @@ use protocol::executor::{AgentToExecutor, ExecutorToAgent, Token};
 use protocol::ids::{ContainerId, ExecutorId, FrameworkId};
 use protocol::task::{Exit, Reason, Run, TaskSpec, TaskState, TaskStatus};
 
+use super::books::{ExecutorSeen, Life};
 use super::checkpoint::{ProcessIdentity, Record};
 use super::notice::Notice;
 use super::state::{EndedExecutor, Ending, Executor, Phase};
@@ -172,6 +173,9 @@ impl Agent {
             };
             self.report(turn, &executor.framework, task, news.with_exit(exit));
         }
+        let seen = ExecutorSeen { life: Life::Ended, ..executor.seen(container) };
+        let most = self.config.past_executors_max;
+        self.state.past.executor_ended(&executor.framework, seen, most);
         self.state.executors.remove(container);
         if let Some(pid) = executor.pid {
             self.state.pids.remove(&pid);

@@ -1,5 +1,6 @@
 //! Ending tasks, executors and frameworks when the master says so, and answering what it asks about them.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use protocol::executor::AgentToExecutor;
@@ -103,11 +104,14 @@ impl Agent {
         turn.push(Effect::Write(Record::FrameworkRemoved(framework.clone())));
         // Ended tasks wait for acknowledgements that will not come.
         let mut freed = Vec::new();
-        entry.tasks.retain(|_, task| !task.state.is_end());
+        let all = std::mem::take(&mut entry.tasks).into_iter();
+        let (ended, live): (BTreeMap<_, _>, _) = all.partition(|(_, task)| task.state.is_end());
+        entry.tasks = live;
         for task in entry.tasks.values_mut() {
             task.updates.clear();
             freed.extend(task.spec.as_ref().map(|spec| spec.resources.clone()));
         }
+        ended.values().for_each(|task| self.remember_task(framework, task));
         let mut containers = Vec::new();
         for (container, executor) in &self.state.executors {
             if executor.framework == *framework {

@@ -40,6 +40,7 @@ impl Agent {
         let executor = executor_of(&task);
         let verdict = self.check(&framework, &task, &executor);
         let removed = self.state.is_removed(&id);
+        self.state.past.framework_came(&id);
         let entry = self.state.frameworks.entry(id.clone()).or_insert_with(|| Framework {
             info: framework.clone(),
             removed: false,

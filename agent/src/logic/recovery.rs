@@ -101,7 +101,7 @@ fn recovered_task(kept: KeptTask) -> Task {
         let after = status.state;
         Waiting { status, kept: Kept::Written, after }
     };
-    Task {
+    let mut task = Task {
         container: Some(taken.container),
         state: taken.state,
         noted: true,
@@ -110,7 +110,11 @@ fn recovered_task(kept: KeptTask) -> Task {
         updates: updates.into_iter().map(waiting).collect(),
         heard: taken.heard,
         ..Task::new(Some(taken.spec), taken.role, taken.executor)
-    }
+    };
+    let known: Vec<TaskStatus> =
+        task.updates.iter().map(|waiting| waiting.status.clone()).collect();
+    known.iter().for_each(|status| task.is_shown(status));
+    task
 }
 
 /// Or the process of one that was started by an agent which did not outlive itself.

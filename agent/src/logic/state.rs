@@ -13,6 +13,7 @@ use protocol::task::{ExecutorSpec, Exit, TaskSpec, TaskState, TaskStatus};
 use serde::{Deserialize, Serialize};
 
 use super::checkpoint::ProcessIdentity;
+use super::past::Past;
 use super::{Program, Signal, Turn};
 
 /// A framework that has tasks or executors here.
@@ -49,7 +50,12 @@ pub(super) struct Task {
     pub(super) generation: u64,
     /// The newest that its executor sent; what is not newer is a repeat.
     pub(super) heard: Option<UpdateId>,
+    /// Its news so far, for those who look: of several in one state the newest.
+    pub(super) statuses: Vec<Arc<TaskStatus>>,
 }
+
+/// News of one task that is shown.
+const STATUSES_MAX: usize = 32;
 
 /// News that waits for its acknowledgement.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -86,7 +92,18 @@ impl Task {
             sent: 0,
             generation: 0,
             heard: None,
+            statuses: Vec::new(),
         }
+    }
+
+    /// What is said of it from now on; what its executor wrote for its scheduler is shown to nobody else.
+    pub(super) fn is_shown(&mut self, status: &TaskStatus) {
+        if self.statuses.last().is_some_and(|last| last.state == status.state) {
+            self.statuses.pop();
+        } else if self.statuses.len() >= STATUSES_MAX {
+            self.statuses.remove(1);
+        }
+        self.statuses.push(Arc::new(TaskStatus { data: Vec::new(), ..status.clone() }));
     }
 
     /// The newest state that the agent's next life would know as well, and what was said of it: no master is told more.
@@ -195,6 +212,8 @@ pub(super) struct State {
     pub(super) untold: Vec<EndedExecutor>,
     /// Containers that agents started which did not outlive themselves: of those nothing is kept but that they end.
     pub(super) strangers: BTreeMap<ContainerId, Option<ProcessIdentity>>,
+    /// What has ended, for those who look.
+    pub(super) past: Past,
     /// Of the updates that the agent itself makes.
     last_update: UpdateId,
 }
@@ -210,6 +229,7 @@ impl State {
             pids: BTreeMap::new(),
             untold: Vec::new(),
             strangers: BTreeMap::new(),
+            past: Past::default(),
             last_update: UpdateId { source, sequence: 0 },
         }
     }
@@ -295,7 +315,8 @@ impl State {
     pub(super) fn forget_if_empty(&mut self, framework: &FrameworkId) {
         let has_tasks = self.frameworks.get(framework).is_some_and(|entry| !entry.tasks.is_empty());
         if !has_tasks && !self.executors.values().any(|executor| executor.framework == *framework) {
-            self.frameworks.remove(framework);
+            let left = self.frameworks.remove(framework);
+            left.into_iter().for_each(|left| self.past.framework_left(left.info));
         }
     }
 }

@@ -9,11 +9,12 @@ use protocol::framework::FrameworkInfo;
 use protocol::ids::{ContainerId, FrameworkId, TaskId, UpdateId};
 use protocol::task::{Exit, Isolation, Reason, Source, TaskState, TaskStatus};
 
+use super::books::Stage;
 use super::checkpoint::Record;
 use super::config::Bug;
 use super::membership::backoff;
 use super::notice::Notice;
-use super::state::{Ending, Framework, HEARD_MAX, Kept, Waiting};
+use super::state::{Ending, Framework, HEARD_MAX, Kept, Task, Waiting};
 use super::{Agent, Effect, Timer, Turn};
 
 /// Something the agent itself says of a task.
@@ -172,6 +173,7 @@ impl Agent {
             return;
         };
         let after = std::mem::replace(&mut entry.state, status.state);
+        entry.is_shown(&status);
         let container = entry.container.clone();
         let update = status.update;
         let is_end = status.state.is_end();
@@ -379,6 +381,7 @@ impl Agent {
         let Some(task_entry) = entry.tasks.remove(task) else {
             return;
         };
+        self.remember_task(framework, &task_entry);
         if task_entry.container.is_some() {
             let (framework, task) = (framework.clone(), task.clone());
             turn.push(Effect::Write(Record::TaskForgotten { framework, task }));
@@ -402,6 +405,18 @@ impl Agent {
         }
         self.state.forget_if_empty(framework);
         self.leave_if_done(turn);
+    }
+
+    /// Whoever looks sees it for a while.
+    pub(super) fn remember_task(&mut self, framework: &FrameworkId, task: &Task) {
+        let (Some(agent), Some(container)) = (self.membership.agent(), &task.container) else {
+            return;
+        };
+        let executor_is_known = self.state.executors.contains_key(container)
+            || self.state.past.has(framework, container);
+        if executor_is_known && let Some(seen) = task.seen(agent, framework, Stage::Completed) {
+            self.state.past.task_ended(container, seen);
+        }
     }
 
     fn acknowledge_to_executor(

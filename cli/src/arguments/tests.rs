@@ -387,3 +387,10 @@ fn what_a_daemon_was_told_is_shown_without_secrets() {
         (Some("5050"), None, None)
     );
 }
+
+#[test]
+fn agent_18_an_attribute_that_is_a_set_is_refused_in_words() {
+    let line = "airside agent --work_dir=/w --master=h:1 --attributes=rack:a;os:{linux,debian}";
+    let said = read(line, &[]).expect_err("a set");
+    assert!(said.contains("attribute 'os' is a set, and attributes are texts"), "{said}");
+}

@@ -3,64 +3,10 @@
 
 mod agents;
 mod frameworks;
-mod resources;
 mod roles;
 mod state;
 mod summary;
 mod tasks;
 
-use protocol::time::WallTime;
-use serde::{Serialize, Serializer};
-
 pub use state::About;
 pub(crate) use tasks::{Order, TaskQuery};
-
-/// A list that is walked when it is written.
-struct Each<F>(F);
-
-impl<F, I> Serialize for Each<F>
-where
-    F: Fn() -> I,
-    I: IntoIterator,
-    I::Item: Serialize,
-{
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq((self.0)())
-    }
-}
-
-/// An object that is walked when it is written.
-struct Pairs<F>(F);
-
-impl<F, I, K, V> Serialize for Pairs<F>
-where
-    F: Fn() -> I,
-    I: IntoIterator<Item = (K, V)>,
-    K: Serialize,
-    V: Serialize,
-{
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_map((self.0)())
-    }
-}
-
-/// A message as the v1 API has it: these endpoints show such parts in the same words.
-struct Message<M>(M);
-
-impl<M: prost::Message + prost::Name> Serialize for Message<M> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let text = api::json::write(&self.0);
-        let raw = serde_json::value::RawValue::from_string(text);
-        raw.map_err(serde::ser::Error::custom)?.serialize(serializer)
-    }
-}
-
-/// Since 1970.
-fn seconds(at: WallTime) -> f64 {
-    at.as_seconds()
-}
-
-/// As text. Nothing here can fail to be written: keys are texts, and numbers are finite.
-fn written(what: &impl Serialize) -> Vec<u8> {
-    serde_json::to_vec(what).unwrap_or_default()
-}

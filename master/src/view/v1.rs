@@ -6,9 +6,7 @@ pub(crate) mod frameworks;
 pub(crate) mod roles;
 mod tasks;
 
-use ::api::v1::{TimeInfo, master::response};
-use protocol::resources::Resources;
-use protocol::time::WallTime;
+use ::api::v1::master::response;
 
 use super::View;
 pub(crate) use events::event;
@@ -23,15 +21,4 @@ impl View {
             get_agents: Some(self.get_agents()),
         }
     }
-}
-
-fn time(at: WallTime) -> TimeInfo {
-    TimeInfo { nanoseconds: i64::try_from(at.0).unwrap_or(i64::MAX) }
-}
-
-/// Resources as operators read them: in both forms, as far as the older one can say it.
-fn shown(resources: &Resources) -> Vec<::api::v1::Resource> {
-    let mut all = resources.to_v1();
-    all.iter_mut().for_each(::api::resources::to_endpoint);
-    all
 }

@@ -59,7 +59,7 @@ impl AttributeValue {
     }
 }
 
-/// Attributes keep their order and their text.
+/// What an operator writes: texts, numbers and ranges, which keep their order and their text.
 pub fn parse_attributes(text: &str) -> Result<Vec<Attribute>, BadResources> {
     let pairs = entries(text)?;
     pairs
@@ -68,6 +68,10 @@ pub fn parse_attributes(text: &str) -> Result<Vec<Attribute>, BadResources> {
             // What begins as a set or as ranges and is none is a slip, which nobody would see again.
             if value.starts_with(['[', '{']) && AttributeValue::of(value).text().is_some() {
                 return Err(BadResources::Value { name: name.into(), value: value.into() });
+            }
+            // A process of Mesos ends at such a one; here it is said before anything begins.
+            if let AttributeValue::Set(_) = AttributeValue::of(value) {
+                return Err(BadResources::SetAttribute(name.into()));
             }
             Ok(Attribute { name: name.into(), value: value.into() })
         })

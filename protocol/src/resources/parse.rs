@@ -78,6 +78,11 @@ pub enum BadResources {
     /// An agent starts with nothing that is made while the cluster runs.
     #[error("an agent cannot be started with {0}: leave that out, it comes while the cluster runs")]
     MadeLater(String),
+    /// Mesos's agents know no such attributes.
+    #[error(
+        "attribute '{0}' is a set, and attributes are texts, numbers or ranges; write one attribute for each name, or a text without braces"
+    )]
+    SetAttribute(String),
 }
 
 /// Why a text is no amount of anything.

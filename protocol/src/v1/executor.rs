@@ -9,6 +9,25 @@ use crate::resources::Attribute;
 use crate::task::ExecutorSpec;
 use crate::wishes::FaultDomain;
 
+use v1::agent_info::capability::Type as Capability;
+
+/// What each agent of ours can do.
+pub const AGENT_CAPABILITIES: [Capability; 3] =
+    [Capability::MultiRole, Capability::HierarchicalRole, Capability::ReservationRefinement];
+
+/// Where agents listen that do not say so.
+const PORT: u16 = 5051;
+
+/// The port in `host:port`.
+pub fn agent_port(listens: &str) -> u16 {
+    listens.rsplit_once(':').and_then(|(_, port)| port.parse().ok()).unwrap_or(PORT)
+}
+
+/// The name of an agent's actor, in Mesos's form.
+pub fn agent_pid(listens: &str) -> String {
+    format!("slave(1)@{listens}")
+}
+
 impl ContainerId {
     /// As a v1 message.
     pub fn to_v1(&self) -> v1::ContainerId {

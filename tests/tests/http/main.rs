@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)] // a story fails by panicking
 
+mod agents;
 mod authentication;
 mod clients;
 mod counted;

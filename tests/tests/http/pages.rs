@@ -20,7 +20,7 @@ fn keys(of: &Value) -> BTreeSet<&str> {
 
 /// All these keys are there; others may be, if they are among `may`.
 #[track_caller]
-fn has_keys(of: &Value, must: &str, may: &str) {
+pub(crate) fn has_keys(of: &Value, must: &str, may: &str) {
     let (has, must): (_, BTreeSet<&str>) = (keys(of), must.split_whitespace().collect());
     let may: BTreeSet<&str> = may.split_whitespace().collect();
     let missing: Vec<_> = must.difference(&has).collect();

@@ -17,8 +17,8 @@ pub(crate) struct Stage {
     pub(crate) at: String,
     master: Process,
     agent: Option<(Process, String)>,
-    /// What an agent has.
-    resources: &'static str,
+    /// Of each life of the agent, beside those that all have.
+    agents_flags: Vec<String>,
 }
 
 impl Stage {
@@ -31,8 +31,7 @@ impl Stage {
     pub(crate) fn of_master_with(flags: &[&str]) -> Self {
         let home = Home::new();
         let (master, at) = home.master(flags);
-        let resources = "cpus:2;mem:512;ports:[31000-31009]";
-        Self { home, at, master, agent: None, resources }
+        Self { home, at, master, agent: None, agents_flags: Vec::new() }
     }
 
     /// With an agent, which comes when it comes.
@@ -40,14 +39,14 @@ impl Stage {
         Self::of_master().with_agent()
     }
 
-    /// The same with an agent that has this.
-    pub(crate) fn with_agent_of(mut self, resources: &'static str) -> Self {
-        self.resources = resources;
-        self.with_agent()
+    /// The same with an agent, which comes when it comes.
+    pub(crate) fn with_agent(self) -> Self {
+        self.with_agent_of(&[])
     }
 
-    /// The same with an agent, which comes when it comes.
-    pub(crate) fn with_agent(mut self) -> Self {
+    /// The same, with these flags, which may say what it has.
+    pub(crate) fn with_agent_of(mut self, flags: &[&str]) -> Self {
+        self.agents_flags = flags.iter().map(ToString::to_string).collect();
         self.starts_agent("--port=0");
         self
     }
@@ -88,11 +87,12 @@ impl Stage {
     fn starts_agent(&mut self, port: &str) {
         let work_dir = self.home.work_dir("a");
         let of = format!("--master={}", self.at);
-        let resources = format!("--resources={}", self.resources);
+        let says = self.agents_flags.iter().any(|flag| flag.starts_with("--resources="));
+        let resources = (!says).then_some("--resources=cpus:2;mem:512;ports:[31000-31009]");
         // Executors look for it no more often than Mesos's do.
         let patience = "--executor-reregistration-timeout=15secs";
-        let line = ["agent", port, &of, &work_dir, &resources, patience];
-        let mut agent = Process::start("agent", &mut self.home.command(&line));
+        let mut command = self.home.command(&["agent", port, &of, &work_dir, patience]);
+        let mut agent = Process::start("agent", command.args(resources).args(&self.agents_flags));
         let at = agent.says("agent@").trim_start_matches("agent@").to_owned();
         self.agent = Some((agent, at));
     }

@@ -147,7 +147,8 @@ fn offer_02_two_frameworks_read_offers_in_the_form_that_each_understands() {
 
 #[test]
 fn rsv_05_a_reserved_resource_is_read_in_the_form_that_its_reader_understands_and_taken_in_any() {
-    let stage = Stage::of_master().with_agent_of("cpus:1;mem:256;cpus(eng):1;mem(eng):64");
+    let resources = "--resources=cpus:1;mem:256;cpus(eng):1;mem(eng):64";
+    let stage = Stage::of_master().with_agent_of(&[resources]);
     stage.has_agents(1);
     let older = json!({ "role": "eng" });
     let stack = json!({ "reservations": [{ "type": "STATIC", "role": "eng" }] });

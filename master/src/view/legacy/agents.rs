@@ -2,14 +2,16 @@
 
 use protocol::change::AgentState;
 use protocol::ids::{AgentId, Role};
+use protocol::legacy::{
+    Attributes, Each, Flat, FlatOf, Message, Pairs, in_full, is_unreserved, roles_of, seconds,
+    written,
+};
 use protocol::resources::{Resource, Resources};
-use protocol::v1::domain_to_v1;
+use protocol::v1::{AGENT_CAPABILITIES, agent_pid, agent_port, domain_to_v1};
 use serde::Serialize;
 
-use super::super::v1::agents::{CAPABILITIES, is_registered, pid_of, port_of};
+use super::super::v1::agents::is_registered;
 use super::super::{Agent, View};
-use super::resources::{Attributes, Flat, FlatOf, roles_of};
-use super::{Each, Message, Pairs, seconds};
 
 /// An agent as it introduced itself.
 #[derive(Serialize)]
@@ -39,7 +41,7 @@ struct Slave<'v, R: Serialize> {
     active: bool,
     deactivated: bool,
     version: &'v str,
-    capabilities: [&'static str; CAPABILITIES.len()],
+    capabilities: [&'static str; AGENT_CAPABILITIES.len()],
 }
 
 /// With each resource on its own.
@@ -53,24 +55,13 @@ struct Full<S: Serialize, R: Serialize, L: Serialize> {
     offered_resources_full: L,
 }
 
-fn is_unreserved(one: &Resource) -> bool {
-    one.kind.reserved_for().is_none()
-}
-
-/// In both forms, as far as the older one can say it.
-fn shown(one: &Resource) -> Message<api::v1::Resource> {
-    let mut message = one.to_v1();
-    api::resources::to_endpoint(&mut message);
-    Message(message)
-}
-
 impl View {
     fn known<'v>(&'v self, id: &'v AgentId, agent: &'v Agent) -> Known<'v> {
         let info = &agent.view.info;
         Known {
             id: id.as_str(),
             hostname: &info.at.hostname,
-            port: port_of(&info.at.listens),
+            port: agent_port(&info.at.listens),
             attributes: Attributes(&info.attributes),
             domain: self.domains.get(id).map(|domain| Message(domain_to_v1(domain))),
         }
@@ -89,7 +80,7 @@ impl View {
         };
         Slave {
             known: self.known(id, agent),
-            pid: pid_of(&view.info.at.listens),
+            pid: agent_pid(&view.info.at.listens),
             registered_time: seconds(times.registered),
             reregistered_time: times.reregistered.map(seconds),
             resources: Flat(total),
@@ -100,7 +91,7 @@ impl View {
             active: view.state == AgentState::Active,
             deactivated: false,
             version: &view.info.version,
-            capabilities: CAPABILITIES.map(|capability| capability.as_str_name()),
+            capabilities: AGENT_CAPABILITIES.map(|capability| capability.as_str_name()),
         }
     }
 
@@ -110,12 +101,12 @@ impl View {
         let reserved = move || {
             let of_role = move |role: &'v Role| {
                 let is_its = move |one: &&Resource| one.kind.reserved_for() == Some(role);
-                (role.as_str(), Each(move || total.iter().filter(is_its).map(shown)))
+                (role.as_str(), Each(move || total.iter().filter(is_its).map(in_full)))
             };
             roles_of(total).into_iter().map(of_role)
         };
         let list = |of: &'v Resources, which: fn(&Resource) -> bool| {
-            Each(move || of.iter().filter(move |one| which(one)).map(shown))
+            Each(move || of.iter().filter(move |one| which(one)).map(in_full))
         };
         Full {
             slave: self.slave(id, agent),
@@ -156,6 +147,6 @@ impl View {
             slaves: S,
             recovered_slaves: R,
         }
-        super::written(&Slaves { slaves, recovered_slaves: recovered })
+        written(&Slaves { slaves, recovered_slaves: recovered })
     }
 }

@@ -6,17 +6,16 @@ use api::v1;
 use api::v1::framework_info::capability::Type as Capability;
 use protocol::change::FrameworkState;
 use protocol::ids::{AgentId, ExecutorId, FrameworkId, Role};
+use protocol::legacy::{CommandJson, Each, Flat, FlatOwned, Message, seconds, written};
 use protocol::offer::Offer;
 use protocol::resources::Resources;
-use protocol::task::{Run, TaskState};
+use protocol::task::TaskState;
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 
 use super::super::v1::frameworks::{Held, is_connected};
 use super::super::{Framework, Task, View};
-use super::resources::Flat;
-use super::tasks::{CommandJson, task};
-use super::{Each, Message, seconds};
+use super::tasks::task;
 
 /// All that is said of one.
 pub(super) struct FrameworkJson<'v> {
@@ -38,15 +37,6 @@ pub(super) struct Head<'v> {
     active: bool,
     connected: bool,
     recovered: bool,
-}
-
-/// As [`Flat`], of what was added up for this.
-pub(super) struct FlatOwned(pub(super) Resources);
-
-impl Serialize for FlatOwned {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        Flat(&self.0).serialize(serializer)
-    }
 }
 
 pub(super) fn head<'v>(
@@ -224,18 +214,10 @@ impl View {
             unregistered_frameworks: [(); 0],
         }
         let held = self.held_offers();
-        super::written(&Frameworks {
+        written(&Frameworks {
             frameworks: self.frameworks_json(&held, false, only),
             completed_frameworks: self.frameworks_json(&held, true, only),
             unregistered_frameworks: [],
         })
-    }
-}
-
-/// Whether a task is run by the executor that comes with the agent.
-pub(super) fn is_command(run: &Run) -> bool {
-    match run {
-        Run::Command(_) => true,
-        Run::Executor { .. } => false,
     }
 }

@@ -1,14 +1,13 @@
 //! `/roles` and `/weights`.
 
 use protocol::ids::FrameworkId;
+use protocol::legacy::{Amounts, AtMost, Each, written};
 use protocol::operator::RoleView;
 use protocol::quantities::Quantities;
 use protocol::quota::Weight;
 use serde::Serialize;
 
 use super::super::View;
-use super::Each;
-use super::resources::{Amounts, AtMost};
 
 #[derive(Serialize)]
 struct RoleJson<'v, F: Serialize> {
@@ -66,7 +65,7 @@ impl View {
             roles: R,
         }
         let all = self.all_roles();
-        super::written(&Roles { roles: Each(|| all.iter().map(role)) })
+        written(&Roles { roles: Each(|| all.iter().map(role)) })
     }
 
     /// `/weights`: those that were set.
@@ -78,7 +77,7 @@ impl View {
         }
         let weight = |(role, weight): (&'_ protocol::ids::Role, &Weight)| (role.clone(), *weight);
         let all: Vec<_> = self.shares.weights.iter().map(weight).collect();
-        super::written(&Each(|| {
+        written(&Each(|| {
             let one = |(role, weight)| WeightJson { role, weight };
             all.iter().map(|(role, weight)| (role.as_str(), weight.as_f64())).map(one)
         }))

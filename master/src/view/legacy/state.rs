@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use protocol::change::AgentState;
+use protocol::legacy::{Each, Message, seconds, written};
 use protocol::time::WallTime;
 use protocol::v1::domain_to_v1;
 use serde::Serialize;
 
 use super::super::View;
-use super::{Each, Message, seconds};
 
 /// What a master says of itself beside its state.
 #[derive(Clone, Debug, Default)]
@@ -82,7 +82,7 @@ impl View {
             all.count() as f64
         };
         let domain = || self.domain.as_ref().map(|domain| Message(domain_to_v1(domain)));
-        super::written(&State {
+        written(&State {
             version: &about.version,
             start_time: seconds(about.started),
             elected_time: seconds(about.elected),

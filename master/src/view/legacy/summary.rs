@@ -3,13 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use protocol::ids::{AgentId, FrameworkId};
+use protocol::legacy::{Each, written};
 use protocol::task::TaskState;
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 
 use super::super::v1::frameworks::is_connected;
 use super::super::{Framework, View};
-use super::Each;
 use super::frameworks::head;
 use super::state::About;
 
@@ -114,7 +114,7 @@ impl View {
             frameworks: F,
         }
         let (of_agents, of_frameworks) = (&of_agents, &of_frameworks);
-        super::written(&Summary {
+        written(&Summary {
             hostname: &about.hostname,
             cluster: about.cluster.as_deref(),
             slaves: Each(move || {

@@ -4,28 +4,11 @@ use ::api::v1;
 use ::api::v1::master::response::{GetAgents, get_agents};
 use protocol::change::AgentState;
 use protocol::ids::AgentId;
+use protocol::v1::{AGENT_CAPABILITIES, agent_pid, resources_to_endpoint, time_to_v1};
 
 use super::super::{Agent, View};
-use super::{shown, time};
 
 use v1::agent_info::capability::Type as Capability;
-
-/// What each agent of ours can do.
-pub(crate) const CAPABILITIES: [Capability; 3] =
-    [Capability::MultiRole, Capability::HierarchicalRole, Capability::ReservationRefinement];
-
-/// Where agents listen that do not say so.
-const PORT: u16 = 5051;
-
-/// The port in `host:port`.
-pub(crate) fn port_of(listens: &str) -> u16 {
-    listens.rsplit_once(':').and_then(|(_, port)| port.parse().ok()).unwrap_or(PORT)
-}
-
-/// The name of an agent's actor, in Mesos's form.
-pub(crate) fn pid_of(listens: &str) -> String {
-    format!("slave(1)@{listens}")
-}
 
 /// Whether an agent is a member: Mesos knows the unreachable and the gone by their ids alone.
 pub(crate) fn is_registered(state: AgentState) -> bool {
@@ -64,13 +47,13 @@ impl View {
             active: view.state == AgentState::Active,
             deactivated: Some(false),
             version: view.info.version.clone(),
-            pid: Some(pid_of(&view.info.at.listens)),
-            registered_time: Some(time(times.registered)),
-            reregistered_time: times.reregistered.map(time),
-            total_resources: shown(&view.info.resources),
-            allocated_resources: shown(&view.used),
-            offered_resources: shown(&view.offered),
-            capabilities: CAPABILITIES.map(capability).to_vec(),
+            pid: Some(agent_pid(&view.info.at.listens)),
+            registered_time: Some(time_to_v1(times.registered)),
+            reregistered_time: times.reregistered.map(time_to_v1),
+            total_resources: resources_to_endpoint(&view.info.resources),
+            allocated_resources: resources_to_endpoint(&view.used),
+            offered_resources: resources_to_endpoint(&view.offered),
+            capabilities: AGENT_CAPABILITIES.map(capability).to_vec(),
             ..Default::default()
         }
     }

@@ -10,10 +10,9 @@ use protocol::change::FrameworkState;
 use protocol::ids::FrameworkId;
 use protocol::offer::Offer;
 use protocol::resources::Resources;
-use protocol::v1::Form;
+use protocol::v1::{Form, resources_to_endpoint, time_to_v1};
 
 use super::super::{Framework, View};
-use super::{shown, time};
 
 /// Offers by who holds them.
 pub(crate) type Held<'v> = BTreeMap<&'v FrameworkId, Vec<&'v Arc<Offer>>>;
@@ -72,12 +71,12 @@ impl View {
             active: framework.state == FrameworkState::Active,
             connected: is_connected(framework.state),
             recovered: framework.state == FrameworkState::Recovered,
-            registered_time: Some(time(times.registered)),
-            reregistered_time: times.reregistered.map(time),
-            unregistered_time: times.unregistered.map(time),
+            registered_time: Some(time_to_v1(times.registered)),
+            reregistered_time: times.reregistered.map(time_to_v1),
+            unregistered_time: times.unregistered.map(time_to_v1),
             offers: offers.into_iter().flatten().map(offer_to_v1).collect(),
-            allocated_resources: shown(&framework.used()),
-            offered_resources: shown(&framework.offered),
+            allocated_resources: resources_to_endpoint(&framework.used()),
+            offered_resources: resources_to_endpoint(&framework.offered),
             framework_info: info,
             ..Default::default()
         }

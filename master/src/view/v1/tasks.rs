@@ -5,9 +5,9 @@ use ::api::v1::master::response::{GetExecutors, GetTasks, get_executors};
 use protocol::ids::{AgentId, ExecutorId, FrameworkId, TaskId};
 use protocol::resources::Resources;
 use protocol::task::{Run, TaskState};
+use protocol::v1::resources_to_endpoint;
 
 use super::super::{Framework, Task, View};
-use super::shown;
 
 impl View {
     /// `GET_TASKS`.
@@ -86,7 +86,7 @@ impl Framework {
         });
         v1::ExecutorInfo {
             framework_id: Some(framework.to_v1()),
-            resources: shown(resources),
+            resources: resources_to_endpoint(resources),
             executor_id: executor.to_v1(),
             ..said.unwrap_or_default()
         }

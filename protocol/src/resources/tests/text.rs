@@ -169,7 +169,8 @@ fn res_01_operators_may_write_json() {
 
 #[test]
 fn res_01_attributes_are_numbers_ranges_sets_and_texts() {
-    let text = "rack:r1;cores:45.55;ports:[10000-20000, 30000-50000];disks:{b,a};version:1.2.3;nan:NaN; zone : a:b ";
+    let text =
+        "rack:r1;cores:45.55;ports:[10000-20000, 30000-50000];version:1.2.3;nan:NaN; zone : a:b ";
     let attributes = parse_attributes(text).expect(text);
     let typed: Vec<AttributeValue> = attributes.iter().map(Attribute::typed).collect();
     let text = |text: &str| AttributeValue::Text(text.into());
@@ -179,15 +180,16 @@ fn res_01_attributes_are_numbers_ranges_sets_and_texts() {
             text("r1"),
             AttributeValue::Scalar(Milli(45_550)),
             AttributeValue::Ranges(Ranges::new([(10_000, 20_000), (30_000, 50_000)])),
-            AttributeValue::Set(vec!["a".into(), "b".into()]),
             text("1.2.3"),
             text("NaN"),
             text("a:b"),
         ]
     );
+    let set = AttributeValue::Set(vec!["a".into(), "b".into()]);
+    assert_eq!(AttributeValue::of("{b,a}"), set, "as others may say");
     assert_eq!((typed[0].text(), typed[1].text()), (Some("r1"), None));
     assert_eq!(attributes[2].value, "[10000-20000, 30000-50000]", "kept as it was written");
-    for bad in ["rack", ":r1", "ports:[1-", "ports:[9-1]", "disks:{a", "a b:c"] {
+    for bad in ["rack", ":r1", "ports:[1-", "ports:[9-1]", "disks:{a", "disks:{b,a}", "a b:c"] {
         assert!(parse_attributes(bad).is_err(), "{bad}");
     }
 }

@@ -3,19 +3,24 @@
 
 use std::borrow::Cow;
 
-use protocol::ids::Role;
-use protocol::quantities::{Limits, Quantities};
-use protocol::resources::{Attribute, AttributeValue, Milli, Ranges, Resource, Resources, Value};
 use serde::ser::{Serialize, SerializeMap, Serializer};
+
+use super::Message;
+use crate::ids::Role;
+use crate::quantities::{Limits, Quantities};
+use crate::resources::{Attribute, AttributeValue, Milli, Ranges, Resource, Resources, Value};
 
 /// Always shown.
 const ALWAYS: [&str; 4] = ["cpus", "gpus", "mem", "disk"];
 
 /// All these together.
-pub(super) struct Flat<'r>(pub(super) &'r Resources);
+pub struct Flat<'r>(pub &'r Resources);
 
 /// Those of them that are chosen.
-pub(super) struct FlatOf<'r, F>(pub(super) &'r Resources, pub(super) F);
+pub struct FlatOf<'r, F>(pub &'r Resources, pub F);
+
+/// As [`Flat`], of what was added up for this.
+pub struct FlatOwned(pub Resources);
 
 /// What is there of one name.
 enum Sum<'r> {
@@ -105,6 +110,12 @@ impl Serialize for Flat<'_> {
     }
 }
 
+impl Serialize for FlatOwned {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Flat(&self.0).serialize(serializer)
+    }
+}
+
 impl<F: Fn(&Resource) -> bool> Serialize for FlatOf<'_, F> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         write(self.0.iter().filter(|one| (self.1)(one)), serializer)
@@ -112,7 +123,7 @@ impl<F: Fn(&Resource) -> bool> Serialize for FlatOf<'_, F> {
 }
 
 /// Only amounts, and only those that there are.
-pub(super) struct Amounts<'q>(pub(super) &'q Quantities);
+pub struct Amounts<'q>(pub &'q Quantities);
 
 impl Serialize for Amounts<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -121,7 +132,7 @@ impl Serialize for Amounts<'_> {
 }
 
 /// Likewise.
-pub(super) struct AtMost<'q>(pub(super) &'q Limits);
+pub struct AtMost<'q>(pub &'q Limits);
 
 impl Serialize for AtMost<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -130,7 +141,7 @@ impl Serialize for AtMost<'_> {
 }
 
 /// What operators say of machines: numbers are numbers, all else is text.
-pub(super) struct Attributes<'a>(pub(super) &'a [Attribute]);
+pub struct Attributes<'a>(pub &'a [Attribute]);
 
 impl Serialize for Attributes<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -157,8 +168,20 @@ impl Serialize for Attributes<'_> {
     }
 }
 
+/// Whether it is nobody's more than others'.
+pub fn is_unreserved(one: &Resource) -> bool {
+    one.kind.reserved_for().is_none()
+}
+
+/// One of them in both forms, as far as the older one can say it.
+pub fn in_full(one: &Resource) -> Message<api::v1::Resource> {
+    let mut message = one.to_v1();
+    api::resources::to_endpoint(&mut message);
+    Message(message)
+}
+
 /// For whom it is reserved, of those that are.
-pub(super) fn roles_of(resources: &Resources) -> Vec<&Role> {
+pub fn roles_of(resources: &Resources) -> Vec<&Role> {
     let mut roles: Vec<&Role> =
         resources.iter().filter_map(|one| one.kind.reserved_for()).collect();
     roles.sort_unstable();
@@ -190,8 +213,9 @@ mod tests {
 
     #[test]
     fn attributes_are_numbers_or_text() {
-        let all = protocol::resources::parse_attributes("rack:r1;level:10;ids:[1-2,4-4];os:{b,a}");
-        let text = serde_json::to_string(&Attributes(&all.expect("attributes"))).expect("JSON");
+        let pairs = [("rack", "r1"), ("level", "10"), ("ids", "[1-2,4-4]"), ("os", "{b,a}")];
+        let all = pairs.map(|(name, value)| Attribute { name: name.into(), value: value.into() });
+        let text = serde_json::to_string(&Attributes(&all)).expect("JSON");
         assert_eq!(text, r#"{"rack":"r1","level":10.0,"ids":"[1-2, 4-4]","os":"{a, b}"}"#);
     }
 }

@@ -1,0 +1,83 @@
+//! Containers with what they use: of each executor that lives, its own. There are no others yet.
+
+use api::v1;
+use protocol::ids::{ExecutorId, FrameworkId};
+
+use crate::logic::{Books, ExecutorSeen, Life};
+use crate::usage::{Usage, Usages};
+
+/// One container.
+pub(crate) struct Container {
+    pub(crate) framework: FrameworkId,
+    pub(crate) executor: ExecutorId,
+    pub(crate) name: String,
+    pub(crate) source: String,
+    pub(crate) status: v1::ContainerStatus,
+    /// While it has a process.
+    pub(crate) statistics: Option<v1::ResourceStatistics>,
+}
+
+/// Which of them are meant.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Filter {
+    pub(crate) container: Option<String>,
+    pub(crate) framework: Option<String>,
+    pub(crate) executor: Option<String>,
+}
+
+impl Filter {
+    fn has(&self, framework: &FrameworkId, executor: &ExecutorSeen) -> bool {
+        let is =
+            |wanted: &Option<String>, id: &str| wanted.as_ref().is_none_or(|wanted| wanted == id);
+        is(&self.container, executor.container.as_str())
+            && is(&self.framework, framework.as_str())
+            && is(&self.executor, executor.spec.executor.as_str())
+    }
+}
+
+/// Those that are meant, with what all processes used at this time, in seconds since 1970.
+pub(crate) fn containers(
+    books: &Books,
+    filter: &Filter,
+    usages: &Usages,
+    at: f64,
+) -> Vec<Container> {
+    let mut all = Vec::new();
+    for framework in &books.frameworks {
+        let id = &framework.info.framework;
+        let meant = framework.executors.iter().filter(|executor| filter.has(id, executor));
+        for executor in meant.filter(|executor| executor.life != Life::Ended) {
+            let process = executor.life.process();
+            let used = process.and_then(|process| usages.below(process));
+            all.push(Container {
+                framework: id.clone(),
+                executor: executor.spec.executor.clone(),
+                name: executor.name(),
+                source: executor.source().to_owned(),
+                status: v1::ContainerStatus {
+                    container_id: Some(executor.container.to_v1()),
+                    executor_pid: process,
+                    ..Default::default()
+                },
+                statistics: used.map(|used| statistics(executor, used, at)),
+            });
+        }
+    }
+    all
+}
+
+fn statistics(executor: &ExecutorSeen, used: Usage, at: f64) -> v1::ResourceStatistics {
+    let limits = executor.all_resources();
+    let megabytes = limits.scalar("mem").0.max(0).unsigned_abs();
+    v1::ResourceStatistics {
+        timestamp: at,
+        processes: Some(used.processes),
+        threads: Some(used.threads),
+        cpus_user_time_secs: Some(used.user_seconds),
+        cpus_system_time_secs: Some(used.system_seconds),
+        cpus_limit: Some(limits.scalar("cpus").as_f64()),
+        mem_rss_bytes: Some(used.resident_bytes),
+        mem_limit_bytes: Some((megabytes << 20) / 1000),
+        ..Default::default()
+    }
+}
