@@ -219,6 +219,7 @@ impl Running {
         all.extend(self.published.tally(|tally| tally.numbers(of_frameworks)));
         all.extend(self.published.stored(|stored| stored.numbers()));
         all.extend(of_view.numbers.into_iter().chain(of_allocator.numbers));
+        self.published.tally(|tally| tally.add_refused(&mut all));
         all
     }
 

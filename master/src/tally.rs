@@ -1,7 +1,7 @@
 //! What a master hears and says, counted under the names of Mesos's metrics. Pure: it is shown each event, and the step that the event
 //! led to.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use api::v1::scheduler::call::Type;
 use libactor::Pid;
@@ -9,11 +9,11 @@ use protocol::agent::AgentToMaster;
 use protocol::change::{FrameworkState, What};
 use protocol::framework::{FrameworkInfo, FrameworkToMaster, MasterToFramework, Operation};
 use protocol::ids::FrameworkId;
-use protocol::task::TaskState;
+use protocol::task::{Reason, Source, TaskState};
 
 use crate::exposition::LINES_MAX;
 use crate::logic::{Effect, Event, Step};
-use crate::view::names::{ENDS, of_framework, word};
+use crate::view::names::{ENDS, of_framework, of_reason, word};
 
 /// What is counted of each framework from its first moment.
 const CALLS: [&str; 17] = [
@@ -50,6 +50,8 @@ pub(crate) struct Tally {
     frameworks: BTreeMap<FrameworkId, OfFramework>,
     /// Messages of the frameworks of each principal.
     principals: BTreeMap<String, u64>,
+    /// Tasks that never came into the books.
+    refused: BTreeMap<(TaskState, Reason), u64>,
 }
 
 #[derive(Debug, Default)]
@@ -254,6 +256,32 @@ impl Tally {
                 self.tell(*to, message);
             }
         }
+        self.see_refused(step);
+    }
+
+    /// What ends without having been in the books is told of, and changes nothing.
+    fn see_refused(&mut self, step: &Step) {
+        let ends = step.effects.iter().filter_map(|effect| {
+            let Effect::TellFramework { message, .. } = effect else { return None };
+            let MasterToFramework::Updated(status) = message else { return None };
+            let is_end = status.source == Source::Master && status.state.is_end();
+            let why = status.reason.filter(|why| is_end && *why != Reason::Reconciliation);
+            why.map(|why| (status, why))
+        });
+        let mut ends = ends.peekable();
+        if ends.peek().is_none() {
+            return;
+        }
+        let changed = step.changes.iter().filter_map(|change| {
+            let What::TaskStatus(status) = &change.what else { return None };
+            Some((&status.framework, &status.task))
+        });
+        let changed: BTreeSet<_> = changed.collect();
+        for (status, why) in ends {
+            if !changed.contains(&(&status.framework, &status.task)) {
+                *self.refused.entry((status.state, why)).or_default() += 1;
+            }
+        }
     }
 
     fn tell(&mut self, to: Pid, message: &MasterToFramework) {
@@ -317,6 +345,16 @@ impl Tally {
             && !self.frameworks.values().any(|of| of.principal.as_ref() == Some(&left))
         {
             self.principals.remove(&left);
+        }
+    }
+
+    /// Adds tasks that were refused to those that have ended.
+    pub(crate) fn add_refused(&self, all: &mut BTreeMap<String, f64>) {
+        for ((state, why), count) in &self.refused {
+            let of_state = format!("master/tasks_{}", word(*state));
+            for name in [of_state, of_reason(*state, Source::Master, *why)] {
+                *all.entry(name).or_default() += *count as f64;
+            }
         }
     }
 

@@ -11,7 +11,7 @@ use protocol::task::{TaskState, TaskStatus};
 use serde::{Deserialize, Serialize};
 
 use super::View;
-use super::names::{ENDS, LIVE, NAME_MAX, word};
+use super::names::{ENDS, LIVE, NAME_MAX, of_reason, word};
 use crate::backlog::Missed;
 use crate::exposition::{Page, labels};
 
@@ -49,7 +49,7 @@ impl Totals {
     fn on_status(&mut self, status: &TaskStatus) {
         self.statuses += 1;
         if let (true, Some(reason)) = (status.state.is_end(), status.reason) {
-            let name = numbers::of_reason(status.state, status.source, reason);
+            let name = of_reason(status.state, status.source, reason);
             *self.reasons.entry(name).or_default() += 1;
         }
     }

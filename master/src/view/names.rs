@@ -2,7 +2,7 @@
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use protocol::framework::FrameworkInfo;
-use protocol::task::TaskState;
+use protocol::task::{Reason, Source, TaskState};
 
 /// So much of a framework's name is in a label, and in a metric's name.
 pub(crate) const NAME_MAX: usize = 100;
@@ -15,6 +15,18 @@ pub(crate) fn of_framework(info: &FrameworkInfo) -> String {
     let name: String = info.name.chars().take(NAME_MAX).collect();
     let name = utf8_percent_encode(&name, &ENCODED);
     format!("master/frameworks/{name}/{}", info.framework)
+}
+
+/// Under which name an end is counted for which a reason was given.
+pub(crate) fn of_reason(state: TaskState, source: Source, reason: Reason) -> String {
+    let source = match source {
+        Source::Master => "master",
+        Source::Agent => "slave",
+        Source::Executor => "executor",
+    };
+    let reason = reason.to_v1().as_str_name().to_ascii_lowercase();
+    let reason = reason.strip_prefix("reason_").unwrap_or(&reason).replace("agent", "slave");
+    format!("master/task_{}/source_{source}/reason_{reason}", word(state))
 }
 
 /// As it is in a name.

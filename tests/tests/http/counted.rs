@@ -65,8 +65,6 @@ fn metr_01_a_master_counts_all_that_a_framework_says_and_is_told() {
             ("valid_framework_to_executor_messages", 1.0),
             ("invalid_framework_to_executor_messages", 1.0),
             ("messages_register_slave", 1.0),
-            ("messages_status_update", 3.0),
-            ("valid_status_updates", 3.0),
             ("messages_status_update_acknowledgement", 4.0),
             ("valid_status_update_acknowledgements", 3.0),
             ("invalid_status_update_acknowledgements", 1.0),
@@ -104,6 +102,10 @@ fn metr_01_a_master_counts_all_that_a_framework_says_and_is_told() {
     wanted.extend(of("registrar/", &[("log/recovered", 1.0), ("queued_operations", 0.0)]));
     counts(&stage, &wanted);
     let all = stage.get("/metrics/snapshot").json();
+    // One may come again for the sake of the end behind it.
+    let updates = all["master/messages_status_update"].as_f64();
+    assert!(updates.is_some_and(|count| [3.0, 4.0].contains(&count)), "{all:#}");
+    assert_eq!(updates, all["master/valid_status_updates"].as_f64());
     for name in ["registry_size_bytes", "state_store_ms", "state_store_ms/p99", "state_fetch_ms"] {
         let number = all[format!("registrar/{name}")].as_f64();
         assert!(number.is_some_and(|number| number > 0.0), "{name} in {all:#}");

@@ -1,7 +1,7 @@
 //! Each entrance is sent calls made up at random and then damaged, in both encodings, as if from a framework that runs: every one is
 //! answered in words, and in the end nothing is left in the books.
 
-use api::v1::{executor, master, scheduler};
+use api::v1::{agent, executor, master, scheduler};
 use api::{json, samples};
 use prost::{Message, Name};
 use serde_json::json;
@@ -138,6 +138,8 @@ fn no_call_that_is_made_up_and_damaged_brings_a_daemon_down_or_leaves_something_
     });
     let door = Door { at: &stage.at, path: OPERATOR, header: "X-Nothing: 1".into() };
     door.stands::<master::Call>(2, |_| ());
+    let door = Door { at: stage.agent_at(), path: "/api/v1", header: "X-Nothing: 1".into() };
+    door.stands::<agent::Call>(5, |_| ());
     let header = "X-Nothing: 1".into();
     let door = Door { at: stage.agent_at(), path: "/slave(1)/api/v1/executor", header };
     door.stands::<executor::Call>(3, |call| {
@@ -159,7 +161,7 @@ fn no_call_that_is_made_up_and_damaged_brings_a_daemon_down_or_leaves_something_
 
 #[test]
 fn no_page_is_asked_for_in_a_way_that_brings_its_daemon_down() {
-    const PAGES: [&str; 22] = [
+    const PAGES: [&str; 25] = [
         "/state",
         "/state-summary",
         "/slaves",
@@ -182,6 +184,9 @@ fn no_page_is_asked_for_in_a_way_that_brings_its_daemon_down() {
         "/help",
         "/system/stats.json",
         "/registrar(1)/registry",
+        "/monitor/statistics",
+        "/containers",
+        "/containerizer/debug",
     ];
     const KEYS: [&str; 12] = [
         "jsonp",

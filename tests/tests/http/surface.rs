@@ -192,6 +192,24 @@ fn rsv_05_a_reserved_resource_is_read_in_the_form_that_its_reader_understands_an
 }
 
 #[test]
+fn fwk_17_a_request_is_taken_and_changes_nothing() {
+    let stage = Stage::of_one_agent();
+    stage.has_agents(1);
+    let mut framework = stage.subscribes(&plain("asks")).once_subscribed();
+    let offer = framework.offer();
+    let shown = || stage.get("/frameworks").json()["frameworks"][0].clone();
+    eventually("its offer is shown", || shown()["offers"][0]["id"] == offer["id"]["value"]);
+    let before = shown();
+    let cpus = json!({ "name": "cpus", "type": "SCALAR", "scalar": { "value": 1000.0 } });
+    let requests = json!([{ "agent_id": offer["agent_id"], "resources": [cpus] }, {}]);
+    framework.says("REQUEST", json!({ "request": { "requests": requests } }));
+    assert_eq!(shown(), before);
+    // The offer still stands.
+    framework.launches(&offer, &[task("a", &offer, "true")]);
+    while framework.update()["state"] != "TASK_FINISHED" {}
+}
+
+#[test]
 fn op_17_a_task_id_is_used_by_one_task_at_a_time() {
     let stage = Stage::of_one_agent();
     let mut framework = stage.subscribes(&plain("ids")).once_subscribed();

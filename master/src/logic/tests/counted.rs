@@ -148,3 +148,24 @@ fn metr_01_a_principal_is_counted_for_all_its_frameworks_until_the_last_of_them_
     t.scheduler_says(2, FrameworkToMaster::Teardown);
     assert!(!numbers(&t).contains_key("frameworks/ops/messages_received"));
 }
+
+#[test]
+fn metr_01_tasks_that_never_came_into_the_books_count_among_those_that_have_ended() {
+    let mut t = Scenario::new();
+    t.agent_joins(1);
+    t.subscribes(1);
+    t.launches(1, 1, vec![task("a", 1.0), task("b/c", 1.0)]);
+    t.launches(1, 1, vec![task("d", 1.0)]); // its offer is used up
+    // The one that is in the books ends by the master's word; others count that.
+    t.scheduler_says(1, FrameworkToMaster::Teardown);
+    let mut all = BTreeMap::from([("master/tasks_error".to_owned(), 2.0)]);
+    t.tally.add_refused(&mut all);
+    let counted: Vec<(&str, f64)> = all.iter().map(|(name, n)| (name.as_str(), *n)).collect();
+    let expected = [
+        ("master/task_dropped/source_master/reason_invalid_offers", 1.0),
+        ("master/task_error/source_master/reason_task_invalid", 1.0),
+        ("master/tasks_dropped", 1.0),
+        ("master/tasks_error", 3.0),
+    ];
+    assert_eq!(counted, expected);
+}

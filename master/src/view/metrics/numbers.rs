@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use protocol::change::{AgentNews, AgentState, FrameworkState, GivenUp};
 use protocol::ids::FrameworkId;
 use protocol::resources::{Milli, Resources};
-use protocol::task::{Reason, Source, TaskState};
+use protocol::task::TaskState;
 
 use crate::exposition::LINES_MAX;
 use crate::view::names::{ENDS, LIVE, word};
@@ -18,18 +18,6 @@ type OfFrameworks = Vec<(FrameworkId, String, f64)>;
 
 /// What Mesos counts of what can be used.
 const SCALARS: [&str; 4] = ["cpus", "gpus", "mem", "disk"];
-
-/// Under which name an end is counted for which a reason was given.
-pub(super) fn of_reason(state: TaskState, source: Source, reason: Reason) -> String {
-    let source = match source {
-        Source::Master => "master",
-        Source::Agent => "slave",
-        Source::Executor => "executor",
-    };
-    let reason = reason.to_v1().as_str_name().to_ascii_lowercase();
-    let reason = reason.strip_prefix("reason_").unwrap_or(&reason).replace("agent", "slave");
-    format!("master/task_{}/source_{source}/reason_{reason}", word(state))
-}
 
 /// How much of something there is, and how much of that is used.
 fn amounts(into: &mut Numbers, name: &str, total: Milli, used: Milli) {
