@@ -9,7 +9,7 @@ use protocol::agent::AgentToMaster;
 use protocol::change::{FrameworkState, What};
 use protocol::framework::{FrameworkInfo, FrameworkToMaster, MasterToFramework, Operation};
 use protocol::ids::FrameworkId;
-use protocol::task::{Reason, Source, TaskState};
+use protocol::task::{Reason, Source, TaskState, TaskStatus};
 
 use crate::exposition::LINES_MAX;
 use crate::logic::{Effect, Event, Step};
@@ -145,6 +145,16 @@ fn event(message: &MasterToFramework) -> Option<(&'static str, usize)> {
 }
 
 impl Tally {
+    /// A framework is told of a task that was refused before the master heard of it.
+    pub(crate) fn refuse(&mut self, framework: &FrameworkId, status: &TaskStatus) {
+        if let Some(why) = status.reason {
+            *self.refused.entry((status.state, why)).or_default() += 1;
+        }
+        if let Some(of) = self.frameworks.get_mut(framework) {
+            more(&mut of.events, "update", 1);
+        }
+    }
+
     /// Before the master is shown it.
     pub(crate) fn hear(&mut self, event: &Event) -> Heard {
         match event {

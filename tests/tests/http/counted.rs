@@ -36,7 +36,9 @@ fn metr_01_a_master_counts_all_that_a_framework_says_and_is_told() {
         "failover_timeout": 60.0, "capabilities": [{ "type": "MULTI_ROLE" }] });
     let mut framework = stage.subscribes(&info).once_subscribed();
     let offer = framework.offer();
-    framework.launches(&offer, &[task("fails", &offer, "exit 3"), task("a/b", &offer, "true")]);
+    // One of its ids is none, and another is in use.
+    let [fails, bad] = ["fails", "a/b"].map(|id| task(id, &offer, "exit 3"));
+    framework.launches(&offer, &[fails.clone(), bad, fails]);
     while framework.update()["state"] != "TASK_FAILED" {}
     let offer = framework.offer();
     let refuse = json!({ "refuse_seconds": 1000.0 });
@@ -70,8 +72,8 @@ fn metr_01_a_master_counts_all_that_a_framework_says_and_is_told() {
             ("invalid_status_update_acknowledgements", 1.0),
             ("messages_exited_executor", 1.0),
             ("tasks_failed", 1.0),
-            ("tasks_error", 1.0),
-            ("task_error/source_master/reason_task_invalid", 1.0),
+            ("tasks_error", 2.0),
+            ("task_error/source_master/reason_task_invalid", 2.0),
         ],
     );
     let named = format!("master/frameworks/my%20web/{}/", framework.id);
@@ -87,7 +89,7 @@ fn metr_01_a_master_counts_all_that_a_framework_says_and_is_told() {
             ("calls/request", 1.0),
             ("calls/message", 2.0),
             ("events/subscribed", 1.0),
-            ("events/update", 4.0),
+            ("events/update", 5.0),
             ("offers/sent", 2.0),
             ("offers/accepted", 1.0),
             ("offers/declined", 1.0),

@@ -56,8 +56,8 @@ pub(super) struct SchedulerActor {
     /// Whether it knows that tasks are being killed.
     knows_killing: bool,
     offers: Offers,
-    /// News that was told and is not acknowledged, and when.
-    told: BTreeMap<TaskId, (UpdateId, Instant)>,
+    /// The last news of each task that was told, but for ends that are acknowledged.
+    told: BTreeMap<TaskId, Told>,
     /// It was told that it is subscribed.
     is_subscribed: bool,
     /// What it wants to be instead, and who waits to hear that it is.
@@ -77,6 +77,13 @@ struct Updating {
 
 /// How others reach this actor.
 pub(super) type Own = Arc<OnceLock<Handle<SchedulerActor>>>;
+
+/// News as it was told.
+struct Told {
+    update: UpdateId,
+    at: Instant,
+    is_end: bool,
+}
 
 /// News is not told again sooner than so long after it was told: agents say it again whenever they have a reason to, and a
 /// stream loses nothing. It is how long an agent of Mesos's waits.
@@ -259,19 +266,23 @@ impl SchedulerActor {
     fn was_just_told(&mut self, status: &TaskStatus) -> bool {
         let Some(update) = status.update else { return false };
         let now = Now::from(self.clock.read()).steady;
-        let before = self.told.get(&status.task);
-        let just =
-            |(told, at): &(UpdateId, Instant)| *told == update && now.since(*at) < TOLD_AGAIN;
-        if before.is_some_and(just) {
+        let just = |told: &Told| told.update == update && now.since(told.at) < TOLD_AGAIN;
+        if self.told.get(&status.task).is_some_and(just) {
             return true;
         }
-        self.told.insert(status.task.clone(), (update, now));
+        let told = Told { update, at: now, is_end: status.state.is_end() };
+        self.told.insert(status.task.clone(), told);
         false
     }
 
     fn on_call(&mut self, call: Call, ctx: &mut Context<Self>) {
-        if let Some(dealt_with) = &call.acknowledge {
-            self.told.remove(&TaskId::new(&dealt_with.task_id.value));
+        // What comes after an end is of another task. Other news may cross its acknowledgement, when it is said again for the sake of
+        // an end behind it.
+        let acknowledged = call.acknowledge.as_ref();
+        if let Some(task) = acknowledged.map(|news| TaskId::new(&news.task_id.value))
+            && self.told.get(&task).is_some_and(|told| told.is_end)
+        {
+            self.told.remove(&task);
         }
         let now = Now::from(self.clock.read()).wall;
         let name = call.r#type();
@@ -281,6 +292,9 @@ impl SchedulerActor {
         }
         messages.into_iter().for_each(|message| self.tell(message, ctx));
         for status in errors {
+            if let Some(framework) = &self.to.framework {
+                self.to.reign.published().tally(|tally| tally.refuse(framework, &status));
+            }
             if let Ok(status) = status.to_v1() {
                 self.send(&events::update(status), ctx);
             }

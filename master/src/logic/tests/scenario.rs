@@ -36,6 +36,9 @@ pub(super) fn scheduler_pid(n: u64) -> Pid {
     Pid::invented(500, n)
 }
 
+/// Timers that may start while a test waits.
+const TIMERS_MAX: u64 = 100_000;
+
 pub(super) struct Scenario {
     pub(super) master: Master,
     pub(super) allocator: Allocator,
@@ -263,7 +266,9 @@ impl Scenario {
     /// Time passes; timers fire when they are due, and the allocator sweeps once at the end.
     pub(super) fn pass(&mut self, span: Duration) {
         let end = self.now.steady + span;
+        let last = self.timers_started + TIMERS_MAX;
         while let Some(((due, number), timer)) = self.timers.pop_first() {
+            assert!(self.timers_started < last, "timers start one another without end");
             if due > end {
                 self.timers.insert((due, number), timer);
                 break;

@@ -129,14 +129,16 @@ fn alloc_03_equal_shares_alternate_and_ties_go_by_path() {
 #[test]
 fn alloc_04_a_role_that_is_a_parent_competes_with_its_children_as_a_leaf_of_its_own() {
     let mut allocator = Allocator::new(AllocatorConfig::default(), 1);
-    let frameworks =
-        [("f", "a"), ("f2", "a"), ("g", "a/b"), ("h", "c"), ("k", "c/d/e"), ("l", "c/d/x")];
-    let entries = frameworks.map(|(id, role)| framework(id, &[role], None));
-    enter(&mut allocator, 0, entries.to_vec());
-    let all = proposed(&mut allocator, 32);
-    // Half of all for each of a and c; of a, half for the leaf `a/.` and half for a/b; of c/d, half for each below it.
-    let of = |id: &str| all[id];
-    assert_eq!([of("f"), of("f2"), of("g"), of("h"), of("k"), of("l")], [4, 4, 8, 8, 4, 4]);
+    let in_a = [("f", "a"), ("f2", "a"), ("g", "a/b"), ("m", "a/z")];
+    let in_c = [("h", "c"), ("k", "c/d/e"), ("l", "c/d/x")];
+    let frameworks = [&in_a[..], &in_c].concat();
+    let entries = frameworks.iter().map(|(id, role)| framework(id, &[role], None));
+    enter(&mut allocator, 0, entries.collect());
+    let all = proposed(&mut allocator, 48);
+    // Half of all for each of a and c; of a, a third for the leaf `a/.` and for each of a/b and a/z; of c, half for its leaf; of
+    // c/d, half for each below it.
+    let counts: Vec<usize> = frameworks.iter().map(|(id, _)| all[*id]).collect();
+    assert_eq!(counts, [4, 4, 8, 8, 12, 6, 6]);
     // Who wants nothing is passed by, and who has gone leaves no leaf behind.
     let gone =
         ["f", "f2"].map(|id| BookEntry::FrameworkInactive { framework: FrameworkId::new(id) });
