@@ -6,6 +6,7 @@ mod agents;
 mod authentication;
 mod clients;
 mod daemon;
+mod endings;
 mod executors;
 mod failover;
 mod fetched;

@@ -111,6 +111,18 @@ impl Stage {
         agent.ended();
     }
 
+    /// Sends the agent's process a signal.
+    #[track_caller]
+    pub(crate) fn signals_agent(&self, signal: Signal) {
+        self.agent.as_ref().expect("there is an agent").0.signal(signal);
+    }
+
+    /// Waits until the agent's process has ended; whether it ended well.
+    #[track_caller]
+    pub(crate) fn agent_ended(&mut self) -> bool {
+        self.agent.as_mut().expect("there is an agent").0.ended().success()
+    }
+
     /// Its next life listens where it did.
     #[track_caller]
     pub(crate) fn agent_is_back(&mut self) {
