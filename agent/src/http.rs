@@ -67,7 +67,11 @@ impl Gateways {
 }
 
 /// Executors are also served on a socket of this machine, at this path.
-pub fn listen_for_executors(gateways: &Gateways, node: &Node, path: &Path) -> Result<(), BadSocket> {
+pub fn listen_for_executors(
+    gateways: &Gateways,
+    node: &Node,
+    path: &Path,
+) -> Result<(), BadSocket> {
     let realms = gateways.0.daemon.realms().clone();
     let routes = Routes::new(SLAVE, realms, executor::routes(gateways));
     serve_on(path, node, routes, Limits::default())

@@ -102,8 +102,7 @@ pub(crate) async fn make(routes: Arc<Routes>, bodies: Arc<Semaphore>, limits: Li
             Rc::new(move |stream, from| {
                 let service = Rc::clone(&service);
                 Box::pin(async move {
-                    if let Err(error) =
-                        service.call((Io::of(stream), Protocol::Http1, from)).await
+                    if let Err(error) = service.call((Io::of(stream), Protocol::Http1, from)).await
                     {
                         tracing::debug!(?from, ?error, "a connection of HTTP ended badly");
                     }

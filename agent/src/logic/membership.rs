@@ -178,6 +178,7 @@ impl Agent {
         if let Some(words) = before.filter(|_| !begins_anew).and_then(forbids) {
             return turn.push(Effect::Stop(End::Reconfigured(words)));
         }
+        self.forsake_what_is_passing(turn);
         self.report_orphans(turn);
         let Phase::Recovering { left } = &self.membership.phase else {
             return;

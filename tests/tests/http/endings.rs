@@ -63,13 +63,29 @@ fn exec_09_without_an_agent_executors_end_at_once_or_when_their_patience_is_over
     stage.kills_agent();
     eventually("they end with their agent", || !others.into_iter().any(lives));
     assert!(lives(patient), "it waits for the agent's next life");
-    hears(&mut passing, "passing", "TASK_LOST");
+    let mut lost: Vec<Value> = Vec::new();
+    while lost.len() < 2 {
+        let status = passing.update();
+        if status["state"] == "TASK_LOST" {
+            lost.push(status["task_id"]["value"].clone());
+        }
+    }
+    lost.sort_by_key(Value::to_string);
+    assert_eq!(lost, ["own", "passing"]);
     eventually("no next life comes in time", || !lives(patient));
     stage.agent_is_back();
-    hears(&mut lasting, "lasting", "TASK_FAILED");
+    let end = lasting.update();
+    assert_eq!(end["state"], "TASK_KILLED", "{end}");
+    lasting.says("TEARDOWN", json!({}));
     let offer = passing.offer();
     passing.launches(&offer, &[task("next", &offer, "true")]);
-    hears(&mut passing, "next", "TASK_FINISHED");
+    for state in ["TASK_STARTING", "TASK_RUNNING", "TASK_FINISHED"] {
+        let status = passing.update();
+        assert_eq!(
+            (&status["task_id"]["value"], &status["state"]),
+            (&json!("next"), &json!(state))
+        );
+    }
 }
 
 #[test]

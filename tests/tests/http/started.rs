@@ -151,7 +151,8 @@ fn aapi_13_executors_reach_their_agent_by_a_socket_too() {
     eventually("the agent has found all again", || {
         executor.calls("UPDATE", end.clone()).status == 202
     });
-    assert_eq!(framework.update()["state"], "TASK_FINISHED");
+    // What it had acknowledged the agent may not have heard of before it died.
+    while framework.update()["state"] != "TASK_FINISHED" {}
 }
 
 #[test]
@@ -230,9 +231,7 @@ fn exec_01_a_command_that_fails_says_how_it_ended() {
         assert_eq!(states, ["TASK_STARTING", "TASK_RUNNING", state]);
         assert_eq!((&end["message"], &end["source"]), (&json!(words), &json!("SOURCE_EXECUTOR")));
         // It ends once the last is acknowledged.
-        eventually("no executor is left", || {
-            stage.home.processes_of("executor").is_empty()
-        });
+        eventually("no executor is left", || stage.home.processes_of("executor").is_empty());
     }
 }
 
