@@ -261,6 +261,7 @@ impl Agent {
             | MasterToAgent::ToExecutor { .. }
             | MasterToAgent::ShutdownExecutor { .. }
             | MasterToAgent::ShutdownFramework { .. }
+            | MasterToAgent::FrameworkUpdated { .. }
             | MasterToAgent::Reconcile { .. }) => self.on_command(turn, from, command),
         }
     }
@@ -426,6 +427,9 @@ impl Agent {
             }
             MasterToAgent::ShutdownFramework { framework, .. } => {
                 self.on_shutdown_framework(turn, &framework);
+            }
+            MasterToAgent::FrameworkUpdated { framework, .. } => {
+                self.on_framework_updated(turn, framework);
             }
             MasterToAgent::Reconcile { tasks, .. } => self.on_reconcile(turn, tasks),
         }

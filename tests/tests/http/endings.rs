@@ -1,8 +1,9 @@
-//! How agents end, and what that means for what they run.
+//! How agents end, and what that means for what they run; and what they hear of the frameworks for which they run it.
 
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 use tests::cluster::eventually;
+use tests::http;
 
 use crate::executors::task_of;
 use crate::stage::{Framework, Stage, task};
@@ -119,4 +120,46 @@ fn agent_22_sigterm_ends_the_process_alone_and_sigusr1_what_it_runs_and_its_memb
         let agents = members(&stage);
         agents[0]["id"].is_string() && agents[0]["id"] != before
     });
+}
+
+#[test]
+fn agent_23_what_a_framework_says_anew_its_agents_know_and_so_do_their_next_lives() {
+    let mut stage = Stage::of_one_agent();
+    let mut framework = subscribes(&stage, "before", true);
+    let offer = framework.offer();
+    framework.launches(&offer, &[task("t", &offer, RUNS)]);
+    hears(&mut framework, "t", "TASK_RUNNING");
+    let shown = |stage: &Stage| {
+        let state = http::ask(stage.agent_at(), "GET /state", &[], b"");
+        let framework = (state.status == 200).then(|| state.json()["frameworks"][0].clone());
+        framework.unwrap_or_default()
+    };
+    assert_eq!(shown(&stage)["name"], "before");
+    let again = |name: &str, timeout: f64| {
+        json!({
+            "id": { "value": framework.id }, "user": "root", "name": name, "hostname": "elsewhere",
+            "failover_timeout": timeout, "checkpoint": true,
+        })
+    };
+    let is_shown = |stage: &Stage, name: &str, timeout: f64| {
+        eventually("the agent knows", || {
+            let shown = shown(stage);
+            shown["name"] == name
+                && shown["hostname"] == "elsewhere"
+                && shown["failover_timeout"] == timeout
+        });
+    };
+    let next = stage.subscribes(&again("after a fail-over", 700.0)).once_subscribed();
+    is_shown(&stage, "after a fail-over", 700.0);
+    // Nobody is there to hear it now: it is told when the agent is back.
+    stage.kills_agent();
+    let update = json!({ "framework_info": again("after an update", 800.0) });
+    assert_eq!(next.calls("UPDATE_FRAMEWORK", json!({ "update_framework": update })).status, 200);
+    stage.agent_is_back();
+    is_shown(&stage, "after an update", 800.0);
+    // And this it knows of the former life alone.
+    stage.kills_agent();
+    stage.kills_master();
+    stage.agent_is_back();
+    is_shown(&stage, "after an update", 800.0);
 }

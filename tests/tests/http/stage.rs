@@ -60,6 +60,13 @@ impl Stage {
         (self.master, self.at) = self.home.master(&[&format!("--port={port}")]);
     }
 
+    /// The master is killed.
+    #[track_caller]
+    pub(crate) fn kills_master(&mut self) {
+        self.master.signal(Signal::SIGKILL);
+        self.master.ended();
+    }
+
     /// Waits until so many agents are members.
     #[track_caller]
     pub(crate) fn has_agents(&self, count: usize) {

@@ -6,7 +6,7 @@ use actix::{Actor, Handler};
 use api::v1::executor::{Event, event};
 use futures_util::StreamExt;
 use gateway::{Encoding, Records};
-use libactor::{Accepts, Context, Node, NodeConfig, Received, Spawn};
+use libactor::{Accepts, Context, Down, Node, NodeConfig, Received, Spawn};
 use protocol::agent::{AgentAddress, AgentInfo};
 use protocol::executor::AgentToExecutor;
 use protocol::framework::FrameworkInfo;
@@ -36,6 +36,12 @@ impl Handler<Received<Subscribes>> for Takes {
         };
         ctx.tell(received.from.unwrap(), registered).unwrap();
     }
+}
+
+impl Handler<Down> for Takes {
+    type Result = ();
+
+    fn handle(&mut self, _: Down, _: &mut Context<Self>) {}
 }
 
 fn known() -> Known {
