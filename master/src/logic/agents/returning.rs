@@ -333,10 +333,10 @@ impl Master {
                 None => None,
             };
             let framework = info.framework.clone();
-            let message = message.map_or(
-                MasterToAgent::ShutdownFramework { epoch, framework },
-                |framework| MasterToAgent::FrameworkUpdated { epoch, framework },
-            );
+            let message = message
+                .map_or(MasterToAgent::ShutdownFramework { epoch, framework }, |framework| {
+                    MasterToAgent::FrameworkUpdated { epoch, framework }
+                });
             turn.tell_agent(back.from, message);
         }
         held
