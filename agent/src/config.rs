@@ -50,8 +50,12 @@ pub struct AgentConfig {
     pub recovery_timeout: Option<Duration>,
     /// How long an executor may take to register; `None`: the default.
     pub executor_registration_timeout: Option<Duration>,
+    /// How many executors of each framework are shown after their end; `None`: the default.
+    pub max_completed_executors_per_framework: Option<usize>,
     /// How long an executor that does not say may take to end; `None`: the default.
     pub executor_shutdown_grace_period: Option<Duration>,
+    /// A socket on which executors are served as well, if there is one.
+    pub executors_socket: Option<PathBuf>,
     /// Whether a damaged checkpoint stops the start.
     pub strict: bool,
     /// What becomes of what a former life left.
@@ -83,7 +87,9 @@ impl AgentConfig {
             executor_reregistration_timeout: None,
             recovery_timeout: None,
             executor_registration_timeout: None,
+            max_completed_executors_per_framework: None,
             executor_shutdown_grace_period: None,
+            executors_socket: None,
             strict: true,
             recover: logic::Recover::Reconnect,
             reconfiguration_policy: logic::ReconfigurationPolicy::Any,
@@ -104,6 +110,9 @@ impl AgentConfig {
         }
         if let Some(grace) = self.executor_shutdown_grace_period {
             settings.shutdown_grace = grace;
+        }
+        if let Some(most) = self.max_completed_executors_per_framework {
+            settings.past_executors_max = most;
         }
         settings.domain.clone_from(&self.domain);
         settings.recover = self.recover;

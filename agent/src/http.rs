@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use gateway::{Daemon, Files, Limits, Routes, serve};
+use gateway::{BadSocket, Daemon, Files, Limits, Routes, serve, serve_on};
 use libactor::{Clock, Foreign, Node, Pid};
 use protocol::time::{Now, WallTime};
 
@@ -64,6 +64,17 @@ impl Gateways {
     fn executors(&self) -> MutexGuard<'_, BTreeMap<Pid, Gateway>> {
         self.0.executors.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Executors are also served on a socket of this machine, at this path.
+pub fn listen_for_executors(
+    gateways: &Gateways,
+    node: &Node,
+    path: &Path,
+) -> Result<(), BadSocket> {
+    let realms = gateways.0.daemon.realms().clone();
+    let routes = Routes::new(SLAVE, realms, executor::routes(gateways));
+    serve_on(path, node, routes, Limits::default())
 }
 
 /// What is in sandboxes may be read from now on.

@@ -129,6 +129,7 @@ pub fn start(node: &Node, config: AgentConfig) -> Result<Running, StartError> {
         home,
         agent_at: agent_at.to_string(),
         recovery_timeout: settings.recovery_timeout,
+        socket: config.executors_socket.clone(),
         boot,
         lifeline,
         open_files: config.open_files,

@@ -54,6 +54,8 @@ pub(crate) enum ServeError {
     Program(#[source] io::Error),
     #[error(transparent)]
     Agent(#[from] agent::StartError),
+    #[error(transparent)]
+    Socket(#[from] gateway::BadSocket),
     #[error("{0}")]
     AgentEnded(End),
     #[error(
@@ -279,6 +281,9 @@ pub(crate) async fn agent(
     let node = start(config, listen.or_any_port).await?;
     gateways.are_on(&node);
     let settings = settings(arguments, &node, open_files)?;
+    if let Some(path) = &settings.executors_socket {
+        agent::http::listen_for_executors(&gateways, &node, path)?;
+    }
     let running = Arc::new(agent::start(&node, settings)?);
     gateways.stand_before(&running);
     is_counted(&running, &figures, &numbers);
@@ -319,6 +324,10 @@ fn settings(
     let executor = vec![program.into_os_string(), "executor".into()];
     let by_address = arguments.hostname.is_none() && !arguments.hostname_lookup;
     let address = node.advertised().filter(|_| by_address);
+    let socket = arguments.http_executor_domain_sockets.then(|| {
+        let own = || std::path::absolute(&arguments.work_dir).unwrap_or(arguments.work_dir.clone());
+        arguments.domain_socket_location.unwrap_or_else(|| own().join("agent.sock"))
+    });
     let hostname = address.map(|address| address.ip().to_string()).or(arguments.hostname);
     Ok(AgentConfig {
         resources: arguments.resources,
@@ -330,7 +339,11 @@ fn settings(
         executor_reregistration_timeout: Some(arguments.executor_reregistration_timeout),
         recovery_timeout: Some(arguments.recovery_timeout),
         executor_registration_timeout: Some(arguments.executor_registration_timeout),
+        max_completed_executors_per_framework: Some(
+            arguments.max_completed_executors_per_framework,
+        ),
         executor_shutdown_grace_period: Some(arguments.executor_shutdown_grace_period),
+        executors_socket: socket,
         open_files,
         recover: arguments.recover.into(),
         reconfiguration_policy: arguments.reconfiguration_policy.into(),

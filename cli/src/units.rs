@@ -1,5 +1,6 @@
 //! Quantities as people write them: `64MB`, `10secs`, `NAME=VALUE`; and the way to a master.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use coordination::detect::{BadMaster, Way};
@@ -175,6 +176,23 @@ pub(crate) fn role(text: &str) -> Result<Role, BadRole> {
 /// Attributes in Mesos's text form, checked.
 pub(crate) fn attributes(text: &str) -> Result<String, BadResources> {
     parse_attributes(text).map(|_| text.to_owned())
+}
+
+/// A path for a UNIX domain socket.
+pub(crate) fn socket(text: &str) -> Result<PathBuf, BadSocketPath> {
+    if text.starts_with("systemd:") {
+        return Err(BadSocketPath::Systemd);
+    }
+    std::path::absolute(text).map_err(|_| BadSocketPath::Empty)
+}
+
+/// Why a text is no place for a socket.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum BadSocketPath {
+    #[error("sockets of systemd are not taken over; give a path")]
+    Systemd,
+    #[error("it is empty; give a path")]
+    Empty,
 }
 
 /// So many within so long: `1/10mins`.

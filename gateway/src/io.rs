@@ -9,15 +9,23 @@ use std::task::{Context, Poll};
 
 use futures_util::task::AtomicWaker;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::watch;
 
 /// Bytes that are read at once of what is thrown away.
 const SCRATCH: usize = 4096;
 
+/// What carries its bytes.
+pub(crate) enum Carrier {
+    /// The node's port.
+    Tcp(TcpStream),
+    /// A socket of this machine.
+    Unix(UnixStream),
+}
+
 /// A client's connection.
 pub(crate) struct Io {
-    stream: TcpStream,
+    stream: Carrier,
     shared: Arc<Shared>,
 }
 
@@ -35,7 +43,7 @@ struct Shared {
 pub(crate) struct Line(Arc<Shared>);
 
 impl Io {
-    pub(crate) fn of(stream: TcpStream) -> Self {
+    pub(crate) fn of(stream: Carrier) -> Self {
         Self { stream, shared: Arc::default() }
     }
 
@@ -61,6 +69,46 @@ impl Io {
                 Poll::Ready(Ok(())) if !buffer.filled().is_empty() => (),
                 over @ (Poll::Ready(_) | Poll::Pending) => return over,
             }
+        }
+    }
+}
+
+impl AsyncRead for Carrier {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Tcp(stream) => Pin::new(stream).poll_read(context, buffer),
+            Self::Unix(stream) => Pin::new(stream).poll_read(context, buffer),
+        }
+    }
+}
+
+impl AsyncWrite for Carrier {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Tcp(stream) => Pin::new(stream).poll_write(context, bytes),
+            Self::Unix(stream) => Pin::new(stream).poll_write(context, bytes),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Tcp(stream) => Pin::new(stream).poll_flush(context),
+            Self::Unix(stream) => Pin::new(stream).poll_flush(context),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Tcp(stream) => Pin::new(stream).poll_shutdown(context),
+            Self::Unix(stream) => Pin::new(stream).poll_shutdown(context),
         }
     }
 }

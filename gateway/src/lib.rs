@@ -15,6 +15,7 @@ mod realm;
 mod records;
 mod route;
 mod serve;
+mod socket;
 mod system;
 
 pub use answer::{Call, Refused, TEXT, empty, json, pairs, plain, refuse};
@@ -28,3 +29,4 @@ pub use realm::{Realm, Realms};
 pub use records::{NotSent, Records, stream};
 pub use route::{Route, Routes, Unrealmed};
 pub use serve::{Limits, serve};
+pub use socket::{BadSocket, serve_on};

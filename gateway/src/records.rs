@@ -39,6 +39,19 @@ pub enum NotSent {
 }
 
 impl Records {
+    /// Both ends of a stream of which at most `most` bytes wait for its reader.
+    pub fn pipe(most: usize) -> (Self, impl Stream<Item = Result<Bytes, actix_web::Error>>) {
+        Self::to(None, most)
+    }
+
+    fn to(line: Option<Line>, most: usize) -> (Self, Body) {
+        let (send, records) = mpsc::unbounded_channel();
+        let (here, gone) = watch::channel(());
+        let waiting = Arc::new(AtomicUsize::new(0));
+        let body = Body { records, waiting: Arc::clone(&waiting), _here: here };
+        (Self { send, waiting, most, gone, line }, body)
+    }
+
     /// One record more: its length, a line feed, its bytes.
     ///
     /// # Errors
@@ -102,16 +115,13 @@ pub fn stream(
     headers: &[(&'static str, String)],
     most: usize,
 ) -> (HttpResponse, Records) {
-    let (send, records) = mpsc::unbounded_channel();
-    let (here, gone) = watch::channel(());
     let line = call.request.conn_data::<Line>().cloned();
     line.iter().for_each(Line::streams);
-    let waiting = Arc::new(AtomicUsize::new(0));
-    let body = Body { records, waiting: Arc::clone(&waiting), _here: here };
+    let (records, body) = Records::to(line, most);
     let mut response = HttpResponseBuilder::new(StatusCode::OK);
     response.content_type(encoding.media_type());
     for header in headers {
         response.insert_header((header.0, header.1.as_str()));
     }
-    (response.streaming(body), Records { send, waiting, most, gone, line })
+    (response.streaming(body), records)
 }

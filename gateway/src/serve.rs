@@ -16,11 +16,10 @@ use actix_web::dev::AppConfig;
 use actix_web::http::header;
 use actix_web::{App, HttpRequest, HttpResponse, web};
 use libactor::Foreign;
-use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 
 use crate::answer::{Call, Refused};
-use crate::io::Io;
+use crate::io::{Carrier, Io};
 use crate::route::Routes;
 
 /// Bounds of what clients may do.
@@ -50,7 +49,8 @@ impl Default for Limits {
     }
 }
 
-type Serving = Rc<dyn Fn(TcpStream, SocketAddr) -> Pin<Box<dyn Future<Output = ()>>>>;
+/// Serves one connection, which came from there if it came from another machine's or this one's port.
+type Serving = Rc<dyn Fn(Carrier, Option<SocketAddr>) -> Pin<Box<dyn Future<Output = ()>>>>;
 
 thread_local! {
     /// One for each node of this process that serves on this thread.
@@ -78,14 +78,14 @@ pub fn serve(routes: Routes, limits: Limits) -> Foreign {
                     serving
                 }
             };
-            serving(stream, from).await;
+            serving(Carrier::Tcp(stream), Some(from)).await;
             drop(guest);
         });
     })
 }
 
 /// What serves all connections of this thread.
-async fn make(routes: Arc<Routes>, bodies: Arc<Semaphore>, limits: Limits) -> Serving {
+pub(crate) async fn make(routes: Arc<Routes>, bodies: Arc<Semaphore>, limits: Limits) -> Serving {
     let app =
         App::new().default_service(web::to(move |request: HttpRequest, payload: web::Payload| {
             answer(Arc::clone(&routes), Arc::clone(&bodies), limits, request, payload)
@@ -102,10 +102,9 @@ async fn make(routes: Arc<Routes>, bodies: Arc<Semaphore>, limits: Limits) -> Se
             Rc::new(move |stream, from| {
                 let service = Rc::clone(&service);
                 Box::pin(async move {
-                    if let Err(error) =
-                        service.call((Io::of(stream), Protocol::Http1, Some(from))).await
+                    if let Err(error) = service.call((Io::of(stream), Protocol::Http1, from)).await
                     {
-                        tracing::debug!(%from, ?error, "a connection of HTTP ended badly");
+                        tracing::debug!(?from, ?error, "a connection of HTTP ended badly");
                     }
                 })
             })

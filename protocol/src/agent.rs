@@ -342,6 +342,14 @@ pub enum MasterToAgent {
         /// The cluster that the master leads.
         cluster: ClusterId,
     },
+    /// A framework that the agent runs something of says other things of itself by now. Not answered: the agent hears it with each launch
+    /// and whenever it returns, too. Since version 2.
+    FrameworkUpdated {
+        /// Of the master's reign.
+        epoch: u64,
+        /// As it is now.
+        framework: FrameworkInfo,
+    },
 }
 
 impl MasterToAgent {
@@ -358,6 +366,7 @@ impl MasterToAgent {
             Self::ShutdownFramework { epoch, .. } | Self::Reconcile { epoch, .. } => *epoch,
             Self::ReturnNow { epoch, .. } | Self::ReturnLater { epoch, .. } => *epoch,
             Self::RegisterAgain { epoch } | Self::Shutdown { epoch, .. } => *epoch,
+            Self::FrameworkUpdated { epoch, .. } => *epoch,
         }
     }
 

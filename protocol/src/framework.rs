@@ -51,6 +51,13 @@ impl FrameworkInfo {
         }
     }
 
+    /// Whether what it runs goes on without its agent, or without its agent's connection (in Mesos: whether it checkpoints). All
+    /// do but those that say otherwise.
+    pub fn outlives_agents(&self) -> bool {
+        let carried = &self.carried;
+        carried.as_bytes().is_empty() || carried.decode().is_ok_and(|info| info.checkpoint())
+    }
+
     /// Without the capabilities that version 1 does not know, if it has any. They are between scheduler and master: agents
     /// and executors do not go by them.
     pub fn in_older_words(&self) -> Option<Self> {

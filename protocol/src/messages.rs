@@ -118,6 +118,7 @@ impl Message for MasterToAgent {
             Self::ReturnLater { .. } => "ReturnLater",
             Self::RegisterAgain { .. } => "RegisterAgain",
             Self::Shutdown { .. } => "Shutdown",
+            Self::FrameworkUpdated { .. } => "FrameworkUpdated",
         }
     }
 
@@ -130,6 +131,7 @@ impl Message for MasterToAgent {
             Self::ShutdownExecutor { .. } | Self::ShutdownFramework { .. } => 1,
             Self::ReturnNow { .. } | Self::ReturnLater { .. } => 2,
             Self::RegisterAgain { .. } | Self::Shutdown { .. } => 2,
+            Self::FrameworkUpdated { .. } => 2,
         }
     }
 
@@ -150,6 +152,7 @@ impl Message for MasterToAgent {
                 out.add(framework.as_str());
             }
             Self::ShutdownFramework { framework, .. } => out.add(framework.as_str()),
+            Self::FrameworkUpdated { framework, .. } => out.add(framework.framework.as_str()),
             Self::Refused { .. } | Self::Ping { .. } | Self::Reconcile { .. } => (),
             Self::ReturnNow { .. } | Self::ReturnLater { .. } => (),
             Self::RegisterAgain { .. } | Self::Shutdown { .. } => (),

@@ -2,6 +2,7 @@
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
+use std::os::unix::net::UnixStream;
 
 use serde_json::Value;
 
@@ -36,9 +37,13 @@ impl Answer {
     }
 }
 
+trait Carrier: Read + Write + Send {}
+
+impl<T: Read + Write + Send> Carrier for T {}
+
 /// A connection.
 pub struct Client {
-    stream: BufReader<TcpStream>,
+    stream: BufReader<Box<dyn Carrier>>,
 }
 
 /// An answer that goes on, in records.
@@ -51,11 +56,18 @@ pub struct Stream {
 }
 
 impl Client {
-    /// To a node.
+    /// To a node, or to the socket at this path.
     pub fn connect(at: &str) -> io::Result<Self> {
-        let stream = TcpStream::connect(at)?;
-        stream.set_read_timeout(Some(DEADLINE))?;
-        stream.set_nodelay(true)?;
+        let stream: Box<dyn Carrier> = if at.starts_with('/') {
+            let stream = UnixStream::connect(at)?;
+            stream.set_read_timeout(Some(DEADLINE))?;
+            Box::new(stream)
+        } else {
+            let stream = TcpStream::connect(at)?;
+            stream.set_read_timeout(Some(DEADLINE))?;
+            stream.set_nodelay(true)?;
+            Box::new(stream)
+        };
         Ok(Self { stream: BufReader::new(stream) })
     }
 

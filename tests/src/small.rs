@@ -107,6 +107,7 @@ impl Handler<Received<MasterToAgent>> for Small {
             | MasterToAgent::ReturnLater { .. }
             | MasterToAgent::RegisterAgain { .. }
             | MasterToAgent::Shutdown { .. }
+            | MasterToAgent::FrameworkUpdated { .. }
             | MasterToAgent::Reconcile { .. } => (),
         }
     }

@@ -86,6 +86,8 @@ pub(crate) struct Launching {
     pub(crate) agent_at: String,
     /// How long executors wait for the agent to come back.
     pub(crate) recovery_timeout: Duration,
+    /// Where executors may dial as well, by Mesos's API alone.
+    pub(crate) socket: Option<std::path::PathBuf>,
     pub(crate) boot: String,
     /// Set where this process is the agent alone: every executor adopts what its processes leave, or has a shim that does, so
     /// that every stranger among this process's children is what a killed one left. Shims see by it that the agent is gone.

@@ -85,6 +85,7 @@ pub(super) enum Kind {
     Heard = 13,
     Booted = 14,
     Configured = 15,
+    FrameworkUpdated = 16,
 }
 
 impl Stored {
@@ -131,6 +132,9 @@ impl Stored {
             }
             Record::FrameworkRemoved(framework) => {
                 Self { framework: framework.to_string(), ..kind(Kind::FrameworkRemoved) }
+            }
+            Record::FrameworkUpdated(info) => {
+                Self { payload: to_wire(info), ..kind(Kind::FrameworkUpdated) }
             }
             Record::Heard { container, task, update } => {
                 let (container, task) = (container.to_string(), task.to_string());
@@ -179,6 +183,7 @@ impl Stored {
             Kind::Acknowledged => Record::Acknowledged { framework, task, update },
             Kind::TaskForgotten => Record::TaskForgotten { framework, task },
             Kind::FrameworkRemoved => Record::FrameworkRemoved(framework),
+            Kind::FrameworkUpdated => Record::FrameworkUpdated(from_wire(&self.payload)?),
             Kind::Heard => Record::Heard { container, task, update },
             Kind::Booted => Record::Booted(self.boot),
             Kind::Configured => {

@@ -60,6 +60,10 @@ fn records() -> Vec<Record> {
         news(1, TaskState::Running),
         acknowledged,
         news(2, TaskState::Finished),
+        Record::FrameworkUpdated(Box::new(FrameworkInfo {
+            name: "other".into(),
+            ..FrameworkInfo::plain(framework.clone())
+        })),
         Record::TaskForgotten { framework: framework.clone(), task: task.clone() },
         Record::Heard { container: c1, task, update: update(2) },
         Record::ExecutorEnded(ContainerId::new("c0")),

@@ -5,6 +5,8 @@ mod check;
 mod events;
 mod subscribed;
 mod subscription;
+#[cfg(test)]
+mod tests;
 
 use actix_web::HttpResponse;
 use api::v1::executor as v1;

@@ -158,6 +158,8 @@ pub enum Record {
         /// Where it is, if its operator says.
         domain: Option<FaultDomain>,
     },
+    /// A framework says other things of itself by now.
+    FrameworkUpdated(Box<FrameworkInfo>),
 }
 
 impl Record {
@@ -174,6 +176,7 @@ impl Record {
             Self::ExecutorEnded(_) | Self::ExecutorLaunching { .. } | Self::TaskTaken(_) => false,
             Self::Updated { .. } | Self::Acknowledged { .. } | Self::TaskForgotten { .. } => false,
             Self::FrameworkRemoved(_) | Self::Heard { .. } => false,
+            Self::FrameworkUpdated(_) => false,
         }
     }
 }
@@ -280,6 +283,7 @@ impl Checkpoint {
             }
             Record::TaskForgotten { framework, task } => self.forget(&framework, &task),
             Record::FrameworkRemoved(framework) => self.remove(&framework),
+            Record::FrameworkUpdated(info) => self.describe(*info),
             Record::Heard { container, task, update } => {
                 if let Some(kept) = self.executors.get_mut(&container) {
                     kept.heard.insert(task, update);
@@ -303,6 +307,19 @@ impl Checkpoint {
             kept.info = info.clone();
         }
         kept
+    }
+
+    /// With its executors, by which alone it may be known.
+    fn describe(&mut self, info: FrameworkInfo) {
+        let Some(kept) = self.frameworks.get_mut(&info.framework).filter(|kept| !kept.removed)
+        else {
+            return;
+        };
+        kept.info = info.clone();
+        let launches = self.executors.values_mut().filter_map(|kept| kept.launch.as_mut());
+        for launch in launches.filter(|launch| launch.framework.framework == info.framework) {
+            launch.framework = info.clone();
+        }
     }
 
     fn task(&mut self, framework: &FrameworkId, task: &TaskId) -> Option<&mut KeptTask> {

@@ -69,6 +69,18 @@ impl Agent {
         }
     }
 
+    /// A framework of which something is here says other things of itself by now: what it runs from now on goes by that, and so does
+    /// what a later life knows.
+    pub(super) fn on_framework_updated(&mut self, turn: &mut Turn, framework: FrameworkInfo) {
+        if let Some(entry) = self.state.frameworks.get_mut(&framework.framework)
+            && !entry.removed
+            && entry.info != framework
+        {
+            entry.info = framework.clone();
+            turn.push(Effect::Write(Record::FrameworkUpdated(Box::new(framework))));
+        }
+    }
+
     fn check(
         &self,
         framework: &FrameworkInfo,

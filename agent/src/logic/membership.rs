@@ -178,6 +178,7 @@ impl Agent {
         if let Some(words) = before.filter(|_| !begins_anew).and_then(forbids) {
             return turn.push(Effect::Stop(End::Reconfigured(words)));
         }
+        self.forsake_what_is_passing(turn);
         self.report_orphans(turn);
         let Phase::Recovering { left } = &self.membership.phase else {
             return;
@@ -260,6 +261,7 @@ impl Agent {
             | MasterToAgent::ToExecutor { .. }
             | MasterToAgent::ShutdownExecutor { .. }
             | MasterToAgent::ShutdownFramework { .. }
+            | MasterToAgent::FrameworkUpdated { .. }
             | MasterToAgent::Reconcile { .. }) => self.on_command(turn, from, command),
         }
     }
@@ -425,6 +427,9 @@ impl Agent {
             }
             MasterToAgent::ShutdownFramework { framework, .. } => {
                 self.on_shutdown_framework(turn, &framework);
+            }
+            MasterToAgent::FrameworkUpdated { framework, .. } => {
+                self.on_framework_updated(turn, framework);
             }
             MasterToAgent::Reconcile { tasks, .. } => self.on_reconcile(turn, tasks),
         }

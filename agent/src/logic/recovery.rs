@@ -83,7 +83,8 @@ impl State {
     }
 }
 
-/// What a new life remembers: everything, but for deliberate bugs.
+/// What a new life remembers: everything, but for what was not to outlive the former one, and for deliberate bugs. Nobody waits for news
+/// of the former: with its agent's connection it was lost.
 pub(super) fn remembered(config: &Config, mut checkpoint: Checkpoint) -> Checkpoint {
     if config.has(Bug::EpochForgotten) {
         checkpoint.epoch = 0;
@@ -91,6 +92,11 @@ pub(super) fn remembered(config: &Config, mut checkpoint: Checkpoint) -> Checkpo
     if config.has(Bug::NewsNotReplayed) {
         let tasks = checkpoint.frameworks.values_mut().flat_map(|kept| kept.tasks.values_mut());
         tasks.for_each(|task| task.updates.clear());
+    }
+    let all = checkpoint.frameworks.iter();
+    let passing = all.filter(|(_, kept)| !kept.info.outlives_agents()).map(|(id, _)| id.clone());
+    for framework in passing.collect::<Vec<_>>() {
+        checkpoint.apply(Record::FrameworkRemoved(framework));
     }
     checkpoint
 }
@@ -160,6 +166,15 @@ impl Agent {
             gone => turn.note(Notice::Rebooted(gone)),
         }
         turn.start(Timer::ExecutorsBack, self.config.executor_reregistration_timeout);
+    }
+
+    /// What was not to outlive the former life ends with its executors, for later lives as well.
+    pub(super) fn forsake_what_is_passing(&self, turn: &mut Turn) {
+        for (id, framework) in &self.state.frameworks {
+            if framework.removed && !framework.info.outlives_agents() {
+                turn.push(Effect::Write(Record::FrameworkRemoved(id.clone())));
+            }
+        }
     }
 
     /// A task whose executor is known to have ended, but not what became of the task: the disk was full.

@@ -176,6 +176,7 @@ impl Scenario {
                     }
                     Record::TaskForgotten { .. } | Record::FrameworkRemoved(_) => {}
                     Record::Booted(_) | Record::Configured { .. } => {}
+                    Record::FrameworkUpdated(_) => {}
                     other => self.done.push(format!("write {}", variant(other))),
                 }
                 return Some(Event::Written(record));

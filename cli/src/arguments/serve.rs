@@ -234,6 +234,15 @@ pub(crate) struct AgentArguments {
     /// How long an executor may take to end that is told to, if its framework says nothing else
     #[arg(long, default_value = "5secs", value_parser = units::duration, value_name = "TIME")]
     pub(crate) executor_shutdown_grace_period: Duration,
+    /// Whether executors of Mesos's API may reach this agent by a UNIX domain socket, too, whose path is their MESOS_DOMAIN_SOCKET
+    #[arg(long, default_value_t = false, action = ArgAction::Set, value_name = "BOOL")]
+    pub(crate) http_executor_domain_sockets: bool,
+    /// The path of that socket; `agent.sock` in the --work-dir if it is not said
+    #[arg(long, value_name = "PATH", value_parser = units::socket)]
+    pub(crate) domain_socket_location: Option<PathBuf>,
+    /// How many executors of each framework are shown after their end
+    #[arg(long, default_value_t = 150, value_name = "COUNT")]
+    pub(crate) max_completed_executors_per_framework: usize,
     #[command(flatten)]
     pub(crate) authentication: AgentAuthentication,
     #[command(flatten)]

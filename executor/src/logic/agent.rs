@@ -40,19 +40,27 @@ impl Executor {
             return self.on_recovery_over(turn, generation);
         }
         turn.start(Timer::RecoveryOver { generation }, self.config.recovery_timeout);
-        self.contact_again(turn, generation);
+        self.pause_before_contact(turn, 0);
+    }
+
+    /// Each pause takes other bits of the number that was drawn for this executor.
+    fn pause_before_contact(&self, turn: &mut Turn, attempts: u32) {
+        let turned = self.updates.source().rotate_left(attempts.wrapping_mul(13));
+        let chance = (turned >> 32) as u32;
+        let after = self.config.reconnect_backoff(attempts, chance);
+        turn.start(Timer::ContactAgain { generation: self.losses }, after);
     }
 
     pub(super) fn contact_again(&mut self, turn: &mut Turn, generation: u64) {
         let Some(lost) = self.lost.as_mut().filter(|_| generation == self.losses) else {
             return;
         };
-        let after = self.config.reconnect_backoff(lost.attempts);
         lost.attempts += 1;
+        let attempts = lost.attempts;
         let unacknowledged = self.updates.waiting().cloned().collect();
         let message = self.identity.reregister(self.held(), unacknowledged);
         turn.push(Effect::ContactAgent(message));
-        turn.start(Timer::ContactAgain { generation }, after);
+        self.pause_before_contact(turn, attempts);
     }
 
     fn held(&self) -> Vec<TaskHeld> {

@@ -11,9 +11,9 @@ pub struct Config {
     pub register_backoff_min: Duration,
     /// Where the doubling ends.
     pub register_backoff_max: Duration,
-    /// An agent that was lost is contacted again after this long; doubles with each attempt.
+    /// An agent that was lost is contacted again after this long at most, of which chance takes a part; doubles with each attempt.
     pub reconnect_backoff_min: Duration,
-    /// Where the doubling ends.
+    /// Where the doubling ends. Agents tell executors of Mesos's API to pause for no longer than 2 s.
     pub reconnect_backoff_max: Duration,
     /// An agent that was lost for this long is not waited for any longer.
     pub recovery_timeout: Duration,
@@ -83,8 +83,10 @@ impl Config {
         doubled(self.register_backoff_min, self.register_backoff_max, attempts)
     }
 
-    pub(super) fn reconnect_backoff(&self, attempts: u32) -> Duration {
-        doubled(self.reconnect_backoff_min, self.reconnect_backoff_max, attempts)
+    /// A part of what doubles: executors that lost one agent do not all come back at one moment.
+    pub(super) fn reconnect_backoff(&self, attempts: u32, chance: u32) -> Duration {
+        let most = doubled(self.reconnect_backoff_min, self.reconnect_backoff_max, attempts);
+        most.mul_f64(f64::from(chance) / f64::from(u32::MAX))
     }
 
     pub(super) fn update_backoff(&self, sent: u32) -> Duration {

@@ -314,7 +314,7 @@ fn a_task_runs_on_while_its_agent_is_away_and_the_executor_says_what_it_has() {
     let mut t = Scenario::running();
     t.acknowledge_all();
     t.step(Event::AgentDown { pid: agent() });
-    t.did(["reregister"]);
+    t.did([]);
     // It ends meanwhile, and that is written down.
     t.step(Event::Exited(Exit::Code(3)));
     t.step(Event::TreeCleared);
@@ -341,7 +341,51 @@ fn a_task_runs_on_while_its_agent_is_away_and_the_executor_says_what_it_has() {
 }
 
 #[test]
-fn an_agent_that_does_not_come_back_ends_the_task_and_then_the_executor() {
+fn exec_10_executors_that_lost_one_agent_look_for_it_by_chance_and_pause_no_longer_than_they_may() {
+    let most = Config::default().reconnect_backoff_max;
+    assert!(most <= Duration::from_secs(2), "what agents tell");
+    let mut firsts = std::collections::BTreeSet::new();
+    let mut longest = Duration::ZERO;
+    for source in 0..100_u64 {
+        let mut t = Scenario::running();
+        t.executor.updates = Updates::new(source.wrapping_mul(0x9E37_79B9_7F4A_7C15));
+        t.timers.clear();
+        t.step(Event::AgentDown { pid: agent() });
+        for contact in 0..20 {
+            let again = |timer: &Timer| matches!(timer, Timer::ContactAgain { .. });
+            let index = t.timers.iter().position(|(_, timer)| again(timer)).unwrap();
+            let (at, timer) = t.timers.remove(index);
+            let pause = at - t.now.steady;
+            assert!(pause <= most, "{pause:?}");
+            if contact == 0 {
+                firsts.insert(pause);
+            }
+            longest = longest.max(pause);
+            t.now.steady = at;
+            t.forget_done();
+            t.step(Event::TimerFired(timer));
+            t.did(["reregister"]);
+        }
+    }
+    assert!(firsts.len() > 90, "{firsts:?}");
+    assert!(longest > most.mul_f32(0.9), "{longest:?}");
+}
+
+#[test]
+fn exec_09_an_executor_that_waits_for_no_agent_ends_with_its_own() {
+    let mut t = Scenario::running();
+    t.executor.config.recovery_timeout = Duration::ZERO;
+    t.step(Event::AgentDown { pid: agent() });
+    t.pass(0);
+    t.done.retain(|line| line != "reregister");
+    t.did(["clear"]);
+    t.step(Event::Exited(Exit::Signal(9)));
+    t.step(Event::TreeCleared);
+    t.did(["exit AgentLost"]);
+}
+
+#[test]
+fn exec_09_an_agent_that_does_not_come_back_ends_the_task_and_then_the_executor() {
     let mut t = Scenario::running();
     t.step(Event::AgentDown { pid: agent() });
     t.pass(15 * 60 - 1);

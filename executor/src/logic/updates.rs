@@ -81,6 +81,11 @@ impl Updates {
         Self { last, waiting: VecDeque::new(), sent: 0, generation: 0 }
     }
 
+    /// What was drawn for this executor.
+    pub(super) fn source(&self) -> u64 {
+        self.last.source
+    }
+
     pub(super) fn waiting(&self) -> impl DoubleEndedIterator<Item = &TaskStatus> {
         self.waiting.iter()
     }

@@ -112,6 +112,8 @@ fn untold_to_agent(to: Pid, message: &MasterToAgent) -> Option<Untold> {
         MasterToAgent::Reconcile { .. } => None,
         MasterToAgent::ReturnNow { .. } | MasterToAgent::ReturnLater { .. } => None,
         MasterToAgent::Shutdown { .. } => None,
+        // With the next launch, and when the agent returns.
+        MasterToAgent::FrameworkUpdated { .. } => None,
         // Promised to nobody.
         MasterToAgent::ToExecutor { .. } | MasterToAgent::ShutdownExecutor { .. } => None,
     }

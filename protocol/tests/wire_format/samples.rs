@@ -279,6 +279,7 @@ pub(crate) fn master_to_agent() -> Vec<MasterToAgent> {
         },
         MasterToAgent::RegisterAgain { epoch },
         MasterToAgent::Shutdown { epoch, reason: "r".into(), cluster: ClusterId::new("c") },
+        MasterToAgent::FrameworkUpdated { epoch, framework: framework_info() },
     ]
 }
 
@@ -298,6 +299,7 @@ pub(crate) fn place_master_to_agent(message: &MasterToAgent) -> usize {
         MasterToAgent::ReturnLater { .. } => 11,
         MasterToAgent::RegisterAgain { .. } => 12,
         MasterToAgent::Shutdown { .. } => 13,
+        MasterToAgent::FrameworkUpdated { .. } => 14,
     }
 }
 

@@ -174,6 +174,7 @@ impl World {
             MasterToAgent::Kill { .. } | MasterToAgent::Acknowledge { .. } => (),
             MasterToAgent::Registered { .. } | MasterToAgent::Refused { .. } => (),
             MasterToAgent::Ping { .. } | MasterToAgent::Reconcile { .. } => (),
+            MasterToAgent::FrameworkUpdated { .. } => (),
             MasterToAgent::ToExecutor { .. } | MasterToAgent::ShutdownExecutor { .. } => (),
             MasterToAgent::ShutdownFramework { .. } | MasterToAgent::Shutdown { .. } => (),
             MasterToAgent::ReturnNow { .. } | MasterToAgent::ReturnLater { .. } => (),

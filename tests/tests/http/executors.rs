@@ -10,7 +10,7 @@ use crate::stage::{Framework, Stage, task};
 pub(crate) const EXECUTOR: &str = "/api/v1/executor";
 
 /// A task for an executor whose process does nothing.
-fn task_of(id: &str, offer: &Value, executor: &str, command: &str) -> Value {
+pub(crate) fn task_of(id: &str, offer: &Value, executor: &str, command: &str) -> Value {
     let mut task = task(id, offer, "");
     task.as_object_mut().unwrap().remove("command");
     task["executor"] = json!({
@@ -38,7 +38,13 @@ impl Executor {
     /// Subscribes with what it has: `{}` at the start.
     #[track_caller]
     pub(crate) fn subscribe(stage: &Stage, framework: &Framework, has: Value) -> Self {
-        let at = stage.agent_at().to_owned();
+        Self::subscribe_at(stage.agent_at(), framework, has)
+    }
+
+    /// The same at this address, or at the socket of this path.
+    #[track_caller]
+    pub(crate) fn subscribe_at(at: &str, framework: &Framework, has: Value) -> Self {
+        let at = at.to_owned();
         let mut client = Client::connect(&at).unwrap();
         let call = call(&framework.id, "SUBSCRIBE", json!({ "subscribe": has })).to_string();
         let headers =

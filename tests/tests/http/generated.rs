@@ -6,6 +6,7 @@ use api::schema::{Field, Kind, Label, MessageType, schema};
 use serde_json::{Map, Value, json};
 use tests::http;
 
+use crate::executors::{EXECUTOR, FIRST};
 use crate::stage::{OPERATOR, SCHEDULER, Stage};
 
 /// One of the APIs.
@@ -19,7 +20,8 @@ struct Api {
     answers: fn(&str) -> (u16, &'static str),
 }
 
-const APIS: [Api; 2] = [
+/// A master's.
+const MASTERS: [Api; 2] = [
     Api {
         path: SCHEDULER,
         call: "mesos.v1.scheduler.Call",
@@ -33,6 +35,25 @@ const APIS: [Api; 2] = [
         answers: of_operators,
     },
 ];
+
+/// An agent's.
+const AGENTS: [Api; 2] = [
+    Api {
+        path: OPERATOR,
+        call: "mesos.v1.agent.Call",
+        says: "agent::Call",
+        answers: of_operators_at_agents,
+    },
+    Api {
+        path: EXECUTOR,
+        call: "mesos.v1.executor.Call",
+        says: "Executor::Call",
+        answers: of_executors,
+    },
+];
+
+/// Calls whose payload may be left out.
+const OPTIONAL: [&str; 4] = ["REVIVE", "SUPPRESS", "GET_CONTAINERS", "PRUNE_IMAGES"];
 
 /// Of a framework that nobody knows.
 fn of_schedulers(r#type: &str) -> (u16, &'static str) {
@@ -74,6 +95,40 @@ fn of_operators(r#type: &str) -> (u16, &'static str) {
         "REMOVE_QUOTA" => (400, "Failed to remove quota: Role 'role' has no quota set"),
         "LIST_FILES" | "READ_FILE" => (404, ""),
         _ => (200, ""),
+    }
+}
+
+/// Of an agent that runs nothing.
+fn of_operators_at_agents(r#type: &str) -> (u16, &'static str) {
+    match r#type {
+        "WAIT_CONTAINER" | "KILL_CONTAINER" | "ATTACH_CONTAINER_OUTPUT" => {
+            (404, "Container containerid cannot be found")
+        }
+        "WAIT_NESTED_CONTAINER" | "KILL_NESTED_CONTAINER" => {
+            (404, "Container outer.containerid cannot be found")
+        }
+        "ATTACH_CONTAINER_INPUT" => (
+            415,
+            "Expecting 'Content-Type' to be application/recordio for ATTACH_CONTAINER_INPUT call",
+        ),
+        "LAUNCH_CONTAINER"
+        | "LAUNCH_NESTED_CONTAINER"
+        | "LAUNCH_NESTED_CONTAINER_SESSION"
+        | "ADD_RESOURCE_PROVIDER_CONFIG"
+        | "UPDATE_RESOURCE_PROVIDER_CONFIG"
+        | "REMOVE_RESOURCE_PROVIDER_CONFIG"
+        | "MARK_RESOURCE_PROVIDER_GONE"
+        | "PRUNE_IMAGES" => (501, "501 Not Implemented. "),
+        "LIST_FILES" | "READ_FILE" => (404, ""),
+        _ => (200, ""),
+    }
+}
+
+/// Of a framework that has nothing there.
+fn of_executors(r#type: &str) -> (u16, &'static str) {
+    match r#type {
+        "HEARTBEAT" => (202, ""),
+        _ => (400, "Framework cannot be found"),
     }
 }
 
@@ -179,54 +234,76 @@ fn answers(at: &str, api: &Api, call: &Map<String, Value>) -> [(u16, String); 2]
     })
 }
 
-/// A whole call, as far as the API names a framework: the least that its schema demands leaves that out.
+/// A whole call, with what the least leaves out that its schema demands: whose it is, in which container another is, and what news
+/// needs.
 fn whole(api: &Api, call: &Value) -> Map<String, Value> {
     let mut call = call.as_object().unwrap().clone();
     let names = schema().message(api.call).unwrap().field("framework_id").is_some();
-    if names && call["type"] != "SUBSCRIBE" {
+    let r#type = call["type"].as_str().unwrap().to_owned();
+    if names && r#type != "SUBSCRIBE" {
         call.insert("framework_id".into(), json!({ "value": "nobody" }));
     }
+    let payload = call.get_mut(&r#type.to_lowercase());
+    if r#type.contains("_NESTED_") {
+        payload.unwrap()["container_id"]["parent"] = json!({ "value": "outer" });
+    } else if r#type == "ATTACH_CONTAINER_INPUT" {
+        let id = json!({ "type": "CONTAINER_ID", "container_id": { "value": "containerid" } });
+        *payload.unwrap() = id;
+    } else if api.path == EXECUTOR && r#type == "UPDATE" {
+        let status = &mut payload.unwrap()["status"];
+        status["state"] = json!("TASK_RUNNING");
+        status["source"] = json!("SOURCE_EXECUTOR");
+        status["uuid"] = json!(FIRST);
+    }
     call
+}
+
+/// Each call of an API, whole, without its payload and broken; how many were broken.
+fn all_are_answered(at: &str, api: &Api) -> usize {
+    let of = schema().message(api.call).unwrap();
+    let mut asked = 0;
+    for (r#type, call) in calls(api.call) {
+        let call = whole(api, &call);
+        let (status, begins) = (api.answers)(r#type);
+        for (got, text) in answers(at, api, &call) {
+            assert!(got == status && text.starts_with(begins), "{type}: {got} {text}");
+        }
+        let payload = r#type.to_lowercase();
+        if call.contains_key(&payload) && !OPTIONAL.contains(&r#type) {
+            let mut without = call.clone();
+            without.remove(&payload);
+            let words =
+                format!("Failed to validate {}: Expecting '{payload}' to be present", api.says);
+            for (got, text) in answers(at, api, &without) {
+                assert_eq!((got, text.as_str()), (400, words.as_str()), "{type}");
+            }
+        }
+        for (call, is_wrong) in broken(of, &call) {
+            asked += 1;
+            let [(as_json, text), (as_protobuf, words)] = answers(at, api, &call);
+            let begins = match is_wrong {
+                true => "Failed to convert JSON into Call protobuf: ",
+                false => "Failed to convert JSON into Call protobuf: Missing required fields: ",
+            };
+            assert!(as_json == 400 && text.starts_with(begins), "{call:?}: {as_json} {text}");
+            let expected = (400, "Failed to parse body into Call protobuf");
+            assert_eq!((as_protobuf, words.as_str()), expected, "{call:?}");
+        }
+    }
+    asked
 }
 
 #[test]
 fn opapi_01_every_call_is_answered_as_mesos_answers_it_whole_and_broken() {
     let stage = Stage::of_master();
-    let mut asked = 0;
-    for api in &APIS {
-        let of = schema().message(api.call).unwrap();
-        for (r#type, call) in calls(api.call) {
-            let call = whole(api, &call);
-            let (status, begins) = (api.answers)(r#type);
-            for (got, text) in answers(&stage.at, api, &call) {
-                assert!(got == status && text.starts_with(begins), "{type}: {got} {text}");
-            }
-            let payload = r#type.to_lowercase();
-            if call.contains_key(&payload) {
-                let mut without = call.clone();
-                without.remove(&payload);
-                let optional = ["REVIVE", "SUPPRESS"].contains(&r#type);
-                let words =
-                    format!("Failed to validate {}: Expecting '{payload}' to be present", api.says);
-                for (got, text) in answers(&stage.at, api, &without) {
-                    assert!(
-                        optional || (got, text.as_str()) == (400, words.as_str()),
-                        "{type}: {got} {text}"
-                    );
-                }
-            }
-            for (call, is_wrong) in broken(of, &call) {
-                asked += 1;
-                let [(as_json, text), (as_protobuf, words)] = answers(&stage.at, api, &call);
-                let begins = match is_wrong {
-                    true => "Failed to convert JSON into Call protobuf: ",
-                    false => "Failed to convert JSON into Call protobuf: Missing required fields: ",
-                };
-                assert!(as_json == 400 && text.starts_with(begins), "{call:?}: {as_json} {text}");
-                let expected = (400, "Failed to parse body into Call protobuf");
-                assert_eq!((as_protobuf, words.as_str()), expected, "{call:?}");
-            }
-        }
-    }
+    let asked: usize = MASTERS.iter().map(|api| all_are_answered(&stage.at, api)).sum();
+    assert!(asked > 150, "{asked}");
+}
+
+#[test]
+fn aapi_01_every_call_of_an_agent_is_answered_as_mesos_answers_it_whole_and_broken() {
+    let stage = Stage::of_one_agent();
+    stage.has_agents(1);
+    let asked: usize = AGENTS.iter().map(|api| all_are_answered(stage.agent_at(), api)).sum();
     assert!(asked > 150, "{asked}");
 }

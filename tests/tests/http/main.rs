@@ -7,6 +7,7 @@ mod authentication;
 mod clients;
 mod counted;
 mod daemon;
+mod endings;
 mod executors;
 mod failover;
 mod fetched;

@@ -60,6 +60,13 @@ impl Stage {
         (self.master, self.at) = self.home.master(&[&format!("--port={port}")]);
     }
 
+    /// The master is killed.
+    #[track_caller]
+    pub(crate) fn kills_master(&mut self) {
+        self.master.signal(Signal::SIGKILL);
+        self.master.ended();
+    }
+
     /// Waits until so many agents are members.
     #[track_caller]
     pub(crate) fn has_agents(&self, count: usize) {
@@ -109,6 +116,18 @@ impl Stage {
         let (agent, _) = self.agent.as_mut().expect("there is an agent");
         agent.signal(Signal::SIGKILL);
         agent.ended();
+    }
+
+    /// Sends the agent's process a signal.
+    #[track_caller]
+    pub(crate) fn signals_agent(&self, signal: Signal) {
+        self.agent.as_ref().expect("there is an agent").0.signal(signal);
+    }
+
+    /// Waits until the agent's process has ended; whether it ended well.
+    #[track_caller]
+    pub(crate) fn agent_ended(&mut self) -> bool {
+        self.agent.as_mut().expect("there is an agent").0.ended().success()
     }
 
     /// Its next life listens where it did.

@@ -6,7 +6,10 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
+use tests::cluster::eventually;
+use tests::http;
 
+use crate::executors::{Executor, FIRST, SECOND, status, task_of};
 use crate::stage::{Framework, Stage, task};
 
 /// Serves these bodies by their paths, and nothing else, until the story is over.
@@ -42,7 +45,7 @@ fn subscribes(stage: &Stage) -> Framework {
 
 /// The sandbox of the only life of an executor.
 #[track_caller]
-fn sandbox(stage: &Stage, framework: &str, executor: &str) -> PathBuf {
+pub(crate) fn sandbox(stage: &Stage, framework: &str, executor: &str) -> PathBuf {
     let lives = stage.home.path("a").join("sandboxes").join(framework).join(executor);
     let mut lives = std::fs::read_dir(lives).unwrap().flatten();
     let life = lives.next().unwrap().path();
@@ -114,6 +117,42 @@ fn agent_19_tasks_and_executors_find_mesoss_environment() {
         }
         assert_eq!(said.contains("MINE=1"), executor == "custom");
     }
+}
+
+#[test]
+fn aapi_13_executors_reach_their_agent_by_a_socket_too() {
+    let mut stage = Stage::of_master().with_agent_of(&["--http_executor_domain_sockets"]);
+    let mut framework = subscribes(&stage);
+    let offer = framework.offer();
+    let says = "echo $MESOS_DOMAIN_SOCKET > at; exec sleep 1000";
+    framework.launches(&offer, &[task_of("t", &offer, "e", says)]);
+    let mut at = String::new();
+    eventually("the executor has said where its agent's socket is", || {
+        let lives = stage.home.path("a").join("sandboxes").join(&framework.id).join("e");
+        let life = std::fs::read_dir(lives).ok().and_then(|mut lives| lives.next()?.ok());
+        let file = life.and_then(|life| std::fs::read_to_string(life.path().join("at")).ok());
+        at = file.unwrap_or_default().trim().to_owned();
+        !at.is_empty()
+    });
+    assert_eq!(Path::new(&at), stage.home.path("a").join("agent.sock"));
+    let mut executor = Executor::subscribe_at(&at, &framework, json!({}));
+    let launched = executor.events.event("LAUNCH")["launch"]["task"].clone();
+    executor.tells("t", "TASK_RUNNING", FIRST);
+    assert_eq!(framework.update()["state"], "TASK_RUNNING");
+    let other = http::ask(&at, "GET /state", &[], b"");
+    assert_eq!(other.status, 404, "no other page is there");
+    stage.kills_agent();
+    assert!(!matches!(executor.events.record(), Ok(Some(_))), "its stream has ended");
+    stage.agent_is_back();
+    let has = json!({ "unacknowledged_tasks": [launched] });
+    let mut executor = Executor::subscribe_at(&at, &framework, has);
+    executor.events.event("SUBSCRIBED");
+    let end = json!({ "update": { "status": status("t", "TASK_FINISHED", SECOND) } });
+    eventually("the agent has found all again", || {
+        executor.calls("UPDATE", end.clone()).status == 202
+    });
+    // What it had acknowledged the agent may not have heard of before it died.
+    while framework.update()["state"] != "TASK_FINISHED" {}
 }
 
 #[test]
@@ -192,9 +231,7 @@ fn exec_01_a_command_that_fails_says_how_it_ended() {
         assert_eq!(states, ["TASK_STARTING", "TASK_RUNNING", state]);
         assert_eq!((&end["message"], &end["source"]), (&json!(words), &json!("SOURCE_EXECUTOR")));
         // It ends once the last is acknowledged.
-        tests::cluster::eventually("no executor is left", || {
-            stage.home.processes_of("executor").is_empty()
-        });
+        eventually("no executor is left", || stage.home.processes_of("executor").is_empty());
     }
 }
 
@@ -222,7 +259,7 @@ fn kill_01_a_task_that_does_not_heed_its_kill_is_killed_when_the_grace_is_over()
         while framework.update()["state"] != "TASK_RUNNING" {}
         if id == "stubborn" {
             let stdout = sandbox(&stage, &framework.id, id).join("stdout");
-            tests::cluster::eventually("it heeds nothing", || read(&stdout).contains("ready"));
+            eventually("it heeds nothing", || read(&stdout).contains("ready"));
         }
         let mut kill = json!({ "task_id": { "value": id } });
         framework.says("KILL", json!({ "kill": kill }));

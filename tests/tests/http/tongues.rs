@@ -1,7 +1,8 @@
 //! How clients of Mesos say things: each in a way of its own, and a master understands all of them.
 
 use serde_json::{Value, json};
-use tests::http::Client;
+use tests::cluster::eventually;
+use tests::http::{self, Client};
 
 use crate::stage::{Framework, SCHEDULER, Stage, task};
 
@@ -127,4 +128,39 @@ fn a_version_is_digits_and_dots() {
     let answer = Stage::of_master().get("/version").json();
     let version = answer["version"].as_str().unwrap();
     assert!(version.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.'), "{version}");
+}
+
+#[test]
+fn a_container_of_mesos_without_an_image_is_none_and_one_that_failed_is_looked_into() {
+    let stage = Stage::of_one_agent();
+    let mut framework = subscribed(&stage, &post(SCHEDULER, &[JSON], &subscription()));
+    let offer = framework.offer();
+    let mut plain = task("plain", &offer, "echo why; exit 3");
+    plain["container"] = json!({ "type": "MESOS", "volumes": [], "network_infos": [] });
+    framework.launches(&offer, &[plain]);
+    let mut status = framework.update();
+    while status["state"] != "TASK_FAILED" {
+        status = framework.update();
+    }
+    assert_eq!(status["message"], "Command exited with status 3", "{status}");
+    let get = |path: &str| http::ask(stage.agent_at(), &format!("GET {path}"), &[], b"");
+    let mut directory = String::new();
+    eventually("its agent shows where it was", || {
+        let state = get("/state").json();
+        let of = |list: &str| {
+            let frameworks = state[list].as_array().cloned().unwrap_or_default();
+            let mut ended = frameworks.into_iter().map(|one| one["completed_executors"][0].clone());
+            ended.find_map(|executor| executor["directory"].as_str().map(str::to_owned))
+        };
+        let found = of("frameworks").or_else(|| of("completed_frameworks"));
+        directory = found.unwrap_or_default();
+        !directory.is_empty()
+    });
+    let debug = get("/files/debug").json();
+    let latest = format!("/frameworks/{}/executors/plain/runs/latest", framework.id);
+    assert_eq!(debug[&latest], directory.as_str(), "{debug}");
+    let printed = get(&format!("/files/download?path={directory}/stdout"));
+    assert_eq!(printed.text(), "why\n");
+    let disposition = printed.header("content-disposition").unwrap_or_default();
+    assert!(disposition.starts_with("attachment"), "{disposition}");
 }

@@ -8,6 +8,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::time::Duration;
 
 use containerizer::start::{Handed, command, inherited};
 use nix::unistd::User;
@@ -70,8 +71,13 @@ pub(super) fn launch(
     lends: bool,
 ) -> Result<Launched, StartFailure> {
     let Place { owner, sandbox, records } = place;
+    // What does not outlive the agent waits for none.
+    let waits = match start.framework.outlives_agents() {
+        true => launching.recovery_timeout,
+        false => Duration::ZERO,
+    };
     let (agent_file, recovery_timeout) =
-        (launching.home.address_file(), launching.recovery_timeout.as_millis().to_string());
+        (launching.home.address_file(), waits.as_millis().to_string());
     let mut surroundings = vec![
         (ENV_AGENT, OsStr::new(&launching.agent_at)),
         (ENV_AGENT_FILE, agent_file.as_os_str()),
@@ -85,8 +91,8 @@ pub(super) fn launch(
     if lends {
         surroundings.push((ENV_SECRET_ON_STDIN, OsStr::new("1")));
     }
-    let mesos =
-        mesos::variables(start, &launching.agent_at, launching.recovery_timeout, &sandbox.path);
+    let at = mesos::At { endpoint: &launching.agent_at, socket: launching.socket.as_deref() };
+    let mesos = mesos::variables(start, &at, launching.recovery_timeout, &sandbox.path);
     surroundings.extend(mesos.iter().map(|(name, value)| (*name, OsStr::new(value))));
     let (mut command, handed) = match &start.program {
         Program::CommandExecutor => (command_executor(launching, &surroundings)?, None),

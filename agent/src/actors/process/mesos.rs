@@ -8,28 +8,39 @@ use crate::logic::StartExecutor;
 /// How long an executor waits at most before it subscribes again.
 const SUBSCRIPTION_BACKOFF_MAX: Duration = Duration::from_secs(2);
 
+/// Where the agent is.
+pub(super) struct At<'a> {
+    /// Address and port.
+    pub(super) endpoint: &'a str,
+    /// The path of its socket, if it has one.
+    pub(super) socket: Option<&'a Path>,
+}
+
 /// All of them, in the names and texts of Mesos.
 pub(super) fn variables(
     start: &StartExecutor,
-    agent_at: &str,
+    at: &At<'_>,
     recovery_timeout: Duration,
     sandbox: &Path,
 ) -> Vec<(&'static str, String)> {
     let sandbox = sandbox.display().to_string();
-    let checkpoints = start.framework.to_v1().is_ok_and(|info| info.checkpoint());
+    let checkpoints = start.framework.outlives_agents();
     let mut all = vec![
         ("MESOS_FRAMEWORK_ID", start.framework.framework.to_string()),
         ("MESOS_EXECUTOR_ID", start.spec.executor.to_string()),
         ("MESOS_DIRECTORY", sandbox.clone()),
         ("MESOS_SANDBOX", sandbox),
         ("MESOS_SLAVE_ID", start.agent.to_string()),
-        ("MESOS_SLAVE_PID", format!("slave(1)@{agent_at}")),
-        ("MESOS_AGENT_ENDPOINT", agent_at.to_owned()),
+        ("MESOS_SLAVE_PID", format!("slave(1)@{}", at.endpoint)),
+        ("MESOS_AGENT_ENDPOINT", at.endpoint.to_owned()),
         ("MESOS_CHECKPOINT", u8::from(checkpoints).to_string()),
         ("MESOS_HTTP_COMMAND_EXECUTOR", "0".to_owned()),
         ("MESOS_EXECUTOR_SHUTDOWN_GRACE_PERIOD", span(start.shutdown_grace)),
         ("LIBPROCESS_PORT", "0".to_owned()),
     ];
+    if let Some(socket) = at.socket {
+        all.push(("MESOS_DOMAIN_SOCKET", socket.display().to_string()));
+    }
     if checkpoints {
         all.push(("MESOS_RECOVERY_TIMEOUT", span(recovery_timeout)));
         all.push(("MESOS_SUBSCRIPTION_BACKOFF_MAX", span(SUBSCRIPTION_BACKOFF_MAX)));

@@ -49,6 +49,7 @@ impl Stage {
             executor: vec!["/bin/sh".into(), "-c".into(), "exit 7".into()],
             sandboxes: Sandboxes::below(dir.path()),
             home: Home::at(dir.path()),
+            socket: None,
             recovery_timeout: SOON,
             agent_at: "127.0.0.1:1".into(),
             boot: crate::detect::boot_id().unwrap(),

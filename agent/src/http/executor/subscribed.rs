@@ -14,11 +14,10 @@ use protocol::time::{Now, WallTime};
 use serde::{Deserialize, Serialize};
 
 use super::{Dismiss, Subscribes, events};
-use crate::http::Gateways;
 use crate::logic::{Known, Subscription};
 
 /// How often a stream says that it lives.
-const HEARTBEAT: Duration = Duration::from_secs(30 * 60);
+pub(super) const HEARTBEAT: Duration = Duration::from_secs(30 * 60);
 
 /// A call of this executor's that was checked, as protobuf.
 #[derive(Debug, Serialize, Deserialize)]
@@ -30,7 +29,10 @@ impl Message for Said {
 
 /// Who subscribes, and where its events go.
 pub(super) struct Subscriber {
-    pub(super) gateways: Gateways,
+    /// What is to be done once its gateway has ended.
+    pub(super) at_its_end: Box<dyn Fn(Pid) + Send>,
+    /// How often its stream says that it lives.
+    pub(super) heartbeat: Duration,
     pub(super) agent: Pid,
     pub(super) known: Known,
     /// The first event, once it is subscribed.
@@ -86,7 +88,7 @@ impl GatewayActor {
     }
 
     fn beat(&mut self, ctx: &mut Context<Self>) {
-        ctx.after(HEARTBEAT, |actor, ctx| {
+        ctx.after(self.to.heartbeat, |actor, ctx| {
             actor.send(&events::heartbeat(), ctx);
             actor.beat(ctx);
         });
@@ -118,7 +120,7 @@ impl Actor for GatewayActor {
     }
 
     fn stopped(&mut self, ctx: &mut Self::Context) {
-        self.to.gateways.executors().remove(&ctx.pid());
+        (self.to.at_its_end)(ctx.pid());
     }
 }
 

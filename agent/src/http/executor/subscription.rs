@@ -7,7 +7,7 @@ use libactor::{Accepts, Spawn};
 use protocol::executor::AgentToExecutor;
 use protocol::ids::TaskId;
 
-use super::subscribed::{GatewayActor, Subscriber};
+use super::subscribed::{GatewayActor, HEARTBEAT, Subscriber};
 use super::{Dismiss, NATIVE, events, find};
 use crate::Running;
 use crate::http::Gateways;
@@ -41,8 +41,10 @@ pub(super) async fn begin(
     })?;
     let (response, records) = stream(call, encoding, &[], WAITING_MAX);
     let has = message.subscribe.unwrap_or_default();
+    let all = gateways.clone();
     let subscriber = Subscriber {
-        gateways: gateways.clone(),
+        at_its_end: Box::new(move |gateway| drop(all.executors().remove(&gateway))),
+        heartbeat: HEARTBEAT,
         agent: agent.pid(),
         first,
         subscription: Subscription {

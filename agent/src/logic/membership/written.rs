@@ -38,6 +38,7 @@ impl Agent {
             Record::TaskTaken(taken) => self.on_task_noted(turn, &taken),
             Record::Updated { status, .. } => self.on_update_kept(turn, &status, Kept::Written),
             Record::Acknowledged { .. } | Record::TaskForgotten { .. } => {}
+            Record::FrameworkUpdated(_) => {}
             Record::FrameworkRemoved(_) | Record::ExecutorStarting(_) | Record::Heard { .. } => {}
         }
     }
@@ -81,6 +82,7 @@ impl Agent {
             }
             Record::Acknowledged { .. }
             | Record::TaskForgotten { .. }
+            | Record::FrameworkUpdated(_)
             | Record::FrameworkRemoved(_) => {
                 turn.note(Notice::NotWritten(words));
             }

@@ -400,3 +400,34 @@ fn an_agent_that_leaves_before_its_executors_are_back_waits_for_none_of_them_for
     t.executor_exits(0, Exit::Signal(9));
     t.did(["write ExecutorEnded", "stop: the agent was ended by its operator"]);
 }
+
+#[test]
+fn exec_09_what_was_not_to_outlive_an_agent_is_nobodys_in_its_next_life() {
+    let mut t = Scenario::registered();
+    t.with_running("stays");
+    let passing = api::v1::FrameworkInfo { checkpoint: Some(false), ..Default::default() };
+    let framework = FrameworkInfo {
+        framework: FrameworkId::new("P"),
+        carried: Carried::new(&passing),
+        ..framework()
+    };
+    let (task, role) = (command_task("passes"), t.role.clone());
+    t.hear(1, MasterToAgent::Launch { epoch: 1, framework, task, role });
+    t.executor_registers(1);
+    t.dies();
+    let mut looked = t.done.clone();
+    looked.sort();
+    assert_eq!(looked, ["find passes", "find stays"]);
+    assert_eq!(t.agent.used(), Resources::cpus_mem(1.0, 100.0), "of the one that stays");
+    t.executor_exits(1, Exit::Signal(9));
+    t.executor_is_found(0);
+    t.executor_is_back(0, &[("stays", TaskState::Running)], vec![]);
+    t.lets_return(1, 1);
+    let Some(AgentToMaster::Reregister { tasks, executors, frameworks, .. }) = &t.reregistered
+    else {
+        panic!("{:?}", t.reregistered)
+    };
+    assert_eq!((tasks.len(), executors.len(), frameworks.len()), (1, 1, 1));
+    t.dies();
+    t.did(["find stays"]);
+}

@@ -40,9 +40,7 @@ impl Master {
 
     /// Whether what a framework runs goes on without its agent's connection. All do but those that say otherwise.
     fn outlives_connections(&self, framework: &FrameworkId) -> bool {
-        let Some(known) = self.frameworks.get(framework) else { return true };
-        let carried = &known.info.carried;
-        carried.as_bytes().is_empty() || carried.decode().is_ok_and(|info| info.checkpoint())
+        self.frameworks.get(framework).is_none_or(|known| known.info.outlives_agents())
     }
 
     /// An agent is back: which of its tasks are told to end, since they count as lost.

@@ -286,7 +286,6 @@ impl Master {
         back: &Return,
         same_process: bool,
     ) -> Vec<Holder> {
-        let frameworks = back.frameworks.iter().map(|f| &f.framework).collect::<BTreeSet<_>>();
         let mut known = BTreeSet::new();
         if let Some(agent) = self.agents.get_mut(id) {
             agent.strays.clear();
@@ -325,11 +324,20 @@ impl Master {
             agent.book.used = sum_of(&held);
             turn.book_of(agent);
         }
-        for framework in frameworks {
-            if self.frameworks.get(framework).is_none_or(|known| known.is_removed()) {
-                let (epoch, framework) = (self.epoch(), framework.clone());
-                turn.tell_agent(back.from, MasterToAgent::ShutdownFramework { epoch, framework });
-            }
+        for info in &back.frameworks {
+            let epoch = self.epoch();
+            let message = match self.frameworks.get(&info.framework) {
+                Some(known) if known.is_removed() => None,
+                Some(known) if known.info == *info => continue,
+                Some(known) => Some(known.info.clone()),
+                None => None,
+            };
+            let framework = info.framework.clone();
+            let message = message
+                .map_or(MasterToAgent::ShutdownFramework { epoch, framework }, |framework| {
+                    MasterToAgent::FrameworkUpdated { epoch, framework }
+                });
+            turn.tell_agent(back.from, message);
         }
         held
     }

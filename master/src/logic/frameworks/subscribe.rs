@@ -1,11 +1,13 @@
 //! Subscribing: written, then told, with a snapshot of all that is known. The newest life of a scheduler wins.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use libactor::{Pid, Principal};
+use protocol::agent::MasterToAgent;
 use protocol::change::{FrameworkState, What};
 use protocol::framework::{Capability, FrameworkInfo, MasterToFramework, REMOVED};
-use protocol::ids::FrameworkId;
+use protocol::ids::{AgentId, FrameworkId};
 use protocol::time::Instant;
 use protocol::wishes::RoleWishes;
 use serde::{Deserialize, Serialize};
@@ -193,7 +195,12 @@ impl Master {
         let id = info.framework.clone();
         let fresh = Framework::of(info.clone(), nonce, Phase::Recovered);
         let framework = self.frameworks.entry(id.clone()).or_insert(fresh);
+        let is_other = framework.info != info;
         framework.info = info;
+        if is_other {
+            self.tell_agents_of(turn, &id);
+        }
+        let Some(framework) = self.frameworks.get_mut(&id) else { return };
         let Some(wish) = self.subscribing.remove(&id) else { return };
         match framework.phase {
             Phase::Leaving { .. } => (),
@@ -207,6 +214,21 @@ impl Master {
             }
             Phase::Recovered | Phase::Active(_) | Phase::Disconnected => {
                 self.subscribe(turn, &id, wish)
+            }
+        }
+    }
+
+    /// A framework says other things of itself: those that run something of it know.
+    fn tell_agents_of(&self, turn: &mut Turn, id: &FrameworkId) {
+        let Some(known) = self.frameworks.get(id) else { return };
+        let epoch = self.epoch();
+        let has_tasks: BTreeSet<&AgentId> = known.tasks.values().map(|task| &task.agent).collect();
+        for (agent, entry) in self.agents.iter() {
+            let runs = has_tasks.contains(agent)
+                || entry.book.executors.keys().any(|(framework, _)| framework == id);
+            if let Some(pid) = entry.pid().filter(|_| runs) {
+                let framework = known.info.clone();
+                turn.tell_agent(pid, MasterToAgent::FrameworkUpdated { epoch, framework });
             }
         }
     }

@@ -44,6 +44,9 @@ pub(super) fn agent_line(message: &MasterToAgent) -> String {
         MasterToAgent::ReturnLater { after, .. } => format!("ReturnLater after {after:?}"),
         MasterToAgent::RegisterAgain { .. } => "RegisterAgain".to_owned(),
         MasterToAgent::Shutdown { reason, .. } => format!("Shutdown: {reason}"),
+        MasterToAgent::FrameworkUpdated { framework, .. } => {
+            format!("FrameworkUpdated {}", framework.framework)
+        }
         MasterToAgent::Reconcile { tasks, .. } => {
             let tasks: Vec<_> = tasks.iter().map(|(_, task)| task.as_str()).collect();
             format!("Reconcile {}", tasks.join(" "))
