@@ -6,11 +6,13 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use futures_util::task::AtomicWaker;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::watch;
+use tokio::time::{Sleep, sleep};
 
 /// Bytes that are read at once of what is thrown away.
 const SCRATCH: usize = 4096;
@@ -27,6 +29,10 @@ pub(crate) enum Carrier {
 pub(crate) struct Io {
     stream: Carrier,
     shared: Arc<Shared>,
+    /// How long the client may take nothing of an answer that has an end.
+    patience: Duration,
+    /// Runs while it takes nothing.
+    stalled: Option<Pin<Box<Sleep>>>,
 }
 
 #[derive(Default)]
@@ -43,8 +49,8 @@ struct Shared {
 pub(crate) struct Line(Arc<Shared>);
 
 impl Io {
-    pub(crate) fn of(stream: Carrier) -> Self {
-        Self { stream, shared: Arc::default() }
+    pub(crate) fn of(stream: Carrier, patience: Duration) -> Self {
+        Self { stream, shared: Arc::default(), patience, stalled: None }
     }
 
     pub(crate) fn line(&self) -> Line {
@@ -57,6 +63,19 @@ impl Io {
         match self.shared.is_cut.load(Relaxed) {
             true => Err(io::ErrorKind::ConnectionAborted.into()),
             false => Ok(()),
+        }
+    }
+
+    /// An error once the client has taken nothing for too long. Whoever writes to streams looks after that itself.
+    fn has_patience(&mut self, context: &mut Context<'_>) -> io::Result<()> {
+        if self.shared.streams.load(Relaxed) {
+            return Ok(());
+        }
+        let patience = self.patience;
+        let stalled = self.stalled.get_or_insert_with(|| Box::pin(sleep(patience)));
+        match stalled.as_mut().poll(context) {
+            Poll::Ready(()) => Err(io::ErrorKind::TimedOut.into()),
+            Poll::Pending => Ok(()),
         }
     }
 
@@ -165,7 +184,12 @@ impl AsyncWrite for Io {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         self.goes_on(context)?;
-        Pin::new(&mut self.stream).poll_write(context, bytes)
+        let written = Pin::new(&mut self.stream).poll_write(context, bytes);
+        match written {
+            Poll::Pending => self.has_patience(context)?,
+            Poll::Ready(_) => self.stalled = None,
+        }
+        written
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -180,5 +204,51 @@ impl AsyncWrite for Io {
 impl Drop for Io {
     fn drop(&mut self) {
         self.shared.has_closed.send_replace(true);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::*;
+
+    /// Until it is cut off, or has written this often.
+    async fn write(io: &mut Io, most: usize) -> io::Result<()> {
+        for _ in 0..most {
+            io.write_all(&[0; 4096]).await?;
+        }
+        Ok(())
+    }
+
+    #[tokio::test]
+    async fn who_takes_nothing_of_an_answer_is_cut_off_and_who_takes_little_is_not() {
+        let (ours, mut theirs) = UnixStream::pair().unwrap();
+        let mut io = Io::of(Carrier::Unix(ours), Duration::from_millis(200));
+        let error = write(&mut io, 10_000).await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        let (ours, theirs_too) = UnixStream::pair().unwrap();
+        drop(std::mem::replace(&mut theirs, theirs_too));
+        let mut io = Io::of(Carrier::Unix(ours), Duration::from_secs(60));
+        let reads = async {
+            let mut taken = vec![0; 100 * 4096];
+            theirs.read_exact(&mut taken).await.map(|_| ())
+        };
+        let (written, read) = tokio::join!(write(&mut io, 100), reads);
+        assert!(written.is_ok() && read.is_ok(), "{written:?} {read:?}");
+    }
+
+    #[tokio::test]
+    async fn of_a_stream_others_look_how_it_is_read() {
+        let (ours, _theirs) = UnixStream::pair().unwrap();
+        let mut io = Io::of(Carrier::Unix(ours), Duration::ZERO);
+        let line = io.line();
+        line.streams();
+        let cut = async {
+            tokio::task::yield_now().await;
+            line.cut();
+        };
+        let (written, ()) = tokio::join!(write(&mut io, 10_000), cut);
+        assert_eq!(written.unwrap_err().kind(), io::ErrorKind::ConnectionAborted);
     }
 }

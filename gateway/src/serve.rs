@@ -35,6 +35,8 @@ pub struct Limits {
     pub head: Duration,
     /// How long a connection may say nothing between requests.
     pub idle: Duration,
+    /// How long a client may take nothing of an answer.
+    pub stalled: Duration,
 }
 
 impl Default for Limits {
@@ -45,6 +47,7 @@ impl Default for Limits {
             body_time: Duration::from_secs(60),
             head: Duration::from_secs(30),
             idle: Duration::from_secs(300),
+            stalled: Duration::from_secs(60),
         }
     }
 }
@@ -102,7 +105,8 @@ pub(crate) async fn make(routes: Arc<Routes>, bodies: Arc<Semaphore>, limits: Li
             Rc::new(move |stream, from| {
                 let service = Rc::clone(&service);
                 Box::pin(async move {
-                    if let Err(error) = service.call((Io::of(stream), Protocol::Http1, from)).await
+                    if let Err(error) =
+                        service.call((Io::of(stream, limits.stalled), Protocol::Http1, from)).await
                     {
                         tracing::debug!(?from, ?error, "a connection of HTTP ended badly");
                     }

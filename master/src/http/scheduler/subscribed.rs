@@ -57,7 +57,7 @@ pub(super) struct SchedulerActor {
     knows_killing: bool,
     offers: Offers,
     /// The last news of each task that was told, but for ends that are acknowledged.
-    told: BTreeMap<TaskId, Told>,
+    told: BTreeMap<TaskId, News>,
     /// It was told that it is subscribed.
     is_subscribed: bool,
     /// What it wants to be instead, and who waits to hear that it is.
@@ -79,7 +79,7 @@ struct Updating {
 pub(super) type Own = Arc<OnceLock<Handle<SchedulerActor>>>;
 
 /// News as it was told.
-struct Told {
+struct News {
     update: UpdateId,
     at: Instant,
     is_end: bool,
@@ -266,11 +266,11 @@ impl SchedulerActor {
     fn was_just_told(&mut self, status: &TaskStatus) -> bool {
         let Some(update) = status.update else { return false };
         let now = Now::from(self.clock.read()).steady;
-        let just = |told: &Told| told.update == update && now.since(told.at) < TOLD_AGAIN;
+        let just = |told: &News| told.update == update && now.since(told.at) < TOLD_AGAIN;
         if self.told.get(&status.task).is_some_and(just) {
             return true;
         }
-        let told = Told { update, at: now, is_end: status.state.is_end() };
+        let told = News { update, at: now, is_end: status.state.is_end() };
         self.told.insert(status.task.clone(), told);
         false
     }
