@@ -155,6 +155,14 @@ impl Tally {
         }
     }
 
+    /// A gateway does not pass on an update that the master told it.
+    pub(crate) fn keep_back(&mut self, framework: &FrameworkId) {
+        let of = self.frameworks.get_mut(framework);
+        if let Some(count) = of.and_then(|of| of.events.get_mut("update")) {
+            *count = count.saturating_sub(1);
+        }
+    }
+
     /// Before the master is shown it.
     pub(crate) fn hear(&mut self, event: &Event) -> Heard {
         match event {

@@ -344,6 +344,7 @@ impl Handler<Received<MasterToFramework>> for SchedulerActor {
         if let MasterToFramework::Updated(status) = &message
             && (self.keeps_from_it(status, ctx) || self.was_just_told(status))
         {
+            self.to.reign.published().tally(|tally| tally.keep_back(&status.framework));
             return;
         }
         match events::of(&message, self.form) {

@@ -93,10 +93,14 @@ fn metr_01_what_a_framework_said_and_was_told_is_counted_under_its_name_while_it
     let offer = t.offer_of(1);
     t.accepts(1, vec![offer], vec![task("a", 1.0)], Duration::ZERO);
     t.news(1, "a", TaskState::Failed, 1);
+    // It comes again, and its gateway keeps that back.
+    t.news(1, "a", TaskState::Failed, 1);
+    t.tally.keep_back(&FrameworkId::new("c-0000"));
     t.acknowledges(1, 1, "a", 1);
     let offers = vec![t.offer_of(1)];
     t.scheduler_says(1, FrameworkToMaster::Decline { offers, refuse_for: Duration::from_secs(9) });
-    t.tally.hear_call(&FrameworkId::new("c-0000"), Type::Request);
+    let framework = FrameworkId::new("c-0000");
+    t.tally.hear_call(&framework, Type::Request);
     // Who is subscribed says anew what it is.
     subscribes(&mut t, 1, &of_principal("ops"));
     let named = "master/frameworks/my%20web/c-0000";
