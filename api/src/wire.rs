@@ -6,11 +6,13 @@
 
 mod budget;
 mod cursor;
+mod parts;
 mod put;
 
 use prost::{Message, Name};
 
 pub use budget::TooHeavy;
+pub use parts::Parts;
 
 pub(crate) use budget::Budget;
 pub(crate) use cursor::{Cursor, Met, Raw};

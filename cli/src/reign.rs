@@ -8,8 +8,8 @@ use coordination::election::Elector;
 use coordination::store::{Store, StoreError};
 use coordination::zookeeper::ZooKeeper;
 use gateway::{Numbers, Snapshot};
-use libactor::Node;
 use libactor::http::Figures;
+use libactor::{DropReason, Node};
 use master::http::Gateways;
 use master::{Elected, End, MasterConfig, Running};
 use tokio::sync::oneshot;
@@ -36,15 +36,24 @@ impl Present {
         *self.lock() = running;
     }
 
-    fn counted_by(&self, figures: &Figures, numbers: &Numbers, zookeeper: Option<ZooKeeper>) {
+    fn counted_by(
+        &self,
+        figures: &Figures,
+        numbers: &Numbers,
+        zookeeper: Option<ZooKeeper>,
+        node: Node,
+    ) {
         let present = self.clone();
         numbers.come_from(move || {
             let running = present.lock().clone();
+            let unheard = unheard(&node);
             async move {
-                match running {
+                let mut all = match running {
                     Some(running) => running.numbers().await,
                     None => Snapshot::new(),
-                }
+                };
+                all.insert("master/dropped_messages".to_owned(), unheard as f64);
+                all
             }
         });
         let present = self.clone();
@@ -59,6 +68,20 @@ impl Present {
             }
         });
     }
+}
+
+/// Messages that came to this node and that nobody here was to hear: for a master, before it leads.
+fn unheard(node: &Node) -> u64 {
+    let reasons = [
+        DropReason::Stale,
+        DropReason::Stopped,
+        DropReason::NotAccepted,
+        DropReason::NotAuthorized,
+        DropReason::UnknownVariant,
+        DropReason::MailboxFull,
+    ];
+    let metrics = node.metrics();
+    reasons.iter().map(|reason| metrics.dropped_for(*reason)).sum()
 }
 
 /// Requests that ZooKeeper did not answer in time, whoever led.
@@ -93,7 +116,7 @@ where
         asked: impl Future<Output = std::io::Result<()>>,
     ) -> Result<(), ServeError> {
         let present = Present::default();
-        present.counted_by(figures, numbers, self.zookeeper.clone());
+        present.counted_by(figures, numbers, self.zookeeper.clone(), self.node.clone());
         // A candidate among others is ready when it stands; the only one, when it leads.
         let mut ready = Some(|| serve::say_ready(&self.node, master::MASTER));
         if self.led_from.is_some()
@@ -204,126 +227,4 @@ fn is_over_at_once(error: &ServeError) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::collections::BTreeMap;
-
-    use coordination::election::{Candidate, Reign, Standing};
-    use coordination::local::LocalStore;
-    use coordination::store::Change;
-    use gateway::{Daemon, Files, Logging, Parts, Realms};
-    use libactor::NodeConfig;
-    use tokio::sync::{mpsc, watch};
-
-    use super::*;
-
-    /// Elects whoever stands, and takes it back when the test says so.
-    #[derive(Clone)]
-    struct Elects {
-        store: Arc<Mutex<LocalStore>>,
-        standing: Arc<watch::Sender<Standing>>,
-        /// So many reigns are over before their registry is read.
-        too_short: Arc<Mutex<u32>>,
-        elected: mpsc::UnboundedSender<u64>,
-    }
-
-    impl Elector for Elects {
-        type Error = StoreError;
-
-        fn stand(&mut self, candidate: &Candidate) -> Result<Reign, StoreError> {
-            let reign = self.store.stand(candidate)?;
-            self.standing.send_replace(Standing::Leads);
-            let _ = self.elected.send(reign.epoch);
-            Ok(reign)
-        }
-
-        fn standing(&self) -> watch::Receiver<Standing> {
-            self.standing.subscribe()
-        }
-    }
-
-    impl Store for Elects {
-        fn load(&mut self) -> Result<BTreeMap<String, Vec<u8>>, StoreError> {
-            let mut too_short = self.too_short.lock().unwrap();
-            if *too_short > 0 {
-                *too_short -= 1;
-                let (place, reason) = ("zk://h/x".to_owned(), "nobody answered".to_owned());
-                return Err(StoreError::Lost { place, reason });
-            }
-            self.store.load()
-        }
-
-        fn write(&mut self, epoch: u64, changes: &[Change]) -> Result<(), StoreError> {
-            self.store.write(epoch, changes)
-        }
-    }
-
-    /// One of which nothing is shown.
-    fn nobodys_daemon() -> Daemon {
-        Daemon::new(Parts {
-            version: serde_json::Map::new(),
-            flags: BTreeMap::new(),
-            figures: Figures::default(),
-            numbers: Numbers::default(),
-            uptime: "master/uptime_secs",
-            realms: Realms::of("master"),
-            logging: Logging::new(|_| ()),
-            files: Files::default(),
-        })
-    }
-
-    /// A throne, what elects whoever sits on it, and the epochs that begin. The folder lasts as long as the test.
-    async fn throne(
-        too_short: u32,
-    ) -> (Throne<Elects>, Elects, mpsc::UnboundedReceiver<u64>, tempfile::TempDir) {
-        let folder = tempfile::tempdir().unwrap();
-        let store = LocalStore::open(&folder.path().join("registry"), "c").unwrap();
-        let (elected, epochs) = mpsc::unbounded_channel();
-        let elects = Elects {
-            store: Arc::new(Mutex::new(store)),
-            standing: Arc::new(watch::Sender::new(Standing::Leads)),
-            too_short: Arc::new(Mutex::new(too_short)),
-            elected,
-        };
-        let throne = Throne {
-            node: Node::start(NodeConfig::loopback()).await.unwrap(),
-            hostname: None,
-            store: elects.clone(),
-            config: MasterConfig::default(),
-            zookeeper: None,
-            led_from: Some(folder.path().to_owned()),
-            gateways: Gateways::new(nobodys_daemon(), None),
-        };
-        (throne, elects, epochs, folder)
-    }
-
-    #[tokio::test]
-    async fn who_is_asked_to_end_in_the_moment_of_its_deposition_ends() {
-        // It may be stopped before it hears that it was deposed: not each time.
-        for _ in 0..10 {
-            let (throne, elects, _epochs, _folder) = throne(0).await;
-            let asked = async {
-                // Its master and its view look how the reign goes.
-                while elects.standing.receiver_count() < 2 {
-                    tokio::task::yield_now().await;
-                }
-                elects.standing.send_replace(Standing::Deposed("another leads".to_owned()));
-                Ok(())
-            };
-            let (figures, numbers) = (Figures::default(), Numbers::default());
-            let held = throne.hold(&figures, &numbers, asked);
-            tokio::time::timeout(Duration::from_secs(30), held).await.unwrap().unwrap();
-        }
-    }
-
-    #[tokio::test]
-    async fn who_loses_its_reign_while_it_reads_the_registry_stands_again() {
-        let (throne, _elects, mut epochs, _folder) = throne(1).await;
-        let asked = async {
-            assert_eq!((epochs.recv().await, epochs.recv().await), (Some(1), Some(2)));
-            Ok(())
-        };
-        let (figures, numbers) = (Figures::default(), Numbers::default());
-        let held = throne.hold(&figures, &numbers, asked);
-        tokio::time::timeout(Duration::from_secs(30), held).await.unwrap().unwrap();
-    }
-}
+mod tests;

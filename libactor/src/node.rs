@@ -16,7 +16,8 @@ mod watchers;
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::task::Poll;
 
@@ -117,6 +118,8 @@ struct Inner {
     /// Connections that were accepted and have not yet said what they are: they count like those that stand.
     strangers: Strangers,
     stopping: AtomicBool,
+    /// Actors that are no longer among them, and whose watchers are being told.
+    ending: AtomicU64,
     stop: tokio::sync::Notify,
 }
 
@@ -173,6 +176,7 @@ impl Node {
             accepting: AtomicBool::new(false),
             strangers: Strangers::default(),
             stopping: AtomicBool::new(false),
+            ending: AtomicU64::new(0),
             stop: tokio::sync::Notify::new(),
         }));
         if let Some((listener, _)) = listener {
@@ -310,6 +314,7 @@ impl Node {
 
     /// An actor is gone: its name is free, its watchers hear of it.
     fn actor_ended(&self, meta: &Arc<Meta>) {
+        self.0.ending.fetch_add(1, Relaxed);
         {
             let mut actors = self.0.actors.write().unwrap_or_else(PoisonError::into_inner);
             actors.by_number.remove(&meta.pid.life.actor);
@@ -320,6 +325,7 @@ impl Node {
             actors.ended.push(Arc::clone(meta));
         }
         self.links_of_ended(meta.pid.life);
+        self.0.ending.fetch_sub(1, Release);
     }
 
     /// Books the counts of ended actors that nobody can send to any more.
@@ -386,8 +392,10 @@ impl Node {
                 entry.meta.event(Event::Stop);
             }
         }
+        // Their watchers are told before the connections are closed, or they would hear of a lost connection.
         self.until(|node| {
-            node.0.actors.read().unwrap_or_else(PoisonError::into_inner).by_number.is_empty()
+            let actors = node.0.actors.read().unwrap_or_else(PoisonError::into_inner);
+            actors.by_number.is_empty() && node.0.ending.load(Acquire) == 0
         })
         .await;
         self.0.stop.notify_one();

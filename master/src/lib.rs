@@ -17,6 +17,7 @@ mod published;
 pub mod records;
 mod sizes;
 mod start;
+mod tally;
 pub mod view;
 
 pub use belonging::{belongs_to, cluster_of};

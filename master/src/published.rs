@@ -7,9 +7,12 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use api::v1::master::Event;
 use bytes::Bytes;
+use coordination::store::Change;
 use gateway::Encoding;
 use tokio::sync::{OnceCell, broadcast};
 
+use crate::exposition::Spans;
+use crate::tally::Tally;
 use crate::view::View;
 
 /// Events that may wait for those who pass them on; who is further behind is given up.
@@ -22,6 +25,21 @@ pub(crate) struct Published {
     heard: AtomicU64,
     newest: Mutex<Arc<Snapshot>>,
     events: broadcast::Sender<Arc<Told>>,
+    tally: Mutex<Tally>,
+    stored: Mutex<Stored>,
+    /// How often somebody got what was written for another.
+    shared: Arc<AtomicU64>,
+}
+
+/// What is counted of the registry.
+#[derive(Debug, Default)]
+pub(crate) struct Stored {
+    /// How long it took to read it.
+    pub(crate) fetched: Spans,
+    /// How long it took to write to it.
+    pub(crate) written: Spans,
+    /// Of each record.
+    pub(crate) bytes: BTreeMap<String, usize>,
 }
 
 /// A state, and what was written of it. Whoever asks for the same while it is the newest gets the same bytes.
@@ -29,6 +47,7 @@ pub(crate) struct Published {
 pub(crate) struct Snapshot {
     pub(crate) view: View,
     written: Mutex<BTreeMap<String, Arc<OnceCell<Bytes>>>>,
+    shared: Arc<AtomicU64>,
 }
 
 /// Something that operators are told.
@@ -54,9 +73,32 @@ fn lock<T>(what: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Published {
-    pub(crate) fn new(view: View) -> Self {
-        let newest = Mutex::new(Arc::new(Snapshot::of(view)));
-        Self { heard: AtomicU64::new(0), newest, events: broadcast::Sender::new(EVENTS) }
+    pub(crate) fn new(view: View, stored: Stored) -> Self {
+        let shared = Arc::default();
+        let newest = Mutex::new(Arc::new(Snapshot::of(view, Arc::clone(&shared))));
+        Self {
+            heard: AtomicU64::new(0),
+            newest,
+            events: broadcast::Sender::new(EVENTS),
+            tally: Mutex::default(),
+            stored: Mutex::new(stored),
+            shared,
+        }
+    }
+
+    /// Counts, or reads what is counted of messages.
+    pub(crate) fn tally<T>(&self, act: impl FnOnce(&mut Tally) -> T) -> T {
+        act(&mut lock(&self.tally))
+    }
+
+    /// How often somebody got what was written for another.
+    pub(crate) fn shared(&self) -> u64 {
+        self.shared.load(Relaxed)
+    }
+
+    /// Counts, or reads what is counted of the registry.
+    pub(crate) fn stored<T>(&self, act: impl FnOnce(&mut Stored) -> T) -> T {
+        act(&mut lock(&self.stored))
     }
 
     /// Of this change others hear now.
@@ -73,7 +115,7 @@ impl Published {
     pub(crate) fn publish(&self, view: &View) {
         let mut newest = lock(&self.newest);
         if !newest.view.is_as(view) {
-            *newest = Arc::new(Snapshot::of(view.clone()));
+            *newest = Arc::new(Snapshot::of(view.clone(), Arc::clone(&self.shared)));
         }
     }
 
@@ -81,9 +123,9 @@ impl Published {
         Arc::clone(&lock(&self.newest))
     }
 
-    /// Whether anybody wants to hear what happens.
-    pub(crate) fn has_listeners(&self) -> bool {
-        self.events.receiver_count() > 0
+    /// How many want to hear what happens.
+    pub(crate) fn listeners(&self) -> usize {
+        self.events.receiver_count()
     }
 
     pub(crate) fn tell(&self, told: Told) {
@@ -97,9 +139,35 @@ impl Published {
     }
 }
 
+impl Stored {
+    /// This was written.
+    pub(crate) fn keep(&mut self, changes: &[Change]) {
+        for change in changes {
+            match change {
+                Change::Put { key, value } => {
+                    self.bytes.insert(key.clone(), value.len());
+                }
+                Change::Delete { key } => {
+                    self.bytes.remove(key);
+                }
+            }
+        }
+    }
+
+    /// Under Mesos's names.
+    pub(crate) fn numbers(&self) -> Vec<(String, f64)> {
+        let mut all = self.fetched.milliseconds("registrar/state_fetch_ms");
+        all.extend(self.written.milliseconds("registrar/state_store_ms"));
+        let bytes: usize = self.bytes.iter().map(|(key, value)| key.len() + value).sum();
+        all.push(("registrar/registry_size_bytes".to_owned(), bytes as f64));
+        all.push(("registrar/log/recovered".to_owned(), 1.0));
+        all
+    }
+}
+
 impl Snapshot {
-    fn of(view: View) -> Self {
-        Self { view, written: Mutex::default() }
+    fn of(view: View, shared: Arc<AtomicU64>) -> Self {
+        Self { view, written: Mutex::default(), shared }
     }
 
     /// What `write` makes of it, on a thread that may take its time; what has the same name is made once.
@@ -112,7 +180,14 @@ impl Snapshot {
         name: String,
         write: impl FnOnce(&View) -> Vec<u8> + Send + 'static,
     ) -> Result<Bytes, String> {
-        let cell = Arc::clone(lock(&self.written).entry(name).or_default());
+        let (cell, is_shared) = {
+            let mut written = lock(&self.written);
+            let is_shared = written.contains_key(&name);
+            (Arc::clone(written.entry(name).or_default()), is_shared)
+        };
+        if is_shared {
+            self.shared.fetch_add(1, Relaxed);
+        }
         let make = async || {
             let snapshot = Arc::clone(self);
             let made = tokio::task::spawn_blocking(move || write(&snapshot.view)).await;

@@ -29,7 +29,7 @@ use crate::actors::view::{ReadMetrics, ReadNumbers, ViewActor};
 use crate::config::{BadConfig, Config};
 use crate::logic::Master;
 use crate::logic::registry::Registry;
-use crate::published::Published;
+use crate::published::{Published, Stored};
 use crate::records::{self, BadRegistry};
 use crate::view::{Totals, View};
 
@@ -199,18 +199,27 @@ impl Running {
 
     /// What it counts, under Mesos's names.
     pub async fn numbers(&self) -> gateway::Snapshot {
-        let Helpers { allocator, view, .. } = &self.helpers;
-        let mut all = gateway::Snapshot::from([
-            ("master/elected".to_owned(), f64::from(u8::from(self.leads()))),
-            ("master/event_queue_messages".to_owned(), self.master.queued() as f64),
-        ]);
-        for name in ["allocator/event_queue_dispatches", "allocator/mesos/event_queue_dispatches"] {
-            all.insert(name.to_owned(), allocator.queued() as f64);
-        }
+        let Helpers { allocator, registrar, view } = &self.helpers;
+        let mut all = gateway::Snapshot::from(
+            [
+                ("master/elected", f64::from(u8::from(self.leads()))),
+                ("master/event_queue_messages", self.master.queued() as f64),
+                ("master/http_cache_hits", self.published.shared() as f64),
+                ("master/operator_event_stream_subscribers", self.published.listeners() as f64),
+                ("allocator/event_queue_dispatches", allocator.queued() as f64),
+                ("allocator/mesos/event_queue_dispatches", allocator.queued() as f64),
+                ("registrar/queued_operations", registrar.queued() as f64),
+            ]
+            .map(|(name, number)| (name.to_owned(), number)),
+        );
         // Who is gone counts nothing.
-        let of_view = view.ask(ReadNumbers).await.map(|read| read.0).unwrap_or_default();
-        let of_allocator = allocator.ask(ReadNumbers).await.map(|read| read.0).unwrap_or_default();
-        all.extend(of_view.into_iter().chain(of_allocator));
+        let of_view = view.ask(ReadNumbers).await.unwrap_or_default();
+        let of_allocator = allocator.ask(ReadNumbers).await.unwrap_or_default();
+        let of_frameworks = of_view.of_frameworks.iter().chain(&of_allocator.of_frameworks);
+        all.extend(self.published.tally(|tally| tally.numbers(of_frameworks)));
+        all.extend(self.published.stored(|stored| stored.numbers()));
+        all.extend(of_view.numbers.into_iter().chain(of_allocator.numbers));
+        self.published.tally(|tally| tally.add_refused(&mut all));
         all
     }
 
@@ -256,6 +265,7 @@ pub struct Elected {
     standing: watch::Receiver<Standing>,
     registry: Registry,
     identity: MasterId,
+    stored: Stored,
 }
 
 /// Stands for election under a new id until elected, which may take for ever and blocks, and reads the registry.
@@ -274,8 +284,13 @@ where
     };
     let reign = store.stand(&candidate)?;
     let standing = store.standing();
-    let registry = records::read(ClusterId::new(reign.cluster), reign.epoch, &store.load()?)?;
-    Ok(Elected { store: Box::new(store), standing, registry, identity })
+    let clock = Clock::start();
+    let records = store.load()?;
+    let mut stored = Stored::default();
+    stored.fetched.add(Duration::from_nanos(Now::from(clock.read()).steady.0));
+    stored.bytes = records.iter().map(|(key, value)| (key.clone(), value.len())).collect();
+    let registry = records::read(ClusterId::new(reign.cluster), reign.epoch, &records)?;
+    Ok(Elected { store: Box::new(store), standing, registry, identity, stored })
 }
 
 /// Starts a master on a node that listens, as soon as it is elected.
@@ -306,7 +321,7 @@ impl Elected {
         node: &Node,
         config: MasterConfig,
     ) -> Result<(Running, oneshot::Sender<()>), StartError> {
-        let Self { store, standing, registry, identity } = self;
+        let Self { store, standing, registry, identity, stored } = self;
         let logic = config.logic.validate()?;
         let seed = getrandom::u64().map_err(StartError::Random)?;
         let cluster = ClusterView {
@@ -324,7 +339,7 @@ impl Elected {
         let master = Master::new(logic.clone(), identity, registry.clone());
         // It may be read before the master says its first word, and agents are awaited from the first moment on.
         view.start_over(0, master.snapshot(), &Totals::default());
-        let published = Arc::new(Published::new(view.clone()));
+        let published = Arc::new(Published::new(view.clone(), stored));
         let elected = Now::from(clock.read()).wall;
         let view = ViewActor::new(view, Arc::clone(&published), standing.clone(), clock);
         let view = spawn(node, Some(VIEW), Accepts::new().asks::<Read>(), true, view)?;
@@ -332,8 +347,14 @@ impl Elected {
         let allocator = AllocatorActor::new(logic.clone(), seed, clock, known);
         let accepts = Accepts::new().asks::<AskWhy>().asks::<AskWhyDemand>();
         let allocator = spawn(node, Some(ALLOCATOR), accepts, false, allocator)?;
-        let registrar =
-            Registrar { store, registry, waiting: Vec::new(), master: Arc::clone(&knows_master) };
+        let registrar = Registrar {
+            store,
+            registry,
+            waiting: Vec::new(),
+            master: Arc::clone(&knows_master),
+            published: Arc::clone(&published),
+            clock,
+        };
         let registrar = spawn(node, None, Accepts::new(), true, registrar)?;
         let helpers = Helpers { allocator, registrar, view };
         let (begin, begun) = oneshot::channel();

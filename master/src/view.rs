@@ -2,8 +2,10 @@
 //! waits in the master's mailbox. Its maps share their parts with their copies: who has much to read takes a copy, which costs
 //! nothing, and holds nobody up. Pure: its actor is `actors/view.rs`.
 
+mod kept;
 pub(crate) mod legacy;
 mod metrics;
+pub(crate) mod names;
 mod offers;
 mod page;
 mod readers;
@@ -24,8 +26,10 @@ use protocol::resources::Resources;
 use protocol::task::{Run, TaskReport, TaskSpec, TaskState, TaskStatus};
 use protocol::time::{Now, WallTime};
 use protocol::wishes::FaultDomain;
+use serde_json::value::RawValue;
 
 use crate::backlog::Missed;
+use kept::Kept;
 pub use legacy::About;
 pub use metrics::Totals;
 use offers::HeldOffer;
@@ -97,6 +101,9 @@ pub(crate) struct Task {
     statuses: Vec<Arc<TaskStatus>>,
     /// The number of the change by which the master forgot it.
     ended_by: Option<u64>,
+    /// As Mesos's older pages show it, and as a v1 message.
+    json: Kept<Box<RawValue>>,
+    encoded: Kept<Box<[u8]>>,
 }
 
 impl View {
@@ -324,7 +331,9 @@ impl View {
             framework.describes(&report);
             let statuses = report.unacknowledged.iter().cloned().collect();
             let id = report.spec.task.clone();
-            framework.tasks.insert(id, Task { report, statuses, ended_by: None }.into());
+            let (json, encoded) = (Kept::default(), Kept::default());
+            let task = Task { report, statuses, ended_by: None, json, encoded };
+            framework.tasks.insert(id, task.into());
         }
     }
 
@@ -368,7 +377,10 @@ impl View {
 impl Framework {
     /// To be changed.
     fn task(&mut self, task: &TaskId) -> Option<&mut Task> {
-        self.tasks.get_mut(task).map(Arc::make_mut)
+        let task = self.tasks.get_mut(task).map(Arc::make_mut)?;
+        task.json.forget();
+        task.encoded.forget();
+        Some(task)
     }
 
     /// Its state from now on.

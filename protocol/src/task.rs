@@ -194,7 +194,7 @@ pub enum Source {
 }
 
 /// Why a task is in its state. Names are Mesos's `REASON_…`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Reason {
     /// The agent lost its connection or was removed from the books before the task was there.
     AgentDisconnected,

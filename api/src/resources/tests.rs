@@ -76,7 +76,7 @@ fn forms() -> Vec<[Resource; 3]> {
 }
 
 #[test]
-fn every_form_is_made_a_stack_at_the_door() {
+fn rsv_05_every_form_is_made_a_stack_at_the_door() {
     for [older, stack, endpoint] in forms() {
         for form in [&older, &stack, &endpoint] {
             let mut upgraded = form.clone();
@@ -90,7 +90,7 @@ fn every_form_is_made_a_stack_at_the_door() {
 }
 
 #[test]
-fn a_stack_of_one_is_made_the_older_form_and_that_of_endpoints() {
+fn rsv_05_a_stack_of_one_is_made_the_older_form_and_that_of_endpoints() {
     for [older, stack, endpoint] in forms() {
         let (mut down, mut shown) = (stack.clone(), stack.clone());
         downgrade(&mut down).expect("not refined");
@@ -103,7 +103,7 @@ fn a_stack_of_one_is_made_the_older_form_and_that_of_endpoints() {
 }
 
 #[test]
-fn a_refined_reservation_has_no_older_form() {
+fn rsv_05_a_refined_reservation_has_no_older_form() {
     let stack = [step(Type::Static, "eng", None), step(Type::Dynamic, "eng/web", Some("ops"))];
     let refined = stacked(&stack);
     let (mut down, mut shown, mut up) = (refined.clone(), refined.clone(), refined.clone());
@@ -195,7 +195,7 @@ fn disks_are_refused_in_the_words_of_mesos() {
 }
 
 #[test]
-fn the_older_form_is_refused_in_the_words_of_mesos() {
+fn rsv_05_the_older_form_is_refused_in_the_words_of_mesos() {
     refused(&older(Some("a//b"), None), "Role 'a//b' cannot contain two adjacent slashes");
     let everybody = "Invalid reservation: role \"*\" cannot be dynamically reserved";
     refused(&older(Some("*"), Some(by("ops"))), everybody);
@@ -234,7 +234,7 @@ fn stacks_are_refused_in_the_words_of_mesos() {
 }
 
 #[test]
-fn the_two_forms_must_say_the_same() {
+fn rsv_05_the_two_forms_must_say_the_same() {
     let both = |stack: &[ReservationInfo], older: &Resource| with_older(stacked(stack), older);
     let statically = step(Type::Static, "eng", None);
     let dynamically = step(Type::Dynamic, "eng", Some("ops"));

@@ -149,6 +149,8 @@ impl Handler<Asked<ReadNumbers>> for AllocatorActor {
 
     fn handle(&mut self, asked: Asked<ReadNumbers>, _: &mut Context<Self>) {
         let figures = self.allocator.figures();
-        asked.reply.send(NumbersRead(metrics::numbers(&figures, &self.runs)));
+        let numbers = metrics::numbers(&figures, &self.runs);
+        let of_frameworks = metrics::of_frameworks(&figures);
+        asked.reply.send(NumbersRead { numbers, of_frameworks });
     }
 }

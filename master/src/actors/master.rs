@@ -1,6 +1,8 @@
 //! The master as an actor: turns messages into events and performs effects. It decides nothing; every decision is in
 //! [`crate::logic`].
 
+mod asked;
+
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
@@ -9,15 +11,11 @@ use std::time::Duration;
 use actix::fut::{ActorFutureExt, wrap_future};
 use actix::{Actor, AsyncContext, Handler};
 use coordination::election::Standing;
-use libactor::{
-    Asked, Clock, Context, Down, Handle, Message, Pid, Principal, Received, Reply, TellError,
-};
+use libactor::{Asked, Clock, Context, Down, Handle, Message, Pid, Received, Reply, TellError};
 use protocol::agent::{AgentToMaster, MasterToAgent};
 use protocol::change::{Change, Moment};
 use protocol::framework::{FrameworkToMaster, MasterToFramework};
-use protocol::operator::{
-    KillAnswer, KillTask, MarkAgentGone, ReadMoment, SetAnswer, SetQuotas, SetWeights, Teardown,
-};
+use protocol::operator::{KillAnswer, ReadMoment, SetAnswer};
 use protocol::time::Now;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Notify, oneshot, watch};
@@ -29,8 +27,7 @@ use super::view::{Changes, StartOver, ViewActor};
 use crate::backlog::{Backlog, Next};
 use crate::logic::allocator::{BookEntry, Proposals};
 use crate::logic::registry::RegistryOperation;
-use crate::logic::roles::Setting;
-use crate::logic::{Effect, Ending, Event, Master, Timer, Untold};
+use crate::logic::{Effect, Event, Master, Timer, Untold};
 use crate::published::Published;
 use crate::start::End;
 use crate::view::Totals;
@@ -219,7 +216,9 @@ impl MasterActor {
                 tracing::warn!(%offer, %framework, "an offer was not answered in time");
             }
         }
+        let heard = self.published.tally(|tally| tally.hear(&event));
         let step = self.master.step(now, event);
+        self.published.tally(|tally| tally.say(heard, &step));
         // Readers see what is said now.
         step.changes.last().iter().for_each(|change| self.published.hears(change.number));
         for change in step.changes {
@@ -396,84 +395,6 @@ impl Handler<Received<FrameworkToMaster>> for MasterActor {
         if let Some(from) = from {
             self.advance(Event::FromFramework { from, principal, message }, ctx);
         }
-    }
-}
-
-impl Handler<Asked<KillTask>> for MasterActor {
-    type Result = ();
-
-    fn handle(&mut self, asked: Asked<KillTask>, ctx: &mut Context<Self>) {
-        let Asked { principal, question, reply, .. } = asked;
-        self.asked_so_far += 1;
-        let asked = self.asked_so_far;
-        self.asked.insert(asked, reply);
-        self.advance(Event::KillAsked { asked, principal, question }, ctx);
-    }
-}
-
-impl MasterActor {
-    fn on_setting(
-        &mut self,
-        principal: Principal,
-        setting: Setting,
-        reply: Reply<SetAnswer>,
-        ctx: &mut Context<Self>,
-    ) {
-        self.asked_so_far += 1;
-        let asked = self.asked_so_far;
-        self.settings_asked.insert(asked, reply);
-        self.advance(Event::SetAsked { asked, principal, setting }, ctx);
-    }
-}
-
-impl Handler<Asked<SetQuotas>> for MasterActor {
-    type Result = ();
-
-    fn handle(&mut self, asked: Asked<SetQuotas>, ctx: &mut Context<Self>) {
-        let Asked { principal, question, reply, .. } = asked;
-        self.on_setting(principal, Setting::Quotas(question), reply, ctx);
-    }
-}
-
-impl Handler<Asked<SetWeights>> for MasterActor {
-    type Result = ();
-
-    fn handle(&mut self, asked: Asked<SetWeights>, ctx: &mut Context<Self>) {
-        let Asked { principal, question, reply, .. } = asked;
-        self.on_setting(principal, Setting::Weights(question), reply, ctx);
-    }
-}
-
-impl MasterActor {
-    fn on_ending(
-        &mut self,
-        principal: Principal,
-        what: Ending,
-        reply: Reply<SetAnswer>,
-        ctx: &mut Context<Self>,
-    ) {
-        self.asked_so_far += 1;
-        let asked = self.asked_so_far;
-        self.settings_asked.insert(asked, reply);
-        self.advance(Event::EndAsked { asked, principal, what }, ctx);
-    }
-}
-
-impl Handler<Asked<Teardown>> for MasterActor {
-    type Result = ();
-
-    fn handle(&mut self, asked: Asked<Teardown>, ctx: &mut Context<Self>) {
-        let Asked { principal, question, reply, .. } = asked;
-        self.on_ending(principal, Ending::Framework(question.framework), reply, ctx);
-    }
-}
-
-impl Handler<Asked<MarkAgentGone>> for MasterActor {
-    type Result = ();
-
-    fn handle(&mut self, asked: Asked<MarkAgentGone>, ctx: &mut Context<Self>) {
-        let Asked { principal, question, reply, .. } = asked;
-        self.on_ending(principal, Ending::Agent(question.agent), reply, ctx);
     }
 }
 

@@ -2,14 +2,17 @@
 //! written together.
 
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use actix::{Actor, Handler};
 use coordination::store::{Change, Stopped, Store, StoreError, in_batches};
-use libactor::{Asked, Context, Handle, Message, Question, Received};
+use libactor::{Asked, Clock, Context, Handle, Message, Question, Received};
+use protocol::time::Now;
 use serde::{Deserialize, Serialize};
 
 use super::master::{MasterActor, Written};
 use crate::logic::registry::{Registry, RegistryOperation};
+use crate::published::Published;
 use crate::records;
 use crate::records::shown::shown;
 
@@ -28,6 +31,8 @@ pub(crate) struct Registrar {
     pub(crate) waiting: Vec<(RegistryOperation, Vec<Change>)>,
     /// Set before the first message comes.
     pub(crate) master: Arc<OnceLock<Handle<MasterActor>>>,
+    pub(crate) published: Arc<Published>,
+    pub(crate) clock: Clock,
 }
 
 impl Actor for Registrar {
@@ -87,16 +92,26 @@ impl Registrar {
             operations.push(told);
             batches.push(changes.concat());
         }
+        let began = self.now();
         let (done, error) = match self.store.write_all(self.registry.epoch, &batches) {
             Ok(()) => (batches.len(), None),
             Err(Stopped { done, error }) => (done, Some(said_whole(error))),
         };
+        let took = self.now().saturating_sub(began);
+        self.published.stored(|stored| {
+            stored.written.add(took);
+            batches[..done].iter().for_each(|changes| stored.keep(changes));
+        });
         let unwritten = operations.split_off(done).concat();
         let written = operations.concat();
         let goes_on = written.is_empty() || self.answer(written, None);
         if goes_on && error.is_some() {
             self.answer(unwritten, error);
         }
+    }
+
+    fn now(&self) -> Duration {
+        Duration::from_nanos(Now::from(self.clock.read()).steady.0)
     }
 
     /// Whether the master hears it.

@@ -69,8 +69,12 @@ impl Question for ReadMetrics {
 pub(crate) struct ReadNumbers;
 
 /// The answer.
-#[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct NumbersRead(pub(crate) BTreeMap<String, f64>);
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(crate) struct NumbersRead {
+    pub(crate) numbers: BTreeMap<String, f64>,
+    /// What is counted of frameworks: the names are what follows the framework's.
+    pub(crate) of_frameworks: Vec<(FrameworkId, String, f64)>,
+}
 
 impl Message for ReadNumbers {
     const NAME: &'static str = "master.ReadNumbers";
@@ -148,7 +152,7 @@ impl ViewActor {
     /// Takes a change, and tells those who listen what it is to them.
     fn apply(&mut self, change: Change) {
         let number = change.number;
-        let listens = self.published.has_listeners();
+        let listens = self.published.listeners() > 0;
         let happens = if listens { self.view.happens(&change.what) } else { None };
         self.view.apply(change);
         if let Some(event) = happens.and_then(|happens| event(&self.view, &happens)) {
@@ -261,6 +265,7 @@ impl Handler<Asked<ReadNumbers>> for ViewActor {
 
     fn handle(&mut self, asked: Asked<ReadNumbers>, _: &mut Context<Self>) {
         self.look_around();
-        asked.reply.send(NumbersRead(self.view.numbers()));
+        let (numbers, of_frameworks) = self.view.numbers();
+        asked.reply.send(NumbersRead { numbers, of_frameworks });
     }
 }

@@ -176,8 +176,8 @@ impl Master {
         self.tell_status(turn, own_status(framework, task, agent, state, reason, message, at));
     }
 
-    /// News from an agent. It comes again until acknowledged, and is passed on each time: the last time may have been
-    /// lost.
+    /// News from an agent. It comes again until acknowledged, and is passed on each time its time has come: the last time
+    /// may have been lost.
     pub(super) fn on_updated(
         &mut self,
         turn: &mut Turn,
@@ -199,6 +199,7 @@ impl Master {
             return self.on_news_for_nobody(turn, from, &status, latest);
         }
         let mine = self.task(&framework, &id).is_some_and(|task| task.agent == *agent);
+        let is_for_the_end = mine && self.is_told_for_the_end(&status, latest);
         if self.is_of_earlier_task(&framework, &id, status.update)
             || self.is_what_was_before_the_end(agent, &status, latest)
         {
@@ -237,7 +238,9 @@ impl Master {
             }
         }
         let settled = mine && status.update.is_none() && latest.is_end();
-        self.tell_status(turn, status);
+        if !is_for_the_end {
+            self.tell_status(turn, status);
+        }
         if settled {
             self.forget(turn, &framework, &id);
         }

@@ -11,11 +11,9 @@ use protocol::task::{TaskState, TaskStatus};
 use serde::{Deserialize, Serialize};
 
 use super::View;
+use super::names::{ENDS, LIVE, NAME_MAX, of_reason, word};
 use crate::backlog::Missed;
 use crate::exposition::{Page, labels};
-
-/// So much of a framework's name is in a label.
-const NAME_MAX: usize = 100;
 
 /// Since the reign began, or of the changes that a view missed.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -51,7 +49,7 @@ impl Totals {
     fn on_status(&mut self, status: &TaskStatus) {
         self.statuses += 1;
         if let (true, Some(reason)) = (status.state.is_end(), status.reason) {
-            let name = numbers::of_reason(status.state, status.source, reason);
+            let name = of_reason(status.state, status.source, reason);
             *self.reasons.entry(name).or_default() += 1;
         }
     }
@@ -72,46 +70,6 @@ impl Totals {
         }
     }
 }
-
-fn word(state: TaskState) -> &'static str {
-    match state {
-        TaskState::Staging => "staging",
-        TaskState::Starting => "starting",
-        TaskState::Running => "running",
-        TaskState::Killing => "killing",
-        TaskState::Finished => "finished",
-        TaskState::Failed => "failed",
-        TaskState::Killed => "killed",
-        TaskState::Error => "error",
-        TaskState::Lost => "lost",
-        TaskState::Dropped => "dropped",
-        TaskState::Unreachable => "unreachable",
-        TaskState::Gone => "gone",
-        TaskState::GoneByOperator => "gone_by_operator",
-        TaskState::Unknown => "unknown",
-    }
-}
-
-/// States that a task in the books may have, all of them shown.
-const LIVE: [TaskState; 5] = [
-    TaskState::Staging,
-    TaskState::Starting,
-    TaskState::Running,
-    TaskState::Killing,
-    TaskState::Unreachable,
-];
-
-/// Ends, all of them shown.
-const ENDS: [TaskState; 8] = [
-    TaskState::Finished,
-    TaskState::Failed,
-    TaskState::Killed,
-    TaskState::Error,
-    TaskState::Lost,
-    TaskState::Dropped,
-    TaskState::Gone,
-    TaskState::GoneByOperator,
-];
 
 /// Of a role, and of a resource.
 fn of_role(role: &Role, resource: Option<&str>) -> String {

@@ -7,6 +7,7 @@ pub(crate) mod roles;
 mod tasks;
 
 use ::api::v1::master::response;
+use ::api::wire::Parts;
 
 use super::View;
 pub(crate) use events::event;
@@ -20,5 +21,16 @@ impl View {
             get_frameworks: Some(self.get_frameworks()),
             get_agents: Some(self.get_agents()),
         }
+    }
+
+    /// The same, encoded. Tasks are as they were for whoever asked before, unless they have changed.
+    pub fn put_state(&self, into: &mut Parts) {
+        into.message("get_tasks", |tasks| self.put_tasks(tasks));
+        into.rest(&response::GetState {
+            get_tasks: None,
+            get_executors: Some(self.get_executors()),
+            get_frameworks: Some(self.get_frameworks()),
+            get_agents: Some(self.get_agents()),
+        });
     }
 }

@@ -4,6 +4,8 @@
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
+use api::v1::master::response::GetState;
+use api::wire::Parts;
 use master::view::{About, View};
 use prost::Message;
 use protocol::change::{AgentState, Change, FrameworkState, What};
@@ -93,19 +95,34 @@ fn least<A, B>(ours: impl Fn() -> A, reference: impl Fn() -> B) -> (f64, f64) {
     (least[0].as_secs_f64() * 1e3, least[1].as_secs_f64() * 1e3)
 }
 
+/// `GET_STATE`, as it is sent.
+fn encoded(view: &View) -> Vec<u8> {
+    let mut state = Parts::of::<GetState>();
+    view.put_state(&mut state);
+    state.into_bytes()
+}
+
 pub(crate) fn written() -> Measured {
     let view = filled();
     let about = About::default();
+    // Whoever reads first has to write what others find.
+    let first_page = timed(|| view.state_page(&about)).as_secs_f64() * 1e3;
+    let first_state = timed(|| encoded(&view)).as_secs_f64() * 1e3;
     let tree: serde_json::Value = serde_json::from_slice(&view.state_page(&about))?;
     let (ours, reference) = least(|| view.state_page(&about), || serde_json::to_vec(&tree));
     drop(tree);
     let state = view.get_state();
-    let (binary, prost) = least(|| api::wire::write(&view.get_state()), || state.encode_to_vec());
+    if GetState::decode(encoded(&view).as_slice())? != state {
+        return Err("what is put together of parts is not the state".into());
+    }
+    let (binary, prost) = least(|| encoded(&view), || state.encode_to_vec());
     let (text, _) = least(|| api::json::write(&view.get_state()), || ());
     let (clone, _) = least(|| view.clone(), || ());
     Ok(vec![
         Row::of("state_json", ours, "ms").beside("serde_json of the same tree", reference),
+        Row::of("state_json_first", first_page, "ms"),
         Row::of("get_state_protobuf", binary, "ms").beside("prost of the same message", prost),
+        Row::of("get_state_protobuf_first", first_state, "ms"),
         Row::of("get_state_json", text, "ms"),
         Row::of("snapshot", clone, "ms"),
     ])

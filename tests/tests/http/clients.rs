@@ -72,7 +72,7 @@ from addict import Dict
 from pymesos import MesosSchedulerDriver, Scheduler
 
 class Commands(Scheduler):
-    wanted, finished = [("before", "exit 0"), ("across", "until [ -e %s ]; do sleep 0.1; done" % sys.argv[2])], 0
+    wanted, finished = [("before", "exit 0"), ("across", "until [ -e %s ]; do sleep 0.1; done" % sys.argv[2])], set()
     masters = 1
 
     def registered(self, driver, framework_id, master_info):
@@ -105,8 +105,10 @@ class Commands(Scheduler):
 
     def statusUpdate(self, driver, update):
         print(update.task_id.value, update.state, flush=True)
-        self.finished += update.state == "TASK_FINISHED"
-        if self.finished == 4:
+        # Whoever kills a master may kill the acknowledgement too: then it is said again.
+        if update.state == "TASK_FINISHED":
+            self.finished.add(update.task_id.value)
+        if len(self.finished) == 4:
             driver.stop()
 
     def error(self, driver, message):

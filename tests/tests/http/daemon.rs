@@ -46,6 +46,16 @@ fn leg_05_a_daemon_says_which_program_it_is_and_how_it_was_started() {
         let jsonp = get(at, "/version?jsonp=f");
         assert!(jsonp.text().starts_with("f({"), "{jsonp:?}");
     }
+    for at in [&at, &of_agent] {
+        says(at, "/health", 200, "");
+        assert!(get(at, "/metrics/snapshot").json()["system/cpus_total"].is_f64());
+        assert!(get(at, "/files/debug").json().is_object());
+    }
+    let redirect = get(&at, "/redirect");
+    let location = format!("//{at}");
+    assert_eq!((redirect.status, redirect.header("location")), (307, Some(location.as_str())));
+    let registry = get(&at, "/registrar(1)/registry").json();
+    assert_eq!(registry["master"]["info"]["pid"], format!("master@{at}"));
     let flags = get(&at, "/master/flags").json()["flags"].clone();
     for (name, value) in [
         ("port", "0"),
@@ -84,7 +94,7 @@ fn lp_22_lp_27_metrics_are_flat_and_all_names_are_there() {
         ("master/cpus_total", 2.0),
         ("master/mem_total", 512.0),
         ("master/gpus_revocable_percent", 0.0),
-        ("registrar/log/recovered", 0.0),
+        ("registrar/log/recovered", 1.0),
     ] {
         assert_eq!(seen[name], number, "{name} in {seen:#}");
     }

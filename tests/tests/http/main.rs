@@ -5,6 +5,7 @@
 mod agents;
 mod authentication;
 mod clients;
+mod counted;
 mod daemon;
 mod endings;
 mod executors;
@@ -12,6 +13,7 @@ mod failover;
 mod fetched;
 mod flags;
 mod frameworks;
+mod fuzzed;
 mod generated;
 mod hostile;
 mod operators;

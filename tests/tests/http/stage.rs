@@ -44,7 +44,7 @@ impl Stage {
         self.with_agent_of(&[])
     }
 
-    /// The same, with these flags.
+    /// The same, with these flags, which may say what it has.
     pub(crate) fn with_agent_of(mut self, flags: &[&str]) -> Self {
         self.agents_flags = flags.iter().map(ToString::to_string).collect();
         self.starts_agent("--port=0");
@@ -94,12 +94,12 @@ impl Stage {
     fn starts_agent(&mut self, port: &str) {
         let work_dir = self.home.work_dir("a");
         let of = format!("--master={}", self.at);
-        let resources = "--resources=cpus:2;mem:512;ports:[31000-31009]";
+        let says = self.agents_flags.iter().any(|flag| flag.starts_with("--resources="));
+        let resources = (!says).then_some("--resources=cpus:2;mem:512;ports:[31000-31009]");
         // Executors look for it no more often than Mesos's do.
         let patience = "--executor-reregistration-timeout=15secs";
-        let line = ["agent", port, &of, &work_dir, resources, patience];
-        let mut command = self.home.command(&line);
-        let mut agent = Process::start("agent", command.args(&self.agents_flags));
+        let mut command = self.home.command(&["agent", port, &of, &work_dir, patience]);
+        let mut agent = Process::start("agent", command.args(resources).args(&self.agents_flags));
         let at = agent.says("agent@").trim_start_matches("agent@").to_owned();
         self.agent = Some((agent, at));
     }

@@ -146,6 +146,70 @@ fn offer_02_two_frameworks_read_offers_in_the_form_that_each_understands() {
 }
 
 #[test]
+fn rsv_05_a_reserved_resource_is_read_in_the_form_that_its_reader_understands_and_taken_in_any() {
+    let resources = "--resources=cpus:1;mem:256;cpus(eng):1;mem(eng):64";
+    let stage = Stage::of_master().with_agent_of(&[resources]);
+    stage.has_agents(1);
+    let older = json!({ "role": "eng" });
+    let stack = json!({ "reservations": [{ "type": "STATIC", "role": "eng" }] });
+    let slave = stage.get("/slaves").json()["slaves"][0].clone();
+    let shown = &slave["reserved_resources_full"]["eng"][0];
+    assert_eq!((&shown["role"], &shown["reservations"]), (&older["role"], &stack["reservations"]));
+    let nobodys = &slave["unreserved_resources_full"][0];
+    assert_eq!((&nobodys["role"], &nobodys["reservations"]), (&json!("*"), &json!(null)));
+    for (name, capabilities, own, other) in [
+        ("old", vec!["MULTI_ROLE"], &older, &stack),
+        ("new", vec!["MULTI_ROLE", "RESERVATION_REFINEMENT"], &stack, &older),
+    ] {
+        let mut info = of_roles(name, &["eng"]);
+        info["capabilities"] = capabilities.iter().map(|kind| json!({ "type": kind })).collect();
+        let mut framework = stage.subscribes(&info).once_subscribed();
+        let offer = framework.offer();
+        let forms =
+            |one: &Value| json!([one.get("role"), one.get("reservation"), one.get("reservations")]);
+        let reserved: Vec<Value> =
+            offer["resources"].as_array().unwrap().iter().map(forms).collect();
+        let expected = forms(own);
+        assert_eq!(reserved.iter().filter(|forms| **forms == expected).count(), 2, "{offer:#}");
+        let (mut first, mut second) =
+            (task("first", &offer, "true"), task("second", &offer, "true"));
+        for (task, form) in [(&mut first, own), (&mut second, other)] {
+            for resource in task["resources"].as_array_mut().unwrap() {
+                resource.as_object_mut().unwrap().extend(form.as_object().unwrap().clone());
+            }
+        }
+        framework.launches(&offer, &[first, second]);
+        let mut ended = Vec::new();
+        while ended.len() < 2 {
+            let status = framework.update();
+            assert!(status["state"] != "TASK_ERROR", "{status}");
+            if status["state"] == "TASK_FINISHED" {
+                ended.push(status["task_id"]["value"].clone());
+            }
+        }
+        framework.says("TEARDOWN", json!({}));
+    }
+}
+
+#[test]
+fn fwk_17_a_request_is_taken_and_changes_nothing() {
+    let stage = Stage::of_one_agent();
+    stage.has_agents(1);
+    let mut framework = stage.subscribes(&plain("asks")).once_subscribed();
+    let offer = framework.offer();
+    let shown = || stage.get("/frameworks").json()["frameworks"][0].clone();
+    eventually("its offer is shown", || shown()["offers"][0]["id"] == offer["id"]["value"]);
+    let before = shown();
+    let cpus = json!({ "name": "cpus", "type": "SCALAR", "scalar": { "value": 1000.0 } });
+    let requests = json!([{ "agent_id": offer["agent_id"], "resources": [cpus] }, {}]);
+    framework.says("REQUEST", json!({ "request": { "requests": requests } }));
+    assert_eq!(shown(), before);
+    // The offer still stands.
+    framework.launches(&offer, &[task("a", &offer, "true")]);
+    while framework.update()["state"] != "TASK_FINISHED" {}
+}
+
+#[test]
 fn op_17_a_task_id_is_used_by_one_task_at_a_time() {
     let stage = Stage::of_one_agent();
     let mut framework = stage.subscribes(&plain("ids")).once_subscribed();

@@ -4,6 +4,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use protocol::ids::FrameworkId;
+
 use crate::exposition::{LINES_MAX, Page, Spans, labels};
 use crate::logic::allocator::Figures;
 
@@ -84,6 +86,15 @@ pub(super) fn numbers(figures: &Figures, runs: &Runs) -> BTreeMap<String, f64> {
     all.into_iter().map(|(name, number)| (format!("allocator/mesos/{name}"), number)).collect()
 }
 
+/// What is counted of frameworks: the names are what follows the framework's.
+pub(super) fn of_frameworks(figures: &Figures) -> Vec<(FrameworkId, String, f64)> {
+    let suppressed = figures.suppressed.iter().take(LINES_MAX);
+    let named = suppressed.map(|((framework, role), is)| {
+        (framework.clone(), format!("roles/{role}/suppressed"), f64::from(u8::from(*is)))
+    });
+    named.collect()
+}
+
 /// Messages that wait for the allocator, as they are before it is asked for the rest.
 pub(crate) fn waiting(messages: u64) -> String {
     let mut page = Page::new();
@@ -93,7 +104,7 @@ pub(crate) fn waiting(messages: u64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use protocol::ids::{FrameworkId, Role};
+    use protocol::ids::Role;
     use protocol::resources::Milli;
 
     use super::*;
@@ -129,6 +140,8 @@ mod tests {
         ] {
             assert_eq!(numbers.get(&format!("allocator/mesos/{name}")), Some(&number), "{name}");
         }
+        let of_frameworks = [(FrameworkId::new("c-0001"), "roles/eng/web/suppressed".into(), 1.0)];
+        assert_eq!(super::of_frameworks(&figures), of_frameworks);
         let text = page(&figures, &runs) + &waiting(5);
         for line in [
             "allocator_allocation_runs 7",

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use actix_web::HttpResponse;
 use api::v1::maintenance::{ClusterStatus, Schedule};
 use api::v1::master as v1;
+use api::wire::Parts;
 use gateway::{Call, Encoding, Refused, plain, written};
 use v1::Response;
 use v1::call::Type as Asked;
@@ -26,7 +27,10 @@ pub(super) async fn answer(
     let asked = message.r#type();
     if let Some(read) = of_view(asked) {
         let name = format!("{} {encoding:?}", asked.as_str_name());
-        let write = move |view: &View| written(encoding, &read(view));
+        let write = move |view: &View| match in_parts(asked) {
+            Some(parts) if encoding == Encoding::Protobuf => parts.of(view),
+            Some(_) | None => written(encoding, &read(view)),
+        };
         return Ok(plain(call, encoding.media_type(), page(reign, name, write).await?));
     }
     let response = if asked == Asked::GetMaster {
@@ -103,6 +107,30 @@ const OF_VIEW: [(Asked, Read); 8] = [
         ..of_type(Type::GetQuota)
     }),
 ];
+
+/// What is encoded part by part.
+struct InParts {
+    r#type: Type,
+    field: &'static str,
+    put: fn(&View, &mut Parts),
+}
+
+impl InParts {
+    fn of(&self, view: &View) -> Vec<u8> {
+        let mut all = Parts::of::<Response>();
+        all.rest(&of_type(self.r#type));
+        all.message(self.field, |inner| (self.put)(view, inner));
+        all.into_bytes()
+    }
+}
+
+fn in_parts(asked: Asked) -> Option<InParts> {
+    let tasks = InParts { r#type: Type::GetTasks, field: "get_tasks", put: View::put_tasks };
+    let state = InParts { r#type: Type::GetState, field: "get_state", put: View::put_state };
+    [(Asked::GetTasks, tasks), (Asked::GetState, state)]
+        .into_iter()
+        .find_map(|(one, parts)| (one == asked).then_some(parts))
+}
 
 fn of_view(asked: Asked) -> Option<Read> {
     OF_VIEW.iter().find(|(one, _)| *one == asked).map(|(_, read)| *read)

@@ -274,7 +274,11 @@ impl SchedulerActor {
             self.told.remove(&TaskId::new(&dealt_with.task_id.value));
         }
         let now = Now::from(self.clock.read()).wall;
+        let name = call.r#type();
         let Meant { messages, errors } = calls::meant(call, &self.to.info, &mut self.offers, now);
+        if let (true, Some(framework)) = (messages.is_empty(), &self.to.framework) {
+            self.to.reign.published().tally(|tally| tally.hear_call(framework, name));
+        }
         messages.into_iter().for_each(|message| self.tell(message, ctx));
         for status in errors {
             if let Ok(status) = status.to_v1() {

@@ -138,6 +138,18 @@ impl Master {
         })
     }
 
+    /// Whether news is said once more for the sake of the end behind it. Its scheduler has it, or gets it when its time has come
+    /// again.
+    pub(in crate::logic) fn is_told_for_the_end(
+        &self,
+        status: &TaskStatus,
+        latest: TaskState,
+    ) -> bool {
+        let Some(task) = self.task(&status.framework, &status.task) else { return false };
+        let waits = task.unacknowledged.as_ref().and_then(|news| news.update);
+        latest.is_end() && !task.state.is_end() && waits.is_some() && waits == status.update
+    }
+
     /// Whether an agent that is back reports an earlier task in place of the one that was launched since.
     pub(in crate::logic) fn is_report_of_earlier_task(&self, report: &TaskReport) -> bool {
         let (framework, task) = (&report.framework, &report.spec.task);

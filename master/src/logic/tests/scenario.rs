@@ -24,6 +24,7 @@ use crate::config::Config;
 use crate::logic::allocator::{self, Allocator, BookEntry, Proposals};
 use crate::logic::registry::{Registry, RegistryOperation};
 use crate::logic::{Effect, Event, Master, Timer};
+use crate::tally::Tally;
 
 /// An actor of agent `n`'s process; `life` counts its processes.
 pub(super) fn agent_pid(n: u64, life: u64) -> Pid {
@@ -68,6 +69,7 @@ pub(super) struct Scenario {
     pub(super) told: Vec<BookEntry>,
     /// The newest answer to an agent that joined or returned.
     pub(super) greeting: Option<MasterToAgent>,
+    pub(super) tally: Tally,
 }
 
 impl Scenario {
@@ -106,6 +108,7 @@ impl Scenario {
             offered: Vec::new(),
             told: Vec::new(),
             greeting: None,
+            tally: Tally::default(),
         };
         scenario.step(Event::Started);
         scenario
@@ -122,7 +125,9 @@ impl Scenario {
         let mut events = VecDeque::from([event]);
         while let Some(event) = events.pop_front() {
             let before = self.master.change();
+            let heard = self.tally.hear(&event);
             let step = self.master.step(self.now, event);
+            self.tally.say(heard, &step);
             for (n, change) in step.changes.iter().enumerate() {
                 assert_eq!(change.number, before + 1 + u64::try_from(n).unwrap());
             }

@@ -51,6 +51,20 @@ fn sum_03_the_newest_state_counts_for_the_books_while_the_news_trails() {
 }
 
 #[test]
+fn news_that_comes_early_for_the_sake_of_the_end_behind_it_frees_what_is_held_and_is_not_told_twice()
+ {
+    let mut t = running();
+    t.news(1, "a", TaskState::Killing, 2);
+    t.did(["to scheduler-1: a Killing"]);
+    let status = status(1, "a", TaskState::Killing, Some(2));
+    let message = AgentToMaster::Updated { status, latest: TaskState::Killed };
+    t.agent_says(agent_pid(1, 1), message.clone());
+    t.did(["to scheduler-1: O3 of S0: cpus:4;mem:4096"]);
+    t.agent_says(agent_pid(1, 1), message); // nobody acknowledged it for long
+    t.did(["to scheduler-1: a Killing"]);
+}
+
+#[test]
 fn a_known_task_is_never_launched_again_while_it_is_not_ended_and_acknowledged() {
     let mut t = running();
     t.launches(1, 2, vec![task("a", 1.0)]);

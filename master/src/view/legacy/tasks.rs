@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use protocol::legacy::{Each, TaskJson, written};
 use serde::Serialize;
+use serde_json::value::{RawValue, to_raw_value};
 
 use super::super::{Task, View};
 
@@ -26,8 +27,10 @@ pub(crate) enum Order {
 }
 
 /// One of them.
-pub(super) fn task(task: &Task) -> TaskJson<'_> {
-    TaskJson { report: &task.report, statuses: &task.statuses }
+pub(super) fn task(task: &Task) -> &RawValue {
+    let json = || TaskJson { report: &task.report, statuses: &task.statuses };
+    // Nothing here can fail to be written: keys are texts, and numbers are finite.
+    task.json.or_made(|| to_raw_value(&json()).unwrap_or_default())
 }
 
 impl View {

@@ -2,34 +2,22 @@
 
 use std::collections::BTreeMap;
 
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use protocol::change::{AgentNews, AgentState, FrameworkState, GivenUp};
+use protocol::ids::FrameworkId;
 use protocol::resources::{Milli, Resources};
-use protocol::task::{Reason, Source, TaskState};
+use protocol::task::TaskState;
 
-use super::{ENDS, LIVE, NAME_MAX, word};
 use crate::exposition::LINES_MAX;
+use crate::view::names::{ENDS, LIVE, word};
 use crate::view::{Framework, View};
 
 type Numbers = BTreeMap<String, f64>;
 
+/// Of a framework: the name is what follows the framework's.
+type OfFrameworks = Vec<(FrameworkId, String, f64)>;
+
 /// What Mesos counts of what can be used.
 const SCALARS: [&str; 4] = ["cpus", "gpus", "mem", "disk"];
-
-/// What is not plain in a name of a metric.
-const ENCODED: AsciiSet = NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
-
-/// Under which name an end is counted for which a reason was given.
-pub(super) fn of_reason(state: TaskState, source: Source, reason: Reason) -> String {
-    let source = match source {
-        Source::Master => "master",
-        Source::Agent => "slave",
-        Source::Executor => "executor",
-    };
-    let reason = reason.to_v1().as_str_name().to_ascii_lowercase();
-    let reason = reason.strip_prefix("reason_").unwrap_or(&reason).replace("agent", "slave");
-    format!("master/task_{}/source_{source}/reason_{reason}", word(state))
-}
 
 /// How much of something there is, and how much of that is used.
 fn amounts(into: &mut Numbers, name: &str, total: Milli, used: Milli) {
@@ -41,11 +29,11 @@ fn amounts(into: &mut Numbers, name: &str, total: Milli, used: Milli) {
 }
 
 impl View {
-    /// All of them.
-    pub fn numbers(&self) -> Numbers {
+    /// All of them, and those of each framework.
+    pub(crate) fn numbers(&self) -> (Numbers, OfFrameworks) {
         let mut all = Numbers::new();
         self.agent_numbers(&mut all);
-        self.framework_numbers(&mut all);
+        let of_frameworks = self.framework_numbers(&mut all);
         self.quota_numbers(&mut all);
         let live = self.frameworks.values().flat_map(|framework| framework.tasks.values());
         let mut states: BTreeMap<TaskState, u64> = BTreeMap::new();
@@ -60,8 +48,7 @@ impl View {
         }
         all.extend(self.totals.reasons.iter().map(|(name, count)| (name.clone(), *count as f64)));
         all.insert("master/outstanding_offers".to_owned(), self.offers.len() as f64);
-        all.insert("master/valid_status_updates".to_owned(), self.totals.statuses as f64);
-        all
+        (all, of_frameworks)
     }
 
     fn agent_numbers(&self, all: &mut Numbers) {
@@ -106,7 +93,7 @@ impl View {
         }
     }
 
-    fn framework_numbers(&self, all: &mut Numbers) {
+    fn framework_numbers(&self, all: &mut Numbers) -> OfFrameworks {
         let are = |states: &[FrameworkState]| {
             self.frameworks.values().filter(|framework| states.contains(&framework.state)).count()
         };
@@ -118,32 +105,38 @@ impl View {
             all.insert(format!("master/frameworks_{name}"), count);
         }
         let present = self.frameworks.values().filter(|f| f.state != FrameworkState::Removed);
-        present.take(LINES_MAX).for_each(|framework| framework.numbers(all));
+        present.take(LINES_MAX).flat_map(|framework| framework.numbers()).collect()
     }
 
     fn quota_numbers(&self, all: &mut Numbers) {
+        let held = self.held();
         for (role, quota) in self.shares.quotas.iter().take(LINES_MAX) {
             let guarantees = quota.guarantees.iter().map(|(name, n)| (name, "guarantee", n));
             let limits = quota.limits.iter().map(|(name, amount)| (name, "limit", amount));
             for (name, what, amount) in guarantees.chain(limits) {
                 let of = format!("allocator/mesos/quota/roles/{role}/resources/{name}/{what}");
                 all.insert(of, amount.as_f64());
+                let of = format!(
+                    "allocator/mesos/quota/roles/{role}/resources/{name}/offered_or_allocated"
+                );
+                all.insert(of, held(role).offered_or_allocated().amount(name).as_f64());
             }
         }
     }
 }
 
 impl Framework {
-    fn numbers(&self, all: &mut Numbers) {
-        let name: String = self.info.name.chars().take(NAME_MAX).collect();
-        let name = utf8_percent_encode(&name, &ENCODED);
-        let of = format!("master/frameworks/{name}/{}", self.info.framework);
+    fn numbers(&self) -> OfFrameworks {
+        let framework = &self.info.framework;
         let is_there = matches!(self.state, FrameworkState::Active | FrameworkState::Suppressed);
-        all.insert(format!("{of}/subscribed"), f64::from(u8::from(is_there)));
+        let subscribed = f64::from(u8::from(is_there));
+        let mut all = vec![(framework.clone(), "subscribed".to_owned(), subscribed)];
         for state in LIVE {
             let tasks = self.tasks.values().filter(|task| task.ended_by.is_none());
             let count = tasks.filter(|task| task.report.state == state).count();
-            all.insert(format!("{of}/tasks/active/task_{}", word(state)), count as f64);
+            let name = format!("tasks/active/task_{}", word(state));
+            all.push((framework.clone(), name, count as f64));
         }
+        all
     }
 }

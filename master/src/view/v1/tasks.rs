@@ -2,12 +2,16 @@
 
 use ::api::v1;
 use ::api::v1::master::response::{GetExecutors, GetTasks, get_executors};
+use ::api::wire::{self, Parts};
 use protocol::ids::{AgentId, ExecutorId, FrameworkId, TaskId};
 use protocol::resources::Resources;
 use protocol::task::{Run, TaskState};
 use protocol::v1::resources_to_endpoint;
 
 use super::super::{Framework, Task, View};
+
+/// What leads a message of a list: its field and its length.
+const KEY_MAX: usize = 6;
 
 impl View {
     /// `GET_TASKS`.
@@ -24,6 +28,24 @@ impl View {
             list.push(task.to_v1());
         }
         all
+    }
+
+    /// `GET_TASKS`, encoded: tasks are as they were for whoever asked before, unless they have changed.
+    pub(crate) fn put_tasks(&self, into: &mut Parts) {
+        let [tasks, completed, unreachable] =
+            ["tasks", "completed_tasks", "unreachable_tasks"].map(|name| into.field(name));
+        let all = || self.frameworks.values().flat_map(|framework| framework.tasks.values());
+        into.reserve(all().map(|task| task.encoded().len() + KEY_MAX).sum());
+        for task in all() {
+            let list = if task.is_completed() {
+                completed
+            } else if task.report.state == TaskState::Unreachable {
+                unreachable
+            } else {
+                tasks
+            };
+            into.put(list, task.encoded());
+        }
     }
 
     /// `GET_EXECUTORS`.
@@ -51,6 +73,10 @@ impl Task {
     /// It has ended, and its framework knows.
     pub(crate) fn is_completed(&self) -> bool {
         self.ended_by.is_some()
+    }
+
+    fn encoded(&self) -> &[u8] {
+        self.encoded.or_made(|| wire::write(&self.to_v1()).into_boxed_slice())
     }
 
     /// Without what its executor wrote for its scheduler alone.
