@@ -165,6 +165,8 @@ fn part_04_the_tasks_of_an_agent_that_returns_come_back_whatever_their_framework
         "to agent-1: Registered(c-S0) in epoch 1",
         "to scheduler-1: a Running, AgentReregistered: its agent is back",
         "to scheduler-2: b Running, AgentReregistered: its agent is back",
+        // It knew it as another.
+        "to agent-1: FrameworkUpdated c-0001",
     ]);
     assert_eq!(t.updated.last().map(|status| status.source), Some(Source::Master));
     assert_eq!(t.written.agents[&agent_id(1)].unreachable, None);

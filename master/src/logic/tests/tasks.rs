@@ -223,6 +223,8 @@ fn a_framework_that_knows_no_partitions_hears_lost_and_decides_itself_what_is_to
     t.did([
         "to agent-1: Registered(c-S0) in epoch 1",
         "to scheduler-2: a Running, AgentReregistered: its agent is back",
+        // It knew the earlier life's words.
+        "to agent-1: FrameworkUpdated c-0000",
         "to scheduler-2: O2 of S0: cpus:3;mem:3968",
     ]);
 }
