@@ -125,7 +125,7 @@ mod tests {
     #[tokio::test]
     async fn not_too_many_wait_for_their_turn() {
         let pace = Pace::default();
-        let _all = pace.waiting.acquire_many(WAITING_MAX as u32).await.unwrap();
+        let _all = pace.waiting.acquire_many(u32::try_from(WAITING_MAX).unwrap()).await.unwrap();
         assert_eq!(pace.turn().await.map_err(|refused| refused.status), Err(503));
     }
 }

@@ -48,13 +48,10 @@ struct State<'b> {
 }
 
 /// Of each role for which something is reserved, what.
-fn by_role<'r, T: Serialize>(
+fn by_role<'r, T: Serialize + 'r>(
     of: &'r Resources,
     shown: impl Fn(&'r Role) -> T + Copy + 'r,
-) -> impl Serialize + 'r
-where
-    T: 'r,
-{
+) -> impl Serialize + 'r {
     Pairs(move || roles_of(of).into_iter().map(move |role| (role.as_str(), shown(role))))
 }
 

@@ -19,7 +19,6 @@ fn needs<'c, T>(payload: &'c Option<T>, name: &str) -> Result<&'c T, Refused> {
 }
 
 /// Whether the call has all that its type needs.
-#[expect(deprecated, reason = "the older calls are taken")]
 pub(super) fn call(call: &Call) -> Result<(), Refused> {
     // A number that nobody knows is as good as none.
     needs(&call.r#type.filter(|number| Type::try_from(*number).is_ok()), "type")?;
@@ -28,44 +27,13 @@ pub(super) fn call(call: &Call) -> Result<(), Refused> {
         Type::SetLoggingLevel => needs(&call.set_logging_level, "set_logging_level").map(drop),
         Type::ListFiles => needs(&call.list_files, "list_files").map(drop),
         Type::ReadFile => needs(&call.read_file, "read_file").map(drop),
-        Type::LaunchNestedContainer => {
-            let name = "launch_nested_container";
-            nested(&needs(&call.launch_nested_container, name)?.container_id, name)
-        }
-        Type::WaitNestedContainer => {
-            let name = "wait_nested_container";
-            nested(&needs(&call.wait_nested_container, name)?.container_id, name)
-        }
-        Type::KillNestedContainer => {
-            let name = "kill_nested_container";
-            nested(&needs(&call.kill_nested_container, name)?.container_id, name)
-        }
-        Type::RemoveNestedContainer => {
-            let name = "remove_nested_container";
-            nested(&needs(&call.remove_nested_container, name)?.container_id, name)
-        }
-        Type::LaunchNestedContainerSession => {
-            let name = "launch_nested_container_session";
-            nested(&needs(&call.launch_nested_container_session, name)?.container_id, name)
-        }
+        Type::LaunchNestedContainer | Type::LaunchNestedContainerSession => of_nested(call),
+        Type::WaitNestedContainer | Type::KillNestedContainer => of_nested(call),
+        Type::RemoveNestedContainer => of_nested(call),
         Type::AttachContainerInput => attach(call),
-        Type::AttachContainerOutput => {
-            let name = "attach_container_output";
-            container(&needs(&call.attach_container_output, name)?.container_id, name)
-        }
         Type::LaunchContainer => launch(call),
-        Type::WaitContainer => {
-            let name = "wait_container";
-            container(&needs(&call.wait_container, name)?.container_id, name)
-        }
-        Type::KillContainer => {
-            let name = "kill_container";
-            container(&needs(&call.kill_container, name)?.container_id, name)
-        }
-        Type::RemoveContainer => {
-            let name = "remove_container";
-            container(&needs(&call.remove_container, name)?.container_id, name)
-        }
+        Type::AttachContainerOutput | Type::WaitContainer => of_container(call),
+        Type::KillContainer | Type::RemoveContainer => of_container(call),
         Type::AddResourceProviderConfig => {
             let name = "add_resource_provider_config";
             provider(&needs(&call.add_resource_provider_config, name)?.info, name)
@@ -87,6 +55,41 @@ pub(super) fn call(call: &Call) -> Result<(), Refused> {
         Type::GetTasks | Type::GetAgent | Type::GetResourceProviders => Ok(()),
         Type::PruneImages => Ok(()),
     }
+}
+
+/// Whether a call about a container within another names it well.
+#[expect(deprecated, reason = "the older calls are taken")]
+fn of_nested(call: &Call) -> Result<(), Refused> {
+    let launch = call.launch_nested_container.as_ref().map(|of| &of.container_id);
+    let session = call.launch_nested_container_session.as_ref().map(|of| &of.container_id);
+    let wait = call.wait_nested_container.as_ref().map(|of| &of.container_id);
+    let kill = call.kill_nested_container.as_ref().map(|of| &of.container_id);
+    let remove = call.remove_nested_container.as_ref().map(|of| &of.container_id);
+    let all = [
+        (Type::LaunchNestedContainer, "launch_nested_container", launch),
+        (Type::LaunchNestedContainerSession, "launch_nested_container_session", session),
+        (Type::WaitNestedContainer, "wait_nested_container", wait),
+        (Type::KillNestedContainer, "kill_nested_container", kill),
+        (Type::RemoveNestedContainer, "remove_nested_container", remove),
+    ];
+    let mut meant = all.iter().filter(|(one, ..)| *one == call.r#type());
+    meant.try_for_each(|(_, name, id)| nested(needs(id, name)?, name))
+}
+
+/// The same of one that may be any.
+fn of_container(call: &Call) -> Result<(), Refused> {
+    let output = call.attach_container_output.as_ref().map(|of| &of.container_id);
+    let wait = call.wait_container.as_ref().map(|of| &of.container_id);
+    let kill = call.kill_container.as_ref().map(|of| &of.container_id);
+    let remove = call.remove_container.as_ref().map(|of| &of.container_id);
+    let all = [
+        (Type::AttachContainerOutput, "attach_container_output", output),
+        (Type::WaitContainer, "wait_container", wait),
+        (Type::KillContainer, "kill_container", kill),
+        (Type::RemoveContainer, "remove_container", remove),
+    ];
+    let mut meant = all.iter().filter(|(one, ..)| *one == call.r#type());
+    meant.try_for_each(|(_, name, id)| container(needs(id, name)?, name))
 }
 
 /// A container's id, by the rules of all ids and more.
