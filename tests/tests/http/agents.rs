@@ -141,6 +141,67 @@ fn aapi_02_containers_are_shown_with_what_they_use() {
     read(&stage, "GET_CONTAINERS");
 }
 
+const JSON: &str = "Content-Type: application/json";
+const RECORDS: &str = "Content-Type: application/recordio";
+const HEALTH: &str = r#"{"type":"GET_HEALTH"}"#;
+const INPUT: &str = r#"{"type":"ATTACH_CONTAINER_INPUT","attach_container_input":{"type":"CONTAINER_ID","container_id":{"value":"c"}}}"#;
+
+/// With which headers and body, and with which code and words.
+const REFUSED: [(&[&str], &str, u16, &str); 12] = [
+    (&[], HEALTH, 400, "Expecting 'Content-Type' to be present"),
+    (
+        &["Content-Type: text/plain"],
+        HEALTH,
+        415,
+        "Expecting 'Content-Type' of application/json or application/x-protobuf or application/recordio",
+    ),
+    (&[RECORDS], HEALTH, 400, "Expecting 'Message-Content-Type' to be set for streaming requests"),
+    (
+        &[RECORDS, "Message-Content-Type: text/plain"],
+        HEALTH,
+        415,
+        "Expecting 'Message-Content-Type' of application/json or application/x-protobuf",
+    ),
+    (
+        &[JSON, "Message-Content-Type: application/json"],
+        HEALTH,
+        415,
+        "Expecting 'Message-Content-Type' to be not set for non-streaming requests",
+    ),
+    (
+        &[JSON, "Accept: text/plain"],
+        HEALTH,
+        406,
+        "Expecting 'Accept' to allow application/json or application/x-protobuf or application/recordio",
+    ),
+    (
+        &[JSON, "Accept: application/recordio", "Message-Accept: text/plain"],
+        HEALTH,
+        406,
+        "Expecting 'Message-Accept' to allow application/json or application/x-protobuf",
+    ),
+    (
+        &[JSON, "Message-Accept: application/json"],
+        HEALTH,
+        406,
+        "Expecting 'Message-Accept' to be not set for non-streaming responses",
+    ),
+    (
+        &[JSON, "Accept: application/recordio"],
+        HEALTH,
+        406,
+        "Streaming response is not supported for GET_HEALTH call",
+    ),
+    (
+        &[JSON],
+        INPUT,
+        415,
+        "Expecting 'Content-Type' to be application/recordio for ATTACH_CONTAINER_INPUT call",
+    ),
+    (&[JSON], "{}", 400, "Failed to validate agent::Call: Expecting 'type' to be present"),
+    (&[JSON], r#"{"type":"UNKNOWN"}"#, 501, "501 Not Implemented."),
+];
+
 #[test]
 fn aapi_01_a_call_that_is_not_served_is_refused_in_the_words_of_mesos() {
     let stage = Stage::of_one_agent();
@@ -153,81 +214,18 @@ fn aapi_01_a_call_that_is_not_served_is_refused_in_the_words_of_mesos() {
         assert_eq!(answer.header("content-type"), Some("text/plain; charset=utf-8"));
         (answer.status, answer.text())
     };
-    const JSON: &str = "Content-Type: application/json";
-    const RECORDS: &str = "Content-Type: application/recordio";
-    let health = r#"{"type":"GET_HEALTH"}"#;
-    let input = r#"{"type":"ATTACH_CONTAINER_INPUT","attach_container_input":{"type":"CONTAINER_ID","container_id":{"value":"c"}}}"#;
     let in_record = |body: &str| format!("{}\n{body}", body.len());
-    let cases: [(&[&str], &str, u16, &str); 12] = [
-        (&[], health, 400, "Expecting 'Content-Type' to be present"),
-        (
-            &["Content-Type: text/plain"],
-            health,
-            415,
-            "Expecting 'Content-Type' of application/json or application/x-protobuf or application/recordio",
-        ),
-        (
-            &[RECORDS],
-            health,
-            400,
-            "Expecting 'Message-Content-Type' to be set for streaming requests",
-        ),
-        (
-            &[RECORDS, "Message-Content-Type: text/plain"],
-            health,
-            415,
-            "Expecting 'Message-Content-Type' of application/json or application/x-protobuf",
-        ),
-        (
-            &[JSON, "Message-Content-Type: application/json"],
-            health,
-            415,
-            "Expecting 'Message-Content-Type' to be not set for non-streaming requests",
-        ),
-        (
-            &[JSON, "Accept: text/plain"],
-            health,
-            406,
-            "Expecting 'Accept' to allow application/json or application/x-protobuf or application/recordio",
-        ),
-        (
-            &[JSON, "Accept: application/recordio", "Message-Accept: text/plain"],
-            health,
-            406,
-            "Expecting 'Message-Accept' to allow application/json or application/x-protobuf",
-        ),
-        (
-            &[JSON, "Message-Accept: application/json"],
-            health,
-            406,
-            "Expecting 'Message-Accept' to be not set for non-streaming responses",
-        ),
-        (
-            &[JSON, "Accept: application/recordio"],
-            health,
-            406,
-            "Streaming response is not supported for GET_HEALTH call",
-        ),
-        (
-            &[JSON],
-            input,
-            415,
-            "Expecting 'Content-Type' to be application/recordio for ATTACH_CONTAINER_INPUT call",
-        ),
-        (&[JSON], "{}", 400, "Failed to validate agent::Call: Expecting 'type' to be present"),
-        (&[JSON], r#"{"type":"UNKNOWN"}"#, 501, "501 Not Implemented."),
-    ];
-    for (headers, body, status, words) in cases {
+    for (headers, body, status, words) in REFUSED {
         assert_eq!(refused(headers, body), (status, words.to_owned()), "{headers:?} {body}");
     }
     let stream = [RECORDS, "Message-Content-Type: application/json"];
     let words =
         "Streaming 'Content-Type' application/recordio is not supported for GET_HEALTH call";
-    assert_eq!(refused(&stream, &in_record(health)), (415, words.to_owned()));
+    assert_eq!(refused(&stream, &in_record(HEALTH)), (415, words.to_owned()));
     assert_eq!(refused(&stream, ""), (400, "Received EOF while reading request body".to_owned()));
     let words =
         "501 Not Implemented. ATTACH_CONTAINER_INPUT comes with a later release; nothing was done.";
-    assert_eq!(refused(&stream, &in_record(input)), (501, words.to_owned()));
+    assert_eq!(refused(&stream, &in_record(INPUT)), (501, words.to_owned()));
     let answer = http::ask(stage.agent_at(), "GET /slave(1)/api/v1", &[], b"");
     assert_eq!((answer.status, answer.header("allow")), (405, Some("POST")));
     for path in ["/api/v1/operator", "/slave(1)/api/v1", "/slave%281%29/api/v1/x"] {

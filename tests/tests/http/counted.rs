@@ -29,6 +29,48 @@ fn of(prefix: &str, all: &[(&str, f64)]) -> Vec<(String, f64)> {
     all.iter().map(|(name, number)| (format!("{prefix}{name}"), *number)).collect()
 }
 
+/// What a master has counted after what a framework of the story said.
+const OF_MASTER: [(&str, f64); 16] = [
+    ("messages_register_framework", 1.0),
+    ("messages_launch_tasks", 1.0),
+    ("messages_decline_offers", 1.0),
+    ("messages_suppress_offers", 1.0),
+    ("messages_resource_request", 1.0),
+    ("messages_framework_to_executor", 2.0),
+    ("valid_framework_to_executor_messages", 1.0),
+    ("invalid_framework_to_executor_messages", 1.0),
+    ("messages_register_slave", 1.0),
+    ("messages_status_update_acknowledgement", 4.0),
+    ("valid_status_update_acknowledgements", 3.0),
+    ("invalid_status_update_acknowledgements", 1.0),
+    ("messages_exited_executor", 1.0),
+    ("tasks_failed", 1.0),
+    ("tasks_error", 2.0),
+    ("task_error/source_master/reason_task_invalid", 2.0),
+];
+
+/// What it has counted of the framework.
+const OF_FRAMEWORK: [(&str, f64); 18] = [
+    ("subscribed", 1.0),
+    ("calls", 10.0 + 1.0),
+    ("calls/subscribe", 1.0),
+    ("calls/accept", 1.0),
+    ("calls/decline", 1.0),
+    ("calls/acknowledge", 4.0),
+    ("calls/request", 1.0),
+    ("calls/message", 2.0),
+    ("events/subscribed", 1.0),
+    ("events/update", 5.0),
+    ("offers/sent", 2.0),
+    ("offers/accepted", 1.0),
+    ("offers/declined", 1.0),
+    ("offers/rescinded", 0.0),
+    ("operations/launch", 1.0),
+    ("tasks/active/task_running", 0.0),
+    ("tasks/terminal/task_failed", 1.0),
+    ("roles/eng/web/suppressed", 1.0),
+];
+
 #[test]
 fn metr_01_a_master_counts_all_that_a_framework_says_and_is_told() {
     let stage = Stage::of_one_agent();
@@ -55,51 +97,9 @@ fn metr_01_a_master_counts_all_that_a_framework_says_and_is_told() {
     let unknown = json!({ "agent_id": { "value": "none" }, "task_id": { "value": "fails" },
         "uuid": "AAAAAAAAAAAAAAAAAAAAAA==" });
     framework.says("ACKNOWLEDGE", json!({ "acknowledge": unknown }));
-    let mut wanted = of(
-        "master/",
-        &[
-            ("messages_register_framework", 1.0),
-            ("messages_launch_tasks", 1.0),
-            ("messages_decline_offers", 1.0),
-            ("messages_suppress_offers", 1.0),
-            ("messages_resource_request", 1.0),
-            ("messages_framework_to_executor", 2.0),
-            ("valid_framework_to_executor_messages", 1.0),
-            ("invalid_framework_to_executor_messages", 1.0),
-            ("messages_register_slave", 1.0),
-            ("messages_status_update_acknowledgement", 4.0),
-            ("valid_status_update_acknowledgements", 3.0),
-            ("invalid_status_update_acknowledgements", 1.0),
-            ("messages_exited_executor", 1.0),
-            ("tasks_failed", 1.0),
-            ("tasks_error", 2.0),
-            ("task_error/source_master/reason_task_invalid", 2.0),
-        ],
-    );
+    let mut wanted = of("master/", &OF_MASTER);
     let named = format!("master/frameworks/my%20web/{}/", framework.id);
-    wanted.extend(of(
-        &named,
-        &[
-            ("subscribed", 1.0),
-            ("calls", 10.0 + 1.0),
-            ("calls/subscribe", 1.0),
-            ("calls/accept", 1.0),
-            ("calls/decline", 1.0),
-            ("calls/acknowledge", 4.0),
-            ("calls/request", 1.0),
-            ("calls/message", 2.0),
-            ("events/subscribed", 1.0),
-            ("events/update", 5.0),
-            ("offers/sent", 2.0),
-            ("offers/accepted", 1.0),
-            ("offers/declined", 1.0),
-            ("offers/rescinded", 0.0),
-            ("operations/launch", 1.0),
-            ("tasks/active/task_running", 0.0),
-            ("tasks/terminal/task_failed", 1.0),
-            ("roles/eng/web/suppressed", 1.0),
-        ],
-    ));
+    wanted.extend(of(&named, &OF_FRAMEWORK));
     wanted.extend(of("frameworks/ops/", &[("messages_processed", 11.0)]));
     wanted.extend(of("registrar/", &[("log/recovered", 1.0), ("queued_operations", 0.0)]));
     counts(&stage, &wanted);

@@ -159,49 +159,53 @@ fn no_call_that_is_made_up_and_damaged_brings_a_daemon_down_or_leaves_something_
     assert_eq!(cpus.map(|cpus| &cpus["scalar"]["value"]), Some(&json!(2.0)), "{whole}");
 }
 
+/// Pages of masters and of agents.
+const PAGES: [&str; 25] = [
+    "/state",
+    "/state-summary",
+    "/slaves",
+    "/frameworks",
+    "/tasks",
+    "/roles",
+    "/quota",
+    "/weights",
+    "/teardown",
+    "/health",
+    "/version",
+    "/flags",
+    "/redirect",
+    "/files/browse",
+    "/files/read",
+    "/files/download",
+    "/files/debug",
+    "/metrics/snapshot",
+    "/logging/toggle",
+    "/help",
+    "/system/stats.json",
+    "/registrar(1)/registry",
+    "/monitor/statistics",
+    "/containers",
+    "/containerizer/debug",
+];
+
+/// What some of them are asked for.
+const KEYS: [&str; 12] = [
+    "jsonp",
+    "limit",
+    "offset",
+    "order",
+    "path",
+    "length",
+    "timeout",
+    "level",
+    "duration",
+    "slave_id",
+    "framework_id",
+    "task_id",
+];
+
 #[test]
 fn no_page_is_asked_for_in_a_way_that_brings_its_daemon_down() {
-    const PAGES: [&str; 25] = [
-        "/state",
-        "/state-summary",
-        "/slaves",
-        "/frameworks",
-        "/tasks",
-        "/roles",
-        "/quota",
-        "/weights",
-        "/teardown",
-        "/health",
-        "/version",
-        "/flags",
-        "/redirect",
-        "/files/browse",
-        "/files/read",
-        "/files/download",
-        "/files/debug",
-        "/metrics/snapshot",
-        "/logging/toggle",
-        "/help",
-        "/system/stats.json",
-        "/registrar(1)/registry",
-        "/monitor/statistics",
-        "/containers",
-        "/containerizer/debug",
-    ];
-    const KEYS: [&str; 12] = [
-        "jsonp",
-        "limit",
-        "offset",
-        "order",
-        "path",
-        "length",
-        "timeout",
-        "level",
-        "duration",
-        "slave_id",
-        "framework_id",
-        "task_id",
-    ];
     let stage = Stage::of_one_agent();
     stage.has_agents(1);
     let mut chance = Chance(4);
@@ -214,7 +218,7 @@ fn no_page_is_asked_for_in_a_way_that_brings_its_daemon_down() {
         let value: String = value.iter().map(|byte| format!("%{byte:02x}")).collect();
         let value = match chance.below(3) {
             0 => value,
-            1 => (chance.next() as i64 >> chance.below(64)).to_string(),
+            1 => (chance.next().cast_signed() >> chance.below(64)).to_string(),
             _ => ["-1", "1e9secs", "%", "../..", "%00", "", "9999999999999999999999"]
                 [chance.below(7)]
             .to_owned(),
