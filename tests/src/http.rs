@@ -58,17 +58,19 @@ pub struct Stream {
 impl Client {
     /// To a node, or to the socket at this path.
     pub fn connect(at: &str) -> io::Result<Self> {
-        let stream: Box<dyn Carrier> = if at.starts_with('/') {
-            let stream = UnixStream::connect(at)?;
-            stream.set_read_timeout(Some(DEADLINE))?;
-            Box::new(stream)
-        } else {
-            let stream = TcpStream::connect(at)?;
-            stream.set_read_timeout(Some(DEADLINE))?;
-            stream.set_nodelay(true)?;
-            Box::new(stream)
-        };
-        Ok(Self { stream: BufReader::new(stream) })
+        if !at.starts_with('/') {
+            return Self::over(TcpStream::connect(at)?);
+        }
+        let stream = UnixStream::connect(at)?;
+        stream.set_read_timeout(Some(DEADLINE))?;
+        Ok(Self { stream: BufReader::new(Box::new(stream)) })
+    }
+
+    /// On a connection that is there.
+    pub fn over(stream: TcpStream) -> io::Result<Self> {
+        stream.set_read_timeout(Some(DEADLINE))?;
+        stream.set_nodelay(true)?;
+        Ok(Self { stream: BufReader::new(Box::new(stream)) })
     }
 
     /// Sends a request as it is.

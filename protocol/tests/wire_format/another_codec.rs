@@ -97,6 +97,7 @@ enum MasterToAgent {
     ReturnLater(u64, String, Duration),
     RegisterAgain(u64),
     Shutdown(u64, String, String),
+    FrameworkUpdated(u64, Framework),
 }
 
 fn text(text: &str) -> String {
@@ -173,6 +174,7 @@ fn wanted() -> Vec<MasterToAgent> {
         M::ReturnLater(epoch, text("c"), secs(5)),
         M::RegisterAgain(epoch),
         M::Shutdown(epoch, text("r"), text("c")),
+        M::FrameworkUpdated(epoch, framework()),
     ]
 }
 

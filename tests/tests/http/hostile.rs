@@ -1,14 +1,16 @@
 //! Clients that mean harm, or do not know better: they are answered or cut off, and the others are served.
 
-use std::io::Write;
+use std::io::{ErrorKind, Read, Write};
+use std::net::TcpStream;
+use std::thread;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use serde_json::json;
-use tests::cluster::eventually;
+use tests::cluster::{DEADLINE, eventually};
 use tests::http::{self, Client};
 
-use crate::stage::{SCHEDULER, Stage};
+use crate::stage::{SCHEDULER, Stage, task};
 
 const JSON: &str = "Content-Type: application/json";
 
@@ -102,4 +104,107 @@ fn a_page_of_the_web_may_not_speak_for_a_framework() {
     let subscribe = json!({ "type": "SUBSCRIBE", "subscribe": { "framework_info": info } });
     let answer = stage.call(&["Origin: http://elsewhere.example"], &subscribe);
     assert_eq!(answer.status, 403, "{answer:?}");
+}
+
+/// Sends this as it is; what comes back until the other side closes, or nothing if that only cut the connection.
+fn answered(at: &str, bytes: &[u8]) -> String {
+    let mut stream = TcpStream::connect(at).unwrap();
+    stream.set_read_timeout(Some(DEADLINE)).unwrap();
+    let mut answer = Vec::new();
+    let sent = stream.write_all(bytes).and_then(|()| stream.read_to_end(&mut answer).map(drop));
+    if let Err(error) = sent {
+        let was_cut = [ErrorKind::ConnectionReset, ErrorKind::BrokenPipe].contains(&error.kind());
+        assert!(was_cut, "{error}");
+    }
+    String::from_utf8(answer).unwrap()
+}
+
+#[test]
+fn a_flood_of_headers_and_headers_that_contradict_each_other_are_refused() {
+    let stage = Stage::of_master();
+    let of_headers = |headers: &str| {
+        let head = "Host: x\r\nConnection: close\r\n";
+        format!("POST {SCHEDULER} HTTP/1.1\r\n{head}{headers}\r\n{{}}")
+    };
+    let many: String = (0..10_000).map(|n| format!("X-{n}: {n}\r\n")).collect();
+    let long = format!("X-Long: {}\r\n", "x".repeat(4 << 20));
+    let two_lengths = "Content-Length: 2\r\nContent-Length: 3\r\n";
+    let length_and_chunks = "Content-Length: 2\r\nTransfer-Encoding: chunked\r\n";
+    for headers in [&many, &long, two_lengths, length_and_chunks] {
+        let answer = answered(&stage.at, of_headers(headers).as_bytes());
+        let is_refused = answer.is_empty() || answer.starts_with("HTTP/1.1 4");
+        assert!(is_refused, "{answer}");
+    }
+    // Of what is said twice, one counts.
+    let twice = format!("{JSON}\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n");
+    let answer = answered(&stage.at, of_headers(&twice).as_bytes());
+    assert!(answer.starts_with("HTTP/1.1 4"), "{answer}");
+    assert_eq!(stage.get("/health").status, 200);
+}
+
+#[test]
+fn ten_thousand_requests_at_once_are_answered_in_their_order() {
+    const REQUESTS: usize = 10_000;
+    let stage = Stage::of_master();
+    let stream = TcpStream::connect(&stage.at).unwrap();
+    let mut writer = stream.try_clone().unwrap();
+    let mut client = Client::over(stream).unwrap();
+    let writes = thread::spawn(move || {
+        let get = |n: usize| ["/health", "/nothing"][n % 2];
+        let all: String =
+            (0..REQUESTS).map(|n| format!("GET {} HTTP/1.1\r\nHost: x\r\n\r\n", get(n))).collect();
+        writer.write_all(all.as_bytes()).unwrap();
+    });
+    for n in 0..REQUESTS {
+        let answer = client.answer().unwrap();
+        assert_eq!(answer.status, [200, 404][n % 2], "{n}");
+    }
+    writes.join().unwrap();
+}
+
+/// They are cut off when their time is over; nobody waits for them meanwhile.
+#[test]
+fn clients_that_send_their_requests_drop_by_drop_hold_up_nobody_and_are_cut_off() {
+    let stage = Stage::of_master();
+    let mut slow: Vec<TcpStream> = (0..100)
+        .map(|n| {
+            let mut stream = TcpStream::connect(&stage.at).unwrap();
+            let head = format!("POST {SCHEDULER} HTTP/1.1\r\nHost: x\r\nX-{n}: ");
+            stream.write_all(head.as_bytes()).unwrap();
+            stream.set_read_timeout(Some(DEADLINE)).unwrap();
+            stream
+        })
+        .collect();
+    assert_eq!(stage.get("/health").status, 200);
+    for stream in &mut slow {
+        let mut answer = Vec::new();
+        if let Err(error) = stream.read_to_end(&mut answer) {
+            assert_eq!(
+                error.kind(),
+                ErrorKind::ConnectionReset,
+                "it is cut off before {DEADLINE:?}"
+            );
+        }
+    }
+    assert_eq!(stage.get("/health").status, 200);
+}
+
+/// A process of Mesos 1.11 dies of it.
+#[test]
+fn a_group_of_tasks_two_of_which_have_one_id_is_refused_and_nothing_is_lost() {
+    let stage = Stage::of_one_agent();
+    let info = json!({ "user": "root", "name": "groups", "failover_timeout": 60.0 });
+    let mut framework = stage.subscribes(&info).once_subscribed();
+    let offer = framework.offer();
+    let twice = [task("t", &offer, "true"), task("t", &offer, "true")];
+    let executor = json!({ "type": "DEFAULT", "executor_id": { "value": "e" },
+        "resources": [{ "name": "cpus", "type": "SCALAR", "scalar": { "value": 0.1 } }] });
+    let group = json!({ "type": "LAUNCH_GROUP",
+        "launch_group": { "executor": executor, "task_group": { "tasks": twice } } });
+    let accept = json!({ "offer_ids": [offer["id"]], "operations": [group] });
+    let answer = framework.calls("ACCEPT", json!({ "accept": accept }));
+    assert_eq!(answer.status, 501, "{answer:?}");
+    // Nothing of that was done: the offer still stands.
+    framework.launches(&offer, &[task("t", &offer, "true")]);
+    while framework.update()["state"] != "TASK_FINISHED" {}
 }

@@ -33,7 +33,8 @@ fn asks(t: &mut Scenario, task: &str, agent: Option<AgentId>) {
 }
 
 #[test]
-fn part_07_an_agent_that_an_operator_marks_as_gone_ends_with_its_tasks_and_never_comes_back() {
+fn part_07_recon_05_an_agent_that_an_operator_marks_as_gone_ends_with_its_tasks_and_never_comes_back()
+ {
     let mut t = running();
     t.registrar_is_slow = true;
     ends(&mut t, Ending::Agent(agent_id(1)));
