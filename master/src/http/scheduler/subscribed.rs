@@ -264,7 +264,13 @@ impl SchedulerActor {
 
     /// Whether its client was told so just now.
     fn was_just_told(&mut self, status: &TaskStatus) -> bool {
-        let Some(update) = status.update else { return false };
+        let Some(update) = status.update else {
+            // An end that the master itself knows of is not acknowledged.
+            if status.state.is_end() {
+                self.told.remove(&status.task);
+            }
+            return false;
+        };
         let now = Now::from(self.clock.read()).steady;
         let just = |told: &News| told.update == update && now.since(told.at) < TOLD_AGAIN;
         if self.told.get(&status.task).is_some_and(just) {
