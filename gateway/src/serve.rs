@@ -143,3 +143,6 @@ async fn answer(
     let call = Call { request, location, rest, principal, payload, limits, bodies, held };
     handler(call).await
 }
+
+#[cfg(test)]
+mod tests;

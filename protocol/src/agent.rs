@@ -350,6 +350,19 @@ pub enum MasterToAgent {
         /// As it is now.
         framework: FrameworkInfo,
     },
+    /// Run this task in its executor, which has been heard of and is not known to have ended. If it has, the task is dropped: it was
+    /// meant for what that executor held, and its framework hears of the end. Since version 2; agents of version 1 hear `Launch`, and
+    /// start another life of it.
+    LaunchInRunning {
+        /// Of the master's reign.
+        epoch: u64,
+        /// Whose task.
+        framework: FrameworkInfo,
+        /// What to run.
+        task: TaskSpec,
+        /// Under which its resources were offered.
+        role: Role,
+    },
 }
 
 impl MasterToAgent {
@@ -360,6 +373,7 @@ impl MasterToAgent {
             | Self::Refused { epoch, .. }
             | Self::Ping { epoch, .. } => *epoch,
             Self::Launch { epoch, .. }
+            | Self::LaunchInRunning { epoch, .. }
             | Self::Kill { epoch, .. }
             | Self::Acknowledge { epoch, .. } => *epoch,
             Self::ToExecutor { epoch, .. } | Self::ShutdownExecutor { epoch, .. } => *epoch,
@@ -372,7 +386,10 @@ impl MasterToAgent {
 
     /// What is said in its place to an agent of an older version, if anything can be.
     pub fn in_older_words(self) -> Option<Self> {
-        if let Self::Launch { epoch, framework, task, role } = self {
+        if let Self::LaunchInRunning { epoch, framework, task, role } = self {
+            let framework = framework.in_older_words().unwrap_or(framework);
+            Some(Self::Launch { epoch, framework, task, role })
+        } else if let Self::Launch { epoch, framework, task, role } = self {
             let older = framework.in_older_words();
             older.map(|framework| Self::Launch { epoch, framework, task, role })
         } else {

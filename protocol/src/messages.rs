@@ -116,6 +116,7 @@ impl Message for MasterToAgent {
             Self::RegisterAgain { .. } => "RegisterAgain",
             Self::Shutdown { .. } => "Shutdown",
             Self::FrameworkUpdated { .. } => "FrameworkUpdated",
+            Self::LaunchInRunning { .. } => "LaunchInRunning",
         }
     }
 
@@ -128,14 +129,15 @@ impl Message for MasterToAgent {
             Self::ShutdownExecutor { .. } | Self::ShutdownFramework { .. } => 1,
             Self::ReturnNow { .. } | Self::ReturnLater { .. } => 2,
             Self::RegisterAgain { .. } | Self::Shutdown { .. } => 2,
-            Self::FrameworkUpdated { .. } => 2,
+            Self::FrameworkUpdated { .. } | Self::LaunchInRunning { .. } => 2,
         }
     }
 
     fn subjects(&self, out: &mut Subjects) {
         match self {
             Self::Registered { agent, .. } => out.add(agent.as_str()),
-            Self::Launch { framework, task, .. } => {
+            Self::Launch { framework, task, .. }
+            | Self::LaunchInRunning { framework, task, .. } => {
                 out.add(task.task.as_str());
                 out.add(framework.framework.as_str());
             }

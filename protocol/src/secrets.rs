@@ -51,11 +51,15 @@ pub(crate) fn of_agent_to_master(message: &AgentToMaster) -> Option<AgentToMaste
 }
 
 pub(crate) fn of_master_to_agent(message: &MasterToAgent) -> Option<MasterToAgent> {
-    if !matches!(message, MasterToAgent::Launch { .. }) {
+    if !matches!(message, MasterToAgent::Launch { .. } | MasterToAgent::LaunchInRunning { .. }) {
         return None;
     }
     let mut message = message.clone();
-    let MasterToAgent::Launch { task, .. } = &mut message else { return None };
+    let (MasterToAgent::Launch { task, .. } | MasterToAgent::LaunchInRunning { task, .. }) =
+        &mut message
+    else {
+        return None;
+    };
     hide_of_task(task);
     Some(message)
 }

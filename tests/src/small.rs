@@ -95,7 +95,10 @@ impl Handler<Received<MasterToAgent>> for Small {
             MasterToAgent::Ping { sequence, .. } => {
                 self.tell(AgentToMaster::Pong { sequence }, ctx)
             }
-            MasterToAgent::Launch { framework, task, .. } => self.on_launch(framework, task, ctx),
+            MasterToAgent::Launch { framework, task, .. }
+            | MasterToAgent::LaunchInRunning { framework, task, .. } => {
+                self.on_launch(framework, task, ctx);
+            }
             MasterToAgent::Refused { reason, .. } => complain(self.number, &reason),
             // Nothing runs here that could be killed, and nothing is repeated: the connection holds.
             MasterToAgent::Acknowledge { .. }

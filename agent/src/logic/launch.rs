@@ -14,6 +14,15 @@ use super::{Agent, Effect, Program, Turn};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+/// In which life of its executor a task is to run, as the master says.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Life {
+    /// In the one that runs, else in another that is started for it. The books of both agree either way.
+    Any,
+    /// The scheduler has heard of one that runs: what it meant for that is not given to another.
+    TheOneThatRuns,
+}
+
 impl Agent {
     /// A task that is here already is a repeat: its updates say how it is. If it has ended, its end is acknowledged and the
     /// word of that was lost: the master gives an id out again only then.
@@ -23,6 +32,7 @@ impl Agent {
         framework: FrameworkInfo,
         task: TaskSpec,
         role: Role,
+        life: Life,
     ) {
         let id = framework.framework.clone();
         match self.state.task(&id, &task.task).map(|known| known.state.is_end()) {
@@ -38,7 +48,7 @@ impl Agent {
             return;
         }
         let executor = executor_of(&task);
-        let verdict = self.check(&framework, &task, &executor);
+        let verdict = self.check(&framework, &task, &executor, life);
         let removed = self.state.is_removed(&id);
         self.state.past.framework_came(&id);
         let entry = self.state.frameworks.entry(id.clone()).or_insert_with(|| Framework {
@@ -86,6 +96,7 @@ impl Agent {
         framework: &FrameworkInfo,
         task: &TaskSpec,
         executor: &ExecutorSpec,
+        life: Life,
     ) -> Result<(), Refusal> {
         if self.membership.is_leaving() {
             return Err(Refusal::AgentLeaves);
@@ -101,6 +112,9 @@ impl Agent {
             .get(&key)
             .and_then(|container| self.state.executors.get(container))
             .map(|running| (&running.spec, running.is_for_command()));
+        if runs.is_none() && life == Life::TheOneThatRuns {
+            return Err(Refusal::ExecutorEnded(executor.executor.clone()));
+        }
         let takes_over = self.state.to_take_over(&framework.framework, executor).is_some();
         check_room(task, executor, runs, takes_over, &self.state, &self.config)
     }

@@ -20,6 +20,7 @@ pub(super) use contact::backoff;
 
 use super::checkpoint::{Checkpoint, Record};
 use super::config::{Bug, Recover};
+use super::launch::Life;
 use super::notice::{End, Notice};
 use super::{Agent, Effect, Timer, Turn};
 
@@ -256,6 +257,7 @@ impl Agent {
             MasterToAgent::Shutdown { reason, .. } => self.on_removed(turn, from, reason),
             command @ (MasterToAgent::Ping { .. }
             | MasterToAgent::Launch { .. }
+            | MasterToAgent::LaunchInRunning { .. }
             | MasterToAgent::Kill { .. }
             | MasterToAgent::Acknowledge { .. }
             | MasterToAgent::ToExecutor { .. }
@@ -411,7 +413,10 @@ impl Agent {
                 turn.push(Effect::TellMaster { to: from, message });
             }
             MasterToAgent::Launch { framework, task, role, .. } => {
-                self.on_launch(turn, framework, task, role);
+                self.on_launch(turn, framework, task, role, Life::Any);
+            }
+            MasterToAgent::LaunchInRunning { framework, task, role, .. } => {
+                self.on_launch(turn, framework, task, role, Life::TheOneThatRuns);
             }
             MasterToAgent::Kill { framework, task, grace, .. } => {
                 self.on_kill(turn, &framework, &task, grace);

@@ -323,6 +323,11 @@ impl Scenario {
         self.hear(1, MasterToAgent::Launch { epoch: 1, framework, task, role });
     }
 
+    pub(super) fn launch_in_running(&mut self, task: TaskSpec) {
+        let (framework, role) = (framework(), self.role.clone());
+        self.hear(1, MasterToAgent::LaunchInRunning { epoch: 1, framework, task, role });
+    }
+
     pub(super) fn kill(&mut self, task: &str) {
         let (framework, task) = (FrameworkId::new("F"), TaskId::new(task));
         self.hear(1, MasterToAgent::Kill { epoch: 1, framework, task, grace: None });

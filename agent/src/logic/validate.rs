@@ -40,6 +40,10 @@ pub(super) enum Refusal {
     TooManyTasks(usize),
     #[error("the agent has {0} executors, as many as it takes")]
     TooManyExecutors(usize),
+    #[error(
+        "executor {0} has ended here while the task was on its way to it; launch again, and another is started"
+    )]
+    ExecutorEnded(ExecutorId),
     #[error("the framework is being removed from this agent")]
     FrameworkRemoved,
     #[error("the agent is being ended by its operator")]
@@ -64,6 +68,7 @@ impl Refusal {
             Self::TooManyTasks(_) | Self::TooManyExecutors(_) => {
                 (TaskState::Dropped, Reason::ContainerLaunchFailed)
             }
+            Self::ExecutorEnded(_) => (TaskState::Dropped, Reason::ExecutorTerminated),
             Self::FrameworkRemoved => (TaskState::Dropped, Reason::FrameworkRemoved),
             Self::AgentLeaves => (TaskState::Dropped, Reason::AgentRemoved),
         }

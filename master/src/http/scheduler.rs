@@ -3,6 +3,7 @@
 mod calls;
 mod check;
 mod events;
+mod repeated;
 mod subscribed;
 mod subscription;
 mod update;

@@ -173,6 +173,7 @@ impl Master {
             }
         };
         pool.left = pool.left.checked_sub(&needs).expect("it was checked that the task fits");
+        let runs = self.executor_runs(&agent, framework, &spec);
         if let Run::Executor { executor, .. } = &spec.run {
             self.book_executor(turn, &agent, framework, executor, &pool.role);
         }
@@ -189,7 +190,18 @@ impl Master {
         entry.tasks.insert(spec.task.clone(), task);
         let framework = entry.info.clone();
         let role = pool.role.clone();
-        turn.tell_agent(pid, MasterToAgent::Launch { epoch, framework, task: spec, role });
+        let message = match runs {
+            true => MasterToAgent::LaunchInRunning { epoch, framework, task: spec, role },
+            false => MasterToAgent::Launch { epoch, framework, task: spec, role },
+        };
+        turn.tell_agent(pid, message);
+    }
+
+    /// Whether the task's executor has been heard of, and not its end: nothing is booked for another life of it.
+    fn executor_runs(&self, agent: &AgentId, framework: &FrameworkId, spec: &TaskSpec) -> bool {
+        let key = (framework.clone(), executor_of(spec));
+        let booked = self.agents.get(agent).and_then(|agent| agent.book.executors.get(&key));
+        booked.is_some_and(|booked| booked.heard && !booked.ended)
     }
 
     /// Whom to tell and what the task needs; or what becomes of it instead, and why.

@@ -93,7 +93,8 @@ impl Effect {
 
 fn untold_to_agent(to: Pid, message: &MasterToAgent) -> Option<Untold> {
     match message {
-        MasterToAgent::Launch { framework, task, .. } => {
+        MasterToAgent::Launch { framework, task, .. }
+        | MasterToAgent::LaunchInRunning { framework, task, .. } => {
             let (framework, task) = (framework.framework.clone(), task.task.clone());
             Some(Untold::Launch { framework, task })
         }

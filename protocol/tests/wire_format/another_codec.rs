@@ -98,6 +98,7 @@ enum MasterToAgent {
     RegisterAgain(u64),
     Shutdown(u64, String, String),
     FrameworkUpdated(u64, Framework),
+    LaunchInRunning(u64, Framework, Task, String),
 }
 
 fn text(text: &str) -> String {
@@ -175,6 +176,7 @@ fn wanted() -> Vec<MasterToAgent> {
         M::RegisterAgain(epoch),
         M::Shutdown(epoch, text("r"), text("c")),
         M::FrameworkUpdated(epoch, framework()),
+        M::LaunchInRunning(epoch, framework(), launched(), text("*")),
     ]
 }
 

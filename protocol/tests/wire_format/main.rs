@@ -207,7 +207,16 @@ fn who_speaks_version_1_hears_of_no_capabilities_that_it_does_not_know() {
     assert_eq!((since, back(able.clone()).since()), ([2, 2], 2));
     assert_eq!(launch(able.clone()).in_older_words(), Some(launch(old.clone())));
     assert_eq!(registered(able.clone()).in_older_words(), Some(registered(old.clone())));
-    assert_eq!(back(able).in_older_words(), Some(back(old.clone())));
+    assert_eq!(back(able.clone()).in_older_words(), Some(back(old.clone())));
+    // That its executor is to be there already cannot be said to it.
+    let in_running = |framework| MasterToAgent::LaunchInRunning {
+        epoch: 1,
+        framework,
+        task: samples::spec(),
+        role: Role::everybody(),
+    };
+    assert_eq!(in_running(able).in_older_words(), Some(launch(old.clone())));
+    assert_eq!(in_running(old.clone()).in_older_words(), Some(launch(old.clone())));
     // Where nothing is to be left out there are no other words.
     assert_eq!(launch(old.clone()).in_older_words(), None);
     assert_eq!(registered(old.clone()).in_older_words(), None);

@@ -280,6 +280,12 @@ pub(crate) fn master_to_agent() -> Vec<MasterToAgent> {
         MasterToAgent::RegisterAgain { epoch },
         MasterToAgent::Shutdown { epoch, reason: "r".into(), cluster: ClusterId::new("c") },
         MasterToAgent::FrameworkUpdated { epoch, framework: framework_info() },
+        MasterToAgent::LaunchInRunning {
+            epoch,
+            framework: framework_info(),
+            task: spec(),
+            role: Role::everybody(),
+        },
     ]
 }
 
@@ -300,6 +306,7 @@ pub(crate) fn place_master_to_agent(message: &MasterToAgent) -> usize {
         MasterToAgent::RegisterAgain { .. } => 12,
         MasterToAgent::Shutdown { .. } => 13,
         MasterToAgent::FrameworkUpdated { .. } => 14,
+        MasterToAgent::LaunchInRunning { .. } => 15,
     }
 }
 

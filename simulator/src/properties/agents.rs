@@ -157,7 +157,8 @@ impl World {
             return;
         };
         match message {
-            MasterToAgent::Launch { framework, task, .. } => {
+            MasterToAgent::Launch { framework, task, .. }
+            | MasterToAgent::LaunchInRunning { framework, task, .. } => {
                 let key = (framework.framework.clone(), task.task.clone());
                 self.truth.kills.remove(&(life, key));
             }

@@ -61,7 +61,9 @@ impl World {
             let Effect::TellAgent { message, .. } = effect else {
                 continue;
             };
-            let framework = if let MasterToAgent::Launch { framework, .. } = message {
+            let framework = if let MasterToAgent::Launch { framework, .. }
+            | MasterToAgent::LaunchInRunning { framework, .. } = message
+            {
                 &framework.framework
             } else if let MasterToAgent::Kill { framework, .. }
             | MasterToAgent::Acknowledge { framework, .. } = message

@@ -279,3 +279,28 @@ fn agent_13_an_executor_that_does_not_end_when_told_is_killed_when_its_grace_is_
         assert!(is_killed(&mut t), "after {grace} seconds");
     }
 }
+
+/// Master and scheduler think that it lives: its end is on its way to them.
+#[test]
+fn agent_17_a_task_for_an_executor_that_has_ended_is_dropped_and_starts_no_other() {
+    let mut t = Scenario::registered();
+    t.launch(custom_task("a", "E"));
+    t.executor_registers(0);
+    t.launch_in_running(custom_task("b", "E"));
+    assert_eq!(t.take_done().last().unwrap(), "to executor 100: Launch b", "it runs");
+    t.executor_exits(0, Exit::Signal(9));
+    t.forget_done();
+    t.launch_in_running(custom_task("c", "E"));
+    t.did(["refuse c", "update c Dropped"]);
+    let status = t.sent.clone().unwrap();
+    assert_eq!(status.reason, Some(Reason::ExecutorTerminated));
+    assert!(status.message.starts_with("executor E has ended here"), "{status:?}");
+    assert!(t.agent.used().is_empty());
+    // Who knows of the end starts another.
+    t.launch(custom_task("d", "E"));
+    assert_eq!(t.started.len(), 2);
+    t.launch_in_running(custom_task("e", "E"));
+    t.executor_registers(1);
+    let told = t.take_done();
+    assert_eq!(told.last().unwrap(), "to executor 101: Launch e", "{told:?}");
+}

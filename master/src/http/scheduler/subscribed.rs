@@ -1,7 +1,6 @@
 //! The gateway of one subscribed scheduler: to the master it is the scheduler. What the master tells it goes out as events; when
 //! its client is gone it ends, and the master hears that the scheduler is lost.
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -11,10 +10,10 @@ use api::v1::scheduler::{Call, Event};
 use gateway::{Encoding, Records, written};
 use libactor::{Asked, Clock, Context, Down, Handle, Message, Pid, Received, Reply};
 use protocol::framework::{FrameworkInfo, FrameworkToMaster, MasterToFramework};
-use protocol::ids::{FrameworkId, TaskId, UpdateId};
+use protocol::ids::{FrameworkId, TaskId};
 use protocol::offer::Offer;
 use protocol::task::{TaskState, TaskStatus};
-use protocol::time::{Instant, Now};
+use protocol::time::Now;
 use protocol::v1::Form;
 use protocol::wishes::RoleWishes;
 use serde::{Deserialize, Serialize};
@@ -22,6 +21,7 @@ use serde::{Deserialize, Serialize};
 use super::Stream;
 use super::calls::{self, Meant, Offers};
 use super::events::{self, HEARTBEAT_SECONDS, Told};
+use super::repeated::News;
 use super::update::{self, Update, Updated};
 use crate::http::Gateways;
 use crate::start::Running;
@@ -56,8 +56,7 @@ pub(super) struct SchedulerActor {
     /// Whether it knows that tasks are being killed.
     knows_killing: bool,
     offers: Offers,
-    /// The last news of each task that was told, but for ends that are acknowledged.
-    told: BTreeMap<TaskId, News>,
+    told: News,
     /// It was told that it is subscribed.
     is_subscribed: bool,
     /// What it wants to be instead, and who waits to hear that it is.
@@ -77,17 +76,6 @@ struct Updating {
 
 /// How others reach this actor.
 pub(super) type Own = Arc<OnceLock<Handle<SchedulerActor>>>;
-
-/// News as it was told.
-struct News {
-    update: UpdateId,
-    at: Instant,
-    is_end: bool,
-}
-
-/// News is not told again sooner than so long after it was told: agents say it again whenever they have a reason to, and a
-/// stream loses nothing. It is how long an agent of Mesos's waits.
-const TOLD_AGAIN: Duration = Duration::from_secs(10);
 
 /// Until it is answered.
 const SUBSCRIBE_AGAIN: Duration = Duration::from_secs(2);
@@ -117,7 +105,7 @@ impl SchedulerActor {
             form: Form { multi_role: false, refined: false },
             knows_killing: false,
             offers: Offers::new(),
-            told: BTreeMap::new(),
+            told: News::default(),
             is_subscribed: false,
             updating: None,
             is_cut: false,
@@ -262,33 +250,9 @@ impl SchedulerActor {
         true
     }
 
-    /// Whether its client was told so just now.
-    fn was_just_told(&mut self, status: &TaskStatus) -> bool {
-        let Some(update) = status.update else {
-            // An end that the master itself knows of is not acknowledged.
-            if status.state.is_end() {
-                self.told.remove(&status.task);
-            }
-            return false;
-        };
-        let now = Now::from(self.clock.read()).steady;
-        let just = |told: &News| told.update == update && now.since(told.at) < TOLD_AGAIN;
-        if self.told.get(&status.task).is_some_and(just) {
-            return true;
-        }
-        let told = News { update, at: now, is_end: status.state.is_end() };
-        self.told.insert(status.task.clone(), told);
-        false
-    }
-
     fn on_call(&mut self, call: Call, ctx: &mut Context<Self>) {
-        // What comes after an end is of another task. Other news may cross its acknowledgement, when it is said again for the sake of
-        // an end behind it.
-        let acknowledged = call.acknowledge.as_ref();
-        if let Some(task) = acknowledged.map(|news| TaskId::new(&news.task_id.value))
-            && self.told.get(&task).is_some_and(|told| told.is_end)
-        {
-            self.told.remove(&task);
+        if let Some(news) = &call.acknowledge {
+            self.told.acknowledged(&TaskId::new(&news.task_id.value));
         }
         let now = Now::from(self.clock.read()).wall;
         let name = call.r#type();
@@ -347,8 +311,9 @@ impl Handler<Received<MasterToFramework>> for SchedulerActor {
             }
         }
         self.note(&message);
+        let now = Now::from(self.clock.read()).steady;
         if let MasterToFramework::Updated(status) = &message
-            && (self.keeps_from_it(status, ctx) || self.was_just_told(status))
+            && (self.keeps_from_it(status, ctx) || self.told.was_just_told(status, now))
         {
             self.to.reign.published().tally(|tally| tally.keep_back(&status.framework));
             return;

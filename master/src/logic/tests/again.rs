@@ -189,3 +189,42 @@ fn an_executor_is_the_same_on_whatever_it_was_started() {
     t.launches(1, 1, vec![reserved]);
     t.did(["to agent-1: Launch r"]);
 }
+
+/// What an agent that has lost an executor says, and what is launched before the master has heard it.
+#[test]
+fn agent_17_a_launch_says_whether_its_executor_runs_and_one_that_crossed_its_end_costs_nothing() {
+    let mut t = Scenario::new();
+    t.agent_joins(1);
+    t.subscribes(1);
+    let launches = |t: &mut Scenario, task: &str| {
+        t.scheduler_says(1, FrameworkToMaster::Revive);
+        t.forget_lines();
+        t.launches(1, 1, vec![with_executor(task, 0.5, 0.5)]);
+        t.take_lines().into_iter().find(|line| line.contains("Launch")).unwrap()
+    };
+    let says = |t: &mut Scenario, task: &str, state, source, sequence| {
+        let said = status(1, task, state, Some(sequence));
+        let status = TaskStatus { executor: Some(ExecutorId::new("e")), source, ..said };
+        t.agent_says(agent_pid(1, 1), AgentToMaster::Updated { latest: state, status });
+    };
+    let ended = |t: &mut Scenario| {
+        let (framework, executor) = (FrameworkId::new("c-0000"), ExecutorId::new("e"));
+        let container = ContainerId::new("x");
+        let message = AgentToMaster::ExecutorEnded { framework, executor, container, exit: None };
+        t.agent_says(agent_pid(1, 1), message);
+    };
+    assert_eq!(launches(&mut t, "a"), "to agent-1: Launch a");
+    assert_eq!(launches(&mut t, "b"), "to agent-1: Launch b", "a may not have reached it");
+    says(&mut t, "a", TaskState::Running, Source::Executor, 1);
+    assert_eq!(launches(&mut t, "c"), "to agent-1: LaunchInRunning c");
+    assert_eq!(used(&t), "cpus:2;mem:416", "three tasks and one executor");
+    // It ended before c came: what ran in it fails, c is dropped.
+    says(&mut t, "a", TaskState::Failed, Source::Agent, 2);
+    says(&mut t, "b", TaskState::Failed, Source::Agent, 3);
+    ended(&mut t);
+    assert_eq!(launches(&mut t, "d"), "to agent-1: Launch d", "its end is known by now");
+    says(&mut t, "c", TaskState::Dropped, Source::Agent, 4);
+    assert_eq!(used(&t), "cpus:1;mem:160", "d and another life of the executor");
+    says(&mut t, "d", TaskState::Running, Source::Executor, 5);
+    assert_eq!(launches(&mut t, "e"), "to agent-1: LaunchInRunning e");
+}

@@ -28,6 +28,7 @@ pub(super) fn agent_line(message: &MasterToAgent) -> String {
         MasterToAgent::Refused { reason, .. } => format!("Refused: {reason}"),
         MasterToAgent::Ping { sequence, .. } => format!("Ping {sequence}"),
         MasterToAgent::Launch { task, .. } => format!("Launch {}", task.task),
+        MasterToAgent::LaunchInRunning { task, .. } => format!("LaunchInRunning {}", task.task),
         MasterToAgent::Kill { task, grace: None, .. } => format!("Kill {task}"),
         MasterToAgent::Kill { task, grace: Some(grace), .. } => {
             format!("Kill {task} within {grace:?}")
