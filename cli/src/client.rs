@@ -12,8 +12,9 @@ use protocol::change::Moment;
 use protocol::ids::{FrameworkId, Role};
 use protocol::offer::Demand;
 use protocol::operator::{
-    AgentView, ClusterView, FrameworkView, KillAnswer, KillTask, List, OfferView, Read, ReadAnswer,
-    ReadMoment, ReadSandbox, RoleView, SandboxAnswer, SetAnswer, SetQuotas, SetWeights, TaskView,
+    AgentView, Before, ClusterView, FrameworkView, KillAnswer, KillTask, List, OfferView, Read,
+    ReadAnswer, ReadMoment, ReadSandbox, RoleView, SandboxAnswer, SetAnswer, SetQuotas, SetWeights,
+    TaskView,
 };
 use protocol::quota::{Quota, Weight};
 use protocol::why::{AskWhy, AskWhyDemand, RoleWhy, WhyAnswer};
@@ -243,7 +244,7 @@ impl Client {
         quota: Quota,
         force: bool,
     ) -> Result<(), ClientError> {
-        let question = SetQuotas { quotas: vec![(role, quota)], force };
+        let question = SetQuotas { quotas: vec![(role, quota)], force, before: Before::Anything };
         self.see_set(self.ask_master(MASTER, question).await?).await
     }
 
@@ -256,7 +257,7 @@ impl Client {
     async fn see_set(&self, answer: SetAnswer) -> Result<(), ClientError> {
         match answer {
             SetAnswer::SetAt(moment) => self.reach(moment).await,
-            SetAnswer::Refused(why) => Err(ClientError::Refused(why)),
+            SetAnswer::Refused(refusal) => Err(ClientError::Refused(refusal.why)),
         }
     }
 

@@ -28,6 +28,7 @@ mod whole_book;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use authorize::Who;
 use libactor::{DownReason, Pid, Principal};
 use protocol::agent::{AgentToMaster, MasterToAgent};
 use protocol::change::{AgentState, Change, FrameworkState, Moment, What};
@@ -87,8 +88,8 @@ pub enum Event {
     SetAsked {
         /// Names the question.
         asked: u64,
-        /// Who its connection authenticated as.
-        principal: Principal,
+        /// Who, as its connection or its credentials show.
+        who: Who,
         /// What.
         setting: Setting,
     },
@@ -96,8 +97,8 @@ pub enum Event {
     EndAsked {
         /// Names the question.
         asked: u64,
-        /// Who its connection authenticated as.
-        principal: Principal,
+        /// Who, as its connection or its credentials show.
+        who: Who,
         /// What.
         what: Ending,
     },
@@ -338,11 +339,11 @@ impl Master {
             Event::KillAsked { asked, principal, question } => {
                 self.on_kill_asked(&mut turn, asked, principal, &question);
             }
-            Event::SetAsked { asked, principal, setting } => {
-                self.on_set_asked(&mut turn, asked, principal, setting);
+            Event::SetAsked { asked, who, setting } => {
+                self.on_set_asked(&mut turn, asked, who, setting);
             }
-            Event::EndAsked { asked, principal, what } => {
-                self.on_end_asked(&mut turn, asked, principal, what);
+            Event::EndAsked { asked, who, what } => {
+                self.on_end_asked(&mut turn, asked, who, what);
             }
             Event::Proposed(proposals) => self.on_proposed(&mut turn, proposals),
             Event::Written(operation) => self.on_written(&mut turn, operation),

@@ -170,16 +170,24 @@ impl Snapshot {
         Self { view, written: Mutex::default(), shared }
     }
 
-    /// What `write` makes of it, on a thread that may take its time; what has the same name is made once.
+    /// What `write` makes of it, on a thread that may take its time. What has the same name is made once, and kept as long as this:
+    /// there are only so many names. What has none is made anew.
     ///
     /// # Errors
     ///
     /// In words, if that thread failed.
     pub(crate) async fn written(
         self: &Arc<Self>,
-        name: String,
+        name: Option<String>,
         write: impl FnOnce(&View) -> Vec<u8> + Send + 'static,
     ) -> Result<Bytes, String> {
+        let make = async || {
+            let snapshot = Arc::clone(self);
+            let made = tokio::task::spawn_blocking(move || write(&snapshot.view)).await;
+            made.map(Bytes::from)
+                .map_err(|error| format!("the answer could not be written: {error}"))
+        };
+        let Some(name) = name else { return make().await };
         let (cell, is_shared) = {
             let mut written = lock(&self.written);
             let is_shared = written.contains_key(&name);
@@ -188,12 +196,6 @@ impl Snapshot {
         if is_shared {
             self.shared.fetch_add(1, Relaxed);
         }
-        let make = async || {
-            let snapshot = Arc::clone(self);
-            let made = tokio::task::spawn_blocking(move || write(&snapshot.view)).await;
-            made.map(Bytes::from)
-                .map_err(|error| format!("the answer could not be written: {error}"))
-        };
         cell.get_or_try_init(make).await.cloned()
     }
 }

@@ -117,11 +117,6 @@ impl View {
         self.frameworks.get(framework).is_none_or(|framework| framework.is_removed())
     }
 
-    /// Whether operators said how much a role is guaranteed or may have at most.
-    pub(crate) fn has_quota(&self, role: &Role) -> bool {
-        self.shares.quotas.contains_key(role)
-    }
-
     /// Nothing yet, of this cluster and reign.
     pub fn new(cluster: ClusterView, ended_tasks_max: usize) -> Self {
         Self {

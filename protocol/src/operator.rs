@@ -283,6 +283,20 @@ pub struct SetQuotas {
     pub quotas: Vec<(Role, Quota)>,
     /// Even if the cluster has not what is guaranteed, or roles hold more than their limits.
     pub force: bool,
+    /// What each of them must have so far, else nothing is done.
+    pub before: Before,
+}
+
+/// What roles have before something is said of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Before {
+    /// Whatever it is.
+    #[default]
+    Anything,
+    /// No quota.
+    NoQuota,
+    /// A quota.
+    Quota,
 }
 
 /// To a master: how much the shares of roles weigh. All of it is done or nothing; roles that are not named keep what they have.
@@ -307,11 +321,35 @@ pub struct MarkAgentGone {
     pub agent: AgentId,
 }
 
+/// Why nothing was done.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refusal {
+    /// For programs.
+    pub kind: RefusalKind,
+    /// For people.
+    pub why: String,
+}
+
+/// What is against it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum RefusalKind {
+    /// It makes no sense, or is more than may be.
+    Invalid,
+    /// Whoever asks may not.
+    Unauthorized,
+    /// What it is about is not there.
+    NotFound,
+    /// What the cluster has, or what is in use: it can be forced.
+    Conflict,
+    /// Too much is under way: it may be tried again in a moment.
+    Busy,
+}
+
 /// The answer to [`SetQuotas`], [`SetWeights`], [`Teardown`] and [`MarkAgentGone`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum SetAnswer {
-    /// Nothing was done, and why.
-    Refused(String),
+    /// Nothing was done.
+    Refused(Refusal),
     /// It is written down; the view shows it from this moment on.
     SetAt(Moment),
 }

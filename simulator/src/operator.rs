@@ -10,7 +10,7 @@ use master::logic::Event as MasterEvent;
 use master::logic::allocator::BookEntry;
 use master::logic::roles::Setting;
 use protocol::ids::Role;
-use protocol::operator::{SetAnswer, SetQuotas, SetWeights};
+use protocol::operator::{Before, SetAnswer, SetQuotas, SetWeights};
 use protocol::quantities::{Limits, Quantities};
 use protocol::quota::{Quota, Shares, Weight};
 use protocol::resources::Milli;
@@ -69,7 +69,7 @@ impl Order {
                 (0..ROLES.len()).map(|number| (role(number), Quota::default())).collect()
             }
         };
-        Setting::Quotas(SetQuotas { quotas, force: true })
+        Setting::Quotas(SetQuotas { quotas, force: true, before: Before::Anything })
     }
 }
 
@@ -124,7 +124,7 @@ impl World {
         self.operator.asked += 1;
         let asked = self.operator.asked;
         self.operator.open.insert(asked, setting.clone());
-        let event = MasterEvent::SetAsked { asked, principal: Principal::Cluster, setting };
+        let event = MasterEvent::SetAsked { asked, who: Principal::Cluster.into(), setting };
         self.soon(life, Event::Master(event));
     }
 

@@ -81,8 +81,9 @@ async fn who_reads_a_stream_too_slowly_is_cut_off_and_others_miss_nothing() {
     let (serving, streams) = served(Limits::default()).await;
     let mut slow = listens(&serving).await;
     let mut quick = listens(&serving).await;
-    let [to_slow, to_quick] = <[Records; 2]>::try_from(std::mem::take(&mut *streams.lock().unwrap()))
-        .unwrap_or_else(|_| panic!("two listen"));
+    let [to_slow, to_quick] =
+        <[Records; 2]>::try_from(std::mem::take(&mut *streams.lock().unwrap()))
+            .unwrap_or_else(|_| panic!("two listen"));
     let record = vec![b'r'; 64 << 10];
     let mut taken = vec![0; record.len()];
     let mut refused = None;

@@ -3,6 +3,8 @@
 
 mod asked;
 
+pub(crate) use asked::{ChangeFor, Wanted};
+
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};

@@ -4,42 +4,85 @@ use std::collections::BTreeMap;
 
 use api::v1;
 use api::v1::quota::{QuotaConfig, QuotaRequest};
-use gateway::Refused;
+use gateway::{Call, Refused};
 use protocol::ids::{AgentId, FrameworkId, Role};
-use protocol::operator::{MarkAgentGone, SetAnswer, SetQuotas, SetWeights, Teardown};
+use protocol::operator::{Before, Refusal, RefusalKind, SetAnswer, SetQuotas, SetWeights};
 use protocol::quantities::{Limits, Quantities};
 use protocol::quota::Quota;
 use protocol::resources::{Milli, Resources};
 
+use crate::actors::master::{ChangeFor, Wanted};
+use crate::logic::Ending;
+use crate::logic::roles::Setting;
 use crate::start::Running;
 
-/// What the master made of it.
-fn done(answer: Result<SetAnswer, libactor::AskError>, status: u16) -> Result<(), Refused> {
-    match answer {
-        Ok(SetAnswer::SetAt(_)) => Ok(()),
-        Ok(SetAnswer::Refused(words)) => Err(Refused::new(status, words)),
-        Err(error) => Err(Refused::new(503, format!("the master does not answer: {error}"))),
+/// Who changes something, and where.
+#[derive(Clone, Copy)]
+pub(super) struct Changer<'c> {
+    reign: &'c Running,
+    /// By which name, if credentials proved one.
+    by: Option<&'c str>,
+}
+
+impl<'c> Changer<'c> {
+    /// Whose call it is.
+    pub(super) fn of(reign: &'c Running, call: &'c Call) -> Self {
+        Self { reign, by: call.principal.as_deref() }
     }
+
+    /// What the master made of it; of what it refuses, `status` says what is answered.
+    async fn change(self, what: Wanted, status: impl Fn(&Refusal) -> u16) -> Result<(), Refused> {
+        let by = self.by.map(str::to_owned);
+        match self.reign.master().ask(ChangeFor { by, what }).await {
+            Ok(SetAnswer::SetAt(_)) => Ok(()),
+            Ok(SetAnswer::Refused(refusal)) => Err(Refused::new(status(&refusal), refusal.why)),
+            Err(error) => Err(Refused::new(503, format!("the master does not answer: {error}"))),
+        }
+    }
+}
+
+/// What is answered unless a call has its own words for it.
+fn status(refusal: &Refusal) -> u16 {
+    match refusal.kind {
+        RefusalKind::Unauthorized => 403,
+        RefusalKind::Busy => 503,
+        RefusalKind::Invalid | RefusalKind::NotFound | RefusalKind::Conflict => 400,
+    }
+}
+
+/// The same, said after what failed.
+fn after(what: &str, why: &Refused) -> Refused {
+    Refused::new(why.status, format!("{what}: {}", why.words))
 }
 
 /// Ends a framework with all its tasks.
-pub(super) async fn teardown(reign: &Running, id: &str) -> Result<(), Refused> {
+pub(super) async fn teardown(changer: Changer<'_>, id: &str) -> Result<(), Refused> {
     let framework = FrameworkId::new(id);
-    let newest = reign.newest().await?;
+    let newest = changer.reign.newest().await?;
     if newest.view.is_gone(&framework) {
         return Err(Refused::new(400, "No framework found with specified ID"));
     }
-    done(reign.master().ask(Teardown { framework }).await, 400)
+    changer.change(Wanted::End(Ending::Framework(framework)), status).await
 }
 
 /// An agent will never come back, and its tasks with it.
-pub(super) async fn mark_gone(reign: &Running, id: &str) -> Result<(), Refused> {
-    let agent = AgentId::new(id);
-    done(reign.master().ask(MarkAgentGone { agent }).await, 404)
+pub(super) async fn mark_gone(changer: Changer<'_>, id: &str) -> Result<(), Refused> {
+    let what = Wanted::End(Ending::Agent(AgentId::new(id)));
+    let status = |refusal: &Refusal| match refusal.kind {
+        RefusalKind::NotFound => 404,
+        RefusalKind::Invalid
+        | RefusalKind::Unauthorized
+        | RefusalKind::Conflict
+        | RefusalKind::Busy => status(refusal),
+    };
+    changer.change(what, status).await
 }
 
 /// How much the shares of roles weigh.
-pub(super) async fn weights(reign: &Running, infos: Vec<v1::WeightInfo>) -> Result<(), Refused> {
+pub(super) async fn weights(
+    changer: Changer<'_>,
+    infos: Vec<v1::WeightInfo>,
+) -> Result<(), Refused> {
     if infos.is_empty() {
         return Ok(());
     }
@@ -60,12 +103,12 @@ pub(super) async fn weights(reign: &Running, infos: Vec<v1::WeightInfo>) -> Resu
         Ok((role, info.weight))
     };
     let weights = infos.into_iter().map(weight).collect::<Result<Vec<_>, _>>()?;
-    done(reign.master().ask(SetWeights { weights }).await, 400)
+    changer.change(Wanted::Set(Setting::Weights(SetWeights { weights })), status).await
 }
 
 /// Quota as the newer calls say it: all of it or nothing.
 pub(super) async fn quotas(
-    reign: &Running,
+    changer: Changer<'_>,
     configs: &[QuotaConfig],
     force: bool,
 ) -> Result<(), Refused> {
@@ -73,7 +116,8 @@ pub(super) async fn quotas(
         return Ok(());
     }
     let quotas = configs.iter().map(quota).collect::<Result<Vec<_>, _>>()?;
-    done(reign.master().ask(SetQuotas { quotas, force }).await, 400)
+    let question = SetQuotas { quotas, force, before: Before::Anything };
+    changer.change(Wanted::Set(Setting::Quotas(question)), status).await
 }
 
 fn quota(config: &QuotaConfig) -> Result<(Role, Quota), Refused> {
@@ -104,7 +148,10 @@ fn quota(config: &QuotaConfig) -> Result<(Role, Quota), Refused> {
 }
 
 /// Quota as the older calls say it: so much is guaranteed, and no more may be had of it.
-pub(super) async fn quota_request(reign: &Running, request: &QuotaRequest) -> Result<(), Refused> {
+pub(super) async fn quota_request(
+    changer: Changer<'_>,
+    request: &QuotaRequest,
+) -> Result<(), Refused> {
     let invalid =
         |words: String| Refused::new(400, format!("Failed to validate set quota request: {words}"));
     let name = request.role.as_deref().unwrap_or_default();
@@ -112,35 +159,25 @@ pub(super) async fn quota_request(reign: &Running, request: &QuotaRequest) -> Re
         "" => return Err(invalid("QuotaRequest must specify a role".into())),
         name => name.parse().map_err(|error: protocol::ids::BadRole| invalid(error.to_string()))?,
     };
-    let known = reign.newest().await?.view.has_quota(&role);
-    if known {
-        let words = format!("Cannot set quota for role '{role}' which already has quota");
-        return Err(invalid(words));
-    }
     let guarantees = guarantees(&request.guarantee).map_err(invalid)?;
     let limits =
         guarantees.iter().fold(Limits::none(), |all, (name, amount)| all.with(name, amount));
     let quotas = vec![(role, Quota { guarantees, limits })];
     let force = request.force.unwrap_or(false);
-    let answer = reign.master().ask(SetQuotas { quotas: quotas.clone(), force }).await;
-    // What only the cluster's size is against is a conflict, which force would overcome.
-    if let Ok(SetAnswer::Refused(words)) = &answer
-        && !force
-        && fits_in_itself(&quotas)
-    {
-        return Err(Refused::new(
-            409,
-            format!("Heuristic capacity check for set quota request failed: {words}"),
-        ));
-    }
-    done(answer, 400)
-}
-
-/// Amounts that could be somebody's: what else is wrong with them is the cluster's size or what is in use.
-fn fits_in_itself(quotas: &[(Role, Quota)]) -> bool {
-    quotas.iter().all(|(role, quota)| {
-        let top = !role.as_str().contains('/') && *role != Role::everybody();
-        top && quota.guarantees.iter().all(|(name, _)| !name.is_empty())
+    let question = SetQuotas { quotas, force, before: Before::NoQuota };
+    let status = |refusal: &Refusal| match refusal.kind {
+        // What only the cluster's size is against is a conflict, which force would overcome.
+        RefusalKind::Conflict => 409,
+        RefusalKind::Invalid
+        | RefusalKind::Unauthorized
+        | RefusalKind::NotFound
+        | RefusalKind::Busy => status(refusal),
+    };
+    let changed = changer.change(Wanted::Set(Setting::Quotas(question)), status).await;
+    changed.map_err(|refused| match refused.status {
+        409 => after("Heuristic capacity check for set quota request failed", &refused),
+        400 => after("Failed to validate set quota request", &refused),
+        _ => refused,
     })
 }
 
@@ -173,11 +210,12 @@ fn guarantees(resources: &[v1::Resource]) -> Result<Quantities, String> {
 }
 
 /// Ends what a role is guaranteed and may have at most.
-pub(super) async fn remove_quota(reign: &Running, role: Role) -> Result<(), Refused> {
-    if !reign.newest().await?.view.has_quota(&role) {
-        let words = format!("Failed to remove quota: Role '{role}' has no quota set");
-        return Err(Refused::new(400, words));
-    }
+pub(super) async fn remove_quota(changer: Changer<'_>, role: Role) -> Result<(), Refused> {
     let quotas = vec![(role, Quota::default())];
-    done(reign.master().ask(SetQuotas { quotas, force: true }).await, 400)
+    let question = SetQuotas { quotas, force: true, before: Before::Quota };
+    let changed = changer.change(Wanted::Set(Setting::Quotas(question)), status).await;
+    changed.map_err(|refused| match refused.status {
+        400 => after("Failed to remove quota", &refused),
+        _ => refused,
+    })
 }

@@ -22,20 +22,20 @@ pub(super) fn routes(gateways: &Gateways) -> Vec<Route> {
     let pages = [
         read(gateways, ("/state", "The whole cluster, as JSON."), async |gateways, reign, call| {
             let about = gateways.about(&reign);
-            shown(&reign, &call, "/state".into(), move |view| view.state_page(&about)).await
+            shown(&reign, &call, Some("/state"), move |view| view.state_page(&about)).await
         }),
         read(
             gateways,
             ("/state-summary", "Agents and frameworks with the numbers of their tasks."),
             async |gateways, reign, call| {
                 let about = gateways.about(&reign);
-                let name = "/state-summary".into();
+                let name = Some("/state-summary");
                 shown(&reign, &call, name, move |view| view.summary_page(&about)).await
             },
         ),
         read(gateways, ("/slaves", "Agents; of one with ?slave_id=."), async |_, reign, call| {
             let only = call.query("slave_id");
-            let name = format!("/slaves {only:?}");
+            let name = whole(&call, "/slaves");
             shown(&reign, &call, name, move |view| view.slaves(only.as_deref())).await
         }),
         read(
@@ -43,7 +43,7 @@ pub(super) fn routes(gateways: &Gateways) -> Vec<Route> {
             ("/frameworks", "Frameworks; of one with ?framework_id=."),
             async |_, reign, call| {
                 let only = call.query("framework_id");
-                let name = format!("/frameworks {only:?}");
+                let name = whole(&call, "/frameworks");
                 shown(&reign, &call, name, move |view| view.frameworks_page(only.as_deref())).await
             },
         ),
@@ -52,14 +52,14 @@ pub(super) fn routes(gateways: &Gateways) -> Vec<Route> {
             ("/tasks", "Tasks, by ?limit=&offset=&order=&framework_id=&task_id=."),
             async |_, reign, call| {
                 let query = task_query(&call)?;
-                let name = format!("/tasks {query:?}");
+                let name = whole(&call, "/tasks");
                 shown(&reign, &call, name, move |view| view.tasks_page(&query)).await
             },
         ),
         read(
             gateways,
             ("/roles", "Roles, with what they hold, their weights and quota."),
-            async |_, reign, call| shown(&reign, &call, "/roles".into(), View::roles_page).await,
+            async |_, reign, call| shown(&reign, &call, Some("/roles"), View::roles_page).await,
         ),
         change(
             gateways,
@@ -148,10 +148,16 @@ where
 async fn shown(
     reign: &Running,
     call: &Call,
-    name: String,
+    name: Option<&'static str>,
     write: impl FnOnce(&View) -> Vec<u8> + Send + 'static,
 ) -> Result<HttpResponse, Refused> {
-    Ok(json(call, page(reign, name, write).await?))
+    Ok(json(call, page(reign, name.map(str::to_owned), write).await?))
+}
+
+/// The name under which a page is kept for whoever asks for the same: of parts of it, of which there are as many as clients can think
+/// of, nothing is kept.
+fn whole(call: &Call, name: &'static str) -> Option<&'static str> {
+    call.request.query_string().is_empty().then_some(name)
 }
 
 fn task_query(call: &Call) -> Result<TaskQuery, Refused> {

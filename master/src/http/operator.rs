@@ -5,14 +5,12 @@ mod daemon;
 mod reads;
 mod stream;
 
-use std::sync::Arc;
-
 use actix_web::HttpResponse;
 use api::v1::master as v1;
 use gateway::{Call, Realm, Refused, Route, accepted, content, empty, read};
 
-use super::{Gateways, changes};
-use crate::start::Running;
+use super::Gateways;
+use super::changes::{self, Changer};
 pub(super) use stream::Subscribers;
 
 use v1::call::Type;
@@ -47,7 +45,7 @@ async fn answer(gateways: &Gateways, mut call: Call) -> Result<HttpResponse, Ref
         return stream::begin(gateways, &reign, &call, encoding).await;
     }
     check::comes_later(r#type)?;
-    if let Some(done) = change(&reign, &message).await? {
+    if let Some(done) = change(Changer::of(&reign, &call), &message).await? {
         return Ok(done);
     }
     reads::answer(gateways, &reign, &call, &message, encoding).await
@@ -55,34 +53,34 @@ async fn answer(gateways: &Gateways, mut call: Call) -> Result<HttpResponse, Ref
 
 /// What the call changes; `None`: nothing, it is a read.
 #[expect(deprecated, reason = "the older calls are taken")]
-async fn change(reign: &Arc<Running>, call: &v1::Call) -> Result<Option<HttpResponse>, Refused> {
+async fn change(changer: Changer<'_>, call: &v1::Call) -> Result<Option<HttpResponse>, Refused> {
     if let Some(update) = &call.update_weights
         && call.r#type() == Type::UpdateWeights
     {
-        changes::weights(reign, update.weight_infos.clone()).await?;
+        changes::weights(changer, update.weight_infos.clone()).await?;
     } else if let Some(update) = &call.update_quota
         && call.r#type() == Type::UpdateQuota
     {
-        changes::quotas(reign, &update.quota_configs, update.force()).await?;
+        changes::quotas(changer, &update.quota_configs, update.force()).await?;
     } else if let Some(set) = &call.set_quota
         && call.r#type() == Type::SetQuota
     {
-        changes::quota_request(reign, &set.quota_request).await?;
+        changes::quota_request(changer, &set.quota_request).await?;
     } else if let Some(remove) = &call.remove_quota
         && call.r#type() == Type::RemoveQuota
     {
         let role = remove.role.parse();
         let role =
             role.map_err(|error| Refused::new(400, format!("Failed to remove quota: {error}")))?;
-        changes::remove_quota(reign, role).await?;
+        changes::remove_quota(changer, role).await?;
     } else if let Some(teardown) = &call.teardown
         && call.r#type() == Type::Teardown
     {
-        changes::teardown(reign, &teardown.framework_id.value).await?;
+        changes::teardown(changer, &teardown.framework_id.value).await?;
     } else if let Some(gone) = &call.mark_agent_gone
         && call.r#type() == Type::MarkAgentGone
     {
-        changes::mark_gone(reign, &gone.agent_id.value).await?;
+        changes::mark_gone(changer, &gone.agent_id.value).await?;
     } else {
         return Ok(None);
     }

@@ -48,10 +48,10 @@ fn no_view(error: libactor::AskError) -> Refused {
     Refused::new(503, format!("the master's view does not answer: {error}"))
 }
 
-/// What `write` makes of the newest state; the same is made once.
+/// What `write` makes of the newest state; what has the same name is made once.
 pub(super) async fn page(
     reign: &Running,
-    name: String,
+    name: Option<String>,
     write: impl FnOnce(&View) -> Vec<u8> + Send + 'static,
 ) -> Result<Bytes, Refused> {
     let snapshot = reign.newest().await?;

@@ -16,7 +16,7 @@ use protocol::ids::FrameworkId;
 
 use super::Gateways;
 use super::leading::same_principal;
-use subscribed::{Said, SchedulerActor};
+use subscribed::{Said, SchedulerActor, Taken};
 use update::Update;
 
 /// A scheduler that has subscribed through this node.
@@ -88,8 +88,8 @@ async fn answer(gateways: &Gateways, mut call: Call) -> Result<HttpResponse, Ref
         Result::from(updated)?;
         return Ok(empty(200));
     }
-    match stream.actor.tell(Said(api::wire::write(&message))) {
-        Ok(()) => Ok(empty(202)),
+    match stream.actor.ask(Said(api::wire::write(&message))).await {
+        Ok(Taken) => Ok(empty(202)),
         Err(error) => {
             let why = Refused::new(503, format!("the call was not taken: {error}"));
             Err(gateways.unless_over(&reign, &call, why))

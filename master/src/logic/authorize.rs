@@ -4,6 +4,8 @@
 use std::fmt;
 
 use libactor::Principal;
+use protocol::operator::{Refusal, RefusalKind};
+use serde::{Deserialize, Serialize};
 
 /// What somebody wants to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,12 +38,12 @@ pub enum Action {
     ReadRoles,
 }
 
-/// Who wants something: how its connection was let in, and by which name it goes. Whoever came over HTTP proved the name.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Who wants something: how its connection was let in, and by which name it goes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Who {
     /// How it came in.
     pub by: Principal,
-    /// As credentials have it, or as a framework says of itself.
+    /// As credentials have it, where a realm of HTTP is guarded by them; else as a framework says of itself, which is no proof.
     pub name: Option<String>,
 }
 
@@ -74,6 +76,12 @@ pub struct Unauthorized {
     who: Who,
     action: Action,
     object: String,
+}
+
+impl From<Unauthorized> for Refusal {
+    fn from(unauthorized: Unauthorized) -> Self {
+        Self { kind: RefusalKind::Unauthorized, why: unauthorized.to_string() }
+    }
 }
 
 /// Whether `who` may do `action` to `object`.

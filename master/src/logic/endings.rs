@@ -1,13 +1,13 @@
 //! What operators end for good: frameworks with all their tasks, and agents that will never come back. It is written before anybody is
 //! told, and who asked is answered once it is.
 
-use libactor::{Pid, Principal};
+use libactor::Pid;
 use protocol::agent::MasterToAgent;
 use protocol::ids::{AgentId, FrameworkId};
-use protocol::operator::SetAnswer;
+use protocol::operator::{Refusal, RefusalKind, SetAnswer};
 use serde::{Deserialize, Serialize};
 
-use super::authorize::{Action, authorize};
+use super::authorize::{Action, Who, authorize};
 use super::{Effect, Master, Turn};
 
 /// What is to end.
@@ -31,16 +31,10 @@ pub(super) struct Endings {
 const WAITING_MAX: usize = 1024;
 
 impl Master {
-    pub(super) fn on_end_asked(
-        &mut self,
-        turn: &mut Turn,
-        asked: u64,
-        principal: Principal,
-        what: Ending,
-    ) {
+    pub(super) fn on_end_asked(&mut self, turn: &mut Turn, asked: u64, who: Who, what: Ending) {
         let answer = match &what {
-            Ending::Framework(framework) => self.judge_teardown(turn, principal, framework),
-            Ending::Agent(agent) => self.judge_gone(turn, principal, agent),
+            Ending::Framework(framework) => self.judge_teardown(turn, who, framework),
+            Ending::Agent(agent) => self.judge_gone(turn, who, agent),
         };
         match answer {
             Some(answer) => turn.effects.push(Effect::AnswerSet { asked, answer }),
@@ -49,17 +43,12 @@ impl Master {
     }
 
     /// `None`: it is being written.
-    fn judge_teardown(
-        &mut self,
-        turn: &mut Turn,
-        principal: Principal,
-        id: &FrameworkId,
-    ) -> Option<SetAnswer> {
-        if let Err(refused) = authorize(principal, Action::TeardownFramework, id.as_str()) {
-            return Some(SetAnswer::Refused(refused.to_string()));
+    fn judge_teardown(&mut self, turn: &mut Turn, who: Who, id: &FrameworkId) -> Option<SetAnswer> {
+        if let Err(refused) = authorize(who, Action::TeardownFramework, id.as_str()) {
+            return Some(SetAnswer::Refused(refused.into()));
         }
         if self.frameworks.get(id).is_none_or(|framework| framework.is_removed()) {
-            return Some(SetAnswer::Refused("No framework found with specified ID".into()));
+            return Some(unknown("No framework found with specified ID".into()));
         }
         if self.endings.waiting.len() >= WAITING_MAX {
             return Some(busy());
@@ -69,20 +58,15 @@ impl Master {
     }
 
     /// `None`: it is being written.
-    fn judge_gone(
-        &mut self,
-        turn: &mut Turn,
-        principal: Principal,
-        id: &AgentId,
-    ) -> Option<SetAnswer> {
-        if let Err(refused) = authorize(principal, Action::RemoveAgent, id.as_str()) {
-            return Some(SetAnswer::Refused(refused.to_string()));
+    fn judge_gone(&mut self, turn: &mut Turn, who: Who, id: &AgentId) -> Option<SetAnswer> {
+        if let Err(refused) = authorize(who, Action::RemoveAgent, id.as_str()) {
+            return Some(SetAnswer::Refused(refused.into()));
         }
         if self.registry.gone.contains_key(id) {
             return Some(SetAnswer::SetAt(self.moment(turn)));
         }
         if !self.agents.contains_key(id) {
-            return Some(SetAnswer::Refused(format!("Agent '{id}' not found")));
+            return Some(unknown(format!("Agent '{id}' not found")));
         }
         if self.endings.waiting.len() >= WAITING_MAX {
             return Some(busy());
@@ -124,5 +108,10 @@ impl Master {
 }
 
 fn busy() -> SetAnswer {
-    SetAnswer::Refused("many such calls wait to be written: try again in a moment".into())
+    let why = "many such calls wait to be written: try again in a moment".into();
+    SetAnswer::Refused(Refusal { kind: RefusalKind::Busy, why })
+}
+
+fn unknown(why: String) -> SetAnswer {
+    SetAnswer::Refused(Refusal { kind: RefusalKind::NotFound, why })
 }

@@ -9,7 +9,6 @@ pub mod sums;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
-use libactor::Principal;
 use protocol::change::What;
 use protocol::ids::Role;
 use protocol::operator::{SetAnswer, SetQuotas, SetWeights};
@@ -18,7 +17,7 @@ use protocol::quota::{Quota, Shares, Weight};
 use serde::{Deserialize, Serialize};
 
 use super::allocator::BookEntry;
-use super::authorize::{Action, authorize};
+use super::authorize::{Action, Who, authorize};
 use super::bugs::Bug;
 use super::registry::RegistryOperation;
 use super::{Effect, Master, Turn};
@@ -75,16 +74,10 @@ impl Master {
         }
     }
 
-    pub(super) fn on_set_asked(
-        &mut self,
-        turn: &mut Turn,
-        asked: u64,
-        principal: Principal,
-        setting: Setting,
-    ) {
+    pub(super) fn on_set_asked(&mut self, turn: &mut Turn, asked: u64, who: Who, setting: Setting) {
         let judged = match setting {
-            Setting::Quotas(question) => self.judge_quotas(principal, question),
-            Setting::Weights(question) => self.judge_weights(principal, question),
+            Setting::Quotas(question) => self.judge_quotas(&who, question),
+            Setting::Weights(question) => self.judge_weights(&who, question),
         };
         match judged {
             Ok(operation) if self.config.bugs.has(Bug::QuotaToldBeforeWritten) => {
@@ -94,7 +87,7 @@ impl Master {
             }
             Ok(operation) => self.set(turn, operation, Some(asked)),
             Err(refused) => {
-                let answer = SetAnswer::Refused(refused.to_string());
+                let answer = SetAnswer::Refused(refused.into());
                 turn.effects.push(Effect::AnswerSet { asked, answer });
             }
         }
@@ -102,13 +95,14 @@ impl Master {
 
     fn judge_quotas(
         &self,
-        principal: Principal,
-        SetQuotas { quotas, force }: SetQuotas,
+        who: &Who,
+        SetQuotas { quotas, force, before }: SetQuotas,
     ) -> Result<RegistryOperation, Refused> {
         check::room(self.settings.waiting.len(), quotas.len(), &self.config)?;
         for (role, _) in &quotas {
-            authorize(principal, Action::SetQuota, role.as_str())?;
+            authorize(who.clone(), Action::SetQuota, role.as_str())?;
         }
+        check::before(before, quotas.iter().map(|(role, _)| role), &self.settings.wanted)?;
         let quotas = check::quotas(quotas, &self.config)?;
         let mut wanted = self.settings.wanted.clone();
         wanted.set_quotas(quotas.clone());
@@ -122,12 +116,12 @@ impl Master {
 
     fn judge_weights(
         &self,
-        principal: Principal,
+        who: &Who,
         SetWeights { weights }: SetWeights,
     ) -> Result<RegistryOperation, Refused> {
         check::room(self.settings.waiting.len(), weights.len(), &self.config)?;
         for (role, _) in &weights {
-            authorize(principal, Action::SetWeight, role.as_str())?;
+            authorize(who.clone(), Action::SetWeight, role.as_str())?;
         }
         let weights = check::weights(weights)?;
         let mut wanted = self.settings.wanted.clone();

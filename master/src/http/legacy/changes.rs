@@ -10,7 +10,7 @@ use serde::Deserialize;
 
 use super::{change, page};
 use crate::http::Gateways;
-use crate::http::changes::{self, quota_request};
+use crate::http::changes::{self, Changer, quota_request};
 use crate::start::Running;
 use crate::view::View;
 
@@ -59,13 +59,13 @@ async fn teardown(reign: &Running, mut call: Call) -> Result<HttpResponse, Refus
         let words = "Missing 'frameworkId' query parameter in the request body";
         return Err(Refused::new(400, words));
     };
-    changes::teardown(reign, id).await?;
+    changes::teardown(Changer::of(reign, &call), id).await?;
     Ok(empty(200))
 }
 
 async fn weights(reign: &Running, mut call: Call) -> Result<HttpResponse, Refused> {
     if call.insist_on_one(&["GET", "PUT"])? == "GET" {
-        let body = page(reign, "/weights".into(), View::weights_page).await?;
+        let body = page(reign, Some("/weights".into()), View::weights_page).await?;
         return Ok(json(&call, body));
     }
     call.refuse_other_pages()?;
@@ -75,7 +75,8 @@ async fn weights(reign: &Running, mut call: Call) -> Result<HttpResponse, Refuse
         Refused::new(400, format!("{words} '{}': {error}", text_of(&body)))
     })?;
     let info = |one: WeightJson| v1::WeightInfo { role: one.role, weight: one.weight };
-    changes::weights(reign, weights.into_iter().map(info).collect()).await?;
+    let changer = Changer::of(reign, &call);
+    changes::weights(changer, weights.into_iter().map(info).collect()).await?;
     Ok(empty(200))
 }
 
@@ -83,7 +84,7 @@ async fn quota(reign: &Running, mut call: Call) -> Result<HttpResponse, Refused>
     let method = call.insist_on_one(&["GET", "DELETE", "POST"])?;
     if method == "GET" {
         let write = |view: &View| api::json::write(&view.quota_status()).into_bytes();
-        return Ok(json(&call, page(reign, "/quota".into(), write).await?));
+        return Ok(json(&call, page(reign, Some("/quota".into()), write).await?));
     }
     call.refuse_other_pages()?;
     if method == "DELETE" {
@@ -91,7 +92,7 @@ async fn quota(reign: &Running, mut call: Call) -> Result<HttpResponse, Refused>
             .rest
             .parse()
             .map_err(|error| Refused::new(400, format!("Failed to remove quota: {error}")))?;
-        changes::remove_quota(reign, role).await?;
+        changes::remove_quota(Changer::of(reign, &call), role).await?;
         return Ok(empty(200));
     }
     let body = call.body().await?;
@@ -99,7 +100,7 @@ async fn quota(reign: &Running, mut call: Call) -> Result<HttpResponse, Refused>
         let words = "Failed to parse set quota request JSON";
         Refused::new(400, format!("{words} '{}': {error}", text_of(&body)))
     })?;
-    quota_request(reign, &request).await?;
+    quota_request(Changer::of(reign, &call), &request).await?;
     Ok(empty(200))
 }
 

@@ -31,7 +31,7 @@ pub(super) async fn answer(
             Some(parts) if encoding == Encoding::Protobuf => parts.of(view),
             Some(_) | None => written(encoding, &read(view)),
         };
-        return Ok(plain(call, encoding.media_type(), page(reign, name, write).await?));
+        return Ok(plain(call, encoding.media_type(), page(reign, Some(name), write).await?));
     }
     let response = if asked == Asked::GetMaster {
         let master = response::GetMaster {

@@ -87,7 +87,7 @@ async fn listen(
     reign: &Running,
 ) -> &'static str {
     let from = snapshot.view.moment().change;
-    let first = snapshot.written(format!("SUBSCRIBED {encoding:?}"), move |view| {
+    let first = snapshot.written(Some(format!("SUBSCRIBED {encoding:?}")), move |view| {
         let subscribed = event::Subscribed {
             get_state: Some(view.get_state()),
             heartbeat_interval_seconds: Some(HEARTBEAT.as_secs_f64()),

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use protocol::ids::{BadRole, Role};
+use protocol::operator::{Before, Refusal, RefusalKind};
 use protocol::quantities::{Limits, Quantities};
 use protocol::quota::{BadWeight, Quota, Shares, Weight};
 use protocol::resources::Milli;
@@ -81,6 +82,57 @@ pub(super) enum Refused {
     BelowUse { role: Role, name: String, consumed: Milli, limit: Milli },
     #[error("role {role}: {bad}")]
     Weight { role: Role, bad: BadWeight },
+    #[error("Cannot set quota for role '{0}' which already has quota")]
+    HasQuota(Role),
+    #[error("Role '{0}' has no quota set")]
+    HasNoQuota(Role),
+}
+
+impl Refused {
+    fn kind(&self) -> RefusalKind {
+        match self {
+            Self::Unauthorized(_) => RefusalKind::Unauthorized,
+            Self::Busy => RefusalKind::Busy,
+            Self::MoreThanCluster { .. } | Self::BelowUse { .. } => RefusalKind::Conflict,
+            Self::HasNoQuota(_) => RefusalKind::NotFound,
+            Self::Nobody | Self::TooManyAtOnce { .. } | Self::TooLong | Self::TooMany { .. } => {
+                RefusalKind::Invalid
+            }
+            Self::Role(_) | Self::Twice(_) | Self::Everybody | Self::Nested { .. } => {
+                RefusalKind::Invalid
+            }
+            Self::TooManyAmounts { .. } | Self::Name(_) | Self::Amount { .. } => {
+                RefusalKind::Invalid
+            }
+            Self::AboveLimit { .. } | Self::Weight { .. } | Self::HasQuota(_) => {
+                RefusalKind::Invalid
+            }
+        }
+    }
+}
+
+impl From<Refused> for Refusal {
+    fn from(refused: Refused) -> Self {
+        Self { kind: refused.kind(), why: refused.to_string() }
+    }
+}
+
+/// Whether these roles have what they must have, by what is written and what is under way.
+pub(super) fn before<'r>(
+    before: Before,
+    mut roles: impl Iterator<Item = &'r Role>,
+    wanted: &Shares,
+) -> Result<(), Refused> {
+    let wrong = match before {
+        Before::Anything => None,
+        Before::NoQuota => {
+            roles.find(|role| wanted.quotas.contains_key(role)).cloned().map(Refused::HasQuota)
+        }
+        Before::Quota => {
+            roles.find(|role| !wanted.quotas.contains_key(role)).cloned().map(Refused::HasNoQuota)
+        }
+    };
+    wrong.map_or(Ok(()), Err)
 }
 
 /// Whether one more setting of so many roles may be looked at.

@@ -24,7 +24,7 @@ fn running() -> Scenario {
 }
 
 fn ends(t: &mut Scenario, what: Ending) {
-    t.step(Event::EndAsked { asked: 7, principal: Principal::Local, what });
+    t.step(Event::EndAsked { asked: 7, who: Principal::Local.into(), what });
 }
 
 fn asks(t: &mut Scenario, task: &str, agent: Option<AgentId>) {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use libactor::Principal;
 use protocol::framework::{Capability, FrameworkInfo, FrameworkToMaster};
 use protocol::ids::{ClusterId, MasterId, Role};
-use protocol::operator::{ClusterView, List, ReadAnswer, RoleView, SetQuotas, SetWeights};
+use protocol::operator::{Before, ClusterView, List, ReadAnswer, RoleView, SetQuotas, SetWeights};
 use protocol::quantities::{Limits, Quantities};
 use protocol::quota::{Quota, Weight};
 use protocol::resources::Milli;
@@ -37,12 +37,12 @@ fn weight(number: f64) -> Weight {
 
 impl Scenario {
     fn sets(&mut self, asked: u64, setting: Setting) {
-        self.step(Event::SetAsked { asked, principal: Principal::Cluster, setting });
+        self.step(Event::SetAsked { asked, who: Principal::Cluster.into(), setting });
     }
 
     fn sets_quota(&mut self, asked: u64, list: &[(&str, Quota)], force: bool) {
         let quotas = list.iter().map(|(name, quota)| (role(name), quota.clone())).collect();
-        self.sets(asked, Setting::Quotas(SetQuotas { quotas, force }));
+        self.sets(asked, Setting::Quotas(SetQuotas { quotas, force, before: Before::Anything }));
     }
 
     fn sets_weight(&mut self, asked: u64, name: &str, number: f64) {

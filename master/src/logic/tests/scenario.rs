@@ -169,7 +169,9 @@ impl Scenario {
             Effect::AnswerSet { asked, answer } => {
                 self.lines.push(match answer {
                     SetAnswer::SetAt(moment) => format!("answer {asked}: set at {}", moment.change),
-                    SetAnswer::Refused(why) => format!("answer {asked}: {why}"),
+                    SetAnswer::Refused(refusal) => {
+                        format!("answer {asked}: {}", refusal.why)
+                    }
                 });
             }
             Effect::Link(_) | Effect::Unlink(_) => (),

@@ -12,7 +12,7 @@ use protocol::agent::{AgentInfo, AgentToMaster, ExecutorReport};
 use protocol::framework::{Capability, FrameworkInfo, FrameworkToMaster, Operation};
 use protocol::ids::{ClusterId, ContainerId, ExecutorId, FrameworkId, OfferId, Role};
 use protocol::offer::{Constraint, Demand};
-use protocol::operator::{SetQuotas, SetWeights};
+use protocol::operator::{Before, SetQuotas, SetWeights};
 use protocol::quantities::{Limits, Quantities};
 use protocol::quota::Quota;
 use protocol::resources::{
@@ -286,7 +286,10 @@ impl Said {
                 self.answers(n, (back, more), needs, refuse_for)
             }
             Call::Quotas { list, force } => {
-                self.sets(asked, Setting::Quotas(SetQuotas { quotas: list, force }));
+                self.sets(
+                    asked,
+                    Setting::Quotas(SetQuotas { quotas: list, force, before: Before::Anything }),
+                );
             }
             Call::Weights { list } => {
                 self.sets(asked, Setting::Weights(SetWeights { weights: list }))
@@ -367,7 +370,7 @@ impl Said {
     }
 
     fn sets(&mut self, asked: u64, setting: Setting) {
-        self.t.step(Event::SetAsked { asked, principal: Principal::Cluster, setting });
+        self.t.step(Event::SetAsked { asked, who: Principal::Cluster.into(), setting });
     }
 
     /// Answers offers that were made lately, to whomever.

@@ -152,7 +152,7 @@ fn one_role() -> RoleView {
 }
 
 pub(crate) fn set_quotas() -> SetQuotas {
-    SetQuotas { quotas: vec![(role(), quota())], force: true }
+    SetQuotas { quotas: vec![(role(), quota())], force: true, before: Before::NoQuota }
 }
 
 pub(crate) fn set_weights() -> SetWeights {
@@ -168,7 +168,8 @@ pub(crate) fn mark_agent_gone() -> MarkAgentGone {
 }
 
 pub(crate) fn set_answers() -> Vec<SetAnswer> {
-    vec![SetAnswer::Refused("r".into()), SetAnswer::SetAt(moment())]
+    let refusal = Refusal { kind: RefusalKind::Busy, why: "r".into() };
+    vec![SetAnswer::Refused(refusal), SetAnswer::SetAt(moment())]
 }
 
 pub(crate) fn place_set_answer(answer: &SetAnswer) -> usize {
