@@ -5,7 +5,8 @@ use std::future::Future;
 use actix_web::HttpResponse;
 use gateway::{Call, Realm, Refused, Route, json};
 
-use super::books::{aside, used};
+use super::books::aside;
+use super::looks::used;
 use super::{Gateways, SLAVE};
 use crate::view::{Filter, legacy};
 
@@ -25,8 +26,7 @@ pub(super) fn routes(gateways: &Gateways) -> Vec<Route> {
             ),
             async |gateways, call| {
                 let filter = filter(&call)?;
-                let books = gateways.shown().await?.books;
-                let all = used(books, filter).await?;
+                let all = used(&gateways, filter).await?;
                 Ok(json(&call, legacy::containers(&all, true)))
             },
         ),
@@ -35,8 +35,7 @@ pub(super) fn routes(gateways: &Gateways) -> Vec<Route> {
             ("/monitor/statistics", "What containers use; two answers a second."),
             async |gateways, call| {
                 gateways.0.statistics.turn().await?;
-                let books = gateways.shown().await?.books;
-                let all = used(books, Filter::default()).await?;
+                let all = used(&gateways, Filter::default()).await?;
                 Ok(json(&call, legacy::containers(&all, false)))
             },
         ),
