@@ -4,6 +4,7 @@ use std::future::Future;
 
 use actix_web::HttpResponse;
 use gateway::{Call, Realm, Refused, Route, json};
+use protocol::legacy::Written;
 
 use super::books::aside;
 use super::looks::used;
@@ -16,7 +17,7 @@ pub(super) fn routes(gateways: &Gateways) -> Vec<Route> {
             let shown = gateways.shown().await?;
             let about = gateways.about(shown.master)?;
             let body = aside(move || legacy::state(&shown.books, &about)).await?;
-            Ok(json(&call, body))
+            answered(&call, body)
         }),
         page(
             gateways,
@@ -27,7 +28,7 @@ pub(super) fn routes(gateways: &Gateways) -> Vec<Route> {
             async |gateways, call| {
                 let filter = filter(&call)?;
                 let all = used(&gateways, filter).await?;
-                Ok(json(&call, legacy::containers(&all, true)))
+                answered(&call, legacy::containers(&all, true))
             },
         ),
         page(
@@ -36,7 +37,7 @@ pub(super) fn routes(gateways: &Gateways) -> Vec<Route> {
             async |gateways, call| {
                 gateways.0.statistics.turn().await?;
                 let all = used(&gateways, Filter::default()).await?;
-                Ok(json(&call, legacy::containers(&all, false)))
+                answered(&call, legacy::containers(&all, false))
             },
         ),
         page(
@@ -44,7 +45,7 @@ pub(super) fn routes(gateways: &Gateways) -> Vec<Route> {
             ("/containerizer/debug", "Which containers are being started or ended."),
             async |gateways, call| {
                 let books = gateways.shown().await?.books;
-                Ok(json(&call, legacy::pending(&books)))
+                answered(&call, legacy::pending(&books))
             },
         ),
     ]
@@ -66,6 +67,15 @@ where
     })
     .realm(Realm::ReadOnly)
     .about(line)
+}
+
+/// A page, if there is one.
+fn answered(call: &Call, page: Written) -> Result<HttpResponse, Refused> {
+    let body = page.map_err(|error| {
+        tracing::error!(%error, path = call.request.path(), "a page was not written");
+        Refused::new(500, format!("the page was not written: {error}"))
+    })?;
+    Ok(json(call, body))
 }
 
 /// One container, or those of a framework, or of one of its executors.
