@@ -3,7 +3,9 @@
 mod books;
 mod executor;
 mod legacy;
+mod looks;
 mod operator;
+mod pace;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -13,11 +15,13 @@ use gateway::{BadSocket, Daemon, Files, Limits, Routes, serve, serve_on};
 use libactor::{Clock, Foreign, Node, Pid};
 use protocol::time::{Now, WallTime};
 
+pub(crate) use books::{ReadRecovery, Recovery};
 pub(crate) use executor::{Dismiss, FindExecutor, Found, Subscribes};
 
 use crate::Running;
-use books::Pace;
 use executor::Gateway;
+use looks::Looks;
+use pace::Pace;
 
 use crate::places::SandboxPlaces;
 
@@ -34,6 +38,7 @@ struct Shared {
     /// When the process began.
     started: WallTime,
     statistics: Pace,
+    looks: Looks,
     /// Those of executors that are subscribed, or about to be.
     executors: Mutex<BTreeMap<Pid, Gateway>>,
 }
@@ -46,6 +51,7 @@ impl Gateways {
             agent: OnceLock::new(),
             started: Now::from(Clock::start().read()).wall,
             statistics: Pace::default(),
+            looks: Looks::default(),
             executors: Mutex::default(),
         }))
     }

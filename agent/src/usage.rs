@@ -25,6 +25,7 @@ struct Process {
 }
 
 /// All processes of one moment.
+#[derive(Default)]
 pub(crate) struct Usages {
     processes: BTreeMap<i32, Process>,
     children: BTreeMap<i32, Vec<i32>>,

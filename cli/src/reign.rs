@@ -24,29 +24,74 @@ const AGAIN: Duration = Duration::from_secs(1);
 const OUTSEEN_MAX: u32 = 3;
 
 /// The reign that lasts, for those who count.
-#[derive(Clone, Default)]
-struct Present(Arc<Mutex<Option<Arc<Running>>>>);
+#[derive(Clone)]
+struct Present {
+    node: Node,
+    now: Arc<Mutex<Now>>,
+}
+
+struct Now {
+    running: Option<Arc<Running>>,
+    unheard: Unheard,
+}
+
+/// Messages that came to this node while no master here was to hear them. Other drops of the node are none of these.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Unheard {
+    /// In all times without a master that are over.
+    before: u64,
+    /// How many the node had dropped when the last master was no more; `None` while there is one.
+    since: Option<u64>,
+}
+
+impl Unheard {
+    /// A node begins without a master.
+    fn from(dropped: u64) -> Self {
+        Self { before: 0, since: Some(dropped) }
+    }
+
+    /// How many there are when the node has dropped so many.
+    fn by(self, dropped: u64) -> u64 {
+        self.before + self.since.map_or(0, |since| dropped.saturating_sub(since))
+    }
+
+    fn master_comes(self, dropped: u64) -> Self {
+        Self { before: self.by(dropped), since: None }
+    }
+
+    fn master_goes(self, dropped: u64) -> Self {
+        Self { before: self.by(dropped), since: Some(dropped) }
+    }
+}
 
 impl Present {
-    fn lock(&self) -> MutexGuard<'_, Option<Arc<Running>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    fn on(node: &Node) -> Self {
+        let unheard = Unheard::from(dropped(node));
+        let now = Arc::new(Mutex::new(Now { running: None, unheard }));
+        Self { node: node.clone(), now }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Now> {
+        self.now.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn is(&self, running: Option<Arc<Running>>) {
-        *self.lock() = running;
+        let dropped = dropped(&self.node);
+        let mut now = self.lock();
+        now.unheard = match &running {
+            Some(_) => now.unheard.master_comes(dropped),
+            None => now.unheard.master_goes(dropped),
+        };
+        now.running = running;
     }
 
-    fn counted_by(
-        &self,
-        figures: &Figures,
-        numbers: &Numbers,
-        zookeeper: Option<ZooKeeper>,
-        node: Node,
-    ) {
+    fn counted_by(&self, figures: &Figures, numbers: &Numbers, zookeeper: Option<ZooKeeper>) {
         let present = self.clone();
         numbers.come_from(move || {
-            let running = present.lock().clone();
-            let unheard = unheard(&node);
+            let (running, unheard) = {
+                let now = present.lock();
+                (now.running.clone(), now.unheard.by(dropped(&present.node)))
+            };
             async move {
                 let mut all = match running {
                     Some(running) => running.numbers().await,
@@ -58,7 +103,7 @@ impl Present {
         });
         let present = self.clone();
         figures.come_from(move || {
-            let (running, zookeeper) = (present.lock().clone(), zookeeper.clone());
+            let (running, zookeeper) = (present.lock().running.clone(), zookeeper.clone());
             async move {
                 let of_reign = match running {
                     Some(running) => running.metrics().await,
@@ -70,8 +115,8 @@ impl Present {
     }
 }
 
-/// Messages that came to this node and that nobody here was to hear: for a master, before it leads.
-fn unheard(node: &Node) -> u64 {
+/// Messages that came to this node and that nobody here heard.
+fn dropped(node: &Node) -> u64 {
     let reasons = [
         DropReason::Stale,
         DropReason::Stopped,
@@ -115,8 +160,8 @@ where
         numbers: &Numbers,
         asked: impl Future<Output = std::io::Result<()>>,
     ) -> Result<(), ServeError> {
-        let present = Present::default();
-        present.counted_by(figures, numbers, self.zookeeper.clone(), self.node.clone());
+        let present = Present::on(&self.node);
+        present.counted_by(figures, numbers, self.zookeeper.clone());
         // A candidate among others is ready when it stands; the only one, when it leads.
         let mut ready = Some(|| serve::say_ready(&self.node, master::MASTER));
         if self.led_from.is_some()

@@ -9,6 +9,7 @@ use api::v1::master::Event;
 use bytes::Bytes;
 use coordination::store::Change;
 use gateway::Encoding;
+use protocol::legacy::Written;
 use tokio::sync::{OnceCell, broadcast};
 
 use crate::exposition::Spans;
@@ -175,23 +176,31 @@ impl Snapshot {
     ///
     /// # Errors
     ///
-    /// In words, if that thread failed.
+    /// In words, if that thread failed, or what it was to write.
     pub(crate) async fn written(
         self: &Arc<Self>,
         name: Option<String>,
-        write: impl FnOnce(&View) -> Vec<u8> + Send + 'static,
+        write: impl FnOnce(&View) -> Written + Send + 'static,
     ) -> Result<Bytes, String> {
+        let page = name.clone();
+        let not_written = |error: &dyn std::fmt::Display| {
+            tracing::error!(%error, page, "an answer could not be written");
+            format!("the answer could not be written: {error}")
+        };
         let make = async || {
             let snapshot = Arc::clone(self);
             let made = tokio::task::spawn_blocking(move || write(&snapshot.view)).await;
-            made.map(Bytes::from)
-                .map_err(|error| format!("the answer could not be written: {error}"))
+            match made {
+                Ok(Ok(written)) => Ok(Bytes::from(written)),
+                Ok(Err(error)) => Err(not_written(&error)),
+                Err(error) => Err(not_written(&error)),
+            }
         };
         let Some(name) = name else { return make().await };
         let (cell, is_shared) = {
             let mut written = lock(&self.written);
             let is_shared = written.contains_key(&name);
-            (Arc::clone(written.entry(name).or_default()), is_shared)
+            (Arc::clone(written.entry(name.clone()).or_default()), is_shared)
         };
         if is_shared {
             self.shared.fetch_add(1, Relaxed);

@@ -58,7 +58,28 @@ pub fn seconds(at: WallTime) -> f64 {
     at.as_seconds()
 }
 
-/// As text. Nothing here can fail to be written: keys are texts, and numbers are finite.
-pub fn written(what: &impl Serialize) -> Vec<u8> {
-    serde_json::to_vec(what).unwrap_or_default()
+/// A page, or why there is none.
+pub type Written = Result<Vec<u8>, serde_json::Error>;
+
+/// As text.
+///
+/// # Errors
+///
+/// What it consists of could not be written as JSON, which no page does as long as its keys are texts.
+pub fn written(what: &impl Serialize) -> Written {
+    serde_json::to_vec(what)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_written_is_no_empty_page() {
+        assert_eq!(written(&Each(|| [1, 2])).unwrap(), b"[1,2]");
+        let bad = BTreeMap::from([((1, 2), 3)]);
+        assert!(written(&bad).unwrap_err().to_string().contains("key must be a string"));
+    }
 }

@@ -331,6 +331,35 @@ pub struct TaskReport {
     pub role: Role,
 }
 
+// About how many bytes something is long beside its ids, numbers and short words: for whoever has to bound how much of it is kept or told.
+
+impl TaskSpec {
+    /// Of what is to run, and what only travels.
+    pub fn long_bytes(&self) -> usize {
+        let run = match &self.run {
+            Run::Command(command) => command.long_bytes(),
+            Run::Executor { executor, data } => executor.command.long_bytes() + data.len(),
+        };
+        run + self.carried.as_bytes().len()
+    }
+}
+
+impl CommandSpec {
+    /// Of all its words, and what only travels.
+    pub fn long_bytes(&self) -> usize {
+        let arguments: usize = self.arguments.iter().map(String::len).sum();
+        let environment: usize = self.environment.iter().map(|(k, v)| k.len() + v.len()).sum();
+        self.value.len() + arguments + environment + self.carried.as_bytes().len()
+    }
+}
+
+impl TaskStatus {
+    /// Of what it says to people and to its scheduler.
+    pub fn long_bytes(&self) -> usize {
+        self.message.len() + self.data.len() + self.carried.as_bytes().len()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::TaskState::*;

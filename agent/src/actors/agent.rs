@@ -21,7 +21,7 @@ use tokio::sync::Notify;
 use super::checkpointer::{Outcome, Write};
 use super::outbox::Outbox;
 use super::process::{FromProcesses, ToProcesses};
-use crate::http::{Dismiss, FindExecutor, Found, Subscribes};
+use crate::http::{Dismiss, FindExecutor, Found, ReadRecovery, Recovery, Subscribes};
 use crate::logic::{Agent, Books, Effect, End, Event, Notice};
 use crate::metrics::Counts;
 use crate::sandboxes::{SandboxLimits, Sandboxes, Unremoved};
@@ -446,6 +446,14 @@ impl Handler<Asked<ReadCounts>> for AgentActor {
 
     fn handle(&mut self, asked: Asked<ReadCounts>, _: &mut Context<Self>) {
         asked.reply.send(self.counts.clone().with(&self.agent));
+    }
+}
+
+impl Handler<Asked<ReadRecovery>> for AgentActor {
+    type Result = ();
+
+    fn handle(&mut self, asked: Asked<ReadRecovery>, _: &mut Context<Self>) {
+        asked.reply.send(Recovery { lasts: self.agent.is_recovering() });
     }
 }
 

@@ -4,8 +4,10 @@ use std::future::Future;
 
 use actix_web::HttpResponse;
 use gateway::{Call, Realm, Refused, Route, json};
+use protocol::legacy::Written;
 
-use super::books::{aside, used};
+use super::books::aside;
+use super::looks::used;
 use super::{Gateways, SLAVE};
 use crate::view::{Filter, legacy};
 
@@ -15,7 +17,7 @@ pub(super) fn routes(gateways: &Gateways) -> Vec<Route> {
             let shown = gateways.shown().await?;
             let about = gateways.about(shown.master)?;
             let body = aside(move || legacy::state(&shown.books, &about)).await?;
-            Ok(json(&call, body))
+            answered(&call, body)
         }),
         page(
             gateways,
@@ -25,9 +27,8 @@ pub(super) fn routes(gateways: &Gateways) -> Vec<Route> {
             ),
             async |gateways, call| {
                 let filter = filter(&call)?;
-                let books = gateways.shown().await?.books;
-                let all = used(books, filter).await?;
-                Ok(json(&call, legacy::containers(&all, true)))
+                let all = used(&gateways, filter).await?;
+                answered(&call, legacy::containers(&all, true))
             },
         ),
         page(
@@ -35,9 +36,8 @@ pub(super) fn routes(gateways: &Gateways) -> Vec<Route> {
             ("/monitor/statistics", "What containers use; two answers a second."),
             async |gateways, call| {
                 gateways.0.statistics.turn().await?;
-                let books = gateways.shown().await?.books;
-                let all = used(books, Filter::default()).await?;
-                Ok(json(&call, legacy::containers(&all, false)))
+                let all = used(&gateways, Filter::default()).await?;
+                answered(&call, legacy::containers(&all, false))
             },
         ),
         page(
@@ -45,7 +45,7 @@ pub(super) fn routes(gateways: &Gateways) -> Vec<Route> {
             ("/containerizer/debug", "Which containers are being started or ended."),
             async |gateways, call| {
                 let books = gateways.shown().await?.books;
-                Ok(json(&call, legacy::pending(&books)))
+                answered(&call, legacy::pending(&books))
             },
         ),
     ]
@@ -67,6 +67,15 @@ where
     })
     .realm(Realm::ReadOnly)
     .about(line)
+}
+
+/// A page, if there is one.
+fn answered(call: &Call, page: Written) -> Result<HttpResponse, Refused> {
+    let body = page.map_err(|error| {
+        tracing::error!(%error, path = call.request.path(), "a page was not written");
+        Refused::new(500, format!("the page was not written: {error}"))
+    })?;
+    Ok(json(call, body))
 }
 
 /// One container, or those of a framework, or of one of its executors.

@@ -7,7 +7,7 @@ mod reads;
 
 use actix_web::HttpResponse;
 use api::v1::agent as v1;
-use gateway::{Call, Realm, Refused, Route, read};
+use gateway::{Call, Encoding, Realm, Refused, Route, empty, plain, read, written};
 
 use super::{Gateways, SLAVE};
 use media::Media;
@@ -25,9 +25,10 @@ pub(super) fn routes(gateways: &Gateways) -> Vec<Route> {
     ]
 }
 
-/// The order of checks is a part of the API: the first that fails answers.
+/// The order of checks is a part of the API: the first that fails answers. A body may take its time to come, so the books are asked for
+/// behind it: nobody is answered what is older than what another was told meanwhile.
 async fn answer(gateways: &Gateways, mut call: Call) -> Result<HttpResponse, Refused> {
-    let shown = gateways.shown().await?;
+    gateways.insist_on_recovery().await?;
     call.insist_on("POST")?;
     call.refuse_other_pages()?;
     let media = Media::of(&call)?;
@@ -40,11 +41,59 @@ async fn answer(gateways: &Gateways, mut call: Call) -> Result<HttpResponse, Ref
     let message: v1::Call = read(media.content, &body)?;
     check::call(&message)?;
     media.fits(message.r#type())?;
-    if message.r#type() == Type::Unknown {
-        return Err(Refused::plainly(501));
-    }
-    if let Some(answered) = containers::answer(&shown.books, &message)? {
-        return Ok(answered);
-    }
-    reads::answer(gateways, shown, &call, &message, media.accept).await
+    answer_to(gateways, &call, &message, media.accept).await
+}
+
+/// All calls that there are.
+async fn answer_to(
+    gateways: &Gateways,
+    call: &Call,
+    message: &v1::Call,
+    encoding: Encoding,
+) -> Result<HttpResponse, Refused> {
+    let daemon = &gateways.0.daemon;
+    let of_books = |read| reads::of_books(gateways, call, encoding, read);
+    let response = match message.r#type() {
+        Type::GetState => return of_books(reads::state).await,
+        Type::GetFrameworks => return of_books(reads::frameworks).await,
+        Type::GetExecutors => return of_books(reads::executors).await,
+        Type::GetTasks => return of_books(reads::tasks).await,
+        Type::GetAgent => return of_books(reads::agent).await,
+        Type::GetContainers => reads::containers(gateways).await?,
+        Type::GetOperations => reads::operations(),
+        Type::GetResourceProviders => reads::resource_providers(),
+        Type::GetHealth => reads::health(),
+        Type::GetFlags => reads::flags(daemon),
+        Type::GetVersion => reads::version(daemon),
+        Type::GetMetrics => reads::metrics(daemon, message).await,
+        Type::GetLoggingLevel => reads::logging_level(daemon),
+        Type::ListFiles => reads::list_files(daemon, message).await?,
+        Type::ReadFile => reads::read_file(daemon, message).await?,
+        Type::SetLoggingLevel => {
+            reads::set_logging_level(daemon, message)?;
+            return Ok(empty(200));
+        }
+        Type::RemoveNestedContainer | Type::RemoveContainer => {
+            return containers::removed(gateways, message).await;
+        }
+        Type::WaitNestedContainer | Type::WaitContainer => {
+            return Err(containers::asked(gateways, message).await);
+        }
+        Type::KillNestedContainer | Type::KillContainer | Type::AttachContainerOutput => {
+            return Err(containers::asked(gateways, message).await);
+        }
+        Type::AttachContainerInput => return Err(containers::input(message)),
+        Type::LaunchNestedContainer | Type::LaunchNestedContainerSession => {
+            return Err(containers::later(message));
+        }
+        Type::LaunchContainer | Type::PruneImages => return Err(containers::later(message)),
+        Type::AddResourceProviderConfig | Type::UpdateResourceProviderConfig => {
+            return Err(containers::later(message));
+        }
+        Type::RemoveResourceProviderConfig | Type::MarkResourceProviderGone => {
+            return Err(containers::later(message));
+        }
+        Type::Unknown => return Err(Refused::plainly(501)),
+    };
+    Ok(plain(call, encoding.media_type(), written(encoding, &response)))
 }

@@ -7,12 +7,13 @@ use protocol::agent::AgentInfo;
 use protocol::framework::FrameworkInfo;
 use protocol::ids::{AgentId, ContainerId, FrameworkId, Role, TaskId};
 use protocol::resources::Resources;
-use protocol::task::{ExecutorSpec, TaskReport, TaskStatus};
+use protocol::task::{ExecutorSpec, Run, TaskReport, TaskStatus};
 use protocol::wishes::FaultDomain;
 use serde::{Deserialize, Serialize};
 
 use super::Agent;
 use super::state::{Executor, Framework, Phase, Task};
+use super::validate::executor_of;
 
 /// All of them.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -90,7 +91,7 @@ impl Life {
 /// A task.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TaskSeen {
-    /// As its master would be told of it.
+    /// As its master would be told of it, but for the news that waits to be acknowledged: what of that is shown is below.
     pub report: TaskReport,
     /// Its news so far, without what its executor wrote for its scheduler alone.
     pub statuses: Vec<Arc<TaskStatus>>,
@@ -154,7 +155,7 @@ impl Task {
         framework: &FrameworkId,
         stage: Stage,
     ) -> Option<TaskSeen> {
-        let (state, unacknowledged) = self.known();
+        let (state, _) = self.known();
         Some(TaskSeen {
             report: TaskReport {
                 framework: framework.clone(),
@@ -162,7 +163,7 @@ impl Task {
                 agent: agent.clone(),
                 executor: self.executor.clone(),
                 state,
-                unacknowledged: unacknowledged.cloned().map(Arc::new),
+                unacknowledged: None,
                 role: self.role.clone(),
             },
             statuses: self.statuses.clone(),
@@ -174,9 +175,15 @@ impl Task {
 impl Agent {
     /// The books as they are now.
     pub fn books(&self) -> Books {
-        let live = self.state.frameworks.iter();
-        let live = live.map(|(id, framework)| self.framework_seen(id, framework));
+        let mut executors = BTreeMap::<&FrameworkId, Vec<ExecutorSeen>>::new();
+        for (container, executor) in &self.state.executors {
+            executors.entry(&executor.framework).or_default().push(executor.seen(container));
+        }
         let past = &self.state.past;
+        let live = self.state.frameworks.iter().filter_map(|(id, framework)| {
+            self.framework_seen(framework, executors.remove(id).unwrap_or_default())
+        });
+        let frameworks = live.collect();
         let gone = past.frameworks().map(|info| FrameworkSeen {
             info: info.clone(),
             executors: Vec::new(),
@@ -189,23 +196,29 @@ impl Agent {
             used: self.state.used(),
             is_recovering: self.membership.is_recovering(),
             has_master: self.membership.master().is_some(),
-            frameworks: live.collect(),
+            frameworks,
             gone: gone.collect(),
         }
     }
 
-    fn framework_seen(&self, id: &FrameworkId, framework: &Framework) -> FrameworkSeen {
+    /// With its executors that live; `None`: nothing of it is here but questions about tasks that nobody knows.
+    fn framework_seen(
+        &self,
+        framework: &Framework,
+        mut executors: Vec<ExecutorSeen>,
+    ) -> Option<FrameworkSeen> {
+        let id = &framework.info.framework;
         let mut tasks = self.tasks_seen(id, &framework.tasks);
-        let mine = self.state.executors.iter().filter(|(_, executor)| executor.framework == *id);
-        let live = mine.map(|(container, executor)| {
-            let mut seen = executor.seen(container);
-            seen.tasks = tasks.remove(container).unwrap_or_default();
-            seen.tasks.extend(self.state.past.tasks_of(container).cloned());
-            seen
-        });
-        let executors = live.collect();
-        let ended = self.ended_of(id, &mut tasks);
-        FrameworkSeen { info: framework.info.clone(), executors, ended }
+        for executor in &mut executors {
+            executor.tasks = tasks.remove(&executor.container).unwrap_or_default();
+            executor.tasks.extend(self.state.past.tasks_of(&executor.container).cloned());
+        }
+        let mut ended = self.ended_of(id, &mut tasks);
+        ended.extend(tasks.into_iter().filter_map(known_by_tasks));
+        let is_unknown = framework.tasks.values().all(|task| task.spec.is_none());
+        let has_left = self.state.past.has_left(id) || ended.is_empty();
+        let is_here = !(executors.is_empty() && is_unknown && has_left);
+        is_here.then(|| FrameworkSeen { info: framework.info.clone(), executors, ended })
     }
 
     fn tasks_seen(&self, id: &FrameworkId, tasks: &BTreeMap<TaskId, Task>) -> ByContainer {
@@ -230,4 +243,16 @@ impl Agent {
         });
         ended.collect()
     }
+}
+
+/// One that has ended and is not remembered, in a former life of the agent or because others have ended since, while the end of a task of
+/// its is not acknowledged.
+fn known_by_tasks((container, tasks): (ContainerId, Vec<Arc<TaskSeen>>)) -> Option<ExecutorSeen> {
+    let report = &tasks.first()?.report;
+    let is_for_command = match &report.spec.run {
+        Run::Command(_) => true,
+        Run::Executor { .. } => false,
+    };
+    let (spec, role) = (executor_of(&report.spec), report.role.clone());
+    Some(ExecutorSeen { container, spec, role, is_for_command, life: Life::Ended, tasks })
 }

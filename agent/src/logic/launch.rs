@@ -16,11 +16,11 @@ use std::sync::Arc;
 
 /// In which life of its executor a task is to run, as the master says.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Life {
+pub(super) enum RunIn {
     /// In the one that runs, else in another that is started for it. The books of both agree either way.
-    Any,
+    AnyLife,
     /// The scheduler has heard of one that runs: what it meant for that is not given to another.
-    TheOneThatRuns,
+    TheLifeThatRuns,
 }
 
 impl Agent {
@@ -32,7 +32,7 @@ impl Agent {
         framework: FrameworkInfo,
         task: TaskSpec,
         role: Role,
-        life: Life,
+        run_in: RunIn,
     ) {
         let id = framework.framework.clone();
         match self.state.task(&id, &task.task).map(|known| known.state.is_end()) {
@@ -48,7 +48,7 @@ impl Agent {
             return;
         }
         let executor = executor_of(&task);
-        let verdict = self.check(&framework, &task, &executor, life);
+        let verdict = self.check(&framework, &task, &executor, run_in);
         let removed = self.state.is_removed(&id);
         self.state.past.framework_came(&id);
         let entry = self.state.frameworks.entry(id.clone()).or_insert_with(|| Framework {
@@ -96,7 +96,7 @@ impl Agent {
         framework: &FrameworkInfo,
         task: &TaskSpec,
         executor: &ExecutorSpec,
-        life: Life,
+        run_in: RunIn,
     ) -> Result<(), Refusal> {
         if self.membership.is_leaving() {
             return Err(Refusal::AgentLeaves);
@@ -112,7 +112,7 @@ impl Agent {
             .get(&key)
             .and_then(|container| self.state.executors.get(container))
             .map(|running| (&running.spec, running.is_for_command()));
-        if runs.is_none() && life == Life::TheOneThatRuns {
+        if runs.is_none() && run_in == RunIn::TheLifeThatRuns {
             return Err(Refusal::ExecutorEnded(executor.executor.clone()));
         }
         let takes_over = self.state.to_take_over(&framework.framework, executor).is_some();

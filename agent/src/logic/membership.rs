@@ -20,7 +20,7 @@ pub(super) use contact::backoff;
 
 use super::checkpoint::{Checkpoint, Record};
 use super::config::{Bug, Recover};
-use super::launch::Life;
+use super::launch::RunIn;
 use super::notice::{End, Notice};
 use super::{Agent, Effect, Timer, Turn};
 
@@ -413,10 +413,10 @@ impl Agent {
                 turn.push(Effect::TellMaster { to: from, message });
             }
             MasterToAgent::Launch { framework, task, role, .. } => {
-                self.on_launch(turn, framework, task, role, Life::Any);
+                self.on_launch(turn, framework, task, role, RunIn::AnyLife);
             }
             MasterToAgent::LaunchInRunning { framework, task, role, .. } => {
-                self.on_launch(turn, framework, task, role, Life::TheOneThatRuns);
+                self.on_launch(turn, framework, task, role, RunIn::TheLifeThatRuns);
             }
             MasterToAgent::Kill { framework, task, grace, .. } => {
                 self.on_kill(turn, &framework, &task, grace);

@@ -19,29 +19,52 @@ const TASKS_MAX: usize = 200;
 /// Ended tasks that are remembered of all together.
 const ALL_TASKS_MAX: usize = 20_000;
 
+/// What is remembered of executors and tasks may have about so many bytes: a few words each, and room for some that are longer.
+const BYTES_MAX: usize = 64 << 20;
+
+/// Bytes of one of them, or of a status, beside its longer words.
+const OF_THE_REST: usize = 512;
+
 /// All of it. What is of frameworks that are here is kept beside them, and goes with them.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Past {
     /// By framework; those that ended last are last.
-    executors: BTreeMap<FrameworkId, VecDeque<Arc<ExecutorSeen>>>,
+    executors: BTreeMap<FrameworkId, VecDeque<Ended<ExecutorSeen>>>,
     /// By executor, whether it lives or not.
-    tasks: BTreeMap<ContainerId, VecDeque<Arc<TaskSeen>>>,
+    tasks: BTreeMap<ContainerId, VecDeque<Ended<TaskSeen>>>,
+    /// Of the tasks.
     count: usize,
+    /// Of all of it, but for frameworks.
+    bytes: usize,
+    /// All that ever ended.
+    ended: u64,
     /// Those of which nothing is here any more.
     gone: VecDeque<FrameworkInfo>,
 }
 
+/// An executor or a task.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Ended<T> {
+    seen: Arc<T>,
+    bytes: usize,
+    /// How many had ended when it did.
+    number: u64,
+}
+
 impl Past {
     /// A task has ended and its framework knows; its executor lives, or is remembered.
-    pub(super) fn task_ended(&mut self, container: &ContainerId, task: TaskSeen) {
+    pub(super) fn task_ended(&mut self, container: &ContainerId, mut task: TaskSeen) {
+        task.report.spec = task.report.spec.without_data();
+        let statuses = task.statuses.iter().map(|status| OF_THE_REST + status.long_bytes());
+        let bytes = OF_THE_REST + task.report.spec.long_bytes() + statuses.sum::<usize>();
+        let ended = self.ended(task, bytes);
         let of_executor = self.tasks.entry(container.clone()).or_default();
-        of_executor.push_back(Arc::new(task));
+        of_executor.push_back(ended);
         self.count += 1;
         if of_executor.len() > TASKS_MAX {
-            of_executor.pop_front();
-            self.count -= 1;
+            self.drop_task(container);
         }
-        while self.count > ALL_TASKS_MAX && self.shrink() {}
+        self.keep_within_bounds();
     }
 
     /// Of each framework at most so many are remembered.
@@ -51,18 +74,21 @@ impl Past {
         executor: ExecutorSeen,
         most: usize,
     ) {
+        let bytes = OF_THE_REST + executor.spec.command.long_bytes();
+        let ended = self.ended(executor, bytes);
         let of_framework = self.executors.entry(framework.clone()).or_default();
-        of_framework.push_back(Arc::new(executor));
+        of_framework.push_back(ended);
         while self.executors.get(framework).is_some_and(|all| all.len() > most) {
             self.drop_executor(framework);
         }
+        self.keep_within_bounds();
     }
 
-    /// Nothing of it is here any more. One of which nothing has ended is not remembered.
+    /// Nothing of it is here any more. One of which nothing has ended is not remembered, and of one that had left before only a question
+    /// came: it stays as it was.
     pub(super) fn framework_left(&mut self, framework: FrameworkInfo) {
-        let id = framework.framework.clone();
-        self.framework_came(&id);
-        if self.executors.contains_key(&id) {
+        let id = &framework.framework;
+        if !self.has_left(id) && self.executors.contains_key(id) {
             self.gone.push_back(framework);
         }
         if self.gone.len() > FRAMEWORKS_MAX
@@ -77,6 +103,11 @@ impl Past {
         self.gone.retain(|gone| gone.framework != *framework);
     }
 
+    /// Whether it is a framework of which only this is left.
+    pub(super) fn has_left(&self, framework: &FrameworkId) -> bool {
+        self.gone.iter().any(|gone| gone.framework == *framework)
+    }
+
     /// Whether it is an executor that is remembered.
     pub(super) fn has(&self, framework: &FrameworkId, container: &ContainerId) -> bool {
         self.executors_of(framework).any(|executor| executor.container == *container)
@@ -86,15 +117,21 @@ impl Past {
         &self,
         framework: &FrameworkId,
     ) -> impl Iterator<Item = &Arc<ExecutorSeen>> {
-        self.executors.get(framework).into_iter().flatten()
+        self.executors.get(framework).into_iter().flatten().map(|ended| &ended.seen)
     }
 
     pub(super) fn tasks_of(&self, container: &ContainerId) -> impl Iterator<Item = &Arc<TaskSeen>> {
-        self.tasks.get(container).into_iter().flatten()
+        self.tasks.get(container).into_iter().flatten().map(|ended| &ended.seen)
     }
 
     pub(super) fn frameworks(&self) -> impl Iterator<Item = &FrameworkInfo> {
         self.gone.iter()
+    }
+
+    fn ended<T>(&mut self, seen: T, bytes: usize) -> Ended<T> {
+        self.ended += 1;
+        self.bytes += bytes;
+        Ended { seen: Arc::new(seen), bytes, number: self.ended }
     }
 
     /// Its oldest one, with its tasks. Whether there was one.
@@ -104,13 +141,31 @@ impl Past {
         if of_framework.is_empty() {
             self.executors.remove(framework);
         }
-        let tasks = oldest.as_ref().and_then(|oldest| self.tasks.remove(&oldest.container));
-        self.count -= tasks.map_or(0, |tasks| tasks.len());
-        oldest.is_some()
+        let Some(oldest) = oldest else { return false };
+        self.bytes -= oldest.bytes;
+        while self.drop_task(&oldest.seen.container) {}
+        true
     }
 
-    /// Whether there was anything to forget: executors of frameworks that left first, then of others, then the tasks of whichever has
-    /// most.
+    /// Its oldest one. Whether there was one.
+    fn drop_task(&mut self, container: &ContainerId) -> bool {
+        let Some(of_executor) = self.tasks.get_mut(container) else { return false };
+        let oldest = of_executor.pop_front();
+        if of_executor.is_empty() {
+            self.tasks.remove(container);
+        }
+        let Some(oldest) = oldest else { return false };
+        self.count -= 1;
+        self.bytes -= oldest.bytes;
+        true
+    }
+
+    fn keep_within_bounds(&mut self) {
+        while (self.count > ALL_TASKS_MAX || self.bytes > BYTES_MAX) && self.shrink() {}
+    }
+
+    /// Whether there was anything to forget: executors of frameworks that left first, then whichever executor of the others ended first,
+    /// then whichever task did.
     fn shrink(&mut self) -> bool {
         let gone = self.gone.front().map(|gone| gone.framework.clone());
         if let Some(gone) = gone {
@@ -119,22 +174,28 @@ impl Past {
             }
             return true;
         }
-        let first = self.executors.keys().next().cloned();
-        if let Some(first) = first {
-            return self.drop_executor(&first);
+        if let Some(framework) = oldest(&self.executors) {
+            return self.drop_executor(&framework);
         }
-        let most = self.tasks.values_mut().max_by_key(|tasks| tasks.len());
-        let dropped = most.and_then(VecDeque::pop_front).is_some();
-        self.count -= usize::from(dropped);
-        dropped
+        oldest(&self.tasks).is_some_and(|container| self.drop_task(&container))
     }
+}
+
+/// Whose ended first of all.
+fn oldest<Id: Clone, T>(all: &BTreeMap<Id, VecDeque<Ended<T>>>) -> Option<Id> {
+    let first = all.iter().filter_map(|(id, ended)| Some((ended.front()?.number, id)));
+    first.min_by_key(|(number, _)| *number).map(|(_, id)| id.clone())
 }
 
 #[cfg(test)]
 mod tests {
+    use api::v1;
+    use protocol::carried::Carried;
     use protocol::ids::{AgentId, ExecutorId, Role, TaskId};
     use protocol::resources::Resources;
-    use protocol::task::{CommandSpec, ExecutorSpec, Run, TaskReport, TaskSpec, TaskState};
+    use protocol::task::{
+        CommandSpec, ExecutorSpec, Run, Source, TaskReport, TaskSpec, TaskState, TaskStatus,
+    };
 
     use super::super::books::{Life, Stage};
     use super::*;
@@ -146,7 +207,7 @@ mod tests {
             resources: Resources::none(),
             run: Run::Command(CommandSpec::default()),
             kill_grace: None,
-            carried: Default::default(),
+            carried: Carried::default(),
         };
         TaskSeen {
             report: TaskReport {
@@ -230,6 +291,74 @@ mod tests {
         past.framework_came(&FrameworkId::new("2"));
         assert_eq!(ids(&past)[0], "3");
         assert_eq!(past.executors_of(&FrameworkId::new("2")).count(), 1, "what it had is kept");
+    }
+
+    #[test]
+    fn what_is_for_executors_and_schedulers_is_not_remembered() {
+        let info = v1::TaskInfo {
+            data: Some(vec![1; 1000]),
+            labels: Some(v1::Labels::default()),
+            ..Default::default()
+        };
+        let mut ended = task(0);
+        let run = Run::Executor { executor: executor("c").spec, data: vec![1; 1000] };
+        let spec = TaskSpec { run, carried: Carried::new(&info), ..(*ended.report.spec).clone() };
+        ended.report.spec = Arc::new(spec);
+        let mut past = Past::default();
+        past.task_ended(&ContainerId::new("c"), ended);
+        let seen = past.tasks_of(&ContainerId::new("c")).next().unwrap();
+        let Run::Executor { data, .. } = &seen.report.spec.run else { panic!("it had one") };
+        assert!(data.is_empty());
+        let came = seen.report.spec.carried.decode().unwrap();
+        assert_eq!(came, v1::TaskInfo { data: None, ..info }, "the rest is shown");
+        assert!(past.bytes < 1000);
+    }
+
+    #[test]
+    fn what_is_remembered_has_a_bound_in_bytes() {
+        let mut past = Past::default();
+        let c = ContainerId::new("c");
+        for n in 0..TASKS_MAX {
+            let mut long = task(n);
+            let message = "x".repeat(BYTES_MAX / 100);
+            let (framework, id) = (FrameworkId::new("f"), long.report.spec.task.clone());
+            let plain = TaskStatus::plain(framework, id, TaskState::Finished, Source::Executor);
+            long.statuses.push(Arc::new(TaskStatus { message, ..plain }));
+            past.task_ended(&c, long);
+            assert!(past.bytes <= BYTES_MAX);
+        }
+        let names = names(&past, "c");
+        assert_eq!((names.len(), past.count), (99, 99));
+        assert_eq!(names[0], (TASKS_MAX - 99).to_string(), "the newest are kept");
+        let f = FrameworkId::new("f");
+        past.executor_ended(&f, executor("c"), 150);
+        past.executor_ended(&f, executor("d"), 1);
+        let left = OF_THE_REST + executor("d").spec.command.long_bytes();
+        assert_eq!((past.count, past.bytes), (0, left), "what is dropped does not count");
+    }
+
+    #[test]
+    fn of_what_is_remembered_that_goes_first_which_ended_first() {
+        let mut past = Past::default();
+        let ids = [FrameworkId::new("a"), FrameworkId::new("b")];
+        let ends = |past: &mut Past, framework: usize, container: &str| {
+            past.executor_ended(&ids[framework], executor(container), 150);
+            past.task_ended(&ContainerId::new(container), task(0));
+        };
+        for (framework, container) in [(1, "1"), (0, "2"), (1, "3")] {
+            ends(&mut past, framework, container);
+        }
+        // Of executors that live.
+        for container in ["z", "y"] {
+            past.task_ended(&ContainerId::new(container), task(0));
+        }
+        let mut left = Vec::new();
+        while past.shrink() {
+            let of = |container: &&str| past.tasks_of(&ContainerId::new(*container)).count() == 1;
+            left.push(["1", "2", "3", "z", "y"].into_iter().filter(of).collect::<String>());
+        }
+        assert_eq!(left, ["23zy", "3zy", "zy", "y", ""]);
+        assert_eq!((past.count, past.bytes), (0, 0));
     }
 
     #[test]

@@ -119,7 +119,7 @@ fn recovered_task(kept: KeptTask) -> Task {
     };
     let known: Vec<TaskStatus> =
         task.updates.iter().map(|waiting| waiting.status.clone()).collect();
-    known.iter().for_each(|status| task.is_shown(status));
+    known.iter().for_each(|status| task.show(status));
     task
 }
 

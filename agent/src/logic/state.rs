@@ -96,8 +96,8 @@ impl Task {
         }
     }
 
-    /// What is said of it from now on; what its executor wrote for its scheduler is shown to nobody else.
-    pub(super) fn is_shown(&mut self, status: &TaskStatus) {
+    /// Shows what is said of it from now on; what its executor wrote for its scheduler is shown to nobody else.
+    pub(super) fn show(&mut self, status: &TaskStatus) {
         if self.statuses.last().is_some_and(|last| last.state == status.state) {
             self.statuses.pop();
         } else if self.statuses.len() >= STATUSES_MAX {

@@ -11,6 +11,7 @@ mod executors;
 mod joining;
 mod launching;
 mod recovering;
+mod remembering;
 mod subscribing;
 mod updating;
 

@@ -173,7 +173,7 @@ impl Agent {
             return;
         };
         let after = std::mem::replace(&mut entry.state, status.state);
-        entry.is_shown(&status);
+        entry.show(&status);
         let container = entry.container.clone();
         let update = status.update;
         let is_end = status.state.is_end();

@@ -7,8 +7,8 @@ use api::v1;
 use api::v1::framework_info::capability::Type as Capability;
 use protocol::ids::{ContainerId, ExecutorId, FrameworkId, Role};
 use protocol::legacy::{
-    Attributes, CommandJson, Each, Flat, FlatOf, FlatOwned, Message, Pairs, TaskJson, in_full,
-    is_unreserved, roles_of, seconds, written,
+    Attributes, CommandJson, Each, Flat, FlatOf, FlatOwned, Message, Pairs, TaskJson, Written,
+    in_full, is_unreserved, roles_of, seconds, written,
 };
 use protocol::resources::{Resource, Resources};
 use protocol::task::Run;
@@ -38,7 +38,7 @@ pub(crate) struct About {
 type Sandbox = dyn Fn(&FrameworkId, &ExecutorId, &ContainerId) -> String + Send;
 
 /// `/state`.
-pub(crate) fn state(books: &Books, about: &About) -> Vec<u8> {
+pub(crate) fn state(books: &Books, about: &About) -> Written {
     written(&State { books, about })
 }
 
@@ -235,7 +235,7 @@ impl Serialize for QueuedJson<'_> {
 }
 
 /// `/containers`; `/monitor/statistics` shows those that have some, and less of each.
-pub(crate) fn containers(all: &[Container], whole: bool) -> Vec<u8> {
+pub(crate) fn containers(all: &[Container], whole: bool) -> Written {
     let shown = all.iter().filter(|one| whole || one.statistics.is_some());
     let shown: Vec<_> = shown.map(|container| ContainerJson { container, whole }).collect();
     written(&shown)
@@ -267,7 +267,7 @@ impl Serialize for ContainerJson<'_> {
 }
 
 /// `/containerizer/debug`: what is under way.
-pub(crate) fn pending(books: &Books) -> Vec<u8> {
+pub(crate) fn pending(books: &Books) -> Written {
     let executors = books.frameworks.iter().flat_map(|framework| &framework.executors);
     let under_way = executors.filter_map(|executor| {
         let operation = match executor.life {

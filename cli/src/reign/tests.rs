@@ -149,6 +149,17 @@ async fn ask(at: SocketAddr, request: &str, body: &str) -> String {
     answer
 }
 
+#[test]
+fn ha_06_what_a_node_drops_while_a_master_is_there_is_not_said_to_have_come_before_it() {
+    let first = Unheard::from(5);
+    assert_eq!((first.by(5), first.by(8)), (0, 3));
+    let reigns = first.master_comes(8);
+    assert_eq!(reigns.by(100), 3);
+    let without = reigns.master_goes(100);
+    assert_eq!((without.by(100), without.by(104)), (3, 7));
+    assert_eq!(without.master_comes(104).master_goes(200).by(201), 8);
+}
+
 #[tokio::test]
 async fn ha_06_until_the_registry_is_read_calls_are_put_off_and_messages_dropped_and_counted() {
     let (figures, numbers) = (Figures::default(), Numbers::of(master::COUNTED));

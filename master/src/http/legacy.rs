@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use actix_web::HttpResponse;
 use gateway::{Call, Realm, Refused, Route, json};
+use protocol::legacy::Written;
 
 use super::Gateways;
 use super::reads::page;
@@ -149,7 +150,7 @@ async fn shown(
     reign: &Running,
     call: &Call,
     name: Option<&'static str>,
-    write: impl FnOnce(&View) -> Vec<u8> + Send + 'static,
+    write: impl FnOnce(&View) -> Written + Send + 'static,
 ) -> Result<HttpResponse, Refused> {
     Ok(json(call, page(reign, name.map(str::to_owned), write).await?))
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use gateway::Refused;
 use protocol::change::Moment;
+use protocol::legacy::Written;
 use protocol::operator::{List, Read, ReadAnswer};
 
 use crate::actors::view::Publish;
@@ -52,7 +53,7 @@ fn no_view(error: libactor::AskError) -> Refused {
 pub(super) async fn page(
     reign: &Running,
     name: Option<String>,
-    write: impl FnOnce(&View) -> Vec<u8> + Send + 'static,
+    write: impl FnOnce(&View) -> Written + Send + 'static,
 ) -> Result<Bytes, Refused> {
     let snapshot = reign.newest().await?;
     snapshot.written(name, write).await.map_err(|words| Refused::new(500, words))

@@ -5,7 +5,6 @@ use std::ops::Bound;
 use protocol::framework::FrameworkInfo;
 use protocol::ids::{AgentId, FrameworkId, TaskId};
 use protocol::operator::{AgentView, DomainsView, ReadAnswer, TaskView};
-use protocol::task::{CommandSpec, Run};
 use protocol::wishes::FaultDomain;
 
 use super::View;
@@ -130,20 +129,8 @@ fn size_of_framework(info: &FrameworkInfo) -> usize {
 }
 
 fn size_of_task(task: &TaskView) -> usize {
-    let command = |command: &CommandSpec| {
-        let arguments: usize = command.arguments.iter().map(String::len).sum();
-        let environment: usize = command.environment.iter().map(|(k, v)| k.len() + v.len()).sum();
-        command.value.len() + arguments + environment + command.carried.as_bytes().len()
-    };
-    let spec = &task.report.spec;
-    let run = match &spec.run {
-        Run::Command(spec) => command(spec),
-        Run::Executor { executor, data } => command(&executor.command) + data.len(),
-    };
     let unacknowledged = task.report.unacknowledged.iter();
-    let statuses = task.statuses.iter().chain(unacknowledged).map(|status| {
-        let words = status.message.len() + status.data.len();
-        sizes::OF_THE_REST + words + status.carried.as_bytes().len()
-    });
-    sizes::OF_THE_REST + spec.carried.as_bytes().len() + run + statuses.sum::<usize>()
+    let statuses = task.statuses.iter().chain(unacknowledged);
+    let statuses = statuses.map(|status| sizes::OF_THE_REST + status.long_bytes());
+    sizes::OF_THE_REST + task.report.spec.long_bytes() + statuses.sum::<usize>()
 }

@@ -1,5 +1,7 @@
 //! Tasks and executors as v1 messages and from them.
 
+use std::sync::Arc;
+
 use ::api::v1;
 
 use crate::carried::{BadCarried, Carried};
@@ -81,6 +83,27 @@ impl TaskSpec {
             kill_grace,
             carried: Carried::new(info),
         })
+    }
+
+    /// The same but for what its executor alone reads, for whoever only shows it.
+    pub fn without_data(self: &Arc<Self>) -> Arc<Self> {
+        let has_data = match &self.run {
+            Run::Command(_) => false,
+            Run::Executor { data, .. } => !data.is_empty(),
+        };
+        // What cannot be read is kept: nobody knows what it has.
+        let came = self.carried.decode().ok().filter(|came| came.data.is_some());
+        if !has_data && came.is_none() {
+            return Arc::clone(self);
+        }
+        let mut stripped = Self::clone(self);
+        if let Run::Executor { data, .. } = &mut stripped.run {
+            *data = Vec::new();
+        }
+        if let Some(came) = came {
+            stripped.carried = Carried::new(&v1::TaskInfo { data: None, ..came });
+        }
+        Arc::new(stripped)
     }
 
     /// As a v1 message: as it came, with what the cluster knows better.

@@ -108,7 +108,7 @@ pub(crate) fn written() -> Measured {
     // Whoever reads first has to write what others find.
     let first_page = timed(|| view.state_page(&about)).as_secs_f64() * 1e3;
     let first_state = timed(|| encoded(&view)).as_secs_f64() * 1e3;
-    let tree: serde_json::Value = serde_json::from_slice(&view.state_page(&about))?;
+    let tree: serde_json::Value = serde_json::from_slice(&view.state_page(&about)?)?;
     let (ours, reference) = least(|| view.state_page(&about), || serde_json::to_vec(&tree));
     drop(tree);
     let state = view.get_state();

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use api::v1::agent as v1;
 use serde_json::{Value, json};
 use tests::cluster::eventually;
-use tests::http::{self, Answer};
+use tests::http::{self, Answer, Client};
 
 use crate::executors::{Executor, FIRST, launched};
 use crate::pages::has_keys;
@@ -120,6 +120,23 @@ fn aapi_02_reads_of_an_agent_are_answered_in_both_encodings() {
 }
 
 #[test]
+fn aapi_02_who_is_slow_to_ask_is_told_nothing_older_than_others_were() {
+    let stage = Stage::of_one_agent();
+    let health = || asked(&stage, &json!({ "type": "GET_HEALTH" })).status;
+    eventually("the agent answers", || health() == 200);
+    let body = json!({ "type": "GET_TASKS" }).to_string();
+    let mut slow = Client::connect(stage.agent_at()).unwrap();
+    let head = format!("POST {OPERATOR} HTTP/1.1\r\nHost: agent\r\n{JSON}\r\nAccept: */*");
+    slow.send(format!("{head}\r\nContent-Length: {}\r\n\r\n", body.len()).as_bytes()).unwrap();
+    // Others hear of its tasks meanwhile.
+    let _framework = busy(&stage);
+    slow.send(body.as_bytes()).unwrap();
+    let tasks = slow.answer().unwrap().json()["get_tasks"].clone();
+    assert_eq!(tasks["launched_tasks"][0]["task_id"]["value"], "long", "{tasks}");
+    assert_eq!(tasks["completed_tasks"][0]["task_id"]["value"], "short", "{tasks}");
+}
+
+#[test]
 fn aapi_02_containers_are_shown_with_what_they_use() {
     let stage = Stage::of_one_agent();
     let framework = busy(&stage);
@@ -145,6 +162,8 @@ const JSON: &str = "Content-Type: application/json";
 const RECORDS: &str = "Content-Type: application/recordio";
 const HEALTH: &str = r#"{"type":"GET_HEALTH"}"#;
 const INPUT: &str = r#"{"type":"ATTACH_CONTAINER_INPUT","attach_container_input":{"type":"CONTAINER_ID","container_id":{"value":"c"}}}"#;
+const LATER_INPUT: &str =
+    r#"{"type":"ATTACH_CONTAINER_INPUT","attach_container_input":{"type":"PROCESS_IO"}}"#;
 
 /// With which headers and body, and with which code and words.
 const REFUSED: [(&[&str], &str, u16, &str); 12] = [
@@ -226,6 +245,8 @@ fn aapi_01_a_call_that_is_not_served_is_refused_in_the_words_of_mesos() {
     let words =
         "501 Not Implemented. ATTACH_CONTAINER_INPUT comes with a later release; nothing was done.";
     assert_eq!(refused(&stream, &in_record(INPUT)), (501, words.to_owned()));
+    let words = "Expecting 'attach_container_input.type' to be CONTAINER_ID";
+    assert_eq!(refused(&stream, &in_record(LATER_INPUT)), (400, words.to_owned()));
     let answer = http::ask(stage.agent_at(), "GET /slave(1)/api/v1", &[], b"");
     assert_eq!((answer.status, answer.header("allow")), (405, Some("POST")));
     for path in ["/api/v1/operator", "/slave(1)/api/v1", "/slave%281%29/api/v1/x"] {

@@ -6,6 +6,8 @@ use api::v1::agent::call::{Type, attach_container_input};
 use gateway::Refused;
 use protocol::ids::check_id;
 
+use super::containers::id;
+
 /// Bytes of a container's id.
 const CONTAINER_ID_MAX: usize = 242;
 
@@ -14,19 +16,21 @@ fn invalid(why: &str) -> Refused {
 }
 
 /// What is under this name, which must be there.
-fn needs<'c, T>(payload: &'c Option<T>, name: &str) -> Result<&'c T, Refused> {
-    payload.as_ref().ok_or_else(|| invalid(&format!("Expecting '{name}' to be present")))
+fn needs<'c, T>(payload: Option<&'c T>, name: &str) -> Result<&'c T, Refused> {
+    payload.ok_or_else(|| invalid(&format!("Expecting '{name}' to be present")))
 }
 
 /// Whether the call has all that its type needs.
 pub(super) fn call(call: &Call) -> Result<(), Refused> {
     // A number that nobody knows is as good as none.
-    needs(&call.r#type.filter(|number| Type::try_from(*number).is_ok()), "type")?;
+    needs(call.r#type.as_ref().filter(|number| Type::try_from(**number).is_ok()), "type")?;
     match call.r#type() {
-        Type::GetMetrics => needs(&call.get_metrics, "get_metrics").map(drop),
-        Type::SetLoggingLevel => needs(&call.set_logging_level, "set_logging_level").map(drop),
-        Type::ListFiles => needs(&call.list_files, "list_files").map(drop),
-        Type::ReadFile => needs(&call.read_file, "read_file").map(drop),
+        Type::GetMetrics => needs(call.get_metrics.as_ref(), "get_metrics").map(drop),
+        Type::SetLoggingLevel => {
+            needs(call.set_logging_level.as_ref(), "set_logging_level").map(drop)
+        }
+        Type::ListFiles => needs(call.list_files.as_ref(), "list_files").map(drop),
+        Type::ReadFile => needs(call.read_file.as_ref(), "read_file").map(drop),
         Type::LaunchNestedContainer | Type::LaunchNestedContainerSession => of_nested(call),
         Type::WaitNestedContainer | Type::KillNestedContainer => of_nested(call),
         Type::RemoveNestedContainer => of_nested(call),
@@ -36,18 +40,19 @@ pub(super) fn call(call: &Call) -> Result<(), Refused> {
         Type::KillContainer | Type::RemoveContainer => of_container(call),
         Type::AddResourceProviderConfig => {
             let name = "add_resource_provider_config";
-            provider(&needs(&call.add_resource_provider_config, name)?.info, name)
+            provider(&needs(call.add_resource_provider_config.as_ref(), name)?.info, name)
         }
         Type::UpdateResourceProviderConfig => {
             let name = "update_resource_provider_config";
-            provider(&needs(&call.update_resource_provider_config, name)?.info, name)
+            provider(&needs(call.update_resource_provider_config.as_ref(), name)?.info, name)
         }
         Type::RemoveResourceProviderConfig => {
-            needs(&call.remove_resource_provider_config, "remove_resource_provider_config")
+            needs(call.remove_resource_provider_config.as_ref(), "remove_resource_provider_config")
                 .map(drop)
         }
         Type::MarkResourceProviderGone => {
-            needs(&call.mark_resource_provider_gone, "mark_resource_provider_gone").map(drop)
+            needs(call.mark_resource_provider_gone.as_ref(), "mark_resource_provider_gone")
+                .map(drop)
         }
         Type::Unknown | Type::GetHealth | Type::GetFlags | Type::GetVersion => Ok(()),
         Type::GetLoggingLevel | Type::GetState | Type::GetContainers => Ok(()),
@@ -58,38 +63,23 @@ pub(super) fn call(call: &Call) -> Result<(), Refused> {
 }
 
 /// Whether a call about a container within another names it well.
-#[expect(deprecated, reason = "the older calls are taken")]
 fn of_nested(call: &Call) -> Result<(), Refused> {
-    let launch = call.launch_nested_container.as_ref().map(|of| &of.container_id);
-    let session = call.launch_nested_container_session.as_ref().map(|of| &of.container_id);
-    let wait = call.wait_nested_container.as_ref().map(|of| &of.container_id);
-    let kill = call.kill_nested_container.as_ref().map(|of| &of.container_id);
-    let remove = call.remove_nested_container.as_ref().map(|of| &of.container_id);
-    let all = [
-        (Type::LaunchNestedContainer, "launch_nested_container", launch),
-        (Type::LaunchNestedContainerSession, "launch_nested_container_session", session),
-        (Type::WaitNestedContainer, "wait_nested_container", wait),
-        (Type::KillNestedContainer, "kill_nested_container", kill),
-        (Type::RemoveNestedContainer, "remove_nested_container", remove),
-    ];
-    let mut meant = all.iter().filter(|(one, ..)| *one == call.r#type());
-    meant.try_for_each(|(_, name, id)| nested(needs(id, name)?, name))
+    of_container(call)?;
+    let name = payload(call);
+    let has_parent = id(call).is_some_and(|id| id.parent.is_some());
+    let words = || format!("Expecting '{name}.container_id.parent' to be present");
+    has_parent.then_some(()).ok_or_else(|| invalid(&words()))
 }
 
 /// The same of one that may be any.
 fn of_container(call: &Call) -> Result<(), Refused> {
-    let output = call.attach_container_output.as_ref().map(|of| &of.container_id);
-    let wait = call.wait_container.as_ref().map(|of| &of.container_id);
-    let kill = call.kill_container.as_ref().map(|of| &of.container_id);
-    let remove = call.remove_container.as_ref().map(|of| &of.container_id);
-    let all = [
-        (Type::AttachContainerOutput, "attach_container_output", output),
-        (Type::WaitContainer, "wait_container", wait),
-        (Type::KillContainer, "kill_container", kill),
-        (Type::RemoveContainer, "remove_container", remove),
-    ];
-    let mut meant = all.iter().filter(|(one, ..)| *one == call.r#type());
-    meant.try_for_each(|(_, name, id)| container(needs(id, name)?, name))
+    let name = payload(call);
+    container(needs(id(call), &name)?, &name)
+}
+
+/// What is called like the call.
+fn payload(call: &Call) -> String {
+    call.r#type().as_str_name().to_lowercase()
 }
 
 /// A container's id, by the rules of all ids and more.
@@ -112,35 +102,30 @@ fn names(id: &v1::ContainerId) -> Result<(), String> {
     parent.map_err(|why| format!("'ContainerID.parent' is invalid: {why}"))
 }
 
-fn nested(id: &v1::ContainerId, of: &str) -> Result<(), Refused> {
-    container(id, of)?;
-    let words = || format!("Expecting '{of}.container_id.parent' to be present");
-    id.parent.as_ref().map(drop).ok_or_else(|| invalid(&words()))
-}
-
 fn attach(call: &Call) -> Result<(), Refused> {
     use attach_container_input::Type as Record;
     let name = "attach_container_input";
-    let attach = needs(&call.attach_container_input, name)?;
-    needs(&attach.r#type, "attach_container_input.type")?;
+    let attach = needs(call.attach_container_input.as_ref(), name)?;
+    needs(attach.r#type.as_ref(), "attach_container_input.type")?;
     match attach.r#type() {
         Record::Unknown => Err(invalid("'attach_container_input.type' is unknown")),
         Record::ContainerId => {
-            let id = needs(&attach.container_id, "attach_container_input.container_id")?;
-            container(id, name)
+            container(needs(id(call), "attach_container_input.container_id")?, name)
         }
-        Record::ProcessIo => {
-            needs(&attach.process_io, "attach_container_input.process_io").map(drop)
-        }
+        // It cannot be the first one, which is said once it is known to be in a stream.
+        Record::ProcessIo => Ok(()),
     }
 }
 
-/// One that no other contains may use only what is nobody's own.
+/// One that no other contains may use only what is nobody's own; within another it is its executor's.
 #[expect(deprecated, reason = "the older form of reservations is read")]
 fn launch(call: &Call) -> Result<(), Refused> {
     let name = "launch_container";
-    let launch = needs(&call.launch_container, name)?;
+    let launch = needs(call.launch_container.as_ref(), name)?;
     container(&launch.container_id, name)?;
+    if launch.container_id.parent.is_some() {
+        return Ok(());
+    }
     for one in &launch.resources {
         let reserved =
             !one.reservations.is_empty() || one.role.as_deref().is_some_and(|role| role != "*");
@@ -213,14 +198,14 @@ mod tests {
     }
 
     #[test]
-    fn aapi_01_input_says_first_whose_it_is() {
+    fn aapi_01_input_says_whose_it_is() {
         let attach = |rest: &str| {
             refusal(&format!(
                 r#"{{"type":"ATTACH_CONTAINER_INPUT","attach_container_input":{{{rest}}}}}"#
             ))
         };
         assert_eq!(attach(r#""type":"CONTAINER_ID","container_id":{"value":"c"}"#), None);
-        assert_eq!(attach(r#""type":"PROCESS_IO","process_io":{}"#), None);
+        assert_eq!(attach(r#""type":"PROCESS_IO""#), None, "whether it comes first is seen later");
         for (rest, words) in [
             ("", "Expecting 'attach_container_input.type' to be present"),
             (r#""type":"UNKNOWN""#, "'attach_container_input.type' is unknown"),
@@ -235,15 +220,17 @@ mod tests {
 
     #[test]
     fn a_container_of_its_own_has_what_is_reserved_for_nobody() {
-        let launch = |resource: &str| {
+        let launch_in = |parent: &str, resource: &str| {
             refusal(&format!(
-                r#"{{"type":"LAUNCH_CONTAINER","launch_container":{{"container_id":{{"value":"c"}},"resources":[{{"name":"cpus","type":"SCALAR","scalar":{{"value":1}}{resource}}}]}}}}"#
+                r#"{{"type":"LAUNCH_CONTAINER","launch_container":{{"container_id":{{"value":"c"{parent}}},"resources":[{{"name":"cpus","type":"SCALAR","scalar":{{"value":1}}{resource}}}]}}}}"#
             ))
         };
+        let launch = |resource: &str| launch_in("", resource);
         assert_eq!(launch(""), None);
         assert_eq!(launch(r#","role":"*""#), None);
         for bad in [r#","role":"eng""#, r#","revocable":{}"#, r#","disk":{}"#] {
             assert!(launch(bad).unwrap().starts_with("'launch_container.resources': 'cpus' "));
+            assert_eq!(launch_in(r#","parent":{"value":"p"}"#, bad), None, "within another");
         }
     }
 }

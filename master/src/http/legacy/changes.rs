@@ -83,7 +83,7 @@ async fn weights(reign: &Running, mut call: Call) -> Result<HttpResponse, Refuse
 async fn quota(reign: &Running, mut call: Call) -> Result<HttpResponse, Refused> {
     let method = call.insist_on_one(&["GET", "DELETE", "POST"])?;
     if method == "GET" {
-        let write = |view: &View| api::json::write(&view.quota_status()).into_bytes();
+        let write = |view: &View| Ok(api::json::write(&view.quota_status()).into_bytes());
         return Ok(json(&call, page(reign, Some("/quota".into()), write).await?));
     }
     call.refuse_other_pages()?;

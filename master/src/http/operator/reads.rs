@@ -28,8 +28,8 @@ pub(super) async fn answer(
     if let Some(read) = of_view(asked) {
         let name = format!("{} {encoding:?}", asked.as_str_name());
         let write = move |view: &View| match in_parts(asked) {
-            Some(parts) if encoding == Encoding::Protobuf => parts.of(view),
-            Some(_) | None => written(encoding, &read(view)),
+            Some(parts) if encoding == Encoding::Protobuf => Ok(parts.of(view)),
+            Some(_) | None => Ok(written(encoding, &read(view))),
         };
         return Ok(plain(call, encoding.media_type(), page(reign, Some(name), write).await?));
     }

@@ -92,7 +92,8 @@ async fn listen(
             get_state: Some(view.get_state()),
             heartbeat_interval_seconds: Some(HEARTBEAT.as_secs_f64()),
         };
-        written(encoding, &Event { subscribed: Some(subscribed), ..of_type(Type::Subscribed) })
+        let subscribed = Event { subscribed: Some(subscribed), ..of_type(Type::Subscribed) };
+        Ok(written(encoding, &subscribed))
     });
     let Ok(first) = first.await else { return "its state could not be written" };
     drop(snapshot);

@@ -3,8 +3,8 @@
 use protocol::change::AgentState;
 use protocol::ids::{AgentId, Role};
 use protocol::legacy::{
-    Attributes, Each, Flat, FlatOf, Message, Pairs, in_full, is_unreserved, roles_of, seconds,
-    written,
+    Attributes, Each, Flat, FlatOf, Message, Pairs, Written, in_full, is_unreserved, roles_of,
+    seconds, written,
 };
 use protocol::resources::{Resource, Resources};
 use protocol::v1::{AGENT_CAPABILITIES, agent_pid, agent_port, domain_to_v1};
@@ -131,7 +131,7 @@ impl View {
     }
 
     /// `/slaves`; of one agent, if it is named.
-    pub(crate) fn slaves(&self, only: Option<&str>) -> Vec<u8> {
+    pub(crate) fn slaves(&self, only: Option<&str>) -> Written {
         let is_meant = move |id: &AgentId| only.is_none_or(|only| id.as_str() == only);
         let slaves = Each(move || {
             let meant = self.members().filter(move |(id, _)| is_meant(id));

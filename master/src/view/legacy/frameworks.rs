@@ -6,7 +6,7 @@ use api::v1;
 use api::v1::framework_info::capability::Type as Capability;
 use protocol::change::FrameworkState;
 use protocol::ids::{AgentId, ExecutorId, FrameworkId, Role};
-use protocol::legacy::{CommandJson, Each, Flat, FlatOwned, Message, seconds, written};
+use protocol::legacy::{CommandJson, Each, Flat, FlatOwned, Message, Written, seconds, written};
 use protocol::offer::Offer;
 use protocol::resources::Resources;
 use protocol::task::TaskState;
@@ -205,7 +205,7 @@ impl View {
     }
 
     /// `/frameworks`; one of them, if it is named.
-    pub(crate) fn frameworks_page(&self, only: Option<&str>) -> Vec<u8> {
+    pub(crate) fn frameworks_page(&self, only: Option<&str>) -> Written {
         #[derive(Serialize)]
         struct Frameworks<F: Serialize, C: Serialize> {
             frameworks: F,

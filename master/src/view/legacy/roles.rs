@@ -1,7 +1,7 @@
 //! `/roles` and `/weights`.
 
 use protocol::ids::FrameworkId;
-use protocol::legacy::{Amounts, AtMost, Each, written};
+use protocol::legacy::{Amounts, AtMost, Each, Written, written};
 use protocol::operator::RoleView;
 use protocol::quantities::Quantities;
 use protocol::quota::Weight;
@@ -59,7 +59,7 @@ fn role(role: &RoleView) -> impl Serialize + '_ {
 
 impl View {
     /// `/roles`.
-    pub(crate) fn roles_page(&self) -> Vec<u8> {
+    pub(crate) fn roles_page(&self) -> Written {
         #[derive(Serialize)]
         struct Roles<R: Serialize> {
             roles: R,
@@ -69,7 +69,7 @@ impl View {
     }
 
     /// `/weights`: those that were set.
-    pub(crate) fn weights_page(&self) -> Vec<u8> {
+    pub(crate) fn weights_page(&self) -> Written {
         #[derive(Serialize)]
         struct WeightJson<'v> {
             role: &'v str,

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use protocol::change::AgentState;
-use protocol::legacy::{Each, Message, seconds, written};
+use protocol::legacy::{Each, Message, Written, seconds, written};
 use protocol::time::WallTime;
 use protocol::v1::domain_to_v1;
 use serde::Serialize;
@@ -75,7 +75,7 @@ struct State<'a, S: Serialize, R: Serialize, F: Serialize, C: Serialize> {
 
 impl View {
     /// `/state`.
-    pub fn state_page(&self, about: &About) -> Vec<u8> {
+    pub fn state_page(&self, about: &About) -> Written {
         let held = self.held_offers();
         let count = |state: AgentState| {
             let all = self.agents.values().filter(|agent| agent.view.state == state);

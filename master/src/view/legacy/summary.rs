@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use protocol::ids::{AgentId, FrameworkId};
-use protocol::legacy::{Each, written};
+use protocol::legacy::{Each, Written, written};
 use protocol::task::TaskState;
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
@@ -95,7 +95,7 @@ impl Serialize for FrameworkSummary<'_> {
 
 impl View {
     /// `/state-summary`. Ended tasks are counted, as long as they are remembered.
-    pub(crate) fn summary_page(&self, about: &About) -> Vec<u8> {
+    pub(crate) fn summary_page(&self, about: &About) -> Written {
         let mut of_agents: BTreeMap<&AgentId, Count<'_>> = BTreeMap::new();
         let mut of_frameworks: BTreeMap<&FrameworkId, Count<'_>> = BTreeMap::new();
         for (id, framework) in self.frameworks.iter() {

@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::sync::Arc;
 
-use protocol::legacy::{Each, TaskJson, written};
+use protocol::legacy::{Each, TaskJson, Written, written};
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 
@@ -35,7 +35,7 @@ pub(super) fn task(task: &Task) -> &RawValue {
 
 impl View {
     /// `/tasks`.
-    pub(crate) fn tasks_page(&self, query: &TaskQuery) -> Vec<u8> {
+    pub(crate) fn tasks_page(&self, query: &TaskQuery) -> Written {
         let frameworks = self.frameworks.iter();
         let meant = |asked: &Option<String>, id: &str| asked.as_ref().is_none_or(|one| one == id);
         let frameworks = frameworks.filter(|(id, _)| meant(&query.framework, id.as_str()));
