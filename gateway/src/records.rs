@@ -14,7 +14,7 @@ use futures_util::Stream;
 use tokio::sync::{mpsc, watch};
 
 use crate::answer::Call;
-use crate::io::Line;
+use crate::line::Line;
 use crate::negotiate::Encoding;
 
 /// The writing end. Dropping the last of its clones ends the answer.
@@ -58,6 +58,10 @@ impl Records {
     ///
     /// See [`NotSent`]; after the first, drop this.
     pub fn send(&self, record: &[u8]) -> Result<(), NotSent> {
+        // Its connection may serve something else by now.
+        if self.send.is_closed() {
+            return Err(NotSent::Gone);
+        }
         let framed = api::recordio::encode(record);
         let bytes = framed.len();
         // One record always fits, however long it is.
@@ -116,12 +120,16 @@ pub fn stream(
     most: usize,
 ) -> (HttpResponse, Records) {
     let line = call.request.conn_data::<Line>().cloned();
-    line.iter().for_each(Line::streams);
     let (records, body) = Records::to(line, most);
     let mut response = HttpResponseBuilder::new(StatusCode::OK);
     response.content_type(encoding.media_type());
     for header in headers {
         response.insert_header((header.0, header.1.as_str()));
     }
-    (response.streaming(body), records)
+    let mut response = response.streaming(body);
+    response.extensions_mut().insert(IsStream);
+    (response, records)
 }
+
+/// Marks an answer of records: only the one that is sent is one, and not every one that was made.
+pub(crate) struct IsStream;

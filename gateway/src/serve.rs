@@ -2,24 +2,31 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::error::Error;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-use actix_http::{HttpService, KeepAlive, Protocol};
+use actix_http::{ConnectionType, HttpService, KeepAlive, Protocol};
 use actix_service::{IntoServiceFactory, Service, ServiceFactory, map_config};
+use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::dev::AppConfig;
 use actix_web::http::header;
 use actix_web::{App, HttpRequest, HttpResponse, web};
+use bytes::Bytes;
 use libactor::Foreign;
 use tokio::sync::Semaphore;
 
 use crate::answer::{Call, Refused};
+use crate::body::Upload;
 use crate::io::{Carrier, Io};
+use crate::line::{Answering, Line};
+use crate::records::IsStream;
 use crate::route::Routes;
 
 /// Bounds of what clients may do.
@@ -31,7 +38,7 @@ pub struct Limits {
     pub bodies: usize,
     /// How long a body may take.
     pub body_time: Duration,
-    /// How long the first request's head may take.
+    /// How long a request's head may take, and what is left of a body that was not wanted.
     pub head: Duration,
     /// How long a connection may say nothing between requests.
     pub idle: Duration,
@@ -106,7 +113,7 @@ pub(crate) async fn make(routes: Arc<Routes>, bodies: Arc<Semaphore>, limits: Li
                 let service = Rc::clone(&service);
                 Box::pin(async move {
                     if let Err(error) =
-                        service.call((Io::of(stream, limits.stalled), Protocol::Http1, from)).await
+                        service.call((Io::of(stream, limits), Protocol::Http1, from)).await
                     {
                         tracing::debug!(?from, ?error, "a connection of HTTP ended badly");
                     }
@@ -118,12 +125,38 @@ pub(crate) async fn make(routes: Arc<Routes>, bodies: Arc<Semaphore>, limits: Li
     }
 }
 
+/// The answer to a request, with which its connection ends if it must.
 async fn answer(
     routes: Arc<Routes>,
     bodies: Arc<Semaphore>,
     limits: Limits,
     request: HttpRequest,
     payload: web::Payload,
+) -> HttpResponse<Body> {
+    let line = request.conn_data::<Line>().cloned().unwrap_or_default();
+    let answering = line.answers();
+    let payload = Upload::of(payload.into_inner(), line.clone());
+    let mut response = routed(routes, bodies, limits, request, payload).await;
+    // Nothing more can be asked beside a stream, nor behind a body of which nobody has seen the end.
+    let is_stream = response.extensions_mut().remove::<IsStream>().is_some();
+    if is_stream {
+        line.streams();
+    } else if line.has_rest() {
+        line.is_last();
+    }
+    if is_stream || line.has_rest() {
+        response.head_mut().set_connection_type(ConnectionType::Close);
+    }
+    response.map_body(|_, whole| Body { whole, _answering: answering })
+}
+
+/// What is answered by whatever the path means.
+async fn routed(
+    routes: Arc<Routes>,
+    bodies: Arc<Semaphore>,
+    limits: Limits,
+    request: HttpRequest,
+    payload: Upload,
 ) -> HttpResponse {
     let path = request.uri().path();
     if !path.starts_with('/') {
@@ -142,6 +175,27 @@ async fn answer(
     let held = Vec::new();
     let call = Call { request, location, rest, principal, payload, limits, bodies, held };
     handler(call).await
+}
+
+/// The body of an answer, which is given while this is there.
+struct Body {
+    whole: BoxBody,
+    _answering: Answering,
+}
+
+impl MessageBody for Body {
+    type Error = Box<dyn Error>;
+
+    fn size(&self) -> BodySize {
+        self.whole.size()
+    }
+
+    fn poll_next(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Bytes, Self::Error>>> {
+        Pin::new(&mut self.whole).poll_next(context)
+    }
 }
 
 #[cfg(test)]
