@@ -115,14 +115,14 @@ async fn who_reads_a_stream_too_slowly_is_cut_off_and_others_miss_nothing() {
     let [to_slow, to_quick] =
         <[Records; 2]>::try_from(std::mem::take(&mut *streams.lock().unwrap()))
             .unwrap_or_else(|_| panic!("two listen"));
-    let record = vec![b'r'; 64 << 10];
+    let record = Bytes::from(vec![b'r'; 64 << 10]);
     let mut taken = vec![0; record.len()];
     let mut refused = None;
     for sent in 1..=1000 {
         if refused.is_none() {
-            refused = to_slow.send(&record).err().map(|why| (sent, why));
+            refused = to_slow.send(record.clone()).err().map(|why| (sent, why));
         }
-        to_quick.send(&record).unwrap();
+        to_quick.send(record.clone()).unwrap();
         quick.read_exact(&mut taken).await.unwrap();
     }
     let (sent, why) = refused.expect("it took nothing");

@@ -61,7 +61,7 @@ async fn a_stream_that_was_made_and_not_sent_leaves_its_connection_alone() {
     assert!(answer.starts_with("HTTP/1.1 503 ") && answer.ends_with("not now"), "{answer}");
     let records = streams.lock().unwrap().pop().unwrap();
     for _ in 0..3 {
-        assert_eq!(records.send(&vec![0; WAITING_MAX]), Err(NotSent::Gone));
+        assert_eq!(records.send(vec![0; WAITING_MAX]), Err(NotSent::Gone));
     }
     let answer = ask(&mut client, LENGTH).await;
     assert!(answer.starts_with("HTTP/1.1 200 ") && answer.ends_with('3'), "{answer}");
