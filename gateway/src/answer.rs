@@ -38,6 +38,8 @@ pub struct Call {
     pub(crate) bodies: Arc<Semaphore>,
     /// Its part of that.
     pub(crate) held: Vec<OwnedSemaphorePermit>,
+    /// Bytes of it that came, and that it was unzipped to.
+    pub(crate) taken: usize,
 }
 
 impl Call {

@@ -12,6 +12,12 @@ use futures_util::{FutureExt, StreamExt};
 use crate::answer::{Call, Refused};
 use crate::line::Line;
 
+/// Bytes of a body that take no room from others.
+const FREE: usize = 64 << 10;
+
+/// Bytes that are unzipped at once.
+const PART: usize = 16 << 10;
+
 /// A body on its way. Its connection hears whether it came to its end.
 pub(crate) struct Upload {
     payload: Payload,
@@ -98,9 +104,12 @@ impl Call {
         }
     }
 
-    /// Takes room for so many bytes, until the call is dealt with.
+    /// Takes room for so many bytes, until the call is dealt with. The first of a body cost nothing: however many slow uploads
+    /// there are, a small call is taken, and connections have a bound of their own.
     fn hold(&mut self, bytes: usize) -> Result<(), Refused> {
-        let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
+        let before = self.taken.max(FREE);
+        self.taken += bytes;
+        let bytes = u32::try_from(self.taken.max(FREE) - before).unwrap_or(u32::MAX);
         let room = Arc::clone(&self.bodies).try_acquire_many_owned(bytes);
         let room =
             room.map_err(|_| Refused::new(503, "too many bodies are being read; try again"))?;
@@ -112,15 +121,21 @@ impl Call {
     }
 
     fn unzipped(&mut self, body: &[u8]) -> Result<Bytes, Refused> {
-        // As much as it may become.
-        self.hold(self.limits.body)?;
         let mut whole = Vec::new();
-        let most = self.limits.body as u64;
-        GzDecoder::new(body)
-            .take(most + 1)
-            .read_to_end(&mut whole)
-            .map_err(|error| Refused::new(400, format!("the body is no gzip: {error}")))?;
-        if whole.len() as u64 > most { Err(self.too_long()) } else { Ok(whole.into()) }
+        let mut zipped = GzDecoder::new(body);
+        loop {
+            // Room is taken as it grows: what a body becomes, only its end says.
+            let part = (&mut zipped).take(PART as u64).read_to_end(&mut whole);
+            let part =
+                part.map_err(|error| Refused::new(400, format!("the body is no gzip: {error}")))?;
+            if part == 0 {
+                return Ok(whole.into());
+            }
+            if whole.len() > self.limits.body {
+                return Err(self.too_long());
+            }
+            self.hold(part)?;
+        }
     }
 
     fn too_long(&self) -> Refused {

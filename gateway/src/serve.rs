@@ -34,7 +34,7 @@ use crate::route::Routes;
 pub struct Limits {
     /// Bytes of a request's body.
     pub body: usize,
-    /// Bytes of all bodies that are being read and looked at.
+    /// Bytes of all bodies that are being read and looked at, beside the first of each.
     pub bodies: usize,
     /// How long a body may take.
     pub body_time: Duration,
@@ -172,8 +172,8 @@ async fn routed(
     };
     let handler = Arc::clone(&meant.route.handler);
     let (location, rest) = (meant.location(path), meant.rest);
-    let held = Vec::new();
-    let call = Call { request, location, rest, principal, payload, limits, bodies, held };
+    let (held, taken) = (Vec::new(), 0);
+    let call = Call { request, location, rest, principal, payload, limits, bodies, held, taken };
     handler(call).await
 }
 

@@ -12,6 +12,7 @@ use crate::realm::{Realm, Realms};
 use crate::records::{NotSent, Records, stream};
 use crate::route::Route;
 
+mod bodies;
 mod endings;
 
 /// Bytes that may wait for a reader here.
