@@ -1,26 +1,21 @@
 //! Calls, and answers in the words that Mesos's clients know.
 
 use std::borrow::Cow;
-use std::io::Write;
 use std::sync::Arc;
 
 use actix_web::http::{StatusCode, header};
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
 use bytes::Bytes;
-use flate2::Compression;
-use flate2::write::GzEncoder;
 use percent_encoding::percent_decode_str;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::body::Upload;
+use crate::gzip;
 use crate::line::Line;
 use crate::serve::Limits;
 
 /// The media type of texts for people.
 pub const TEXT: &str = "text/plain; charset=utf-8";
-
-/// Bodies from so many bytes on are compressed for whoever takes that.
-const GZIP_FROM: usize = 1024;
 
 /// One request.
 pub struct Call {
@@ -202,17 +197,11 @@ pub fn empty(status: u16) -> HttpResponse {
 
 /// A whole body, compressed if it is long and the client takes that.
 pub fn plain(call: &Call, content_type: &str, body: impl Into<Bytes>) -> HttpResponse {
-    let body = body.into();
-    let mut response = builder(200);
-    response.content_type(content_type);
-    if body.len() < GZIP_FROM || !call.takes_gzip() {
-        return response.body(body);
+    let mut response = builder(200).content_type(content_type).body(body.into());
+    if call.takes_gzip() {
+        gzip::mark(&mut response);
     }
-    let mut gzip = GzEncoder::new(Vec::with_capacity(body.len() / 4), Compression::fast());
-    match gzip.write_all(&body).and_then(|()| gzip.finish()) {
-        Ok(zipped) => response.insert_header((header::CONTENT_ENCODING, "gzip")).body(zipped),
-        Err(_) => response.body(body),
-    }
+    response
 }
 
 /// JSON; within a call of the function that `?jsonp=` names, if it names one.

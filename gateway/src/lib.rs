@@ -8,6 +8,7 @@ mod daemon;
 mod due;
 mod duration;
 mod files;
+mod gzip;
 mod help;
 mod io;
 mod line;

@@ -5,11 +5,13 @@ use std::collections::BTreeMap;
 use std::error::Error;
 use std::future::Future;
 use std::net::SocketAddr;
+use std::num::NonZero;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::task::{Context, Poll};
+use std::thread;
 use std::time::Duration;
 
 use actix_http::{ConnectionType, HttpService, KeepAlive, Protocol};
@@ -24,6 +26,7 @@ use tokio::sync::Semaphore;
 
 use crate::answer::{Call, Refused};
 use crate::body::Upload;
+use crate::gzip;
 use crate::io::{Carrier, Io};
 use crate::line::{Answering, Line};
 use crate::records::IsStream;
@@ -59,6 +62,22 @@ impl Default for Limits {
     }
 }
 
+/// What all requests share.
+pub(crate) struct Room {
+    /// A permit for each byte of their bodies.
+    bodies: Arc<Semaphore>,
+    /// Turns to compress a long answer.
+    zipping: Semaphore,
+}
+
+impl Room {
+    pub(crate) fn of(limits: Limits) -> Self {
+        let processors = thread::available_parallelism().map_or(1, NonZero::get);
+        let bodies = Arc::new(Semaphore::new(limits.bodies));
+        Self { bodies, zipping: Semaphore::new(processors) }
+    }
+}
+
 /// Serves one connection, which came from there if it came from another machine's or this one's port.
 type Serving = Rc<dyn Fn(Carrier, Option<SocketAddr>) -> Pin<Box<dyn Future<Output = ()>>>>;
 
@@ -71,9 +90,9 @@ thread_local! {
 pub fn serve(routes: Routes, limits: Limits) -> Foreign {
     static SERVERS: AtomicU64 = AtomicU64::new(0);
     let server = SERVERS.fetch_add(1, Relaxed);
-    let (routes, bodies) = (Arc::new(routes), Arc::new(Semaphore::new(limits.bodies)));
+    let (routes, room) = (Arc::new(routes), Arc::new(Room::of(limits)));
     Arc::new(move |node, stream, from| {
-        let (routes, bodies) = (Arc::clone(&routes), Arc::clone(&bodies));
+        let (routes, room) = (Arc::clone(&routes), Arc::clone(&room));
         let Some(guest) = node.guest() else {
             tracing::warn!(%from, "an HTTP client is turned away: there are as many as may be");
             return;
@@ -83,7 +102,7 @@ pub fn serve(routes: Routes, limits: Limits) -> Foreign {
             let serving = match serving {
                 Some(serving) => serving,
                 None => {
-                    let serving = make(routes, bodies, limits).await;
+                    let serving = make(routes, room, limits).await;
                     SERVING.with_borrow_mut(|all| all.insert(server, Rc::clone(&serving)));
                     serving
                 }
@@ -95,10 +114,10 @@ pub fn serve(routes: Routes, limits: Limits) -> Foreign {
 }
 
 /// What serves all connections of this thread.
-pub(crate) async fn make(routes: Arc<Routes>, bodies: Arc<Semaphore>, limits: Limits) -> Serving {
+pub(crate) async fn make(routes: Arc<Routes>, room: Arc<Room>, limits: Limits) -> Serving {
     let app =
         App::new().default_service(web::to(move |request: HttpRequest, payload: web::Payload| {
-            answer(Arc::clone(&routes), Arc::clone(&bodies), limits, request, payload)
+            answer(Arc::clone(&routes), Arc::clone(&room), limits, request, payload)
         }));
     let service = HttpService::build()
         .keep_alive(KeepAlive::Timeout(limits.idle))
@@ -128,7 +147,7 @@ pub(crate) async fn make(routes: Arc<Routes>, bodies: Arc<Semaphore>, limits: Li
 /// The answer to a request, with which its connection ends if it must.
 async fn answer(
     routes: Arc<Routes>,
-    bodies: Arc<Semaphore>,
+    room: Arc<Room>,
     limits: Limits,
     request: HttpRequest,
     payload: web::Payload,
@@ -136,7 +155,9 @@ async fn answer(
     let line = request.conn_data::<Line>().cloned().unwrap_or_default();
     let answering = line.answers();
     let payload = Upload::of(payload.into_inner(), line.clone());
-    let mut response = routed(routes, bodies, limits, request, payload).await;
+    let bodies = Arc::clone(&room.bodies);
+    let response = routed(routes, bodies, limits, request, payload).await;
+    let mut response = gzip::zipped(response, &room.zipping).await;
     // Nothing more can be asked beside a stream, nor behind a body of which nobody has seen the end.
     let is_stream = response.extensions_mut().remove::<IsStream>().is_some();
     if is_stream {

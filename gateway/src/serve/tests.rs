@@ -6,7 +6,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 
 use super::*;
-use crate::answer::refuse;
+use crate::answer::{TEXT, plain, refuse};
 use crate::negotiate::Encoding;
 use crate::realm::{Realm, Realms};
 use crate::records::{NotSent, Records, stream};
@@ -14,6 +14,7 @@ use crate::route::Route;
 
 mod bodies;
 mod endings;
+mod zipped;
 
 /// Bytes that may wait for a reader here.
 const WAITING_MAX: usize = 1 << 20;
@@ -39,7 +40,12 @@ fn routes(streams: Streams) -> Routes {
         streams.lock().unwrap().push(records);
         async move { refuse(503, "not now") }
     };
+    let says_as_much = |call: Call| async move {
+        let length = call.query("length").unwrap().parse().unwrap();
+        plain(&call, TEXT, vec![b'x'; length])
+    };
     let all = [
+        Route::new("x", "/long", says_as_much),
         Route::new("x", "/length", says_length),
         Route::new("x", "/stream", begins),
         Route::new("x", "/otherwise", changes_its_mind),
@@ -50,8 +56,14 @@ fn routes(streams: Streams) -> Routes {
 
 async fn served(limits: Limits) -> (Serving, Streams) {
     let streams = Streams::default();
-    let bodies = Arc::new(Semaphore::new(limits.bodies));
-    (make(Arc::new(routes(Arc::clone(&streams))), bodies, limits).await, streams)
+    let (serving, _) = with_room(limits, Arc::clone(&streams)).await;
+    (serving, streams)
+}
+
+/// The same, and what its clients share.
+async fn with_room(limits: Limits, streams: Streams) -> (Serving, Arc<Room>) {
+    let room = Arc::new(Room::of(limits));
+    (make(Arc::new(routes(streams)), Arc::clone(&room), limits).await, room)
 }
 
 /// A client's end of a connection that is served.
@@ -93,11 +105,17 @@ async fn head(client: &mut UnixStream) -> String {
 /// The answer to a request, which says how long it is.
 async fn ask(client: &mut UnixStream, request: &str) -> String {
     client.write_all(request.as_bytes()).await.unwrap();
+    let (head, body) = answer_of(client).await;
+    head + &String::from_utf8(body).unwrap()
+}
+
+/// Both parts of an answer which says how long it is.
+async fn answer_of(client: &mut UnixStream) -> (String, Vec<u8>) {
     let head = head(client).await;
     let (_, length) = head.split_once("content-length: ").expect(&head);
     let mut body = vec![0; length.split_once("\r\n").unwrap().0.parse().unwrap()];
     client.read_exact(&mut body).await.unwrap();
-    head + &String::from_utf8(body).unwrap()
+    (head, body)
 }
 
 /// Asks for a stream, and waits for the head of its answer.

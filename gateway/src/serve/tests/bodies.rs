@@ -36,13 +36,12 @@ async fn answered(serving: &Serving, more: &str, body: &[u8]) -> String {
 #[actix_rt::test]
 async fn where_slow_uploads_have_all_room_a_small_body_is_taken_all_the_same() {
     let limits = Limits { bodies: 1 << 20, ..Limits::default() };
-    let bodies = Arc::new(Semaphore::new(limits.bodies));
-    let serving = make(Arc::new(routes(Streams::default())), Arc::clone(&bodies), limits).await;
+    let (serving, shared) = with_room(limits, Streams::default()).await;
     let mut slow = client(&serving);
     let room = (1 << 20) + (64 << 10);
     slow.write_all(post("", room).as_bytes()).await.unwrap();
     slow.write_all(&vec![b'x'; room - 1]).await.unwrap();
-    while bodies.available_permits() > 1 {
+    while shared.bodies.available_permits() > 1 {
         tokio::task::yield_now().await;
     }
     let gzip = "Content-Encoding: gzip\r\n";
