@@ -32,9 +32,15 @@ pub fn encode(record: &[u8]) -> Vec<u8> {
 
 /// Puts a record behind whatever is there already.
 pub fn encode_into(record: &[u8], out: &mut Vec<u8>) {
-    out.extend_from_slice(itoa::Buffer::new().format(record.len()).as_bytes());
-    out.push(b'\n');
+    out.extend_from_slice(&length(record));
     out.extend_from_slice(record);
+}
+
+/// What stands before a record.
+pub fn length(record: &[u8]) -> Vec<u8> {
+    let mut out = itoa::Buffer::new().format(record.len()).as_bytes().to_vec();
+    out.push(b'\n');
+    out
 }
 
 /// Reads records out of the chunks of a stream.

@@ -1,27 +1,21 @@
 //! Calls, and answers in the words that Mesos's clients know.
 
 use std::borrow::Cow;
-use std::io::{Read, Write};
 use std::sync::Arc;
 
 use actix_web::http::{StatusCode, header};
-use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, web};
-use bytes::{Bytes, BytesMut};
-use flate2::Compression;
-use flate2::read::GzDecoder;
-use flate2::write::GzEncoder;
-use futures_util::StreamExt;
+use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
+use bytes::Bytes;
 use percent_encoding::percent_decode_str;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::io::Line;
+use crate::body::Upload;
+use crate::gzip;
+use crate::line::Line;
 use crate::serve::Limits;
 
 /// The media type of texts for people.
 pub const TEXT: &str = "text/plain; charset=utf-8";
-
-/// Bodies from so many bytes on are compressed for whoever takes that.
-const GZIP_FROM: usize = 1024;
 
 /// One request.
 pub struct Call {
@@ -33,12 +27,14 @@ pub struct Call {
     pub rest: String,
     /// Who its client proved to be; nobody, where the realm of its page is not guarded.
     pub principal: Option<String>,
-    pub(crate) payload: web::Payload,
+    pub(crate) payload: Upload,
     pub(crate) limits: Limits,
     /// What all bodies share.
     pub(crate) bodies: Arc<Semaphore>,
     /// Its part of that.
     pub(crate) held: Vec<OwnedSemaphorePermit>,
+    /// Bytes of it that came, and that it was unzipped to.
+    pub(crate) taken: usize,
 }
 
 impl Call {
@@ -55,92 +51,6 @@ impl Call {
     /// The first value of a key of the query, decoded.
     pub fn query(&self, key: &str) -> Option<String> {
         pairs(self.request.query_string()).find(|(name, _)| name == key).map(|(_, value)| value)
-    }
-
-    /// The whole body.
-    ///
-    /// # Errors
-    ///
-    /// 413 if it is longer than the limit, 408 if it takes too long, 503 if there is no room for one more, 400 if it ends early or
-    /// is no gzip though its head says so.
-    pub async fn body(&mut self) -> Result<Bytes, Refused> {
-        let most = self.limits.body_time;
-        let late = || Refused::new(408, format!("the body did not arrive within {most:?}"));
-        tokio::time::timeout(most, self.whole_body()).await.unwrap_or_else(|_| Err(late()))
-    }
-
-    /// The first record of a body that is a stream of them; `None` if there is none.
-    ///
-    /// # Errors
-    ///
-    /// As [`Call::body`], and 400 if it is no stream of records.
-    pub async fn first_record(&mut self) -> Result<Option<Bytes>, Refused> {
-        let most = self.limits.body_time;
-        let late = || Refused::new(408, format!("the first record did not arrive within {most:?}"));
-        tokio::time::timeout(most, self.next_record()).await.unwrap_or_else(|_| Err(late()))
-    }
-
-    async fn next_record(&mut self) -> Result<Option<Bytes>, Refused> {
-        let mut decoder = api::recordio::Decoder::new(self.limits.body);
-        let mut records = Vec::new();
-        while let Some(part) = self.payload.next().await {
-            let part =
-                part.map_err(|error| Refused::new(400, format!("the body ended early: {error}")))?;
-            self.hold(part.len())?;
-            let read = decoder.feed(&part, &mut records);
-            if let Some(first) = records.into_iter().next() {
-                return Ok(Some(first.into()));
-            }
-            read.map_err(|bad| Refused::new(400, format!("Failed to decode a record: {bad}")))?;
-            records = Vec::new();
-        }
-        Ok(None)
-    }
-
-    async fn whole_body(&mut self) -> Result<Bytes, Refused> {
-        let mut body = BytesMut::new();
-        while let Some(part) = self.payload.next().await {
-            let part =
-                part.map_err(|error| Refused::new(400, format!("the body ended early: {error}")))?;
-            if body.len() + part.len() > self.limits.body {
-                return Err(self.too_long());
-            }
-            self.hold(part.len())?;
-            body.extend_from_slice(&part);
-        }
-        match self.header("content-encoding") {
-            Some("gzip") => self.unzipped(&body),
-            Some(_) | None => Ok(body.freeze()),
-        }
-    }
-
-    /// Takes room for so many bytes, until the call is dealt with.
-    fn hold(&mut self, bytes: usize) -> Result<(), Refused> {
-        let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
-        let room = Arc::clone(&self.bodies).try_acquire_many_owned(bytes);
-        let room =
-            room.map_err(|_| Refused::new(503, "too many bodies are being read; try again"))?;
-        match self.held.first_mut() {
-            Some(held) => held.merge(room),
-            None => self.held.push(room),
-        }
-        Ok(())
-    }
-
-    fn unzipped(&mut self, body: &[u8]) -> Result<Bytes, Refused> {
-        // As much as it may become.
-        self.hold(self.limits.body)?;
-        let mut whole = Vec::new();
-        let most = self.limits.body as u64;
-        GzDecoder::new(body)
-            .take(most + 1)
-            .read_to_end(&mut whole)
-            .map_err(|error| Refused::new(400, format!("the body is no gzip: {error}")))?;
-        if whole.len() as u64 > most { Err(self.too_long()) } else { Ok(whole.into()) }
-    }
-
-    fn too_long(&self) -> Refused {
-        Refused::new(413, format!("the body is longer than {} bytes", self.limits.body))
     }
 
     /// Refuses all methods but one.
@@ -287,17 +197,11 @@ pub fn empty(status: u16) -> HttpResponse {
 
 /// A whole body, compressed if it is long and the client takes that.
 pub fn plain(call: &Call, content_type: &str, body: impl Into<Bytes>) -> HttpResponse {
-    let body = body.into();
-    let mut response = builder(200);
-    response.content_type(content_type);
-    if body.len() < GZIP_FROM || !call.takes_gzip() {
-        return response.body(body);
+    let mut response = builder(200).content_type(content_type).body(body.into());
+    if call.takes_gzip() {
+        gzip::mark(&mut response);
     }
-    let mut gzip = GzEncoder::new(Vec::with_capacity(body.len() / 4), Compression::fast());
-    match gzip.write_all(&body).and_then(|()| gzip.finish()) {
-        Ok(zipped) => response.insert_header((header::CONTENT_ENCODING, "gzip")).body(zipped),
-        Err(_) => response.body(body),
-    }
+    response
 }
 
 /// JSON; within a call of the function that `?jsonp=` names, if it names one.

@@ -1,18 +1,17 @@
-//! A client's connection, which says when the client has gone, and can be cut off from outside: while an answer without end is
-//! written, the server looks at neither.
+//! A client's connection, which says when the client has gone, can be cut off from outside, and waits for nobody without end: the
+//! server looks at none of these while an answer without end is written, and at the first request's head only.
 
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::task::{Context, Poll};
-use std::time::Duration;
 
-use futures_util::task::AtomicWaker;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
-use tokio::sync::watch;
 use tokio::time::{Sleep, sleep};
+
+use crate::due::Due;
+use crate::line::{Line, Stage};
+use crate::serve::Limits;
 
 /// Bytes that are read at once of what is thrown away.
 const SCRATCH: usize = 4096;
@@ -28,50 +27,38 @@ pub(crate) enum Carrier {
 /// A client's connection.
 pub(crate) struct Io {
     stream: Carrier,
-    shared: Arc<Shared>,
-    /// How long the client may take nothing of an answer that has an end.
-    patience: Duration,
-    /// Runs while it takes nothing.
+    line: Line,
+    /// What it has to do next.
+    due: Due,
+    limits: Limits,
+    /// Runs while it takes nothing of an answer that has an end.
     stalled: Option<Pin<Box<Sleep>>>,
 }
 
-#[derive(Default)]
-struct Shared {
-    has_closed: watch::Sender<bool>,
-    /// Its answer has no end: what the client says besides is thrown away.
-    streams: AtomicBool,
-    is_cut: AtomicBool,
-    waits: AtomicWaker,
-}
-
-/// A connection, as those who answer on it know it.
-#[derive(Clone)]
-pub(crate) struct Line(Arc<Shared>);
-
 impl Io {
-    pub(crate) fn of(stream: Carrier, patience: Duration) -> Self {
-        Self { stream, shared: Arc::default(), patience, stalled: None }
+    pub(crate) fn of(stream: Carrier, limits: Limits) -> Self {
+        Self { stream, line: Line::default(), due: Due::within(limits), limits, stalled: None }
     }
 
     pub(crate) fn line(&self) -> Line {
-        Line(Arc::clone(&self.shared))
+        self.line.clone()
     }
 
     /// An error if it was cut off; else whoever is polled now is woken when it is.
     fn goes_on(&self, context: &Context<'_>) -> io::Result<()> {
-        self.shared.waits.register(context.waker());
-        match self.shared.is_cut.load(Relaxed) {
+        match self.line.is_cut(context) {
             true => Err(io::ErrorKind::ConnectionAborted.into()),
             false => Ok(()),
         }
     }
 
-    /// An error once the client has taken nothing for too long. Whoever writes to streams looks after that itself.
+    /// An error once the client has taken nothing for too long. Whoever writes to streams looks after that itself, as long as it
+    /// does.
     fn has_patience(&mut self, context: &mut Context<'_>) -> io::Result<()> {
-        if self.shared.streams.load(Relaxed) {
+        if self.line.is_streaming() && self.line.stage() == Stage::Answers {
             return Ok(());
         }
-        let patience = self.patience;
+        let patience = self.limits.stalled;
         let stalled = self.stalled.get_or_insert_with(|| Box::pin(sleep(patience)));
         match stalled.as_mut().poll(context) {
             Poll::Ready(()) => Err(io::ErrorKind::TimedOut.into()),
@@ -132,27 +119,6 @@ impl AsyncWrite for Carrier {
     }
 }
 
-impl Line {
-    /// Waits until the client sends no more, or the connection has ended.
-    pub(crate) async fn closed(self) {
-        let mut closed = self.0.has_closed.subscribe();
-        drop(self);
-        // An error says that the connection was dropped.
-        let _ = closed.wait_for(|closed| *closed).await;
-    }
-
-    /// From now on there is one answer, which has no end.
-    pub(crate) fn streams(&self) {
-        self.0.streams.store(true, Relaxed);
-    }
-
-    /// The client is given up.
-    pub(crate) fn cut(&self) {
-        self.0.is_cut.store(true, Relaxed);
-        self.0.waits.wake();
-    }
-}
-
 impl AsyncRead for Io {
     fn poll_read(
         mut self: Pin<&mut Self>,
@@ -160,18 +126,26 @@ impl AsyncRead for Io {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         self.goes_on(context)?;
+        let stage = self.line.stage();
         let before = buffer.filled().len();
-        let read = match self.shared.streams.load(Relaxed) {
+        let read = match self.line.is_streaming() {
             true => self.poll_discard(context),
             false => Pin::new(&mut self.stream).poll_read(context, buffer),
         };
+        let has_read = buffer.filled().len() > before;
         let is_over = match &read {
-            Poll::Ready(Ok(())) => buffer.filled().len() == before && buffer.remaining() > 0,
+            Poll::Ready(Ok(())) => !has_read && buffer.remaining() > 0,
             Poll::Ready(Err(_)) => true,
             Poll::Pending => false,
         };
         if is_over {
-            self.shared.has_closed.send_replace(true);
+            self.line.has_closed();
+        }
+        if has_read {
+            self.due.on_read(stage);
+        }
+        if read.is_pending() {
+            self.due.poll(stage, context)?;
         }
         read
     }
@@ -187,12 +161,19 @@ impl AsyncWrite for Io {
         let written = Pin::new(&mut self.stream).poll_write(context, bytes);
         match written {
             Poll::Pending => self.has_patience(context)?,
-            Poll::Ready(_) => self.stalled = None,
+            Poll::Ready(_) => {
+                self.stalled = None;
+                let stage = self.line.stage();
+                self.due.on_written(stage);
+            }
         }
         written
     }
 
+    /// Follows whatever the server does, also where it reads no more.
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let stage = self.line.stage();
+        self.due.poll(stage, context)?;
         Pin::new(&mut self.stream).poll_flush(context)
     }
 
@@ -203,15 +184,22 @@ impl AsyncWrite for Io {
 
 impl Drop for Io {
     fn drop(&mut self) {
-        self.shared.has_closed.send_replace(true);
+        self.line.has_closed();
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     use super::*;
+
+    /// Of a client that may take nothing for so long.
+    fn of(stream: UnixStream, stalled: Duration) -> Io {
+        Io::of(Carrier::Unix(stream), Limits { stalled, ..Limits::default() })
+    }
 
     /// Until it is cut off, or has written this often.
     async fn write(io: &mut Io, most: usize) -> io::Result<()> {
@@ -224,12 +212,12 @@ mod tests {
     #[tokio::test]
     async fn who_takes_nothing_of_an_answer_is_cut_off_and_who_takes_little_is_not() {
         let (ours, mut theirs) = UnixStream::pair().unwrap();
-        let mut io = Io::of(Carrier::Unix(ours), Duration::from_millis(200));
+        let mut io = of(ours, Duration::from_millis(200));
         let error = write(&mut io, 10_000).await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
         let (ours, theirs_too) = UnixStream::pair().unwrap();
         drop(std::mem::replace(&mut theirs, theirs_too));
-        let mut io = Io::of(Carrier::Unix(ours), Duration::from_secs(60));
+        let mut io = of(ours, Duration::from_secs(60));
         let reads = async {
             let mut taken = vec![0; 100 * 4096];
             theirs.read_exact(&mut taken).await.map(|_| ())
@@ -241,9 +229,10 @@ mod tests {
     #[tokio::test]
     async fn of_a_stream_others_look_how_it_is_read() {
         let (ours, _theirs) = UnixStream::pair().unwrap();
-        let mut io = Io::of(Carrier::Unix(ours), Duration::ZERO);
+        let mut io = of(ours, Duration::ZERO);
         let line = io.line();
         line.streams();
+        let _answering = line.answers();
         let cut = async {
             tokio::task::yield_now().await;
             line.cut();

@@ -2,12 +2,16 @@
 //! compare, JSONP, gzip, streams of records. Nothing here knows what master or agent answer; they bring their [`Route`]s.
 
 mod answer;
+mod body;
 mod credentials;
 mod daemon;
+mod due;
 mod duration;
 mod files;
+mod gzip;
 mod help;
 mod io;
+mod line;
 mod logging;
 mod negotiate;
 mod numbers;

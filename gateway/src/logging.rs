@@ -3,6 +3,8 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use tokio::task::AbortHandle;
+
 use crate::answer::Refused;
 
 /// The loudest level that means anything: what is above it says no more.
@@ -25,6 +27,8 @@ struct State {
     level: u32,
     /// How often it was set: what was to end then ends only if nothing was said since.
     generation: u64,
+    /// What waits for its end; no more than one does, however often it is set.
+    ends: Option<AbortHandle>,
 }
 
 impl Logging {
@@ -43,10 +47,21 @@ impl Logging {
         let generation = self.change(level, None);
         tracing::info!(level, ?duration, "an operator changed how much is logged");
         let logging = self.clone();
-        tokio::spawn(async move {
+        let ends = tokio::spawn(async move {
             tokio::time::sleep(duration.min(DURATION_MAX)).await;
             logging.change(0, generation);
         });
+        self.replace(ends.abort_handle(), generation);
+    }
+
+    /// What ends the change of this generation is all that waits, unless somebody changed it since.
+    fn replace(&self, ends: AbortHandle, generation: Option<u64>) {
+        let mut state = self.0.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let over = match generation == Some(state.generation) {
+            true => state.ends.replace(ends),
+            false => Some(ends),
+        };
+        over.into_iter().for_each(|over| over.abort());
     }
 
     /// If nobody changed it since `after`. Returns which change this is.
@@ -81,8 +96,8 @@ pub(crate) fn asked(
     let level = match level.trim().parse::<i64>() {
         Err(_) => return bad(format!("Failed to convert '{level}' to number.\n")),
         Ok(number) => match u32::try_from(number) {
-            Ok(level) => level,
-            Err(_) => return bad(format!("Invalid level '{number}'.\n")),
+            Ok(level) if level <= LEVEL_MAX => level,
+            Ok(_) | Err(_) => return bad(format!("Invalid level '{number}'.\n")),
         },
     };
     match crate::duration::parse(duration) {
@@ -124,15 +139,38 @@ mod tests {
         assert_eq!((levels.recv().await, levels.recv().await), (Some(1), Some(2)));
     }
 
+    #[tokio::test]
+    async fn however_often_it_is_set_one_end_is_waited_for() {
+        let (logging, mut levels) = logging();
+        for _ in 0..100 {
+            logging.set(1, DURATION_MAX);
+        }
+        let only_one_waits = async {
+            while Arc::strong_count(&logging.0) > 2 {
+                tokio::task::yield_now().await;
+            }
+        };
+        let waited = tokio::time::timeout(Duration::from_secs(60), only_one_waits).await;
+        assert_eq!(waited, Ok(()));
+        logging.set(2, Duration::from_millis(1));
+        let mut said = Vec::new();
+        while said.last() != Some(&0) {
+            said.extend(levels.recv().await);
+        }
+        assert_eq!(said[100..], [2, 0], "the newest is the one that ends");
+    }
+
     #[test]
     fn a_query_says_both_or_nothing() {
         assert_eq!(asked(None, None), Ok(None));
+        assert_eq!(asked(Some("3"), Some("1secs")), Ok(Some((LEVEL_MAX, Duration::from_secs(1)))));
         assert_eq!(asked(Some("1"), Some("10mins")), Ok(Some((1, Duration::from_secs(600)))));
         for (level, duration, words) in [
             (Some("1"), None, "Expecting 'duration=value' in query.\n"),
             (None, Some("1secs"), "Expecting 'level=value' in query.\n"),
             (Some("x"), Some("1secs"), "Failed to convert 'x' to number.\n"),
             (Some("-1"), Some("1secs"), "Invalid level '-1'.\n"),
+            (Some("4"), Some("1secs"), "Invalid level '4'.\n"),
             (Some("1"), Some("1"), "Unknown duration '1'; write a number and a unit: 10secs.\n"),
         ] {
             assert_eq!(asked(level, duration), Err(Refused::new(400, words)), "{words}");

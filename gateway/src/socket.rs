@@ -10,11 +10,10 @@ use std::time::Duration;
 
 use actix_rt::System;
 use libactor::Node;
-use tokio::sync::Semaphore;
 
 use crate::io::Carrier;
 use crate::route::Routes;
-use crate::serve::{Limits, make};
+use crate::serve::{Limits, Room, make};
 
 /// Everybody on the machine may connect: executors run as many users.
 const MODE: u32 = 0o666;
@@ -80,8 +79,7 @@ async fn accept(listener: UnixListener, node: Node, routes: Routes, limits: Limi
         Ok(listener) => listener,
         Err(error) => return tracing::error!(%error, "executors are not served on their socket"),
     };
-    let (routes, bodies) = (Arc::new(routes), Arc::new(Semaphore::new(limits.bodies)));
-    let serving = make(routes, bodies, limits).await;
+    let serving = make(Arc::new(routes), Arc::new(Room::of(limits)), limits).await;
     loop {
         match listener.accept().await {
             Ok((stream, _)) => match node.guest() {

@@ -1,13 +1,20 @@
+//! Clients that mean well, and others, on connections as a node hands them over.
+
 use std::sync::Mutex;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 
 use super::*;
+use crate::answer::{TEXT, plain, refuse};
 use crate::negotiate::Encoding;
 use crate::realm::{Realm, Realms};
 use crate::records::{NotSent, Records, stream};
 use crate::route::Route;
+
+mod bodies;
+mod endings;
+mod zipped;
 
 /// Bytes that may wait for a reader here.
 const WAITING_MAX: usize = 1 << 20;
@@ -22,20 +29,41 @@ fn routes(streams: Streams) -> Routes {
             Err(refused) => refused.into(),
         }
     };
+    let begun = Arc::clone(&streams);
     let begins = move |call: Call| {
         let (response, records) = stream(&call, Encoding::Json, &[], WAITING_MAX);
-        streams.lock().unwrap().push(records);
+        begun.lock().unwrap().push(records);
         async move { response }
     };
-    let all = [Route::new("x", "/length", says_length), Route::new("x", "/stream", begins)];
+    let changes_its_mind = move |call: Call| {
+        let (_, records) = stream(&call, Encoding::Json, &[], WAITING_MAX);
+        streams.lock().unwrap().push(records);
+        async move { refuse(503, "not now") }
+    };
+    let says_as_much = |call: Call| async move {
+        let length = call.query("length").unwrap().parse().unwrap();
+        plain(&call, TEXT, vec![b'x'; length])
+    };
+    let all = [
+        Route::new("x", "/long", says_as_much),
+        Route::new("x", "/length", says_length),
+        Route::new("x", "/stream", begins),
+        Route::new("x", "/otherwise", changes_its_mind),
+    ];
     let realm = |route: crate::route::Unrealmed| route.realm(Realm::Open);
     Routes::new("x", Realms::of("x"), all.into_iter().map(realm).collect())
 }
 
 async fn served(limits: Limits) -> (Serving, Streams) {
     let streams = Streams::default();
-    let bodies = Arc::new(Semaphore::new(limits.bodies));
-    (make(Arc::new(routes(Arc::clone(&streams))), bodies, limits).await, streams)
+    let (serving, _) = with_room(limits, Arc::clone(&streams)).await;
+    (serving, streams)
+}
+
+/// The same, and what its clients share.
+async fn with_room(limits: Limits, streams: Streams) -> (Serving, Arc<Room>) {
+    let room = Arc::new(Room::of(limits));
+    (make(Arc::new(routes(streams)), Arc::clone(&room), limits).await, room)
 }
 
 /// A client's end of a connection that is served.
@@ -65,14 +93,36 @@ async fn a_body_that_does_not_arrive_in_time_is_answered_in_words() {
     assert!(answer.starts_with("HTTP/1.1 200 ") && answer.ends_with("10"), "{answer}");
 }
 
-/// Asks for a stream, and waits for the head of its answer.
-async fn listens(serving: &Serving) -> UnixStream {
-    let mut client = client(serving);
-    client.write_all(b"GET /stream HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+/// The head of an answer.
+async fn head(client: &mut UnixStream) -> String {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         head.push(client.read_u8().await.unwrap());
     }
+    String::from_utf8(head).unwrap()
+}
+
+/// The answer to a request, which says how long it is.
+async fn ask(client: &mut UnixStream, request: &str) -> String {
+    client.write_all(request.as_bytes()).await.unwrap();
+    let (head, body) = answer_of(client).await;
+    head + &String::from_utf8(body).unwrap()
+}
+
+/// Both parts of an answer which says how long it is.
+async fn answer_of(client: &mut UnixStream) -> (String, Vec<u8>) {
+    let head = head(client).await;
+    let (_, length) = head.split_once("content-length: ").expect(&head);
+    let mut body = vec![0; length.split_once("\r\n").unwrap().0.parse().unwrap()];
+    client.read_exact(&mut body).await.unwrap();
+    (head, body)
+}
+
+/// Asks for a stream, and waits for the head of its answer.
+async fn listens(serving: &Serving) -> UnixStream {
+    let mut client = client(serving);
+    client.write_all(b"GET /stream HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+    head(&mut client).await;
     client
 }
 
@@ -84,14 +134,14 @@ async fn who_reads_a_stream_too_slowly_is_cut_off_and_others_miss_nothing() {
     let [to_slow, to_quick] =
         <[Records; 2]>::try_from(std::mem::take(&mut *streams.lock().unwrap()))
             .unwrap_or_else(|_| panic!("two listen"));
-    let record = vec![b'r'; 64 << 10];
+    let record = Bytes::from(vec![b'r'; 64 << 10]);
     let mut taken = vec![0; record.len()];
     let mut refused = None;
     for sent in 1..=1000 {
         if refused.is_none() {
-            refused = to_slow.send(&record).err().map(|why| (sent, why));
+            refused = to_slow.send(record.clone()).err().map(|why| (sent, why));
         }
-        to_quick.send(&record).unwrap();
+        to_quick.send(record.clone()).unwrap();
         quick.read_exact(&mut taken).await.unwrap();
     }
     let (sent, why) = refused.expect("it took nothing");

@@ -71,7 +71,7 @@ impl GatewayActor {
         if self.is_cut {
             return;
         }
-        if let Err(why) = self.to.records.send(&written(self.to.encoding, event)) {
+        if let Err(why) = self.to.records.send(written(self.to.encoding, event)) {
             let executor = &self.to.known.spec.executor;
             tracing::info!(%executor, %why, "an executor's stream ends");
             self.is_cut = true;

@@ -96,10 +96,13 @@ async fn exec_11_a_stream_says_again_and_again_that_it_lives() {
     let _gateway = node.spawn(spawn, move |_| GatewayActor::new(subscriber)).unwrap();
     let begun = std::time::Instant::now();
     for expected in [event::Type::Subscribed, event::Type::Heartbeat, event::Type::Heartbeat] {
-        let record = tokio::time::timeout(Duration::from_secs(60), stream.next()).await;
-        let record = record.unwrap().unwrap().unwrap();
-        let body = record.iter().position(|byte| *byte == b'\n').unwrap() + 1;
-        let event: Event = api::json::read(&record[body..]).unwrap();
+        let mut parts = Vec::new();
+        for _ in ["its length", "the record"] {
+            let part = tokio::time::timeout(Duration::from_secs(60), stream.next()).await;
+            parts.push(part.unwrap().unwrap().unwrap());
+        }
+        assert_eq!(parts[0], format!("{}\n", parts[1].len()));
+        let event: Event = api::json::read(&parts[1]).unwrap();
         assert_eq!(event.r#type(), expected);
     }
     assert!(begun.elapsed() >= Duration::from_millis(100), "one for each span");

@@ -9,6 +9,7 @@ use std::time::Duration;
 use actix_web::HttpResponse;
 use api::v1::master::event::Type;
 use api::v1::master::{Event, event};
+use bytes::Bytes;
 use gateway::{Call, Encoding, NotSent, Records, Refused, stream, written};
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
@@ -97,8 +98,8 @@ async fn listen(
     });
     let Ok(first) = first.await else { return "its state could not be written" };
     drop(snapshot);
-    let beat = written(encoding, &of_type(Type::Heartbeat));
-    if let Err(error) = records.send(&first).and_then(|()| records.send(&beat)) {
+    let beat = Bytes::from(written(encoding, &of_type(Type::Heartbeat)));
+    if let Err(error) = records.send(first).and_then(|()| records.send(beat.clone())) {
         return words(error);
     }
     let gone = records.gone();
@@ -111,11 +112,11 @@ async fn listen(
             () = &mut gone => return "its reader is gone",
             _ = &mut reign_ends => return "the reign is over",
             _ = &mut ends => return "there are too many, and it is the oldest",
-            _ = heartbeat.tick() => records.send(&beat),
+            _ = heartbeat.tick() => records.send(beat.clone()),
             told = events.recv() => match told.as_deref() {
                 Ok(Told::Event { number, .. }) if *number <= from => Ok(()),
                 Ok(Told::Event { event, json, protobuf, .. }) => {
-                    records.send(&encoded(event, encoding, (json, protobuf)))
+                    records.send(encoded(event, encoding, (json, protobuf)))
                 }
                 Ok(Told::StartOver) => return "the master's view missed what happened",
                 Err(RecvError::Lagged(_)) => return "its reader is too slow",

@@ -170,7 +170,7 @@ impl SchedulerActor {
         if self.is_cut {
             return;
         }
-        if let Err(why) = self.to.records.send(&written(self.to.encoding, event)) {
+        if let Err(why) = self.to.records.send(written(self.to.encoding, event)) {
             tracing::info!(framework = ?self.to.framework, %why, "a scheduler's stream ends");
             self.is_cut = true;
             ctx.stop();

@@ -56,7 +56,7 @@ pub(super) fn begin(
         },
         Err(bad) => {
             // The stream ends as soon as this is read.
-            let _ = records.send(&gateway::written(encoding, &events::error(bad.to_string())));
+            let _ = records.send(gateway::written(encoding, &events::error(bad.to_string())));
             return Ok(response);
         }
     };
