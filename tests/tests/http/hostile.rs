@@ -122,23 +122,32 @@ fn answered(at: &str, bytes: &[u8]) -> String {
 #[test]
 fn a_flood_of_headers_and_headers_that_contradict_each_other_are_refused() {
     let stage = Stage::of_master();
+    // Whoever were served would be told that there is no such framework.
+    let revive = json!({ "type": "REVIVE", "framework_id": { "value": "nobody" } }).to_string();
+    let length = revive.len();
     let of_headers = |headers: &str| {
         let head = "Host: x\r\nConnection: close\r\n";
-        format!("POST {SCHEDULER} HTTP/1.1\r\n{head}{headers}\r\n{{}}")
+        format!("POST {SCHEDULER} HTTP/1.1\r\n{head}{headers}\r\n{revive}")
     };
+    let whole = format!("{JSON}\r\nContent-Length: {length}\r\n");
+    let answer = answered(&stage.at, of_headers(&whole).as_bytes());
+    assert!(answer.ends_with("Framework cannot be found"), "{answer}");
     let many: String = (0..10_000).map(|n| format!("X-{n}: {n}\r\n")).collect();
     let long = format!("X-Long: {}\r\n", "x".repeat(4 << 20));
-    let two_lengths = "Content-Length: 2\r\nContent-Length: 3\r\n";
-    let length_and_chunks = "Content-Length: 2\r\nTransfer-Encoding: chunked\r\n";
-    for headers in [&many, &long, two_lengths, length_and_chunks] {
-        let answer = answered(&stage.at, of_headers(headers).as_bytes());
+    let another_length = format!("Content-Length: {}\r\n", length + 1);
+    let chunks = "Transfer-Encoding: chunked\r\n";
+    for more in [&many, &long, &another_length, chunks] {
+        let answer = answered(&stage.at, of_headers(&format!("{whole}{more}")).as_bytes());
         let is_refused = answer.is_empty() || answer.starts_with("HTTP/1.1 4");
-        assert!(is_refused, "{answer}");
+        let is_served = answer.contains("Framework cannot be found");
+        assert!(is_refused && !is_served, "{answer}");
     }
-    // Of what is said twice, one counts.
-    let twice = format!("{JSON}\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n");
-    let answer = answered(&stage.at, of_headers(&twice).as_bytes());
-    assert!(answer.starts_with("HTTP/1.1 4"), "{answer}");
+    // Of what is said twice, the first counts.
+    let other = "Content-Type: text/plain\r\n";
+    let answer = answered(&stage.at, of_headers(&format!("{whole}{other}")).as_bytes());
+    assert!(answer.ends_with("Framework cannot be found"), "{answer}");
+    let answer = answered(&stage.at, of_headers(&format!("{other}{whole}")).as_bytes());
+    assert!(answer.starts_with("HTTP/1.1 415"), "{answer}");
     assert_eq!(stage.get("/health").status, 200);
 }
 

@@ -56,6 +56,19 @@ fn opapi_02_operators_are_told_the_state_and_then_what_happens() {
     );
 }
 
+/// The first beat comes at once, the next ones every 15 seconds.
+#[test]
+fn both_streams_beat_again_and_again() {
+    let stage = Stage::of_master();
+    let mut events = listens(&stage.at);
+    let mut framework =
+        stage.subscribes(&json!({ "user": "root", "name": "calm" })).once_subscribed();
+    for _ in 0..2 {
+        events.event("HEARTBEAT");
+        framework.events.event("HEARTBEAT");
+    }
+}
+
 #[test]
 fn part_07_an_agent_marked_as_gone_is_lost_with_its_tasks_and_its_id_is_never_valid_again() {
     let mut stage = Stage::of_one_agent();
