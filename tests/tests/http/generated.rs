@@ -4,6 +4,7 @@
 use api::samples::{calls, fields, of_wrong_type};
 use api::schema::{Field, Kind, Label, MessageType, schema};
 use serde_json::{Map, Value, json};
+use tests::cluster::eventually;
 use tests::http;
 
 use crate::executors::{EXECUTOR, FIRST};
@@ -350,10 +351,13 @@ fn every_call_of_a_framework_that_has_subscribed_is_answered_as_mesos_answers_it
             let answer = http::ask(&stage.at, &format!("POST {SCHEDULER}"), &headers, &body);
             let wanted = of_subscribed(r#type);
             assert_eq!((answer.status, answer.text().as_str()), wanted, "{type} as {media}");
-            // A call that was taken is done: whoever reads next sees it.
-            let seen = stage.get(&format!("/frameworks?framework_id={}", framework.id)).json();
-            let list = if r#type == "TEARDOWN" { "completed_frameworks" } else { "frameworks" };
-            assert_eq!(seen[list][0]["id"], framework.id.as_str(), "{type}: {seen}");
+            let path = format!("/frameworks?framework_id={}", framework.id);
+            let is_in = |list: &str| stage.get(&path).json()[list][0]["id"] == framework.id;
+            if r#type == "TEARDOWN" {
+                eventually("it is written that it has ended", || is_in("completed_frameworks"));
+            } else {
+                assert!(is_in("frameworks"), "{type} ended it");
+            }
         }
     }
 }
