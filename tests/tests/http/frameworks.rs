@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use api::v1::scheduler as v1;
 use serde_json::{Value, json};
-use tests::cluster::eventually;
+use tests::cluster::{Process, eventually};
 use tests::http::{self, Client};
 
 use crate::stage::{Framework, SCHEDULER, Stage, task};
@@ -202,6 +202,18 @@ fn fwk_22_calls_are_taken_only_with_the_stream_of_their_framework() {
         );
         (answer.status, answer.text().as_str()) == (403, "Framework is not subscribed")
     });
+    // A framework of our own speaks another protocol.
+    let run = ["run", "--master", &stage.at, "--", "true"];
+    let _run = Process::start("run", &mut stage.home.command(&run));
+    let mut own = Value::Null;
+    eventually("it has subscribed", || {
+        own = stage.get("/frameworks").json()["frameworks"][0].clone();
+        own["active"] == true
+    });
+    let revive = json!({ "type": "REVIVE", "framework_id": { "value": own["id"] } });
+    let answer = stage.call(&["Mesos-Stream-Id: other"], &revive);
+    let words = "Framework is not connected via HTTP";
+    assert_eq!((answer.status, answer.text().as_str()), (403, words), "{own}");
 }
 
 #[test]

@@ -6,9 +6,13 @@ use libactor::Principal;
 use protocol::carried::Carried;
 use protocol::framework::{Capability, FrameworkInfo, FrameworkToMaster};
 use protocol::ids::{AgentId, FrameworkId, TaskId};
+use protocol::operator::{Before, RefusalKind, SetAnswer, SetQuotas};
+use protocol::quota::Quota;
 use protocol::task::TaskState;
 
 use super::scenario::{Scenario, agent_id, framework_info, report, task};
+use crate::logic::authorize::Who;
+use crate::logic::roles::Setting;
 use crate::logic::{Ending, Event};
 
 /// A partition-aware framework runs task `a` on agent 1.
@@ -93,6 +97,33 @@ fn fwk_07_an_operator_tears_a_framework_down_and_is_answered_once_it_is_written(
     );
     ends(&mut t, Ending::Framework(id));
     t.did(["answer 7: No framework found with specified ID"]);
+}
+
+/// Whoever may not is told so by name, and nothing is done: nobody may do less as of now but who was lent a secret.
+#[test]
+fn who_may_not_end_or_set_anything_is_refused_by_the_name_that_was_proved() {
+    let mut t = running();
+    let who = || Who::named(Principal::Lent, Some("ops"));
+    let (agent, framework) = (agent_id(1), FrameworkId::new("c-0000"));
+    let quotas = vec![("eng".parse().unwrap(), Quota::default())];
+    let setting = SetQuotas { quotas, force: false, before: Before::Anything };
+    for (event, words) in [
+        (Event::EndAsked { asked: 7, who: who(), what: Ending::Agent(agent) }, "RemoveAgent c-S0"),
+        (
+            Event::EndAsked { asked: 7, who: who(), what: Ending::Framework(framework) },
+            "TeardownFramework c-0000",
+        ),
+        (
+            Event::SetAsked { asked: 7, who: who(), setting: Setting::Quotas(setting) },
+            "SetQuota eng",
+        ),
+    ] {
+        t.step(event);
+        let line = format!("answer 7: 'ops' (Lent) may not {words}");
+        t.did([line.as_str()]);
+        let Some(SetAnswer::Refused(refusal)) = &t.answered else { panic!("{:?}", t.answered) };
+        assert_eq!(refusal.kind, RefusalKind::Unauthorized);
+    }
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use libactor::Pid;
 use protocol::agent::MasterToAgent;
 use protocol::framework::MasterToFramework;
+use protocol::operator::SetAnswer;
 
 /// Who a pid is; see `agent_pid` and `scheduler_pid`.
 pub(super) fn name(pid: Pid) -> String {
@@ -52,6 +53,13 @@ pub(super) fn agent_line(message: &MasterToAgent) -> String {
             let tasks: Vec<_> = tasks.iter().map(|(_, task)| task.as_str()).collect();
             format!("Reconcile {}", tasks.join(" "))
         }
+    }
+}
+
+pub(super) fn answer_line(asked: u64, answer: &SetAnswer) -> String {
+    match answer {
+        SetAnswer::SetAt(moment) => format!("answer {asked}: set at {}", moment.change),
+        SetAnswer::Refused(refusal) => format!("answer {asked}: {}", refusal.why),
     }
 }
 

@@ -6,7 +6,9 @@ use std::time::Duration;
 use libactor::Principal;
 use protocol::framework::{Capability, FrameworkInfo, FrameworkToMaster};
 use protocol::ids::{ClusterId, MasterId, Role};
-use protocol::operator::{Before, ClusterView, List, ReadAnswer, RoleView, SetQuotas, SetWeights};
+use protocol::operator::{
+    Before, ClusterView, List, ReadAnswer, RefusalKind, RoleView, SetAnswer, SetQuotas, SetWeights,
+};
 use protocol::quantities::{Limits, Quantities};
 use protocol::quota::{Quota, Weight};
 use protocol::resources::Milli;
@@ -408,4 +410,29 @@ fn a_role_with_quota_waits_for_agents_no_longer_than_it_must() {
     assert_eq!(offered_to(&mut t), Vec::<String>::new(), "all that is there is free");
     t.agent_returns(4, 1, Vec::new());
     assert_eq!(offered_to(&mut t), ["scheduler-1"]);
+}
+
+/// Two operators who both mean to be the first: what is being written counts as well.
+#[test]
+fn a_quota_for_a_role_that_must_have_none_is_set_once() {
+    let mut t = Scenario::new();
+    t.agent_joins(1);
+    t.forget_lines();
+    t.registrar_is_slow = true;
+    let set = |t: &mut Scenario, asked, before, quota: Quota| {
+        let quotas = vec![(role("eng"), quota)];
+        t.sets(asked, Setting::Quotas(SetQuotas { quotas, force: false, before }));
+    };
+    set(&mut t, 1, Before::Quota, Quota::default());
+    t.did(["answer 1: Role 'eng' has no quota set"]);
+    set(&mut t, 2, Before::NoQuota, quota(1, None));
+    set(&mut t, 3, Before::NoQuota, quota(2, None));
+    t.did(["answer 3: Cannot set quota for role 'eng' which already has quota"]);
+    set(&mut t, 4, Before::Quota, Quota::default());
+    t.did([]);
+    set(&mut t, 5, Before::NoQuota, quota(9, None));
+    let answers = t.took_back();
+    assert!(answers[0].starts_with("answer 5: all guarantees together"), "{answers:?}");
+    let Some(SetAnswer::Refused(refusal)) = &t.answered else { panic!("{:?}", t.answered) };
+    assert_eq!(refusal.kind, RefusalKind::Conflict, "it could be forced");
 }

@@ -19,7 +19,7 @@ use protocol::task::{CommandSpec, Run, Source, TaskReport, TaskSpec, TaskState, 
 use protocol::time::{Instant, Now, WallTime};
 use protocol::wishes::FaultDomain;
 
-use super::lines::{agent_line, framework_line, name, short};
+use super::lines::{agent_line, answer_line, framework_line, name, short};
 use crate::config::Config;
 use crate::logic::allocator::{self, Allocator, BookEntry, Proposals};
 use crate::logic::registry::{Registry, RegistryOperation};
@@ -66,6 +66,8 @@ pub(super) struct Scenario {
     pub(super) changes: Vec<Change>,
     /// All that schedulers were told of tasks, whole.
     pub(super) updated: Vec<TaskStatus>,
+    /// The newest answer to an operator.
+    pub(super) answered: Option<SetAnswer>,
     /// Each message with offers, and to whom.
     pub(super) offered: Vec<(Pid, Vec<Arc<Offer>>)>,
     /// All that the allocator was told.
@@ -108,6 +110,7 @@ impl Scenario {
             called_back: 0,
             changes: Vec::new(),
             updated: Vec::new(),
+            answered: None,
             offered: Vec::new(),
             told: Vec::new(),
             greeting: None,
@@ -167,12 +170,8 @@ impl Scenario {
                 self.lines.push(format!("answer {asked}: {answer:?}"))
             }
             Effect::AnswerSet { asked, answer } => {
-                self.lines.push(match answer {
-                    SetAnswer::SetAt(moment) => format!("answer {asked}: set at {}", moment.change),
-                    SetAnswer::Refused(refusal) => {
-                        format!("answer {asked}: {}", refusal.why)
-                    }
-                });
+                self.lines.push(answer_line(asked, &answer));
+                self.answered = Some(answer);
             }
             Effect::Link(_) | Effect::Unlink(_) => (),
             Effect::Write(operation) if self.registrar_is_slow => {
