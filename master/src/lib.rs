@@ -18,6 +18,7 @@ pub mod records;
 mod sizes;
 mod start;
 mod tally;
+mod underway;
 pub mod view;
 
 pub use belonging::{belongs_to, cluster_of};

@@ -3,7 +3,7 @@
 
 mod asked;
 
-pub(crate) use asked::{ChangeFor, Wanted};
+pub(crate) use asked::{ChangeFor, DealtWith, Wanted};
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};

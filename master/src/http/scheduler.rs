@@ -16,7 +16,7 @@ use protocol::ids::FrameworkId;
 
 use super::Gateways;
 use super::leading::same_principal;
-use subscribed::{Said, SchedulerActor, Taken};
+use subscribed::{Said, SchedulerActor};
 use update::Update;
 
 /// A scheduler that has subscribed through this node.
@@ -52,6 +52,8 @@ async fn answer(gateways: &Gateways, mut call: Call) -> Result<HttpResponse, Ref
     check::call(&message)?;
     check::principal(&mut message, call.principal.as_deref())?;
     if let (v1::call::Type::Subscribe, Some(subscribe)) = (message.r#type(), &message.subscribe) {
+        // A framework that has just ended, or is held by another connection, is that first.
+        reign.underway().settled().await;
         return subscription::begin(gateways, &reign, &call, &message, subscribe);
     }
     if message.r#type() == v1::call::Type::ReconcileOperations {
@@ -88,8 +90,9 @@ async fn answer(gateways: &Gateways, mut call: Call) -> Result<HttpResponse, Ref
         Result::from(updated)?;
         return Ok(empty(200));
     }
-    match stream.actor.ask(Said(api::wire::write(&message))).await {
-        Ok(Taken) => Ok(empty(202)),
+    let dealing = Some(reign.underway().begin());
+    match stream.actor.tell(Said { call: api::wire::write(&message), dealing }) {
+        Ok(()) => Ok(empty(202)),
         Err(error) => {
             let why = Refused::new(503, format!("the call was not taken: {error}"));
             Err(gateways.unless_over(&reign, &call, why))

@@ -207,7 +207,10 @@ fn fwk_22_calls_are_taken_only_with_the_stream_of_their_framework() {
     let _run = Process::start("run", &mut stage.home.command(&run));
     let mut own = Value::Null;
     eventually("it has subscribed", || {
-        own = stage.get("/frameworks").json()["frameworks"][0].clone();
+        let all = stage.get("/frameworks").json();
+        let active =
+            all["frameworks"].as_array().into_iter().flatten().find(|one| one["active"] == true);
+        own = active.cloned().unwrap_or_default();
         own["active"] == true
     });
     let revive = json!({ "type": "REVIVE", "framework_id": { "value": own["id"] } });

@@ -1,7 +1,7 @@
 //! What operators ask of a master: each question becomes an event, and its answer waits for the effect of the same number.
 
 use actix::Handler;
-use libactor::{Asked, Context, Message, Question, Reply};
+use libactor::{Asked, Context, Message, Question, Received, Reply};
 use protocol::operator::{KillTask, MarkAgentGone, SetAnswer, SetQuotas, SetWeights, Teardown};
 use serde::{Deserialize, Serialize};
 
@@ -9,6 +9,7 @@ use super::MasterActor;
 use crate::logic::authorize::Who;
 use crate::logic::roles::Setting;
 use crate::logic::{Ending, Event};
+use crate::underway::Dealing;
 
 /// What somebody wants changed who came over HTTP. It is asked within this process alone, so that the name is one that credentials
 /// have proved.
@@ -27,6 +28,25 @@ pub(crate) enum Wanted {
     Set(Setting),
     /// A framework or an agent is to end.
     End(Ending),
+}
+
+/// Told after what a call means, within this process: when it comes, that is dealt with.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct DealtWith {
+    #[serde(skip)]
+    pub(crate) call: Option<Dealing>,
+}
+
+impl Message for DealtWith {
+    const NAME: &'static str = "master.DealtWith";
+}
+
+impl Handler<Received<DealtWith>> for MasterActor {
+    type Result = ();
+
+    fn handle(&mut self, received: Received<DealtWith>, _: &mut Context<Self>) {
+        drop(received.message.call);
+    }
 }
 
 impl Message for ChangeFor {

@@ -8,11 +8,10 @@ use actix::{Actor, Handler};
 use api::v1::framework_info::capability::Type as Capability;
 use api::v1::scheduler::{Call, Event};
 use gateway::{Encoding, Records, written};
-use libactor::{Asked, Clock, Context, Down, Handle, Message, Pid, Question, Received, Reply};
+use libactor::{Asked, Clock, Context, Down, Handle, Message, Pid, Received, Reply};
 use protocol::framework::{FrameworkInfo, FrameworkToMaster, MasterToFramework};
 use protocol::ids::{FrameworkId, TaskId};
 use protocol::offer::Offer;
-use protocol::operator::ReadMoment;
 use protocol::task::{TaskState, TaskStatus};
 use protocol::time::Now;
 use protocol::v1::Form;
@@ -24,28 +23,23 @@ use super::calls::{self, Meant, Offers};
 use super::events::{self, HEARTBEAT_SECONDS, Told};
 use super::repeated::News;
 use super::update::{self, Update, Updated};
+use crate::actors::master::DealtWith;
 use crate::http::Gateways;
 use crate::start::Running;
+use crate::underway::Dealing;
 
-/// A call of this scheduler's that was checked, as protobuf. It is answered once the master has dealt with it: whoever is told that
-/// a call was taken finds what it did, whatever is asked next and by which way.
+/// A call of this scheduler's that was checked.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Said(pub(super) Vec<u8>);
-
-/// The master has dealt with it.
-#[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Taken;
+pub(super) struct Said {
+    /// As protobuf.
+    pub(super) call: Vec<u8>,
+    /// Goes with it until the master has dealt with it.
+    #[serde(skip)]
+    pub(super) dealing: Option<Dealing>,
+}
 
 impl Message for Said {
     const NAME: &'static str = "master.Said";
-}
-
-impl Message for Taken {
-    const NAME: &'static str = "master.Taken";
-}
-
-impl Question for Said {
-    type Answer = Taken;
 }
 
 /// Who subscribes, and where its events go.
@@ -352,21 +346,19 @@ impl Handler<Received<MasterToFramework>> for SchedulerActor {
     }
 }
 
-impl Handler<Asked<Said>> for SchedulerActor {
+impl Handler<Received<Said>> for SchedulerActor {
     type Result = ();
 
-    fn handle(&mut self, asked: Asked<Said>, ctx: &mut Context<Self>) {
+    fn handle(&mut self, received: Received<Said>, ctx: &mut Context<Self>) {
+        let Said { call, dealing } = received.message;
         // It was written by this process.
-        if let Ok(call) = api::wire::read(&asked.question.0) {
+        if let Ok(call) = api::wire::read(&call) {
             self.on_call(call, ctx);
         }
-        // It comes after what the call means, and so does its answer. Of a master that is gone the caller hears nothing good.
-        let (reign, reply) = (Arc::clone(&self.to.reign), asked.reply);
-        actix_rt::spawn(async move {
-            if reign.master().ask(ReadMoment).await.is_ok() {
-                reply.send(Taken);
-            }
-        });
+        // It comes after what the call means.
+        if self.to.reign.master().tell(DealtWith { call: dealing }).is_err() {
+            ctx.stop();
+        }
     }
 }
 
