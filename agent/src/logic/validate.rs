@@ -138,7 +138,8 @@ pub(super) fn check_room(
         None if takes_over => task.resources.clone(),
         None => task.resources.plus(&executor.resources),
     };
-    let total = &config.info.resources;
+    // As the master was told it, which is more than what is configured if something held more when this life began.
+    let total = state.total();
     if !total.contains(&wanted) {
         return Err(Refusal::MoreThanTotal { wanted, total: total.clone() });
     }

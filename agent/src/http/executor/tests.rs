@@ -96,13 +96,12 @@ async fn exec_11_a_stream_says_again_and_again_that_it_lives() {
     let _gateway = node.spawn(spawn, move |_| GatewayActor::new(subscriber)).unwrap();
     let begun = std::time::Instant::now();
     for expected in [event::Type::Subscribed, event::Type::Heartbeat, event::Type::Heartbeat] {
-        let mut parts = Vec::new();
-        for _ in ["its length", "the record"] {
-            let part = tokio::time::timeout(Duration::from_secs(60), stream.next()).await;
-            parts.push(part.unwrap().unwrap().unwrap());
-        }
-        assert_eq!(parts[0], format!("{}\n", parts[1].len()));
-        let event: Event = api::json::read(&parts[1]).unwrap();
+        let part = tokio::time::timeout(Duration::from_secs(60), stream.next()).await;
+        let part = part.unwrap().unwrap().unwrap();
+        let head = part.iter().position(|byte| *byte == b'\n').unwrap();
+        let (length, record) = part.split_at(head + 1);
+        assert_eq!(length, format!("{}\n", record.len()).as_bytes(), "in one piece");
+        let event: Event = api::json::read(record).unwrap();
         assert_eq!(event.r#type(), expected);
     }
     assert!(begun.elapsed() >= Duration::from_millis(100), "one for each span");

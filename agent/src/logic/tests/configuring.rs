@@ -17,6 +17,25 @@ fn agent_10_what_runs_keeps_what_it_holds_when_there_is_less_by_now() {
     assert_eq!(t.agent.used(), Resources::cpus_mem(1.0, 100.0));
 }
 
+/// The master was told that it is there, and offers it again when it is free (seed 2196).
+#[test]
+fn what_was_more_than_is_configured_can_be_had_again_once_it_is_free() {
+    let mut t = Scenario::registered();
+    t.with_running("t");
+    t.dies_and(|config| config.info.resources = Resources::cpus_mem(0.5, 2000.0));
+    t.executor_is_found(0);
+    t.executor_is_back(0, &[("t", TaskState::Running)], vec![]);
+    t.lets_return(1, 1);
+    t.register_with(1, 1);
+    t.executor_says(0, "t", TaskState::Finished);
+    t.acknowledge();
+    t.executor_exits(0, Exit::Code(0));
+    t.forget_done();
+    t.launch(command_task("u"));
+    assert!(t.take_done().iter().all(|line| !line.contains("update u")), "it is taken");
+    assert_eq!(t.started.len(), 2);
+}
+
 fn says(t: &mut Scenario, resources: Resources, attributes: &str) {
     t.dies_and(|config| {
         config.info.resources = resources;
