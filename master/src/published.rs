@@ -14,6 +14,7 @@ use tokio::sync::{OnceCell, broadcast};
 
 use crate::exposition::Spans;
 use crate::tally::Tally;
+use crate::underway::Underway;
 use crate::view::View;
 
 /// Events that may wait for those who pass them on; who is further behind is given up.
@@ -30,6 +31,7 @@ pub(crate) struct Published {
     stored: Mutex<Stored>,
     /// How often somebody got what was written for another.
     shared: Arc<AtomicU64>,
+    underway: Underway,
 }
 
 /// What is counted of the registry.
@@ -84,7 +86,13 @@ impl Published {
             tally: Mutex::default(),
             stored: Mutex::new(stored),
             shared,
+            underway: Underway::default(),
         }
+    }
+
+    /// Calls of schedulers that were answered and that the master may not have dealt with.
+    pub(crate) fn underway(&self) -> &Underway {
+        &self.underway
     }
 
     /// Counts, or reads what is counted of messages.

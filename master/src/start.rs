@@ -31,7 +31,6 @@ use crate::logic::Master;
 use crate::logic::registry::Registry;
 use crate::published::{Published, Stored};
 use crate::records::{self, BadRegistry};
-use crate::underway::Underway;
 use crate::view::{Totals, View};
 
 /// The name of the actor that serves reads.
@@ -129,7 +128,6 @@ pub struct Running {
     cluster: ClusterView,
     standing: watch::Receiver<Standing>,
     published: Arc<Published>,
-    underway: Underway,
     /// When the reign began.
     elected: WallTime,
 }
@@ -158,11 +156,6 @@ impl Running {
     /// The actor that serves reads.
     pub(crate) fn view(&self) -> &Handle<ViewActor> {
         &self.helpers.view
-    }
-
-    /// Calls of schedulers that were answered and are not dealt with.
-    pub(crate) fn underway(&self) -> &Underway {
-        &self.underway
     }
 
     /// What it lets its gateways see.
@@ -380,17 +373,7 @@ impl Elected {
             .links();
         let master = spawn(node, Some(MASTER), accepts, false, actor)?;
         let _ = knows_master.set(master.clone());
-        let running = Running {
-            master,
-            helpers,
-            ended,
-            start_overs,
-            cluster,
-            standing,
-            published,
-            elected,
-            underway: Underway::default(),
-        };
+        Running { master, helpers, ended, start_overs, cluster, standing, published, elected };
         Ok((running, begin))
     }
 }

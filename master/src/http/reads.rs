@@ -20,7 +20,7 @@ impl Running {
     ///
     /// 503 if the view is gone, or so far behind what others were told that it does not catch up.
     pub(super) async fn newest(&self) -> Result<Arc<Snapshot>, Refused> {
-        self.underway().settled().await;
+        self.published().underway().settled().await;
         let heard = self.published().heard();
         let mut moment = self.publish().await?;
         if moment.change < heard {

@@ -53,7 +53,7 @@ async fn answer(gateways: &Gateways, mut call: Call) -> Result<HttpResponse, Ref
     check::principal(&mut message, call.principal.as_deref())?;
     if let (v1::call::Type::Subscribe, Some(subscribe)) = (message.r#type(), &message.subscribe) {
         // A framework that has just ended, or is held by another connection, is that first.
-        reign.underway().settled().await;
+        reign.published().underway().settled().await;
         return subscription::begin(gateways, &reign, &call, &message, subscribe);
     }
     if message.r#type() == v1::call::Type::ReconcileOperations {
@@ -90,7 +90,7 @@ async fn answer(gateways: &Gateways, mut call: Call) -> Result<HttpResponse, Ref
         Result::from(updated)?;
         return Ok(empty(200));
     }
-    let dealing = Some(reign.underway().begin());
+    let dealing = Some(reign.published().underway().begin());
     match stream.actor.tell(Said { call: api::wire::write(&message), dealing }) {
         Ok(()) => Ok(empty(202)),
         Err(error) => {
