@@ -373,7 +373,8 @@ impl Elected {
             .links();
         let master = spawn(node, Some(MASTER), accepts, false, actor)?;
         let _ = knows_master.set(master.clone());
-        Running { master, helpers, ended, start_overs, cluster, standing, published, elected };
+        let running =
+            Running { master, helpers, ended, start_overs, cluster, standing, published, elected };
         Ok((running, begin))
     }
 }
