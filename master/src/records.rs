@@ -81,6 +81,13 @@ struct NumbersRecord {
     format: u32,
 }
 
+/// Without a number it was written by a release that remembered no order.
+#[derive(Clone, PartialEq, Message)]
+struct RemovedRecord {
+    #[prost(uint64, tag = "1")]
+    order: u64,
+}
+
 #[derive(Clone, PartialEq, Message)]
 struct GoneRecord {
     /// Nanoseconds since 1970.
@@ -162,7 +169,7 @@ struct FrameworkRecord {
 
 /// Makes a change, and says which records it changes.
 pub fn apply(registry: &mut Registry, operation: &RegistryOperation) -> Vec<Change> {
-    let oldest_removed = registry.removed.first().cloned();
+    let longest_removed = registry.longest_removed().cloned();
     registry.apply(operation);
     let numbers = NumbersRecord {
         agents_made: registry.agents_made,
@@ -187,8 +194,9 @@ pub fn apply(registry: &mut Registry, operation: &RegistryOperation) -> Vec<Chan
         }
         RegistryOperation::RemoveFramework { framework } => {
             let key = format!("{REMOVED}{framework}");
-            let removed = Change::Put { key, value: Vec::new() };
-            let forgotten = oldest_removed.filter(|oldest| !registry.removed.contains(oldest));
+            let order = registry.removed.get(framework).copied().unwrap_or_default();
+            let removed = put(key, &RemovedRecord { order });
+            let forgotten = longest_removed.filter(|id| !registry.removed.contains_key(id));
             let forgotten = forgotten.map(|id| Change::Delete { key: format!("{REMOVED}{id}") });
             let gone = framework_change(registry, framework);
             [removed, gone].into_iter().chain(forgotten).collect()
@@ -262,7 +270,8 @@ pub fn read(
             let GoneRecord { at, by_operator } = decode(key, bytes)?;
             registry.gone.insert(AgentId::new(id), Gone { at: WallTime(at), by_operator });
         } else if let Some(id) = key.strip_prefix(REMOVED) {
-            registry.removed.insert(FrameworkId::new(id));
+            let RemovedRecord { order } = decode(key, bytes)?;
+            registry.removed.insert(FrameworkId::new(id), order);
         } else if let Some(role) = key.strip_prefix(QUOTA) {
             let quota = shares::quota(decode(key, bytes)?, key)?;
             registry.shares.quotas.insert(shares::role(role, key)?, quota);

@@ -1,6 +1,6 @@
 //! What must survive a master: written before it is told. The registrar writes, the logic keeps what is written.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use protocol::agent::AgentInfo;
 use protocol::framework::FrameworkInfo;
@@ -10,7 +10,7 @@ use protocol::time::WallTime;
 use protocol::wishes::FaultDomain;
 use serde::{Deserialize, Serialize};
 
-/// Ids of removed frameworks that are remembered, so that they are never valid again; the lowest make room.
+/// Ids of removed frameworks that are remembered, so that they are never valid again; the longest removed make room.
 pub const REMOVED_FRAMEWORKS_MAX: usize = 10_000;
 
 /// One change of the registry.
@@ -129,8 +129,8 @@ pub struct Registry {
     pub gone: BTreeMap<AgentId, Gone>,
     /// Admitted and not removed.
     pub frameworks: BTreeMap<FrameworkId, FrameworkEntry>,
-    /// Never valid again.
-    pub removed: BTreeSet<FrameworkId>,
+    /// Never valid again; with the order in which they were removed, 0 where that is not known.
+    pub removed: BTreeMap<FrameworkId, u64>,
     /// What operators say of roles.
     pub shares: Shares,
 }
@@ -146,9 +146,14 @@ impl Registry {
             agents: BTreeMap::new(),
             gone: BTreeMap::new(),
             frameworks: BTreeMap::new(),
-            removed: BTreeSet::new(),
+            removed: BTreeMap::new(),
             shares: Shares::default(),
         }
+    }
+
+    /// The first to make room among the ids of removed frameworks.
+    pub fn longest_removed(&self) -> Option<&FrameworkId> {
+        self.removed.iter().min_by_key(|(_, order)| **order).map(|(id, _)| id)
     }
 
     /// Makes one change. What it is about and is not there is left alone: the change was overtaken by a removal.
@@ -190,9 +195,12 @@ impl Registry {
             }
             RegistryOperation::RemoveFramework { framework } => {
                 self.frameworks.remove(framework);
-                self.removed.insert(framework.clone());
-                if self.removed.len() > REMOVED_FRAMEWORKS_MAX {
-                    self.removed.pop_first();
+                let newest = self.removed.values().max().map_or(1, |newest| newest + 1);
+                self.removed.insert(framework.clone(), newest);
+                if self.removed.len() > REMOVED_FRAMEWORKS_MAX
+                    && let Some(oldest) = self.longest_removed().cloned()
+                {
+                    self.removed.remove(&oldest);
                 }
             }
             RegistryOperation::SetQuotas(quotas) => self.shares.set_quotas(quotas.clone()),

@@ -94,7 +94,8 @@ fn after_every_operation_the_records_are_the_registry() {
             (role("*"), weight(3.0)),
         ])),
     ];
-    for n in 0..REMOVED_FRAMEWORKS_MAX + 2 {
+    // Their ids fall, so that the first of them is none of the oldest.
+    for n in (0..REMOVED_FRAMEWORKS_MAX + 2).rev() {
         operations.push(RegistryOperation::RemoveFramework { framework: framework(n).framework });
     }
     operations.push(admit_framework(99_999));
@@ -108,6 +109,10 @@ fn after_every_operation_the_records_are_the_registry() {
         }
     }
     assert_eq!(registry.removed.len(), REMOVED_FRAMEWORKS_MAX);
+    for (n, is_remembered) in [(0, true), (1, true), (REMOVED_FRAMEWORKS_MAX + 1, false)] {
+        let id = framework(n).framework;
+        assert_eq!(registry.removed.contains_key(&id), is_remembered, "{id}");
+    }
     let of_roles = records.keys().filter(|k| k.starts_with(QUOTA) || k.starts_with(WEIGHT));
     let of_roles: Vec<_> = of_roles.collect();
     assert_eq!(of_roles, ["quota/eng", "weight/*"], "what says nothing has no record");

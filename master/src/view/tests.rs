@@ -249,9 +249,9 @@ fn who_waits_in_vain_is_told_how_far_the_view_is_and_only_so_many_wait() {
     let mut readers = Readers::default();
     let far = moment(1_000_000);
     let behind = ReadAnswer::Behind(view.moment());
-    let waiting = (0..1000).filter(|n| readers.hear(&view, after(far), *n).is_none()).count();
-    assert_eq!(waiting, 256);
-    assert_eq!(readers.hear(&view, after(far), 1000), Some((1000, behind.clone())));
+    let waiting = (0..20_000).filter(|n| readers.hear(&view, after(far), *n).is_none()).count();
+    assert_eq!(waiting, 16_384);
+    assert_eq!(readers.hear(&view, after(far), 20_000), Some((20_000, behind.clone())));
     assert!(readers.on_tick(&view).is_empty(), "they may have come just before");
     let given_up = readers.on_tick(&view);
     assert_eq!(given_up.len(), waiting);

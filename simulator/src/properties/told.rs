@@ -168,7 +168,7 @@ impl World {
     /// Schedulers end when they want to, when another takes over, and when their framework is removed; not otherwise.
     pub(crate) fn check_scheduler_may_end(&mut self, life: Life, outcome: &Outcome) {
         let remembered = self.framework_seat(life.process).and_then(|seat| seat.remembered.clone());
-        let removed = remembered.as_ref().is_none_or(|id| self.registry.removed.contains(id));
+        let removed = remembered.as_ref().is_none_or(|id| self.registry.removed.contains_key(id));
         let may = match outcome {
             Outcome::Stopped => true,
             Outcome::TornDown => removed,

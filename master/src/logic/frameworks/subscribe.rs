@@ -96,7 +96,9 @@ impl Master {
             return;
         }
         match self.frameworks.get(&id) {
-            None if self.registry.removed.contains(&id) => wish.refuse(turn, REMOVED.to_owned()),
+            None if self.registry.removed.contains_key(&id) => {
+                wish.refuse(turn, REMOVED.to_owned())
+            }
             // Ids of the cluster's own making are given out by it alone.
             None if wish.info.capabilities.contains(&Capability::NamesItself)
                 && !self.is_numbered(&id) =>
@@ -350,7 +352,7 @@ impl Master {
         if self.frameworks.contains_key(id) || self.subscribing.contains_key(id) {
             return;
         }
-        if self.registry.removed.contains(id) {
+        if self.registry.removed.contains_key(id) {
             let framework = Framework::of(info.clone(), 0, Phase::Removed);
             self.frameworks.insert(id.clone(), framework);
             return;

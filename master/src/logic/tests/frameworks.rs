@@ -172,7 +172,7 @@ fn a_framework_that_is_not_back_in_time_is_removed_and_its_tasks_end() {
         t.pass(Duration::from_secs(15));
         pong(&mut t);
     }
-    let last = t.written.removed.first().map(ToString::to_string);
+    let last = t.written.longest_removed().map(ToString::to_string);
     assert_eq!(last.as_deref(), Some("c-0000"));
     t.forget_lines();
     t.subscribes_as(2, Some("c-0000"), &[], Vec::new());
