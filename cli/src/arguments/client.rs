@@ -16,8 +16,9 @@ use crate::units;
 /// `airside up` left in the cache folder, and is `127.0.0.1:5050` without a secret in the end.
 #[derive(Clone, Debug, Default, Args)]
 pub(crate) struct ClusterArguments {
-    /// The master to talk to [default: that of `airside up`, else 127.0.0.1:5050]
-    #[arg(long, value_name = "HOST:PORT", value_parser = units::master)]
+    /// The master to talk to, or where masters are elected, zk://host:port,host:port/path [default: that of `airside up`, else
+    /// 127.0.0.1:5050]
+    #[arg(long, value_name = "HOST:PORT|ZK", value_parser = units::master)]
     pub(crate) master: Option<String>,
     /// File that holds the cluster's secret [default: that of `airside up`]
     #[arg(long, value_name = "FILE")]

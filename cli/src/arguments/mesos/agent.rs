@@ -8,7 +8,8 @@ const NO_ISOLATION: &str =
     "tasks are isolated as processes of their users, and in no other way yet";
 const NO_IMAGES: &str = "tasks have no images yet; one that asks for an image is refused";
 const NO_DOCKER: &str = "there is no containerizer for Docker";
-const NO_FETCHER: &str = "nothing is fetched for tasks yet; one that asks for it is refused";
+const NO_FETCHER: &str =
+    "files are fetched over http:// alone, by this program itself, and not kept in a cache";
 const NO_MODULES: &str = "modules of Mesos are C++ libraries, which this program does not load";
 const NO_SASL: &str = "an agent shows that it knows the cluster's secret, --cluster-secret-file";
 const NO_PROVIDERS: &str = "there are no resource providers yet";
