@@ -9,6 +9,7 @@ mod pace;
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use gateway::{BadSocket, Daemon, Files, Limits, Routes, serve, serve_on};
@@ -35,6 +36,8 @@ pub struct Gateways(Arc<Shared>);
 struct Shared {
     daemon: Daemon,
     agent: OnceLock<Running>,
+    /// Once it has found again what a former life started, nobody need be asked whether it has.
+    has_recovered: AtomicBool,
     /// When the process began.
     started: WallTime,
     statistics: Pace,
@@ -49,6 +52,7 @@ impl Gateways {
         Self(Arc::new(Shared {
             daemon,
             agent: OnceLock::new(),
+            has_recovered: AtomicBool::new(false),
             started: Now::from(Clock::start().read()).wall,
             statistics: Pace::default(),
             looks: Looks::default(),

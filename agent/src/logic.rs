@@ -8,6 +8,7 @@ mod chance;
 mod checkpoint;
 mod config;
 mod configured;
+mod container;
 mod executors;
 mod fetch;
 mod kill;
@@ -443,10 +444,7 @@ impl Agent {
 
     /// The process of an executor, once it runs.
     pub fn process(&self, container: &ContainerId) -> Option<u32> {
-        match &self.state.executors.get(container)?.phase {
-            state::Phase::Running(identity) => Some(identity.process),
-            state::Phase::Looking(_) | state::Phase::Recording | state::Phase::Starting => None,
-        }
+        self.state.executors.get(container)?.phase.process()
     }
 
     /// Its executors that have not ended.

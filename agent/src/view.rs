@@ -29,11 +29,6 @@ impl ExecutorSeen {
         }
     }
 
-    /// Of one that is of the agent's making, its task.
-    fn source(&self) -> &str {
-        if self.is_for_command { self.spec.executor.as_str() } else { "" }
-    }
-
     fn command(&self) -> Option<(&TaskSeen, &CommandSpec)> {
         let mut commands = self.tasks.iter().filter_map(|task| match &task.report.spec.run {
             Run::Command(command) => Some((&**task, command)),

@@ -7,6 +7,7 @@ mod client;
 mod cluster;
 mod commands;
 mod demo;
+mod discovery;
 mod domains;
 mod doubt;
 mod ending;

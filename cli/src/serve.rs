@@ -22,6 +22,7 @@ use crate::arguments::{
     AgentArguments, ListenArguments, MasterArguments, NoRealms, NodeArguments, Told, Unused,
 };
 use crate::cluster::{FileError, create_dir, read_secret};
+use crate::discovery::NoAddress;
 use crate::ending;
 use crate::log::Log;
 use crate::node::{self, WayError};
@@ -36,6 +37,12 @@ const ASKS: u32 = 5;
 pub(crate) enum ServeError {
     #[error(transparent)]
     Realms(#[from] NoRealms),
+    #[error(transparent)]
+    NoAddress(#[from] NoAddress),
+    #[error(
+        "LIBPROCESS_SSL_ENABLED is set, and nothing here is encrypted: unset it if the network between all nodes is trusted, or put them behind something that encrypts"
+    )]
+    NoTls,
     #[error(transparent)]
     File(#[from] FileError),
     #[error("{address} is taken; end what listens there, or choose another port with --port")]
@@ -89,6 +96,13 @@ pub(crate) fn config(
             "listening beyond this machine without a secret: whoever reaches this port may run anything; give all nodes one file with --cluster-secret-file"
         );
     }
+    if listen.ip.is_unspecified() && listen.advertise_ip.is_none() {
+        tracing::warn!(
+            ip = %listen.ip,
+            "others are told an address that is none of a machine's; say with --advertise-ip where this node is reached"
+        );
+    }
+    unheard_environment()?;
     Ok(NodeConfig {
         listen: Some(SocketAddr::new(listen.ip, port)),
         advertise: advertised(listen, port),
@@ -101,6 +115,27 @@ pub(crate) fn config(
     })
 }
 
+/// Variables of Mesos's library that mean nothing here; whoever believes that a node encrypts must hear that it does not.
+fn unheard_environment() -> Result<(), ServeError> {
+    const NOTHING: [(&str, &str); 4] = [
+        ("LIBPROCESS_IP", "--ip"),
+        ("LIBPROCESS_PORT", "--port"),
+        ("LIBPROCESS_ADVERTISE_IP", "--advertise-ip"),
+        ("LIBPROCESS_ADVERTISE_PORT", "--advertise-port"),
+    ];
+    if let Ok(value) = std::env::var("LIBPROCESS_SSL_ENABLED")
+        && !["", "0", "false"].contains(&value.as_str())
+    {
+        return Err(ServeError::NoTls);
+    }
+    for (name, flag) in NOTHING {
+        if std::env::var_os(name).is_some_and(|value| value != "0") {
+            tracing::warn!("{name} changes nothing; say it with {flag}");
+        }
+    }
+    Ok(())
+}
+
 /// What `/version` answers.
 pub(crate) fn version(hostname: Option<&str>) -> Map<String, Value> {
     let seconds: u64 = env!("AIRSIDE_BUILD_TIME").parse().unwrap_or_default();
@@ -110,9 +145,10 @@ pub(crate) fn version(hostname: Option<&str>) -> Map<String, Value> {
         ("build_time", Value::from(seconds as f64)),
         ("build_user", Value::from(env!("AIRSIDE_BUILD_USER"))),
         ("protocol", Value::from(PROTOCOL_VERSION)),
-        ("hostname", Value::from(hostname)),
     ];
-    all.map(|(name, value)| (name.to_owned(), value)).into_iter().collect()
+    // What is not said is left out.
+    let hostname = hostname.map(|hostname| ("hostname", Value::from(hostname)));
+    all.into_iter().chain(hostname).map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
 /// What a daemon's pages show.
@@ -215,7 +251,7 @@ pub(crate) async fn master(
     log: Option<Log>,
 ) -> Result<(), ServeError> {
     open_more_files();
-    let listen = &arguments.listen;
+    let listen = &arguments.listen.clone().discovered()?;
     let mut config = config(listen, arguments.port, Some(&arguments.work_dir))?;
     let hostname = arguments.hostname.clone();
     let (figures, numbers) = (Figures::default(), Numbers::of(master::COUNTED));
@@ -265,7 +301,7 @@ pub(crate) async fn agent(
 ) -> Result<(), ServeError> {
     let open_files = open_more_files();
     let realms = arguments.authentication.realms()?;
-    let listen = &arguments.listen;
+    let listen = &arguments.listen.clone().discovered()?;
     let mut config = config(listen, arguments.port, Some(&arguments.work_dir))?;
     create_dir(&arguments.work_dir)?;
     // Executors that outlive this process are to reach the next.
@@ -384,7 +420,8 @@ async fn leave(running: &agent::Running) -> Result<End, ServeError> {
 
 /// `airside node`.
 pub(crate) async fn node(arguments: NodeArguments) -> Result<(), ServeError> {
-    let mut config = config(&arguments.listen, arguments.port, arguments.work_dir.as_deref())?;
+    let listen = arguments.listen.discovered()?;
+    let mut config = config(&listen, arguments.port, arguments.work_dir.as_deref())?;
     if let [to, way @ ..] = &arguments.ask[..] {
         config.listen = None;
         let node = start(config, false).await?;
@@ -395,10 +432,10 @@ pub(crate) async fn node(arguments: NodeArguments) -> Result<(), ServeError> {
         node.shutdown().await;
         return Ok(());
     }
-    let node = start(config, arguments.listen.or_any_port).await?;
+    let node = start(config, listen.or_any_port).await?;
     node::host(&node, &arguments.actors)?;
     say_ready(&node, "node");
-    let asked = ending::asked(arguments.listen.end_with_stdin).await;
+    let asked = ending::asked(listen.end_with_stdin).await;
     node.shutdown().await;
     asked.map_err(ServeError::Signals)
 }

@@ -131,6 +131,13 @@ impl Daemon {
         routes
     }
 
+    /// What the program says of itself, wherever it runs.
+    pub fn program(&self) -> serde_json::Map<String, serde_json::Value> {
+        let mut program = self.version().clone();
+        program.remove("hostname");
+        program
+    }
+
     /// `/flags` of the component itself.
     pub fn flags_of(&self, actor: &'static str) -> Route {
         self.page(actor, "/flags", Realm::ReadOnly, |daemon, call| {
@@ -166,7 +173,9 @@ impl Daemon {
             let daemon = daemon.clone();
             async move {
                 let own = daemon.node().map(|node| node.metrics().prometheus());
-                let text = own.unwrap_or_default() + &daemon.0.parts.figures.text(PATIENCE).await;
+                let figures = daemon.0.parts.figures.text(PATIENCE).await;
+                let numbers = numbers::prometheus(&daemon.metrics(None).await);
+                let text = own.unwrap_or_default() + &figures + &numbers;
                 plain(&call, "text/plain; version=0.0.4; charset=utf-8", text)
             }
         })

@@ -85,7 +85,11 @@ impl Realms {
             Realm::ReadOnly => "--authenticate_http_readonly",
             Realm::ReadWrite => "--authenticate_http_readwrite",
             Realm::Scheduler => "--authenticate_http_frameworks",
-            Realm::Executor => "(a later release, for executors)",
+            Realm::Executor => {
+                let words = "This agent has a secret, by which executors of the v1 API cannot show yet who they are: they run on agents \
+                    without --cluster-secret-file.";
+                return self.is_closed.then(|| Refused::new(403, words));
+            }
         };
         let credentials =
             if self.component == "agent" { "--http_credentials" } else { "--credentials" };

@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::future::Future;
+use std::mem::ManuallyDrop;
 use std::net::SocketAddr;
 use std::num::NonZero;
 use std::pin::Pin;
@@ -82,8 +83,10 @@ impl Room {
 type Serving = Rc<dyn Fn(Carrier, Option<SocketAddr>) -> Pin<Box<dyn Future<Output = ()>>>>;
 
 thread_local! {
-    /// One for each node of this process that serves on this thread.
-    static SERVING: RefCell<BTreeMap<u64, Serving>> = const { RefCell::new(BTreeMap::new()) };
+    /// One for each node of this process that serves on this thread. They are left to the process: what ends with its thread must not
+    /// need what has ended with it before.
+    static SERVING: ManuallyDrop<RefCell<BTreeMap<u64, Serving>>> =
+        const { ManuallyDrop::new(RefCell::new(BTreeMap::new())) };
 }
 
 /// A hook for [`libactor::NodeConfig::foreign`].
@@ -98,12 +101,12 @@ pub fn serve(routes: Routes, limits: Limits) -> Foreign {
             return;
         };
         actix_rt::spawn(async move {
-            let serving = SERVING.with_borrow(|all| all.get(&server).cloned());
+            let serving = SERVING.with(|all| all.borrow().get(&server).cloned());
             let serving = match serving {
                 Some(serving) => serving,
                 None => {
                     let serving = make(routes, room, limits).await;
-                    SERVING.with_borrow_mut(|all| all.insert(server, Rc::clone(&serving)));
+                    SERVING.with(|all| all.borrow_mut().insert(server, Rc::clone(&serving)));
                     serving
                 }
             };
@@ -153,6 +156,7 @@ async fn answer(
     payload: web::Payload,
 ) -> HttpResponse<Body> {
     let line = request.conn_data::<Line>().cloned().unwrap_or_default();
+    line.taken().await;
     let answering = line.answers();
     let payload = Upload::of(payload.into_inner(), line.clone());
     let bodies = Arc::clone(&room.bodies);

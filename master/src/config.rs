@@ -59,6 +59,12 @@ pub struct Config {
     pub refuse_max: Duration,
     /// Ended tasks remembered for each framework, so that questions about them get their end as the answer.
     pub ended_tasks_max: usize,
+    /// Whether what is counted of each framework is shown.
+    #[serde(default = "yes")]
+    pub per_framework_metrics: bool,
+    /// Removed frameworks that are shown with their ended tasks.
+    #[serde(default = "fifty")]
+    pub ended_frameworks_max: usize,
     /// Tasks of one framework that are not ended and acknowledged.
     pub tasks_per_framework_max: usize,
     /// Tasks on one agent that are not ended and acknowledged.
@@ -112,6 +118,14 @@ fn all() -> u8 {
 
 fn most() -> u8 {
     80
+}
+
+fn yes() -> bool {
+    true
+}
+
+fn fifty() -> usize {
+    50
 }
 
 fn ten_minutes() -> Duration {
@@ -187,6 +201,8 @@ impl Default for Config {
             offer_lease: Duration::from_secs(300),
             refuse_max: Duration::from_secs(365 * 24 * 3600),
             ended_tasks_max: 1000,
+            per_framework_metrics: yes(),
+            ended_frameworks_max: fifty(),
             tasks_per_framework_max: 1_000_000,
             tasks_per_agent_max: 10_000,
             agents_max: 100_000,

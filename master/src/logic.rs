@@ -32,7 +32,7 @@ use authorize::Who;
 use libactor::{DownReason, Pid, Principal};
 use protocol::agent::{AgentToMaster, MasterToAgent};
 use protocol::change::{AgentState, Change, FrameworkState, Moment, What};
-use protocol::framework::{FrameworkToMaster, MasterToFramework};
+use protocol::framework::{FrameworkInfo, FrameworkToMaster, MasterToFramework};
 use protocol::ids::{AgentId, FrameworkId, MasterId, OfferId, TaskId};
 use protocol::operator::{KillAnswer, KillTask, SetAnswer};
 use protocol::time::Now;
@@ -391,8 +391,14 @@ impl Master {
                 state: FrameworkState::Recovered,
             });
             let timer = Timer::Failover { framework: id.clone(), generation: framework.generation };
-            turn.start(timer, framework.info.failover_timeout);
+            turn.start(timer, self.time_to_return(&framework.info));
         }
+    }
+
+    /// How long a framework of a former reign is waited for: its scheduler lost its master by no fault of its own, and finds the next
+    /// one as agents do.
+    fn time_to_return(&self, info: &FrameworkInfo) -> Duration {
+        info.failover_timeout.max(self.config.agent_reregister_timeout)
     }
 
     fn on_written(&mut self, turn: &mut Turn, operation: RegistryOperation) {

@@ -334,12 +334,14 @@ impl Elected {
         };
         let clock = Clock::start();
         let knows_master = Arc::new(OnceLock::new());
-        let mut view =
-            View::new(cluster.clone(), logic.ended_tasks_max).located(logic.domain.clone());
+        let mut view = View::new(cluster.clone(), logic.ended_tasks_max)
+            .remembering(logic.ended_frameworks_max)
+            .located(logic.domain.clone());
         let master = Master::new(logic.clone(), identity, registry.clone());
         // It may be read before the master says its first word, and agents are awaited from the first moment on.
         view.start_over(0, master.snapshot(), &Totals::default());
         let published = Arc::new(Published::new(view.clone(), stored));
+        published.tally(|tally| tally.shows_frameworks(logic.per_framework_metrics));
         let elected = Now::from(clock.read()).wall;
         let view = ViewActor::new(view, Arc::clone(&published), standing.clone(), clock);
         let view = spawn(node, Some(VIEW), Accepts::new().asks::<Read>(), true, view)?;

@@ -37,8 +37,31 @@ const CALLS: [&str; 17] = [
     "teardown",
     "update_framework",
 ];
-const EVENTS: [&str; 7] =
-    ["subscribed", "offers", "rescind", "update", "message", "failure", "error"];
+const EVENTS: [&str; 11] = [
+    "subscribed",
+    "offers",
+    "inverse_offers",
+    "rescind",
+    "rescind_inverse_offer",
+    "update",
+    "update_operation_status",
+    "message",
+    "failure",
+    "error",
+    "heartbeat",
+];
+const OPERATIONS: [&str; 10] = [
+    "launch",
+    "launch_group",
+    "reserve",
+    "unreserve",
+    "create",
+    "destroy",
+    "grow_volume",
+    "shrink_volume",
+    "create_disk",
+    "destroy_disk",
+];
 const OFFERS: [&str; 4] = ["sent", "accepted", "declined", "rescinded"];
 
 type Counts = BTreeMap<&'static str, u64>;
@@ -54,6 +77,8 @@ pub(crate) struct Tally {
     principals: BTreeMap<String, u64>,
     /// Tasks that never came into the books.
     refused: BTreeMap<(TaskState, Reason), u64>,
+    /// Whether nothing is shown of single frameworks.
+    hides_frameworks: bool,
 }
 
 #[derive(Debug, Default)]
@@ -286,7 +311,10 @@ impl Tally {
             let Effect::TellFramework { message, .. } = effect else { return None };
             let MasterToFramework::Updated(status) = message else { return None };
             let is_end = status.source == Source::Master && status.state.is_end();
-            let why = status.reason.filter(|why| is_end && *why != Reason::Reconciliation);
+            // The answer to a question tells of no end.
+            let is_answer =
+                matches!(status.reason, Some(Reason::Reconciliation | Reason::TaskUnknown));
+            let why = status.reason.filter(|_| is_end && !is_answer);
             why.map(|why| (status, why))
         });
         let mut ends = ends.peekable();
@@ -372,6 +400,11 @@ impl Tally {
         }
     }
 
+    /// Whether what is counted of single frameworks is shown.
+    pub(crate) fn shows_frameworks(&mut self, shows: bool) {
+        self.hides_frameworks = !shows;
+    }
+
     /// Adds tasks that were refused to those that have ended.
     pub(crate) fn add_refused(&self, all: &mut BTreeMap<String, f64>) {
         for ((state, why), count) in &self.refused {
@@ -397,6 +430,9 @@ impl Tally {
             for what in ["received", "processed"] {
                 all.insert(format!("frameworks/{principal}/messages_{what}"), *count as f64);
             }
+        }
+        if self.hides_frameworks {
+            return all;
         }
         for of in self.frameworks.values().take(LINES_MAX) {
             of.numbers(&mut all);
@@ -442,7 +478,7 @@ impl OfFramework {
         group("events", &EVENTS, &self.events, true);
         group("offers", &OFFERS, &self.offers, false);
         let launches = Counts::from([("launch", self.launches)]);
-        group("operations", &["launch"], &launches, true);
+        group("operations", &OPERATIONS, &launches, true);
         for state in ENDS {
             let count = self.ended.get(&state).copied().unwrap_or_default();
             all.insert(format!("{named}/tasks/terminal/task_{}", word(state)), count as f64);

@@ -39,7 +39,7 @@ use shared::Shared;
 /// Statuses kept of one task: the first and the newest ones.
 const STATUSES_MAX: usize = 16;
 
-/// Removed frameworks kept with their ended tasks; the longest removed make room.
+/// Removed frameworks kept with their ended tasks, unless it is said; the longest removed make room.
 const REMOVED_MAX: usize = 50;
 
 /// Agents that are gone are shown for a while; the longest gone make room.
@@ -52,6 +52,7 @@ pub struct View {
     /// Nobody can say whether what is told here is still so.
     doubted: bool,
     ended_tasks_max: usize,
+    ended_frameworks_max: usize,
     agents: Shared<AgentId, Arc<Agent>>,
     domain: Option<FaultDomain>,
     /// Where agents are that are shown.
@@ -123,6 +124,7 @@ impl View {
             cluster,
             doubted: false,
             ended_tasks_max,
+            ended_frameworks_max: REMOVED_MAX,
             agents: Shared::new(),
             domain: None,
             domains: Shared::new(),
@@ -134,6 +136,11 @@ impl View {
             shares: Shares::default(),
             totals: Totals::default(),
         }
+    }
+
+    /// The same, which keeps so many removed frameworks.
+    pub fn remembering(self, ended_frameworks_max: usize) -> Self {
+        Self { ended_frameworks_max, ..self }
     }
 
     /// The same of a master that is there.
@@ -313,7 +320,7 @@ impl View {
         seen.becomes(state, now);
         if state == FrameworkState::Removed && !self.removed.contains(&id) {
             self.removed.push_back(id);
-            if self.removed.len() > REMOVED_MAX
+            if self.removed.len() > self.ended_frameworks_max
                 && let Some(oldest) = self.removed.pop_front()
             {
                 self.frameworks.remove(&oldest);

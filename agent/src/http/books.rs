@@ -1,5 +1,7 @@
 //! What readers see: a copy of the agent's books, made once for all who look at the same moment.
 
+use std::sync::atomic::Ordering::Relaxed;
+
 use gateway::Refused;
 use libactor::{Message, Question};
 use serde::{Deserialize, Serialize};
@@ -43,7 +45,11 @@ impl Gateways {
 
     /// Refuses while executors of a former life are missing. No books are copied for that.
     pub(super) async fn insist_on_recovery(&self) -> Result<(), Refused> {
+        if self.0.has_recovered.load(Relaxed) {
+            return Ok(());
+        }
         let recovery = self.agent()?.handle.ask(ReadRecovery).await.map_err(no_answer)?;
+        self.0.has_recovered.store(!recovery.lasts, Relaxed);
         insist_on(!recovery.lasts)
     }
 
@@ -58,7 +64,7 @@ impl Gateways {
         let daemon = &self.0.daemon;
         let sandboxes = self.agent()?.sandboxes.clone();
         Ok(About {
-            version: daemon.version().clone(),
+            version: daemon.program(),
             started: self.0.started,
             master,
             flags: daemon.flags().clone(),

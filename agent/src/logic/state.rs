@@ -187,6 +187,16 @@ pub(super) enum Ending {
     Rebooted,
 }
 
+impl Phase {
+    /// Once it runs.
+    pub(super) fn process(&self) -> Option<u32> {
+        match self {
+            Self::Running(identity) => Some(identity.process),
+            Self::Looking(_) | Self::Recording | Self::Starting => None,
+        }
+    }
+}
+
 /// An executor that is no more, as the master is told of it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct EndedExecutor {

@@ -15,7 +15,7 @@ use super::config::Bug;
 use super::membership::backoff;
 use super::notice::Notice;
 use super::state::{Ending, Framework, HEARD_MAX, Kept, Task, Waiting};
-use super::{Agent, Effect, Timer, Turn};
+use super::{Agent, Effect, Timer, Turn, container};
 
 /// Something the agent itself says of a task.
 pub(super) struct News {
@@ -159,7 +159,12 @@ impl Agent {
             status.reason = Some(Reason::AgentRemoved);
             status.message = "killed because the agent was ended by its operator".to_owned();
         }
-        status
+        container::described(
+            status,
+            container,
+            &self.config.info.at.listens,
+            executor.phase.process(),
+        )
     }
 
     fn queue_update(&mut self, turn: &mut Turn, status: TaskStatus) {

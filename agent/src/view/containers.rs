@@ -3,6 +3,7 @@
 use api::v1;
 use protocol::ids::{ExecutorId, FrameworkId};
 
+use super::v1::executor_info;
 use crate::logic::{Books, ExecutorSeen, Life};
 use crate::usage::{Usage, Usages};
 
@@ -53,7 +54,8 @@ pub(crate) fn containers(
                 framework: id.clone(),
                 executor: executor.spec.executor.clone(),
                 name: executor.name(),
-                source: executor.source().to_owned(),
+                #[expect(deprecated, reason = "the older text is shown, as Mesos shows it")]
+                source: executor_info(id, executor).source.unwrap_or_default(),
                 status: v1::ContainerStatus {
                     container_id: Some(executor.container.to_v1()),
                     executor_pid: process,

@@ -171,7 +171,8 @@ impl Serialize for ExecutorJson<'_> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("id", id.as_str())?;
         map.serialize_entry("name", &executor.name())?;
-        map.serialize_entry("source", executor.source())?;
+        #[expect(deprecated, reason = "the older text is shown, as Mesos shows it")]
+        map.serialize_entry("source", info.source.as_deref().unwrap_or_default())?;
         map.serialize_entry("container", executor.container.as_str())?;
         let directory = (about.sandbox)(framework, id, &executor.container);
         map.serialize_entry("directory", &directory)?;

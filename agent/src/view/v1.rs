@@ -89,7 +89,7 @@ pub(super) fn executor_info(framework: &FrameworkId, executor: &ExecutorSeen) ->
             executor_id: executor.spec.executor.to_v1(),
             framework_id: Some(framework.to_v1()),
             name: Some(executor.name()),
-            source: Some(executor.source().to_owned()),
+            source: Some(executor.spec.executor.to_string()),
             command: Some(v1::CommandInfo {
                 shell: Some(false),
                 value: Some("airside".to_owned()),

@@ -130,7 +130,6 @@ const SHARED: Table = &[
     ("logbufsecs", Fate::Ignored("what is logged is written at once")),
     ("initialize_driver_logging", Fate::Ignored("drivers are other programs")),
     ("memory_profiling", Fate::Only(FALSE, "there is no memory profiler in this program")),
-    ("ip_discovery_command", Fate::Refused("say the address with --ip")),
     (
         "modules",
         Fate::Refused("modules of Mesos are C++ libraries, which this program does not load"),

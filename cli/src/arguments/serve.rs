@@ -18,15 +18,19 @@ use super::allocator::AllocatorArguments;
 use super::authentication::{AgentAuthentication, MasterAuthentication};
 use super::{ClusterArguments, LogArguments, RoleArguments};
 use crate::amounts::{self, Weights};
+use crate::discovery::{self, NoAddress};
 use crate::domains::domain;
 use crate::units;
 
 /// Where a node listens, and how it is found from elsewhere. Defaults of Mesos.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub(crate) struct ListenArguments {
     /// Address to listen on
     #[arg(long, default_value = "127.0.0.1", value_name = "ADDRESS")]
     pub(crate) ip: IpAddr,
+    /// A command that prints the address to listen on, in place of --ip
+    #[arg(long, value_name = "COMMAND", conflicts_with = "ip")]
+    ip_discovery_command: Option<String>,
     /// Address at which others reach this node, if it is another
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) advertise_ip: Option<IpAddr>,
@@ -91,12 +95,28 @@ pub(crate) struct MasterArguments {
     /// How many ended tasks of each framework are remembered
     #[arg(long, default_value_t = 1000, value_name = "COUNT")]
     max_completed_tasks_per_framework: usize,
+    /// How many ended frameworks are shown
+    #[arg(long, default_value_t = 50, value_name = "COUNT")]
+    max_completed_frameworks: usize,
+    /// Whether /metrics/snapshot has what is counted of each framework
+    #[arg(long, default_value_t = true, action = ArgAction::Set, value_name = "BOOL")]
+    publish_per_framework_metrics: bool,
     #[command(flatten)]
     patience: PatienceArguments,
     #[command(flatten)]
     constraints: ConstraintArguments,
     #[command(flatten)]
     allocator: AllocatorArguments,
+}
+
+impl ListenArguments {
+    /// The same, with the address that the operator's command says, if there is one.
+    pub(crate) fn discovered(mut self) -> Result<Self, NoAddress> {
+        if let Some(command) = &self.ip_discovery_command {
+            self.ip = discovery::address(command)?;
+        }
+        Ok(self)
+    }
 }
 
 /// How much a regular expression may be by which schedulers choose agents. Names and defaults of Mesos.
@@ -128,6 +148,8 @@ impl MasterArguments {
         self.allocator.apply(&mut config.logic);
         config.logic.require_agent_domain = self.require_agent_domain;
         config.logic.ended_tasks_max = self.max_completed_tasks_per_framework;
+        config.logic.ended_frameworks_max = self.max_completed_frameworks;
+        config.logic.per_framework_metrics = self.publish_per_framework_metrics;
         config.logic = config.logic.located(self.domain.clone());
         config
     }

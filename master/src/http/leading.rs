@@ -165,7 +165,7 @@ impl Gateways {
     pub(super) fn about(&self, reign: &Running) -> About {
         let info = self.master_info(reign);
         About {
-            version: self.daemon().version().clone(),
+            version: self.daemon().program(),
             hostname: info.hostname.unwrap_or_default(),
             cluster: self.daemon().flags().get("cluster").cloned(),
             pid: info.pid.unwrap_or_default(),

@@ -65,9 +65,7 @@ impl Master {
     fn pool(&self, framework: &FrameworkId, offers: &[OfferId]) -> Result<Pool, String> {
         let mut pool: Option<Pool> = None;
         for id in offers {
-            let gone = || {
-                format!("offer {id} is not valid any more: it was answered, rescinded or ran out")
-            };
+            let gone = || format!("Offer {id} is no longer valid");
             let number = self.offer_number(id).ok_or_else(gone)?;
             let offer = self.offers.find(number).ok_or_else(gone)?;
             if offer.framework != *framework {
@@ -94,7 +92,7 @@ impl Master {
             pool.offered.add(&offer.resources);
             pool.left.add(&offer.resources);
         }
-        pool.ok_or_else(|| "no offer is named".to_owned())
+        pool.ok_or_else(|| "No offers specified".to_owned())
     }
 
     /// Nothing is launched; offers that are valid return.

@@ -31,6 +31,9 @@ pub enum Refusal {
     /// Nothing where something is needed.
     #[error("{0} is empty")]
     Empty(&'static str),
+    /// A task without resources.
+    #[error("Task uses no resources")]
+    UsesNothing,
     /// Too much.
     #[error("{what} has {has}, more than {max}")]
     TooMuch {
@@ -51,7 +54,7 @@ pub enum Refusal {
     },
     /// More than the offers hold.
     #[error(
-        "the task needs {needs} but of the offered {offered} only {left} is left: {lacking} is missing"
+        "Total resources {needs} required by task and its executor is more than available {left}: of the offered {offered}, {lacking} is missing"
     )]
     MoreThanOffered {
         /// The task with its executor.
@@ -354,7 +357,7 @@ pub(super) fn task(
         Fate::of(&info)?;
     }
     if spec.resources.is_empty() {
-        return Err(Refusal::Empty("the task's list of resources"));
+        return Err(Refusal::UsesNothing);
     }
     resources("the task", &spec.resources)?;
     match &spec.run {

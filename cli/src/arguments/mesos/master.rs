@@ -51,13 +51,8 @@ pub(super) const FLAGS: Table = &[
     ("allocator", Only(&["hierarchical", "HierarchicalDRF"], NO_MODULES)),
     ("master_contender", Refused(NO_MODULES)),
     ("master_detector", Refused(NO_MODULES)),
-    ("max_completed_frameworks", Ignored("50 are kept")),
     (
         "max_unreachable_tasks_per_framework",
         Ignored("all are kept until their agents are forgotten"),
-    ),
-    (
-        "publish_per_framework_metrics",
-        Ignored("what grows with the number of frameworks is bounded on /metrics"),
     ),
 ];

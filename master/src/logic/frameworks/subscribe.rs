@@ -366,7 +366,7 @@ impl Master {
         turn.what
             .push(What::Framework { info: info.clone().into(), state: FrameworkState::Recovered });
         let timer = Timer::Failover { framework: id.clone(), generation: framework.generation };
-        turn.start(timer, info.failover_timeout);
+        turn.start(timer, self.time_to_return(info));
         self.frameworks.insert(id.clone(), framework);
         let info = info.clone();
         turn.write(RegistryOperation::AdmitFramework { number: None, nonce: 0, info });

@@ -104,11 +104,9 @@ fn offers_that_are_void_launch_nothing_and_say_so() {
     t.down(agent_pid(1, 1));
     t.forget_lines();
     t.accepts(1, vec![offer], vec![task("a", 1.0)], Duration::ZERO);
-    t.did([
-        "to scheduler-1: a Dropped, InvalidOffers: offer m-O1 is not valid any more: it was answered, rescinded or ran out",
-    ]);
+    t.did(["to scheduler-1: a Dropped, InvalidOffers: Offer m-O1 is no longer valid"]);
     t.accepts(1, vec![], vec![], Duration::ZERO);
-    t.did(["to scheduler-1: Error: no offer is named"]);
+    t.did(["to scheduler-1: Error: No offers specified"]);
 }
 
 #[test]
@@ -192,7 +190,7 @@ fn refused(change: impl FnOnce(&mut TaskSpec), words: &str) {
 
 #[test]
 fn bad_tasks_are_refused_in_words_and_good_ones_beside_them_run() {
-    refused(|t| t.resources = Resources::none(), "the task's list of resources is empty");
+    refused(|t| t.resources = Resources::none(), "Task uses no resources");
     refused(|t| t.resources = Resources::cpus_mem(5.0, 1.0), "cpus:5 is missing");
     refused(|t| t.task = protocol::ids::TaskId::new("../x"), "must not be '.'");
     refused(|t| t.name = "x".repeat(5000), "the task's name has 5000, more than 4096");

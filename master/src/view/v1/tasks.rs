@@ -108,7 +108,9 @@ impl Framework {
         let task = self.described.get(&(agent.clone(), executor.clone()));
         let said = task.and_then(|task| match &task.run {
             Run::Command(_) => None,
-            Run::Executor { executor, .. } => executor.to_v1().ok(),
+            Run::Executor { executor, .. } => {
+                executor.described_to_v1(framework, Some(&task.carried)).ok()
+            }
         });
         v1::ExecutorInfo {
             framework_id: Some(framework.to_v1()),
