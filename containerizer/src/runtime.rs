@@ -117,6 +117,17 @@ impl Runtime {
         Ok(Self(path.to_owned()))
     }
 
+    /// Waits until no other process makes or sweeps folders here, and keeps others from it while the file is held.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub fn lock(&self) -> io::Result<File> {
+        let path = self.0.join(".lock");
+        let file = File::options().create(true).truncate(false).write(true).open(path)?;
+        file.lock()?;
+        Ok(file)
+    }
+
     /// A folder for a container; there must be none.
     ///
     /// # Errors

@@ -294,7 +294,19 @@ impl Place<'_> {
                 Err(error) => return Err(error).tried(shown),
             }
         }
-        within(self.root, path, OFlags::PATH).tried(shown)
+        match within(self.root, path, OFlags::PATH) {
+            // A link that leads to nothing: as in images whose resolver is not running.
+            Err(Errno::NOENT) if kind != FileType::Directory && !names.is_empty() => {
+                done.pop();
+                let folder = within(self.root, &done, OFlags::PATH | OFlags::DIRECTORY);
+                let (folder, name) = (folder.tried(shown)?, names[names.len() - 1]);
+                rustix::fs::unlinkat(&folder, name, rustix::fs::AtFlags::empty()).tried(shown)?;
+                let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+                rustix::fs::openat(&folder, name, flags, Mode::from_raw_mode(0o644)).tried(shown)?;
+                within(self.root, path, OFlags::PATH).tried(shown)
+            }
+            found => found.tried(shown),
+        }
     }
 }
 

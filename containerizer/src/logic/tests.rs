@@ -22,6 +22,8 @@ struct Machine {
     told: Vec<Termination>,
     forgotten: bool,
     destroying: bool,
+    /// The isolator that cleaned up last, of those that do it now.
+    cleaned: Option<usize>,
 }
 
 impl Machine {
@@ -78,13 +80,14 @@ impl Machine {
             Effect::Fetch => Event::Fetched(said),
             Effect::Kill => {
                 self.alive &= fails;
+                self.cleaned = None;
                 Event::Killed(said)
             }
             Effect::CleanUp(place) => {
                 assert!(!self.alive, "nothing is cleaned up under a process");
+                let before = self.cleaned.replace(place);
+                assert!(before.is_none_or(|before| place < before), "in reverse order");
                 if !fails {
-                    let last = self.prepared.last().copied();
-                    assert!(last.is_none_or(|last| last <= place) || self.told_left(), "in reverse order");
                     self.prepared.retain(|known| *known != place);
                 }
                 Event::CleanedUp(place, said)
@@ -99,11 +102,6 @@ impl Machine {
             | Effect::Forget
             | Effect::Tell(_) => return None,
         })
-    }
-
-    /// Whether some of the cleaning failed, so that what is left has gaps.
-    fn told_left(&self) -> bool {
-        true
     }
 
     fn is_bare(&self) -> bool {
