@@ -2,6 +2,7 @@
 //! compare, JSONP, gzip, streams of records. Nothing here knows what master or agent answer; they bring their [`Route`]s.
 
 mod answer;
+mod backlog;
 mod body;
 mod credentials;
 mod daemon;

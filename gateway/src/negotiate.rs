@@ -1,6 +1,7 @@
 //! How a body is written: as JSON or as protobuf, by the exact rules of Mesos's v1 APIs.
 
 use actix_web::http::header;
+use bytes::Bytes;
 
 use crate::answer::{Call, Refused};
 
@@ -64,12 +65,26 @@ pub fn allows(call: &Call, header: &str, media_type: &str) -> bool {
     takes(&texts, media_type)
 }
 
+/// Bytes of a body that is read where its connection is served; a longer one would keep others waiting.
+const READ_HERE: usize = 64 << 10;
+
 /// A message, as its client wrote it.
 ///
 /// # Errors
 ///
 /// 400, in Mesos's words.
-pub fn read<M: prost::Message + prost::Name + Default>(
+pub async fn read<M: prost::Message + prost::Name + Default + 'static>(
+    encoding: Encoding,
+    body: Bytes,
+) -> Result<M, Refused> {
+    if body.len() <= READ_HERE {
+        return read_here(encoding, &body);
+    }
+    let read = tokio::task::spawn_blocking(move || read_here(encoding, &body)).await;
+    read.map_err(|error| Refused::new(500, format!("the body was not read: {error}")))?
+}
+
+fn read_here<M: prost::Message + prost::Name + Default>(
     encoding: Encoding,
     body: &[u8],
 ) -> Result<M, Refused> {

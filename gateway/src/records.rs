@@ -14,6 +14,7 @@ use futures_util::Stream;
 use tokio::sync::{mpsc, watch};
 
 use crate::answer::Call;
+use crate::backlog::{Backlog, Hold, Queue};
 use crate::line::Line;
 use crate::negotiate::Encoding;
 
@@ -28,6 +29,7 @@ pub struct Records {
     most: usize,
     gone: watch::Receiver<()>,
     line: Option<Line>,
+    queue: Arc<Queue>,
 }
 
 /// One that waits for its reader. However many wait for it, all share its bytes until they are written.
@@ -35,6 +37,8 @@ struct Record {
     bytes: Bytes,
     /// Its part of what waits.
     counts: usize,
+    /// Its part of what waits in all streams.
+    _hold: Hold,
 }
 
 /// What waits for a reader.
@@ -66,8 +70,9 @@ impl Records {
         let (send, records) = mpsc::unbounded_channel();
         let (here, gone) = watch::channel(());
         let waiting = Arc::<Waiting>::default();
+        let queue = Backlog::of_process().enter(line.clone());
         let body = Body { records, waiting: Arc::clone(&waiting), begun: None, _here: here };
-        (Self { send, waiting, most, gone, line }, body)
+        (Self { send, waiting, most, gone, line, queue }, body)
     }
 
     /// One record more: its length, a line feed, its bytes. Before which nothing waits, that one counts for nothing until it is
@@ -89,7 +94,11 @@ impl Records {
             self.line.iter().for_each(Line::cut);
             return Err(NotSent::TooSlow);
         }
-        self.send.send(Record { bytes, counts }).map_err(|_| NotSent::Gone)
+        let Some(hold) = self.queue.hold(&bytes) else {
+            self.line.iter().for_each(Line::cut);
+            return Err(NotSent::TooSlow);
+        };
+        self.send.send(Record { bytes, counts, _hold: hold }).map_err(|_| NotSent::Gone)
     }
 
     /// Waits until the reader is gone; what waits does not keep the answer open.

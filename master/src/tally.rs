@@ -7,7 +7,9 @@ use api::v1::scheduler::call::Type;
 use libactor::Pid;
 use protocol::agent::AgentToMaster;
 use protocol::change::{FrameworkState, What};
-use protocol::framework::{FrameworkInfo, FrameworkToMaster, MasterToFramework, Operation};
+use protocol::framework::{
+    Capability, FrameworkInfo, FrameworkToMaster, MasterToFramework, Operation,
+};
 use protocol::ids::FrameworkId;
 use protocol::task::{Reason, Source, TaskState, TaskStatus};
 
@@ -59,6 +61,8 @@ struct OfFramework {
     /// How the names of what is counted of it begin.
     named: String,
     principal: Option<String>,
+    /// By Mesos's API, which has no event for what is not understood, nor for the end of a framework.
+    is_by_http: bool,
     calls: Counts,
     events: Counts,
     offers: Counts,
@@ -108,6 +112,7 @@ fn names(message: &FrameworkToMaster) -> (Option<&'static str>, Option<&'static 
         Says::ToExecutor { .. } => ("framework_to_executor", "message"),
         Says::ShutdownExecutor { .. } => return (None, Some("shutdown")),
         Says::Teardown => ("unregister_framework", "teardown"),
+        Says::UpdateFramework { .. } => return (None, Some("update_framework")),
     };
     (Some(message), Some(call))
 }
@@ -141,6 +146,7 @@ fn event(message: &MasterToFramework) -> Option<(&'static str, usize)> {
         MasterToFramework::Refused { .. } | MasterToFramework::FailedOver => Some(("error", 1)),
         MasterToFramework::TornDown | MasterToFramework::Error { .. } => Some(("error", 1)),
         MasterToFramework::Deltas(_) | MasterToFramework::Unmet(_) => None,
+        MasterToFramework::FrameworkUpdated { .. } => None,
     }
 }
 
@@ -192,9 +198,6 @@ impl Tally {
     fn hear_framework(&mut self, from: Pid, message: &FrameworkToMaster) -> Heard {
         let (name, call) = names(message);
         let framework = self.pids.get(&from).cloned();
-        // Who is subscribed and subscribes says anew what it is.
-        let is_update = framework.is_some() && call == Some("subscribe");
-        let (name, call) = if is_update { (None, Some("update_framework")) } else { (name, call) };
         if let Some(name) = name {
             more(&mut self.counts, name, 1);
         }
@@ -312,7 +315,9 @@ impl Tally {
         let Some(of) = self.pids.get(&to).and_then(|id| self.frameworks.get_mut(id)) else {
             return;
         };
-        if let Some((name, count)) = event(message) {
+        let says_nothing = of.is_by_http
+            && matches!(message, MasterToFramework::TornDown | MasterToFramework::Error { .. });
+        if let Some((name, count)) = event(message).filter(|_| !says_nothing) {
             more(&mut of.events, name, count);
         }
         if let MasterToFramework::Offers(offers) | MasterToFramework::OffersAt { offers, .. } =
@@ -342,6 +347,7 @@ impl Tally {
         let principal = info.carried.decode().ok().and_then(|info| info.principal);
         let of = self.frameworks.entry(info.framework.clone()).or_default();
         of.named = of_framework(info);
+        of.is_by_http = info.capabilities.contains(&Capability::NamesItself);
         let before = std::mem::replace(&mut of.principal, principal.clone());
         if before != principal {
             self.leave(before);

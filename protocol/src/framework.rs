@@ -196,6 +196,15 @@ pub enum FrameworkToMaster {
     ReviveRoles(Vec<Role>),
     /// `Suppress` for these roles alone. Since version 2.
     SuppressRoles(Vec<Role>),
+    /// Who is subscribed says anew what it is and wishes; answered by `FrameworkUpdated` once it is written. Since version 2.
+    UpdateFramework {
+        /// Names this update among the scheduler's: a later one has a higher one.
+        number: u64,
+        /// What it is from then on.
+        info: FrameworkInfo,
+        /// At most one entry for each of its roles; see `SubscribeWith`.
+        wishes: Vec<RoleWishes>,
+    },
 }
 
 /// From the master to a scheduler.
@@ -266,6 +275,13 @@ pub enum MasterToFramework {
         offers: Vec<Arc<Offer>>,
         /// Where those of their agents are of which that is known.
         domains: BTreeMap<AgentId, FaultDomain>,
+    },
+    /// The scheduler's update, and each before it that was not answered, is written, or is refused. Since version 2.
+    FrameworkUpdated {
+        /// Of the update.
+        number: u64,
+        /// Why not, in words, if so.
+        refused: Option<String>,
     },
 }
 

@@ -184,6 +184,7 @@ impl Message for FrameworkToMaster {
             Self::Wishes(_) => "Wishes",
             Self::ReviveRoles(_) => "ReviveRoles",
             Self::SuppressRoles(_) => "SuppressRoles",
+            Self::UpdateFramework { .. } => "UpdateFramework",
         }
     }
 
@@ -196,7 +197,7 @@ impl Message for FrameworkToMaster {
             Self::Acknowledge { .. } | Self::Reconcile(_) | Self::ToExecutor { .. } => 1,
             Self::ShutdownExecutor { .. } | Self::Teardown => 1,
             Self::SubscribeWith { .. } | Self::Wishes(_) => 2,
-            Self::ReviveRoles(_) | Self::SuppressRoles(_) => 2,
+            Self::ReviveRoles(_) | Self::SuppressRoles(_) | Self::UpdateFramework { .. } => 2,
         }
     }
 
@@ -222,6 +223,7 @@ impl Message for FrameworkToMaster {
             Self::SubscribeWith { framework: None, .. } | Self::Wishes(_) => (),
             Self::Revive | Self::Suppress | Self::Teardown => (),
             Self::ReviveRoles(_) | Self::SuppressRoles(_) => (),
+            Self::UpdateFramework { info, .. } => out.add(info.framework.as_str()),
         }
     }
 }
@@ -249,6 +251,7 @@ impl Message for MasterToFramework {
             Self::Error { .. } => "Error",
             Self::Unmet(_) => "Unmet",
             Self::OffersAt { .. } => "OffersAt",
+            Self::FrameworkUpdated { .. } => "FrameworkUpdated",
         }
     }
 
@@ -264,7 +267,7 @@ impl Message for MasterToFramework {
             Self::Refused { .. } | Self::FailedOver | Self::Rescinded(_) | Self::Updated(_) => 1,
             Self::FromExecutor { .. } | Self::ExecutorEnded { .. } | Self::AgentLost(_) => 1,
             Self::TornDown | Self::Error { .. } => 1,
-            Self::OffersAt { .. } => 2,
+            Self::OffersAt { .. } | Self::FrameworkUpdated { .. } => 2,
         }
     }
 
@@ -285,6 +288,7 @@ impl Message for MasterToFramework {
             | Self::Deltas(_)
             | Self::TornDown
             | Self::Unmet(_)
+            | Self::FrameworkUpdated { .. }
             | Self::Error { .. } => (),
         }
     }

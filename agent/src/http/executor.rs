@@ -89,7 +89,7 @@ async fn answer(gateways: &Gateways, mut call: Call) -> Result<HttpResponse, Ref
     call.insist_on("POST")?;
     let encoding = content(&call)?;
     let body = call.body().await?;
-    let message: v1::Call = read(encoding, &body)?;
+    let message: v1::Call = read(encoding, body).await?;
     check::call(&message)?;
     match message.r#type() {
         v1::call::Type::Subscribe => {

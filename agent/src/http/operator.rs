@@ -38,7 +38,7 @@ async fn answer(gateways: &Gateways, mut call: Call) -> Result<HttpResponse, Ref
     } else {
         call.body().await?
     };
-    let message: v1::Call = read(media.content, &body)?;
+    let message: v1::Call = read(media.content, body).await?;
     check::call(&message)?;
     media.fits(message.r#type())?;
     answer_to(gateways, &call, &message, media.accept).await

@@ -177,6 +177,9 @@ async fn ha_06_until_the_registry_is_read_calls_are_put_off_and_messages_dropped
             assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
             assert!(answer.ends_with("\r\n\r\nMaster has not finished recovery"), "{answer}");
         }
+        let registry = ask(at, "GET /registrar(1)/registry", "").await;
+        assert!(registry.starts_with("HTTP/1.1 200 "), "{registry}");
+        assert!(registry.ends_with("\r\n\r\n{}"), "{registry}");
         let other = Node::start(NodeConfig::loopback()).await.unwrap();
         let name: Name = format!("{}@{at}", master::MASTER).parse().unwrap();
         for _ in 0..3 {

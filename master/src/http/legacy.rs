@@ -84,16 +84,29 @@ fn empty_of(call: &Call, nothing: &'static str) -> Result<HttpResponse, Refused>
     }
 }
 
-/// What is written, as the actor shows it that writes.
+/// What is written, as the actor shows it that writes. Before it has read that, nothing is there.
 fn registry(gateways: &Gateways) -> Route {
-    let page = ("/registry", "What the registry holds.");
-    page_of("registrar(1)", gateways, Realm::ReadOnly, page, async |gateways, reign, call| {
-        let master = api::wire::write(&gateways.master_info(&reign));
-        let text = reign.registrar().ask(ReadRegistry(master)).await.map_err(|error| {
-            Refused::new(503, format!("the registrar does not answer: {error}"))
-        })?;
-        Ok(json(&call, text.0))
+    let gateways = gateways.clone();
+    Route::new("registrar(1)", "/registry", move |call| {
+        let gateways = gateways.clone();
+        async move {
+            let reign = match gateways.reign(&call) {
+                Ok(reign) => reign,
+                Err(refused) if refused.status == 503 => return json(&call, "{}"),
+                Err(refused) => return refused.into(),
+            };
+            let master = api::wire::write(&gateways.master_info(&reign));
+            match reign.registrar().ask(ReadRegistry(master)).await {
+                Ok(text) => json(&call, text.0),
+                Err(error) => {
+                    let words = format!("the registrar does not answer: {error}");
+                    Refused::new(503, words).into()
+                }
+            }
+        }
     })
+    .realm(Realm::ReadOnly)
+    .about("What the registry holds.")
 }
 
 /// A page of the leader's.
@@ -105,7 +118,7 @@ fn read<F>(
 where
     F: Future<Output = Result<HttpResponse, Refused>> + 'static,
 {
-    page_of("master", gateways, Realm::ReadOnly, page, answer)
+    page_of(gateways, Realm::ReadOnly, page, answer)
 }
 
 /// A page by which something can be changed.
@@ -117,12 +130,11 @@ fn change<F>(
 where
     F: Future<Output = Result<HttpResponse, Refused>> + 'static,
 {
-    page_of("master", gateways, Realm::ReadWrite, page, answer)
+    page_of(gateways, Realm::ReadWrite, page, answer)
 }
 
 /// Its path, and what it is for in a line.
 fn page_of<F>(
-    actor: &'static str,
     gateways: &Gateways,
     realm: Realm,
     (path, line): (&'static str, &'static str),
@@ -132,7 +144,7 @@ where
     F: Future<Output = Result<HttpResponse, Refused>> + 'static,
 {
     let gateways = gateways.clone();
-    Route::new(actor, path, move |call| {
+    Route::new("master", path, move |call| {
         let gateways = gateways.clone();
         async move {
             let reign = match gateways.reign(&call) {

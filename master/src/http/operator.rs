@@ -34,7 +34,7 @@ async fn answer(gateways: &Gateways, mut call: Call) -> Result<HttpResponse, Ref
     call.refuse_other_pages()?;
     let encoding = content(&call)?;
     let body = call.body().await?;
-    let message: v1::Call = read(encoding, &body)?;
+    let message: v1::Call = read(encoding, body).await?;
     check::call(&message)?;
     let encoding = accepted(&call)?;
     let r#type = message.r#type();

@@ -7,6 +7,7 @@ mod repeated;
 mod subscribed;
 mod subscription;
 mod update;
+mod updating;
 
 use actix_web::HttpResponse;
 use api::v1::scheduler as v1;
@@ -48,7 +49,7 @@ async fn answer(gateways: &Gateways, mut call: Call) -> Result<HttpResponse, Ref
     call.insist_on("POST")?;
     let encoding = content(&call)?;
     let body = call.body().await?;
-    let mut message: v1::Call = read(encoding, &body)?;
+    let mut message: v1::Call = read(encoding, body).await?;
     check::call(&message)?;
     check::principal(&mut message, call.principal.as_deref())?;
     if let (v1::call::Type::Subscribe, Some(subscribe)) = (message.r#type(), &message.subscribe) {

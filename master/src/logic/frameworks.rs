@@ -138,12 +138,16 @@ impl Master {
     ) {
         if let FrameworkToMaster::Subscribe { nonce, framework, info, demand } = message {
             let wishes = wishes::of_first_role(&info, demand);
-            let wish = Subscription { from, nonce, info, wishes };
+            let wish = Subscription { from, nonce, info, wishes, update: None };
             return self.on_subscribe(turn, principal, framework, wish);
         }
         if let FrameworkToMaster::SubscribeWith { nonce, framework, info, wishes } = message {
-            let wish = Subscription { from, nonce, info, wishes: wishes::normal(wishes) };
+            let wishes = wishes::normal(wishes);
+            let wish = Subscription { from, nonce, info, wishes, update: None };
             return self.on_subscribe(turn, principal, framework, wish);
+        }
+        if let FrameworkToMaster::UpdateFramework { number, info, wishes } = message {
+            return self.on_update_framework(turn, principal, from, (number, info, wishes));
         }
         let Some(Peer::Framework(id)) = self.peers.get(&from) else {
             let reason = "this scheduler is not subscribed".to_owned();
@@ -155,7 +159,9 @@ impl Master {
             return turn.tell_framework(from, MasterToFramework::Error { reason });
         }
         match message {
-            FrameworkToMaster::Subscribe { .. } | FrameworkToMaster::SubscribeWith { .. } => {
+            FrameworkToMaster::Subscribe { .. }
+            | FrameworkToMaster::SubscribeWith { .. }
+            | FrameworkToMaster::UpdateFramework { .. } => {
                 unreachable!("it was taken care of above")
             }
             FrameworkToMaster::Accept { offers, operations, refuse_for } => {
@@ -264,7 +270,9 @@ fn action_of(message: &FrameworkToMaster) -> Action {
         FrameworkToMaster::ToExecutor { .. } => Action::CommandExecutor,
         FrameworkToMaster::ShutdownExecutor { .. } => Action::CommandExecutor,
         FrameworkToMaster::Teardown => Action::TeardownFramework,
-        FrameworkToMaster::SubscribeWith { .. } => Action::Subscribe,
+        FrameworkToMaster::SubscribeWith { .. } | FrameworkToMaster::UpdateFramework { .. } => {
+            Action::Subscribe
+        }
         FrameworkToMaster::Wishes(_) => Action::UseOffers,
         FrameworkToMaster::ReviveRoles(_) | FrameworkToMaster::SuppressRoles(_) => {
             Action::UseOffers

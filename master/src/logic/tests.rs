@@ -22,5 +22,6 @@ mod snapshot;
 mod start_over;
 mod tasks;
 mod unmet;
+mod updating;
 mod whole_calls;
 mod wishes;

@@ -133,6 +133,7 @@ fn untold_to_framework(to: Pid, message: &MasterToFramework) -> Option<Untold> {
         MasterToFramework::TornDown => Some(Untold::LastWord { to, removed: true }),
         // The use of an offer that is gone is answered, and so is who asks again.
         MasterToFramework::Rescinded(_) | MasterToFramework::Refused { .. } => None,
+        MasterToFramework::FrameworkUpdated { .. } => None,
         // Promised to nobody.
         MasterToFramework::FromExecutor { .. } | MasterToFramework::ExecutorEnded { .. } => None,
         MasterToFramework::AgentLost(_) | MasterToFramework::Error { .. } => None,

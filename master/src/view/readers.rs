@@ -8,7 +8,7 @@ use protocol::operator::{List, Read, ReadAnswer};
 use super::View;
 
 /// Readers that wait at one time; each holds a question, no more.
-const WAITING_MAX: usize = 256;
+const WAITING_MAX: usize = 16_384;
 
 /// Ticks that a reader sees before it is given up.
 const TICKS_MAX: u64 = 2;

@@ -135,6 +135,7 @@ fn words(message: &FrameworkToMaster) -> Option<String> {
         | FrameworkToMaster::Wishes(_)
         | FrameworkToMaster::ReviveRoles(_)
         | FrameworkToMaster::SuppressRoles(_)
+        | FrameworkToMaster::UpdateFramework { .. }
         | FrameworkToMaster::ToExecutor { .. }
         | FrameworkToMaster::ShutdownExecutor { .. } => return None,
     })

@@ -94,6 +94,7 @@ impl actix::Handler<Received<FrameworkToMaster>> for Master {
             | FrameworkToMaster::Wishes(_)
             | FrameworkToMaster::ReviveRoles(_)
             | FrameworkToMaster::SuppressRoles(_)
+            | FrameworkToMaster::UpdateFramework { .. }
             | FrameworkToMaster::Kill { .. }
             | FrameworkToMaster::Reconcile(_)
             | FrameworkToMaster::ToExecutor { .. }

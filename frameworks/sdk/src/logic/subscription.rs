@@ -208,6 +208,8 @@ impl Driver {
             MasterToFramework::TornDown => self.on_torn_down(turn),
             MasterToFramework::Error { reason } => turn.news.push_back(News::Error(reason)),
             MasterToFramework::Unmet(unmet) => self.on_unmet(turn, unmet),
+            // It updates itself by subscribing.
+            MasterToFramework::FrameworkUpdated { .. } => (),
         }
     }
 

@@ -256,6 +256,7 @@ impl Driver {
             | FrameworkToMaster::Reconcile(_)
             | FrameworkToMaster::ToExecutor { .. }
             | FrameworkToMaster::ShutdownExecutor { .. }
+            | FrameworkToMaster::UpdateFramework { .. }
             | FrameworkToMaster::Teardown => return self.on_not_sent(turn, to),
         };
         match to {

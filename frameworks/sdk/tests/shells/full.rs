@@ -63,6 +63,7 @@ impl Handler<Received<FrameworkToMaster>> for Busy {
             | FrameworkToMaster::Wishes(_)
             | FrameworkToMaster::ReviveRoles(_)
             | FrameworkToMaster::SuppressRoles(_)
+            | FrameworkToMaster::UpdateFramework { .. }
             | FrameworkToMaster::Kill { .. }
             | FrameworkToMaster::Reconcile(_)
             | FrameworkToMaster::ToExecutor { .. }

@@ -110,6 +110,7 @@ impl Handler<Received<FrameworkToMaster>> for Master {
             | FrameworkToMaster::Wishes(_)
             | FrameworkToMaster::ReviveRoles(_)
             | FrameworkToMaster::SuppressRoles(_)
+            | FrameworkToMaster::UpdateFramework { .. }
             | FrameworkToMaster::Kill { .. }
             | FrameworkToMaster::Reconcile(_)
             | FrameworkToMaster::ToExecutor { .. }

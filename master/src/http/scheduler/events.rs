@@ -110,6 +110,8 @@ pub(super) fn of(message: &MasterToFramework, form: Form) -> Told {
         MasterToFramework::Deltas(_)
         | MasterToFramework::Error { .. }
         | MasterToFramework::Unmet(_) => Told::Nothing,
+        // Whoever asked is answered.
+        MasterToFramework::FrameworkUpdated { .. } => Told::Nothing,
     }
 }
 

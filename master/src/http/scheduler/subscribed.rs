@@ -9,13 +9,12 @@ use api::v1::framework_info::capability::Type as Capability;
 use api::v1::scheduler::{Call, Event};
 use gateway::{Encoding, Records, written};
 use libactor::{Asked, Clock, Context, Down, Handle, Message, Pid, Received, Reply};
-use protocol::framework::{FrameworkInfo, FrameworkToMaster, MasterToFramework};
+use protocol::framework::{FrameworkToMaster, MasterToFramework};
 use protocol::ids::{FrameworkId, TaskId};
 use protocol::offer::Offer;
 use protocol::task::{TaskState, TaskStatus};
 use protocol::time::Now;
 use protocol::v1::Form;
-use protocol::wishes::RoleWishes;
 use serde::{Deserialize, Serialize};
 
 use super::Stream;
@@ -23,6 +22,7 @@ use super::calls::{self, Meant, Offers};
 use super::events::{self, HEARTBEAT_SECONDS, Told};
 use super::repeated::News;
 use super::update::{self, Update, Updated};
+use super::updating::{Begun, Described};
 use crate::actors::master::DealtWith;
 use crate::http::Gateways;
 use crate::start::Running;
@@ -48,8 +48,7 @@ pub(super) struct Subscriber {
     pub(super) reign: Arc<Running>,
     /// The id that it has, or gives itself.
     pub(super) framework: Option<FrameworkId>,
-    pub(super) info: FrameworkInfo,
-    pub(super) wishes: Vec<RoleWishes>,
+    pub(super) is: Described<Reply<Updated>>,
     pub(super) stream: String,
     pub(super) encoding: Encoding,
     pub(super) records: Records,
@@ -67,19 +66,10 @@ pub(super) struct SchedulerActor {
     told: News,
     /// It was told that it is subscribed.
     is_subscribed: bool,
-    /// What it wants to be instead, and who waits to hear that it is.
-    updating: Option<Updating>,
     /// Its client is gone, or too slow.
     is_cut: bool,
     /// Known a moment after it began.
     own: Own,
-}
-
-/// A framework that says anew what it is.
-struct Updating {
-    info: FrameworkInfo,
-    wishes: Vec<RoleWishes>,
-    reply: Reply<Updated>,
 }
 
 /// How others reach this actor.
@@ -115,7 +105,6 @@ impl SchedulerActor {
             offers: Offers::new(),
             told: News::default(),
             is_subscribed: false,
-            updating: None,
             is_cut: false,
             own,
         };
@@ -125,7 +114,7 @@ impl SchedulerActor {
 
     /// What its framework says that it can do.
     fn understands(&mut self) {
-        let info = &self.to.info;
+        let info = &self.to.is.info;
         self.form = Form {
             multi_role: info.says(Capability::MultiRole),
             refined: info.says(Capability::ReservationRefinement),
@@ -146,8 +135,8 @@ impl SchedulerActor {
         let message = FrameworkToMaster::SubscribeWith {
             nonce: self.nonce,
             framework: self.to.framework.clone(),
-            info: self.to.info.clone(),
-            wishes: self.to.wishes.clone(),
+            info: self.to.is.info.clone(),
+            wishes: self.to.is.wishes.clone(),
         };
         self.tell(message, ctx);
     }
@@ -184,8 +173,8 @@ impl SchedulerActor {
         let Some(actor) = self.own.get().cloned() else { return ctx.stop() };
         self.is_subscribed = true;
         self.to.framework = Some(framework.clone());
-        self.to.info.framework = framework.clone();
-        let carried = self.to.info.carried.decode().ok();
+        self.to.is.info.framework = framework.clone();
+        let carried = self.to.is.info.carried.decode().ok();
         let principal = carried.and_then(|info| info.principal);
         let stream = Stream { id: self.to.stream.clone(), principal, actor };
         self.to.gateways.streams().insert(framework.clone(), stream);
@@ -195,41 +184,34 @@ impl SchedulerActor {
     }
 
     /// It is what it wanted to be, or is not.
-    fn on_updated(&mut self, refused: Option<String>) {
-        let Some(Updating { info, wishes, reply }) = self.updating.take() else { return };
-        if let Some(why) = refused {
-            let words = format!("'UpdateFramework' call is not valid: {why}");
-            return reply.send(Updated(Err((400, words))));
-        }
-        (self.to.info, self.to.wishes) = (info, wishes);
+    fn on_updated(&mut self, number: u64, refused: Option<String>) {
+        let Some(reply) = self.to.is.updated(number, refused.is_some()) else { return };
         self.understands();
-        reply.send(Updated(Ok(())));
+        reply.send(Updated(match refused {
+            Some(why) => Err((400, format!("'UpdateFramework' call is not valid: {why}"))),
+            None => Ok(()),
+        }));
     }
 
     fn on_update(&mut self, call: &Call, reply: Reply<Updated>, ctx: &mut Context<Self>) {
         let described = match &call.update_framework {
-            Some(update) => update::described(&self.to.info, update),
+            Some(update) => update::described(&self.to.is.info, update),
             None => Err("Expecting 'update_framework' to be present".to_owned()),
         };
         let (info, wishes) = match described {
             Ok(described) => described,
             Err(words) => return reply.send(Updated(Err((400, words)))),
         };
-        if self.updating.is_some() {
-            let words = "another update of this framework is being written; try again".to_owned();
-            return reply.send(Updated(Err((503, words))));
+        match self.to.is.update(info.clone(), wishes.clone(), reply) {
+            Begun::Tell(number) => {
+                self.tell(FrameworkToMaster::UpdateFramework { number, info, wishes }, ctx);
+            }
+            Begun::Already(reply) => reply.send(Updated(Ok(()))),
+            Begun::Busy(reply) => {
+                let words = "another update of this framework is being written; try again";
+                reply.send(Updated(Err((503, words.to_owned()))));
+            }
         }
-        if (&info, &wishes) == (&self.to.info, &self.to.wishes) {
-            return reply.send(Updated(Ok(())));
-        }
-        let message = FrameworkToMaster::SubscribeWith {
-            nonce: self.nonce,
-            framework: self.to.framework.clone(),
-            info: info.clone(),
-            wishes: wishes.clone(),
-        };
-        self.updating = Some(Updating { info, wishes, reply });
-        self.tell(message, ctx);
     }
 
     /// Remembers offers that are open.
@@ -264,7 +246,8 @@ impl SchedulerActor {
         }
         let now = Now::from(self.clock.read()).wall;
         let name = call.r#type();
-        let Meant { messages, errors } = calls::meant(call, &self.to.info, &mut self.offers, now);
+        let Meant { messages, errors } =
+            calls::meant(call, &self.to.is.info, &mut self.offers, now);
         if let (true, Some(framework)) = (messages.is_empty(), &self.to.framework) {
             self.to.reign.published().tally(|tally| tally.hear_call(framework, name));
         }
@@ -311,12 +294,8 @@ impl Handler<Received<MasterToFramework>> for SchedulerActor {
             return;
         }
         let message = received.message;
-        if self.updating.is_some() {
-            if let MasterToFramework::Subscribed { .. } = message {
-                return self.on_updated(None);
-            } else if let MasterToFramework::Refused { reason } = message {
-                return self.on_updated(Some(reason));
-            }
+        if let MasterToFramework::FrameworkUpdated { number, refused } = message {
+            return self.on_updated(number, refused);
         }
         self.note(&message);
         let now = Now::from(self.clock.read()).steady;

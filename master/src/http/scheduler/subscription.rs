@@ -48,8 +48,7 @@ pub(super) fn begin(
                 .framework_id
                 .as_ref()
                 .and_then(|_| super::calls::named(&subscribe.framework_info)),
-            info,
-            wishes,
+            is: super::updating::Described::new(info, wishes),
             stream: id,
             encoding,
             records,

@@ -12,7 +12,7 @@ use protocol::time::Instant;
 use protocol::wishes::RoleWishes;
 use serde::{Deserialize, Serialize};
 
-use super::{Framework, Phase, SUPERSEDED_MAX, immutable};
+use super::{Framework, Phase, SUPERSEDED_MAX, immutable, wishes};
 use crate::logic::authorize::{Action, Who, authorize};
 use crate::logic::bugs::Bug;
 use crate::logic::registry::RegistryOperation;
@@ -31,6 +31,18 @@ pub(in crate::logic) struct Subscription {
     pub(in crate::logic) nonce: u64,
     pub(in crate::logic) info: FrameworkInfo,
     pub(in crate::logic) wishes: Vec<RoleWishes>,
+    /// The number of the update that it is, if it already speaks for the framework.
+    pub(in crate::logic) update: Option<u64>,
+}
+
+impl Subscription {
+    fn refuse(&self, turn: &mut Turn, reason: String) {
+        let message = match self.update {
+            Some(number) => MasterToFramework::FrameworkUpdated { number, refused: Some(reason) },
+            None => MasterToFramework::Refused { reason },
+        };
+        turn.tell_framework(self.from, message);
+    }
 }
 
 impl Framework {
@@ -61,20 +73,21 @@ impl Master {
         mut wish: Subscription,
     ) {
         if let Err(reason) = self.may_subscribe(principal, id.as_ref(), &wish) {
-            return turn.tell_framework(wish.from, MasterToFramework::Refused { reason });
+            return wish.refuse(turn, reason);
         }
         let id = id.or_else(|| self.framework_nonces.get(&wish.nonce).cloned());
         let Some(id) = id else { return self.admit_framework(turn, None, wish) };
         wish.info.framework = id.clone();
         if let Some(known) = self.frameworks.get(&id) {
-            match immutable::preserved(&known.info, wish.info) {
+            match immutable::preserved(&known.info, wish.info.clone()) {
                 Ok(info) => wish.info = info,
-                Err(reason) => {
-                    return turn.tell_framework(wish.from, MasterToFramework::Refused { reason });
-                }
+                Err(reason) => return wish.refuse(turn, reason),
             }
         }
         if let Some(waiting) = self.subscribing.get_mut(&id) {
+            if wish.update.is_some() && waiting.from != wish.from {
+                return wish.refuse(turn, "another life of its scheduler takes over".to_owned());
+            }
             // What was written meanwhile is compared with this one then.
             let before = std::mem::replace(waiting, wish);
             if before.from != waiting.from {
@@ -83,7 +96,7 @@ impl Master {
             return;
         }
         match self.frameworks.get(&id) {
-            None if self.registry.removed.contains(&id) => self.refuse_removed(turn, wish.from),
+            None if self.registry.removed.contains(&id) => wish.refuse(turn, REMOVED.to_owned()),
             // Ids of the cluster's own making are given out by it alone.
             None if wish.info.capabilities.contains(&Capability::NamesItself)
                 && !self.is_numbered(&id) =>
@@ -93,22 +106,50 @@ impl Master {
             None => {
                 let reason =
                     format!("framework {id} is not known to cluster {}", self.registry.cluster);
-                turn.tell_framework(wish.from, MasterToFramework::Refused { reason });
+                wish.refuse(turn, reason);
             }
             // That it is gone is told once it is written; the scheduler asks again.
-            Some(Framework { phase: Phase::Leaving { .. }, .. }) => (),
-            Some(Framework { phase: Phase::Removed, .. }) => self.refuse_removed(turn, wish.from),
+            Some(Framework { phase: Phase::Leaving { .. }, .. }) if wish.update.is_none() => (),
+            Some(Framework { phase: Phase::Leaving { .. }, .. }) => {
+                wish.refuse(turn, REMOVED.to_owned());
+            }
+            Some(Framework { phase: Phase::Removed, .. }) => {
+                wish.refuse(turn, REMOVED.to_owned());
+            }
             Some(known) if known.superseded.contains(&wish.nonce) => {
                 turn.tell_framework(wish.from, MasterToFramework::FailedOver);
             }
             // The answer may still be on its way.
-            Some(known) if known.was_just_told_all(&wish, turn.now.steady) => (),
+            Some(known)
+                if wish.update.is_none() && known.was_just_told_all(&wish, turn.now.steady) => {}
             Some(known) if known.info == wish.info => self.subscribe(turn, &id, wish),
             Some(_) => {
                 let (nonce, info) = (wish.nonce, wish.info.clone());
                 self.subscribing.insert(id, wish);
                 turn.write(RegistryOperation::AdmitFramework { number: None, nonce, info });
             }
+        }
+    }
+
+    /// Of whoever speaks for a framework; it keeps its place, and hears no snapshot.
+    pub(super) fn on_update_framework(
+        &mut self,
+        turn: &mut Turn,
+        principal: Principal,
+        from: Pid,
+        (number, info, wishes): (u64, FrameworkInfo, Vec<RoleWishes>),
+    ) {
+        let speaks = match self.peers.get(&from) {
+            Some(Peer::Framework(id)) => self.frameworks.get_key_value(id),
+            Some(Peer::Agent(_)) | None => None,
+        };
+        let nonce = speaks.map_or(0, |(_, framework)| framework.nonce);
+        let id = speaks.map(|(id, _)| id.clone());
+        let wishes = wishes::normal(wishes);
+        let wish = Subscription { from, nonce, info, wishes, update: Some(number) };
+        match id {
+            Some(id) => self.on_subscribe(turn, principal, Some(id), wish),
+            None => wish.refuse(turn, "this scheduler is not subscribed".to_owned()),
         }
     }
 
@@ -147,11 +188,6 @@ impl Master {
         rest.is_some_and(|rest| rest.starts_with('-'))
     }
 
-    fn refuse_removed(&self, turn: &mut Turn, scheduler: Pid) {
-        let reason = REMOVED.to_owned();
-        turn.tell_framework(scheduler, MasterToFramework::Refused { reason });
-    }
-
     /// Under an id of its own, or under the next one.
     fn admit_framework(
         &mut self,
@@ -162,7 +198,7 @@ impl Master {
         if self.frameworks.len() + self.subscribing.len() >= self.config.frameworks_max {
             let max = self.config.frameworks_max;
             let reason = format!("the cluster has {max} frameworks, as many as it may");
-            return turn.tell_framework(wish.from, MasterToFramework::Refused { reason });
+            return wish.refuse(turn, reason);
         }
         let (id, number) = match own {
             Some(id) => (id, None),
@@ -203,8 +239,8 @@ impl Master {
         let Some(framework) = self.frameworks.get_mut(&id) else { return };
         let Some(wish) = self.subscribing.remove(&id) else { return };
         match framework.phase {
-            Phase::Leaving { .. } => (),
-            Phase::Removed => self.refuse_removed(turn, wish.from),
+            Phase::Leaving { .. } if wish.update.is_none() => (),
+            Phase::Leaving { .. } | Phase::Removed => wish.refuse(turn, REMOVED.to_owned()),
             Phase::Recovered | Phase::Active(_) | Phase::Disconnected
                 if framework.info != wish.info =>
             {
@@ -235,7 +271,7 @@ impl Master {
 
     /// The registry holds the framework as it now is: its scheduler is told, and any earlier one ends.
     fn subscribe(&mut self, turn: &mut Turn, id: &FrameworkId, wish: Subscription) {
-        let Subscription { from, nonce, wishes, .. } = wish;
+        let Subscription { from, nonce, wishes, update, .. } = wish;
         // It asked for both before either was written.
         if let Some(Peer::Framework(other)) = self.peers.get(&from)
             && other != id
@@ -280,7 +316,13 @@ impl Master {
         }
         self.peers.insert(from, Peer::Framework(id.clone()));
         turn.effects.push(Effect::Link(from));
-        self.tell_subscribed(turn, id, from);
+        match update {
+            Some(number) => {
+                let message = MasterToFramework::FrameworkUpdated { number, refused: None };
+                turn.tell_framework(from, message);
+            }
+            None => self.tell_subscribed(turn, id, from),
+        }
         let Some(framework) = self.frameworks.get(id) else { return };
         let (info, state) = (framework.info.clone(), framework.state());
         turn.entries.push(framework.entry());

@@ -101,8 +101,8 @@ fn metr_01_what_a_framework_said_and_was_told_is_counted_under_its_name_while_it
     t.scheduler_says(1, FrameworkToMaster::Decline { offers, refuse_for: Duration::from_secs(9) });
     let framework = FrameworkId::new("c-0000");
     t.tally.hear_call(&framework, Type::Request);
-    // Who is subscribed says anew what it is.
-    subscribes(&mut t, 1, &of_principal("ops"));
+    let (info, wishes) = (of_principal("ops"), Vec::new());
+    t.scheduler_says(1, FrameworkToMaster::UpdateFramework { number: 1, info, wishes });
     let named = "master/frameworks/my%20web/c-0000";
     let of = |name: &str| format!("{named}/{name}");
     let names = |all: &[(&str, f64)]| -> Vec<(String, f64)> {

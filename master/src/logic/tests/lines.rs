@@ -94,6 +94,12 @@ pub(super) fn framework_line(message: &MasterToFramework) -> String {
         MasterToFramework::TornDown => "TornDown".into(),
         MasterToFramework::Error { reason } => format!("Error: {reason}"),
         MasterToFramework::FromExecutor { executor, .. } => format!("FromExecutor {executor}"),
+        MasterToFramework::FrameworkUpdated { number, refused: None } => {
+            format!("FrameworkUpdated {number}")
+        }
+        MasterToFramework::FrameworkUpdated { number, refused: Some(why) } => {
+            format!("FrameworkUpdated {number}: refused: {why}")
+        }
         MasterToFramework::OffersAt { .. } => unreachable!("told apart before"),
         MasterToFramework::Offers(_) | MasterToFramework::Deltas(_) => {
             unreachable!("told apart before")

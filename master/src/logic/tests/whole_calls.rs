@@ -219,6 +219,13 @@ fn of_schedulers() -> impl Strategy<Value = Call> {
         1 => named().prop_map(FrameworkToMaster::SuppressRoles),
         2 => named().prop_map(FrameworkToMaster::ReviveRoles),
         1 => Just(FrameworkToMaster::Reconcile(Vec::new())),
+        2 => (any::<u64>(), vec(role(), 0..3), any::<bool>(), wishes()).prop_map(
+            |(number, roles, states, wishes)| FrameworkToMaster::UpdateFramework {
+                number,
+                info: info(roles, states),
+                wishes,
+            }
+        ),
     ];
     let answer = (1..4u64, 0..6usize, 0..3usize, prop::option::of(resources()), span());
     prop_oneof![

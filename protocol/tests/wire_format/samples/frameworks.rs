@@ -47,6 +47,11 @@ pub(crate) fn framework_to_master() -> Vec<FrameworkToMaster> {
         FrameworkToMaster::Wishes(vec![wishes()]),
         FrameworkToMaster::ReviveRoles(vec![Role::everybody()]),
         FrameworkToMaster::SuppressRoles(vec![Role::everybody()]),
+        FrameworkToMaster::UpdateFramework {
+            number: 3,
+            info: framework_info(),
+            wishes: vec![wishes()],
+        },
     ]
 }
 
@@ -93,6 +98,7 @@ pub(crate) fn place_framework_to_master(message: &FrameworkToMaster) -> usize {
         FrameworkToMaster::Wishes(_) => 13,
         FrameworkToMaster::ReviveRoles(_) => 14,
         FrameworkToMaster::SuppressRoles(_) => 15,
+        FrameworkToMaster::UpdateFramework { .. } => 16,
     }
 }
 
@@ -169,6 +175,7 @@ pub(crate) fn master_to_framework() -> Vec<MasterToFramework> {
             offers: vec![offer().into()],
             domains: [(agent(), domain())].into(),
         },
+        MasterToFramework::FrameworkUpdated { number: 3, refused: Some("w".into()) },
     ]
 }
 
@@ -188,6 +195,7 @@ pub(crate) fn place_master_to_framework(message: &MasterToFramework) -> usize {
         MasterToFramework::Error { .. } => 11,
         MasterToFramework::Unmet(_) => 12,
         MasterToFramework::OffersAt { .. } => 13,
+        MasterToFramework::FrameworkUpdated { .. } => 14,
     }
 }
 

@@ -100,6 +100,7 @@ impl Scenario {
             | FrameworkToMaster::Wishes(_)
             | FrameworkToMaster::ReviveRoles(_)
             | FrameworkToMaster::SuppressRoles(_)
+            | FrameworkToMaster::UpdateFramework { .. }
             | FrameworkToMaster::ToExecutor { .. }
             | FrameworkToMaster::ShutdownExecutor { .. } => (),
         }

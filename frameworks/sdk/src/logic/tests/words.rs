@@ -66,6 +66,7 @@ fn said(message: &FrameworkToMaster) -> String {
         | FrameworkToMaster::Suppress
         | FrameworkToMaster::ReviveRoles(_)
         | FrameworkToMaster::SuppressRoles(_)
+        | FrameworkToMaster::UpdateFramework { .. }
         | FrameworkToMaster::ToExecutor { .. }
         | FrameworkToMaster::ShutdownExecutor { .. }
         | FrameworkToMaster::Teardown) => format!("{other:?}"),
