@@ -2,6 +2,7 @@
 
 mod allocator;
 mod authentication;
+mod boxes;
 mod client;
 mod logging;
 mod mesos;
@@ -17,6 +18,7 @@ use clap::error::ErrorKind;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 pub(crate) use authentication::NoRealms;
+pub(crate) use boxes::{BoxArguments, BoxCommand, Net};
 pub(crate) use client::{
     ClusterArguments, FlowArguments, FrameworksArguments, KillArguments, ListArguments,
     LogsArguments, RoleArguments, RunArguments, WhyArguments,
@@ -81,6 +83,9 @@ pub(crate) enum Command {
     Batch(BatchArguments),
     /// Run shell commands again and again, each once whenever it is due
     Periodic(PeriodicArguments),
+    /// Run a program in a container on this machine, without a cluster
+    #[command(subcommand)]
+    Box(BoxCommand),
     /// Save or bring back what the masters of a cluster must not forget
     #[command(subcommand)]
     Registry(RegistryCommand),
@@ -124,7 +129,7 @@ impl Command {
             Self::Master(arguments) => return Some(arguments.listen.logs.clone()),
             Self::Agent(arguments) => return Some(arguments.listen.logs.clone()),
             Self::Node(arguments) => return Some(arguments.listen.logs.clone()),
-            Self::Up(_) | Self::Demo(_) | Self::Registry(_) => "error",
+            Self::Up(_) | Self::Demo(_) | Self::Registry(_) | Self::Box(_) => "error",
             Self::Version | Self::WordcountExecutor => return None,
         };
         Some(LogArguments::of(filter))

@@ -3,6 +3,7 @@
 
 mod amounts;
 mod arguments;
+mod boxes;
 mod client;
 mod cluster;
 mod commands;
@@ -52,6 +53,10 @@ fn main() -> ExitCode {
     if std::env::args_os().nth(1).is_some_and(|command| command == "executor") {
         return executor::main();
     }
+    // So does what starts containers for a process with threads.
+    if std::env::args_os().nth(1).is_some_and(|command| command == "launcher") {
+        return containerizer::launcher::main();
+    }
     let environment = Environment::of_this_process();
     let line: Vec<OsString> = std::env::args_os().collect();
     let is_daemon = Command::is_daemon(&line);
@@ -65,6 +70,10 @@ fn main() -> ExitCode {
         // `--help` and `--version` are errors to clap, too; it knows where they go and which code they give.
         Err(error) => error.exit(),
     };
+    // A container is made by copying a process, which must have no other thread: no runtime is made.
+    if let Command::Box(command) = &arguments.command {
+        return boxes::perform(command);
+    }
     let is_run = matches!(arguments.command, Command::Run(_));
     let failure = if is_run { ExitCode::from(NOT_RUN) } else { ExitCode::FAILURE };
     match actix_rt::System::new().block_on(perform(arguments, &environment)) {
@@ -106,6 +115,7 @@ async fn perform(
         }
         Command::WordcountExecutor => frameworks::wordcount_executor().await?,
         Command::Registry(command) => registry::registry(&command)?,
+        Command::Box(command) => return Ok(boxes::perform(&command)),
         Command::Version => output::print(&version()),
     }
     Ok(ExitCode::SUCCESS)

@@ -1,9 +1,23 @@
-//! What runs on a machine, from outside: programs that are started by another's hand, processes that are looked at, and
+//! What runs on a machine: programs that are started by another's hand, containers, processes that are looked at, and
 //! how one process sees that another is gone. For agents and executors alike; it knows nothing of offers and masters.
 
 pub mod cgroups;
+pub mod confinement;
+pub mod container;
+mod init;
+pub mod isolation;
+pub mod launcher;
+pub mod life;
 pub mod lifeline;
+pub mod limits;
+pub mod logic;
 pub mod look;
+pub mod namespaces;
+pub mod network;
 pub mod records;
+pub mod remove;
+pub mod runtime;
 pub mod start;
+pub mod subordinate;
+mod system;
 pub mod watch;

@@ -7,3 +7,9 @@ mod place;
 
 #[path = "cgroups/life.rs"]
 mod life;
+
+#[path = "cgroups/limit.rs"]
+mod limit;
+
+#[path = "cgroups/memory.rs"]
+mod memory;

@@ -82,7 +82,7 @@ const MAY_TEST_WITH_SIMULATOR: [&str; 4] = ["sdk", "batch", "wordcount", "period
 const MAY_TEST_WITH_ENSEMBLE: [&str; 2] = ["coordination", "sdk"];
 
 /// Whose benches are made of it.
-const MAY_MEASURE: [&str; 1] = ["libactor"];
+const MAY_MEASURE: [&str; 2] = ["libactor", "containerizer"];
 
 // --- the rules
 

@@ -9,7 +9,7 @@ use crate::packages;
 use crate::steps::Failure;
 
 /// Which bench targets make up a table.
-const TABLES: [(&str, &[Target]); 5] = [
+const TABLES: [(&str, &[Target]); 6] = [
     (
         "actors",
         &[
@@ -18,6 +18,10 @@ const TABLES: [(&str, &[Target]); 5] = [
         ],
     ),
     ("allocator", &[Target { package: "tests", bench: "allocator", needs: Needs::Airside }]),
+    (
+        "containers",
+        &[Target { package: "containerizer", bench: "containers", needs: Needs::Packages }],
+    ),
     (
         "failover",
         &[Target { package: "tests", bench: "failover", needs: Needs::AirsideAndServers }],
@@ -35,6 +39,8 @@ struct Target {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Needs {
     Nothing,
+    /// Programs of Debian's that it is measured beside.
+    Packages,
     /// It starts clusters, and is told by `--airside PATH` which program to start.
     Airside,
     /// ZooKeeper's too.
@@ -66,13 +72,13 @@ fn measure(name: &str, rows: &mut Vec<Row>) -> Result<(), Failure> {
     };
     let mut all = Ok(());
     for Target { package, bench, needs } in *targets {
-        if *needs == Needs::AirsideAndServers {
+        if matches!(needs, Needs::AirsideAndServers | Needs::Packages) {
             packages::install()?;
         }
         eprintln!("bench {bench} of {package}");
         let mut command = cargo();
         command.args(["bench", "-p", package, "--bench", bench, "--", "--json"]);
-        if *needs != Needs::Nothing {
+        if matches!(needs, Needs::Airside | Needs::AirsideAndServers) {
             command.arg("--airside").arg(cargo::release_program("cli", "airside")?);
         }
         let (text, ended) = cargo::output_and_end(&mut command)?;

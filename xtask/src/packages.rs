@@ -8,7 +8,7 @@ use crate::cargo;
 use crate::steps::Failure;
 
 /// A package, and a file that is there when it is.
-const NEEDED: [(&str, &str); 9] = [
+const NEEDED: [(&str, &str); 12] = [
     // For ZooKeeper; and to compile, in memory, a scheduler on a client of Mesos.
     ("default-jdk-headless", "/usr/bin/javac"),
     // Other people's clients of Mesos: what brings them.
@@ -21,6 +21,11 @@ const NEEDED: [(&str, &str); 9] = [
     // Stories that cut a leader off do it in networks of their own.
     ("iproute2", "/sbin/ip"),
     ("iptables", "/usr/sbin/iptables"),
+    // The root of containers in tests.
+    ("busybox-static", "/bin/busybox"),
+    // What launching a container is measured beside.
+    ("crun", "/usr/bin/crun"),
+    ("runc", "/usr/sbin/runc"),
     // The page on HTTP says what to type.
     ("curl", "/usr/bin/curl"),
 ];

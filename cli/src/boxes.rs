@@ -1,0 +1,236 @@
+//! `airside box run`: the containerizer alone. This process, which has one thread, starts the container itself, waits for it,
+//! and removes what it made. If it is killed the container ends, and the next box removes what is left.
+
+mod plan;
+
+use std::error::Error;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use containerizer::cgroups::logic::limits::Limits;
+use containerizer::cgroups::{self, Hierarchies, hierarchies};
+use containerizer::container::ContainerName;
+use containerizer::isolation::{Isolation, Isolator};
+use containerizer::launcher::Handed;
+use containerizer::life::{Running, Starter};
+use containerizer::limits::Limited;
+use containerizer::runtime::Runtime;
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+use nix::unistd::geteuid;
+
+use crate::NOT_RUN;
+use crate::arguments::{BoxArguments, BoxCommand};
+use crate::output;
+
+/// What is passed on to the program when somebody sends it to this process.
+const PASSED_ON: [Signal; 8] = [
+    Signal::SIGHUP,
+    Signal::SIGINT,
+    Signal::SIGQUIT,
+    Signal::SIGTERM,
+    Signal::SIGUSR1,
+    Signal::SIGUSR2,
+    Signal::SIGWINCH,
+    Signal::SIGCONT,
+];
+
+/// Where the groups of all boxes are, below the host's.
+const GROUPS: &str = "airside";
+
+pub(crate) fn perform(command: &BoxCommand) -> ExitCode {
+    let BoxCommand::Run(arguments) = command;
+    match run(arguments) {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => {
+            output::narrate(&format!("airside box: {}\n", output::chain(&*error)));
+            ExitCode::from(NOT_RUN)
+        }
+    }
+}
+
+fn run(arguments: &BoxArguments) -> Result<u8, Box<dyn Error>> {
+    let right = plan::right(arguments);
+    let mut container = plan::container(arguments, right)?;
+    let limits = plan::limits(arguments);
+    let (runtime_path, agent) = runtime_path(arguments);
+    let runtime = Runtime::open(&runtime_path)
+        .map_err(|error| format!("make {}: {error}; give another --runtime-dir", runtime_path.display()))?;
+    let wants_limits = limits != Limits::default();
+    let groups = match wants_limits {
+        true => Some(open_groups(&limits, &agent)?),
+        false => None,
+    };
+    let signals = listen()?;
+    let name = name()?;
+    let (folder, _owner) = {
+        let _alone = runtime.lock()?;
+        sweep(&runtime, &agent);
+        let folder = runtime.make(&name)?;
+        let owner = folder.own()?.ok_or("another process has the container's folder")?;
+        (folder, owner)
+    };
+    plan::finish(arguments, &folder, &name, &mut container)?;
+    let isolators = groups.iter().map(|groups| {
+        let limited = Limited::new(groups, &name, limits.clone())?;
+        Ok::<Box<dyn Isolator>, String>(Box::new(limited))
+    });
+    let isolators = isolators.collect::<Result<Vec<_>, _>>()?;
+    if arguments.verbose {
+        let words = plan::limits_in_words(arguments, groups.as_ref());
+        output::narrate(&Isolation::of(&container, &words).to_string());
+    }
+    // Held by this process alone: the container ends with it.
+    let (lifeline, _held) = io::pipe()?;
+    let handed = Handed {
+        stdio: [
+            io::stdin().as_fd().try_clone_to_owned()?,
+            io::stdout().as_fd().try_clone_to_owned()?,
+            io::stderr().as_fd().try_clone_to_owned()?,
+        ],
+        folder: folder.handle()?,
+        lifeline: Some(OwnedFd::from(lifeline)),
+        group: None,
+    };
+    let mut running = Running::new(folder, container, isolators);
+    running.start(&mut Starter::Itself, handed);
+    Ok(wait(&mut running, &signals)?)
+}
+
+/// Until it is gone; what it ends with.
+fn wait(running: &mut Running, signals: &SignalFd) -> io::Result<u8> {
+    let mut not_started = None;
+    let mut reported = false;
+    while let Some(launched) = running.launched().filter(|_| not_started.is_none() || !reported) {
+        let mut files = vec![
+            PollFd::new(launched.handle.as_fd(), PollFlags::POLLIN),
+            PollFd::new(signals.as_fd(), PollFlags::POLLIN),
+        ];
+        if !reported {
+            files.push(PollFd::new(launched.report(), PollFlags::POLLIN));
+        }
+        match poll(&mut files, PollTimeout::NONE) {
+            Ok(_) | Err(Errno::EINTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+        let ready: Vec<_> = files.iter().map(|file| file.any().unwrap_or(false)).collect();
+        if ready.get(2) == Some(&true) {
+            reported = true;
+            not_started = launched.started().err();
+        }
+        while let Ok(Some(signal)) = signals.read_signal() {
+            // A terminal has told all of its group itself.
+            if signal.ssi_code <= 0 {
+                pass_on(launched.handle.as_fd(), signal.ssi_signo);
+            }
+        }
+        if ready[0] {
+            running.ended();
+            break;
+        }
+    }
+    if running.termination().is_none() {
+        running.destroy();
+    }
+    Ok(end(running, not_started.map(|error| (error.code, error.words))))
+}
+
+fn end(running: &Running, not_started: Option<(u8, String)>) -> u8 {
+    let complain = |words: &str| output::narrate(&format!("airside box: {words}\n"));
+    let termination = running.termination();
+    for left in termination.iter().flat_map(|termination| &termination.left) {
+        complain(&format!("could not clean up, the next box tries again: {left}"));
+    }
+    if let Some((code, words)) = not_started {
+        complain(&words);
+        return code;
+    }
+    match termination {
+        Some(termination) => match (&termination.why, termination.exit) {
+            (None, Some(exit)) => exit.shell_code(),
+            (why, _) => {
+                complain(why.as_deref().unwrap_or("the program never ran"));
+                NOT_RUN
+            }
+        },
+        None => NOT_RUN,
+    }
+}
+
+fn pass_on(handle: BorrowedFd<'_>, signal: u32) {
+    let signal = i32::try_from(signal).ok().and_then(rustix_signal);
+    if let Some(signal) = signal {
+        // It may have ended just now.
+        let _ = rustix::process::pidfd_send_signal(handle, signal);
+    }
+}
+
+fn rustix_signal(number: i32) -> Option<rustix::process::Signal> {
+    rustix::process::Signal::from_named_raw(number)
+}
+
+fn listen() -> nix::Result<SignalFd> {
+    let mut heard = SigSet::empty();
+    PASSED_ON.into_iter().for_each(|signal| heard.add(signal));
+    heard.thread_block()?;
+    SignalFd::with_flags(&heard, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)
+}
+
+/// What other boxes left whose process was killed.
+fn sweep(runtime: &Runtime, agent: &str) {
+    for (name, folder) in runtime.all().unwrap_or_default() {
+        let Ok(Some(_owner)) = folder.own() else { continue };
+        let groups = open_groups(&Limits::default(), agent).ok();
+        let limited = groups.and_then(|groups| Limited::new(&groups, &name, Limits::default()).ok());
+        let isolators = limited.map(|limited| Box::new(limited) as Box<dyn Isolator>);
+        let cleared = Running::clear(folder, isolators.into_iter().collect());
+        for left in cleared.termination().iter().flat_map(|termination| &termination.left) {
+            output::narrate(&format!("airside box: an earlier box, {name}, is not cleaned up: {left}\n"));
+        }
+    }
+}
+
+/// The trees that these limits need; for none, all that boxes use.
+fn open_groups(limits: &Limits, agent: &str) -> Result<Hierarchies, String> {
+    use cgroups::logic::controller::Controller;
+    let words = |error: cgroups::CgroupError| format!("limits need control groups: {error}");
+    let found = hierarchies::look().map_err(words)?;
+    let wanted = match limits == &Limits::default() {
+        true => vec![Controller::Cpu, Controller::Memory, Controller::Pids],
+        false => limits.needs(),
+    };
+    let available = found.available();
+    let lenient = limits == &Limits::default();
+    let controllers = wanted.into_iter().filter(|one| !lenient || available.contains(one)).collect();
+    let settings = hierarchies::Settings {
+        root: GROUPS.into(),
+        agent: agent.into(),
+        below_own: !geteuid().is_root(),
+        controllers,
+    };
+    Hierarchies::open(&found, &settings).map_err(words)
+}
+
+/// And the name of the folder of groups that goes with it.
+fn runtime_path(arguments: &BoxArguments) -> (PathBuf, String) {
+    let user = geteuid();
+    let agent = format!("boxes-{user}");
+    if let Some(path) = &arguments.runtime_dir {
+        return (path.clone(), agent);
+    }
+    let path = match std::env::var_os("XDG_RUNTIME_DIR") {
+        _ if user.is_root() => PathBuf::from("/run/airside/boxes"),
+        Some(path) => PathBuf::from(path).join("airside/boxes"),
+        None => std::env::temp_dir().join(format!("airside-boxes-{user}")),
+    };
+    (path, agent)
+}
+
+fn name() -> Result<ContainerName, Box<dyn Error>> {
+    let number = getrandom::u32().map_err(|error| format!("read random bytes: {error}"))?;
+    Ok(ContainerName::new(&format!("box-{number:08x}"))?)
+}
