@@ -1,7 +1,5 @@
 //! What a registry wants to see of us: the `WWW-Authenticate` header of a 401, and the answer of a token server. Pure.
 
-use std::time::Duration;
-
 use serde::Deserialize;
 
 /// One way to say who one is.
@@ -18,9 +16,6 @@ pub(crate) enum Challenge {
         scope: Option<String>,
     },
 }
-
-/// A token server's token, if it says no time.
-const TOKEN_LIFE_DEFAULT: Duration = Duration::from_secs(60);
 
 impl Challenge {
     /// The strongest challenge that we know in a header: a token before a password.
@@ -90,14 +85,12 @@ fn one_value(text: &str) -> (String, &str) {
 struct RawToken {
     token: Option<String>,
     access_token: Option<String>,
-    expires_in: Option<u64>,
 }
 
-/// A token, and for how long it is good.
-pub(crate) fn read_token(bytes: &[u8]) -> Option<(String, Duration)> {
+/// The token in it. For how long it is good does not matter: one that is refused is asked for anew.
+pub(crate) fn read_token(bytes: &[u8]) -> Option<String> {
     let raw: RawToken = serde_json::from_slice(bytes).ok()?;
-    let token = raw.token.or(raw.access_token).filter(|token| !token.is_empty())?;
-    Some((token, raw.expires_in.map_or(TOKEN_LIFE_DEFAULT, Duration::from_secs)))
+    raw.token.or(raw.access_token).filter(|token| !token.is_empty())
 }
 
 #[cfg(test)]
@@ -135,9 +128,8 @@ mod tests {
 
     #[test]
     fn both_names_of_a_token_are_known() {
-        assert_eq!(read_token(br#"{"token":"t"}"#), Some(("t".into(), TOKEN_LIFE_DEFAULT)));
-        let oauth = br#"{"access_token":"t","expires_in":300}"#;
-        assert_eq!(read_token(oauth), Some(("t".into(), Duration::from_secs(300))));
+        assert_eq!(read_token(br#"{"token":"t"}"#).as_deref(), Some("t"));
+        assert_eq!(read_token(br#"{"access_token":"t","expires_in":300}"#).as_deref(), Some("t"));
         assert_eq!(read_token(b"{}"), None);
         assert_eq!(read_token(br#"{"token":""}"#), None);
     }

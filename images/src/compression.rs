@@ -7,6 +7,9 @@ use flate2::bufread::MultiGzDecoder;
 /// The most memory that a zstd frame may ask us to keep: 2 to the power of this, in bytes.
 const ZSTD_WINDOW_LOG_MAX: u32 = 27;
 
+/// So many bytes tell.
+pub(crate) const BEGIN_BYTES: usize = 4;
+
 /// How bytes are packed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Packing {
@@ -28,7 +31,12 @@ fn packing(begin: &[u8]) -> Packing {
     }
 }
 
-/// The bytes unpacked. `input` must give its first four bytes in one piece.
+/// Whether bytes that begin so are compressed.
+pub(crate) fn is_packed(begin: &[u8]) -> bool {
+    packing(begin) != Packing::Plain
+}
+
+/// The bytes unpacked. `input` must give its first [`BEGIN_BYTES`] in one piece.
 pub(crate) fn unpacked<'a>(mut input: impl BufRead + 'a) -> io::Result<Box<dyn Read + 'a>> {
     Ok(match packing(input.fill_buf()?) {
         Packing::Plain => Box::new(input),

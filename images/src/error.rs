@@ -46,7 +46,9 @@ pub enum Failure {
         what: String,
     },
     /// 401, and there is nothing to say.
-    #[error("{host} wants to know who asks for {what}, and there are no credentials for it; add them to the docker config")]
+    #[error(
+        "{host} wants to know who asks for {what}, and there are no credentials for it; add them to the docker config"
+    )]
     Unauthorised {
         /// Who was asked.
         host: String,
@@ -54,7 +56,9 @@ pub enum Failure {
         what: String,
     },
     /// 401 in spite of credentials.
-    #[error("{host} does not take the credentials for {what}; check user and password in the docker config")]
+    #[error(
+        "{host} does not take the credentials for {what}; check user and password in the docker config"
+    )]
     WrongCredentials {
         /// Who was asked.
         host: String,
@@ -116,7 +120,9 @@ pub enum Failure {
         source: reqwest::Error,
     },
     /// Its certificate is signed by nobody whom we trust, or for another name.
-    #[error("{host} shows a certificate that is not trusted; name the file of its authority in the settings")]
+    #[error(
+        "{host} shows a certificate that is not trusted; name the file of its authority in the settings"
+    )]
     Untrusted {
         /// Who was asked.
         host: String,
@@ -124,7 +130,9 @@ pub enum Failure {
         source: reqwest::Error,
     },
     /// It would have to be spoken to without TLS, or leads there.
-    #[error("{host} would have {what} fetched without TLS, which is for this machine only; allow the host in the settings")]
+    #[error(
+        "{host} would have {what} fetched without TLS, which is for this machine only; allow the host in the settings"
+    )]
     PlainHttp {
         /// Who.
         host: String,
@@ -174,7 +182,9 @@ pub enum Failure {
         found: Digest,
     },
     /// The bytes are more or fewer than was said.
-    #[error("{what} does not have the size that the manifest says: it should be {expected} bytes and is {found}")]
+    #[error(
+        "{what} does not have the size that the manifest says: it should be {expected} bytes and is {found}"
+    )]
     SizeMismatch {
         /// Configuration or layer.
         what: String,
@@ -270,7 +280,11 @@ impl Failure {
     /// Something that the store could not do; a full disk is told apart.
     pub(crate) fn store(what: &'static str, path: &Path, source: io::Error) -> Self {
         let path = path.to_owned();
-        if is_full(&source) { Self::DiskFull { path, source } } else { Self::Store { what, path, source } }
+        if is_full(&source) {
+            Self::DiskFull { path, source }
+        } else {
+            Self::Store { what, path, source }
+        }
     }
 
     /// A layer that could not be unpacked into `store`.
@@ -283,15 +297,21 @@ impl Failure {
         }
     }
 
-    /// Whether the same request may go well in a while.
-    pub(crate) fn may_pass(&self) -> bool {
-        matches!(
+    /// Whether the same request may go well in a while. `moved` says that some of what was asked for came before.
+    pub(crate) fn may_pass(&self, moved: bool) -> bool {
+        let passes = matches!(
             self,
             Self::RateLimited { .. }
                 | Self::ServerError { .. }
                 | Self::Unreachable { .. }
                 | Self::Reset { .. }
-        )
+        );
+        passes || moved && matches!(self, Self::Stalled { .. })
+    }
+
+    /// How long a registry says to wait.
+    pub(crate) fn asked_wait(&self) -> Option<Duration> {
+        if let Self::RateLimited { wait, .. } = self { *wait } else { None }
     }
 }
 

@@ -112,9 +112,9 @@ impl<R: Read> Tarball<R> {
     /// The next entry; `None` at the end. What was not read of the one before is passed over.
     pub(crate) fn next_entry(&mut self) -> Result<Option<Entry>, BadArchive> {
         let mut extensions = Extensions { pax: self.global.clone(), ..Extensions::default() };
-        for number in 0..=EXTENSIONS_IN_A_ROW_MAX {
+        for before in 0..=EXTENSIONS_IN_A_ROW_MAX {
             let Some(header) = self.header()? else {
-                return if number == 0 { Ok(None) } else { Err(BadArchive::Truncated) };
+                return if before == 0 { Ok(None) } else { Err(BadArchive::Truncated) };
             };
             let size = header.entry_size().map_err(|_| number("size", &header.path_bytes()))?;
             self.begin_body(size);

@@ -72,6 +72,19 @@ pub struct Report {
     pub attributes_skipped: u64,
 }
 
+impl Report {
+    /// Both together.
+    pub(crate) fn and(self, other: Self) -> Self {
+        Self {
+            entries: self.entries + other.entries,
+            bytes: self.bytes + other.bytes,
+            owners_ignored: self.owners_ignored + other.owners_ignored,
+            devices_skipped: self.devices_skipped + other.devices_skipped,
+            attributes_skipped: self.attributes_skipped + other.attributes_skipped,
+        }
+    }
+}
+
 /// What all layers of an image together may take. Shared by those that are unpacked at once.
 #[derive(Debug)]
 pub(crate) struct Budget {

@@ -1,0 +1,9 @@
+//! Pulls as a whole: from a registry of our own that misbehaves in each way there is, and from Debian's real one.
+
+mod crash;
+mod fake;
+mod made;
+mod misbehaving;
+mod real;
+mod sharing;
+mod tokens;
