@@ -8,6 +8,9 @@ use crate::error::Failure;
 use crate::manifest::Descriptor;
 use crate::registry::{Session, layer_name};
 
+/// A connection that brought less was no progress: a registry that always breaks off soon is given up.
+const MOVED_BYTES_MIN: u64 = 16 << 10;
+
 /// Why bytes stopped coming.
 pub(crate) enum Stopped {
     /// Whoever receives them is gone, and says why.
@@ -55,7 +58,7 @@ async fn from_host(
         match once(session, host, layer, at, to).await {
             Ok(()) => (),
             Err(Stopped::Failed(failure)) => {
-                let moved = *at > before;
+                let moved = *at - before >= MOVED_BYTES_MIN;
                 if moved {
                     failures = 0;
                 }

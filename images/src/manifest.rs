@@ -19,38 +19,38 @@ pub(crate) const MEDIA_TYPES: [&str; 4] = [
 
 /// Bytes elsewhere, by digest.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Descriptor {
+pub(crate) struct Descriptor {
     /// Of the bytes as they are fetched.
-    pub digest: Digest,
+    pub(crate) digest: Digest,
     /// How many there are.
-    pub size_bytes: u64,
+    pub(crate) size_bytes: u64,
     /// What they are, as their author says.
-    pub media_type: String,
+    pub(crate) media_type: String,
 }
 
 /// One image: its configuration, and its layers from the bottom up.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Manifest {
+pub(crate) struct Manifest {
     /// A JSON text; see [`crate::ImageConfig`].
-    pub config: Descriptor,
+    pub(crate) config: Descriptor,
     /// Archives, compressed or not.
-    pub layers: Vec<Descriptor>,
+    pub(crate) layers: Vec<Descriptor>,
 }
 
 /// One entry of a list: a manifest, and for what.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Entry {
+pub(crate) struct Entry {
     /// Of the manifest.
-    pub descriptor: Descriptor,
+    pub(crate) descriptor: Descriptor,
     /// Absent where the author did not say.
-    pub platform: Option<Platform>,
+    pub(crate) platform: Option<Platform>,
     /// `org.opencontainers.image.ref.name`: the tag, in a layout.
-    pub tag: Option<String>,
+    pub(crate) tag: Option<String>,
 }
 
 /// What a reference may lead to.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Document {
+pub(crate) enum Document {
     /// One image.
     Manifest(Manifest),
     /// Images to choose from.
@@ -149,7 +149,7 @@ struct RawDocument {
 ///
 /// # Errors
 /// What is wrong with it.
-pub fn read(bytes: &[u8], layers_max: usize) -> Result<Document, BadManifest> {
+pub(crate) fn read(bytes: &[u8], layers_max: usize) -> Result<Document, BadManifest> {
     let raw: RawDocument =
         serde_json::from_slice(bytes).map_err(|source| BadManifest::Json { source })?;
     match (raw.config, raw.manifests) {

@@ -59,7 +59,7 @@ impl Platform {
 /// The number of the image in the list that fits `machine` best: one that says the machine's variant before one
 /// that says none, and the first of equals.
 #[must_use]
-pub fn choose(offered: &[Option<Platform>], machine: &Platform) -> Option<usize> {
+pub(crate) fn choose(offered: &[Option<Platform>], machine: &Platform) -> Option<usize> {
     let fits = |platform: &Option<Platform>| platform.as_ref().is_some_and(|p| p.runs_on(machine));
     let exact = |platform: &Option<Platform>| platform.as_ref() == Some(machine);
     offered.iter().position(exact).or_else(|| offered.iter().position(fits))

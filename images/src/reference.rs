@@ -239,7 +239,10 @@ fn archive_name(text: &str, name: &str) -> Result<String, BadReference> {
         _ => (None, name),
     };
     let (plain, tag) = rest.split_once(':').unwrap_or((rest, TAG_DEFAULT));
-    if !host.is_none_or(is_host) || !plain.split('/').all(is_name_part) {
+    if let Some(host) = host.filter(|host| !is_host(host)) {
+        return Err(BadReference::Registry { text: shown(text), registry: shown(host) });
+    }
+    if !plain.split('/').all(is_name_part) {
         return Err(BadReference::Name { text: shown(text), name: shown(name) });
     }
     if !is_tag(tag) {

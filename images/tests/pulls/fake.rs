@@ -86,7 +86,9 @@ impl Fake {
     }
 
     /// One that changes its answers, which it is given, as `hook` says.
-    pub(crate) async fn with(hook: impl Fn(&Request, Reply) -> Reply + Send + Sync + 'static) -> Self {
+    pub(crate) async fn with(
+        hook: impl Fn(&Request, Reply) -> Reply + Send + Sync + 'static,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let hook = Box::new(hook);
@@ -198,9 +200,14 @@ async fn wait_until_read(stream: &TcpStream) {
         let inode = inode.to_string_lossy().trim_matches(|c: char| !c.is_ascii_digit()).to_owned();
         let line = table.lines().find(|line| line.split_whitespace().nth(9) == Some(&inode));
         let local = line.and_then(|line| line.split_whitespace().nth(1));
-        let peer = table.lines().find(|line| local.is_some() && line.split_whitespace().nth(2) == local);
-        let queues = [line, peer].map(|line| line.and_then(|line| line.split_whitespace().nth(4).map(str::to_owned)));
-        if queues.iter().all(|queue| queue.as_deref().is_none_or(|queue| queue == "00000000:00000000")) {
+        let peer =
+            table.lines().find(|line| local.is_some() && line.split_whitespace().nth(2) == local);
+        let queues = [line, peer]
+            .map(|line| line.and_then(|line| line.split_whitespace().nth(4).map(str::to_owned)));
+        if queues
+            .iter()
+            .all(|queue| queue.as_deref().is_none_or(|queue| queue == "00000000:00000000"))
+        {
             return;
         }
         tokio::task::yield_now().await;
@@ -214,7 +221,9 @@ impl Shared {
             return Reply::status(200);
         }
         let Some((media, bytes)) = files.get(&request.path) else { return Reply::status(404) };
-        let range = request.headers.get("range").and_then(|range| range.strip_prefix("bytes=")?.strip_suffix('-')?.parse::<usize>().ok());
+        let range = request.headers.get("range").and_then(|range| {
+            range.strip_prefix("bytes=")?.strip_suffix('-')?.parse::<usize>().ok()
+        });
         match range {
             None => Reply::body(bytes).header("content-type", media),
             Some(from) => {

@@ -51,7 +51,11 @@ impl Image {
         Self::packed(layers, gzip, &Platform::here().architecture)
     }
 
-    pub(crate) fn packed(layers: &[Vec<u8>], pack: fn(&[u8]) -> Vec<u8>, architecture: &str) -> Self {
+    pub(crate) fn packed(
+        layers: &[Vec<u8>],
+        pack: fn(&[u8]) -> Vec<u8>,
+        architecture: &str,
+    ) -> Self {
         let diff_ids: Vec<_> = layers.iter().map(|layer| Digest::of(layer).to_string()).collect();
         let config = serde_json::json!({
             "os": "linux", "architecture": architecture,
@@ -69,7 +73,8 @@ impl Image {
             let media = format!("application/vnd.docker.{kind}");
             serde_json::json!({ "mediaType": media, "digest": digest, "size": size })
         };
-        let listed: Vec<_> = layers.iter().map(|l| described(l, "image.rootfs.diff.tar.gzip")).collect();
+        let listed: Vec<_> =
+            layers.iter().map(|l| described(l, "image.rootfs.diff.tar.gzip")).collect();
         let manifest = serde_json::json!({
             "schemaVersion": 2, "mediaType": MANIFEST,
             "config": described(&config, "container.image.v1+json"), "layers": listed,
@@ -92,7 +97,8 @@ impl Image {
             all.blobs.extend(image.blobs.clone());
             all.manifests.extend(image.manifests.clone());
         }
-        let list = serde_json::json!({ "schemaVersion": 2, "mediaType": LIST, "manifests": entries });
+        let list =
+            serde_json::json!({ "schemaVersion": 2, "mediaType": LIST, "manifests": entries });
         all.manifests.push((LIST.to_owned(), list.to_string().into_bytes()));
         all
     }

@@ -20,7 +20,9 @@ fn image() -> Image {
     Image::of(&[layer(&[("f", b"hello"), ("noise", &noise(200_000))])])
 }
 
-async fn fails(hook: impl Fn(&Request, Reply) -> Reply + Send + Sync + 'static) -> (Arc<Failure>, String) {
+async fn fails(
+    hook: impl Fn(&Request, Reply) -> Reply + Send + Sync + 'static,
+) -> (Arc<Failure>, String) {
     fails_with(hook, settings(), &image()).await
 }
 
@@ -33,13 +35,19 @@ async fn fails_with(
     let (folder, store) = store(settings);
     let result = pull(&store, &fake.push("app", "v1", image)).await;
     assert!(store.images().is_empty());
-    let left: Vec<_> = leftovers(folder.path()).into_iter().filter(|name| !name.starts_with("partial/")).collect();
+    let left: Vec<_> =
+        leftovers(folder.path()).into_iter().filter(|name| !name.starts_with("partial/")).collect();
     assert!(left.is_empty(), "{left:?}");
     failure(result)
 }
 
-fn if_blob(of: &'static str, change: impl Fn(Reply) -> Reply + Send + Sync + 'static) -> impl Fn(&Request, Reply) -> Reply + Send + Sync {
-    move |request, reply| if request.path.contains(of) && reply.status < 300 { change(reply) } else { reply }
+fn if_blob(
+    of: &'static str,
+    change: impl Fn(Reply) -> Reply + Send + Sync + 'static,
+) -> impl Fn(&Request, Reply) -> Reply + Send + Sync {
+    move |request, reply| {
+        if request.path.contains(of) && reply.status < 300 { change(reply) } else { reply }
+    }
 }
 
 #[tokio::test]
@@ -64,12 +72,13 @@ async fn img_01_each_refusal_of_a_registry_has_its_own_words() {
 
 #[tokio::test]
 async fn a_busy_registry_is_asked_again_as_late_as_it_says() {
-    let fake = Fake::with(|request, reply| match (request.path.contains("blobs"), request.before) {
-        (true, 0) => Reply::status(429).header("retry-after", "1"),
-        (true, 1) => Reply::status(503),
-        _ => reply,
-    })
-    .await;
+    let fake =
+        Fake::with(|request, reply| match (request.path.contains("blobs"), request.before) {
+            (true, 0) => Reply::status(429).header("retry-after", "1"),
+            (true, 1) => Reply::status(503),
+            _ => reply,
+        })
+        .await;
     let (_folder, store) = store(settings());
     let started = tokio::time::Instant::now();
     let pulling = store.pull(&fake.push("app", "v1", &image()), &images::PullOptions::default());
@@ -83,7 +92,9 @@ async fn a_busy_registry_is_asked_again_as_late_as_it_says() {
 async fn a_wait_beyond_reason_is_a_refusal() {
     let hook = if_blob("manifests", |_| Reply::status(429).header("retry-after", "3600"));
     let (failure, words) = fails(hook).await;
-    assert!(matches!(*failure, Failure::RateLimited { wait: Some(wait), .. } if wait.as_secs() == 3600));
+    assert!(
+        matches!(*failure, Failure::RateLimited { wait: Some(wait), .. } if wait.as_secs() == 3600)
+    );
     assert!(words.contains("says to wait 3600 s"), "{words}");
 }
 
@@ -117,7 +128,8 @@ async fn a_broken_connection_is_gone_on_with_where_it_broke() {
     let (folder, store) = store(settings());
     let pulled = pull(&store, &fake.push("app", "v1", &image)).await.unwrap();
     assert_eq!(std::fs::read(pulled.layers[0].join("noise")).unwrap(), noise(200_000));
-    let ranges: Vec<_> = fake.asked(&name).iter().map(|r| r.headers.get("range").cloned()).collect();
+    let ranges: Vec<_> =
+        fake.asked(&name).iter().map(|r| r.headers.get("range").cloned()).collect();
     assert_eq!(ranges.len(), 5, "more often than it is tried without anything coming: {ranges:?}");
     assert!(ranges[0].is_none());
     assert!(ranges[1..].iter().all(Option::is_some), "{ranges:?}");
@@ -161,7 +173,8 @@ async fn wrong_bytes_are_told_from_a_bad_archive() {
     let hook = if_blob("manifests", |mut reply| {
         reply.body.push(b' ');
         let length = Some(reply.body.len() as u64);
-        Reply { length, ..reply }.header("docker-content-digest", &images::Digest::of(b"x").to_string())
+        Reply { length, ..reply }
+            .header("docker-content-digest", &images::Digest::of(b"x").to_string())
     });
     let (failure, words) = fails(hook).await;
     assert!(matches!(*failure, Failure::DigestMismatch { .. }), "{words}");
@@ -189,12 +202,19 @@ async fn lies_about_sizes_are_found_out() {
         let image = image.clone().with(&format!("\"size\":{size}"), &format!("\"size\":{said}"));
         // Said at the start, or only seen at the end.
         for length_is_said in [true, false] {
-            let hook = if_blob("blobs", move |reply| Reply { length: reply.length.filter(|_| length_is_said), ..reply });
+            let hook = if_blob("blobs", move |reply| Reply {
+                length: reply.length.filter(|_| length_is_said),
+                ..reply
+            });
             let (failure, words) = fails_with(hook, settings(), &image).await;
-            assert!(matches!(*failure, Failure::SizeMismatch { .. }), "{said} {length_is_said}: {words}");
+            assert!(
+                matches!(*failure, Failure::SizeMismatch { .. }),
+                "{said} {length_is_said}: {words}"
+            );
         }
     }
-    let (failure, words) = fails_with(|_, reply| reply, settings(), &image.with("\"size\":", "\"size\":-")).await;
+    let (failure, words) =
+        fails_with(|_, reply| reply, settings(), &image.with("\"size\":", "\"size\":-")).await;
     assert!(matches!(*failure, Failure::BadManifest { .. }), "{words}");
 }
 
@@ -225,13 +245,19 @@ async fn what_is_over_a_limit_is_refused() {
     let bomb = Image::of(&[layer(&[("zeros", &vec![0; 64 << 20])])]);
     let limits = Limits { unpacked_bytes: 1 << 20, ..Limits::default() };
     let (failure, words) = fails_with(|_, reply| reply, limited(limits), &bomb).await;
-    assert!(matches!(*failure, Failure::Layer { source: BadLayer::TooManyBytes { .. }, .. }), "{words}");
+    assert!(
+        matches!(*failure, Failure::Layer { source: BadLayer::TooManyBytes { .. }, .. }),
+        "{words}"
+    );
     let names: Vec<_> = (0..1000).map(|number| format!("f{number}")).collect();
     let many: Vec<_> = names.iter().map(|name| (name.as_str(), &b""[..])).collect();
     let many = Image::of(&[layer(&many[..500]), layer(&many[500..])]);
     let limits = Limits { entries: 700, ..Limits::default() };
     let (failure, words) = fails_with(|_, reply| reply, limited(limits), &many).await;
-    assert!(matches!(*failure, Failure::Layer { source: BadLayer::TooManyEntries { .. }, .. }), "{words}");
+    assert!(
+        matches!(*failure, Failure::Layer { source: BadLayer::TooManyEntries { .. }, .. }),
+        "{words}"
+    );
     let limits = Limits { layers: 1, ..Limits::default() };
     let (failure, words) = fails_with(|_, reply| reply, limited(limits), &many).await;
     assert!(matches!(*failure, Failure::BadManifest { .. }), "{words}");
@@ -244,17 +270,23 @@ async fn img_01_an_image_for_other_machines_says_for_which() {
     let (failure, words) = fails_with(|_, reply| reply, settings(), &list).await;
     assert!(matches!(*failure, Failure::NoSuchPlatform { .. }));
     let here = Platform::here();
-    assert!(words.contains(&format!("not for {here}; it is for linux/s390x, linux/riscv64")), "{words}");
+    assert!(
+        words.contains(&format!("not for {here}; it is for linux/s390x, linux/riscv64")),
+        "{words}"
+    );
     let (failure, words) = fails_with(|_, reply| reply, settings(), &other("s390x").1).await;
     assert!(matches!(*failure, Failure::NoSuchPlatform { .. }), "{words}");
 }
 
 #[tokio::test]
 async fn a_redirect_away_from_tls_and_one_without_end_are_refused() {
-    let away = if_blob("manifests", |_| Reply::status(307).header("location", "http://registry.invalid/x"));
+    let away = if_blob("manifests", |_| {
+        Reply::status(307).header("location", "http://registry.invalid/x")
+    });
     let (failure, words) = fails(away).await;
     assert!(matches!(*failure, Failure::PlainHttp { .. }), "{words}");
-    let round = if_blob("manifests", |_| Reply::status(307).header("location", "/v2/app/manifests/v1"));
+    let round =
+        if_blob("manifests", |_| Reply::status(307).header("location", "/v2/app/manifests/v1"));
     let (failure, words) = fails(round).await;
     assert!(matches!(*failure, Failure::Unexpected { status: 307, .. }), "{words}");
 }
@@ -265,7 +297,8 @@ async fn a_registry_that_is_not_there_is_told_so() {
     let address = listener.local_addr().unwrap();
     drop(listener);
     let (_folder, store) = store(settings());
-    let reference = images::Reference::parse(&format!("{address}/app"), images::DOCKER_HUB).unwrap();
+    let reference =
+        images::Reference::parse(&format!("{address}/app"), images::DOCKER_HUB).unwrap();
     let (failure, words) = failure(pull(&store, &reference).await);
     assert!(matches!(*failure, Failure::Unreachable { .. }), "{words}");
 }
