@@ -8,7 +8,7 @@ use crate::cargo;
 use crate::steps::Failure;
 
 /// A package, and a file that is there when it is.
-const NEEDED: [(&str, &str); 9] = [
+const NEEDED: [(&str, &str); 13] = [
     // For ZooKeeper; and to compile, in memory, a scheduler on a client of Mesos.
     ("default-jdk-headless", "/usr/bin/javac"),
     // Other people's clients of Mesos: what brings them.
@@ -23,6 +23,11 @@ const NEEDED: [(&str, &str); 9] = [
     ("iptables", "/usr/sbin/iptables"),
     // The page on HTTP says what to type.
     ("curl", "/usr/bin/curl"),
+    // Images are pulled from a real registry, made by other people's tools of a program that needs nothing else.
+    ("docker-registry", "/usr/bin/docker-registry"),
+    ("skopeo", "/usr/bin/skopeo"),
+    ("umoci", "/usr/bin/umoci"),
+    ("busybox-static", "/usr/share/doc/busybox-static/copyright"),
 ];
 
 pub(crate) fn install() -> Result<(), Failure> {
