@@ -289,12 +289,15 @@ impl Failure {
 
     /// A layer that could not be unpacked into `store`.
     pub(crate) fn layer(digest: Digest, store: &Path, source: BadLayer) -> Self {
-        match source {
-            BadLayer::Write { source, .. } if is_full(&source) => {
-                Self::DiskFull { path: store.to_owned(), source }
-            }
-            source => Self::Layer { digest, source },
+        if let BadLayer::Write { source, .. } = &source
+            && let Some(code) = source.raw_os_error().filter(|_| is_full(source))
+        {
+            return Self::DiskFull {
+                path: store.to_owned(),
+                source: io::Error::from_raw_os_error(code),
+            };
         }
+        Self::Layer { digest, source }
     }
 
     /// Whether the same request may go well in a while. `moved` says that some of what was asked for came before.

@@ -31,7 +31,7 @@ pub struct Progress {
     pub layers_done: usize,
     /// Of all layers that were not there before.
     pub bytes_total: u64,
-    /// Of them, those that are here by now.
+    /// Of them, those that are here by now. A layer that had to be begun again counts twice.
     pub bytes_done: u64,
     /// How often a broken connection or a busy registry made it try again.
     pub retries: u32,
@@ -63,7 +63,7 @@ impl fmt::Display for Progress {
             Phase::Waiting => f.write_str("waiting for other pulls"),
             Phase::Resolving => f.write_str("looking up the image"),
             Phase::Fetching => {
-                let (done, total) = (bytes_done >> 20, bytes_total >> 20);
+                let (done, total) = (bytes_done.min(bytes_total) >> 20, bytes_total >> 20);
                 write!(f, "layer {layers_done} of {layers}, {done} of {total} MiB")
             }
             Phase::Keeping => write!(f, "keeping {layers} layers"),

@@ -130,7 +130,7 @@ impl Context {
         let _turn = self.store.layers.acquire().await.map_err(|_| Failure::Abandoned)?;
         let diff_id = layer.diff_id;
         match layer.from {
-            LayerFrom::Registry(descriptor) => self.from_registry(&lock, diff_id, descriptor).await,
+            LayerFrom::Registry(descriptor) => self.fetch_layer(&lock, diff_id, descriptor).await,
             LayerFrom::File { path, layer } => {
                 let opened = File::open(&path);
                 let file = opened.map_err(|source| Failure::File { path: path.clone(), source })?;
@@ -141,27 +141,27 @@ impl Context {
                     return Err(Failure::SizeMismatch { what, expected: size, found });
                 }
                 let feed = Feed::File { file: Arc::new(file), path, offset: 0, size };
-                self.from_feed(&lock, diff_id, Some(layer.digest), feed).await
+                self.make_layer(&lock, diff_id, Some(layer.digest), feed).await
             }
             LayerFrom::Slice { file, path, offset, size_bytes: size } => {
-                self.from_feed(&lock, diff_id, None, Feed::File { file, path, offset, size }).await
+                self.make_layer(&lock, diff_id, None, Feed::File { file, path, offset, size }).await
             }
         }
     }
 
     /// What an earlier life kept may be damaged, if the machine went down: then once more from the start.
-    async fn from_registry(
+    async fn fetch_layer(
         &self,
         lock: &LayerLock,
         diff_id: Digest,
         descriptor: Descriptor,
     ) -> Result<(), Failure> {
         let path = self.store.partial_path(descriptor.digest, diff_id);
-        let first = self.from_network(lock, diff_id, &descriptor).await;
+        let first = self.fetch_once(lock, diff_id, &descriptor).await;
         let result = match first {
             Err((true, Failure::DigestMismatch { .. } | Failure::Layer { .. })) => {
                 forget(&path);
-                self.from_network(lock, diff_id, &descriptor).await
+                self.fetch_once(lock, diff_id, &descriptor).await
             }
             other => other,
         };
@@ -181,7 +181,7 @@ impl Context {
     }
 
     /// Fails with whether some of it had been there before.
-    async fn from_network(
+    async fn fetch_once(
         &self,
         lock: &LayerLock,
         diff_id: Digest,
@@ -193,7 +193,7 @@ impl Context {
         let (part, part_path, kept) = partial.map_err(|failure| (false, failure))?;
         let (sender, chunks) = mpsc::channel(CHUNKS_MAX);
         let feed = Feed::Network { chunks, part, part_path, kept, size };
-        let receiving = self.from_feed(lock, diff_id, Some(descriptor.digest), feed);
+        let receiving = self.make_layer(lock, diff_id, Some(descriptor.digest), feed);
         let downloading = async {
             let result = download(session, descriptor, kept, &sender).await;
             drop(sender);
@@ -208,7 +208,7 @@ impl Context {
     }
 
     /// Receives and unpacks what comes, checks it and gives it its place. [`Failure::Abandoned`] means that it did not all come.
-    async fn from_feed(
+    async fn make_layer(
         &self,
         lock: &LayerLock,
         diff_id: Digest,

@@ -152,6 +152,21 @@ impl Reference {
         RegistryReference::parse(text, default_registry).map(Self::Registry)
     }
 
+    /// For clusters whose images lie in a folder of `docker save` files, one for each: `name:tag.tar`. As Mesos has it where
+    /// the registry is a folder.
+    ///
+    /// # Errors
+    /// If `text` is no name of an image.
+    pub fn in_folder_of_archives(text: &str, folder: &Path) -> Result<Self, BadReference> {
+        let image = RegistryReference::parse(text, DOCKER_HUB)?;
+        let name = match image.repository.strip_prefix("library/") {
+            Some(short) if !text.contains("library/") => short,
+            _ => &image.repository,
+        };
+        let name = format!("{name}:{}", image.asked_for());
+        Ok(Self::Archive { path: folder.join(format!("{name}.tar")), name: Some(name) })
+    }
+
     /// Whether the same reference may name another image later.
     #[must_use]
     pub fn may_change(&self) -> bool {

@@ -6,7 +6,7 @@ mod login;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -27,6 +27,9 @@ use login::Authorisation;
 /// Where Docker's registry really is.
 const DOCKER_HUB_HOST: &str = "registry-1.docker.io";
 
+/// What no proxy is asked for.
+const THIS_MACHINE: &str = "localhost,127.0.0.0/8,::1";
+
 /// Registries send layers from elsewhere, but not round and round.
 const REDIRECTS_MAX: usize = 10;
 
@@ -42,7 +45,7 @@ pub enum BadClient {
         source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// The rest.
-    #[error("cannot set up TLS for registries")]
+    #[error("cannot set up TLS, or the proxy, for registries")]
     Client {
         /// How.
         source: reqwest::Error,
@@ -100,14 +103,20 @@ impl Registries {
                 attempt.follow()
             }
         });
-        let client = Client::builder()
+        let client_error = |source| BadClient::Client { source };
+        let mut builder = Client::builder().no_proxy();
+        if let Some(proxy) = &settings.proxy {
+            let proxy = reqwest::Proxy::all(proxy).map_err(client_error)?;
+            builder = builder.proxy(proxy.no_proxy(reqwest::NoProxy::from_string(THIS_MACHINE)));
+        }
+        let client = builder
             .tls_certs_merge(authorities)
             .redirect(policy)
             .referer(false)
             .user_agent(concat!("airside/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(settings.stall_timeout)
             .build()
-            .map_err(|source| BadClient::Client { source })?;
+            .map_err(client_error)?;
         Ok(Self { client, settings, plain: Mutex::default() })
     }
 
@@ -135,14 +144,18 @@ impl Registries {
         if !may_be_plain(&self.settings, host) {
             return Ok(format!("https://{host}"));
         }
-        let known = self.plain.lock().unwrap_or_else(PoisonError::into_inner).get(host).copied();
+        let known = self.schemes().get(host).copied();
         let is_plain = match known {
             Some(is_plain) => is_plain,
             None => self.find_scheme(host).await?,
         };
-        self.plain.lock().unwrap_or_else(PoisonError::into_inner).insert(host.to_owned(), is_plain);
+        self.schemes().insert(host.to_owned(), is_plain);
         let scheme = if is_plain { "http" } else { "https" };
         Ok(format!("{scheme}://{host}"))
+    }
+
+    fn schemes(&self) -> MutexGuard<'_, BTreeMap<String, bool>> {
+        self.plain.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn find_scheme(&self, host: &str) -> Result<bool, Failure> {
@@ -374,6 +387,10 @@ impl Session {
                 request = known.show(request);
             }
             let response = self.registries.in_time(request.send(), host, what, 0).await?;
+            // Whether it speaks TLS is found out anew where it may have changed.
+            if response.as_ref().map_or(true, |answer| answer.status() == StatusCode::BAD_REQUEST) {
+                self.registries.schemes().remove(host);
+            }
             let response = response.map_err(|error| broken(host, what, 0, error))?;
             if response.status() != StatusCode::UNAUTHORIZED {
                 return Ok(response);

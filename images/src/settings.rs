@@ -21,6 +21,8 @@ pub struct Settings {
     pub authorities: Vec<PathBuf>,
     /// Hosts (`host` or `host:port`) that may be spoken to without TLS, beside this machine itself.
     pub plain_http: Vec<String>,
+    /// `http://host:port` through which all registries are reached, but those on this machine.
+    pub proxy: Option<String>,
     /// A registry that says nothing for so long is given up.
     pub stall_timeout: Duration,
     /// How often requests are repeated.
@@ -68,6 +70,7 @@ impl Default for Settings {
             mirrors: BTreeMap::new(),
             authorities: Vec::new(),
             plain_http: Vec::new(),
+            proxy: None,
             stall_timeout: Duration::from_secs(60),
             patience: Patience::default(),
             pulls_max: 16,

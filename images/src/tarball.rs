@@ -4,7 +4,7 @@
 
 use std::io::{self, Read};
 
-use tar::{EntryType, Header};
+use tar::Header;
 
 #[cfg(test)]
 mod tests;
@@ -28,6 +28,9 @@ pub(crate) enum Kind {
     Device,
 }
 
+/// Keys and values; either may hold anything.
+type Records = Vec<(Vec<u8>, Vec<u8>)>;
+
 /// One entry. Names are as the archive has them, not yet looked at.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Entry {
@@ -43,7 +46,7 @@ pub(crate) struct Entry {
     pub(crate) link: Vec<u8>,
     pub(crate) size_bytes: u64,
     /// Name and value.
-    pub(crate) attributes: Vec<(Vec<u8>, Vec<u8>)>,
+    pub(crate) attributes: Records,
 }
 
 /// Why an archive cannot be read.
@@ -90,7 +93,7 @@ pub enum BadArchive {
 struct Extensions {
     path: Option<Vec<u8>>,
     link: Option<Vec<u8>>,
-    pax: Vec<(Vec<u8>, Vec<u8>)>,
+    pax: Records,
 }
 
 /// An archive that is being read.
@@ -101,7 +104,7 @@ pub(crate) struct Tarball<R> {
     padding: u64,
     position: u64,
     /// PAX records for all further entries.
-    global: Vec<(Vec<u8>, Vec<u8>)>,
+    global: Records,
 }
 
 impl<R: Read> Tarball<R> {
@@ -118,15 +121,15 @@ impl<R: Read> Tarball<R> {
             };
             let size = header.entry_size().map_err(|_| number("size", &header.path_bytes()))?;
             self.begin_body(size);
-            match header.entry_type() {
-                EntryType::GNULongName => extensions.path = Some(self.text()?),
-                EntryType::GNULongLink => extensions.link = Some(self.text()?),
-                EntryType::XHeader => extensions.pax.extend(pax_records(&self.extension()?)?),
-                EntryType::XGlobalHeader => {
+            match header.entry_type().as_byte() {
+                b'L' => extensions.path = Some(self.text()?),
+                b'K' => extensions.link = Some(self.text()?),
+                b'x' => extensions.pax.extend(pax_records(&self.extension()?)?),
+                b'g' => {
                     self.global = pax_records(&self.extension()?)?;
                     extensions.pax.splice(0..0, self.global.iter().cloned());
                 }
-                kind => return self.entry(&header, kind, extensions).map(Some),
+                letter => return self.entry(&header, letter, extensions).map(Some),
             }
         }
         Err(BadArchive::Extension)
@@ -227,7 +230,7 @@ impl<R: Read> Tarball<R> {
     fn entry(
         &mut self,
         header: &Header,
-        kind: EntryType,
+        letter: u8,
         extensions: Extensions,
     ) -> Result<Entry, BadArchive> {
         let path = extensions.path.unwrap_or_else(|| header.path_bytes().into_owned());
@@ -235,7 +238,7 @@ impl<R: Read> Tarball<R> {
             extensions.link.or_else(|| header.link_name_bytes().map(|link| link.into_owned()));
         let seconds = header.mtime().ok().and_then(|seconds| i64::try_from(seconds).ok());
         let mut entry = Entry {
-            kind: kind_of(kind, &path)?,
+            kind: kind_of(letter, &path)?,
             mode: header.mode().map_err(|_| number("mode", &path))? & 0o7777,
             uid: id(header.uid().ok()).unwrap_or_default(),
             gid: id(header.gid().ok()).unwrap_or_default(),
@@ -314,8 +317,8 @@ fn unsupported(path: &[u8], kind: char) -> BadArchive {
     BadArchive::Unsupported { path: String::from_utf8_lossy(path).into_owned(), kind }
 }
 
-fn kind_of(kind: EntryType, path: &[u8]) -> Result<Kind, BadArchive> {
-    Ok(match kind.as_byte() {
+fn kind_of(letter: u8, path: &[u8]) -> Result<Kind, BadArchive> {
+    Ok(match letter {
         // Before there was a letter for folders, they were told by their name's end.
         b'0' | 0 | b'7' if path.ends_with(b"/") => Kind::Directory,
         b'0' | 0 | b'7' => Kind::File,
@@ -329,7 +332,7 @@ fn kind_of(kind: EntryType, path: &[u8]) -> Result<Kind, BadArchive> {
 }
 
 /// `length key=value\n`, one behind the other; values may hold anything.
-fn pax_records(mut bytes: &[u8]) -> Result<Vec<(Vec<u8>, Vec<u8>)>, BadArchive> {
+fn pax_records(mut bytes: &[u8]) -> Result<Records, BadArchive> {
     let mut records = Vec::new();
     while !bytes.is_empty() && bytes[0] != 0 {
         let space = bytes.iter().position(|byte| *byte == b' ').ok_or(BadArchive::Pax)?;

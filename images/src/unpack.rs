@@ -100,6 +100,12 @@ impl Budget {
         Self { bytes_left, bytes_max, entries_left, entries_max }
     }
 
+    /// What a layer took that came to nothing.
+    fn give_back(&self, bytes: u64, entries: u64) {
+        self.bytes_left.fetch_add(bytes, Ordering::Relaxed);
+        self.entries_left.fetch_add(entries, Ordering::Relaxed);
+    }
+
     fn take(left: &AtomicU64, count: u64) -> bool {
         let less = |left: u64| left.checked_sub(count);
         left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less).is_ok()
@@ -184,16 +190,19 @@ pub(crate) fn unpack(
     let measured = Measured { input: archive, budget, bytes: 0, over: false };
     let mut tarball = Tarball::new(measured);
     let mut layer = Layer::new(folder, form)?;
-    let result = layer.fill(&mut tarball, budget);
+    let filled = layer.fill(&mut tarball, budget);
     let mut rest = tarball.into_rest();
-    let drained = result.and_then(|()| {
+    let drained = filled.and_then(|()| {
         let drained = io::copy(&mut rest, &mut io::sink());
         drained.map_err(|source| BadArchive::Read { source }.into())
     });
     if rest.over {
         return Err(BadLayer::TooManyBytes { most: budget.bytes_max });
     }
-    drained?;
+    if let Err(error) = drained {
+        budget.give_back(rest.bytes, layer.report.entries);
+        return Err(error);
+    }
     layer.report.bytes = rest.bytes;
     layer.finish()
 }

@@ -46,6 +46,14 @@ fn folders_and_archives_are_named_by_path() {
 }
 
 #[test]
+fn img_02_a_registry_may_be_a_folder_of_archives() {
+    let reference =
+        |text| Reference::in_folder_of_archives(text, Path::new("/a")).unwrap().to_string();
+    assert_eq!(reference("busybox"), "docker-archive:/a/busybox:latest.tar:busybox:latest");
+    assert_eq!(reference("x/app:v1"), "docker-archive:/a/x/app:v1.tar:x/app:v1");
+}
+
+#[test]
 fn what_is_wrong_is_said_of_the_part() {
     for empty in ["", "oci:", "docker-archive:", "dir:", "host:5000/", ":tag"] {
         assert!(matches!(parse(empty), Err(BadReference::Empty { .. })), "{empty}");

@@ -1,13 +1,15 @@
 //! The store's folder. Whatever is there under its final name is whole: it was made elsewhere and renamed. What a crash
 //! leaves is removed at the next start, but for layers half fetched, which are gone on with.
 //!
-//!     lock                   whoever has it locked has the store
-//!     images/HEX.image       one record for each reference, named by its digest
-//!     layers/HEX/layer       one record for each layer, and
-//!     layers/HEX/diff        what it unpacked to
-//!     partial/HEX-HEX        fetched so far, named by digest and diff id
-//!     unpacking/N            layers that are being made
-//!     removing/N             layers that are being removed
+//! ```text
+//! lock                   whoever has it locked has the store
+//! images/HEX.image       one record for each reference, named by its digest
+//! layers/HEX/layer       one record for each layer, and
+//! layers/HEX/diff        what it unpacked to
+//! partial/HEX-HEX        fetched so far, named by digest and diff id
+//! unpacking/N            layers that are being made
+//! removing/N             layers that are being removed
+//! ```
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;

@@ -87,7 +87,7 @@ fn what_a_crash_left_is_removed_whatever_its_rights() {
     let left = folder.path().join("unpacking/9/diff/closed");
     fs::create_dir_all(&left).unwrap();
     fs::write(left.join("f"), "x").unwrap();
-    fs::set_permissions(&left, std::os::unix::fs::PermissionsExt::from_mode(0)).unwrap();
+    fs::set_permissions(&left, std::os::unix::fs::PermissionsExt::from_mode(0o0)).unwrap();
     fs::create_dir_all(folder.path().join("removing/3/diff")).unwrap();
     fs::create_dir_all(folder.path().join("layers/garbage")).unwrap();
     fs::write(folder.path().join("images/garbage"), "x").unwrap();

@@ -32,12 +32,21 @@ async fn child() {
     });
     let result = pulling.wait().await;
     telling.await.unwrap();
-    println!("ended {}", result.map_or_else(|error| words(&error), |_| "well".into()));
+    match result {
+        Ok(pulled) => {
+            let lower: Vec<_> =
+                pulled.layers.iter().rev().map(|layer| layer.to_str().unwrap()).collect();
+            println!("form {:?}, owners ignored {}", pulled.form, pulled.report.owners_ignored);
+            println!("lower {}", lower.join(":"));
+            println!("ended well");
+        }
+        Err(error) => println!("ended {}", words(&error)),
+    }
 }
 
 fn start(mut command: Command, folder: &Path, reference: &Reference) -> Child {
     command.args(["--exact", "crash::child", "--ignored", "--nocapture", "--test-threads=1"]);
-    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
     write!(child.stdin.take().unwrap(), "{}\n{reference}\n", folder.display()).unwrap();
     child
@@ -129,6 +138,33 @@ async fn a_full_disk_has_its_own_words_and_nothing_stays() {
     assert!(said.contains("No space left on device"), "{said}");
     let listed = said.rsplit_once("unpacking:").unwrap().1;
     assert!(listed.lines().filter(|line| line.len() == 64).count() <= 1, "{listed}");
+}
+
+/// Without rights there is one user, in a namespace of its own, and all files are that one's.
+#[tokio::test]
+async fn img_04_with_one_user_owners_are_ignored_and_said_and_deletions_are_still_told() {
+    let mut builder = tar::Builder::new(Vec::new());
+    let mut header = tar::Header::new_gnu();
+    header.set_mode(0o644);
+    header.set_size(0);
+    header.set_uid(5);
+    builder.append_data(&mut header, "theirs", &b""[..]).unwrap();
+    let base = layer(&[("gone", b""), ("d/gone", b"")]);
+    let top = layer(&[(".wh.gone", b""), ("d/.wh..wh..opq", b""), ("d/new", b"")]);
+    let fake = Fake::honest().await;
+    let reference = fake.push("app", "v1", &Image::of(&[base, builder.into_inner().unwrap(), top]));
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("store");
+    let script = r#"mkdir "$0" && said=$("$@" | tee /dev/stderr) && lower=$(echo "$said" | sed -n 's/^lower //p') &&
+        mkdir "$0/merged" && mount -t overlay -o "userxattr,lowerdir=$lower" overlay "$0/merged" && cd "$0/merged" && find . | sort >&2"#;
+    let mut command = Command::new("unshare");
+    command.args(["--user", "--map-root-user", "--mount", "sh", "-c", script]).arg(&path);
+    command.arg(std::env::current_exe().unwrap());
+    let ended =
+        tokio::task::spawn_blocking(move || start(command, &path, &reference).wait_with_output());
+    let said = String::from_utf8(ended.await.unwrap().unwrap().stderr).unwrap();
+    assert!(said.contains("form Unprivileged, owners ignored 1\n"), "{said}");
+    assert!(said.ends_with("\n.\n./d\n./d/new\n./theirs\n"), "{said}");
 }
 
 #[tokio::test]

@@ -302,3 +302,17 @@ async fn a_registry_that_is_not_there_is_told_so() {
     let (failure, words) = failure(pull(&store, &reference).await);
     assert!(matches!(*failure, Failure::Unreachable { .. }), "{words}");
 }
+
+#[tokio::test]
+async fn a_proxy_is_asked_for_registries_elsewhere_and_not_for_those_here() {
+    let (proxy, here) = (Fake::honest().await, Fake::honest().await);
+    let plain_http = vec!["registry.invalid".to_owned()];
+    let settings =
+        Settings { proxy: Some(format!("http://{}", proxy.address)), plain_http, ..settings() };
+    let (_folder, store) = store(settings);
+    pull(&store, &here.push("app", "v1", &image())).await.unwrap();
+    assert!(proxy.asked("").is_empty());
+    let elsewhere = images::Reference::parse("registry.invalid/app", images::DOCKER_HUB).unwrap();
+    pull(&store, &elsewhere).await.unwrap_err();
+    assert!(!proxy.asked("registry.invalid/v2/app/manifests/latest").is_empty());
+}
