@@ -17,7 +17,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let started = Instant::now();
     let store = Store::open(Path::new(folder), Settings::default())?;
-    let pulled = runtime.block_on(store.pull(&reference, &PullOptions::default()).wait())?;
+    let pulled =
+        runtime.block_on(async { store.pull(&reference, &PullOptions::default()).wait().await })?;
     let report = pulled.report;
     println!("{} layers, {} entries, {} bytes", pulled.layers.len(), report.entries, report.bytes);
     println!("{:.3} s", started.elapsed().as_secs_f64());

@@ -349,20 +349,17 @@ fn a_whiteout_is_told_from_other_devices() {
     assert!(make("a", 0) && !make("b", 1));
 }
 
+/// Mostly such as lead somewhere: an archive ends at the first name that is refused.
 fn part() -> impl Strategy<Value = String> {
-    prop_oneof![
-        Just("a".into()),
-        Just("b".into()),
-        Just("..".into()),
-        Just(".".into()),
-        Just(".wh.a".into()),
-        Just(".wh..wh..opq".into()),
-        Just(String::new())
-    ]
+    let parts =
+        [(8, "a"), (8, "b"), (1, ".."), (1, "."), (1, ".wh.a"), (1, ".wh..wh..opq"), (1, "")];
+    proptest::strategy::Union::new_weighted(
+        parts.map(|(weight, part)| (weight, Just(part.to_owned()))).to_vec(),
+    )
 }
 
 fn name() -> impl Strategy<Value = String> {
-    proptest::collection::vec(part(), 1..5).prop_map(|parts| parts.join("/"))
+    proptest::collection::vec(part(), 1..4).prop_map(|parts| parts.join("/"))
 }
 
 proptest! {

@@ -251,7 +251,8 @@ async fn what_is_over_a_limit_is_refused() {
     );
     let names: Vec<_> = (0..1000).map(|number| format!("f{number}")).collect();
     let many: Vec<_> = names.iter().map(|name| (name.as_str(), &b""[..])).collect();
-    let many = Image::of(&[layer(&many[..500]), layer(&many[500..])]);
+    let (many, two) =
+        (Image::of(&[layer(&many)]), Image::of(&[layer(&many[..1]), layer(&many[1..2])]));
     let limits = Limits { entries: 700, ..Limits::default() };
     let (failure, words) = fails_with(|_, reply| reply, limited(limits), &many).await;
     assert!(
@@ -259,7 +260,7 @@ async fn what_is_over_a_limit_is_refused() {
         "{words}"
     );
     let limits = Limits { layers: 1, ..Limits::default() };
-    let (failure, words) = fails_with(|_, reply| reply, limited(limits), &many).await;
+    let (failure, words) = fails_with(|_, reply| reply, limited(limits), &two).await;
     assert!(matches!(*failure, Failure::BadManifest { .. }), "{words}");
 }
 
