@@ -8,7 +8,7 @@ use crate::cargo;
 use crate::steps::Failure;
 
 /// A package, and a file that is there when it is.
-const NEEDED: [(&str, &str); 12] = [
+const NEEDED: [(&str, &str); 15] = [
     // For ZooKeeper; and to compile, in memory, a scheduler on a client of Mesos.
     ("default-jdk-headless", "/usr/bin/javac"),
     // Other people's clients of Mesos: what brings them.
@@ -28,6 +28,10 @@ const NEEDED: [(&str, &str); 12] = [
     ("runc", "/usr/sbin/runc"),
     // The page on HTTP says what to type.
     ("curl", "/usr/bin/curl"),
+    // Images are pulled from a real registry, made by other people's tools of a program that needs nothing else.
+    ("docker-registry", "/usr/bin/docker-registry"),
+    ("skopeo", "/usr/bin/skopeo"),
+    ("umoci", "/usr/bin/umoci"),
 ];
 
 pub(crate) fn install() -> Result<(), Failure> {
