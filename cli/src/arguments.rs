@@ -3,6 +3,7 @@
 mod allocator;
 mod authentication;
 mod client;
+mod fetcher;
 mod logging;
 mod mesos;
 mod registry;

@@ -38,7 +38,7 @@ enum May {
 }
 
 /// The one direction. A new crate gets its line here.
-const MAY_USE: [(&str, May); 19] = [
+const MAY_USE: [(&str, May); 20] = [
     ("libactor", May::Use(&[])),
     ("api", May::Use(&[])),
     ("gateway", May::Use(&["libactor", "api"])),
@@ -47,11 +47,20 @@ const MAY_USE: [(&str, May); 19] = [
     ("measure", May::Use(&[])),
     ("protocol", May::Use(&["libactor", "api"])),
     ("containerizer", May::Use(&["libactor", "protocol", "api"])),
+    ("fetcher", May::Use(&[])),
     ("executor", May::Use(&["libactor", "protocol", "api", "containerizer"])),
     ("master", May::Use(&["libactor", "protocol", "api", "coordination", "gateway"])),
     (
         "agent",
-        May::Use(&["libactor", "protocol", "api", "coordination", "gateway", "containerizer"]),
+        May::Use(&[
+            "libactor",
+            "protocol",
+            "api",
+            "coordination",
+            "gateway",
+            "containerizer",
+            "fetcher",
+        ]),
     ),
     ("sdk", May::Use(&["libactor", "protocol", "api", "coordination"])),
     ("batch", May::Use(&["sdk", "libactor", "protocol", "api"])),

@@ -18,6 +18,9 @@ use crate::order::{LINE_BYTES_MAX, Order, Said, Told};
 /// Where programs are looked for, should the loader of this one need any.
 const PATH: &str = "/usr/sbin:/usr/bin:/sbin:/bin";
 
+/// Whose it is, for who looks at processes: as in all that is started for a sandbox.
+const ENV_SANDBOX: &str = "AIRSIDE_SANDBOX";
+
 /// A process that fetches, until it is buried.
 struct Process<'a> {
     shared: &'a Shared,
@@ -84,6 +87,7 @@ fn start<'a>(
         .args(arguments)
         .env_clear()
         .env("PATH", PATH)
+        .env(ENV_SANDBOX, &sandbox.path)
         .current_dir("/")
         .stdin(Stdio::from(OwnedFd::from(theirs)))
         .stdout(given.map_or_else(Stdio::null, Stdio::from))
