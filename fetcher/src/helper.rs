@@ -55,7 +55,9 @@ pub fn main() -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            complain(&format!("fetch: what an agent starts with an order on standard input: {error}"));
+            complain(&format!(
+                "fetch: what an agent starts with an order on standard input: {error}"
+            ));
             ExitCode::FAILURE
         }
     }

@@ -124,7 +124,12 @@ impl Actor for Processes {
 
 impl Processes {
     pub(crate) fn new(launching: Launching, listener: Pid) -> Self {
-        Self { launching, to_agent: Outbox::to(listener), living: BTreeMap::new(), fetching: BTreeMap::new() }
+        Self {
+            launching,
+            to_agent: Outbox::to(listener),
+            living: BTreeMap::new(),
+            fetching: BTreeMap::new(),
+        }
     }
 
     fn say(&mut self, message: FromProcesses, ctx: &mut Context<Self>) {

@@ -111,5 +111,7 @@ fn ended(status: ExitStatus) -> String {
         Some(signal) => format!("by signal {signal}"),
         None => format!("with {status}"),
     };
-    format!("the process that fetched it ended {how}; it may have said more in the sandbox's stderr")
+    format!(
+        "the process that fetched it ended {how}; it may have said more in the sandbox's stderr"
+    )
 }

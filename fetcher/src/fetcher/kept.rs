@@ -41,7 +41,8 @@ impl Kept {
     /// For reading, from its beginning.
     pub(super) fn open(&self) -> Result<File, String> {
         let path = path(&self.shared, self.file);
-        File::open(&path).map_err(|error| format!("read the agent's cache, {}: {error}", path.display()))
+        File::open(&path)
+            .map_err(|error| format!("read the agent's cache, {}: {error}", path.display()))
     }
 }
 
@@ -99,8 +100,7 @@ impl Drop for Waits<'_> {
 impl Fetcher {
     /// Has it kept, by whomever.
     pub(super) async fn keep(&self, sandbox: &ForSandbox, one: &Fetch) -> Result<Turn, String> {
-        let key =
-            Key { user: sandbox.user.clone().unwrap_or_default(), uri: one.uri.clone() };
+        let key = Key { user: sandbox.user.clone().unwrap_or_default(), uri: one.uri.clone() };
         let turn = self.turn(sandbox, &key).await;
         let Turn::Yours(fetching) = turn else {
             return Ok(turn);
@@ -166,8 +166,7 @@ impl Fetcher {
                     let waiting = state.cache.fetched(&key, size);
                     waiting.iter().map(|who| state.waiting.remove(who)).collect::<Vec<_>>()
                 };
-                let kept =
-                    || Kept { shared: Arc::clone(shared), key: key.clone(), file: number };
+                let kept = || Kept { shared: Arc::clone(shared), key: key.clone(), file: number };
                 for word in words {
                     // Each counts as a user already, also one that is gone.
                     let kept = Turn::Kept(kept());

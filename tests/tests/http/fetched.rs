@@ -200,7 +200,9 @@ impl Server {
         let path = head.split(' ').nth(1).unwrap_or_default().trim_start_matches('/').to_owned();
         self.asked.lock().unwrap().push(path.clone());
         let mut stream = stream.into_inner();
-        let ok = |length: usize| format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n");
+        let ok = |length: usize| {
+            format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n")
+        };
         if path == "endless" {
             let _ = stream.write_all(format!("{}begins", ok(1000)).as_bytes());
             return Some(stream);
@@ -237,7 +239,8 @@ fn fetch_01_a_task_finds_each_kind_of_file_as_its_users_own() {
     std::fs::create_dir(&folder).unwrap();
     let made = Command::new("python3").args(["-c", ARCHIVES]).current_dir(&folder).status();
     assert!(made.unwrap().success());
-    std::fs::write(folder.join("run.sh"), "#!/bin/sh\nexec cat */*.txt *.txt dir/below/plain\n").unwrap();
+    std::fs::write(folder.join("run.sh"), "#!/bin/sh\nexec cat */*.txt *.txt dir/below/plain\n")
+        .unwrap();
     std::fs::write(folder.join("plain"), " plain\n").unwrap();
     let server = Server::of(&folder);
     let mut framework = subscribes(&stage);
@@ -339,10 +342,8 @@ fn fetch_01_a_user_gets_no_file_that_it_may_not_read() {
 
 #[test]
 fn fetch_03_a_download_that_stalls_is_given_up_and_a_long_one_is_no_reason_to_kill_an_executor() {
-    let stage = Stage::of_master().with_agent_of(&[
-        "--fetcher_stall_timeout=3secs",
-        "--executor_registration_timeout=1secs",
-    ]);
+    let stage = Stage::of_master()
+        .with_agent_of(&["--fetcher_stall_timeout=3secs", "--executor_registration_timeout=1secs"]);
     let server = Server::of(&stage.home.path(""));
     let mut framework = subscribes(&stage);
     let offer = framework.offer();

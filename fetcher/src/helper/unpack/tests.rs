@@ -139,7 +139,9 @@ fn fetch_01_tars_are_unpacked_however_they_are_compressed() {
         [("tar", good.clone()), ("gz", gzip(&good)), ("bz2", bzip2(&good)), ("xz", xz(&good))]
     {
         let stage = Stage::new();
-        stage.unpack(Unpack::Tar, "a.tar", &bytes).unwrap_or_else(|words| panic!("{kind}: {words}"));
+        stage
+            .unpack(Unpack::Tar, "a.tar", &bytes)
+            .unwrap_or_else(|words| panic!("{kind}: {words}"));
         assert_eq!(stage.read("d/file"), "data", "{kind}");
         assert_eq!(stage.read("rooted"), "rooted", "a path from the root is one of the sandbox");
         assert_eq!(stage.read("d/through"), "through", "a link within the sandbox is followed");
