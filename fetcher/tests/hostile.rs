@@ -5,6 +5,7 @@
 use std::fs::OpenOptions;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -223,6 +224,20 @@ async fn one_who_gives_up_leaves_the_download_to_the_next() {
     tokio::time::timeout(SOON, both).await.unwrap();
     assert!(stage.fetcher.processes().is_empty());
     assert_eq!(stage.fetcher.counts().cache_used, 0);
+}
+
+#[tokio::test]
+async fn a_cache_that_others_could_fill_is_not_used() {
+    let server = Server::start(|_| (ok(5, "small"), Then::Close));
+    let stage = Stage::new(|config| config.cache_dir = config.cache_dir.join("of-this-agent"));
+    let open = stage.dir.path().join("cache");
+    std::fs::create_dir(&open).unwrap();
+    std::fs::set_permissions(&open, PermissionsExt::from_mode(0o777)).unwrap();
+    for sandbox in ["a", "b"] {
+        stage.fetch(sandbox, server.file("small", true)).await.unwrap();
+        assert_eq!(stage.read(&format!("{sandbox}/small")), "small");
+    }
+    assert_eq!((server.asked(), stage.fetcher.counts().cache_used), (2, 0));
 }
 
 #[tokio::test]

@@ -16,6 +16,10 @@ use crate::logic::Fetch;
 use crate::logic::cache::{FileNumber, Key, Wanted, Who};
 use crate::order::{From, To};
 
+/// Bits of a folder's mode: others may put files there, but take away only their own.
+const OTHERS_WRITE: u32 = 0o022;
+const STICKY: u32 = 0o1000;
+
 /// What comes of wanting a file that is kept.
 #[derive(Debug)]
 pub(super) enum Turn {
@@ -221,15 +225,22 @@ fn make(shared: &Shared, number: FileNumber) -> io::Result<File> {
     options.open(path(shared, number))
 }
 
-/// The default is below a folder where everybody may make folders: one that somebody else made is not used.
+/// The default is below a folder where everybody may make folders. One that somebody else could put another in the place of, with
+/// other files, is not used: those would be given to tasks of everybody.
 fn own(folder: &Path) -> io::Result<()> {
-    let metadata = folder.symlink_metadata()?;
-    let is_own = metadata.is_dir() && metadata.uid() == geteuid().as_raw();
-    if is_own && metadata.mode() & 0o022 == 0 {
-        Ok(())
-    } else {
-        Err(io::Error::other(
-            "the folder is another user's, or others may write to it; say another --fetcher_cache_dir",
-        ))
+    let folder = folder.canonicalize()?;
+    let me = geteuid().as_raw();
+    for place in folder.ancestors() {
+        let metadata = place.symlink_metadata()?;
+        let (owner, mode) = (metadata.uid(), metadata.mode());
+        let is_ours = owner == me || owner == 0;
+        let stays = mode & OTHERS_WRITE == 0 || mode & STICKY != 0;
+        if !is_ours || !stays {
+            return Err(io::Error::other(format!(
+                "other users may change what is in {}; say another --fetcher_cache_dir",
+                place.display()
+            )));
+        }
     }
+    Ok(())
 }
