@@ -6,7 +6,7 @@ use std::io::{BufRead, BufReader, Read};
 use bzip2::read::MultiBzDecoder;
 use flate2::read::MultiGzDecoder;
 use lzma_rust2::XzReader;
-use tar::{Archive, EntryType};
+use tar::Archive;
 
 use super::super::sandbox::set_modified;
 use super::{ENTRY_BYTES_MAX, Into, MODE, Metered, below};
@@ -30,33 +30,20 @@ pub(super) fn unpack(file: File, into: &mut Into<'_>) -> Result<(), String> {
         let mode = header.mode().unwrap_or(0o644) & MODE;
         let (kind, modified) = (header.entry_type(), header.mtime().unwrap_or(0));
         let Some(name) = into.entry(&path)? else { continue };
-        match kind {
-            EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse => {
-                let file = into.file(&name, mode, &mut entry)?;
-                set_modified(&file, modified);
-            }
-            EntryType::Directory => {
-                into.folder.make_folders(&name)?;
-                folders.push((name, mode));
-            }
-            EntryType::Symlink | EntryType::Link => {
-                let to = entry.link_name_bytes().unwrap_or_default().into_owned();
-                let to = String::from_utf8(to)
-                    .map_err(|_| format!("the link '{}' leads to no UTF-8", name.escape_debug()))?;
-                if kind == EntryType::Symlink {
-                    into.folder.link(&name, &to)?;
-                } else {
-                    let of = below(to.as_bytes())?.unwrap_or_default();
-                    into.folder.hard_link(&name, &of)?;
-                }
-            }
-            EntryType::XGlobalHeader => {}
-            _ => {
-                return Err(format!(
-                    "'{}' in it is a device, a pipe or something else that tasks do not get",
-                    name.escape_debug()
-                ));
-            }
+        if kind.is_file() || kind.is_contiguous() || kind.is_gnu_sparse() {
+            let file = into.file(&name, mode, &mut entry)?;
+            set_modified(&file, modified);
+        } else if kind.is_dir() {
+            into.folder.make_folders(&name)?;
+            folders.push((name, mode));
+        } else if kind.is_symlink() || kind.is_hard_link() {
+            let to = entry.link_name_bytes().unwrap_or_default().into_owned();
+            link(into, &name, to, kind.is_symlink())?;
+        } else if !kind.is_pax_global_extensions() {
+            return Err(format!(
+                "'{}' in it is a device, a pipe or something else that tasks do not get",
+                name.escape_debug()
+            ));
         }
         // What is not read of an entry is not to count as the next one's.
         std::io::copy(&mut entry, &mut std::io::sink())
@@ -65,6 +52,16 @@ pub(super) fn unpack(file: File, into: &mut Into<'_>) -> Result<(), String> {
     // The deepest first: one that may not be entered keeps those below it.
     folders.sort();
     folders.iter().rev().try_for_each(|(name, mode)| into.folder.set_mode(name, *mode))
+}
+
+fn link(into: &Into<'_>, name: &str, to: Vec<u8>, is_symlink: bool) -> Result<(), String> {
+    let to = String::from_utf8(to)
+        .map_err(|_| format!("the link '{}' leads to no UTF-8", name.escape_debug()))?;
+    if is_symlink {
+        return into.folder.link(name, &to);
+    }
+    let of = below(to.as_bytes())?.unwrap_or_default();
+    into.folder.hard_link(name, &of)
 }
 
 /// By its first bytes, whatever its name says.

@@ -229,7 +229,7 @@ fn devices_and_what_is_no_archive_are_refused_in_words() {
 
 #[test]
 fn small_archives_that_hold_too_much_stop_at_their_limits() {
-    let much = vec![0; (FEW.unpacked_bytes + 1) as usize];
+    let much = vec![0; usize::try_from(FEW.unpacked_bytes).unwrap() + 1];
     let bytes = format!("it holds more than {} bytes", FEW.unpacked_bytes);
     let entries = "it holds more than 100 files and folders";
     let many: Vec<String> = (0..101).map(|n| format!("f{n}")).collect();
