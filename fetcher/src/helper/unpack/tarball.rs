@@ -30,12 +30,13 @@ pub(super) fn unpack(file: File, into: &mut Into<'_>) -> Result<(), String> {
         let mode = header.mode().unwrap_or(0o644) & MODE;
         let (kind, modified) = (header.entry_type(), header.mtime().unwrap_or(0));
         let Some(name) = into.entry(&path)? else { continue };
-        if kind.is_file() || kind.is_contiguous() || kind.is_gnu_sparse() {
-            let file = into.file(&name, mode, &mut entry)?;
-            set_modified(&file, modified);
-        } else if kind.is_dir() {
+        // The oldest tars know folders by their names alone.
+        if kind.is_dir() || (kind.is_file() && path.ends_with(b"/")) {
             into.folder.make_folders(&name)?;
             folders.push((name, mode));
+        } else if kind.is_file() || kind.is_contiguous() || kind.is_gnu_sparse() {
+            let file = into.file(&name, mode, &mut entry)?;
+            set_modified(&file, modified);
         } else if kind.is_symlink() || kind.is_hard_link() {
             let to = entry.link_name_bytes().unwrap_or_default().into_owned();
             link(into, &name, to, kind.is_symlink())?;
