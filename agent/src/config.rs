@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use coordination::election::Detector;
+use fetcher::FetcherConfig;
 use libactor::SpawnError;
 use protocol::ids::Role;
 use protocol::resources::Resources;
@@ -16,6 +17,9 @@ use crate::detect::DetectError;
 use crate::logic::{self, BadConfig};
 use crate::sandboxes::SandboxLimits;
 
+/// The argument by which the program of executors is one that fetches.
+pub const FETCH: &str = "fetch";
+
 /// Everything that can be set about an agent.
 #[derive(Clone, Debug)]
 pub struct AgentConfig {
@@ -25,6 +29,8 @@ pub struct AgentConfig {
     pub work_dir: PathBuf,
     /// The program and first arguments of the command executor: this very binary and `executor`.
     pub executor: Vec<OsString>,
+    /// How files of tasks are fetched.
+    pub fetcher: FetcherConfig,
     /// What the operator names of the resources; the rest is detected.
     pub resources: Option<String>,
     /// For which role the resources are that are not said to be another's; everybody's: for none.
@@ -71,7 +77,9 @@ pub struct AgentConfig {
 impl AgentConfig {
     /// The defaults for an agent of the master that is found so.
     pub fn new(master: Arc<dyn Detector>, work_dir: PathBuf, executor: Vec<OsString>) -> Self {
+        let fetches = executor.first().cloned().into_iter().chain([FETCH.into()]).collect();
         Self {
+            fetcher: FetcherConfig::new(fetches, work_dir.join("fetched")),
             master,
             work_dir,
             executor,

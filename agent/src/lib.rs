@@ -19,6 +19,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
 use containerizer::lifeline::Lifeline;
+use fetcher::Fetcher;
 use libactor::{Accepts, Clock, Handle, Node, Spawn};
 use protocol::agent::{AgentAddress, AgentInfo, MasterToAgent};
 use protocol::executor::ExecutorToAgent;
@@ -32,7 +33,7 @@ pub use checkpoint::CheckpointError;
 use checkpoint::CheckpointFile;
 #[cfg(feature = "testing")]
 pub use checkpoint::bytes as checkpoint_bytes;
-pub use config::{AgentConfig, StartError};
+pub use config::{AgentConfig, FETCH, StartError};
 pub use counted::COUNTED;
 use home::Home;
 pub use home::lender;
@@ -54,6 +55,7 @@ pub struct Running {
     ended: Arc<Ended>,
     info: AgentInfo,
     sandboxes: Sandboxes,
+    fetcher: Fetcher,
 }
 
 impl Running {
@@ -91,7 +93,9 @@ impl Running {
 
     /// What it counts, under Mesos's names.
     pub async fn numbers(&self) -> gateway::Snapshot {
-        self.handle.ask(ReadCounts).await.map(|counts| counts.numbers()).unwrap_or_default()
+        let fetched = self.fetcher.counts();
+        let counts = self.handle.ask(ReadCounts).await;
+        counts.map(|counts| counts.numbers(&fetched)).unwrap_or_default()
     }
 
     /// What it counts, as Prometheus reads it.
@@ -126,6 +130,7 @@ pub fn start(node: &Node, config: AgentConfig) -> Result<Running, StartError> {
     let launching = Launching {
         executor: config.executor.clone(),
         sandboxes: Sandboxes::below(&work_dir),
+        fetcher: Fetcher::new(config.fetcher.clone()),
         home,
         agent_at: agent_at.to_string(),
         recovery_timeout: settings.recovery_timeout,
@@ -134,11 +139,11 @@ pub fn start(node: &Node, config: AgentConfig) -> Result<Running, StartError> {
         lifeline,
         open_files: config.open_files,
     };
-    let sandboxes = launching.sandboxes.clone();
+    let (sandboxes, fetcher) = (launching.sandboxes.clone(), launching.fetcher.clone());
     let agent = new_agent(settings, checkpoint)?;
     let ended = Arc::new(Ended::default());
     let handle = spawn(node, config, launching, file, agent, Arc::clone(&ended))?;
-    Ok(Running { handle, ended, info, sandboxes })
+    Ok(Running { handle, ended, info, sandboxes, fetcher })
 }
 
 fn info(config: &AgentConfig, listens: SocketAddr, boot: &str) -> Result<AgentInfo, StartError> {

@@ -44,7 +44,7 @@ pub use checkpoint::{
 };
 pub use config::{BadConfig, Bug, Config, Recover};
 pub use configured::ReconfigurationPolicy;
-pub use fetch::{Fetch, Unpack};
+pub use fetcher::logic::Fetch;
 pub use notice::{End, Notice};
 pub use subscribed::{Addressed, Known, Subscription};
 

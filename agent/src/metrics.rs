@@ -117,7 +117,7 @@ impl Counts {
     }
 
     /// Under the names of Mesos's metrics.
-    pub(crate) fn numbers(&self) -> BTreeMap<String, f64> {
+    pub(crate) fn numbers(&self, fetched: &fetcher::Counts) -> BTreeMap<String, f64> {
         let mut all: BTreeMap<String, f64> = [
             ("slave/registered", self.registered),
             ("slave/frameworks_active", self.frameworks),
@@ -127,6 +127,10 @@ impl Counts {
             ("gc/path_removals_succeeded", self.sandboxes_removed),
             ("gc/path_removals_failed", self.sandboxes_not_removed),
             ("gc/path_removals_pending", self.sandboxes_kept),
+            ("containerizer/fetcher/task_fetches_succeeded", fetched.succeeded),
+            ("containerizer/fetcher/task_fetches_failed", fetched.failed),
+            ("containerizer/fetcher/cache_size_total_bytes", fetched.cache_total),
+            ("containerizer/fetcher/cache_size_used_bytes", fetched.cache_used),
         ]
         .map(|(name, count)| (name.to_owned(), count as f64))
         .into();
@@ -209,11 +213,13 @@ mod tests {
     fn every_name_that_an_agent_counts_under_is_one_of_mesoss() {
         let counts =
             Counts { scalars: [("cpus".to_owned(), (4.0, 1.0))].into(), ..Counts::default() };
-        let numbers = counts.numbers();
+        let fetched = fetcher::Counts { cache_total: 8, ..Default::default() };
+        let numbers = counts.numbers(&fetched);
         for name in numbers.keys() {
             assert!(crate::COUNTED.contains(&name.as_str()), "{name}");
         }
         assert_eq!(numbers["slave/cpus_percent"], 0.25);
+        assert_eq!(numbers["containerizer/fetcher/cache_size_total_bytes"], 8.0);
         assert!(crate::COUNTED.is_sorted());
     }
 

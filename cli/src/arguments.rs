@@ -4,6 +4,7 @@ mod allocator;
 mod authentication;
 mod boxes;
 mod client;
+mod fetcher;
 mod logging;
 mod mesos;
 mod registry;

@@ -57,6 +57,10 @@ fn main() -> ExitCode {
     if std::env::args_os().nth(1).is_some_and(|command| command == "launcher") {
         return containerizer::launcher::main();
     }
+    // Nor has what fetches files for tasks, which is told on standard input.
+    if std::env::args_os().nth(1).is_some_and(|command| command == agent::FETCH) {
+        return fetcher::main();
+    }
     let environment = Environment::of_this_process();
     let line: Vec<OsString> = std::env::args_os().collect();
     let is_daemon = Command::is_daemon(&line);

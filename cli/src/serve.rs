@@ -61,6 +61,8 @@ pub(crate) enum ServeError {
     Program(#[source] io::Error),
     #[error(transparent)]
     Agent(#[from] agent::StartError),
+    #[error("cannot read --fetcher-ca-file {path}")]
+    Authorities { path: std::path::PathBuf, source: io::Error },
     #[error(transparent)]
     Socket(#[from] gateway::BadSocket),
     #[error("{0}")]
@@ -357,6 +359,10 @@ fn settings(
 ) -> Result<AgentConfig, ServeError> {
     let master = detector(&arguments.master)?;
     let program = std::env::current_exe().map_err(ServeError::Program)?;
+    let fetcher = arguments
+        .fetcher
+        .config(program.clone().into(), &arguments.work_dir)
+        .map_err(|(path, source)| ServeError::Authorities { path, source })?;
     let executor = vec![program.into_os_string(), "executor".into()];
     let by_address = arguments.hostname.is_none() && !arguments.hostname_lookup;
     let address = node.advertised().filter(|_| by_address);
@@ -385,6 +391,7 @@ fn settings(
         reconfiguration_policy: arguments.reconfiguration_policy.into(),
         strict: arguments.strict,
         sandboxes: arguments.sandboxes.limits(),
+        fetcher,
         ..AgentConfig::new(master, arguments.work_dir, executor)
     })
 }

@@ -10,7 +10,7 @@ mod mesos;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
 use std::time::Duration;
@@ -20,6 +20,7 @@ use containerizer::lifeline::Lifeline;
 use containerizer::look::look;
 use containerizer::records::Ended;
 use containerizer::start::Handed;
+use fetcher::Fetcher;
 use libactor::{Context, Message, Pid, Received, Secret};
 use nix::sys::signal::{self, kill};
 use protocol::executor::ENV_CONTAINER;
@@ -28,6 +29,7 @@ use protocol::task::{Exit, TaskStatus};
 use serde::{Deserialize, Serialize};
 use tokio::io::AsyncWriteExt;
 use tokio::process::ChildStdin;
+use tokio::sync::oneshot;
 
 use super::outbox::Outbox;
 use crate::home::Home;
@@ -81,6 +83,7 @@ pub(crate) struct Launching {
     /// The command executor's program and arguments.
     pub(crate) executor: Vec<std::ffi::OsString>,
     pub(crate) sandboxes: Sandboxes,
+    pub(crate) fetcher: Fetcher,
     pub(crate) home: Home,
     /// Where executors dial.
     pub(crate) agent_at: String,
@@ -111,6 +114,8 @@ pub(crate) struct Processes {
     launching: Launching,
     to_agent: Outbox<FromProcesses>,
     living: BTreeMap<ContainerId, Living>,
+    /// Those for which something is fetched, and how that is given up.
+    fetching: BTreeMap<ContainerId, oneshot::Sender<()>>,
 }
 
 impl Actor for Processes {
@@ -119,7 +124,12 @@ impl Actor for Processes {
 
 impl Processes {
     pub(crate) fn new(launching: Launching, listener: Pid) -> Self {
-        Self { launching, to_agent: Outbox::to(listener), living: BTreeMap::new() }
+        Self {
+            launching,
+            to_agent: Outbox::to(listener),
+            living: BTreeMap::new(),
+            fetching: BTreeMap::new(),
+        }
     }
 
     fn say(&mut self, message: FromProcesses, ctx: &mut Context<Self>) {
@@ -137,20 +147,7 @@ impl Processes {
         if start.fetch.is_empty() {
             return self.launch(&start, place, ctx);
         }
-        let (all, path, owner) =
-            (start.fetch.clone(), place.sandbox.path.clone(), place.owner.clone());
-        let fetched = tokio::task::spawn_blocking(move || {
-            fetch::fetch(&all, &path, owner.as_ref(), fetch::Limits::default())
-        });
-        ctx.run(fetched, move |actor, fetched, ctx| {
-            match fetched.unwrap_or_else(|_| Err("fetching failed inside the agent".to_owned())) {
-                Ok(()) => actor.launch(&start, place, ctx),
-                Err(words) => {
-                    let why = StartFailure::Program(words);
-                    actor.say(FromProcesses::NotStarted { container, why }, ctx);
-                }
-            }
-        });
+        self.fetch(start, place, ctx);
     }
 
     fn launch(&mut self, start: &StartExecutor, place: Place, ctx: &mut Context<Self>) {
@@ -256,7 +253,8 @@ impl Processes {
         ctx: &mut Context<Self>,
     ) {
         let orphans = self.launching.lifeline.is_some();
-        let known = self.living.values().map(|living| living.process).collect();
+        let mut known: BTreeSet<i32> = self.launching.fetcher.processes();
+        known.extend(self.living.values().map(|living| living.process));
         if hunt.kill_what_lives(&look(ENV_CONTAINER), orphans.then_some(&known)) {
             let next = (wait * 2).min(LOOK_AGAIN_MAX);
             ctx.after(wait, move |actor, ctx| actor.hunt(hunt, next, done, ctx));
@@ -266,6 +264,9 @@ impl Processes {
     }
 
     fn signal(&mut self, container: &ContainerId, signal: Signal, ctx: &mut Context<Self>) {
+        if self.gives_up(container) {
+            return;
+        }
         if let Some(living) = self.living.get(container) {
             // Nothing that such a one leaves comes to this process, so all of it goes at once.
             if let (Some(process), Signal::Kill) = (&living.found, signal) {

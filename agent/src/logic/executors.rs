@@ -55,8 +55,6 @@ impl Agent {
             shutdown_grace: executor.spec.shutdown_grace.unwrap_or(default),
         };
         turn.push(Effect::StartExecutor(Box::new(start)));
-        let timer = Timer::ExecutorRegistration(container.clone());
-        turn.start(timer, self.config.executor_registration_timeout);
     }
 
     /// What its command needs; of one of the agent's making, its task's.
@@ -90,6 +88,9 @@ impl Agent {
     ) {
         let unwanted = |executor: &Executor| executor.ending.is_some() && executor.pid.is_none();
         if self.runs_as(turn, &container, &process, unwanted).is_some() {
+            // Not before: what it needs may take long to be fetched.
+            let timer = Timer::ExecutorRegistration(container.clone());
+            turn.start(timer, self.config.executor_registration_timeout);
             turn.push(Effect::Write(Record::ExecutorStarted { container, process }));
         }
     }

@@ -1,45 +1,12 @@
-//! What is to lie in a sandbox before its command starts. Pure; fetching is in [`crate::actors`].
+//! What is to lie in a sandbox before its command starts. Pure; what a URI means is in [`fetcher::logic`], fetching in
+//! [`crate::actors`].
 
 use api::v1::command_info::Uri;
+use fetcher::logic::{Fetch, Plain};
 use protocol::task::CommandSpec;
-use serde::{Deserialize, Serialize};
 
 /// As many files as one command may have fetched.
 const FILES_MAX: usize = 64;
-
-/// One file.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Fetch {
-    /// Its address.
-    pub from: String,
-    /// Its name in the sandbox.
-    pub name: String,
-    /// Whether it may be run.
-    pub executable: bool,
-    /// By which program it is unpacked, if at all.
-    pub unpack: Option<Unpack>,
-}
-
-/// What unpacks an archive.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Unpack {
-    /// `tar`, which sees itself how the archive is compressed.
-    Tar,
-    /// `unzip`.
-    Zip,
-}
-
-/// The endings by which archives are known.
-const ARCHIVES: [(&str, Unpack); 8] = [
-    (".tar", Unpack::Tar),
-    (".tar.gz", Unpack::Tar),
-    (".tgz", Unpack::Tar),
-    (".tar.bz2", Unpack::Tar),
-    (".tbz2", Unpack::Tar),
-    (".tar.xz", Unpack::Tar),
-    (".txz", Unpack::Tar),
-    (".zip", Unpack::Zip),
-];
 
 /// All that a command needs; in words, what of that cannot be had.
 pub(super) fn of(command: &CommandSpec) -> Result<Vec<Fetch>, String> {
@@ -54,34 +21,19 @@ pub(super) fn of(command: &CommandSpec) -> Result<Vec<Fetch>, String> {
 }
 
 fn one(uri: &Uri) -> Result<Fetch, String> {
-    let from = uri.value.trim();
-    let bad = |why: &str| Err(format!("cannot fetch '{}': {why}", from.escape_debug()));
-    let Some(rest) = from.strip_prefix("http://") else {
-        return bad(
-            "only http:// is fetched in this release; serve it there, or let the command fetch it",
-        );
-    };
-    let last = rest.split_once('/').and_then(|(_, path)| path.rsplit('/').next());
-    let name = match &uri.output_file {
-        Some(name) => name.as_str(),
-        None => last.unwrap_or_default(),
-    };
-    // The agent writes it with its own rights.
-    let is_name = !matches!(name, "" | "." | "..") && !name.contains(['/', '\0']);
-    if !is_name {
-        return bad(
-            "the name that it is to have in the sandbox must be that of a file in the sandbox itself; say one as output_file",
-        );
-    }
-    let executable = uri.executable.unwrap_or(false);
-    let ending = ARCHIVES.iter().find(|(ending, _)| name.ends_with(ending));
-    let unpack = ending.filter(|_| uri.extract() && !executable).map(|(_, unpack)| *unpack);
-    Ok(Fetch { from: from.to_owned(), name: name.to_owned(), executable, unpack })
+    Fetch::of(&Plain {
+        value: &uri.value,
+        output_file: uri.output_file.as_deref(),
+        executable: uri.executable.unwrap_or(false),
+        extract: uri.extract(),
+        cache: uri.cache.unwrap_or(false),
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use api::v1::CommandInfo;
+    use fetcher::logic::Unpack;
     use protocol::carried::Carried;
 
     use super::*;
@@ -95,46 +47,30 @@ mod tests {
         Uri { value: value.into(), ..Default::default() }
     }
 
-    #[track_caller]
-    fn refused(uri: Uri) -> String {
-        of(&command(vec![uri])).expect_err("it cannot be had")
-    }
-
     #[test]
-    fn a_file_is_named_by_its_address_unless_it_is_said() {
-        let named = Uri { output_file: Some("run".into()), ..uri("http://h:1/a/b.py?x=1") };
-        let runs = Uri { executable: Some(true), ..uri("http://h/x.tar") };
-        let kept = Uri { extract: Some(false), ..uri("http://h/x.zip") };
-        let all = vec![uri("http://h:1/a/b.py"), named, runs, kept, uri("http://h/x.tar.gz")];
+    fn what_a_command_names_is_fetched_as_it_says() {
+        let named = Uri { output_file: Some("bin/run".into()), ..uri("http://h:1/a/b.py?x=1") };
+        let runs = Uri { executable: Some(true), ..uri("/data/x.tar") };
+        let kept = Uri { extract: Some(false), cache: Some(true), ..uri("http://h/x.zip") };
+        let all = vec![named, runs, kept, uri("http://h/x.tar.gz")];
         let all = of(&command(all)).unwrap();
-        let names = all.iter().map(|one| (one.name.as_str(), one.executable, one.unpack));
+        let said = all.iter().map(|one| (one.name.as_str(), one.executable, one.unpack, one.cache));
         assert_eq!(
-            names.collect::<Vec<_>>(),
+            said.collect::<Vec<_>>(),
             [
-                ("b.py", false, None),
-                ("run", false, None),
-                ("x.tar", true, None),
-                ("x.zip", false, None),
-                ("x.tar.gz", false, Some(Unpack::Tar)),
+                ("bin/run", false, None, false),
+                ("x.tar", true, None, false),
+                ("x.zip", false, None, true),
+                ("x.tar.gz", false, Some(Unpack::Tar), false),
             ]
         );
         assert_eq!(of(&CommandSpec::default()), Ok(Vec::new()));
     }
 
     #[test]
-    fn what_cannot_be_had_or_would_lie_elsewhere_is_said_in_words() {
-        for from in ["https://h/x", "/etc/shadow", "file:///etc/shadow", "hdfs://h/x", ""] {
-            let words = refused(uri(from));
-            assert!(words.contains("only http:// is fetched in this release"), "{words}");
-        }
-        for from in ["http://h", "http://h/", "http://h/a/..", "http://h/."] {
-            let words = refused(uri(from));
-            assert!(words.contains("say one as output_file"), "{words}");
-        }
-        for name in ["/etc/passwd", "../x", "a/b", "", ".."] {
-            let words = refused(Uri { output_file: Some(name.into()), ..uri("http://h/x") });
-            assert!(words.contains("of a file in the sandbox itself"), "{words}");
-        }
+    fn what_cannot_be_had_is_said_in_words() {
+        let words = of(&command(vec![uri("/a"), uri("ftp://h/x")])).unwrap_err();
+        assert!(words.starts_with("cannot fetch 'ftp://h/x': ftp:// is not fetched"), "{words}");
         let many = of(&command(vec![uri("http://h/x"); FILES_MAX + 1])).unwrap_err();
         assert!(many.contains("65 URIs to fetch, more than 64"), "{many}");
     }

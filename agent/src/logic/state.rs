@@ -162,7 +162,7 @@ pub(super) enum Phase {
     Looking(Option<ProcessIdentity>),
     /// It is being noted that there will be such a process.
     Recording,
-    /// The process is being started.
+    /// What it needs is being fetched, or the process is being started.
     Starting,
     /// The process runs.
     Running(ProcessIdentity),
@@ -337,14 +337,14 @@ impl Executor {
         self.program == Program::CommandExecutor
     }
 
-    /// Sends a signal, if there is a process.
+    /// Sends a signal, if there is a process, or may be one: what is fetched for it meanwhile is given up then.
     pub(super) fn signal(&self, turn: &mut Turn, container: &ContainerId, signal: Signal) {
         match self.phase {
-            Phase::Running(_) => {
+            Phase::Starting | Phase::Running(_) => {
                 turn.push(super::Effect::SignalExecutor { container: container.clone(), signal })
             }
-            // It is signalled as soon as it runs, since it is ending by then.
-            Phase::Looking(_) | Phase::Recording | Phase::Starting => {}
+            // It is signalled as soon as it runs, since it is ending by then, or never started.
+            Phase::Looking(_) | Phase::Recording => {}
         }
     }
 }

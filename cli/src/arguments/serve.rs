@@ -16,6 +16,7 @@ use protocol::wishes::FaultDomain;
 
 use super::allocator::AllocatorArguments;
 use super::authentication::{AgentAuthentication, MasterAuthentication};
+use super::fetcher::FetcherArguments;
 use super::{ClusterArguments, LogArguments, RoleArguments};
 use crate::amounts::{self, Weights};
 use crate::discovery::{self, NoAddress};
@@ -269,6 +270,8 @@ pub(crate) struct AgentArguments {
     pub(crate) authentication: AgentAuthentication,
     #[command(flatten)]
     pub(crate) sandboxes: SandboxArguments,
+    #[command(flatten)]
+    pub(crate) fetcher: FetcherArguments,
 }
 
 /// What an agent does with what its former life left.

@@ -37,7 +37,7 @@ fn serves(files: &'static [(&'static str, &'static str)]) -> String {
     at
 }
 
-fn subscribes(stage: &Stage) -> Framework {
+pub(crate) fn subscribes(stage: &Stage) -> Framework {
     let info =
         json!({ "user": "root", "name": "starts", "failover_timeout": 600.0, "checkpoint": true });
     stage.subscribes(&info).once_subscribed()
@@ -55,7 +55,7 @@ pub(crate) fn sandbox(stage: &Stage, framework: &str, executor: &str) -> PathBuf
 
 /// The last news of a task.
 #[track_caller]
-fn end_of(framework: &mut Framework) -> Value {
+pub(crate) fn end_of(framework: &mut Framework) -> Value {
     loop {
         let status = framework.update();
         if !["TASK_STARTING", "TASK_RUNNING"].contains(&status["state"].as_str().unwrap()) {
@@ -64,7 +64,7 @@ fn end_of(framework: &mut Framework) -> Value {
     }
 }
 
-fn read(path: &Path) -> String {
+pub(crate) fn read(path: &Path) -> String {
     std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
@@ -156,7 +156,7 @@ fn aapi_13_executors_reach_their_agent_by_a_socket_too() {
 }
 
 #[test]
-fn files_are_in_the_sandbox_before_a_task_begins() {
+fn fetch_01_files_are_in_the_sandbox_before_a_task_begins() {
     let stage = Stage::of_one_agent();
     let at = serves(&[("/run.sh", "#!/bin/sh\ncat data.txt\n"), ("/a/b?c=1", "as it was\n")]);
     let mut framework = subscribes(&stage);
@@ -176,7 +176,7 @@ fn files_are_in_the_sandbox_before_a_task_begins() {
 }
 
 #[test]
-fn a_task_whose_files_cannot_be_had_fails_and_says_why() {
+fn fetch_03_a_task_whose_files_cannot_be_had_fails_and_says_why_in_its_sandbox_too() {
     let stage = Stage::of_one_agent();
     let at = serves(&[]);
     let mut framework = subscribes(&stage);
@@ -187,7 +187,7 @@ fn a_task_whose_files_cannot_be_had_fails_and_says_why() {
         task
     };
     let missing = format!("http://{at}/none");
-    framework.launches(&offer, &[with("a", &missing), with("b", "file:///etc/shadow")]);
+    framework.launches(&offer, &[with("a", &missing), with("b", "hdfs://h/x")]);
     for _ in 0..2 {
         let end = end_of(&mut framework);
         assert_eq!(
@@ -198,13 +198,19 @@ fn a_task_whose_files_cannot_be_had_fails_and_says_why() {
         let (words, wanted) = (
             end["message"].as_str().unwrap(),
             match end["task_id"]["value"].as_str() {
-                Some("a") => format!("cannot fetch '{missing}': "),
-                _ => "cannot fetch 'file:///etc/shadow': only http:// is fetched in this release"
-                    .to_owned(),
+                Some("a") => {
+                    format!("cannot fetch '{missing}': the server answered 404 Not Found")
+                }
+                _ => "cannot fetch 'hdfs://h/x': hdfs:// is not fetched".to_owned(),
             },
         );
         assert!(words.starts_with(&wanted), "{words}");
     }
+    let said = read(&sandbox(&stage, &framework.id, "a").join("stderr"));
+    let wanted = format!("cannot fetch '{missing}': the server answered 404 Not Found");
+    assert!(said.contains(&wanted), "{said}");
+    let counts = http::ask(stage.agent_at(), "GET /metrics/snapshot", &[], b"").json();
+    assert_eq!(counts["containerizer/fetcher/task_fetches_failed"], 1.0, "b was not tried");
 }
 
 #[test]

@@ -27,7 +27,7 @@ use crate::sandboxes::{MORE_DESCRIPTORS, Sandbox, no_descriptors};
 use crate::users;
 
 /// Where programs are looked for: whoever started the agent may have had another mind.
-pub(super) const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// To the allocator of the binary: there may be thousands of executors, and each would take four huge pages, 8 MiB, for a
 /// heap of less than one. The executor undoes it for its task.

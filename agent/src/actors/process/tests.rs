@@ -4,6 +4,7 @@
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 
+use fetcher::FetcherConfig;
 use libactor::{Accepts, Node, NodeConfig, Spawn};
 use protocol::framework::FrameworkInfo;
 use protocol::ids::{AgentId, ExecutorId, FrameworkId};
@@ -48,6 +49,7 @@ impl Stage {
         let launching = Launching {
             executor: vec!["/bin/sh".into(), "-c".into(), "exit 7".into()],
             sandboxes: Sandboxes::below(dir.path()),
+            fetcher: Fetcher::new(FetcherConfig::new(vec![], dir.path().join("fetched"))),
             home: Home::at(dir.path()),
             socket: None,
             recovery_timeout: SOON,

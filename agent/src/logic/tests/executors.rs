@@ -24,6 +24,28 @@ fn agent_12_an_executor_that_does_not_register_is_killed_and_its_task_fails() {
 }
 
 #[test]
+fn the_time_to_register_begins_when_all_is_fetched_and_the_process_runs() {
+    let mut t = Scenario::registered();
+    t.hold = true;
+    t.launch(command_task("t"));
+    let written = t.held.remove(0);
+    t.step(written);
+    let minutes = |t: &mut Scenario| {
+        t.forget_done();
+        for _ in 0..30 {
+            t.pass(Duration::from_secs(4));
+            t.hear(1, MasterToAgent::Ping { epoch: 1, sequence: 1 });
+        }
+        t.done.retain(|line| line != "to master: Pong");
+    };
+    minutes(&mut t);
+    t.did([]);
+    t.release();
+    minutes(&mut t);
+    t.did(["signal t Kill"]);
+}
+
+#[test]
 fn a_wrong_token_and_a_second_process_are_turned_away() {
     let mut t = Scenario::registered();
     t.launch(command_task("t"));
@@ -96,7 +118,7 @@ fn a_kill_before_the_executor_is_even_noted_starts_nothing() {
 }
 
 #[test]
-fn a_kill_while_the_process_is_being_started_kills_it_when_it_is_there() {
+fn a_kill_while_files_are_fetched_or_the_process_is_started_ends_both() {
     let mut t = Scenario::registered();
     t.hold = true;
     t.launch(command_task("t"));
@@ -104,7 +126,8 @@ fn a_kill_while_the_process_is_being_started_kills_it_when_it_is_there() {
     t.step(written);
     t.forget_done();
     t.kill("t");
-    t.did([]);
+    // What is fetched is given up; else there is a process soon.
+    t.did(["signal t Kill"]);
     t.release();
     t.did(["signal t Kill", "write ExecutorStarted", "update t Killed"]);
 }

@@ -8,8 +8,7 @@ const NO_ISOLATION: &str =
     "tasks are isolated as processes of their users, and in no other way yet";
 const NO_IMAGES: &str = "tasks have no images yet; one that asks for an image is refused";
 const NO_DOCKER: &str = "there is no containerizer for Docker";
-const NO_FETCHER: &str =
-    "files are fetched over http:// alone, by this program itself, and not kept in a cache";
+const NO_HADOOP: &str = "hdfs:// and s3:// are not fetched; a task that asks for it fails in words";
 const NO_MODULES: &str = "modules of Mesos are C++ libraries, which this program does not load";
 const NO_SASL: &str = "an agent shows that it knows the cluster's secret, --cluster-secret-file";
 const NO_PROVIDERS: &str = "there are no resource providers yet";
@@ -87,11 +86,11 @@ pub(super) const FLAGS: Table = &[
     ("docker_stop_timeout", Ignored(NO_DOCKER)),
     ("default_container_dns", Ignored(NO_DOCKER)),
     ("default_container_info", Refused(NO_IMAGES)),
-    ("fetcher_cache_size", Ignored(NO_FETCHER)),
-    ("fetcher_cache_dir", Ignored(NO_FETCHER)),
-    ("fetcher_stall_timeout", Ignored(NO_FETCHER)),
-    ("hadoop_home", Ignored(NO_FETCHER)),
-    ("frameworks_home", Ignored(NO_FETCHER)),
+    ("hadoop_home", Ignored(NO_HADOOP)),
+    (
+        "frameworks_home",
+        Refused("files of tasks have absolute paths; name them so, or serve them by http://"),
+    ),
     // Executors.
     (
         "executor_environment_variables",
