@@ -3,6 +3,7 @@
 mod allocator;
 mod authentication;
 mod client;
+mod isolation;
 mod logging;
 mod mesos;
 mod registry;

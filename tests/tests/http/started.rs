@@ -55,7 +55,7 @@ pub(crate) fn sandbox(stage: &Stage, framework: &str, executor: &str) -> PathBuf
 
 /// The last news of a task.
 #[track_caller]
-fn end_of(framework: &mut Framework) -> Value {
+pub(crate) fn end_of(framework: &mut Framework) -> Value {
     loop {
         let status = framework.update();
         if !["TASK_STARTING", "TASK_RUNNING"].contains(&status["state"].as_str().unwrap()) {
