@@ -1,0 +1,9 @@
+//! Containers' groups on the real kernel, as root, the same tests for both versions: `cargo xtask test` runs them on this host
+//! as it is, `cargo xtask test-cgroup2` in a small machine that has version 2 only. Each test has a root of its own and leaves
+//! nothing.
+
+#[path = "cgroups/place.rs"]
+mod place;
+
+#[path = "cgroups/life.rs"]
+mod life;
