@@ -375,7 +375,7 @@ impl Handler<Received<FromProcesses>> for AgentActor {
             FromProcesses::NotGiven { container, words } => {
                 Event::ContainerNotGiven { container, words }
             }
-            FromProcesses::RanOut(container) => match self.limitation(&container) {
+            FromProcesses::RanOut(container) => match self.out_of_memory(&container) {
                 Some(limitation) => Event::ContainerLimited { container, limitation },
                 None => return,
             },

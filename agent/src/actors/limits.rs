@@ -6,12 +6,17 @@ use protocol::ids::ContainerId;
 use protocol::task::TaskState;
 
 use super::agent::AgentActor;
+use super::process::of_memory;
 use crate::logic::{Event, Limitation};
 
 impl AgentActor {
-    /// Whether a container's memory ran out.
-    pub(super) fn limitation(&self, container: &ContainerId) -> Option<Limitation> {
-        self.trees.as_ref()?.ran_out(container, &self.agent.held(container)?)
+    /// The kernel says that a container's memory runs out.
+    pub(super) fn out_of_memory(&self, container: &ContainerId) -> Option<Limitation> {
+        self.agent.held(container).map(|holds| of_memory(&holds))
+    }
+
+    fn has_run_out(&self, container: &ContainerId) -> Option<Limitation> {
+        self.trees.as_ref()?.has_run_out(container, &self.agent.held(container)?)
     }
 
     /// An executor does not know why the kernel ended what it ran, and may say that it ended before the kernel tells.
@@ -26,7 +31,7 @@ impl AgentActor {
             return;
         }
         if let Some(container) = self.agent.container_of(from).cloned()
-            && let Some(limitation) = self.limitation(&container)
+            && let Some(limitation) = self.has_run_out(&container)
         {
             self.advance(Event::ContainerLimited { container, limitation }, ctx);
         }

@@ -18,7 +18,7 @@ use std::process::ExitStatus;
 use std::time::Duration;
 
 use actix::{Actor, Handler};
-use containerizer::cgroups::oom::Oom;
+use containerizer::cgroups::oom::OomWatch;
 use containerizer::lifeline::Lifeline;
 use containerizer::look::look;
 use containerizer::records::Ended;
@@ -37,7 +37,7 @@ use super::outbox::Outbox;
 use crate::home::Home;
 use crate::logic::{OldExecutor, ProcessIdentity, Program, Signal, StartExecutor, StartFailure};
 use crate::sandboxes::Sandboxes;
-pub(crate) use groups::{Groups, Trees};
+pub(crate) use groups::{Groups, Trees, of_memory};
 use hunt::Hunt;
 use launch::{Launched, Place};
 
@@ -211,10 +211,15 @@ impl Processes {
         Ok(Some(made.files))
     }
 
-    fn watch_memory(&mut self, container: ContainerId, oom: Option<Oom>, ctx: &mut Context<Self>) {
+    fn watch_memory(
+        &mut self,
+        container: ContainerId,
+        oom: Option<OomWatch>,
+        ctx: &mut Context<Self>,
+    ) {
         let Some(mut oom) = oom else { return };
-        ctx.run(async move { oom.happened().await }, |actor, happened, ctx| match happened {
-            Ok(()) => actor.say(FromProcesses::RanOut(container), ctx),
+        ctx.run(async move { oom.oom().await }, |actor, happened, ctx| match happened {
+            Ok(_) => actor.say(FromProcesses::RanOut(container), ctx),
             Err(error) => {
                 tracing::debug!(%container, %error, "its memory is watched no more");
             }

@@ -2,7 +2,7 @@
 //! [`Group::out_of_memory`].
 
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 
 use nix::errno::Errno;
 use nix::sys::eventfd::{EfdFlags, EventFd};
@@ -35,9 +35,9 @@ enum Told {
 #[derive(Debug)]
 struct Changes(Inotify);
 
-impl AsFd for Changes {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
+impl AsRawFd for Changes {
+    fn as_raw_fd(&self) -> RawFd {
+        self.0.as_fd().as_raw_fd()
     }
 }
 
@@ -62,9 +62,13 @@ impl Group {
         Ok(Changes(changes))
     }
 
-    fn watched<T: AsFd>(&self, file: T) -> Result<AsyncFd<T>, CgroupError> {
-        AsyncFd::register_with_interest(file, Interest::READABLE)
-            .map_err(|source| self.failed_watch("out of memory", source))
+    fn watched<T: AsRawFd>(&self, file: T) -> Result<AsyncFd<T>, CgroupError> {
+        #[expect(
+            deprecated,
+            reason = "the descriptor stays open as long as this owns it; what comes after it is unsafe"
+        )]
+        let watched = AsyncFd::with_interest(file, Interest::READABLE);
+        watched.map_err(|source| self.failed_watch("out of memory", source))
     }
 
     pub(super) fn failed_watch(&self, what: &'static str, source: io::Error) -> CgroupError {
@@ -121,7 +125,7 @@ impl OomWatch {
     }
 }
 
-async fn readable<T: AsFd>(file: &AsyncFd<T>) -> io::Result<()> {
+async fn readable<T: AsRawFd>(file: &AsyncFd<T>) -> io::Result<()> {
     let mut ready = file.readable().await?;
     // All that there is is read next.
     ready.clear_ready();

@@ -21,7 +21,7 @@ use protocol::ids::{ClusterId, Role};
 use protocol::offer::{Demand, Offer};
 use protocol::operator::{ReadAnswer, TaskView};
 use protocol::resources::{Kind, Resource, Resources};
-use protocol::task::{TaskReport, TaskSpec};
+use protocol::task::{TaskReport, TaskSpec, TaskStatus};
 
 /// Samples of one enum in the order of its variants, and the place of each by an exhaustive match.
 fn table<M: Message + PartialEq + std::fmt::Debug>(

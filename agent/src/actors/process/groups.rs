@@ -8,7 +8,7 @@ use std::path::Path;
 use containerizer::cgroups::logic::controller::Controller;
 use containerizer::cgroups::logic::limits::{Bound, Cpu, Limits, MEMORY_BYTES_MIN, Memory};
 use containerizer::cgroups::logic::path::GroupPath;
-use containerizer::cgroups::oom::Oom;
+use containerizer::cgroups::oom::OomWatch;
 use containerizer::cgroups::remove::Remover;
 use containerizer::cgroups::{CgroupError, Group, Hierarchies, hierarchies};
 use protocol::ids::ContainerId;
@@ -41,7 +41,7 @@ pub(super) struct Made {
     /// For [`containerizer::cgroups::join`].
     pub(super) files: OsString,
     /// If memory is limited.
-    pub(super) oom: Option<Oom>,
+    pub(super) oom: Option<OomWatch>,
 }
 
 impl Trees {
@@ -90,9 +90,13 @@ impl Trees {
     }
 
     /// Whether the kernel has ended something in a container because its memory ran out.
-    pub(crate) fn ran_out(&self, container: &ContainerId, holds: &Resources) -> Option<Limitation> {
+    pub(crate) fn has_run_out(
+        &self,
+        container: &ContainerId,
+        holds: &Resources,
+    ) -> Option<Limitation> {
         let seen = self.isolators.memory.then(|| self.group(container))??.out_of_memory().ok()?;
-        (seen.killed > 0).then(|| of_memory(holds))
+        (seen.kills > 0).then(|| of_memory(holds))
     }
 }
 
@@ -111,12 +115,13 @@ impl Groups {
         Ok(Made { files: files.unwrap_or_default(), oom })
     }
 
-    fn watch(&self, group: &Group) -> Result<Option<Oom>, CgroupError> {
-        self.trees.isolators.memory.then(|| group.watch_oom()).transpose()
+    fn watch(&self, group: &Group) -> Result<Option<OomWatch>, CgroupError> {
+        let watch = || group.watch_oom(group.out_of_memory()?);
+        self.trees.isolators.memory.then(watch).transpose()
     }
 
     /// One that a former life made.
-    pub(super) fn adopt(&mut self, container: &ContainerId) -> Option<Oom> {
+    pub(super) fn adopt(&mut self, container: &ContainerId) -> Option<OomWatch> {
         let group = self.trees.group(container)?;
         self.given.insert(container.clone(), Limits::default());
         self.watch(&group).ok().flatten()
@@ -181,7 +186,8 @@ fn memory_bytes(holds: &Resources) -> u64 {
     (milli.saturating_mul(MIB) / 1000).max(MEMORY_BYTES_MIN)
 }
 
-fn of_memory(holds: &Resources) -> Limitation {
+/// A container's memory ran out.
+pub(crate) fn of_memory(holds: &Resources) -> Limitation {
     let mib = memory_bytes(holds) / MIB;
     Limitation {
         limit: Limit::Memory,
