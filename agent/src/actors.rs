@@ -3,5 +3,6 @@
 
 pub(crate) mod agent;
 pub(crate) mod checkpointer;
+mod limits;
 pub(crate) mod outbox;
 pub(crate) mod process;

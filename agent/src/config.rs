@@ -10,6 +10,7 @@ use fetcher::FetcherConfig;
 use libactor::SpawnError;
 use protocol::ids::Role;
 use protocol::resources::Resources;
+use protocol::task::Isolation;
 use protocol::wishes::FaultDomain;
 
 use crate::checkpoint::CheckpointError;
@@ -60,6 +61,8 @@ pub struct AgentConfig {
     pub max_completed_executors_per_framework: Option<usize>,
     /// How long an executor that does not say may take to end; `None`: the default.
     pub executor_shutdown_grace_period: Option<Duration>,
+    /// By which control groups containers are limited, if by any.
+    pub groups: Option<GroupSettings>,
     /// A socket on which executors are served as well, if there is one.
     pub executors_socket: Option<PathBuf>,
     /// Whether a damaged checkpoint stops the start.
@@ -72,6 +75,26 @@ pub struct AgentConfig {
     pub boot: Option<String>,
     /// Applied to the settings of the decisions, for tests and for those who know.
     pub adjust: Option<fn(&mut logic::Config)>,
+}
+
+/// The control groups of an agent's containers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GroupSettings {
+    /// The folder below which they are, in each tree.
+    pub root: String,
+    /// What is limited.
+    pub isolators: Isolators,
+    /// Whether a container gets no more of the processors than it holds, also where they are idle.
+    pub hard_cpu: bool,
+}
+
+/// What control groups limit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Isolators {
+    /// The share of the processors.
+    pub cpu: bool,
+    /// Memory.
+    pub memory: bool,
 }
 
 impl AgentConfig {
@@ -97,6 +120,7 @@ impl AgentConfig {
             executor_registration_timeout: None,
             max_completed_executors_per_framework: None,
             executor_shutdown_grace_period: None,
+            groups: None,
             executors_socket: None,
             strict: true,
             recover: logic::Recover::Reconnect,
@@ -123,6 +147,9 @@ impl AgentConfig {
             settings.past_executors_max = most;
         }
         settings.domain.clone_from(&self.domain);
+        if self.groups.is_some() {
+            settings.isolation = Isolation::ControlGroup;
+        }
         settings.recover = self.recover;
         settings.reconfiguration_policy = self.reconfiguration_policy;
     }
@@ -162,6 +189,9 @@ pub enum StartError {
     /// It would not inherit what dead executors leave.
     #[error("become the reaper of what dead executors leave behind")]
     Reaper(#[source] nix::Error),
+    /// Its control groups could not be made.
+    #[error("--isolation: make the agent's control groups")]
+    Groups(#[source] containerizer::cgroups::CgroupError),
     /// Executors would not see that it is gone.
     #[error("open the pipe by which executors see that their agent is gone")]
     Lifeline(#[source] std::io::Error),

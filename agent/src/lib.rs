@@ -28,12 +28,12 @@ use protocol::operator::{ReadExecutors, ReadSandbox};
 use actors::agent::{AgentActor, Ended, Leave, ReadBooks, ReadCounts, Shown};
 use actors::checkpointer::{Checkpointer, Outcome, Write};
 use actors::outbox::Outbox;
-use actors::process::{FromProcesses, Launching, Processes, ToProcesses};
+use actors::process::{FromProcesses, Groups, Launching, Processes, ToProcesses, Trees};
 pub use checkpoint::CheckpointError;
 use checkpoint::CheckpointFile;
 #[cfg(feature = "testing")]
 pub use checkpoint::bytes as checkpoint_bytes;
-pub use config::{AgentConfig, FETCH, StartError};
+pub use config::{AgentConfig, FETCH, GroupSettings, Isolators, StartError};
 pub use counted::COUNTED;
 use home::Home;
 pub use home::lender;
@@ -127,6 +127,10 @@ pub fn start(node: &Node, config: AgentConfig) -> Result<Running, StartError> {
     let (home, agent_at) = (Home::at(&work_dir), dialled(node, listens));
     home.say_address(agent_at)?;
     home.drop_records_but(&checkpoint);
+    let known = checkpoint.executors.keys().cloned().collect();
+    let groups = config.groups.as_ref();
+    let groups = groups.map(|settings| Trees::open(settings, &work_dir, &known)).transpose();
+    let groups = groups.map_err(StartError::Groups)?;
     let launching = Launching {
         executor: config.executor.clone(),
         sandboxes: Sandboxes::below(&work_dir),
@@ -142,7 +146,8 @@ pub fn start(node: &Node, config: AgentConfig) -> Result<Running, StartError> {
     let (sandboxes, fetcher) = (launching.sandboxes.clone(), launching.fetcher.clone());
     let agent = new_agent(settings, checkpoint)?;
     let ended = Arc::new(Ended::default());
-    let handle = spawn(node, config, launching, file, agent, Arc::clone(&ended))?;
+    let helpers = Helpers { launching, groups, file };
+    let handle = spawn(node, config, helpers, agent, Arc::clone(&ended))?;
     Ok(Running { handle, ended, info, sandboxes, fetcher })
 }
 
@@ -168,16 +173,23 @@ fn new_agent(settings: logic::Config, checkpoint: Checkpoint) -> Result<logic::A
     Ok(logic::Agent::new(settings, checkpoint, seed))
 }
 
+/// What the helpers of an agent's actor have.
+struct Helpers {
+    launching: Launching,
+    groups: Option<(Trees, Groups)>,
+    file: CheckpointFile,
+}
+
 /// The two helpers have threads of their own, since they wait for the disk and for new processes. They are told whom to
 /// answer before the agent is there, so its actor comes first and waits for them.
 fn spawn(
     node: &Node,
     config: AgentConfig,
-    launching: Launching,
-    file: CheckpointFile,
+    Helpers { launching, groups, file }: Helpers,
     agent: logic::Agent,
     ended: Arc<Ended>,
 ) -> Result<Handle<AgentActor>, StartError> {
+    let (trees, groups) = groups.unzip();
     let accepts = Accepts::new()
         .tells::<MasterToAgent>()
         .tells::<ExecutorToAgent>()
@@ -200,7 +212,7 @@ fn spawn(
             ..Spawn::default()
         };
         let processes = helpers
-            .spawn(spawn, move |_| Processes::new(launching, pid))
+            .spawn(spawn, move |_| Processes::new(launching, groups, pid))
             .unwrap_or_else(|error| panic!("{}: {error}", helper("the process actor")));
         let spawn = Spawn {
             mailbox: MAILBOX,
@@ -223,6 +235,7 @@ fn spawn(
             counts: metrics::Counts::default(),
             books: None,
             ended,
+            trees,
         }
     })?;
     Ok(handle)

@@ -13,6 +13,7 @@ mod executors;
 mod fetch;
 mod kill;
 mod launch;
+mod limits;
 mod membership;
 mod notice;
 mod past;
@@ -45,6 +46,7 @@ pub use checkpoint::{
 pub use config::{BadConfig, Bug, Config, Recover};
 pub use configured::ReconfigurationPolicy;
 pub use fetcher::logic::Fetch;
+pub use limits::{Limit, Limitation};
 pub use notice::{End, Notice};
 pub use subscribed::{Addressed, Known, Subscription};
 
@@ -129,6 +131,20 @@ pub enum Event {
         /// The end of its task, if it wrote that down.
         ended: Option<Box<TaskStatus>>,
     },
+    /// See [`Effect::GiveContainer`].
+    ContainerNotGiven {
+        /// Which.
+        container: ContainerId,
+        /// Why, in words.
+        words: String,
+    },
+    /// Something in a container went beyond a limit.
+    ContainerLimited {
+        /// Which.
+        container: ContainerId,
+        /// Which limit.
+        limitation: Limitation,
+    },
     /// See [`Effect::StartTimer`].
     TimerFired(Timer),
     /// The operator ends the agent.
@@ -177,6 +193,13 @@ pub enum Effect {
     /// Make a sandbox and start the process; comes back as [`Event::ExecutorStarted`], and at last
     /// [`Event::ExecutorExited`], or as [`Event::ExecutorNotStarted`], alone or after the other.
     StartExecutor(Box<StartExecutor>),
+    /// From now on the container may take this; comes back as [`Event::ContainerNotGiven`] if it cannot.
+    GiveContainer {
+        /// Which.
+        container: ContainerId,
+        /// All that its executor and its tasks hold.
+        holds: Resources,
+    },
     /// Send a signal to the executor's process.
     SignalExecutor {
         /// Which.
@@ -273,6 +296,8 @@ pub struct StartExecutor {
     pub fetch: Vec<Fetch>,
     /// Owns the sandbox. `None`: the agent's own user.
     pub user: Option<String>,
+    /// What it and its tasks may take at first.
+    pub holds: Resources,
     /// How long it has to end by itself when it is told to, or loses its agent.
     pub shutdown_grace: Duration,
 }
@@ -380,6 +405,12 @@ impl Agent {
             Event::ExecutorExited { container, exit, ended } => {
                 self.on_executor_exited(&mut turn, &container, exit, ended);
             }
+            Event::ContainerNotGiven { container, words } => {
+                self.on_container_not_given(&mut turn, &container, words);
+            }
+            Event::ContainerLimited { container, limitation } => {
+                self.on_container_limited(&mut turn, &container, limitation);
+            }
             Event::TimerFired(timer) => self.on_timer(&mut turn, timer),
             Event::Leave => self.on_leave(&mut turn),
             Event::MasterDetected(leader) => self.on_master_detected(&mut turn, leader),
@@ -440,6 +471,16 @@ impl Agent {
     /// Its tasks that are not ended and acknowledged, with their newest state.
     pub fn tasks(&self) -> impl Iterator<Item = (&FrameworkId, &TaskId, TaskState)> {
         self.state.tasks().map(|(framework, task, entry)| (framework, task, entry.state))
+    }
+
+    /// All that an executor and its tasks hold.
+    pub fn held(&self, container: &ContainerId) -> Option<Resources> {
+        self.state.executors.get(container).map(|executor| self.held_by(executor))
+    }
+
+    /// Of which executor this is the actor.
+    pub fn container_of(&self, executor: Pid) -> Option<&ContainerId> {
+        self.state.pids.get(&executor)
     }
 
     /// The process of an executor, once it runs.

@@ -86,6 +86,7 @@ impl Counts {
             Effect::Write(_) | Effect::EndOldExecutor(_) | Effect::SignalExecutor { .. } => {}
             Effect::DropRecords(_) => self.executors_ended += 1,
             Effect::FindExecutor(_) | Effect::DismissGateway(_) => {}
+            Effect::GiveContainer { .. } => {}
             Effect::StartTimer { .. } | Effect::Stop(_) => {}
         }
     }

@@ -5,6 +5,7 @@ mod authentication;
 mod boxes;
 mod client;
 mod fetcher;
+mod isolation;
 mod logging;
 mod mesos;
 mod registry;

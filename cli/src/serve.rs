@@ -386,6 +386,7 @@ fn settings(
         ),
         executor_shutdown_grace_period: Some(arguments.executor_shutdown_grace_period),
         executors_socket: socket,
+        groups: arguments.isolation.groups(),
         open_files,
         recover: arguments.recover.into(),
         reconfiguration_policy: arguments.reconfiguration_policy.into(),

@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use libactor::{Accepts, Limits, Node, NodeConfig, Spawn, StartError};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
-use protocol::executor::AgentToExecutor;
+use protocol::executor::{AgentToExecutor, ENV_GROUPS};
 use tokio::sync::Notify;
 
 use actor::{Ended, ExecutorActor};
@@ -50,6 +50,13 @@ pub enum MainError {
 
 /// The whole process: returns when the task is over and acknowledged, or the agent is lost.
 pub fn main() -> ExitCode {
+    // Whatever it starts, and all its memory from here on, counts for its container.
+    if let Some(files) = std::env::var_os(ENV_GROUPS)
+        && let Err(error) = containerizer::cgroups::join(&files)
+    {
+        complain(&format!("join its control groups {files:?}: {error}"));
+        return ExitCode::FAILURE;
+    }
     if let Some(file) = second_start::wanted() {
         return second_start::main(&file);
     }

@@ -192,18 +192,19 @@ impl AgentToMaster {
     pub fn in_older_words(self) -> Option<Self> {
         if let Self::Reregister { agent, info, tasks, executors, frameworks, epoch, cluster } = self
         {
-            let mut newer = false;
-            let older = frameworks.into_iter().map(|framework| match framework.in_older_words() {
-                Some(older) => {
-                    newer = true;
-                    older
-                }
-                None => framework,
-            });
-            let frameworks = older.collect();
+            let older_tasks: Vec<_> = tasks.iter().map(TaskReport::in_older_words).collect();
+            let older: Vec<_> = frameworks.iter().map(FrameworkInfo::in_older_words).collect();
+            let newer =
+                older_tasks.iter().any(Option::is_some) || older.iter().any(Option::is_some);
+            let tasks =
+                older_tasks.into_iter().zip(tasks).map(|(older, task)| older.unwrap_or(task));
+            let frameworks = older.into_iter().zip(frameworks).map(|(older, f)| older.unwrap_or(f));
+            let (tasks, frameworks) = (tasks.collect(), frameworks.collect());
             let message =
                 Self::Reregister { agent, info, tasks, executors, frameworks, epoch, cluster };
             newer.then_some(message)
+        } else if let Self::Updated { status, latest } = self {
+            status.in_older_words().map(|status| Self::Updated { status, latest })
         } else {
             None
         }

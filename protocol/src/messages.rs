@@ -9,7 +9,7 @@ use crate::executor::{AgentToExecutor, ExecutorToAgent};
 use crate::framework::{FrameworkToMaster, MasterToFramework, Operation};
 use crate::secrets;
 use crate::since::{Since, newest};
-use crate::task::{Reason, TaskState, TaskStatus};
+use crate::task::{TaskState, TaskStatus};
 
 fn status_subjects(status: &TaskStatus, out: &mut Subjects) {
     out.add(status.task.as_str());
@@ -65,7 +65,8 @@ impl Message for AgentToMaster {
             Self::Reregister { info, tasks, executors, frameworks, .. } => {
                 newest([info, tasks, executors, frameworks])
             }
-            Self::Pong { .. } | Self::Updated { .. } | Self::ExecutorEnded { .. } => 1,
+            Self::Updated { status, .. } => status.since(),
+            Self::Pong { .. } | Self::ExecutorEnded { .. } => 1,
             Self::Unregister | Self::FromExecutor { .. } | Self::EpochRefused { .. } => 1,
             Self::MayReturn { .. } => 2,
             Self::RegisterAt { .. } | Self::ReregisterAt { .. } => 2,
@@ -259,12 +260,12 @@ impl Message for MasterToFramework {
     /// new subscription.
     fn since(&self) -> u32 {
         match self {
-            Self::Updated(status) if status.reason == Some(Reason::AgentReregistered) => 2,
+            Self::Updated(status) => status.since(),
             Self::Subscribed { tasks, .. } => tasks.since(),
             Self::Offers(offers) => offers.since(),
             Self::Deltas(changes) => changes.since(),
             Self::Unmet(unmet) => unmet.since(),
-            Self::Refused { .. } | Self::FailedOver | Self::Rescinded(_) | Self::Updated(_) => 1,
+            Self::Refused { .. } | Self::FailedOver | Self::Rescinded(_) => 1,
             Self::FromExecutor { .. } | Self::ExecutorEnded { .. } | Self::AgentLost(_) => 1,
             Self::TornDown | Self::Error { .. } => 1,
             Self::OffersAt { .. } | Self::FrameworkUpdated { .. } => 2,

@@ -9,7 +9,7 @@ use crate::framework::{Capability, FrameworkInfo, Operation};
 use crate::offer::{Constraint, Demand, Offer, Unmet};
 use crate::operator::{AgentView, FrameworkView, ReadAnswer, TaskView};
 use crate::resources::Resources;
-use crate::task::{ExecutorSpec, Run, TaskReport, TaskSpec};
+use crate::task::{ExecutorSpec, Isolation, Reason, Run, TaskReport, TaskSpec, TaskStatus};
 
 /// What is part of a message.
 pub(crate) trait Since {
@@ -100,7 +100,45 @@ impl Since for TaskSpec {
 
 impl Since for TaskReport {
     fn since(&self) -> u32 {
-        self.spec.since()
+        newest([&self.spec, &self.unacknowledged])
+    }
+}
+
+impl<T: Since> Since for Option<T> {
+    fn since(&self) -> u32 {
+        self.as_ref().map_or(1, Since::since)
+    }
+}
+
+impl Since for Reason {
+    fn since(&self) -> u32 {
+        match self {
+            Self::AgentDisconnected | Self::AgentRemoved | Self::AgentRestarted => 1,
+            Self::AgentUnknown | Self::CommandExecutorFailed | Self::ContainerLaunchFailed => 1,
+            Self::ExecutorRegistrationTimeout | Self::ExecutorTerminated => 1,
+            Self::ExecutorUnregistered | Self::FrameworkRemoved | Self::InvalidOffers => 1,
+            Self::Reconciliation | Self::ResourcesUnknown | Self::TaskInvalid => 1,
+            Self::TaskUnauthorized | Self::TaskUnknown | Self::TaskKilledDuringLaunch => 1,
+            Self::MasterDisconnected | Self::InvalidFrameworkId => 1,
+            Self::AgentReregistered | Self::ContainerLimitationMemory => 2,
+            Self::ContainerLimitationDisk | Self::ContainerLimitation => 2,
+            Self::ContainerUpdateFailed => 2,
+        }
+    }
+}
+
+impl Since for Isolation {
+    fn since(&self) -> u32 {
+        match self {
+            Self::ProcessGroup => 1,
+            Self::ControlGroup => 2,
+        }
+    }
+}
+
+impl Since for TaskStatus {
+    fn since(&self) -> u32 {
+        newest([&self.reason, &self.isolation])
     }
 }
 
@@ -139,7 +177,8 @@ impl Since for Change {
             What::OfferMade(offer) => offer.since(),
             What::Task(report) => report.since(),
             What::AgentState { .. } | What::FrameworkState { .. } | What::OfferEnded(_) => 1,
-            What::TaskStatus(_) | What::TaskForgotten { .. } => 1,
+            What::TaskStatus(status) => status.since(),
+            What::TaskForgotten { .. } => 1,
             What::AgentNews { .. } | What::Quotas(_) | What::Weights(_) => 2,
             What::ExecutorBooked { .. } | What::ExecutorUnbooked { .. } => 2,
             What::AgentDomain { .. } => 2,
@@ -162,7 +201,7 @@ impl Since for FrameworkView {
 
 impl Since for TaskView {
     fn since(&self) -> u32 {
-        self.report.since()
+        newest([&self.report, &self.statuses])
     }
 }
 

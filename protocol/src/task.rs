@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::carried::Carried;
 use crate::ids::{AgentId, ExecutorId, FrameworkId, Role, TaskId, UpdateId};
 use crate::resources::Resources;
+use crate::since::Since as _;
 use crate::time::WallTime;
 
 /// What a scheduler wants run.
@@ -236,6 +237,14 @@ pub enum Reason {
     InvalidFrameworkId,
     /// Its agent was unreachable and is back, the task with it.
     AgentReregistered,
+    /// It needed more memory than its container may have. Since version 2.
+    ContainerLimitationMemory,
+    /// It needed more disk than its container may have. Since version 2.
+    ContainerLimitationDisk,
+    /// It went beyond another limit of its container. Since version 2.
+    ContainerLimitation,
+    /// Its container could not be given what it may have from then on. Since version 2.
+    ContainerUpdateFailed,
 }
 
 /// What a task is really kept apart by.
@@ -243,6 +252,8 @@ pub enum Reason {
 pub enum Isolation {
     /// A session and process group of its own, and its user; no limit is enforced and nothing is hidden.
     ProcessGroup,
+    /// The same, and a control group with limits of its container. Since version 2.
+    ControlGroup,
 }
 
 /// How a process ended.
@@ -290,6 +301,20 @@ pub struct TaskStatus {
 }
 
 impl TaskStatus {
+    /// The same in words of version 1, if it has others.
+    pub fn in_older_words(self) -> Option<Self> {
+        if self.since() == 1 {
+            return None;
+        }
+        let reason = self.reason.map(|reason| match reason.since() {
+            1 => reason,
+            // By its own doing: whoever reads it need not think that it may be tried again.
+            _ => Reason::CommandExecutorFailed,
+        });
+        let isolation = self.isolation.map(|_| Isolation::ProcessGroup);
+        Some(Self { reason, isolation, ..self })
+    }
+
     /// Only that a task is in this state, and who says so. It is not to be acknowledged.
     pub fn plain(framework: FrameworkId, task: TaskId, state: TaskState, source: Source) -> Self {
         Self {
@@ -329,6 +354,14 @@ pub struct TaskReport {
     pub unacknowledged: Option<Arc<TaskStatus>>,
     /// Under which its resources were offered.
     pub role: Role,
+}
+
+impl TaskReport {
+    /// The same in words of version 1, where that is about what is not acknowledged.
+    pub fn in_older_words(&self) -> Option<Self> {
+        let older = self.unacknowledged.as_deref()?.clone().in_older_words()?;
+        Some(Self { unacknowledged: Some(Arc::new(older)), ..self.clone() })
+    }
 }
 
 // About how many bytes something is long beside its ids, numbers and short words: for whoever has to bound how much of it is kept or told.

@@ -239,7 +239,7 @@ impl World {
             }
             AgentEffect::Write(_) | AgentEffect::EndOldExecutor(_) => false,
             AgentEffect::FindExecutor(_) | AgentEffect::DropRecords(_) => false,
-            AgentEffect::DismissGateway(_) => false,
+            AgentEffect::DismissGateway(_) | AgentEffect::GiveContainer { .. } => false,
             AgentEffect::StartExecutor(_) | AgentEffect::SignalExecutor { .. } => false,
             AgentEffect::StartTimer { .. } | AgentEffect::Stop(_) => false,
         };

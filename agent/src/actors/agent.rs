@@ -20,7 +20,7 @@ use tokio::sync::Notify;
 
 use super::checkpointer::{Outcome, Write};
 use super::outbox::Outbox;
-use super::process::{FromProcesses, ToProcesses};
+use super::process::{FromProcesses, ToProcesses, Trees};
 use crate::http::{Dismiss, FindExecutor, Found, ReadRecovery, Recovery, Subscribes};
 use crate::logic::{Agent, Books, Effect, End, Event, Notice};
 use crate::metrics::Counts;
@@ -100,6 +100,8 @@ pub(crate) struct AgentActor {
     /// As they were shown last, if nothing has happened since.
     pub(crate) books: Option<Arc<Books>>,
     pub(crate) ended: Arc<Ended>,
+    /// By which containers are limited, if they are.
+    pub(crate) trees: Option<Trees>,
 }
 
 impl Actor for AgentActor {
@@ -120,7 +122,7 @@ impl Drop for AgentActor {
 }
 
 impl AgentActor {
-    fn advance(&mut self, event: Event, ctx: &mut Context<Self>) {
+    pub(super) fn advance(&mut self, event: Event, ctx: &mut Context<Self>) {
         tracing::debug!(?event, "event");
         let now = self.clock.read().into();
         self.books = None;
@@ -169,6 +171,9 @@ impl AgentActor {
                 self.tell_processes(ToProcesses::DropRecords(container), ctx);
             }
             Effect::StartExecutor(start) => self.tell_processes(ToProcesses::Start(start), ctx),
+            Effect::GiveContainer { container, holds } => {
+                self.tell_processes(ToProcesses::Give { container, holds }, ctx);
+            }
             Effect::SignalExecutor { container, signal } => {
                 self.tell_processes(ToProcesses::Signal { container, signal }, ctx);
             }
@@ -317,6 +322,7 @@ impl Handler<Received<ExecutorToAgent>> for AgentActor {
 
     fn handle(&mut self, received: Received<ExecutorToAgent>, ctx: &mut Context<Self>) {
         if let Some(from) = received.from {
+            self.look_for_limits(from, &received.message, ctx);
             self.advance(Event::FromExecutor { from, message: received.message }, ctx);
         }
     }
@@ -366,6 +372,13 @@ impl Handler<Received<FromProcesses>> for AgentActor {
                 Event::ExecutorFound { container, process }
             }
             FromProcesses::NeverBegan(container) => Event::ExecutorNeverBegan(container),
+            FromProcesses::NotGiven { container, words } => {
+                Event::ContainerNotGiven { container, words }
+            }
+            FromProcesses::RanOut(container) => match self.out_of_memory(&container) {
+                Some(limitation) => Event::ContainerLimited { container, limitation },
+                None => return,
+            },
         };
         self.advance(event, ctx);
     }

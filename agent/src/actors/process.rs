@@ -3,6 +3,7 @@
 
 mod fetch;
 mod find;
+mod groups;
 mod hunt;
 mod launch;
 mod mesos;
@@ -11,11 +12,13 @@ mod mesos;
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
 use std::time::Duration;
 
 use actix::{Actor, Handler};
+use containerizer::cgroups::oom::OomWatch;
 use containerizer::lifeline::Lifeline;
 use containerizer::look::look;
 use containerizer::records::Ended;
@@ -25,6 +28,7 @@ use libactor::{Context, Message, Pid, Received, Secret};
 use nix::sys::signal::{self, kill};
 use protocol::executor::ENV_CONTAINER;
 use protocol::ids::ContainerId;
+use protocol::resources::Resources;
 use protocol::task::{Exit, TaskStatus};
 use serde::{Deserialize, Serialize};
 use tokio::io::AsyncWriteExt;
@@ -35,6 +39,7 @@ use super::outbox::Outbox;
 use crate::home::Home;
 use crate::logic::{OldExecutor, ProcessIdentity, Program, Signal, StartExecutor, StartFailure};
 use crate::sandboxes::Sandboxes;
+pub(crate) use groups::{Groups, Trees, of_memory};
 use hunt::Hunt;
 use launch::{Launched, Place};
 
@@ -48,6 +53,8 @@ pub(crate) enum ToProcesses {
     /// Answered by `Started` and at last `Exited`, or by `NotStarted`. That may follow `Started` as well: a shim was started,
     /// and could not start the executor.
     Start(Box<StartExecutor>),
+    /// What it may take from now on; answered by `NotGiven` if that cannot be.
+    Give { container: ContainerId, holds: Resources },
     /// To the executor's own process.
     Signal { container: ContainerId, signal: Signal },
     /// Kill what lives of it; answered by `OldEnded`.
@@ -71,6 +78,8 @@ pub(crate) enum FromProcesses {
     OldEnded(ContainerId),
     Found { container: ContainerId, process: ProcessIdentity },
     NeverBegan(ContainerId),
+    NotGiven { container: ContainerId, words: String },
+    RanOut(ContainerId),
 }
 
 impl Message for FromProcesses {
@@ -81,7 +90,7 @@ impl Message for FromProcesses {
 #[derive(Debug)]
 pub(crate) struct Launching {
     /// The command executor's program and arguments.
-    pub(crate) executor: Vec<std::ffi::OsString>,
+    pub(crate) executor: Vec<OsString>,
     pub(crate) sandboxes: Sandboxes,
     pub(crate) fetcher: Fetcher,
     pub(crate) home: Home,
@@ -116,6 +125,8 @@ pub(crate) struct Processes {
     living: BTreeMap<ContainerId, Living>,
     /// Those for which something is fetched, and how that is given up.
     fetching: BTreeMap<ContainerId, oneshot::Sender<()>>,
+    /// If containers are limited by them.
+    groups: Option<Groups>,
 }
 
 impl Actor for Processes {
@@ -123,12 +134,13 @@ impl Actor for Processes {
 }
 
 impl Processes {
-    pub(crate) fn new(launching: Launching, listener: Pid) -> Self {
+    pub(crate) fn new(launching: Launching, groups: Option<Groups>, listener: Pid) -> Self {
         Self {
             launching,
             to_agent: Outbox::to(listener),
             living: BTreeMap::new(),
             fetching: BTreeMap::new(),
+            groups,
         }
     }
 
@@ -156,10 +168,15 @@ impl Processes {
         // Its own: it reaches this agent and nobody else, and cannot speak for another executor.
         let secret = ctx.node().lend_secret();
         let lends = secret.is_some();
-        let launched = launch::launch(&self.launching, start, place, lends);
+        let files = match self.group(start, ctx) {
+            Ok(files) => files,
+            Err(why) => return self.say(FromProcesses::NotStarted { container, why }, ctx),
+        };
+        let launched = launch::launch(&self.launching, start, place, lends, files.as_deref());
         let Launched { mut child, process, handed } = match launched {
             Ok(launched) => launched,
             Err(why) => {
+                self.forget_group(&container);
                 self.say(FromProcesses::NotStarted { container, why }, ctx);
                 return;
             }
@@ -174,6 +191,49 @@ impl Processes {
         ctx.run(ended, move |actor, status, ctx| {
             actor.on_process_ended(container, status.ok(), ctx);
         });
+    }
+
+    /// Makes its control groups; the files by which it joins them, if there are to be any.
+    fn group(
+        &mut self,
+        start: &StartExecutor,
+        ctx: &mut Context<Self>,
+    ) -> Result<Option<OsString>, StartFailure> {
+        let container = start.container.clone();
+        let Some(groups) = &mut self.groups else { return Ok(None) };
+        let made = groups.make(&container, &start.holds).map_err(|error| {
+            groups.remove(&container);
+            StartFailure::Program(format!("cannot make its control group: {}", causes(&error)))
+        })?;
+        self.watch_memory(container, made.oom, ctx);
+        Ok(Some(made.files))
+    }
+
+    fn watch_memory(
+        &mut self,
+        container: ContainerId,
+        oom: Option<OomWatch>,
+        ctx: &mut Context<Self>,
+    ) {
+        let Some(mut oom) = oom else { return };
+        ctx.run(async move { oom.oom().await }, |actor, happened, ctx| match happened {
+            Ok(_) => actor.say(FromProcesses::RanOut(container), ctx),
+            Err(error) => {
+                tracing::debug!(%container, %error, "its memory is watched no more");
+            }
+        });
+    }
+
+    fn give(&mut self, container: ContainerId, holds: &Resources, ctx: &mut Context<Self>) {
+        let given = self.groups.as_mut().map(|groups| groups.give(&container, holds));
+        // What is about to be buried needs nothing.
+        if let (Some(Err(error)), true) = (given, self.living.contains_key(&container)) {
+            self.say(FromProcesses::NotGiven { container, words: causes(&error) }, ctx);
+        }
+    }
+
+    fn forget_group(&mut self, container: &ContainerId) {
+        self.groups.iter_mut().for_each(|groups| groups.remove(container));
     }
 
     /// A former life may have died after it made a sandbox and before it started what is to work there.
@@ -209,6 +269,7 @@ impl Processes {
         ctx: &mut Context<Self>,
     ) {
         let exit = status.and_then(exit_of);
+        self.groups.iter().for_each(|groups| groups.kill(&container));
         let swept = exit == Some(Exit::Code(0))
             && self
                 .living
@@ -226,6 +287,7 @@ impl Processes {
     }
 
     fn buried(&mut self, container: ContainerId, exit: Option<Exit>, ctx: &mut Context<Self>) {
+        self.forget_group(&container);
         let handed = self.living.remove(&container).and_then(|living| living.handed);
         let message = match handed.and_then(|handed| handed.why_not()) {
             Some(words) => {
@@ -289,20 +351,29 @@ impl Handler<Received<ToProcesses>> for Processes {
     fn handle(&mut self, received: Received<ToProcesses>, ctx: &mut Context<Self>) {
         match received.message {
             ToProcesses::Start(start) => self.start(*start, ctx),
+            ToProcesses::Give { container, holds } => self.give(container, &holds, ctx),
             ToProcesses::Signal { container, signal } => self.signal(&container, signal, ctx),
             ToProcesses::Find(old) => self.find(old, ctx),
             ToProcesses::DropRecords(container) => self.launching.home.drop_records(&container),
             ToProcesses::EndOld(old) => {
                 let process = old.process.filter(|process| process.boot == self.launching.boot);
                 let container = old.container;
+                self.groups.iter().for_each(|groups| groups.kill(&container));
                 let hunt = Hunt::for_container(container.clone(), process);
                 let done = move |actor: &mut Self, ctx: &mut Context<Self>| {
+                    actor.forget_group(&container);
                     actor.say(FromProcesses::OldEnded(container), ctx);
                 };
                 self.hunt(hunt, LOOK_AGAIN_MIN, done, ctx);
             }
         }
     }
+}
+
+/// An error with what caused it, in one line.
+fn causes(error: &dyn std::error::Error) -> String {
+    let more = std::iter::successors(error.source(), |error| error.source());
+    more.fold(error.to_string(), |words, cause| format!("{words}: {cause}"))
 }
 
 fn exit_of(status: ExitStatus) -> Option<Exit> {

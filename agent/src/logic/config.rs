@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use protocol::agent::AgentInfo;
+use protocol::task::Isolation;
 use protocol::wishes::FaultDomain;
 use serde::{Deserialize, Serialize};
 
@@ -47,6 +48,8 @@ pub struct Config {
     pub old_executors_within: Duration,
     /// How long a leaving agent waits for acknowledgements once its executors have ended.
     pub leave_within: Duration,
+    /// What tasks are kept apart by.
+    pub isolation: Isolation,
     /// What becomes of what a former life left.
     pub recover: Recover,
     /// Which differences to the former life are accepted.
@@ -127,6 +130,7 @@ impl Config {
             recovery_timeout: Duration::from_secs(15 * 60),
             old_executors_within: Duration::from_secs(60),
             leave_within: Duration::from_secs(1),
+            isolation: Isolation::ProcessGroup,
             recover: Recover::Reconnect,
             reconfiguration_policy: ReconfigurationPolicy::Any,
             tasks_max: 20_000,

@@ -52,6 +52,7 @@ impl Agent {
             program: executor.program.clone(),
             fetch,
             user: executor.user.clone(),
+            holds: self.held_by(executor),
             shutdown_grace: executor.spec.shutdown_grace.unwrap_or(default),
         };
         turn.push(Effect::StartExecutor(Box::new(start)));
@@ -159,6 +160,10 @@ impl Agent {
         let Some(executor) = self.state.executors.get(container).cloned() else {
             return;
         };
+        // Nothing more is given to it.
+        if let Some(leaving) = self.state.executors.get_mut(container) {
+            leaving.ending.get_or_insert(Ending::Idle);
+        }
         for task in &executor.tasks {
             let killed = self
                 .state

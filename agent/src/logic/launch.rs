@@ -174,7 +174,9 @@ impl Agent {
             state: entry.state,
             heard,
         };
+        let container = taken.container.clone();
         turn.push(Effect::Write(Record::TaskTaken(Box::new(taken))));
+        self.give_container(turn, &container);
     }
 
     /// A later life of the agent knows the task: now its executor may be told of it.

@@ -13,6 +13,7 @@ use protocol::task::{ExecutorSpec, Exit, TaskSpec, TaskState, TaskStatus};
 use serde::{Deserialize, Serialize};
 
 use super::checkpoint::ProcessIdentity;
+use super::limits::Limitation;
 use super::past::Past;
 use super::{Program, Signal, Turn};
 
@@ -185,6 +186,10 @@ pub(super) enum Ending {
     NotBack,
     /// It is gone with an earlier boot of its machine.
     Rebooted,
+    /// It went beyond a limit.
+    Limited(Box<Limitation>),
+    /// It could not be given what it holds; in words.
+    NotGiven(String),
 }
 
 impl Phase {

@@ -10,6 +10,7 @@ mod configuring;
 mod executors;
 mod joining;
 mod launching;
+mod limits;
 mod recovering;
 mod remembering;
 mod subscribing;
@@ -79,6 +80,8 @@ pub(super) struct Scenario {
     pub(super) reregistered: Option<AgentToMaster>,
     /// Under which it last said that it wants to join.
     pub(super) nonce: Option<u64>,
+    /// What containers were given, by their executors.
+    pub(super) given: Vec<(String, Resources)>,
     executor_sequence: u64,
     /// Under which tasks are launched.
     pub(super) role: Role,
@@ -112,6 +115,7 @@ impl Scenario {
             latest: None,
             reregistered: None,
             nonce: None,
+            given: Vec::new(),
             executor_sequence: 0,
             role: Role::everybody(),
         }
@@ -185,6 +189,10 @@ impl Scenario {
             Effect::EndOldExecutor(old) => format!("end old {}", old.container),
             Effect::FindExecutor(old) => format!("find {}", self.name_of(&old.container)),
             Effect::DropRecords(_) => return None,
+            Effect::GiveContainer { container, holds } => {
+                self.given.push((self.name_of(&container), holds));
+                return None;
+            }
             Effect::StartExecutor(start) => {
                 self.done.push(format!("start executor {}", start.spec.executor));
                 let process = ProcessIdentity { process: 77, started: 1, boot: "boot".into() };

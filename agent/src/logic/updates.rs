@@ -3,11 +3,13 @@
 
 use std::collections::BTreeMap;
 
+use api::v1;
 use protocol::agent::AgentToMaster;
+use protocol::carried::Carried;
 use protocol::executor::AgentToExecutor;
 use protocol::framework::FrameworkInfo;
 use protocol::ids::{ContainerId, FrameworkId, TaskId, UpdateId};
-use protocol::task::{Exit, Isolation, Reason, Source, TaskState, TaskStatus};
+use protocol::task::{Exit, Reason, Source, TaskState, TaskStatus};
 
 use super::books::Stage;
 use super::checkpoint::Record;
@@ -23,11 +25,17 @@ pub(super) struct News {
     reason: Reason,
     message: String,
     exit: Option<Exit>,
+    carried: Carried<v1::TaskStatus>,
 }
 
 impl News {
     pub(super) fn new(state: TaskState, reason: Reason, message: String) -> Self {
-        Self { state, reason, message, exit: None }
+        Self { state, reason, message, exit: None, carried: Carried::default() }
+    }
+
+    pub(super) fn carrying(mut self, carried: Carried<v1::TaskStatus>) -> Self {
+        self.carried = carried;
+        self
     }
 
     pub(super) fn with_exit(mut self, exit: Option<Exit>) -> Self {
@@ -60,6 +68,7 @@ impl Agent {
             reason: Some(news.reason),
             message: news.message,
             exit: news.exit,
+            carried: news.carried,
             at: turn.now.wall,
             update: Some(self.state.next_update()),
             ..TaskStatus::plain(framework.clone(), task.clone(), news.state, Source::Agent)
@@ -138,8 +147,8 @@ impl Agent {
         status.agent = self.membership.agent().cloned();
         status.executor = Some(executor.spec.executor.clone());
         status.source = Source::Executor;
-        if status.state == TaskState::Running && status.isolation.is_none() {
-            status.isolation = Some(Isolation::ProcessGroup);
+        if status.state == TaskState::Running {
+            status.isolation = Some(self.config.isolation);
         }
         let (bytes, limit) = (status.data.len(), self.config.data_bytes_max);
         if bytes > limit {
@@ -159,6 +168,10 @@ impl Agent {
             status.reason = Some(Reason::AgentRemoved);
             status.message = "killed because the agent was ended by its operator".to_owned();
         }
+        let status = match &executor.ending {
+            Some(Ending::Limited(limitation)) => limitation.explain(status),
+            Some(_) | None => status,
+        };
         container::described(
             status,
             container,
@@ -201,6 +214,9 @@ impl Agent {
         let first = entry.updates.len() == 1;
         if is_end {
             self.settle_end(&framework, &task);
+            if let Some(container) = &container {
+                self.give_container(turn, container);
+            }
         }
         let replaced = replaced.and_then(|old| old.status.update);
         if let (Some(old), Some(container)) = (replaced, &container) {

@@ -204,10 +204,6 @@ mod tests {
                 "--containerizers may only be 'mesos': ",
             ),
             (
-                "airside agent --isolation=posix/cpu,cgroups/mem",
-                "--isolation may only be 'posix/cpu' or ",
-            ),
-            (
                 "airside agent --authenticate-http-executors",
                 "--authenticate_http_executors may only be 'false'",
             ),
@@ -216,8 +212,7 @@ mod tests {
             assert!(said.starts_with(words), "{line}: {said}");
         }
         assert!(
-            take("airside agent --isolation=posix/cpu,posix/mem --no-authenticate-http-executors")
-                .is_ok()
+            take("airside agent --containerizers=mesos --no-authenticate-http-executors").is_ok()
         );
     }
 }

@@ -17,6 +17,7 @@ use protocol::wishes::FaultDomain;
 use super::allocator::AllocatorArguments;
 use super::authentication::{AgentAuthentication, MasterAuthentication};
 use super::fetcher::FetcherArguments;
+use super::isolation::IsolationArguments;
 use super::{ClusterArguments, LogArguments, RoleArguments};
 use crate::amounts::{self, Weights};
 use crate::discovery::{self, NoAddress};
@@ -266,6 +267,8 @@ pub(crate) struct AgentArguments {
     /// How many executors of each framework are shown after their end
     #[arg(long, default_value_t = 150, value_name = "COUNT")]
     pub(crate) max_completed_executors_per_framework: usize,
+    #[command(flatten)]
+    pub(crate) isolation: IsolationArguments,
     #[command(flatten)]
     pub(crate) authentication: AgentAuthentication,
     #[command(flatten)]

@@ -103,6 +103,9 @@ fn words(status: &TaskStatus) -> String {
                 Some(Isolation::ProcessGroup) => {
                     "; kept apart by a process group only, no limit is enforced"
                 }
+                Some(Isolation::ControlGroup) => {
+                    "; kept apart by a process group, and limited by a control group"
+                }
                 None => "",
             };
             format!("running{process}{apart}")

@@ -13,6 +13,9 @@ pub enum CgroupError {
     /// No name for a group.
     #[error(transparent)]
     Name(#[from] BadName),
+    /// The thread that removes groups.
+    #[error("start the thread that removes control groups")]
+    Remover(#[source] std::io::Error),
     /// A file that says what the host has.
     #[error("read {path}, which says what control groups there are")]
     Look {

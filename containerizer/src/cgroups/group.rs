@@ -266,7 +266,7 @@ impl Group {
     }
 
     /// Where processes are written to join.
-    fn processes_file(&self) -> &'static str {
+    pub(super) fn processes_file(&self) -> &'static str {
         match self.hierarchies.version() {
             Version::V1 => "cgroup.procs",
             Version::V2 => "leaf/cgroup.procs",

@@ -71,7 +71,9 @@ impl Capabilities {
     pub(super) fn bound(&self) -> Result<(), ConfineError> {
         let kept = set(&self.bounding)?;
         // Whoever has none to drop it with cannot get it either: without `SETPCAP` nothing is dropped, and that is an error.
-        for capability in caps::read(None, CapSet::Bounding).map_err(failed("read the bounding set"))? {
+        for capability in
+            caps::read(None, CapSet::Bounding).map_err(failed("read the bounding set"))?
+        {
             if !kept.contains(&capability) {
                 caps::drop(None, CapSet::Bounding, capability)
                     .map_err(failed(&format!("give up {capability} for good")))?;

@@ -59,9 +59,9 @@ impl Root {
             BackEnd::Overlay => self.overlay(scratch).tried(|| self.over(scratch)),
             BackEnd::Auto => match self.overlay(scratch) {
                 // No overlayfs, not for this user, or not on this file system.
-                Err(Errno::NODEV | Errno::PERM | Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
-                    self.copied(scratch)
-                }
+                Err(
+                    Errno::NODEV | Errno::PERM | Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP,
+                ) => self.copied(scratch),
                 made => made.tried(|| self.over(scratch)),
             },
         }
@@ -94,8 +94,11 @@ impl Root {
         };
         let shown = || format!("use {} as the root", layer.display());
         let made = copy_of(CWD, layer).tried(shown)?;
-        let change =
-            MountChange { set: READ_ONLY, propagation: MsFlags::MS_PRIVATE.bits(), recursive: true };
+        let change = MountChange {
+            set: READ_ONLY,
+            propagation: MsFlags::MS_PRIVATE.bits(),
+            recursive: true,
+        };
         system::change_mount(&made, change).tried(shown)?;
         Ok(made)
     }
@@ -120,12 +123,15 @@ impl Root {
             make_folder(folder)?;
         }
         let open = |path: &Path| {
-            rustix::fs::open(path, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
+            rustix::fs::open(
+                path,
+                OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC,
+                Mode::empty(),
+            )
         };
         let context = rustix::mount::fsopen(c"overlay", FsOpenFlags::FSOPEN_CLOEXEC)?;
-        let set = |name: &str, value: &str| {
-            rustix::mount::fsconfig_set_string(&context, name, value)
-        };
+        let set =
+            |name: &str, value: &str| rustix::mount::fsconfig_set_string(&context, name, value);
         // A path that is too long, or holds what the kernel takes for the end of one, is named by its descriptor.
         let mut held = Vec::new();
         let mut word = |path: &Path| -> rustix::io::Result<String> {

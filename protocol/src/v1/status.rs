@@ -77,6 +77,10 @@ impl Reason {
             Self::MasterDisconnected => V1Reason::MasterDisconnected,
             Self::InvalidFrameworkId => V1Reason::InvalidFrameworkid,
             Self::AgentReregistered => V1Reason::AgentReregistered,
+            Self::ContainerLimitationMemory => V1Reason::ContainerLimitationMemory,
+            Self::ContainerLimitationDisk => V1Reason::ContainerLimitationDisk,
+            Self::ContainerLimitation => V1Reason::ContainerLimitation,
+            Self::ContainerUpdateFailed => V1Reason::ContainerUpdateFailed,
         }
     }
 }

@@ -21,7 +21,7 @@ use protocol::ids::{ClusterId, Role};
 use protocol::offer::{Demand, Offer};
 use protocol::operator::{ReadAnswer, TaskView};
 use protocol::resources::{Kind, Resource, Resources};
-use protocol::task::{TaskReport, TaskSpec};
+use protocol::task::{TaskReport, TaskSpec, TaskStatus};
 
 /// Samples of one enum in the order of its variants, and the place of each by an exhaustive match.
 fn table<M: Message + PartialEq + std::fmt::Debug>(
@@ -113,7 +113,16 @@ fn news_with_a_reason_that_version_1_does_not_know_is_not_sent_to_it() {
         assert_eq!(older.map(|words| words.since()), offers.then_some(1));
         if let MasterToFramework::Updated(mut status) = sample {
             status.reason = Some(Reason::AgentReregistered);
-            assert_eq!(MasterToFramework::Updated(status).since(), 2);
+            assert_eq!(MasterToFramework::Updated(status.clone()).since(), 2);
+            status.reason = Some(Reason::ContainerLimitationMemory);
+            let latest = status.state;
+            let newer = AgentToMaster::Updated { status: status.clone(), latest };
+            assert_eq!(newer.since(), 2);
+            let Some(AgentToMaster::Updated { status: older, .. }) = newer.in_older_words() else {
+                panic!("a master of version 1 is told that it ended");
+            };
+            let reason = Some(Reason::CommandExecutorFailed);
+            assert_eq!(older, TaskStatus { reason, ..status });
         }
     }
 }

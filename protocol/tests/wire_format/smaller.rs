@@ -103,8 +103,9 @@ fn every_released_variant_that_a_message_holds_keeps_its_bytes() {
     text += &all!(Reason: AgentDisconnected, AgentRemoved, AgentRestarted, AgentUnknown, CommandExecutorFailed,
         ContainerLaunchFailed, ExecutorRegistrationTimeout, ExecutorTerminated, ExecutorUnregistered, FrameworkRemoved,
         InvalidOffers, Reconciliation, ResourcesUnknown, TaskInvalid, TaskUnauthorized, TaskUnknown,
-        TaskKilledDuringLaunch, MasterDisconnected, InvalidFrameworkId, AgentReregistered);
-    text += &all!(Isolation: ProcessGroup);
+        TaskKilledDuringLaunch, MasterDisconnected, InvalidFrameworkId, AgentReregistered,
+        ContainerLimitationMemory, ContainerLimitationDisk, ContainerLimitation, ContainerUpdateFailed);
+    text += &all!(Isolation: ProcessGroup, ControlGroup);
     text += &all!(Capability: PartitionAware, StatesDemand, RevocableResources, SharedResources, GpuResources,
         ReservationRefinement, RegionAware, NamesItself);
     text += &all!(AgentState: Active, Disconnected, Unreachable, Gone, Recovered);

@@ -61,6 +61,7 @@ impl World {
                 Effect::FindExecutor(_) | Effect::DropRecords(_) | Effect::DismissGateway(_) => (),
                 Effect::StartExecutor(_) | Effect::SignalExecutor { .. } | Effect::Note(_) => (),
                 Effect::StartTimer { .. } | Effect::Stop(_) => (),
+                Effect::GiveContainer { .. } => (),
             }
         }
     }

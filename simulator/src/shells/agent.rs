@@ -87,6 +87,8 @@ impl World {
             Effect::FindExecutor(old) => self.find_executor(life, &old),
             // No executor here speaks the v1 API.
             Effect::DismissGateway(_) => (),
+            // Nothing here takes more than it may.
+            Effect::GiveContainer { .. } => (),
             Effect::DropRecords(container) => drop(self.system.noted.remove(&container)),
             Effect::StartExecutor(start) => self.start_executor(life, *start),
             Effect::SignalExecutor { container, signal } => {

@@ -25,7 +25,7 @@ pub(crate) fn task_of(id: &str, offer: &Value, executor: &str, command: &str) ->
     task
 }
 
-const WAITS: &str = "exec sleep 1000";
+pub(crate) const WAITS: &str = "exec sleep 1000";
 
 /// An executor that has subscribed.
 pub(crate) struct Executor {

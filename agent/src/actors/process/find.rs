@@ -61,6 +61,8 @@ impl Processes {
         let living = Living { process: number, program, handed: None, found };
         self.living.insert(container.clone(), living);
         tell_shim(number);
+        let oom = self.groups.as_mut().and_then(|groups| groups.adopt(&container));
+        self.watch_memory(container.clone(), oom, ctx);
         self.say(FromProcesses::Found { container: container.clone(), process }, ctx);
         let ended = async move {
             #[expect(
@@ -86,6 +88,7 @@ impl Processes {
         process: Option<ProcessIdentity>,
         ctx: &mut Context<Self>,
     ) {
+        self.groups.iter().for_each(|groups| groups.kill(&container));
         let hunt = Hunt::for_container(container.clone(), process);
         let done = move |actor: &mut Self, ctx: &mut Context<Self>| {
             actor.buried(container, None, ctx);

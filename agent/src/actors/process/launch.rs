@@ -14,9 +14,9 @@ use containerizer::start::{Handed, command, inherited};
 use nix::unistd::User;
 use procfs::process::Process;
 use protocol::executor::{
-    ENV_AGENT, ENV_AGENT_FILE, ENV_CONTAINER, ENV_EXECUTOR, ENV_FRAMEWORK, ENV_OPEN_FILES,
-    ENV_RECORDS, ENV_RECOVERY_TIMEOUT, ENV_SANDBOX, ENV_SECRET_ON_STDIN, ENV_TOKEN, Shim,
-    StartProgram,
+    ENV_AGENT, ENV_AGENT_FILE, ENV_CONTAINER, ENV_EXECUTOR, ENV_FRAMEWORK, ENV_GROUPS,
+    ENV_OPEN_FILES, ENV_RECORDS, ENV_RECOVERY_TIMEOUT, ENV_SANDBOX, ENV_SECRET_ON_STDIN, ENV_TOKEN,
+    Shim, StartProgram,
 };
 use protocol::task::CommandSpec;
 use tokio::process::{Child, Command};
@@ -69,6 +69,7 @@ pub(super) fn launch(
     start: &StartExecutor,
     place: Place,
     lends: bool,
+    groups: Option<&OsStr>,
 ) -> Result<Launched, StartFailure> {
     let Place { owner, sandbox, records } = place;
     // What does not outlive the agent waits for none.
@@ -88,6 +89,7 @@ pub(super) fn launch(
         (ENV_TOKEN, start.token.as_str().as_ref()),
         (ENV_SANDBOX, sandbox.path.as_os_str()),
     ];
+    surroundings.extend(groups.map(|files| (ENV_GROUPS, files)));
     if lends {
         surroundings.push((ENV_SECRET_ON_STDIN, OsStr::new("1")));
     }
@@ -175,7 +177,7 @@ fn custom(
     let handed = Handed::new(&program).map_err(not_started)?;
     let mut shim = executors_program(launching)?;
     // Found by them, as all that it starts.
-    let shims = [ENV_CONTAINER, ENV_SANDBOX, ENV_RECOVERY_TIMEOUT];
+    let shims = [ENV_CONTAINER, ENV_SANDBOX, ENV_RECOVERY_TIMEOUT, ENV_GROUPS];
     let marks = surroundings.iter().filter(|(name, _)| shims.contains(name));
     let (name, value) = handed.variable();
     shim.envs(marks.copied()).env(name, value);

@@ -61,7 +61,7 @@ impl Stage {
         let accepts = Accepts::new().tells::<ToProcesses>();
         let spawn = Spawn { accepts, pinned: true, ..Spawn::default() };
         let pid = listener.pid();
-        let processes = node.spawn(spawn, move |_| Processes::new(launching, pid)).unwrap();
+        let processes = node.spawn(spawn, move |_| Processes::new(launching, None, pid)).unwrap();
         Self { node, processes, heard, dir }
     }
 
@@ -89,6 +89,7 @@ impl Stage {
             program,
             fetch: Vec::new(),
             user: user.map(str::to_owned),
+            holds: Resources::none(),
             shutdown_grace: Duration::from_secs(5),
         };
         self.processes.tell(ToProcesses::Start(Box::new(start))).unwrap();

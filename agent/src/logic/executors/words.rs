@@ -37,6 +37,11 @@ pub(super) fn news_of_end(executor: &Executor, exit: Option<Exit>) -> News {
             let words = "its machine was started anew, and nothing is known of how it ended";
             News::new(TaskState::Lost, Reason::AgentRestarted, words.to_owned())
         }
+        Some(Ending::Limited(limitation)) => limitation.news(),
+        Some(Ending::NotGiven(words)) => {
+            let words = format!("executor {id} {how}: its container could not be changed: {words}");
+            failed(Reason::ContainerUpdateFailed, words)
+        }
         Some(Ending::Idle) | None => failed(
             Reason::ExecutorTerminated,
             format!("executor {id} {how} with the task still in it; {advice}"),

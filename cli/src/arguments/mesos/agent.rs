@@ -5,7 +5,7 @@ use super::{FALSE, Table};
 
 const NO_ISOLATOR: &str = "it belongs to an isolator that --isolation does not name";
 const NO_ISOLATION: &str =
-    "tasks are isolated as processes of their users, and in no other way yet";
+    "tasks are isolated as processes of their users and by control groups, and in no other way yet";
 const NO_IMAGES: &str = "tasks have no images yet; one that asks for an image is refused";
 const NO_DOCKER: &str = "there is no containerizer for Docker";
 const NO_HADOOP: &str = "hdfs:// and s3:// are not fetched; a task that asks for it fails in words";
@@ -18,18 +18,15 @@ const NO_JWT: &str = "executors show that they know the secret that their agent 
 
 pub(super) const FLAGS: Table = &[
     // What tasks are isolated by.
-    ("isolation", Only(&["posix/cpu", "posix/mem", "filesystem/posix"], NO_ISOLATION)),
     ("containerizers", Only(&["mesos"], NO_DOCKER)),
     ("launcher", Ignored("all processes of a task are found and ended without a launcher")),
     ("launcher_dir", Ignored("executors are this same program")),
     ("switch_user", Only(&["true", "1"], "tasks run as their users")),
     ("allowed_devices", Ignored(NO_ISOLATOR)),
-    ("agent_subsystems", Refused("there are no cgroups yet")),
-    ("slave_subsystems", Refused("there are no cgroups yet")),
+    ("agent_subsystems", Refused("the agent itself stays in the group in which it was started")),
+    ("slave_subsystems", Refused("the agent itself stays in the group in which it was started")),
     ("cgroups_destroy_timeout", Ignored(NO_ISOLATOR)),
     ("cgroups_hierarchy", Ignored(NO_ISOLATOR)),
-    ("cgroups_root", Ignored(NO_ISOLATOR)),
-    ("cgroups_enable_cfs", Ignored(NO_ISOLATOR)),
     ("cgroups_limit_swap", Ignored(NO_ISOLATOR)),
     ("cgroups_cpu_enable_pids_and_tids_count", Ignored(NO_ISOLATOR)),
     ("cgroups_net_cls_primary_handle", Ignored(NO_ISOLATOR)),

@@ -1,0 +1,132 @@
+//! What containers may take, and what becomes of those that took more. What each may take is what its executor and its tasks hold;
+//! who enforces it is in [`crate::actors`].
+
+use api::v1;
+use protocol::carried::Carried;
+use protocol::ids::ContainerId;
+use protocol::resources::Resources;
+use protocol::task::{Reason, Source, TaskState, TaskStatus};
+use serde::{Deserialize, Serialize};
+
+use super::state::{Ending, Executor, Phase};
+use super::updates::News;
+use super::{Agent, Effect, Program, Signal, Turn};
+
+/// A limit beyond which something in a container went.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Limitation {
+    /// Which.
+    pub limit: Limit,
+    /// How much of it there was.
+    pub resources: Resources,
+    /// For people: how much was taken, and by whom.
+    pub words: String,
+}
+
+/// What is limited.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Limit {
+    /// Memory.
+    Memory,
+    /// Disk.
+    Disk,
+}
+
+impl Limitation {
+    fn reason(&self) -> Reason {
+        match self.limit {
+            Limit::Memory => Reason::ContainerLimitationMemory,
+            Limit::Disk => Reason::ContainerLimitationDisk,
+        }
+    }
+
+    fn carried(&self) -> Carried<v1::TaskStatus> {
+        let limitation = v1::TaskResourceLimitation { resources: self.resources.to_v1() };
+        Carried::new(&v1::TaskStatus { limitation: Some(limitation), ..Default::default() })
+    }
+
+    /// What it means for a task that was still in the container.
+    pub(super) fn news(&self) -> News {
+        News::new(TaskState::Failed, self.reason(), self.words.clone()).carrying(self.carried())
+    }
+
+    /// A task that ended because of it: the kernel ended a process of it, and its executor does not know why.
+    pub(super) fn explain(&self, status: TaskStatus) -> TaskStatus {
+        match status.state {
+            TaskState::Failed | TaskState::Killed => TaskStatus {
+                state: TaskState::Failed,
+                source: Source::Agent,
+                reason: Some(self.reason()),
+                message: self.words.clone(),
+                carried: self.carried(),
+                ..status
+            },
+            TaskState::Staging | TaskState::Starting | TaskState::Running => status,
+            TaskState::Killing | TaskState::Finished | TaskState::Error => status,
+            TaskState::Lost | TaskState::Dropped | TaskState::Unreachable => status,
+            TaskState::Gone | TaskState::GoneByOperator | TaskState::Unknown => status,
+        }
+    }
+}
+
+impl Executor {
+    /// Whether it is, or is about to be, a container that something can be given to.
+    fn is_there(&self) -> bool {
+        match self.phase {
+            Phase::Starting | Phase::Running(_) => true,
+            Phase::Looking(_) | Phase::Recording => false,
+        }
+    }
+}
+
+impl Agent {
+    /// All that the executor and its tasks hold.
+    pub(super) fn held_by(&self, executor: &Executor) -> Resources {
+        let tasks = executor.tasks.iter().filter_map(|task| {
+            let entry = self.state.task(&executor.framework, task)?;
+            entry.spec.as_ref().map(|spec| &spec.resources)
+        });
+        tasks.fold(executor.spec.resources.clone(), |all, one| all.plus(one))
+    }
+
+    /// A task came or left: its container may take something else from now on.
+    pub(super) fn give_container(&mut self, turn: &mut Turn, container: &ContainerId) {
+        let Some(executor) = self.state.executors.get(container) else { return };
+        // What was made for a task that has ended is about to end.
+        let is_over = executor.tasks.is_empty() && executor.program == Program::CommandExecutor;
+        if executor.is_there() && executor.ending.is_none() && !is_over {
+            let holds = self.held_by(executor);
+            turn.push(Effect::GiveContainer { container: container.clone(), holds });
+        }
+    }
+
+    pub(super) fn on_container_not_given(
+        &mut self,
+        turn: &mut Turn,
+        container: &ContainerId,
+        words: String,
+    ) {
+        self.kill_container(turn, container, Ending::NotGiven(words));
+    }
+
+    /// The kernel has ended something in it, or would have to: all of it ends.
+    pub(super) fn on_container_limited(
+        &mut self,
+        turn: &mut Turn,
+        container: &ContainerId,
+        limitation: Limitation,
+    ) {
+        self.kill_container(turn, container, Ending::Limited(Box::new(limitation)));
+    }
+
+    fn kill_container(&mut self, turn: &mut Turn, container: &ContainerId, ending: Ending) {
+        self.close(container);
+        let Some(executor) = self.state.executors.get_mut(container) else { return };
+        // Whatever else it is to end for, this is how it ends.
+        if let Some(Ending::Limited(_)) = executor.ending {
+            return;
+        }
+        executor.ending = Some(ending);
+        executor.signal(turn, container, Signal::Kill);
+    }
+}

@@ -1,0 +1,106 @@
+//! What containers may take, and those that took more.
+
+use protocol::resources::Milli;
+
+use super::*;
+
+fn of_memory() -> Limitation {
+    Limitation {
+        limit: Limit::Memory,
+        resources: Resources::none().with_scalar("mem", Milli::whole(132)),
+        words: "Memory limit exceeded".into(),
+    }
+}
+
+fn limited(t: &mut Scenario) {
+    let container = t.started[0].container.clone();
+    t.step(Event::ContainerLimited { container, limitation: of_memory() });
+}
+
+fn failed_by_the_limit(status: &TaskStatus) {
+    assert_eq!((status.state, status.source), (TaskState::Failed, Source::Agent));
+    assert_eq!(status.reason, Some(Reason::ContainerLimitationMemory));
+    assert_eq!(status.message, "Memory limit exceeded");
+    let limitation = status.to_v1().unwrap().limitation.expect("what was limited");
+    assert_eq!(Resources::from_v1(&limitation.resources).unwrap(), of_memory().resources);
+}
+
+#[test]
+fn agent_16_a_container_may_take_what_its_executor_and_its_tasks_hold() {
+    let mut t = Scenario::registered();
+    t.launch(custom_task("a", "E"));
+    assert_eq!(t.started[0].holds, Resources::cpus_mem(1.5, 132.0));
+    t.executor_registers(0);
+    t.given.clear();
+    t.launch(custom_task("b", "E"));
+    assert_eq!(t.given, [("E".into(), Resources::cpus_mem(2.5, 232.0))]);
+    t.given.clear();
+    t.executor_says(0, "a", TaskState::Finished);
+    assert_eq!(t.given, [("E".into(), Resources::cpus_mem(1.5, 132.0))]);
+}
+
+#[test]
+fn agent_16_what_was_made_for_a_task_that_has_ended_is_given_nothing() {
+    let mut t = Scenario::registered();
+    t.with_running("t");
+    t.given.clear();
+    t.executor_says(0, "t", TaskState::Finished);
+    assert_eq!(t.given, []);
+}
+
+#[test]
+fn agent_16_a_container_that_cannot_be_given_what_it_holds_is_ended() {
+    let mut t = Scenario::registered();
+    t.launch(custom_task("a", "E"));
+    t.executor_registers(0);
+    t.forget_done();
+    let container = t.started[0].container.clone();
+    t.step(Event::ContainerNotGiven { container, words: "no space".into() });
+    t.did(["signal E Kill"]);
+    t.executor_exits(0, Exit::Signal(9));
+    let status = t.sent.clone().unwrap();
+    assert_eq!(status.reason, Some(Reason::ContainerUpdateFailed));
+    assert!(status.message.ends_with("its container could not be changed: no space"), "{status:?}");
+}
+
+#[test]
+fn cont_13_who_took_too_much_memory_fails_with_what_there_was_of_it() {
+    let mut t = Scenario::registered();
+    t.launch(custom_task("a", "E"));
+    t.launch(custom_task("b", "E"));
+    t.executor_registers(0);
+    t.forget_done();
+    limited(&mut t);
+    t.did(["signal E Kill"]);
+    limited(&mut t);
+    t.did([]);
+    t.executor_exits(0, Exit::Signal(9));
+    t.did([
+        "unlink 100",
+        "write ExecutorEnded",
+        "update a Failed",
+        "update b Failed",
+        "to master: ExecutorEnded",
+    ]);
+    failed_by_the_limit(&t.sent.clone().unwrap());
+    assert!(t.agent.used().is_empty());
+}
+
+/// The executor lives, and saw its task killed by somebody.
+#[test]
+fn cont_13_an_executor_that_says_first_that_its_task_ended_does_not_hide_why() {
+    let mut t = Scenario::registered();
+    t.with_running("t");
+    limited(&mut t);
+    t.executor_says(0, "t", TaskState::Failed);
+    failed_by_the_limit(&t.sent.clone().unwrap());
+}
+
+#[test]
+fn cont_13_a_task_that_finished_in_time_has_finished() {
+    let mut t = Scenario::registered();
+    t.with_running("t");
+    limited(&mut t);
+    t.executor_says(0, "t", TaskState::Finished);
+    assert_eq!(t.sent.clone().unwrap().state, TaskState::Finished);
+}

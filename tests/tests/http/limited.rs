@@ -1,0 +1,156 @@
+//! Containers that control groups limit: real groups of this machine's kernel, below a folder of each story's own.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+
+use serde_json::json;
+use tests::cluster::eventually;
+
+use crate::executors::{Executor, FIRST, WAITS, task_of};
+use crate::stage::{Framework, Stage, task};
+use crate::started::end_of;
+
+/// Where a story's groups are, in each tree; gone after it.
+struct Groups {
+    name: String,
+    folders: Vec<PathBuf>,
+}
+
+impl Groups {
+    fn new() -> Self {
+        static STORIES: AtomicU32 = AtomicU32::new(0);
+        let story = STORIES.fetch_add(1, Relaxed);
+        let name = format!("airside-story-{}-{story}", std::process::id());
+        let mounts = std::fs::read_to_string("/proc/self/mounts").unwrap();
+        let trees = mounts.lines().filter_map(|line| {
+            let mut fields = line.split(' ').skip(1);
+            let (at, kind) = (fields.next()?, fields.next()?);
+            kind.starts_with("cgroup").then(|| PathBuf::from(at).join(&name))
+        });
+        Self { folders: trees.collect(), name }
+    }
+
+    fn flag(&self) -> String {
+        format!("--cgroups_root={}", self.name)
+    }
+
+    /// Of the tree of a controller, where this file of the first container's group is.
+    fn file(&self, file: &str) -> Option<String> {
+        let agents = self.folders.iter().flat_map(std::fs::read_dir).flatten().flatten();
+        let containers =
+            agents.flat_map(|agent| std::fs::read_dir(agent.path())).flatten().flatten();
+        containers
+            .into_iter()
+            .find_map(|group| std::fs::read_to_string(group.path().join(file)).ok())
+    }
+
+    /// How many groups of containers there are, in all trees.
+    fn count(&self) -> usize {
+        let agents = self.folders.iter().flat_map(std::fs::read_dir).flatten().flatten();
+        let groups = agents.flat_map(|agent| std::fs::read_dir(agent.path())).flatten().flatten();
+        groups.filter(|entry| entry.path().is_dir()).count()
+    }
+}
+
+impl Drop for Groups {
+    fn drop(&mut self) {
+        for folder in &self.folders {
+            for agent in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+                // A story that failed may have left something there, which says enough.
+                let _ = std::fs::remove_dir(agent.path());
+            }
+            let _ = std::fs::remove_dir(folder);
+        }
+    }
+}
+
+fn stage(groups: &Groups, isolation: &str) -> Stage {
+    Stage::of_master().with_agent_of(&[isolation, &groups.flag()])
+}
+
+fn framework(stage: &Stage) -> Framework {
+    let info =
+        json!({ "user": "root", "name": "limits", "failover_timeout": 600.0, "checkpoint": true });
+    stage.subscribes(&info).once_subscribed()
+}
+
+fn runs(framework: &mut Framework) {
+    while framework.update()["state"] != "TASK_RUNNING" {}
+}
+
+#[test]
+fn iso_04_a_task_that_takes_more_memory_than_it_holds_fails_with_that_reason() {
+    let groups = Groups::new();
+    let stage = stage(&groups, "--isolation=cgroups/mem");
+    let mut framework = framework(&stage);
+    let offer = framework.offer();
+    // One line without end, which `tail` keeps.
+    framework.launches(&offer, &[task("greedy", &offer, "head -c 300m /dev/zero | tail")]);
+    let end = end_of(&mut framework);
+    assert_eq!(end["state"], "TASK_FAILED", "{end}");
+    assert_eq!(end["reason"], "REASON_CONTAINER_LIMITATION_MEMORY", "{end}");
+    assert_eq!(end["source"], "SOURCE_AGENT", "{end}");
+    let words = end["message"].as_str().unwrap();
+    assert!(words.starts_with("Memory limit exceeded: "), "{words}");
+    let limited = &end["limitation"]["resources"][0];
+    assert_eq!(
+        (&limited["name"], &limited["scalar"]["value"]),
+        (&json!("mem"), &json!(32.0)),
+        "{end}"
+    );
+    eventually("its groups are gone", || groups.count() == 0);
+    let offer = framework.offer();
+    framework.launches(&offer, &[task("modest", &offer, "true")]);
+    assert_eq!(end_of(&mut framework)["state"], "TASK_FINISHED", "the next is undisturbed");
+}
+
+#[test]
+fn iso_03_a_container_has_its_share_of_the_processors_and_no_more_where_that_is_said() {
+    let groups = Groups::new();
+    let flags = ["--isolation=cgroups/cpu", &groups.flag(), "--cgroups_enable_cfs=true"];
+    let stage = Stage::of_master().with_agent_of(&flags);
+    let mut framework = framework(&stage);
+    let offer = framework.offer();
+    framework.launches(&offer, &[task("busy", &offer, "while :; do :; done")]);
+    runs(&mut framework);
+    // A tenth of a processor.
+    let said = |file: &str| groups.file(file).map(|text| text.trim().to_owned());
+    let is_v1 = said("cpu.shares").is_some();
+    if is_v1 {
+        assert_eq!(said("cpu.shares").as_deref(), Some("102"));
+        assert_eq!(said("cpu.cfs_quota_us").as_deref(), Some("10000"));
+    } else {
+        assert_eq!(said("cpu.max").as_deref(), Some("10000 100000"));
+    }
+    eventually("it is held back", || {
+        let stat = groups.file("cpu.stat").unwrap_or_default();
+        let held_back = stat.lines().find_map(|line| line.strip_prefix("nr_throttled "));
+        held_back.is_some_and(|times| times != "0")
+    });
+    framework.says("KILL", json!({ "kill": { "task_id": { "value": "busy" } } }));
+    assert_eq!(end_of(&mut framework)["state"], "TASK_KILLED");
+    eventually("its groups are gone", || groups.count() == 0);
+}
+
+#[test]
+fn agent_16_a_container_may_take_more_when_another_task_comes_and_less_when_it_ends() {
+    let groups = Groups::new();
+    let stage = stage(&groups, "--isolation=cgroups/mem");
+    let mut framework = framework(&stage);
+    let is_limited_to = |mib: u64| {
+        let mut files = ["memory.limit_in_bytes", "memory.max"].into_iter();
+        let said = files.find_map(|file| groups.file(file));
+        said.is_some_and(|text| text.trim() == (mib << 20).to_string())
+    };
+    let offer = framework.offer();
+    framework.launches(&offer, &[task_of("a", &offer, "both", WAITS)]);
+    let mut executor = Executor::subscribe(&stage, &framework, json!({}));
+    executor.events.event("LAUNCH");
+    assert!(is_limited_to(32), "what the first holds");
+    let offer = framework.offer();
+    framework.launches(&offer, &[task_of("b", &offer, "both", WAITS)]);
+    executor.events.event("LAUNCH");
+    eventually("it may take what both hold", || is_limited_to(64));
+    executor.tells("a", "TASK_FINISHED", FIRST);
+    eventually("it may take what the second holds", || is_limited_to(32));
+}
