@@ -14,8 +14,8 @@ use crate::units;
 #[derive(Debug, Args)]
 pub(crate) struct FetcherArguments {
     /// How much is kept of files that tasks let be cached; the one that was not wanted for longest goes first
-    #[arg(long, default_value = "2GB", value_name = "SIZE", value_parser = units::bytes)]
-    fetcher_cache_size: usize,
+    #[arg(long, default_value = "2GB", value_name = "SIZE", value_parser = units::megabytes)]
+    fetcher_cache_size: u64,
     /// Where they are kept, in a folder for each agent, which is cleared at its start [default: mesos/fetch in the system's
     /// temporary folder]
     #[arg(long, value_name = "DIR")]
@@ -39,7 +39,8 @@ impl FetcherArguments {
         let cache = cache.unwrap_or_else(|| std::env::temp_dir().join("mesos").join("fetch"));
         let folder = cache.join(folder_of(work_dir));
         let mut config = FetcherConfig::new(vec![program, agent::FETCH.into()], folder);
-        config.cache_size = u64::try_from(self.fetcher_cache_size).unwrap_or(u64::MAX);
+        // Of megabytes.
+        config.cache_size = self.fetcher_cache_size.saturating_mul(1 << 20);
         config.stall_timeout = self.fetcher_stall_timeout;
         config.authorities = match &self.fetcher_ca_file {
             None => None,
