@@ -58,8 +58,9 @@ fn run(arguments: &BoxArguments) -> Result<u8, Box<dyn Error>> {
     let mut container = plan::container(arguments, right)?;
     let limits = plan::limits(arguments);
     let (runtime_path, agent) = runtime_path(arguments);
-    let runtime = Runtime::open(&runtime_path)
-        .map_err(|error| format!("make {}: {error}; give another --runtime-dir", runtime_path.display()))?;
+    let runtime = Runtime::open(&runtime_path).map_err(|error| {
+        format!("make {}: {error}; give another --runtime-dir", runtime_path.display())
+    })?;
     let wants_limits = limits != Limits::default();
     let groups = match wants_limits {
         true => Some(open_groups(&limits, &agent)?),
@@ -185,11 +186,14 @@ fn sweep(runtime: &Runtime, agent: &str) {
     for (name, folder) in runtime.all().unwrap_or_default() {
         let Ok(Some(_owner)) = folder.own() else { continue };
         let groups = open_groups(&Limits::default(), agent).ok();
-        let limited = groups.and_then(|groups| Limited::new(&groups, &name, Limits::default()).ok());
+        let limited =
+            groups.and_then(|groups| Limited::new(&groups, &name, Limits::default()).ok());
         let isolators = limited.map(|limited| Box::new(limited) as Box<dyn Isolator>);
         let cleared = Running::clear(folder, isolators.into_iter().collect());
         for left in cleared.termination().iter().flat_map(|termination| &termination.left) {
-            output::narrate(&format!("airside box: an earlier box, {name}, is not cleaned up: {left}\n"));
+            output::narrate(&format!(
+                "airside box: an earlier box, {name}, is not cleaned up: {left}\n"
+            ));
         }
     }
 }
@@ -205,7 +209,8 @@ fn open_groups(limits: &Limits, agent: &str) -> Result<Hierarchies, String> {
     };
     let available = found.available();
     let lenient = limits == &Limits::default();
-    let controllers = wanted.into_iter().filter(|one| !lenient || available.contains(one)).collect();
+    let controllers =
+        wanted.into_iter().filter(|one| !lenient || available.contains(one)).collect();
     let settings = hierarchies::Settings {
         root: GROUPS.into(),
         agent: agent.into(),

@@ -162,8 +162,7 @@ impl Confinement {
 }
 
 fn search_path(environment: &[CString]) -> &OsStr {
-    let mut values =
-        environment.iter().filter_map(|pair| pair.as_bytes().strip_prefix(b"PATH="));
+    let mut values = environment.iter().filter_map(|pair| pair.as_bytes().strip_prefix(b"PATH="));
     values.next().map_or(OsStr::new(PATH), OsStr::from_bytes)
 }
 

@@ -16,10 +16,10 @@ use nix::unistd::{Pid, setresgid, setresuid, setsid};
 
 use crate::confinement::{ConfineError, Tried};
 use crate::container::Container;
+use crate::look;
 use crate::namespaces::UserMap;
 use crate::runtime::{Exit, write_exit};
 use crate::system::{self, Cloned};
-use crate::look;
 
 /// Said through the gate once the users of the namespace are mapped.
 pub(crate) const MAPPED: u8 = b'm';
@@ -83,7 +83,8 @@ impl Init<'_> {
         self.container.confinement.enter_world()?;
         wait(gate, GO)?;
         if self.container.namespaces.groups {
-            unshare(CloneFlags::CLONE_NEWCGROUP).tried(|| "have control groups of its own".into())?;
+            unshare(CloneFlags::CLONE_NEWCGROUP)
+                .tried(|| "have control groups of its own".into())?;
         }
         let program = self.start()?;
         self.report = None;
@@ -145,7 +146,8 @@ impl Init<'_> {
     fn watch(&self, program: Pid, signals: &SignalFd) -> Result<Exit, ConfineError> {
         loop {
             let mut files = vec![PollFd::new(signals.as_fd(), PollFlags::POLLIN)];
-            let lifeline = self.lifeline.iter().map(|file| PollFd::new(file.as_fd(), PollFlags::POLLIN));
+            let lifeline =
+                self.lifeline.iter().map(|file| PollFd::new(file.as_fd(), PollFlags::POLLIN));
             files.extend(lifeline);
             match poll(&mut files, PollTimeout::NONE) {
                 Ok(_) | Err(nix::errno::Errno::EINTR) => {}

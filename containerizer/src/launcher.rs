@@ -140,7 +140,8 @@ fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
 }
 
 fn write_map(process: Pid, file: &str, helper: &str, ranges: &[Range]) -> io::Result<()> {
-    let lines = ranges.iter().map(|range| format!("{} {} {}\n", range.inside, range.outside, range.count));
+    let lines =
+        ranges.iter().map(|range| format!("{} {} {}\n", range.inside, range.outside, range.count));
     let text: String = lines.collect();
     if geteuid().is_root() {
         return std::fs::write(format!("/proc/{process}/{file}"), text);

@@ -97,7 +97,8 @@ impl Running {
         let found = Found { phase, alive, exit, wanted: false };
         let (life, effects) = Life::found(isolators.len(), found);
         let container = folder.config().unwrap_or_default();
-        let mut running = Self { folder, container, isolators, life, launched: None, termination: None };
+        let mut running =
+            Self { folder, container, isolators, life, launched: None, termination: None };
         running.perform_all(effects, &mut |_| Err("it is not started again".into()));
         running
     }

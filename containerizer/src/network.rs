@@ -16,7 +16,12 @@ pub fn files(folder: &Folder, own_network: bool, hostname: Option<&str>) -> io::
     let mut mounts = Vec::new();
     let mut add = |source: &Path, target: &str| {
         let (source, target) = (source.to_owned(), target.into());
-        mounts.push(Mount::Bind { source, target, read_only: true, propagation: Propagation::Private });
+        mounts.push(Mount::Bind {
+            source,
+            target,
+            read_only: true,
+            propagation: Propagation::Private,
+        });
     };
     if let Some(name) = hostname {
         let written = folder.path().join("hostname");

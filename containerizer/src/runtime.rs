@@ -182,11 +182,8 @@ impl Folder {
     /// # Errors
     /// The disk's.
     pub fn own(&self) -> io::Result<Option<File>> {
-        let file = File::options()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(self.0.join("owner"))?;
+        let file =
+            File::options().create(true).truncate(false).write(true).open(self.0.join("owner"))?;
         match file.try_lock() {
             Ok(()) => Ok(Some(file)),
             Err(fs::TryLockError::WouldBlock) => Ok(None),
@@ -248,7 +245,8 @@ pub(crate) fn write_exit(folder: impl AsFd, exit: Exit) -> io::Result<()> {
 fn write_record<T: Serialize>(folder: &impl AsFd, name: &str, record: &T) -> io::Result<()> {
     let record = wire::encode(record, RECORD_BYTES_MAX).map_err(io::Error::other)?;
     let beside = format!("{name}.new");
-    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+    let flags =
+        OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::CLOEXEC | OFlags::NOFOLLOW;
     let mut file = File::from(openat(folder, &beside, flags, Mode::from_raw_mode(0o600))?);
     file.write_all(&crc32c::crc32c(&record).to_le_bytes())?;
     file.write_all(&record)?;

@@ -15,7 +15,9 @@ pub fn user_map() -> UserMap {
 
 fn ranges() -> Option<UserMap> {
     let found = |name: &str| {
-        ["/usr/bin", "/bin", "/usr/local/bin"].iter().any(|folder| Path::new(folder).join(name).exists())
+        ["/usr/bin", "/bin", "/usr/local/bin"]
+            .iter()
+            .any(|folder| Path::new(folder).join(name).exists())
     };
     if !found("newuidmap") || !found("newgidmap") {
         return None;

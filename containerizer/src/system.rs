@@ -65,9 +65,8 @@ pub(crate) fn clone(namespaces: CloneFlags, group: Option<BorrowedFd<'_>>) -> io
     }
     // SAFETY: the structure is the kernel's, as long as is said, and outlives the call; memory is not shared with the copy,
     // which goes on with a stack and heap of its own. It has the one thread that called.
-    let process = unsafe {
-        libc::syscall(libc::SYS_clone3, &raw mut arguments, size_of::<CloneArguments>())
-    };
+    let process =
+        unsafe { libc::syscall(libc::SYS_clone3, &raw mut arguments, size_of::<CloneArguments>()) };
     match process {
         -1 => Err(io::Error::last_os_error()),
         0 => Ok(Cloned::Child),
@@ -93,6 +92,8 @@ pub(crate) struct MountChange {
 
 /// Nothing can be written through the mount.
 pub(crate) const READ_ONLY: u64 = 0x1;
+/// Devices cannot be opened.
+pub(crate) const NO_DEVICES: u64 = 0x4;
 /// Changes the mount that was opened.
 ///
 /// # Errors
@@ -183,8 +184,7 @@ pub(crate) fn end(code: u8) -> ! {
 /// The kernel's: `EPERM` where the network is not one's own.
 pub(crate) fn start_loopback() -> io::Result<()> {
     use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
-    let socket =
-        socket(AddressFamily::Inet, SockType::Datagram, SockFlag::SOCK_CLOEXEC, None)?;
+    let socket = socket(AddressFamily::Inet, SockType::Datagram, SockFlag::SOCK_CLOEXEC, None)?;
     // SAFETY: all zeros is such a structure.
     let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
     for (to, from) in request.ifr_name.iter_mut().zip(c"lo".to_bytes()) {
@@ -192,8 +192,7 @@ pub(crate) fn start_loopback() -> io::Result<()> {
     }
     request.ifr_ifru.ifru_flags = (libc::IFF_UP | libc::IFF_RUNNING) as libc::c_short;
     // SAFETY: the structure is the one that this call takes, and outlives it.
-    let done =
-        unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCSIFFLAGS, &raw const request) };
+    let done = unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCSIFFLAGS, &raw const request) };
     if done == -1 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
@@ -219,7 +218,11 @@ pub(crate) fn ignore_children() -> io::Result<()> {
 ///
 /// # Errors
 /// The kernel's; there is no other way back.
-pub(crate) fn execute(program: &CStr, arguments: &[std::ffi::CString], environment: &[std::ffi::CString]) -> io::Error {
+pub(crate) fn execute(
+    program: &CStr,
+    arguments: &[std::ffi::CString],
+    environment: &[std::ffi::CString],
+) -> io::Error {
     match nix::unistd::execve(program, arguments, environment) {
         Ok(never) => match never {},
         Err(error) => error.into(),

@@ -40,7 +40,8 @@ pub(super) fn container(
 ) -> Result<Container, Box<dyn Error>> {
     let hosts_root = in_hosts_root(arguments);
     if right == Right::None && !(hosts_root && arguments.volume.is_empty()) {
-        let words = "this user may make no namespaces here, which a root and volumes of its own need";
+        let words =
+            "this user may make no namespaces here, which a root and volumes of its own need";
         return Err(format!("{words}; run it as root, or in the host's root: ROOTFS /").into());
     }
     let namespaces = match right {
@@ -138,7 +139,8 @@ fn identity(arguments: &BoxArguments, right: Right) -> Result<Identity, Box<dyn 
 }
 
 fn kernel() -> (u32, u32) {
-    let release = nix::sys::utsname::uname().map(|names| names.release().to_string_lossy().into_owned());
+    let release =
+        nix::sys::utsname::uname().map(|names| names.release().to_string_lossy().into_owned());
     let release = release.unwrap_or_default();
     let mut parts = release.split(['.', '-']).map(|part| part.parse().unwrap_or(0));
     (parts.next().unwrap_or(0), parts.next().unwrap_or(0))

@@ -56,7 +56,10 @@ fn run() -> Measured {
         .zip(medians.iter().zip(&times))
         .flat_map(|((name, _), (median, times))| {
             let least = times.iter().min().copied().unwrap_or_default().as_secs_f64() * 1e3;
-            [Row::of(&format!("{name}_median"), *median, "ms"), Row::of(&format!("{name}_least"), least, "ms")]
+            [
+                Row::of(&format!("{name}_median"), *median, "ms"),
+                Row::of(&format!("{name}_least"), least, "ms"),
+            ]
         })
         .collect();
     rows.push(Row::of("vs_crun", ours / crun, "ratio"));

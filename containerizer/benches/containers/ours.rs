@@ -41,7 +41,8 @@ impl Ours {
             below_own: false,
             controllers: [Controller::Cpu, Controller::Memory, Controller::Pids].into(),
         };
-        let root = Root { layers: vec![place.root()], back_end: BackEnd::Overlay, read_only: false };
+        let root =
+            Root { layers: vec![place.root()], back_end: BackEnd::Overlay, read_only: false };
         let capabilities = Some(Capabilities::usual(&[], &[])?);
         let container = Container {
             arguments: vec![c"/bin/true".into()],

@@ -64,8 +64,19 @@ pub(crate) fn container(place: &Place) -> Result<(), Box<dyn Error>> {
         let none: Option<&str> = None;
         mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none)?;
         let shown = |folder: &str| at.join(folder).display().to_string();
-        let options = format!("lowerdir={},upperdir={},workdir={}", root.display(), shown("upper"), shown("work"));
-        mount(Some("overlay"), &at.join("merged"), Some("overlay"), MsFlags::empty(), Some(options.as_str()))?;
+        let options = format!(
+            "lowerdir={},upperdir={},workdir={}",
+            root.display(),
+            shown("upper"),
+            shown("work")
+        );
+        mount(
+            Some("overlay"),
+            &at.join("merged"),
+            Some("overlay"),
+            MsFlags::empty(),
+            Some(options.as_str()),
+        )?;
         chdir(&at.join("merged"))?;
         pivot_root(".", ".")?;
         umount2(".", MntFlags::MNT_DETACH)?;

@@ -46,7 +46,8 @@ pub(super) fn mount(place: &Place<'_>, shared_memory: u64) -> Result<(), Confine
         let named = || format!("make the device /dev/{name}");
         match made {
             // Whatever this process's umask is.
-            Ok(()) => rustix::fs::chmodat(&dev, name, Mode::from_raw_mode(0o666), AtFlags::empty()).tried(named)?,
+            Ok(()) => rustix::fs::chmodat(&dev, name, Mode::from_raw_mode(0o666), AtFlags::empty())
+                .tried(named)?,
             Err(Errno::PERM) => bind_node(&dev, name).tried(named)?,
             Err(error) => return Err(error).tried(named),
         }
@@ -75,11 +76,7 @@ fn bind_node(dev: &OwnedFd, name: &str) -> rustix::io::Result<()> {
     attach(&node, &there)
 }
 
-fn below(
-    dev: &OwnedFd,
-    name: &str,
-    mount: &OwnedFd,
-) -> Result<(), ConfineError> {
+fn below(dev: &OwnedFd, name: &str, mount: &OwnedFd) -> Result<(), ConfineError> {
     let shown = || format!("make /dev/{name}");
     rustix::fs::mkdirat(dev, name, Mode::from_raw_mode(0o755)).tried(shown)?;
     let there = rustix::fs::openat(dev, name, OFlags::PATH | OFlags::CLOEXEC, Mode::empty());
@@ -88,11 +85,8 @@ fn below(
 
 /// They belong to the group of terminals, where the container has one.
 fn terminals() -> rustix::io::Result<OwnedFd> {
-    let mut options = vec![
-        ("ptmxmode", "0666".to_owned()),
-        ("mode", "0620".to_owned()),
-        ("gid", "5".to_owned()),
-    ];
+    let mut options =
+        vec![("ptmxmode", "0666".to_owned()), ("mode", "0620".to_owned()), ("gid", "5".to_owned())];
     let flags = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NOEXEC;
     match new(c"devpts", &options, flags) {
         Err(Errno::INVAL) => {

@@ -154,7 +154,10 @@ impl Limit {
         set.tried(|| {
             let shown = |limit: Option<u64>| limit.map_or("none".into(), |limit| limit.to_string());
             let (soft, hard) = (shown(self.soft), shown(self.hard));
-            format!("limit {:?} to {soft}, at most {hard}; to raise a limit takes CAP_SYS_RESOURCE", self.of)
+            format!(
+                "limit {:?} to {soft}, at most {hard}; to raise a limit takes CAP_SYS_RESOURCE",
+                self.of
+            )
         })
     }
 }
@@ -164,7 +167,9 @@ fn become_user(ids: &Ids) -> Result<(), ConfineError> {
     let (uid, gid) = (Uid::from_raw(ids.user), Gid::from_raw(ids.group));
     let groups: Vec<_> = ids.groups.iter().copied().map(Gid::from_raw).collect();
     let named = |call: &str| {
-        format!("become user {uid} of group {gid}: {call}; it takes root, or a range of users in /etc/subuid")
+        format!(
+            "become user {uid} of group {gid}: {call}; it takes root, or a range of users in /etc/subuid"
+        )
     };
     match setgroups(&groups) {
         Ok(()) => {}

@@ -262,10 +262,7 @@ impl Place<'_> {
     }
 
     /// What is there, as seen from within.
-    pub(super) fn look_up(
-        &self,
-        path: &Path,
-    ) -> Result<Option<(OwnedFd, FileType)>, ConfineError> {
+    pub(super) fn look_up(&self, path: &Path) -> Result<Option<(OwnedFd, FileType)>, ConfineError> {
         let shown = || format!("look up {} in the container", path.display());
         match within(self.root, path, OFlags::PATH) {
             Ok(found) => {
@@ -302,7 +299,8 @@ impl Place<'_> {
                 let (folder, name) = (folder.tried(shown)?, names[names.len() - 1]);
                 rustix::fs::unlinkat(&folder, name, rustix::fs::AtFlags::empty()).tried(shown)?;
                 let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
-                rustix::fs::openat(&folder, name, flags, Mode::from_raw_mode(0o644)).tried(shown)?;
+                rustix::fs::openat(&folder, name, flags, Mode::from_raw_mode(0o644))
+                    .tried(shown)?;
                 within(self.root, path, OFlags::PATH).tried(shown)
             }
             found => found.tried(shown),
@@ -313,7 +311,9 @@ impl Place<'_> {
 fn normal<'a>(component: Component<'a>) -> Option<&'a std::ffi::OsStr> {
     match component {
         Component::Normal(name) => Some(name),
-        Component::Prefix(_) | Component::RootDir | Component::CurDir | Component::ParentDir => None,
+        Component::Prefix(_) | Component::RootDir | Component::CurDir | Component::ParentDir => {
+            None
+        }
     }
 }
 
@@ -359,8 +359,7 @@ pub(super) fn copy_of(folder: BorrowedFd<'_>, path: &Path) -> rustix::io::Result
 
 /// Attaches it.
 pub(super) fn attach(mount: &OwnedFd, target: &OwnedFd) -> rustix::io::Result<()> {
-    let flags =
-        MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
+    let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
     rustix::mount::move_mount(mount, c"", target, c"", flags)
 }
 

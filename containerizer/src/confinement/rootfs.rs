@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use super::mounts::copy_of;
 use super::{ConfineError, Tried};
-use crate::system::{self, MountChange, READ_ONLY};
+use crate::system::{self, MountChange, NO_DEVICES, READ_ONLY};
 
 /// What a root is made of.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,15 +53,23 @@ impl Root {
     /// The root as a mount that is nowhere yet. What is written into it goes below `scratch`, which is on the host.
     pub(super) fn mount(&self, scratch: &Path) -> Result<OwnedFd, ConfineError> {
         self.check()?;
+        let made = self.made(scratch)?;
+        // Devices of an image are nobody's here; those of the container are in `/dev`.
+        let change = MountChange { set: NO_DEVICES, ..MountChange::default() };
+        system::change_mount(&made, change).tried(|| "have no devices in the root".into())?;
+        Ok(made)
+    }
+
+    fn made(&self, scratch: &Path) -> Result<OwnedFd, ConfineError> {
         match self.back_end {
             BackEnd::Bind => self.bind(),
             BackEnd::Copy => self.copied(scratch),
             BackEnd::Overlay => self.overlay(scratch).tried(|| self.over(scratch)),
             BackEnd::Auto => match self.overlay(scratch) {
                 // No overlayfs, not for this user, or not on this file system.
-                Err(Errno::NODEV | Errno::PERM | Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
-                    self.copied(scratch)
-                }
+                Err(
+                    Errno::NODEV | Errno::PERM | Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP,
+                ) => self.copied(scratch),
                 made => made.tried(|| self.over(scratch)),
             },
         }
@@ -94,8 +102,11 @@ impl Root {
         };
         let shown = || format!("use {} as the root", layer.display());
         let made = copy_of(CWD, layer).tried(shown)?;
-        let change =
-            MountChange { set: READ_ONLY, propagation: MsFlags::MS_PRIVATE.bits(), recursive: true };
+        let change = MountChange {
+            set: READ_ONLY,
+            propagation: MsFlags::MS_PRIVATE.bits(),
+            recursive: true,
+        };
         system::change_mount(&made, change).tried(shown)?;
         Ok(made)
     }
@@ -120,12 +131,15 @@ impl Root {
             make_folder(folder)?;
         }
         let open = |path: &Path| {
-            rustix::fs::open(path, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
+            rustix::fs::open(
+                path,
+                OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC,
+                Mode::empty(),
+            )
         };
         let context = rustix::mount::fsopen(c"overlay", FsOpenFlags::FSOPEN_CLOEXEC)?;
-        let set = |name: &str, value: &str| {
-            rustix::mount::fsconfig_set_string(&context, name, value)
-        };
+        let set =
+            |name: &str, value: &str| rustix::mount::fsconfig_set_string(&context, name, value);
         // A path that is too long, or holds what the kernel takes for the end of one, is named by its descriptor.
         let mut held = Vec::new();
         let mut word = |path: &Path| -> rustix::io::Result<String> {

@@ -72,10 +72,9 @@ fn compile(
         .map_err(|error| BadProfile::Compile(format!("this machine's calls: {error}")))?;
     let filter = SeccompFilter::new(rules, otherwise, matching, arch)
         .map_err(|error| BadProfile::Compile(error.to_string()))?;
-    let program: BpfProgram =
-        filter.try_into().map_err(|error: seccompiler::BackendError| {
-            BadProfile::Compile(error.to_string())
-        })?;
+    let program: BpfProgram = filter
+        .try_into()
+        .map_err(|error: seccompiler::BackendError| BadProfile::Compile(error.to_string()))?;
     Ok(program.iter().map(word).collect())
 }
 

@@ -83,7 +83,8 @@ fn named(text: &str, passwd: &str, group: &str) -> Result<Ids, ConfineError> {
 mod tests {
     use super::*;
 
-    const PASSWD: &str = "root:x:0:0:root:/root:/bin/sh\napp:x:1000:1000::/home/app:/bin/sh\nbroken\n";
+    const PASSWD: &str =
+        "root:x:0:0:root:/root:/bin/sh\napp:x:1000:1000::/home/app:/bin/sh\nbroken\n";
     const GROUP: &str = "root:x:0:\napp:x:1000:\nwheel:x:10:root,app\nadm:x:4:appendix\n";
 
     fn ids(user: u32, group: u32, groups: &[u32]) -> Ids {
@@ -103,7 +104,9 @@ mod tests {
 
     #[test]
     fn an_unknown_name_is_refused_in_words() {
-        for (text, word) in [("nobody", "user 'nobody'"), ("app:dev", "group 'dev'"), ("", "user ''")] {
+        for (text, word) in
+            [("nobody", "user 'nobody'"), ("app:dev", "group 'dev'"), ("", "user ''")]
+        {
             let words = named(text, PASSWD, GROUP).unwrap_err().to_string();
             assert!(words.contains(word), "{words}");
         }

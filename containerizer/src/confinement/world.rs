@@ -8,7 +8,7 @@ use rustix::fs::{Mode, OFlags};
 use rustix::mount::{MountPropagationFlags, UnmountFlags};
 
 use super::mounts::{Place, attach};
-use super::{Confinement, ConfineError, Tried};
+use super::{ConfineError, Confinement, Tried};
 use crate::system::{self, MountChange, READ_ONLY};
 
 pub(super) fn enter(confinement: &Confinement) -> Result<(), ConfineError> {
@@ -31,8 +31,11 @@ pub(super) fn enter(confinement: &Confinement) -> Result<(), ConfineError> {
             let place = Place { root: made.as_fd(), own: true, scratch };
             mounts.iter().try_for_each(|mount| place.mount(mount))?;
             if root.read_only {
-                let change =
-                    MountChange { set: READ_ONLY, propagation: MsFlags::MS_PRIVATE.bits(), recursive: false };
+                let change = MountChange {
+                    set: READ_ONLY,
+                    propagation: MsFlags::MS_PRIVATE.bits(),
+                    recursive: false,
+                };
                 system::change_mount(&made, change).tried(|| "make the root read-only".into())?;
             }
             pivot(&made)?;

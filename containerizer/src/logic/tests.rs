@@ -112,14 +112,18 @@ impl Machine {
 /// What a test does next.
 #[derive(Clone, Copy, Debug)]
 enum Do {
-    Finish { fails: bool },
+    Finish {
+        fails: bool,
+    },
     Exit,
     Destroy,
     TryAgain,
     /// An event that belongs to nothing.
     Stray(u8),
     /// The starter dies; another finds what is left.
-    Crash { wanted: bool },
+    Crash {
+        wanted: bool,
+    },
 }
 
 fn anything() -> impl Strategy<Value = Do> {
@@ -197,8 +201,7 @@ impl World {
         // An init that was not let go ends with its starter.
         self.machine.alive &= self.machine.released;
         let (phase, alive) = (self.machine.phase, self.machine.alive);
-        let (life, effects) =
-            Life::found(ISOLATORS, Found { phase, alive, exit: None, wanted });
+        let (life, effects) = Life::found(ISOLATORS, Found { phase, alive, exit: None, wanted });
         self.life = life;
         self.machine.told.clear();
         self.machine.take(effects);

@@ -57,10 +57,13 @@ impl Cell {
         }
         fs::copy("/bin/busybox", root.join("bin/busybox")).expect("busybox-static is installed");
         let output = Command::new("/bin/busybox").arg("--list").output().unwrap();
-        for name in String::from_utf8(output.stdout).unwrap().lines().filter(|name| *name != "busybox") {
+        for name in
+            String::from_utf8(output.stdout).unwrap().lines().filter(|name| *name != "busybox")
+        {
             symlink("busybox", root.join("bin").join(name)).unwrap();
         }
-        fs::write(root.join("etc/passwd"), "root:x:0:0::/:/bin/sh\napp:x:1000:1000::/:/bin/sh\n").unwrap();
+        fs::write(root.join("etc/passwd"), "root:x:0:0::/:/bin/sh\napp:x:1000:1000::/:/bin/sh\n")
+            .unwrap();
         let runtime = Runtime::open(&dir.path().join("containers")).unwrap();
         let capabilities = Capabilities::usual(&[], &[]).unwrap().bounding;
         let surroundings = Surroundings { capabilities, kernel: (6, 1) };

@@ -37,8 +37,10 @@ fn cont_04_without_namespaces_all_descendants_die_too_whatever_session_they_are_
     assert_eq!(ended.exit, Some(Exit::Code(5)), "{ended:?}");
     let value = mark.to_str().unwrap().split_once('=').unwrap().1.to_owned();
     let seen = containerizer::look::look(MARK).seen;
-    let left: Vec<_> =
-        seen.iter().filter(|seen| seen.mark.as_deref().is_some_and(|mark| mark == &*value)).collect();
+    let left: Vec<_> = seen
+        .iter()
+        .filter(|seen| seen.mark.as_deref().is_some_and(|mark| mark == &*value))
+        .collect();
     assert!(left.is_empty(), "{left:?}");
     cell.is_bare();
 }
@@ -99,7 +101,8 @@ fn cont_03_what_a_killed_starter_left_is_found_and_cleaned_up_and_one_that_was_n
     for let_go in [true, false] {
         let mut cell = Cell::new();
         let name = ContainerName::new("c-1").unwrap();
-        let limited = || Box::new(Limited::new(&groups, &name, limits()).unwrap()) as Box<dyn Isolator>;
+        let limited =
+            || Box::new(Limited::new(&groups, &name, limits()).unwrap()) as Box<dyn Isolator>;
         let (mut running, _) = cell.start(&["/bin/sleep", "1000"], |_| {}, vec![limited()]);
         let handle = running.launched().unwrap().handle.try_clone().unwrap();
         if let_go {

@@ -220,8 +220,7 @@ fn action(word: &str, errno: Option<u32>) -> Result<SeccompAction, BadProfile> {
         "SCMP_ACT_TRACE" => SeccompAction::Trace(errno.unwrap_or(NOT_PERMITTED)),
         "SCMP_ACT_TRAP" => SeccompAction::Trap,
         word => {
-            let known =
-                "SCMP_ACT_ALLOW, _ERRNO, _KILL, _KILL_THREAD, _KILL_PROCESS, _LOG, _TRACE and _TRAP";
+            let known = "SCMP_ACT_ALLOW, _ERRNO, _KILL, _KILL_THREAD, _KILL_PROCESS, _LOG, _TRACE and _TRAP";
             return Err(BadProfile::Word { what: "the action", word: word.into(), known });
         }
     })

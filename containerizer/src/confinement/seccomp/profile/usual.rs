@@ -50,7 +50,10 @@ const WITH: [(&str, &str); 12] = [
     ("SYS_BOOT", "reboot"),
     ("SYS_CHROOT", "chroot"),
     ("SYS_MODULE", "delete_module finit_module init_module"),
-    ("SYS_NICE", "get_mempolicy mbind migrate_pages move_pages set_mempolicy set_mempolicy_home_node"),
+    (
+        "SYS_NICE",
+        "get_mempolicy mbind migrate_pages move_pages set_mempolicy set_mempolicy_home_node",
+    ),
     ("SYS_PACCT", "acct"),
     ("SYS_PTRACE", "kcmp pidfd_getfd process_vm_readv process_vm_writev"),
     ("SYS_RAWIO", "ioperm iopl"),
@@ -88,7 +91,9 @@ fn capability(name: &str) -> Option<When> {
 
 pub(super) fn profile() -> Profile {
     let mut rules: Vec<_> = [FILES, MEMORY, PROCESSES, TALK, MACHINE].map(allow).into();
-    rules.extend(WITH.iter().map(|(name, calls)| Rule { includes: capability(name), ..allow(calls) }));
+    rules.extend(
+        WITH.iter().map(|(name, calls)| Rule { includes: capability(name), ..allow(calls) }),
+    );
     rules.push(Rule {
         // Of the flags; no new namespaces without the right to make them.
         args: argument(0, "SCMP_CMP_MASKED_EQ", NAMESPACES, 0),
@@ -101,12 +106,17 @@ pub(super) fn profile() -> Profile {
         excludes: capability("SYS_ADMIN"),
         ..allow("clone3")
     });
-    rules.extend(PERSONALITIES.map(|value| Rule {
-        args: argument(0, "SCMP_CMP_EQ", value, 0),
-        ..allow("personality")
-    }));
+    rules.extend(
+        PERSONALITIES.map(|value| Rule {
+            args: argument(0, "SCMP_CMP_EQ", value, 0),
+            ..allow("personality")
+        }),
+    );
     rules.push(Rule { args: argument(0, "SCMP_CMP_LT", FAMILIES_END, 0), ..allow("socket") });
-    rules.push(Rule { args: argument(0, "SCMP_CMP_GE", FAMILY_OF_NEWER_ONES, 0), ..allow("socket") });
+    rules.push(Rule {
+        args: argument(0, "SCMP_CMP_GE", FAMILY_OF_NEWER_ONES, 0),
+        ..allow("socket")
+    });
     Profile {
         default_action: "SCMP_ACT_ERRNO".into(),
         default_errno_ret: Some(super::NOT_PERMITTED),
