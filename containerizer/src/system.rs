@@ -92,6 +92,8 @@ pub(crate) struct MountChange {
 
 /// Nothing can be written through the mount.
 pub(crate) const READ_ONLY: u64 = 0x1;
+/// Devices cannot be opened.
+pub(crate) const NO_DEVICES: u64 = 0x4;
 /// Changes the mount that was opened.
 ///
 /// # Errors

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use super::mounts::copy_of;
 use super::{ConfineError, Tried};
-use crate::system::{self, MountChange, READ_ONLY};
+use crate::system::{self, MountChange, NO_DEVICES, READ_ONLY};
 
 /// What a root is made of.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,6 +53,14 @@ impl Root {
     /// The root as a mount that is nowhere yet. What is written into it goes below `scratch`, which is on the host.
     pub(super) fn mount(&self, scratch: &Path) -> Result<OwnedFd, ConfineError> {
         self.check()?;
+        let made = self.made(scratch)?;
+        // Devices of an image are nobody's here; those of the container are in `/dev`.
+        let change = MountChange { set: NO_DEVICES, ..MountChange::default() };
+        system::change_mount(&made, change).tried(|| "have no devices in the root".into())?;
+        Ok(made)
+    }
+
+    fn made(&self, scratch: &Path) -> Result<OwnedFd, ConfineError> {
         match self.back_end {
             BackEnd::Bind => self.bind(),
             BackEnd::Copy => self.copied(scratch),

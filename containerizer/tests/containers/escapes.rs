@@ -44,9 +44,8 @@ fn nothing_can_be_mounted() {
 
 #[test]
 fn a_disk_of_the_hosts_cannot_be_made_a_device_and_read() {
-    let mut cell = Cell::new();
-    let ended = cell.sh("mknod /tmp/disk b 254 0 && head -c 1 /tmp/disk && echo ESCAPED");
-    assert!(!ended.output.contains("ESCAPED"), "{ended:?}");
+    refused("mknod /tmp/disk b 254 0", "Operation not permitted");
+    refused("mknod /dev/memory c 1 1", "Operation not permitted");
 }
 
 #[test]
