@@ -68,6 +68,28 @@ pub(crate) fn read(path: &Path) -> String {
     std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
+/// Service discovery reads it.
+#[test]
+fn cont_12_news_of_a_task_say_where_its_container_is() {
+    let stage = Stage::of_one_agent();
+    let mut framework = subscribes(&stage);
+    let offer = framework.offer();
+    framework.launches(&offer, &[task("serves", &offer, "sleep 1000")]);
+    let mut status = framework.update();
+    while status["state"] != "TASK_RUNNING" {
+        status = framework.update();
+    }
+    let state = stage.get("/state").json();
+    let shown = &state["frameworks"][0]["tasks"][0]["statuses"];
+    let newest = shown.as_array().unwrap().last().unwrap();
+    for said in [&status["container_status"], &newest["container_status"]] {
+        let address = &said["network_infos"][0]["ip_addresses"][0]["ip_address"];
+        assert_eq!(address, "127.0.0.1", "{said}");
+        assert!(said["executor_pid"].as_u64().unwrap() > 1, "{said}");
+        assert!(said["container_id"]["value"].is_string(), "{said}");
+    }
+}
+
 #[test]
 fn agent_19_tasks_and_executors_find_mesoss_environment() {
     let stage = Stage::of_one_agent();

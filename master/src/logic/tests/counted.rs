@@ -9,7 +9,7 @@ use libactor::Principal;
 use protocol::agent::AgentToMaster;
 use protocol::carried::Carried;
 use protocol::framework::{FrameworkInfo, FrameworkToMaster};
-use protocol::ids::{ExecutorId, FrameworkId};
+use protocol::ids::{ExecutorId, FrameworkId, TaskId};
 use protocol::task::TaskState;
 
 use super::scenario::{Scenario, agent_id, agent_pid, framework_info, scheduler_pid, task};
@@ -172,4 +172,17 @@ fn metr_01_tasks_that_never_came_into_the_books_count_among_those_that_have_ende
         ("master/tasks_error", 3.0),
     ];
     assert_eq!(counted, expected);
+}
+
+#[test]
+fn metr_01_the_answer_to_a_question_about_a_task_counts_as_no_end() {
+    let mut t = Scenario::new();
+    subscribes(&mut t, 1, &of_principal("ops"));
+    t.forget_lines();
+    let ghost = TaskId::new("ghost");
+    t.scheduler_says(1, FrameworkToMaster::Reconcile(vec![(ghost, None)]));
+    assert!(t.take_lines().iter().any(|line| line.contains("ghost Lost")));
+    let mut all = BTreeMap::new();
+    t.tally.add_refused(&mut all);
+    assert_eq!(all, BTreeMap::new());
 }
