@@ -196,7 +196,8 @@ impl Running {
     fn kill(&mut self) -> Result<(), String> {
         self.kill_init().map_err(|error| format!("end the container's first process: {error}"))?;
         self.isolators.iter_mut().try_for_each(|isolator| isolator.kill(&self.folder))?;
-        if !self.container.namespaces.processes {
+        // An init that wrote down how its program ended had ended the rest before.
+        if !self.container.namespaces.processes && self.folder.exit().is_none() {
             kill_marked(&self.mark())?;
         }
         Ok(())

@@ -236,24 +236,34 @@ impl Folder {
     }
 }
 
-/// By init, from a place where the folder cannot be named any more.
+/// By init, from a place where the folder cannot be named any more. On disk before it returns: it is said once, and nobody else knows.
 pub(crate) fn write_exit(folder: impl AsFd, exit: Exit) -> io::Result<()> {
-    write_record(&folder, ENDED, &exit)
-}
-
-/// On disk before it returns, whole or not at all.
-fn write_record<T: Serialize>(folder: &impl AsFd, name: &str, record: &T) -> io::Result<()> {
-    let record = wire::encode(record, RECORD_BYTES_MAX).map_err(io::Error::other)?;
-    let beside = format!("{name}.new");
-    let flags =
-        OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-    let mut file = File::from(openat(folder, &beside, flags, Mode::from_raw_mode(0o600))?);
-    file.write_all(&crc32c::crc32c(&record).to_le_bytes())?;
-    file.write_all(&record)?;
-    file.sync_all()?;
-    renameat(folder, &beside, folder, name)?;
+    write_beside(&folder, ENDED, &exit)?.sync_all()?;
+    put_in_place(&folder, ENDED)?;
     rustix::fs::fsync(folder)?;
     Ok(())
+}
+
+/// Whole or not at all for whoever reads it. Not forced to the disk: what it says of processes is of no use once the machine failed.
+fn write_record<T: Serialize>(folder: &impl AsFd, name: &str, record: &T) -> io::Result<()> {
+    write_beside(folder, name, record)?;
+    put_in_place(folder, name)
+}
+
+fn write_beside<T: Serialize>(folder: &impl AsFd, name: &str, record: &T) -> io::Result<File> {
+    let record = wire::encode(record, RECORD_BYTES_MAX).map_err(io::Error::other)?;
+    let mut bytes = crc32c::crc32c(&record).to_le_bytes().to_vec();
+    bytes.extend(record);
+    let flags =
+        OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+    let beside = openat(folder, format!("{name}.new"), flags, Mode::from_raw_mode(0o600))?;
+    let mut file = File::from(beside);
+    file.write_all(&bytes)?;
+    Ok(file)
+}
+
+fn put_in_place(folder: &impl AsFd, name: &str) -> io::Result<()> {
+    Ok(renameat(folder, format!("{name}.new"), folder, name)?)
 }
 
 fn read_record<T: for<'a> Deserialize<'a>>(path: &Path) -> Option<T> {
