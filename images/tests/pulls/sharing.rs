@@ -6,7 +6,7 @@ use std::fs;
 use std::sync::Arc;
 use std::time::Duration;
 
-use images::{Phase, PullOptions, Settings, Store};
+use images::{Phase, PullOptions, Store};
 use tempfile::TempDir;
 use tokio::sync::Notify;
 
@@ -123,8 +123,7 @@ async fn a_pull_that_nobody_waits_for_is_given_up_and_gone_on_with_by_the_next()
     })
     .await;
     let folder = TempDir::new().unwrap();
-    let patient = Settings { stall_timeout: DEADLINE, ..settings() };
-    let store = Store::open(folder.path(), patient).unwrap();
+    let store = Store::open(folder.path(), settings()).unwrap();
     let reference = fake.push("app", "v1", &image);
     let first = store.pull(&reference, &PullOptions::default());
     let second = store.pull(&reference, &PullOptions::default());
