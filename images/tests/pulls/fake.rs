@@ -133,7 +133,8 @@ impl Fake {
 /// Settings that do not try the patience of whoever waits for a test.
 pub(crate) fn settings() -> Settings {
     Settings {
-        stall_timeout: Duration::from_millis(300),
+        // Longer than a busy machine makes an honest registry hang.
+        stall_timeout: Duration::from_secs(60),
         patience: Patience {
             retries: 2,
             wait: Duration::from_millis(1),
@@ -142,6 +143,11 @@ pub(crate) fn settings() -> Settings {
         },
         ..Settings::default()
     }
+}
+
+/// For registries that do hang.
+pub(crate) fn impatient() -> Settings {
+    Settings { stall_timeout: Duration::from_millis(300), ..settings() }
 }
 
 async fn serve(mut stream: TcpStream, shared: &Shared) -> Option<()> {

@@ -2,8 +2,13 @@
 
 use std::io::Write;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
-use images::{Digest, Failure, Platform, PullError, PullOptions, Pulled, Reference, Store};
+use images::{
+    Digest, Failure, OpenError, Platform, PullError, PullOptions, Pulled, Reference, Store,
+};
+
+use crate::fake::settings;
 
 pub(crate) const MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
 pub(crate) const LIST: &str = "application/vnd.docker.distribution.manifest.list.v2+json";
@@ -118,6 +123,18 @@ impl Image {
 
     pub(crate) fn layer_digest(&self) -> Digest {
         self.blobs[0].0
+    }
+}
+
+/// Opens a store that this process has just closed. Another test may be starting a process, which has our files open until
+/// it becomes another program.
+pub(crate) fn reopen(root: &Path) -> Store {
+    let until = Instant::now() + Duration::from_secs(30);
+    loop {
+        match Store::open(root, settings()) {
+            Err(OpenError::Taken { .. }) if Instant::now() < until => std::thread::yield_now(),
+            result => return result.unwrap(),
+        }
     }
 }
 

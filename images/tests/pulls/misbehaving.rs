@@ -7,7 +7,7 @@ use std::time::Duration;
 use images::{BadLayer, Failure, Limits, Platform, Settings, Store};
 use tempfile::TempDir;
 
-use crate::fake::{Ending, Fake, Reply, Request, settings};
+use crate::fake::{Ending, Fake, Reply, Request, impatient, settings};
 use crate::made::{Image, failure, layer, leftovers, noise, pull};
 
 fn store(settings: Settings) -> (TempDir, Store) {
@@ -102,7 +102,7 @@ async fn a_wait_beyond_reason_is_a_refusal() {
 async fn a_registry_that_hangs_is_given_up() {
     for (of, at) in [("manifests", 0), ("manifests", 10)] {
         let hook = if_blob(of, move |reply| reply.cut(at, Ending::Hang));
-        let (failure, words) = fails(hook).await;
+        let (failure, words) = fails_with(hook, impatient(), &image()).await;
         assert!(matches!(*failure, Failure::Stalled { .. }), "{words}");
         assert!(words.contains("hangs: nothing came for 0.3 s"), "{words}");
     }
@@ -111,7 +111,7 @@ async fn a_registry_that_hangs_is_given_up() {
     let hook = move |request: &Request, reply: Reply| {
         if request.path.contains(&layer) { reply.cut(1000, Ending::Hang) } else { reply }
     };
-    let (_, words) = fails_with(hook, settings(), &image).await;
+    let (_, words) = fails_with(hook, impatient(), &image).await;
     assert!(words.contains("hangs") && words.contains("of layer"), "{words}");
 }
 

@@ -3,9 +3,9 @@
 
 use std::fs;
 use std::net::TcpListener;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::sync::OnceLock;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use images::{Credentials, Failure, PullOptions, Pulled, Reference, Settings, Store, apply_layer};
@@ -86,7 +86,8 @@ impl Registry {
     }
 
     fn push(&self, tag: &str, more: &[&str]) {
-        let from = format!("oci:{}:{tag}", images_made().join("layout").display());
+        let made = images_made();
+        let from = format!("oci:{}:{tag}", made.path().join("layout").display());
         let to = format!("docker://{}/busybox:{tag}", self.address);
         run(
             "skopeo",
@@ -112,15 +113,18 @@ fn run(program: &str, arguments: &[&str]) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// A folder with an OCI layout of `base` (busybox) and `top` (on it: one file deleted, one folder opaque, one file new).
-fn images_made() -> PathBuf {
-    static MADE: OnceLock<TempDir> = OnceLock::new();
-    let made = MADE.get_or_init(|| {
-        let folder = TempDir::new().unwrap();
-        make_images(folder.path());
-        folder
-    });
-    made.path().to_owned()
+/// A folder with an OCI layout of `base` (busybox) and `top` (on it: one file deleted, one folder gone, one file new), which
+/// tests that run at the same time share. The last one removes it.
+fn images_made() -> Arc<TempDir> {
+    static MADE: Mutex<Weak<TempDir>> = Mutex::new(Weak::new());
+    let mut made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(folder) = made.upgrade() {
+        return folder;
+    }
+    let folder = Arc::new(TempDir::new().unwrap());
+    make_images(folder.path());
+    *made = Arc::downgrade(&folder);
+    folder
 }
 
 fn make_images(folder: &Path) {
@@ -295,7 +299,8 @@ async fn img_02_archives_of_docker_save_are_read_plain_and_compressed() {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("save.tar");
     let path = path.to_str().unwrap();
-    let layout = images_made().join("layout");
+    let made = images_made();
+    let layout = made.path().join("layout");
     run(
         "skopeo",
         &[
@@ -320,7 +325,8 @@ async fn img_02_archives_of_docker_save_are_read_plain_and_compressed() {
 
 #[tokio::test]
 async fn layouts_and_folders_need_no_registry() {
-    let layout = images_made().join("layout");
+    let made = images_made();
+    let layout = made.path().join("layout");
     let (_folder, store) = store_with(settings());
     let parse = |text: String| Reference::parse(&text, images::DOCKER_HUB).unwrap();
     let pulled = pull(&store, &parse(format!("oci:{}:top", layout.display()))).await.unwrap();

@@ -6,12 +6,12 @@ use std::fs;
 use std::sync::Arc;
 use std::time::Duration;
 
-use images::{Phase, PullOptions, Settings, Store};
+use images::{Phase, PullOptions, Store};
 use tempfile::TempDir;
 use tokio::sync::Notify;
 
 use crate::fake::{Ending, Fake, settings};
-use crate::made::{Image, layer, leftovers, noise, pull};
+use crate::made::{Image, gzip, layer, leftovers, noise, pull, reopen};
 
 /// Whatever is waited for here comes within this, or the test has failed.
 const DEADLINE: Duration = Duration::from_secs(30);
@@ -27,6 +27,27 @@ fn image(text: &str) -> Image {
 }
 
 #[tokio::test]
+async fn img_01_layers_come_with_gzip_zstd_or_plain_and_this_machines_image_out_of_a_list() {
+    let zstd = |bytes: &[u8]| zstd::encode_all(bytes, 3).unwrap();
+    let plain = |bytes: &[u8]| bytes.to_vec();
+    let fake = Fake::honest().await;
+    for (tag, pack) in [("gzip", gzip as fn(&[u8]) -> Vec<u8>), ("zstd", zstd), ("plain", plain)] {
+        let (_folder, store) = store();
+        let here = images::Platform::here().architecture;
+        let ours = Image::packed(&[layer(&[("text", tag.as_bytes())])], pack, &here);
+        let other = Image::packed(&[layer(&[("text", b"other")])], pack, "s390x");
+        let list = Image::list(&[("s390x", other), (here.as_str(), ours.clone())]);
+        let pulled = pull(&store, &fake.push("app", tag, &list)).await.unwrap();
+        assert_eq!(fs::read_to_string(pulled.layers[0].join("text")).unwrap(), tag);
+        assert_eq!(pulled.digest, Some(images::Digest::of(ours.manifest())));
+        assert_eq!(
+            (pulled.config.command, pulled.config.environment),
+            (vec!["sh".into()], vec!["A=b".into()])
+        );
+    }
+}
+
+#[tokio::test]
 async fn img_03_a_second_pull_asks_nobody() {
     let fake = Fake::honest().await;
     let (folder, store) = store();
@@ -38,7 +59,7 @@ async fn img_03_a_second_pull_asks_nobody() {
     let layers = first.layers.clone();
     // They keep the store's folder for this process.
     drop((first, second, store));
-    let store = Store::open(folder.path(), settings()).unwrap();
+    let store = reopen(folder.path());
     assert_eq!(pull(&store, &reference).await.unwrap().layers, layers);
     assert_eq!(fake.asked("").len(), asked);
 }
@@ -102,8 +123,7 @@ async fn a_pull_that_nobody_waits_for_is_given_up_and_gone_on_with_by_the_next()
     })
     .await;
     let folder = TempDir::new().unwrap();
-    let patient = Settings { stall_timeout: DEADLINE, ..settings() };
-    let store = Store::open(folder.path(), patient).unwrap();
+    let store = Store::open(folder.path(), settings()).unwrap();
     let reference = fake.push("app", "v1", &image);
     let first = store.pull(&reference, &PullOptions::default());
     let second = store.pull(&reference, &PullOptions::default());
