@@ -135,9 +135,9 @@ impl Confinement {
         let mut refused = None;
         for place in &places {
             let error = crate::system::execute(place, arguments, &self.environment);
-            match error.kind() {
-                io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => {}
-                _ => refused = refused.or(Some((place, error))),
+            let missing = [io::ErrorKind::NotFound, io::ErrorKind::NotADirectory];
+            if !missing.contains(&error.kind()) {
+                refused = refused.or(Some((place, error)));
             }
         }
         let words = |text: &CString| text.to_string_lossy().into_owned();

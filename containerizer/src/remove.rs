@@ -39,11 +39,9 @@ fn empty(folder: &OwnedFd, depth: usize) -> io::Result<()> {
         if matches!(name.to_bytes(), b"." | b"..") {
             continue;
         }
-        let is_folder = match entry.file_type() {
-            FileType::Directory => true,
-            FileType::Unknown => inside(folder, name, OFlags::DIRECTORY).is_ok(),
-            _ => false,
-        };
+        let kind = entry.file_type();
+        let is_folder = kind == FileType::Directory
+            || (kind == FileType::Unknown && inside(folder, name, OFlags::DIRECTORY).is_ok());
         if !is_folder {
             unlinkat(folder, name, AtFlags::empty())?;
             continue;

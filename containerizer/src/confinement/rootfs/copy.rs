@@ -109,7 +109,7 @@ fn is_opaque(folder: &Path) -> bool {
     let mut says = |name: &&str| {
         rustix::fs::lgetxattr(folder, *name, &mut value[..]).is_ok_and(|bytes| bytes == 1)
     };
-    OPAQUE.iter().any(|name| says(name)) && value[0] == b'y'
+    OPAQUE.iter().any(&mut says) && value[0] == b'y'
 }
 
 /// Owner, rights, times, attributes. An owner who does not exist in this user namespace is left out: there is one user only.
