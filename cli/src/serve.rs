@@ -62,7 +62,7 @@ pub(crate) enum ServeError {
     #[error(transparent)]
     Agent(#[from] agent::StartError),
     #[error("cannot read --fetcher-ca-file {path}")]
-    Authorities { path: std::path::PathBuf, source: io::Error },
+    Authorities { path: PathBuf, source: io::Error },
     #[error(transparent)]
     Socket(#[from] gateway::BadSocket),
     #[error("{0}")]

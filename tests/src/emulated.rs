@@ -101,6 +101,7 @@ impl Emulated {
                 events.push_back(Event::ExecutorNeverBegan(old.container));
             }
             Effect::DropRecords(_) | Effect::DismissGateway(_) => (),
+            Effect::GiveContainer { .. } => (),
             Effect::StartExecutor(start) => events.extend(self.start_executor(*start)),
             Effect::SignalExecutor { container, signal: Signal::Terminate | Signal::Kill } => {
                 events.extend(self.end_executor(&container, Exit::Signal(9)));
