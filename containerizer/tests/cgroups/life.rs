@@ -22,6 +22,7 @@ fn some_limits() -> Limits {
 fn a_group_is_made_joined_killed_and_removed() {
     let place = Place::new();
     let group = place.create("a", &some_limits());
+    assert_eq!(group.folder_for_clone().unwrap().is_some(), !place.is_v1());
     let mut program = Program::start(&group, "sleep 1000 & wait");
     eventually("two processes", || group.processes().unwrap().len() == 2);
     assert!(group.processes().unwrap().contains(&program.pid()));
