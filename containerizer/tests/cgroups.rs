@@ -2,8 +2,13 @@
 //! as it is, `cargo xtask test-cgroup2` in a small machine that has version 2 only. Each test has a root of its own and leaves
 //! nothing.
 
+#![allow(clippy::unwrap_used, reason = "what helps tests is part of them")]
+
 #[path = "cgroups/place.rs"]
 mod place;
+
+#[path = "cgroups/delegated.rs"]
+mod delegated;
 
 #[path = "cgroups/life.rs"]
 mod life;

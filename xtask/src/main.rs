@@ -5,6 +5,7 @@
 
 mod bench;
 mod cargo;
+mod cgroup2;
 mod deny;
 mod features;
 mod goals;
@@ -26,6 +27,7 @@ cargo xtask test              everything CI runs; ends with `N passed, N failed`
 cargo xtask deny              licences, sources and bans of all dependencies (deny.toml)
 cargo xtask test-failover     leaders killed, frozen and cut off, longer than `test` does it
 cargo xtask test-upgrade      the version before and today's together, and one replaced by the other
+cargo xtask test-cgroup2      control groups of version 2, in a small machine of their own (docs/cgroups2.md)
 cargo xtask simulate ...      whole clusters from seeds; arguments go to the simulator
 cargo xtask bench NAME        the speed table NAME beside its goals; --json: one object a line
 cargo xtask picture ...       what the allocator's bench measures, and shares of a live cluster, as SVG
@@ -42,6 +44,7 @@ fn main() -> ExitCode {
         ["test"] => test(),
         ["test-failover"] => test_failover(),
         ["test-upgrade"] => test_upgrade(),
+        ["test-cgroup2"] => test_cgroup2(),
         ["deny"] => one("dependencies", deny::check),
         ["simulate", rest @ ..] => one("simulation", || cargo::simulate(rest)),
         ["bench", "--json", name] | ["bench", name, "--json"] => bench::run(name, true),
@@ -87,6 +90,17 @@ fn test_upgrade() -> ExitCode {
     let mut former = None;
     steps.run("the version before", || upgrade::build_former(&mut former));
     steps.run("upgrade", || upgrade::stories(former.as_deref()));
+    steps.finish()
+}
+
+/// The tests of control groups, where there is version 2 only.
+fn test_cgroup2() -> ExitCode {
+    let mut steps = Steps::of(3);
+    let mut machine = cgroup2::Machine::default();
+    steps.run("packages", packages::install_for_machines);
+    steps.run("machine", || machine.make());
+    let mut results = Vec::new();
+    steps.run_tests("tests", &mut results, |results| machine.run(results));
     steps.finish()
 }
 

@@ -41,11 +41,28 @@ pub(crate) fn install() -> Result<(), Failure> {
     if !names.contains(&"python3-venv") && !makes_environments() {
         names.push("python3-venv");
     }
+    install_named(&names)
+}
+
+/// What a small machine with another kernel is started and filled with.
+const NEEDED_FOR_MACHINES: [(&str, &str); 3] = [
+    ("qemu-system-x86", "/usr/bin/qemu-system-x86_64"),
+    ("busybox-static", "/bin/busybox"),
+    ("cpio", "/usr/bin/cpio"),
+];
+
+/// The same for chores that start small machines.
+pub(crate) fn install_for_machines() -> Result<(), Failure> {
+    let missing = NEEDED_FOR_MACHINES.iter().filter(|(_, file)| !Path::new(file).exists());
+    install_named(&missing.map(|(name, _)| *name).collect::<Vec<_>>())
+}
+
+fn install_named(names: &[&str]) -> Result<(), Failure> {
     if names.is_empty() {
         return Ok(());
     }
     let mut install = apt();
-    install.args(["install", "--yes", "--no-install-recommends"]).args(&names);
+    install.args(["install", "--yes", "--no-install-recommends"]).args(names);
     println!("      installing what tests need: {}", cargo::name(&install));
     // An old list of packages names files that are gone; a new one may be out of reach and not needed.
     let updated = cargo::finish(apt().arg("update"));

@@ -22,6 +22,8 @@ pub(crate) enum Failure {
     Output { command: String, source: io::Error },
     #[error("cannot read {path}", path = .path.display())]
     Read { path: PathBuf, source: io::Error },
+    #[error("cannot write {path}", path = .path.display())]
+    Write { path: PathBuf, source: io::Error },
     #[error("cannot understand what `{command}` says")]
     Json { command: String, source: serde_json::Error },
     #[error("{}", Lines(.0))]

@@ -26,7 +26,7 @@ const ATTACH_CGROUP_DEVICE: u32 = 6;
 const ALLOW_MULTI: u32 = 2;
 
 /// Programs that a group has at once: ours, and those that whoever else uses it attached.
-const ATTACHED_MAX: usize = 64;
+const ATTACHED_MAX: u32 = 64;
 
 /// Lets the processes of a group, and of all in it, use these devices and no others. What was in force before it is in force
 /// until then, so that nothing is allowed for a moment that neither allows.
@@ -115,12 +115,12 @@ fn attach(folder: &OwnedFd, program: &OwnedFd) -> Result<(), Errno> {
 
 /// The kernel's numbers of what is attached to this very group.
 fn attached(folder: &OwnedFd) -> Result<Vec<u32>, Errno> {
-    let mut numbers = [0_u32; ATTACHED_MAX];
+    let mut numbers = [0_u32; ATTACHED_MAX as usize];
     let mut query = Query {
         target: number(folder),
         kind: ATTACH_CGROUP_DEVICE,
         numbers: numbers.as_mut_ptr() as u64,
-        count: ATTACHED_MAX as u32,
+        count: ATTACHED_MAX,
         ..Query::default()
     };
     call(PROG_QUERY, &mut query)?;

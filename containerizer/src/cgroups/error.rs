@@ -138,17 +138,41 @@ pub enum CgroupError {
 
 /// What to do, where the kernel's own word does not say it.
 fn hint(errno: Errno) -> &'static str {
-    match errno {
-        Errno::EACCES | Errno::EPERM => {
-            ": only root may, or whoever the groups were delegated to: run as root, or without limits"
-        }
-        Errno::EROFS => {
-            ": they are mounted read-only, as in most containers: run outside, or without limits"
-        }
-        Errno::ENOENT => ": this kernel has no such file, or the group is gone",
-        Errno::ENOSPC => {
-            ": there may be no more groups than cgroup.max.descendants of those above, or a set of processors is empty"
-        }
-        _ => "",
+    let hints = [
+        (Errno::EACCES, NOT_ALLOWED),
+        (Errno::EPERM, NOT_ALLOWED),
+        (
+            Errno::EROFS,
+            ": they are mounted read-only, as in most containers: run outside, or without limits",
+        ),
+        (Errno::ENOENT, ": this kernel has no such file, or the group is gone"),
+        (
+            Errno::EBUSY,
+            ": a group that has processes of its own cannot hold others with limits: start the agent in a group of its own",
+        ),
+        (
+            Errno::ENOSPC,
+            ": a group above has as many as its cgroup.max.descendants, or a set of processors is empty",
+        ),
+    ];
+    hints.into_iter().find(|(of, _)| *of == errno).map_or("", |(_, hint)| hint)
+}
+
+const NOT_ALLOWED: &str =
+    ": only root may, or whoever the groups were delegated to: run as root, or without limits";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_may_not_is_told_what_to_do() {
+        let path = PathBuf::from("/sys/fs/cgroup/cpu/airside");
+        let error = CgroupError::Make { path, source: Errno::EACCES }.to_string();
+        assert!(
+            error.contains("/sys/fs/cgroup/cpu/airside") && error.contains("as root"),
+            "{error}"
+        );
+        assert_eq!(hint(Errno::EIO), "");
     }
 }

@@ -281,10 +281,10 @@ impl Group {
     }
 
     fn failed_make(&self, tree: &Tree, name: &str, source: Errno) -> CgroupError {
-        match source {
-            Errno::EEXIST => CgroupError::Exists(self.path.clone()),
-            _ => CgroupError::Make { path: tree.path.join(name), source },
+        if source == Errno::EEXIST {
+            return CgroupError::Exists(self.path.clone());
         }
+        CgroupError::Make { path: tree.path.join(name), source }
     }
 }
 

@@ -3,6 +3,7 @@
 pub mod controller;
 pub mod devices;
 pub mod found;
+pub mod janitor;
 pub mod limits;
 pub mod path;
 pub mod program;

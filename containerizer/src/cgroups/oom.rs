@@ -116,12 +116,11 @@ impl OomWatch {
     }
 
     fn gone(&self, error: CgroupError) -> CgroupError {
-        match error {
-            CgroupError::Read { source: Errno::ENOENT | Errno::ENODEV, .. } => {
-                CgroupError::Gone(self.group.path.clone())
-            }
-            other => other,
+        let gone = [Errno::ENOENT, Errno::ENODEV];
+        if matches!(&error, CgroupError::Read { source, .. } if gone.contains(source)) {
+            return CgroupError::Gone(self.group.path.clone());
         }
+        error
     }
 }
 

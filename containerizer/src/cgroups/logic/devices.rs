@@ -82,6 +82,24 @@ impl Rule {
     }
 }
 
+impl Rule {
+    /// Whether both name the same devices.
+    pub fn is_of_same_device(&self, other: &Self) -> bool {
+        (self.kind, self.major, self.minor) == (other.kind, other.major, other.minor)
+    }
+
+    /// What it allows beyond these; `None`: nothing.
+    pub fn without(&self, allowed: impl Iterator<Item = Access>) -> Option<Self> {
+        let mut access = self.access;
+        for other in allowed {
+            access.read &= !other.read;
+            access.write &= !other.write;
+            access.make &= !other.make;
+        }
+        (access != Access::default()).then_some(Self { access, ..*self })
+    }
+}
+
 impl Display for Rule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let kind = match self.kind {

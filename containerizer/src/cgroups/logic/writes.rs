@@ -64,17 +64,18 @@ pub fn at_update(version: Version, from: &Limits, to: &Limits, hard_now: Bound) 
     writes
 }
 
-/// What goes is denied after what comes is allowed, and what stays is allowed all the time.
+/// What comes is allowed before what goes is denied. The kernel keeps one rule a device, so that of a device which stays only
+/// those accesses are denied that go: what stays is allowed all the time.
 fn device_changes(from: Option<&[Rule]>, to: &[Rule]) -> Vec<Write> {
     let Some(from) = from else {
         return std::iter::once(deny("a".to_owned())).chain(to.iter().map(allow)).collect();
     };
     let come = to.iter().filter(|rule| !from.contains(rule)).map(allow);
-    let go: Vec<_> = from.iter().filter(|rule| !to.contains(rule)).collect();
-    let denied = go.iter().map(|rule| deny(rule.to_string()));
-    // A rule that stays may overlap with one that goes.
-    let stay = to.iter().filter(|rule| !go.is_empty() && from.contains(rule)).map(allow);
-    come.chain(denied).chain(stay).collect()
+    let go = from.iter().filter_map(|rule| {
+        let stays = to.iter().filter(|other| rule.is_of_same_device(other));
+        rule.without(stays.map(|other| other.access))
+    });
+    come.chain(go.map(|rule| deny(rule.to_string()))).collect()
 }
 
 fn of_all_but_memory(version: Version, limits: &Limits) -> Vec<Write> {
