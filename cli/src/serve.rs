@@ -125,8 +125,8 @@ fn unheard_environment() -> Result<(), ServeError> {
         ("LIBPROCESS_ADVERTISE_IP", "--advertise-ip"),
         ("LIBPROCESS_ADVERTISE_PORT", "--advertise-port"),
     ];
-    if let Ok(value) = std::env::var("LIBPROCESS_SSL_ENABLED")
-        && !["", "0", "false"].contains(&value.as_str())
+    if let Some(value) = std::env::var_os("LIBPROCESS_SSL_ENABLED")
+        && !["", "0", "false"].iter().any(|off| value == *off)
     {
         return Err(ServeError::NoTls);
     }

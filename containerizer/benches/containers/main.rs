@@ -57,8 +57,8 @@ fn run() -> Measured {
         .flat_map(|((name, _), (median, times))| {
             let least = times.iter().min().copied().unwrap_or_default().as_secs_f64() * 1e3;
             [
-                Row::of(&format!("{name}_median"), *median, "ms"),
-                Row::of(&format!("{name}_least"), least, "ms"),
+                Row::of(format!("{name}_median"), *median, "ms"),
+                Row::of(format!("{name}_least"), least, "ms"),
             ]
         })
         .collect();

@@ -98,10 +98,7 @@ pub(crate) fn container(place: &Place) -> Result<(), Box<dyn Error>> {
     let ended = waitpid(process, None)?;
     remove_groups()?;
     fs::remove_dir_all(&at)?;
-    match ended {
-        WaitStatus::Exited(_, 0) => Ok(()),
-        other => Err(format!("{other:?}").into()),
-    }
+    if let WaitStatus::Exited(_, 0) = ended { Ok(()) } else { Err(format!("{ended:?}").into()) }
 }
 
 /// The standard library's, which is `posix_spawn`, in the same groups.

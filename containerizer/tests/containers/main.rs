@@ -1,6 +1,8 @@
 //! Containers on the real kernel, as root, in a root of busybox: what runs in them, what they cannot reach, and that nothing
 //! is left of them.
 
+#![allow(clippy::unwrap_used)] // all of this is a test
+
 mod cell;
 mod escapes;
 mod lives;

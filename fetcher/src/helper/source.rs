@@ -89,14 +89,16 @@ fn download(url: &str, order: &Order) -> Result<Input, String> {
         .user_agent(concat!("airside/", env!("CARGO_PKG_VERSION")))
         .build()
         .into();
-    let response = client.get(url).call().map_err(|error| match error {
-        ureq::Error::TooManyRedirects => {
+    let response = client.get(url).call().map_err(|error| {
+        if let ureq::Error::TooManyRedirects = error {
             format!("the server sends elsewhere more than {REDIRECTS_MAX} times")
+        } else if none_trusted && url.starts_with("https") {
+            format!(
+                "{error}; this machine trusts nobody: install its certificates, such as Debian's package ca-certificates, or name them by --fetcher_ca_file"
+            )
+        } else {
+            error.to_string()
         }
-        error if none_trusted && url.starts_with("https") => format!(
-            "{error}; this machine trusts nobody: install its certificates, such as Debian's package ca-certificates, or name them by --fetcher_ca_file"
-        ),
-        error => error.to_string(),
     })?;
     let status = response.status();
     if !status.is_success() {

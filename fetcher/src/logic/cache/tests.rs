@@ -135,14 +135,13 @@ impl World {
                     kept.2 += 1;
                 }
             },
-            Step::Reserve(uri, bytes) => match cache.reserve(&of(uri), *bytes) {
-                Ok(gone) => {
+            Step::Reserve(uri, bytes) => {
+                if let Ok(gone) = cache.reserve(&of(uri), *bytes) {
                     self.gone(&gone);
                     let reserved = &mut self.fetching.get_mut(uri).unwrap().0;
                     *reserved = (*reserved).max(*bytes);
                 }
-                Err(NoRoom) => {}
-            },
+            }
             Step::Fetched(uri) => {
                 if let Some((reserved, waiting)) = self.fetching.remove(uri) {
                     let size = reserved / 2;
