@@ -190,7 +190,9 @@ mod tests {
     #[test]
     fn where_a_cluster_has_a_secret_nobody_comes_in_who_does_not_show_who_it_is() {
         let closed = realms().closed();
-        for realm in [Realm::ReadWrite, Realm::Scheduler, Realm::Executor] {
+        let executors = closed.admit(Realm::Executor, &[]).unwrap_err();
+        assert!(executors.words.starts_with("This agent has a secret"), "{executors:?}");
+        for realm in [Realm::ReadWrite, Realm::Scheduler] {
             let refused = closed.admit(realm, &[&header("ops:s3cret")]).unwrap_err();
             assert_eq!(refused.status, 403);
             assert!(refused.words.starts_with("This cluster has a secret, and "), "{refused:?}");

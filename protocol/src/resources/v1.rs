@@ -24,9 +24,6 @@ use crate::ids::{BadRole, Role};
 /// Why a v1 message is no resource.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BadResource {
-    /// In Mesos's words.
-    #[error(transparent)]
-    Rule(#[from] forms::BadResource),
     /// Empty, too long, or not printable.
     #[error("'{0}' is not a resource's name")]
     Name(String),
@@ -146,7 +143,6 @@ impl Resource {
 
     /// Of a v1 message in any form. What rounds to nothing is an empty resource.
     pub fn from_v1(message: &v1::Resource) -> Result<Self, BadResource> {
-        forms::validate(message)?;
         let name = || message.name.clone();
         if !is_name(&message.name) {
             return Err(BadResource::Name(message.name.escape_debug().to_string()));

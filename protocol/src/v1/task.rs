@@ -9,6 +9,17 @@ use crate::ids::{BadId, ExecutorId, TaskId, check_id};
 use crate::resources::{BadResource, Resources};
 use crate::task::{CommandSpec, ExecutorSpec, Run, TaskReport, TaskSpec};
 
+/// Why a resource of a task's is none.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BadResourceOfTask {
+    /// In Mesos's words.
+    #[error(transparent)]
+    Rule(#[from] api::resources::BadResource),
+    /// By a rule of our own.
+    #[error(transparent)]
+    Own(#[from] BadResource),
+}
+
 /// Why a task's description makes no sense. The words are those that Mesos's frameworks get.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum BadTask {
@@ -26,10 +37,10 @@ pub enum BadTask {
     Negative(&'static str),
     /// Its resources.
     #[error("Task uses invalid resources: {0}")]
-    Resources(BadResource),
+    Resources(BadResourceOfTask),
     /// Those of its executor.
     #[error("Executor uses invalid resources: {0}")]
-    ExecutorResources(BadResource),
+    ExecutorResources(BadResourceOfTask),
     /// An executor of ours, for groups of tasks.
     #[error("'ExecutorInfo.type' must be 'CUSTOM'")]
     ExecutorType,
@@ -129,10 +140,11 @@ impl TaskSpec {
 }
 
 /// Nobody has been allocated them yet: that is known from the offer.
-fn resources(messages: &[v1::Resource]) -> Result<Resources, BadResource> {
+fn resources(messages: &[v1::Resource]) -> Result<Resources, BadResourceOfTask> {
+    messages.iter().try_for_each(api::resources::validate)?;
     let mut plain = messages.to_vec();
     plain.iter_mut().for_each(|one| one.allocation_info = None);
-    Resources::from_v1(&plain)
+    Ok(Resources::from_v1(&plain)?)
 }
 
 impl CommandSpec {

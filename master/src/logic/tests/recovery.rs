@@ -120,5 +120,5 @@ fn an_offer_of_an_earlier_reign_is_void() {
     t.forget_lines();
     t.accepts(1, vec![old], vec![task("b", 1.0)], std::time::Duration::ZERO);
     let told = t.take_lines();
-    assert!(told[0].contains("b Dropped, InvalidOffers: offer m-O"), "{told:?}");
+    assert!(told[0].contains("b Dropped, InvalidOffers: Offer m-O"), "{told:?}");
 }
