@@ -159,7 +159,6 @@ impl AsyncWrite for Io {
     ) -> Poll<io::Result<usize>> {
         self.goes_on(context)?;
         let written = Pin::new(&mut self.stream).poll_write(context, bytes);
-        self.line.is_stuck(written.is_pending());
         match written {
             Poll::Pending => self.has_patience(context)?,
             Poll::Ready(_) => {

@@ -24,8 +24,6 @@ struct Shared {
     /// How many answers were given.
     answered: AtomicUsize,
     is_cut: AtomicBool,
-    /// The client takes nothing of what was answered.
-    is_stuck: watch::Sender<bool>,
     waits: AtomicWaker,
 }
 
@@ -96,18 +94,6 @@ impl Line {
             (false, _) if self.0.is_last.load(Relaxed) => Stage::Ends,
             (false, answered) => Stage::Waits(answered),
         }
-    }
-
-    /// Whether what was answered waits for the client to take it.
-    pub(crate) fn is_stuck(&self, is_stuck: bool) {
-        self.0.is_stuck.send_if_modified(|was| std::mem::replace(was, is_stuck) != is_stuck);
-    }
-
-    /// Waits until the client takes what was answered: the server would go on to answer, and keep it all.
-    pub(crate) async fn taken(&self) {
-        let mut stuck = self.0.is_stuck.subscribe();
-        // An error says that the connection was dropped.
-        let _ = stuck.wait_for(|is_stuck| !is_stuck).await;
     }
 
     /// The client is given up.

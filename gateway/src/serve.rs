@@ -156,7 +156,6 @@ async fn answer(
     payload: web::Payload,
 ) -> HttpResponse<Body> {
     let line = request.conn_data::<Line>().cloned().unwrap_or_default();
-    line.taken().await;
     let answering = line.answers();
     let payload = Upload::of(payload.into_inner(), line.clone());
     let bodies = Arc::clone(&room.bodies);

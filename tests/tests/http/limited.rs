@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use serde_json::json;
 use tests::cluster::eventually;
 
-use crate::executors::{Executor, FIRST, WAITS, task_of};
+use crate::executors::{Executor, FIRST, WAITS, launched, task_of};
 use crate::stage::{Framework, Stage, task};
 use crate::started::end_of;
 
@@ -136,21 +136,21 @@ fn iso_03_a_container_has_its_share_of_the_processors_and_no_more_where_that_is_
 fn agent_16_a_container_may_take_more_when_another_task_comes_and_less_when_it_ends() {
     let groups = Groups::new();
     let stage = stage(&groups, "--isolation=cgroups/mem");
-    let mut framework = framework(&stage);
-    let is_limited_to = |mib: u64| {
-        let mut files = ["memory.limit_in_bytes", "memory.max"].into_iter();
-        let said = files.find_map(|file| groups.file(file));
+    let says = |files: [&str; 2], mib: u64| {
+        let said = files.into_iter().find_map(|file| groups.file(file));
         said.is_some_and(|text| text.trim() == (mib << 20).to_string())
     };
-    let offer = framework.offer();
-    framework.launches(&offer, &[task_of("a", &offer, "both", WAITS)]);
+    let holds = |mib| says(["memory.soft_limit_in_bytes", "memory.low"], mib);
+    let may_take = |mib| says(["memory.limit_in_bytes", "memory.max"], mib);
+    let (mut framework, _) = launched(&stage, "limits");
+    eventually("it may take what the first holds", || holds(32) && may_take(32));
     let mut executor = Executor::subscribe(&stage, &framework, json!({}));
     executor.events.event("LAUNCH");
-    assert!(is_limited_to(32), "what the first holds");
     let offer = framework.offer();
-    framework.launches(&offer, &[task_of("b", &offer, "both", WAITS)]);
+    framework.launches(&offer, &[task_of("b", &offer, "e", WAITS)]);
     executor.events.event("LAUNCH");
-    eventually("it may take what both hold", || is_limited_to(64));
-    executor.tells("a", "TASK_FINISHED", FIRST);
-    eventually("it may take what the second holds", || is_limited_to(32));
+    eventually("it may take what both hold", || holds(64) && may_take(64));
+    executor.tells("t", "TASK_FINISHED", FIRST);
+    // What is in memory already is not taken away.
+    eventually("it holds what the second does", || holds(32) && may_take(64));
 }
