@@ -1,4 +1,4 @@
-//! A container's life, performed: what [`logic`] decides is done one after the other, by whoever calls. For a process that
+//! A container's life, performed: what [`crate::logic`] decides is done one after the other, by whoever calls. For a process that
 //! has one container to care for, as `airside box run`, and for what is found when its starter is gone.
 
 use std::io;
