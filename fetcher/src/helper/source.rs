@@ -78,7 +78,7 @@ fn download(url: &str, order: &Order) -> Result<Input, String> {
     let none_trusted = trusted.is_empty();
     let tls = TlsConfig::builder()
         .provider(TlsProvider::Rustls)
-        .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
         .root_certs(RootCerts::Specific(Arc::new(trusted)))
         .build();
     let client: ureq::Agent = ureq::Agent::config_builder()
