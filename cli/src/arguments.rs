@@ -6,6 +6,7 @@ mod boxes;
 mod client;
 mod fetcher;
 mod isolation;
+mod listen;
 mod logging;
 mod mesos;
 mod registry;
@@ -25,13 +26,14 @@ pub(crate) use client::{
     ClusterArguments, FlowArguments, FrameworksArguments, KillArguments, ListArguments,
     LogsArguments, RoleArguments, RunArguments, WhyArguments,
 };
+pub(crate) use listen::ListenArguments;
 pub(crate) use logging::LogArguments;
 pub(crate) use mesos::Unused;
 pub(crate) use registry::{MoveArguments, RegistryArguments, RegistryCommand, RegistryPlace};
 pub(crate) use roles::{QuotaArguments, QuotaCommand, WeightsArguments, WeightsCommand};
 pub(crate) use serve::{
-    AgentArguments, BatchArguments, DemoArguments, Hosted, ListenArguments, MasterArguments,
-    NodeArguments, PeriodicArguments, StateArguments, UpArguments, WordcountArguments,
+    AgentArguments, BatchArguments, DemoArguments, Hosted, MasterArguments, NodeArguments,
+    PeriodicArguments, StateArguments, UpArguments, WordcountArguments,
 };
 pub(crate) use told::Told;
 

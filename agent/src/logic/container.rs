@@ -1,8 +1,6 @@
 //! What is said of a task's container with its news: where it can be reached, and as which process its executor runs. Service
 //! discovery reads it.
 
-use std::net::IpAddr;
-
 use api::v1;
 use api::v1::network_info::{IpAddress, Protocol};
 use protocol::carried::Carried;
@@ -28,14 +26,19 @@ pub(super) fn described(
     TaskStatus { carried: Carried::new(&carried), ..status }
 }
 
+/// A name of a machine is no address.
 fn network(listens: &str) -> Option<v1::NetworkInfo> {
     let (host, _) = listens.rsplit_once(':')?;
-    let ip: IpAddr = host.trim_matches(['[', ']']).parse().ok()?;
-    let protocol = match ip {
-        IpAddr::V4(_) => Protocol::IPv4,
-        IpAddr::V6(_) => Protocol::IPv6,
+    let host = host.trim_matches(['[', ']']);
+    let parts: Vec<_> = host.split('.').map(str::parse::<u8>).collect();
+    let protocol = if host.contains(':') {
+        Protocol::IPv6
+    } else if parts.len() == 4 && parts.iter().all(Result::is_ok) {
+        Protocol::IPv4
+    } else {
+        return None;
     };
-    let address = IpAddress { protocol: Some(protocol.into()), ip_address: Some(ip.to_string()) };
+    let address = IpAddress { protocol: Some(protocol.into()), ip_address: Some(host.to_owned()) };
     Some(v1::NetworkInfo { ip_addresses: vec![address], ..Default::default() })
 }
 
