@@ -88,8 +88,8 @@ pub(crate) enum DemoError {
         "there is something at {0} already; name a path that is not there, since the demo removes it"
     )]
     PathInUse(String),
-    #[error("not within {} s: {what}", .within.as_secs())]
-    NotInTime { what: &'static str, within: Duration },
+    #[error("not within {} s: {what}; seen at last: {seen}", .within.as_secs())]
+    NotInTime { what: &'static str, within: Duration, seen: String },
     #[error("{lost} of {all} tasks did not run on when the leading master was killed")]
     TasksLost { lost: usize, all: usize },
     #[error("a thread of the demo's ended early")]

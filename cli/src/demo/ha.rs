@@ -254,7 +254,7 @@ impl Watched {
             let (noted, leader) = (self.noted(), self.leader.borrow().clone());
             let running = noted.values().filter(|process| lives(**process)).count();
             self.bar.set_position(running as u64);
-            let leads = leader.as_ref().map_or("nobody", |leader| &leader.address);
+            let leads = leader.as_ref().map_or("nobody", |leader| leader.address.as_str());
             self.bar.set_message(format!("leads: {leads}"));
             if running < noted.len() {
                 return Err(DemoError::TasksLost { lost: noted.len() - running, all: TASKS });
@@ -263,7 +263,8 @@ impl Watched {
                 return Ok(());
             }
             if Instant::now() > until {
-                return Err(DemoError::NotInTime { what, within: PATIENCE });
+                let seen = format!("{running} of {TASKS} tasks run, {leads} leads");
+                return Err(DemoError::NotInTime { what, within: PATIENCE, seen });
             }
         }
     }
@@ -274,15 +275,21 @@ impl Watched {
         let until = Instant::now() + PATIENCE;
         loop {
             self.until("the new leader is looked at", |_, _| true).await?;
-            let tasks = tokio::time::timeout(LOOK_WITHIN, client.tasks()).await;
-            let tasks = tasks.ok().and_then(Result::ok).unwrap_or_default();
-            let runs = tasks.iter().filter(|task| task.report.state == TaskState::Running);
-            if runs.count() == TASKS && tasks.len() == TASKS {
-                return Ok(());
-            }
+            let seen = match tokio::time::timeout(LOOK_WITHIN, client.tasks()).await {
+                Ok(Ok(tasks)) => {
+                    let runs = tasks.iter().filter(|task| task.report.state == TaskState::Running);
+                    let runs = runs.count();
+                    if runs == TASKS && tasks.len() == TASKS {
+                        return Ok(());
+                    }
+                    format!("it knows {} tasks, {runs} of them run", tasks.len())
+                }
+                Ok(Err(error)) => output::chain(&error),
+                Err(_) => format!("it did not answer within {} s", LOOK_WITHIN.as_secs()),
+            };
             if Instant::now() > until {
                 let what = "the new leader knows all tasks";
-                return Err(DemoError::NotInTime { what, within: PATIENCE });
+                return Err(DemoError::NotInTime { what, within: PATIENCE, seen });
             }
         }
     }

@@ -14,13 +14,16 @@ use tokio::sync::watch;
 use crate::fake::{Fake, settings};
 use crate::made::{Image, layer, leftovers, noise, pull, reopen, words};
 
-/// What the other process is to do is said on its standard input: a store, and an image. It says how far it is, a line each.
-#[tokio::test]
-#[ignore = "the other process of the tests below"]
+/// Set for the process that pulls and is killed.
+const PULLS: &str = "IMAGES_TEST_PULLS";
+const NAME: &str =
+    "crash::img_08_after_a_kill_at_any_moment_the_store_has_whole_things_only_and_goes_on";
+
+/// What this process is to do is said on its standard input: a store, and an image. It says how far it is, a line each.
 #[allow(clippy::print_stdout, reason = "the parent reads it")]
-async fn child() {
+async fn be_the_one_that_pulls() {
     let lines: Vec<_> = std::io::stdin().lines().map(Result::unwrap).collect();
-    let [folder, reference] = lines.as_slice() else { return };
+    let [folder, reference] = lines.as_slice() else { panic!("a store and an image: {lines:?}") };
     let store = Store::open(Path::new(folder), settings()).unwrap();
     let reference = Reference::parse(reference, images::DOCKER_HUB).unwrap();
     let pulling = store.pull(&reference, &PullOptions { cached: false, ..PullOptions::default() });
@@ -45,7 +48,7 @@ async fn child() {
 }
 
 fn start(mut command: Command, folder: &Path, reference: &Reference) -> Child {
-    command.args(["--exact", "crash::child", "--ignored", "--nocapture", "--test-threads=1"]);
+    command.args(["--exact", NAME, "--nocapture", "--test-threads=1"]).env(PULLS, "1");
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
     write!(child.stdin.take().unwrap(), "{}\n{reference}\n", folder.display()).unwrap();
@@ -82,6 +85,9 @@ fn count(folder: &Path) -> usize {
 
 #[tokio::test(flavor = "current_thread")]
 async fn img_08_after_a_kill_at_any_moment_the_store_has_whole_things_only_and_goes_on() {
+    if std::env::var_os(PULLS).is_some() {
+        return be_the_one_that_pulls().await;
+    }
     let image = image();
     let fake = Fake::honest().await;
     let reference = fake.push("app", "v1", &image);
