@@ -5,7 +5,7 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::time::{Sleep, sleep};
 
@@ -15,6 +15,10 @@ use crate::serve::Limits;
 
 /// Bytes that are read at once of what is thrown away.
 const SCRATCH: usize = 4096;
+
+/// The most bytes that are read before what they say is looked at. The server takes all requests apart that it has read, and what
+/// it makes of one is a hundred times as large.
+const AHEAD: usize = 4096;
 
 /// What carries its bytes.
 pub(crate) enum Carrier {
@@ -31,13 +35,15 @@ pub(crate) struct Io {
     /// What it has to do next.
     due: Due,
     limits: Limits,
+    /// Bytes that were read since the server last looked at what came, or began to answer.
+    ahead: usize,
     /// Runs while it takes nothing of an answer that has an end.
     stalled: Option<Pin<Box<Sleep>>>,
 }
 
 impl Io {
     pub(crate) fn of(stream: Carrier, limits: Limits) -> Self {
-        Self { stream, line: Line::default(), due: Due::within(limits), limits, stalled: None }
+        Self { stream, line: Line::default(), due: Due::within(limits), limits, ahead: 0, stalled: None }
     }
 
     pub(crate) fn line(&self) -> Line {
@@ -64,6 +70,29 @@ impl Io {
             Poll::Ready(()) => Err(io::ErrorKind::TimedOut.into()),
             Poll::Pending => Ok(()),
         }
+    }
+
+    /// As much as may be read now, of requests one by one. Nothing while one is answered and others wait behind it: its body is the
+    /// exception.
+    fn poll_part(
+        &mut self,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if self.ahead >= AHEAD {
+            if self.line.stage() == Stage::Answers && !self.line.has_rest() {
+                self.line.is_ahead();
+                return Poll::Pending;
+            }
+            self.ahead = 0;
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        let before = buffer.filled().len();
+        let mut part = (&mut self.stream).take((AHEAD - self.ahead) as u64);
+        let read = Pin::new(&mut part).poll_read(context, buffer);
+        self.ahead += buffer.filled().len() - before;
+        read
     }
 
     /// Only whether the client is still there.
@@ -130,7 +159,7 @@ impl AsyncRead for Io {
         let before = buffer.filled().len();
         let read = match self.line.is_streaming() {
             true => self.poll_discard(context),
-            false => Pin::new(&mut self.stream).poll_read(context, buffer),
+            false => self.poll_part(context, buffer),
         };
         let has_read = buffer.filled().len() > before;
         let is_over = match &read {
@@ -192,7 +221,7 @@ impl Drop for Io {
 mod tests {
     use std::time::Duration;
 
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::io::AsyncWriteExt;
 
     use super::*;
 
@@ -224,6 +253,30 @@ mod tests {
         };
         let (written, read) = tokio::join!(write(&mut io, 100), reads);
         assert!(written.is_ok() && read.is_ok(), "{written:?} {read:?}");
+    }
+
+    #[tokio::test]
+    async fn behind_a_request_little_is_read_until_it_is_answered_or_its_body_is_asked_for() {
+        let (ours, mut theirs) = UnixStream::pair().unwrap();
+        let mut io = of(ours, Duration::from_secs(60));
+        let line = io.line();
+        let answering = line.answers();
+        theirs.write_all(&[b'x'; 4 * AHEAD]).await.unwrap();
+        let mut part = [0; 3 * AHEAD];
+        assert_eq!(io.read(&mut part).await.unwrap(), AHEAD);
+        let (read, ()) = tokio::join!(io.read(&mut part), async {
+            tokio::task::yield_now().await;
+            drop(answering);
+        });
+        assert_eq!(read.unwrap(), AHEAD);
+        let answering = line.answers();
+        let (read, ()) = tokio::join!(io.read(&mut part), async {
+            tokio::task::yield_now().await;
+            line.leaves_rest(true);
+        });
+        assert_eq!(read.unwrap(), AHEAD);
+        assert_eq!(io.read(&mut part).await.unwrap(), AHEAD, "a body is read to its end");
+        drop(answering);
     }
 
     #[tokio::test]

@@ -24,6 +24,8 @@ struct Shared {
     /// How many answers were given.
     answered: AtomicUsize,
     is_cut: AtomicBool,
+    /// It reads no further until this answer is given, or its request's body is asked for.
+    is_ahead: AtomicBool,
     waits: AtomicWaker,
 }
 
@@ -75,6 +77,9 @@ impl Line {
     /// Whether there is more of a request's body than was read.
     pub(crate) fn leaves_rest(&self, has_rest: bool) {
         self.0.has_rest.store(has_rest, Relaxed);
+        if has_rest {
+            self.reads_on();
+        }
     }
 
     pub(crate) fn has_rest(&self) -> bool {
@@ -96,6 +101,17 @@ impl Line {
         }
     }
 
+    /// Nothing more is read for now; whoever looked last at [`Line::is_cut`] is woken when that changes.
+    pub(crate) fn is_ahead(&self) {
+        self.0.is_ahead.store(true, Relaxed);
+    }
+
+    fn reads_on(&self) {
+        if self.0.is_ahead.swap(false, Relaxed) {
+            self.0.waits.wake();
+        }
+    }
+
     /// The client is given up.
     pub(crate) fn cut(&self) {
         self.0.is_cut.store(true, Relaxed);
@@ -113,5 +129,6 @@ impl Drop for Answering {
     fn drop(&mut self) {
         self.0.0.answered.fetch_add(1, Relaxed);
         self.0.0.is_answering.store(false, Relaxed);
+        self.0.reads_on();
     }
 }

@@ -14,7 +14,7 @@ mod shared;
 mod start_over;
 pub(crate) mod v1;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use protocol::change::{AgentNews, AgentState, Change, FrameworkState, Moment, What};
@@ -25,7 +25,7 @@ use protocol::quota::Shares;
 use protocol::resources::Resources;
 use protocol::task::{Run, TaskReport, TaskSpec, TaskState, TaskStatus};
 use protocol::time::{Now, WallTime};
-use protocol::wishes::FaultDomain;
+use protocol::wishes::{FaultDomain, OfferConstraints};
 use serde_json::value::RawValue;
 
 use crate::backlog::Missed;
@@ -60,6 +60,8 @@ pub struct View {
     gone: VecDeque<AgentId>,
     frameworks: Shared<FrameworkId, Arc<Framework>>,
     removed: VecDeque<FrameworkId>,
+    /// Of those that say anything of agents.
+    constraints: Shared<FrameworkId, BTreeMap<Role, OfferConstraints>>,
     offers: Shared<OfferId, HeldOffer>,
     /// What the master's clock shows.
     now: Now,
@@ -131,6 +133,7 @@ impl View {
             gone: VecDeque::new(),
             frameworks: Shared::new(),
             removed: VecDeque::new(),
+            constraints: Shared::new(),
             offers: Shared::new(),
             now: Now::default(),
             shares: Shares::default(),
@@ -187,6 +190,10 @@ impl View {
             What::AgentNews { .. } => (),
             What::Framework { info, state } => self.on_framework(*info, state),
             What::FrameworkState { framework, state } => self.on_framework_state(framework, state),
+            What::OfferConstraints { framework, roles } if roles.is_empty() => {
+                self.constraints.remove(&framework);
+            }
+            What::OfferConstraints { framework, roles } => self.constraints.insert(framework, roles),
             What::OfferMade(offer) => self.on_offer(offer),
             What::OfferLeased { offer, since, ends } => {
                 let id = offer.offer.clone();
@@ -324,6 +331,7 @@ impl View {
                 && let Some(oldest) = self.removed.pop_front()
             {
                 self.frameworks.remove(&oldest);
+                self.constraints.remove(&oldest);
             }
         }
     }

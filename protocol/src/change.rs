@@ -13,7 +13,7 @@ use crate::quota::{Quota, Weight};
 use crate::resources::Resources;
 use crate::task::{TaskReport, TaskState, TaskStatus};
 use crate::time::Instant;
-use crate::wishes::FaultDomain;
+use crate::wishes::{FaultDomain, OfferConstraints};
 
 /// One change. Numbers count up from 1 within a reign, without gaps.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -171,6 +171,14 @@ pub enum What {
         since: Instant,
         /// When it is taken back if nobody has answered; `None`: never.
         ends: Option<Instant>,
+    },
+    /// What a framework says of agents for each role of which it says something, in place of what it said before. Comes before
+    /// `Framework`, if it says both anew.
+    OfferConstraints {
+        /// Which.
+        framework: FrameworkId,
+        /// What.
+        roles: BTreeMap<Role, OfferConstraints>,
     },
 }
 

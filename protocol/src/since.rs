@@ -182,7 +182,7 @@ impl Since for Change {
             What::AgentNews { .. } | What::Quotas(_) | What::Weights(_) => 2,
             What::ExecutorBooked { .. } | What::ExecutorUnbooked { .. } => 2,
             What::AgentDomain { .. } => 2,
-            What::OfferLeased { .. } => 2,
+            What::OfferLeased { .. } | What::OfferConstraints { .. } => 2,
         }
     }
 }

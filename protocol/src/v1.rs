@@ -1,6 +1,7 @@
 //! What Mesos's public v1 messages say, as our own types, and back: for the gateways, which stand for clients of those APIs.
 //! Of what is only carried the message itself is kept, so that it goes back as it came.
 
+mod constraints;
 mod executor;
 mod framework;
 mod offer;
@@ -14,6 +15,7 @@ use ::api::v1;
 use crate::resources::Resources;
 use crate::time::WallTime;
 
+pub use constraints::constraints_to_v1;
 pub use executor::{AGENT_CAPABILITIES, agent_pid, agent_port};
 pub use framework::{BadFramework, wishes_from_v1};
 pub use offer::{Form, domain_to_v1};

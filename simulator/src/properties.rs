@@ -388,7 +388,7 @@ impl World {
                     body.agents.insert(agent.clone(), *state);
                 }
                 What::Framework { .. } | What::FrameworkState { .. } => (),
-                What::AgentDomain { .. } => (),
+                What::AgentDomain { .. } | What::OfferConstraints { .. } => (),
                 What::OfferMade(_) | What::OfferEnded(_) | What::OfferLeased { .. } => (),
                 What::AgentNews { .. } => (),
                 What::TaskStatus(status) => self.see_given_up(status),

@@ -22,7 +22,17 @@ pub(super) fn routes(gateways: &Gateways) -> Vec<Route> {
         })
         .realm(Realm::ReadWrite)
         .about("What operators ask of this agent."),
+        Route::new(SLAVE, "/api/v1/resource_provider", |call| async move {
+            call.insist_on("POST").err().unwrap_or_else(provides_nothing).into()
+        })
+        .realm(Realm::ReadWrite)
+        .about("What resource providers say; there are none yet."),
     ]
+}
+
+fn provides_nothing() -> Refused {
+    let words = "Resource providers come with a later release; nothing was done.";
+    Refused::new(501, format!("501 Not Implemented. {words}"))
 }
 
 /// The order of checks is a part of the API: the first that fails answers. A body may take its time to come, so the books are asked for

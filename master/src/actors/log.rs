@@ -28,6 +28,7 @@ pub(super) fn log(what: &What) {
         | What::OfferEnded(_) => (),
         What::Task(_) | What::TaskStatus(_) | What::TaskForgotten { .. } => (),
         What::ExecutorBooked { .. } | What::ExecutorUnbooked { .. } => (),
+        What::OfferConstraints { .. } => (),
         What::Quotas(quotas) => quotas.iter().for_each(|(role, Quota { guarantees, limits })| {
             tracing::info!(%role, %guarantees, %limits, "quota");
         }),

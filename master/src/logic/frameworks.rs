@@ -235,7 +235,7 @@ impl Master {
                 What::TaskStatus(_) | What::OfferMade(_) | What::OfferEnded(_) => continue,
                 What::OfferLeased { .. } => continue,
                 What::Agent { .. } | What::AgentState { .. } | What::AgentBook { .. } => continue,
-                What::AgentDomain { .. } => continue,
+                What::AgentDomain { .. } | What::OfferConstraints { .. } => continue,
                 What::AgentNews { .. } | What::Quotas(_) | What::Weights(_) => continue,
                 What::ExecutorBooked { .. } | What::ExecutorUnbooked { .. } => continue,
                 What::Framework { .. } | What::FrameworkState { .. } => continue,

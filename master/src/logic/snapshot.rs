@@ -23,6 +23,8 @@ impl Master {
         }
         for (id, framework) in &self.frameworks {
             let state = framework.state();
+            let roles = framework.constraints();
+            all.push(What::OfferConstraints { framework: id.clone(), roles });
             all.push(What::Framework { info: framework.info.clone().into(), state });
             if state == FrameworkState::Removed {
                 all.push(What::FrameworkState { framework: id.clone(), state });

@@ -39,6 +39,7 @@ impl Missed<Change> for Totals {
             What::AgentNews { news, .. } => *self.agents.entry(*news).or_default() += 1,
             What::Agent { .. } | What::AgentState { .. } | What::AgentBook { .. } => (),
             What::Framework { .. } | What::FrameworkState { .. } => (),
+            What::OfferConstraints { .. } => (),
             What::Quotas(_) | What::Weights(_) | What::AgentDomain { .. } => (),
             What::ExecutorBooked { .. } | What::ExecutorUnbooked { .. } => (),
         }

@@ -103,7 +103,7 @@ fn note(
         What::AgentNews { .. } => (),
         What::TaskStatus(_) | What::TaskForgotten { .. } => (),
         What::Quotas(_) | What::Weights(_) => (),
-        What::AgentDomain { .. } => (),
+        What::AgentDomain { .. } | What::OfferConstraints { .. } => (),
         What::ExecutorBooked { .. } | What::ExecutorUnbooked { .. } => (),
     }
 }

@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 
 use ::api::v1;
 use ::api::v1::framework_info::capability::Type;
-use ::api::v1::scheduler::attribute_constraint::{predicate, selector};
 
+use super::constraints;
 use crate::carried::{BadCarried, Carried};
 use crate::framework::{Capability, FrameworkInfo};
 use crate::ids::{BadId, BadRole, FrameworkId, Role};
 use crate::quantities::Quantities;
 use crate::resources::Milli;
-use crate::wishes::{AttributeConstraint, OfferConstraints, Predicate, RoleWishes, Selector};
+use crate::wishes::RoleWishes;
 
 /// Why a framework's description makes no sense.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -155,55 +155,7 @@ pub fn wishes_from_v1(
     }
     for (role, groups) in constraints.into_iter().flat_map(|all| &all.role_constraints) {
         let wish = wishes.get_mut(role.as_str()).ok_or_else(|| bad("Offer constraints", role))?;
-        wish.constraints = constraints_from_v1(groups)?;
+        wish.constraints = constraints::from_v1(groups)?;
     }
     Ok(wishes.into_values().collect())
-}
-
-/// The constraints of one role.
-fn constraints_from_v1(
-    role: &v1::scheduler::offer_constraints::RoleConstraints,
-) -> Result<OfferConstraints, BadFramework> {
-    let group = |group: &v1::scheduler::offer_constraints::role_constraints::Group| {
-        group.attribute_constraints.iter().map(constraint).collect::<Result<Vec<_>, _>>()
-    };
-    Ok(OfferConstraints { groups: role.groups.iter().map(group).collect::<Result<_, _>>()? })
-}
-
-fn constraint(
-    one: &v1::scheduler::AttributeConstraint,
-) -> Result<AttributeConstraint, BadFramework> {
-    use v1::scheduler::attribute_constraint::selector::PseudoattributeType;
-    let selector = match &one.selector.selector {
-        None => {
-            return Err(BadFramework::Constraint(
-                "Exactly one of 'AttributeConstraint::Selector::name' and 'AttributeConstraint::Selector::pseudoattribute_type' must be set",
-            ));
-        }
-        Some(selector::Selector::AttributeName(name)) => Selector::Attribute(name.clone()),
-        Some(selector::Selector::PseudoattributeType(number)) => {
-            match PseudoattributeType::try_from(*number) {
-                Ok(PseudoattributeType::Hostname) => Selector::Hostname,
-                Ok(PseudoattributeType::Region) => Selector::Region,
-                Ok(PseudoattributeType::Zone) => Selector::Zone,
-                Ok(PseudoattributeType::Unknown) | Err(_) => {
-                    return Err(BadFramework::Constraint("Unknown pseudoattribute type"));
-                }
-            }
-        }
-    };
-    let predicate = match &one.predicate.predicate {
-        None => return Err(BadFramework::Constraint("Unknown predicate type")),
-        Some(predicate::Predicate::Exists(_)) => Predicate::Exists,
-        Some(predicate::Predicate::NotExists(_)) => Predicate::NotExists,
-        Some(predicate::Predicate::TextEquals(text)) => Predicate::TextEquals(text.value.clone()),
-        Some(predicate::Predicate::TextNotEquals(text)) => {
-            Predicate::TextNotEquals(text.value.clone())
-        }
-        Some(predicate::Predicate::TextMatches(text)) => Predicate::TextMatches(text.regex.clone()),
-        Some(predicate::Predicate::TextNotMatches(text)) => {
-            Predicate::TextNotMatches(text.regex.clone())
-        }
-    };
-    Ok(AttributeConstraint { selector, predicate })
 }

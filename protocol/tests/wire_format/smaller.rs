@@ -151,6 +151,10 @@ fn every_released_variant_that_a_message_holds_keeps_its_bytes() {
             since: Instant(1),
             ends: Some(Instant(2)),
         },
+        What::OfferConstraints {
+            framework: FrameworkId::new("f"),
+            roles: BTreeMap::from([(Role::everybody(), crate::samples::wishes().constraints)]),
+        },
     ];
     text += &lines("What", &changes);
     text += &values();

@@ -119,7 +119,7 @@ impl Watch {
                         (known.0, known.1) = (*state, now);
                     }
                 }
-                What::AgentDomain { .. } => (),
+                What::AgentDomain { .. } | What::OfferConstraints { .. } => (),
                 What::AgentNews { .. } | What::Quotas(_) | What::Weights(_) => (),
                 What::ExecutorBooked { .. } | What::ExecutorUnbooked { .. } => (),
                 What::AgentBook { .. } | What::OfferMade(_) | What::OfferEnded(_) => (),

@@ -101,24 +101,29 @@ impl Door<'_> {
         let media =
             [format!("Content-Type: application/{media}"), format!("Accept: application/{media}")];
         let headers = [media[0].as_str(), &media[1], &self.header];
-        let mut client = Client::connect(self.at).unwrap();
-        client.request(&format!("POST {}", self.path), &headers, body).unwrap();
-        // Of a stream there is no end.
-        let head =
-            client.stream().unwrap_or_else(|why| panic!("{which} is not answered: {why}")).head;
-        assert!(
-            STATUSES.contains(&head.status),
-            "{which}: {head:?} to {:?}",
-            body.escape_ascii().to_string()
-        );
-        let says = head.header("content-length").is_none_or(|length| length != "0");
-        assert!(head.status < 400 || says, "{which}: {} and no word why", head.status);
+        is_answered(self.at, &format!("POST {}", self.path), &headers, body, which);
     }
+}
+
+/// Its status, which is no fault of the server's, and if it is one of the client's, with words.
+fn is_answered(at: &str, line: &str, headers: &[&str], body: &[u8], which: &str) -> u16 {
+    let mut client = Client::connect(at).unwrap();
+    client.request(line, headers, body).unwrap();
+    // Of a stream there is no end.
+    let head = client.stream().unwrap_or_else(|why| panic!("{which} is not answered: {why}")).head;
+    assert!(
+        STATUSES.contains(&head.status),
+        "{which}: {head:?} to {:?}",
+        body.escape_ascii().to_string()
+    );
+    let says = head.header("content-length").is_none_or(|length| length != "0");
+    assert!(head.status < 400 || says, "{which}: {} and no word why", head.status);
+    head.status
 }
 
 #[test]
 fn no_call_that_is_made_up_and_damaged_brings_a_daemon_down_or_leaves_something_in_its_books() {
-    let stage = Stage::of_one_agent();
+    let stage = Stage::of_master().with_agent_of(&["--http_executor_domain_sockets"]);
     stage.has_agents(1);
     let info = json!({ "user": "root", "name": "fuzzed", "failover_timeout": 600.0 });
     let mut framework = stage.subscribes(&info).once_subscribed();
@@ -140,12 +145,16 @@ fn no_call_that_is_made_up_and_damaged_brings_a_daemon_down_or_leaves_something_
     door.stands::<master::Call>(2, |_| ());
     let door = Door { at: stage.agent_at(), path: "/api/v1", header: "X-Nothing: 1".into() };
     door.stands::<agent::Call>(5, |_| ());
-    let header = "X-Nothing: 1".into();
-    let door = Door { at: stage.agent_at(), path: "/slave(1)/api/v1/executor", header };
-    door.stands::<executor::Call>(3, |call| {
-        call.framework_id = own.clone();
-        call.executor_id.value = "runs".into();
-    });
+    let socket = stage.home.path("a").join("agent.sock");
+    for (at, seed) in [(stage.agent_at(), 3), (socket.to_str().unwrap(), 6)] {
+        let header = "X-Nothing: 1".into();
+        let door = Door { at, path: "/slave(1)/api/v1/executor", header };
+        door.stands::<executor::Call>(seed, |call| {
+            call.framework_id = own.clone();
+            call.executor_id.value = "runs".into();
+        });
+    }
+    takes_records(stage.agent_at());
     stage.has_agents(1);
     framework.says("TEARDOWN", json!({}));
     eventually("all is free again", || {
@@ -157,6 +166,59 @@ fn no_call_that_is_made_up_and_damaged_brings_a_daemon_down_or_leaves_something_
     let whole = next.offer();
     let cpus = whole["resources"].as_array().unwrap().iter().find(|one| one["name"] == "cpus");
     assert_eq!(cpus.map(|cpus| &cpus["scalar"]["value"]), Some(&json!(2.0)), "{whole}");
+}
+
+/// Calls to an agent that come as records, in whichever encoding.
+fn takes_records(at: &str) {
+    let mut chance = Chance(7);
+    for number in 0..CALLS {
+        let kind = ["ATTACH_CONTAINER_INPUT", "GET_HEALTH", "NOTHING"][chance.below(3)];
+        let call = json!({ "type": kind, "attach_container_input": { "type": "CONTAINER_ID",
+            "container_id": { "value": "c" } } });
+        let mut body: Vec<u8> = (0..chance.below(3) + 1)
+            .flat_map(|_| {
+                let record = call.to_string();
+                format!("{}\n{record}", record.len()).into_bytes()
+            })
+            .collect();
+        chance.damage(&mut body);
+        let inner = ["application/json", "application/x-protobuf", "text/plain"][chance.below(3)];
+        let inner = format!("Message-Content-Type: {inner}");
+        let headers = ["Content-Type: application/recordio", &inner, "Accept: application/json"];
+        is_answered(at, "POST /api/v1", &headers, &body, &format!("records {number}"));
+    }
+}
+
+#[test]
+fn no_body_that_an_older_page_is_sent_brings_a_master_down_or_leaves_something_behind() {
+    let stage = Stage::of_master();
+    let quota = json!({ "role": "r", "force": true, "guarantee": [
+        { "name": "cpus", "type": "SCALAR", "scalar": { "value": 1.0 } } ] })
+    .to_string();
+    let weights = json!([{ "role": "r", "weight": 2.0 }, { "role": "s", "weight": 0.5 }]).to_string();
+    let pages = [
+        ("PUT /weights", weights.as_str()),
+        ("POST /quota", &quota),
+        ("DELETE /quota/r", ""),
+        ("POST /teardown", "frameworkId=nobody"),
+    ];
+    let mut chance = Chance(8);
+    let mut taken = 0;
+    for number in 0..4 * CALLS {
+        let (line, body) = pages[chance.below(pages.len())];
+        let mut body = body.as_bytes().to_vec();
+        chance.damage(&mut body);
+        let which = format!("{line} {number}");
+        taken += u32::from(is_answered(&stage.at, line, &[], &body, &which) == 200);
+    }
+    assert!(taken > 0, "some are whole");
+    // What was taken is whole as well.
+    let roles = stage.get("/roles").json();
+    for role in roles["roles"].as_array().unwrap() {
+        assert!(role["weight"].as_f64().is_some_and(|weight| weight > 0.0), "{role}");
+    }
+    assert_eq!(stage.get("/quota").status, 200);
+    assert_eq!(stage.get("/weights").status, 200);
 }
 
 /// Pages of masters and of agents.

@@ -171,6 +171,27 @@ fn ten_thousand_requests_at_once_are_answered_in_their_order() {
     writes.join().unwrap();
 }
 
+/// A server that takes apart all that has come, and answers into its memory, takes 400 MB of these.
+#[test]
+fn requests_by_the_thousand_whose_answers_nobody_reads_take_little_memory_and_hold_up_nobody() {
+    const MEGABYTES: u64 = 100;
+    let stage = Stage::of_master();
+    let before = stage.masters_memory();
+    let all = "GET /state HTTP/1.1\r\nHost: x\r\n\r\n".repeat(4_000);
+    let mut silent: Vec<Client> = (0..20)
+        .map(|_| {
+            let mut client = Client::connect(&stage.at).unwrap();
+            client.send(all.as_bytes()).unwrap();
+            client
+        })
+        .collect();
+    // Once the first is answered, others of the same connection have been looked at.
+    silent.iter_mut().for_each(|client| assert_eq!(client.answer().unwrap().status, 200));
+    assert_eq!(stage.get("/health").status, 200);
+    let taken = stage.masters_memory() - before;
+    assert!(taken < MEGABYTES, "{taken} MB for {} connections", silent.len());
+}
+
 /// They are cut off when their time is over; nobody waits for them meanwhile.
 #[test]
 fn clients_that_send_their_requests_drop_by_drop_hold_up_nobody_and_are_cut_off() {

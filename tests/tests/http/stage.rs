@@ -1,6 +1,7 @@
 //! A master, an agent, and a scheduler of the v1 API.
 
 use std::collections::VecDeque;
+use std::fs;
 
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
@@ -65,6 +66,14 @@ impl Stage {
     pub(crate) fn kills_master(&mut self) {
         self.master.signal(Signal::SIGKILL);
         self.master.ended();
+    }
+
+    /// Megabytes of memory that the master has taken.
+    pub(crate) fn masters_memory(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.master.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        let kilobytes: u64 = line.trim().trim_end_matches(" kB").parse().unwrap();
+        kilobytes >> 10
     }
 
     /// Waits until so many agents are members.

@@ -121,6 +121,37 @@ fn fwk_23_what_a_framework_says_of_itself_is_shown() {
 }
 
 #[test]
+fn what_a_framework_says_of_agents_is_shown_as_it_says_it() {
+    let stage = Stage::of_master();
+    let constraint = |selector: Value, predicate: Value| {
+        json!({ "selector": selector, "predicate": predicate })
+    };
+    let zone = json!({ "pseudoattribute_type": "ZONE" });
+    let group = json!([
+        constraint(json!({ "attribute_name": "rack" }), json!({ "text_matches": { "regex": "r[0-9]" } })),
+        constraint(zone, json!({ "exists": {} })),
+    ]);
+    let of_a = json!({ "groups": [{ "attribute_constraints": group }] });
+    let said = json!({ "role_constraints": { "a": of_a } });
+    let info = of_roles("picky", &["a", "b"]);
+    let more = json!({ "offer_constraints": said });
+    let framework = Framework::subscribe_with(&stage.at, &info, &more).once_subscribed();
+    let shown = || {
+        let page = stage.get("/frameworks").json()["frameworks"][0]["offer_constraints"].clone();
+        let all = stage.operator(&json!({ "type": "GET_FRAMEWORKS" })).json();
+        let one = all["get_frameworks"]["frameworks"][0]["offer_constraints"].clone();
+        assert_eq!(page, one);
+        one
+    };
+    assert_eq!(shown(), said);
+    let mut again = info.clone();
+    again["id"] = json!({ "value": framework.id });
+    let update = json!({ "update_framework": { "framework_info": again } });
+    assert_eq!(framework.calls("UPDATE_FRAMEWORK", update).status, 200);
+    assert_eq!(shown(), json!({}));
+}
+
+#[test]
 fn offer_02_two_frameworks_read_offers_in_the_form_that_each_understands() {
     let stage = Stage::of_one_agent();
     let mut old = stage.subscribes(&plain("old")).once_subscribed();

@@ -67,6 +67,7 @@ impl Driver {
             What::Task(_) | What::TaskStatus(_) | What::TaskForgotten { .. } => (),
             What::Agent { .. } | What::AgentState { .. } | What::AgentBook { .. } => (),
             What::Framework { .. } | What::FrameworkState { .. } => (),
+            What::OfferConstraints { .. } => (),
             What::OfferMade(_) | What::OfferEnded(_) | What::OfferLeased { .. } => (),
             What::AgentNews { .. } | What::AgentDomain { .. } => (),
             What::Quotas(_) | What::Weights(_) => (),

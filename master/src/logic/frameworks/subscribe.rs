@@ -301,7 +301,7 @@ impl Master {
         }
         framework.enter(Phase::Active(old.filter(|_| keeps_old).unwrap_or(from)));
         framework.told_all_at = Some(turn.now.steady);
-        framework.wishes = wishes;
+        turn.what.extend(framework.wish(wishes));
         framework.unmet.clear();
         let told = self.end_offers(turn, &offers, Duration::ZERO);
         match old {

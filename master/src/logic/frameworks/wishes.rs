@@ -1,11 +1,13 @@
 //! What frameworks say of their roles: how much they want for each, where, and for which they want nothing just now.
 
+use std::collections::BTreeMap;
+
 use libactor::Pid;
-use protocol::change::FrameworkState;
+use protocol::change::{FrameworkState, What};
 use protocol::framework::{FrameworkInfo, MasterToFramework};
 use protocol::ids::{FrameworkId, Role};
 use protocol::offer::Demand;
-use protocol::wishes::RoleWishes;
+use protocol::wishes::{OfferConstraints, RoleWishes};
 
 use super::Framework;
 use crate::logic::allocator::BookEntry;
@@ -29,6 +31,21 @@ impl Framework {
     /// All that it needs, and under which role.
     pub(in crate::logic) fn demand(&self) -> impl Iterator<Item = (&RoleWishes, &Demand)> {
         self.wishes.iter().flat_map(|wish| wish.demand.iter().map(move |demand| (wish, demand)))
+    }
+
+    /// What it says of agents, for each role of which it says something.
+    pub(in crate::logic) fn constraints(&self) -> BTreeMap<Role, OfferConstraints> {
+        let all = self.wishes.iter().filter(|wish| wish.constraints != OfferConstraints::default());
+        all.map(|wish| (wish.role.clone(), wish.constraints.clone())).collect()
+    }
+
+    /// Puts new wishes in the place of all former ones. What readers are to hear of it, if they see more than before.
+    pub(super) fn wish(&mut self, wishes: Vec<RoleWishes>) -> Option<What> {
+        let before = self.constraints();
+        self.wishes = wishes;
+        let roles = self.constraints();
+        let framework = self.info.framework.clone();
+        (roles != before).then_some(What::OfferConstraints { framework, roles })
     }
 
     /// Changes what is wished for some of its roles; none named: for all.
@@ -94,7 +111,9 @@ impl Master {
             return turn.tell_framework(from, MasterToFramework::Error { reason });
         }
         let wishes = normal(wishes);
-        self.change_framework(turn, id, |framework| framework.wishes.clone_from(&wishes));
+        let mut told = None;
+        self.change_framework(turn, id, |framework| told = framework.wish(wishes.clone()));
+        turn.what.extend(told);
         turn.entries.push(BookEntry::Wishes { framework: id.clone(), wishes });
         self.judge_demand(turn, id);
     }

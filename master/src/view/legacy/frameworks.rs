@@ -22,6 +22,7 @@ pub(super) struct FrameworkJson<'v> {
     pub(super) id: &'v FrameworkId,
     pub(super) framework: &'v Framework,
     pub(super) offers: &'v [&'v Arc<Offer>],
+    pub(super) constraints: v1::scheduler::OfferConstraints,
 }
 
 /// What `/state` and `/state-summary` both say.
@@ -118,7 +119,7 @@ fn offer<'v>(offer: &'v Arc<Offer>) -> OfferJson<'v> {
 
 impl Serialize for FrameworkJson<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Self { id, framework, offers } = self;
+        let Self { id, framework, offers, constraints } = self;
         let info = framework.info_to_v1();
         let head = head(id, framework, &info);
         let mut all = head.used_resources.0.unallocated();
@@ -164,6 +165,7 @@ impl Serialize for FrameworkJson<'_> {
         if let Some(labels) = info.labels.clone() {
             map.serialize_entry("labels", &Each(|| labels.labels.iter().cloned().map(Message)))?;
         }
+        map.serialize_entry("offer_constraints", &Message(constraints.clone()))?;
         head.write(&mut map)?;
         map.end()
     }
@@ -200,6 +202,7 @@ impl View {
                 id,
                 framework,
                 offers: held.get(id).map_or(&[], Vec::as_slice),
+                constraints: self.constraints_of(id),
             })
         })
     }

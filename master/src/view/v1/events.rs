@@ -74,6 +74,7 @@ impl View {
             What::OfferMade(_) | What::OfferLeased { .. } | What::OfferEnded(_) => None,
             What::Quotas(_) | What::Weights(_) => None,
             What::ExecutorBooked { .. } | What::ExecutorUnbooked { .. } => None,
+            What::OfferConstraints { .. } => None,
         }
     }
 

@@ -10,7 +10,7 @@ use protocol::change::FrameworkState;
 use protocol::ids::FrameworkId;
 use protocol::offer::Offer;
 use protocol::resources::Resources;
-use protocol::v1::{Form, resources_to_endpoint, time_to_v1};
+use protocol::v1::{Form, constraints_to_v1, resources_to_endpoint, time_to_v1};
 
 use super::super::{Framework, View};
 
@@ -46,6 +46,11 @@ impl View {
         Some(self.framework_to_v1(framework, Some(&offers)))
     }
 
+    /// What it says of agents; nothing of any role if it says nothing.
+    pub(crate) fn constraints_of(&self, id: &FrameworkId) -> v1::scheduler::OfferConstraints {
+        self.constraints.get(id).map(constraints_to_v1).unwrap_or_default()
+    }
+
     pub(crate) fn held_offers(&self) -> Held<'_> {
         let mut held = Held::new();
         for offer in self.offers.values().map(|held| &held.offer) {
@@ -77,6 +82,7 @@ impl View {
             offers: offers.into_iter().flatten().map(offer_to_v1).collect(),
             allocated_resources: resources_to_endpoint(&framework.used()),
             offered_resources: resources_to_endpoint(&framework.offered),
+            offer_constraints: Some(self.constraints_of(&framework.info.framework)),
             framework_info: info,
             ..Default::default()
         }

@@ -55,7 +55,7 @@ pub(crate) fn framework_to_master() -> Vec<FrameworkToMaster> {
     ]
 }
 
-fn wishes() -> RoleWishes {
+pub(crate) fn wishes() -> RoleWishes {
     let text = || "r1".to_owned();
     let predicates = [
         (Selector::Attribute("rack".into()), Predicate::TextEquals(text())),
@@ -144,6 +144,7 @@ fn place_what(what: &What) -> usize {
         What::ExecutorUnbooked { .. } => 14,
         What::AgentDomain { .. } => 15,
         What::OfferLeased { .. } => 16,
+        What::OfferConstraints { .. } => 17,
     }
 }
 
