@@ -43,7 +43,14 @@ pub(crate) struct Io {
 
 impl Io {
     pub(crate) fn of(stream: Carrier, limits: Limits) -> Self {
-        Self { stream, line: Line::default(), due: Due::within(limits), limits, ahead: 0, stalled: None }
+        Self {
+            stream,
+            line: Line::default(),
+            due: Due::within(limits),
+            limits,
+            ahead: 0,
+            stalled: None,
+        }
     }
 
     pub(crate) fn line(&self) -> Line {

@@ -190,10 +190,7 @@ impl View {
             What::AgentNews { .. } => (),
             What::Framework { info, state } => self.on_framework(*info, state),
             What::FrameworkState { framework, state } => self.on_framework_state(framework, state),
-            What::OfferConstraints { framework, roles } if roles.is_empty() => {
-                self.constraints.remove(&framework);
-            }
-            What::OfferConstraints { framework, roles } => self.constraints.insert(framework, roles),
+            What::OfferConstraints { framework, roles } => self.on_constraints(framework, roles),
             What::OfferMade(offer) => self.on_offer(offer),
             What::OfferLeased { offer, since, ends } => {
                 let id = offer.offer.clone();
@@ -265,6 +262,13 @@ impl View {
             List::DomainsBehind(agent) => self.domains_behind(Some(&agent)),
             List::Offers => self.offers_behind(None),
             List::OffersBehind(offer) => self.offers_behind(Some(&offer)),
+        }
+    }
+
+    fn on_constraints(&mut self, id: FrameworkId, roles: BTreeMap<Role, OfferConstraints>) {
+        match roles.is_empty() {
+            true => drop(self.constraints.remove(&id)),
+            false => self.constraints.insert(id, roles),
         }
     }
 

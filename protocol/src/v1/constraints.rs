@@ -54,18 +54,14 @@ fn constraint_to_v1(one: &AttributeConstraint) -> v1::AttributeConstraint {
 }
 
 /// The constraints of one role.
-pub(super) fn from_v1(
-    role: &RoleConstraints,
-) -> Result<OfferConstraints, BadFramework> {
+pub(super) fn from_v1(role: &RoleConstraints) -> Result<OfferConstraints, BadFramework> {
     let group = |group: &Group| {
         group.attribute_constraints.iter().map(constraint).collect::<Result<Vec<_>, _>>()
     };
     Ok(OfferConstraints { groups: role.groups.iter().map(group).collect::<Result<_, _>>()? })
 }
 
-fn constraint(
-    one: &v1::AttributeConstraint,
-) -> Result<AttributeConstraint, BadFramework> {
+fn constraint(one: &v1::AttributeConstraint) -> Result<AttributeConstraint, BadFramework> {
     let selector = match &one.selector.selector {
         None => {
             return Err(BadFramework::Constraint(

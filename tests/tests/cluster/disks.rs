@@ -84,7 +84,8 @@ fn a_scheduler_whose_disk_is_full_ends_in_words_and_goes_on_once_there_is_room()
         fs::remove_file(&filler).unwrap();
         let mut batch = start();
         assert!(batch.ended().success(), "{:#?}", batch.said);
-        assert_eq!(fs::read_to_string(&counts).unwrap().lines().count(), TASKS, "each ran once");
+        let ran = fs::read_to_string(&counts).unwrap().lines().count();
+        assert_eq!(ran, TASKS, "each ran once: {:#?}", batch.said);
         cluster
     };
     with_own_mounts(story);

@@ -250,7 +250,8 @@ fn aapi_01_a_call_that_is_not_served_is_refused_in_the_words_of_mesos() {
     let answer = http::ask(stage.agent_at(), "GET /slave(1)/api/v1", &[], b"");
     assert_eq!((answer.status, answer.header("allow")), (405, Some("POST")));
     let later = http::ask(stage.agent_at(), "POST /slave(1)/api/v1/resource_provider", &[], b"{}");
-    let words = "501 Not Implemented. Resource providers come with a later release; nothing was done.";
+    let words =
+        "501 Not Implemented. Resource providers come with a later release; nothing was done.";
     assert_eq!((later.status, later.text().as_str()), (501, words));
     for path in ["/api/v1/operator", "/slave(1)/api/v1", "/slave%281%29/api/v1/x"] {
         let answer = http::call(stage.agent_at(), path, &[], &json!({ "type": "GET_HEALTH" }));

@@ -195,7 +195,8 @@ fn no_body_that_an_older_page_is_sent_brings_a_master_down_or_leaves_something_b
     let quota = json!({ "role": "r", "force": true, "guarantee": [
         { "name": "cpus", "type": "SCALAR", "scalar": { "value": 1.0 } } ] })
     .to_string();
-    let weights = json!([{ "role": "r", "weight": 2.0 }, { "role": "s", "weight": 0.5 }]).to_string();
+    let weights =
+        json!([{ "role": "r", "weight": 2.0 }, { "role": "s", "weight": 0.5 }]).to_string();
     let pages = [
         ("PUT /weights", weights.as_str()),
         ("POST /quota", &quota),

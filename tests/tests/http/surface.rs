@@ -123,12 +123,14 @@ fn fwk_23_what_a_framework_says_of_itself_is_shown() {
 #[test]
 fn what_a_framework_says_of_agents_is_shown_as_it_says_it() {
     let stage = Stage::of_master();
-    let constraint = |selector: Value, predicate: Value| {
-        json!({ "selector": selector, "predicate": predicate })
-    };
+    let constraint =
+        |selector: Value, predicate: Value| json!({ "selector": selector, "predicate": predicate });
     let zone = json!({ "pseudoattribute_type": "ZONE" });
     let group = json!([
-        constraint(json!({ "attribute_name": "rack" }), json!({ "text_matches": { "regex": "r[0-9]" } })),
+        constraint(
+            json!({ "attribute_name": "rack" }),
+            json!({ "text_matches": { "regex": "r[0-9]" } })
+        ),
         constraint(zone, json!({ "exists": {} })),
     ]);
     let of_a = json!({ "groups": [{ "attribute_constraints": group }] });
