@@ -277,12 +277,12 @@ impl Watched {
             self.until("the new leader is looked at", |_, _| true).await?;
             let seen = match tokio::time::timeout(LOOK_WITHIN, client.tasks()).await {
                 Ok(Ok(tasks)) => {
-                    let runs = tasks.iter().filter(|task| task.report.state == TaskState::Running);
-                    let runs = runs.count();
-                    if runs == TASKS && tasks.len() == TASKS {
+                    let mut states: BTreeMap<TaskState, usize> = BTreeMap::new();
+                    tasks.iter().for_each(|task| *states.entry(task.report.state).or_default() += 1);
+                    if states == BTreeMap::from([(TaskState::Running, TASKS)]) {
                         return Ok(());
                     }
-                    format!("it knows {} tasks, {runs} of them run", tasks.len())
+                    format!("the tasks that it knows are {states:?}")
                 }
                 Ok(Err(error)) => output::chain(&error),
                 Err(_) => format!("it did not answer within {} s", LOOK_WITHIN.as_secs()),
