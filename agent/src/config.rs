@@ -14,6 +14,7 @@ use protocol::task::Isolation;
 use protocol::wishes::FaultDomain;
 
 use crate::checkpoint::CheckpointError;
+use crate::containers::ContainerSettings;
 use crate::detect::DetectError;
 use crate::logic::{self, BadConfig};
 use crate::sandboxes::SandboxLimits;
@@ -63,6 +64,8 @@ pub struct AgentConfig {
     pub executor_shutdown_grace_period: Option<Duration>,
     /// By which control groups containers are limited, if by any.
     pub groups: Option<GroupSettings>,
+    /// How containers are kept apart beside, if they are.
+    pub containers: Option<ContainerSettings>,
     /// A socket on which executors are served as well, if there is one.
     pub executors_socket: Option<PathBuf>,
     /// Whether a damaged checkpoint stops the start.
@@ -121,6 +124,7 @@ impl AgentConfig {
             max_completed_executors_per_framework: None,
             executor_shutdown_grace_period: None,
             groups: None,
+            containers: None,
             executors_socket: None,
             strict: true,
             recover: logic::Recover::Reconnect,
@@ -192,6 +196,9 @@ pub enum StartError {
     /// Its control groups could not be made.
     #[error("--isolation: make the agent's control groups")]
     Groups(#[source] containerizer::cgroups::CgroupError),
+    /// Its images have no place.
+    #[error("--docker_store_dir: open the store of images")]
+    Images(#[source] images::OpenError),
     /// Executors would not see that it is gone.
     #[error("open the pipe by which executors see that their agent is gone")]
     Lifeline(#[source] std::io::Error),

@@ -1,13 +1,17 @@
 //! What an agent keeps in its work directory so that executors find its next life and are known there: its address, what
 //! the secrets that it lends come from, and a folder for each executor in which is written down how what it ran has ended.
 
+use std::collections::BTreeSet;
 use std::fs::{DirBuilder, OpenOptions};
 use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+use containerizer::inside::{self, Inside};
 use containerizer::records::{self, Ended};
+use containerizer::remove::remove_tree;
+use images::Digest;
 use libactor::Lender;
 use protocol::ids::ContainerId;
 
@@ -93,13 +97,21 @@ impl Home {
         }
     }
 
+    /// With what is left of its container; but nothing that is mounted somewhere.
     pub(crate) fn drop_records(&self, container: &ContainerId) {
-        match std::fs::remove_dir_all(self.records(container)) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                tracing::warn!(%container, %error, "could not remove an executor's records");
-            }
-            Ok(()) | Err(_) => {}
+        let records = self.records(container);
+        let removed = inside::clear(&records)
+            .and_then(|()| remove_tree(&records).map_err(|error| error.to_string()));
+        if let Err(why) = removed {
+            tracing::warn!(%container, %why, "could not remove an executor's records");
         }
+    }
+
+    /// The layers of images that containers use, whichever life of the agent started them.
+    pub(crate) fn layers_in_use(&self) -> BTreeSet<Digest> {
+        let folders = self.work_dir.join("containers").read_dir().into_iter().flatten().flatten();
+        let insides = folders.filter_map(|folder| Inside::of(&folder.path()));
+        insides.flat_map(|inside| inside.layers).filter_map(|layer| layer.parse().ok()).collect()
     }
 }
 

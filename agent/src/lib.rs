@@ -3,6 +3,7 @@
 mod actors;
 mod checkpoint;
 mod config;
+mod containers;
 mod counted;
 pub mod detect;
 mod home;
@@ -10,6 +11,7 @@ pub mod http;
 pub mod logic;
 mod metrics;
 mod places;
+mod pulls;
 mod sandboxes;
 mod usage;
 mod users;
@@ -34,6 +36,9 @@ use checkpoint::CheckpointFile;
 #[cfg(feature = "testing")]
 pub use checkpoint::bytes as checkpoint_bytes;
 pub use config::{AgentConfig, FETCH, GroupSettings, Isolators, StartError};
+pub use containers::{
+    CapabilitySettings, ContainerSettings, GarbageSettings, ImageSettings, RegistrySetting,
+};
 pub use counted::COUNTED;
 use home::Home;
 pub use home::lender;
@@ -131,10 +136,14 @@ pub fn start(node: &Node, config: AgentConfig) -> Result<Running, StartError> {
     let groups = config.groups.as_ref();
     let groups = groups.map(|settings| Trees::open(settings, &work_dir, &known)).transpose();
     let groups = groups.map_err(StartError::Groups)?;
+    let images = config.containers.as_ref().and_then(|containers| containers.images.as_ref());
+    let images = images.map(pulls::Images::open).transpose().map_err(StartError::Images)?;
     let launching = Launching {
         executor: config.executor.clone(),
         sandboxes: Sandboxes::below(&work_dir),
         fetcher: Fetcher::new(config.fetcher.clone()),
+        containers: config.containers.clone(),
+        images,
         home,
         agent_at: agent_at.to_string(),
         recovery_timeout: settings.recovery_timeout,
@@ -239,6 +248,12 @@ fn spawn(
         }
     })?;
     Ok(handle)
+}
+
+/// An error with what caused it, in one line.
+pub(crate) fn causes(error: &dyn std::error::Error) -> String {
+    let more = std::iter::successors(error.source(), |error| error.source());
+    more.fold(error.to_string(), |words, cause| format!("{words}: {cause}"))
 }
 
 /// Where the executors of this machine dial: a node that listens everywhere is nearest on loopback.

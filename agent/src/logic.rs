@@ -1,7 +1,7 @@
 //! What an agent decides. No sockets, clocks, disks, processes or randomness here: [`Agent::step`] takes one event and
 //! returns what should happen next. The parts: joining the master ([`membership`]), taking tasks ([`launch`]), their
-//! updates ([`updates`]), killing ([`kill`]), the executors they run in ([`executors`]; [`subscribed`]: those that speak the v1
-//! API), and what a new life makes of what the former one left ([`recovery`]).
+//! updates ([`updates`]), killing ([`kill`]), their executors ([`start`], [`executors`]; [`subscribed`]: those of the v1 API), and what
+//! a new life makes of the former ([`recovery`]).
 
 mod books;
 mod chance;
@@ -9,6 +9,7 @@ mod checkpoint;
 mod config;
 mod configured;
 mod container;
+pub(crate) mod entrypoint;
 mod executors;
 mod fetch;
 mod kill;
@@ -18,6 +19,7 @@ mod membership;
 mod notice;
 mod past;
 mod recovery;
+mod start;
 mod state;
 mod subscribed;
 mod updates;
@@ -30,8 +32,7 @@ use std::time::Duration;
 
 use libactor::Pid;
 use protocol::agent::{AgentToMaster, MasterToAgent};
-use protocol::executor::{AgentToExecutor, ExecutorToAgent, Token};
-use protocol::framework::FrameworkInfo;
+use protocol::executor::{AgentToExecutor, ExecutorToAgent};
 use protocol::ids::{AgentId, ContainerId, FrameworkId, TaskId};
 use protocol::resources::Resources;
 use protocol::task::{CommandSpec, ExecutorSpec, Exit, TaskState, TaskStatus};
@@ -48,6 +49,7 @@ pub use configured::ReconfigurationPolicy;
 pub use fetcher::logic::Fetch;
 pub use limits::{Limit, Limitation};
 pub use notice::{End, Notice};
+pub use start::StartExecutor;
 pub use subscribed::{Addressed, Known, Subscription};
 
 use chance::Chance;
@@ -275,31 +277,6 @@ pub enum Signal {
     Terminate,
     /// `SIGKILL`.
     Kill,
-}
-
-/// What it takes to start an executor.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct StartExecutor {
-    /// Whose, and who its tasks run as when they do not say.
-    pub framework: FrameworkInfo,
-    /// The executor; of a command task, one that the agent made for it.
-    pub spec: ExecutorSpec,
-    /// This life of it.
-    pub container: ContainerId,
-    /// What proves that it is this container.
-    pub token: Token,
-    /// The agent that starts it.
-    pub agent: AgentId,
-    /// What is started.
-    pub program: Program,
-    /// What is to lie in its sandbox before.
-    pub fetch: Vec<Fetch>,
-    /// Owns the sandbox. `None`: the agent's own user.
-    pub user: Option<String>,
-    /// What it and its tasks may take at first.
-    pub holds: Resources,
-    /// How long it has to end by itself when it is told to, or loses its agent.
-    pub shutdown_grace: Duration,
 }
 
 /// What an executor's process is.

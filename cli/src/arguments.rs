@@ -5,6 +5,7 @@ mod authentication;
 mod boxes;
 mod client;
 mod fetcher;
+mod images;
 mod isolation;
 mod listen;
 mod logging;
@@ -112,6 +113,9 @@ pub(crate) enum Command {
 impl Command {
     /// Flags that do not go together are refused in words, as those are that make no sense, and before anything is done.
     fn check(&self) -> Result<(), String> {
+        if let Self::Agent(arguments) = self {
+            return arguments.isolation.check();
+        }
         if let Self::Master(arguments) = self { arguments.check() } else { Ok(()) }
     }
 

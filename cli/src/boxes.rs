@@ -5,7 +5,7 @@ mod plan;
 
 use std::error::Error;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -14,30 +14,15 @@ use containerizer::cgroups::{self, Hierarchies, hierarchies};
 use containerizer::container::ContainerName;
 use containerizer::isolation::{Isolation, Isolator};
 use containerizer::launcher::Handed;
+use containerizer::life::attend;
 use containerizer::life::{Running, Starter};
 use containerizer::limits::Limited;
 use containerizer::runtime::Runtime;
-use nix::errno::Errno;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::signal::{SigSet, Signal};
-use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::unistd::geteuid;
 
 use crate::NOT_RUN;
 use crate::arguments::{BoxArguments, BoxCommand};
 use crate::output;
-
-/// What is passed on to the program when somebody sends it to this process.
-const PASSED_ON: [Signal; 8] = [
-    Signal::SIGHUP,
-    Signal::SIGINT,
-    Signal::SIGQUIT,
-    Signal::SIGTERM,
-    Signal::SIGUSR1,
-    Signal::SIGUSR2,
-    Signal::SIGWINCH,
-    Signal::SIGCONT,
-];
 
 /// Where the groups of all boxes are, below the host's.
 const GROUPS: &str = "airside";
@@ -66,7 +51,7 @@ fn run(arguments: &BoxArguments) -> Result<u8, Box<dyn Error>> {
         true => Some(open_groups(&limits, &agent)?),
         false => None,
     };
-    let signals = listen()?;
+    let signals = attend::listen()?;
     let name = name()?;
     let (folder, _owner) = {
         let _alone = runtime.lock()?;
@@ -99,45 +84,8 @@ fn run(arguments: &BoxArguments) -> Result<u8, Box<dyn Error>> {
     };
     let mut running = Running::new(folder, container, isolators);
     running.start(&mut Starter::Itself, handed);
-    Ok(wait(&mut running, &signals)?)
-}
-
-/// Until it is gone; what it ends with.
-fn wait(running: &mut Running, signals: &SignalFd) -> io::Result<u8> {
-    let mut not_started = None;
-    let mut reported = false;
-    while let Some(launched) = running.launched().filter(|_| not_started.is_none() || !reported) {
-        let mut files = vec![
-            PollFd::new(launched.handle.as_fd(), PollFlags::POLLIN),
-            PollFd::new(signals.as_fd(), PollFlags::POLLIN),
-        ];
-        if !reported {
-            files.push(PollFd::new(launched.report(), PollFlags::POLLIN));
-        }
-        match poll(&mut files, PollTimeout::NONE) {
-            Ok(_) | Err(Errno::EINTR) => {}
-            Err(error) => return Err(error.into()),
-        }
-        let ready: Vec<_> = files.iter().map(|file| file.any().unwrap_or(false)).collect();
-        if ready.get(2) == Some(&true) {
-            reported = true;
-            not_started = launched.started().err();
-        }
-        while let Ok(Some(signal)) = signals.read_signal() {
-            // A terminal has told all of its group itself.
-            if signal.ssi_code <= 0 {
-                pass_on(launched.handle.as_fd(), signal.ssi_signo);
-            }
-        }
-        if ready[0] {
-            running.ended();
-            break;
-        }
-    }
-    if running.termination().is_none() {
-        running.destroy();
-    }
-    Ok(end(running, not_started.map(|error| (error.code, error.words))))
+    let not_started = attend::until_gone(&mut running, &signals)?;
+    Ok(end(&running, not_started.map(|error| (error.code, error.words))))
 }
 
 fn end(running: &Running, not_started: Option<(u8, String)>) -> u8 {
@@ -160,25 +108,6 @@ fn end(running: &Running, not_started: Option<(u8, String)>) -> u8 {
         },
         None => NOT_RUN,
     }
-}
-
-fn pass_on(handle: BorrowedFd<'_>, signal: u32) {
-    let signal = i32::try_from(signal).ok().and_then(rustix_signal);
-    if let Some(signal) = signal {
-        // It may have ended just now.
-        let _ = rustix::process::pidfd_send_signal(handle, signal);
-    }
-}
-
-fn rustix_signal(number: i32) -> Option<rustix::process::Signal> {
-    rustix::process::Signal::from_named_raw(number)
-}
-
-fn listen() -> nix::Result<SignalFd> {
-    let mut heard = SigSet::empty();
-    PASSED_ON.into_iter().for_each(|signal| heard.add(signal));
-    heard.thread_block()?;
-    SignalFd::with_flags(&heard, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)
 }
 
 /// What other boxes left whose process was killed.

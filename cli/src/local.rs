@@ -285,6 +285,14 @@ impl Plan {
         let share = agent::detect::part(&self.resources, u32::from(index), u32::from(self.agents));
         let mut arguments = vec![OsString::from("agent"), format!("--master={master}").into()];
         arguments.push(format!("--resources={share}").into());
+        // Images take root; who is not simply has none.
+        if nix::unistd::geteuid().is_root() {
+            arguments.push("--isolation=filesystem/linux,docker/runtime".into());
+            arguments.push("--image-providers=docker".into());
+            let mut store = OsString::from("--docker-store-dir=");
+            store.push(self.work_dir.join("images"));
+            arguments.push(store);
+        }
         arguments.extend(self.for_all(&name));
         let masters = match self.masters {
             Masters::One => 1,

@@ -1,6 +1,7 @@
 //! `airside run`: one command as a task, narrated. What the task prints is what this prints, and it exits as the task does.
 
 mod ends;
+mod image;
 mod narration;
 mod scheduler;
 
@@ -239,8 +240,13 @@ impl Progress {
 
 /// The task as the arguments describe it.
 fn spec(arguments: &RunArguments) -> Result<TaskSpec, RunCommandError> {
-    let program = arguments.command.first().filter(|program| !program.is_empty());
-    let program = program.ok_or(RunCommandError::EmptyCommand)?;
+    let said = arguments.command.first().map(String::as_str).unwrap_or_default();
+    let program = match (said, &arguments.image) {
+        ("", None) => return Err(RunCommandError::EmptyCommand),
+        (program, _) => program,
+    };
+    let called = if program.is_empty() { arguments.image.as_deref() } else { Some(program) };
+    let called = called.unwrap_or_default();
     let number = getrandom::u32().map_err(|error| RunCommandError::Random(error.to_string()))?;
     let mut resources = Resources::none().with_scalar("cpus", Milli::from_f64(arguments.cpus));
     for (name, megabytes) in [("mem", Some(arguments.mem)), ("disk", arguments.disk)] {
@@ -249,10 +255,10 @@ fn spec(arguments: &RunArguments) -> Result<TaskSpec, RunCommandError> {
     }
     Ok(TaskSpec {
         task: TaskId::new(format!("run-{number:08x}")),
-        name: arguments.name.clone().unwrap_or_else(|| program.clone()),
+        name: arguments.name.clone().unwrap_or_else(|| called.to_owned()),
         resources,
         run: Run::Command(CommandSpec {
-            value: program.clone(),
+            value: program.to_owned(),
             shell: false,
             arguments: arguments.command.clone(),
             environment: arguments.env.clone(),
@@ -260,7 +266,7 @@ fn spec(arguments: &RunArguments) -> Result<TaskSpec, RunCommandError> {
             ..CommandSpec::default()
         }),
         kill_grace: None,
-        carried: Default::default(),
+        carried: image::carried(arguments),
     })
 }
 

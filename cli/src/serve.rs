@@ -43,6 +43,8 @@ pub(crate) enum ServeError {
         "LIBPROCESS_SSL_ENABLED is set, and nothing here is encrypted: unset it if the network between all nodes is trusted, or put them behind something that encrypts"
     )]
     NoTls,
+    #[error("{0}")]
+    Containers(String),
     #[error(transparent)]
     File(#[from] FileError),
     #[error("{address} is taken; end what listens there, or choose another port with --port")]
@@ -363,6 +365,8 @@ fn settings(
         .fetcher
         .config(program.clone().into(), &arguments.work_dir)
         .map_err(|(path, source)| ServeError::Authorities { path, source })?;
+    let containers = arguments.isolation.containers(&arguments.work_dir);
+    let containers = containers.map_err(ServeError::Containers)?;
     let executor = vec![program.into_os_string(), "executor".into()];
     let by_address = arguments.hostname.is_none() && !arguments.hostname_lookup;
     let address = node.advertised().filter(|_| by_address);
@@ -387,6 +391,7 @@ fn settings(
         executor_shutdown_grace_period: Some(arguments.executor_shutdown_grace_period),
         executors_socket: socket,
         groups: arguments.isolation.groups(),
+        containers,
         open_files,
         recover: arguments.recover.into(),
         reconfiguration_policy: arguments.reconfiguration_policy.into(),

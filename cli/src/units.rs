@@ -160,6 +160,20 @@ pub(crate) fn variable(text: &str) -> Result<(String, String), BadQuantity> {
     }
 }
 
+/// `HOST:TASK`, `HOST:TASK:ro`: a path of the agent's machine, where the task sees it, and whether it is read-only.
+pub(crate) fn volume(text: &str) -> Result<(String, String, bool), String> {
+    let parts: Vec<_> = text.split(':').collect();
+    let (host, task, read_only) = match parts.as_slice() {
+        [host, task] => (host, task, false),
+        [host, task, "ro"] => (host, task, true),
+        _ => return Err("write HOST:TASK or HOST:TASK:ro".into()),
+    };
+    match host.starts_with('/') && !task.is_empty() {
+        true => Ok(((*host).to_owned(), (*task).to_owned(), read_only)),
+        false => Err("the path on the agent's machine begins with /, and where the task sees it is not empty".into()),
+    }
+}
+
 /// Resources in Mesos's text form or as JSON, checked; the agent reads them, zeros among them, and the file that they may be in.
 pub(crate) fn resources(text: &str) -> Result<String, BadResources> {
     if text.trim().starts_with(agent::detect::FILE) {

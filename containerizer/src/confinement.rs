@@ -21,7 +21,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-pub use identity::{Identity, Limit, UserSpec};
+pub use identity::{Identity, Limit, LimitOf, UserSpec};
 pub use mounts::Mount;
 pub use rootfs::{BackEnd, Root};
 
@@ -42,6 +42,10 @@ pub struct Confinement {
     pub work_dir: Option<PathBuf>,
     /// All of it, each as `NAME=value`.
     pub environment: Vec<CString>,
+    /// The program, where that is not the zeroth of its arguments.
+    pub program: Option<CString>,
+    /// A folder in its root that is given to its user, who may be known by name there alone.
+    pub gives: Option<PathBuf>,
 }
 
 /// Why a process could not be confined, or not become its program.
@@ -103,7 +107,7 @@ impl<T, E: Into<io::Error>> Tried<T> for Result<T, E> {
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 impl Confinement {
-    /// Confines this process and becomes the program `arguments[0]`, looked up in the `PATH` of its environment and root.
+    /// Confines this process and becomes the program, looked up in the `PATH` of its environment and root.
     ///
     /// # Errors
     /// Why not; then the process is confined in part, and can do nothing but say so.
@@ -125,12 +129,13 @@ impl Confinement {
     /// # Errors
     /// Why not.
     pub fn become_program(&self, arguments: &[CString]) -> Result<Infallible, ConfineError> {
-        let Some(program) = arguments.first() else {
+        let Some(program) = self.program.as_ref().or(arguments.first()) else {
             let words = "there is no program to start; name one after the image".to_owned();
             return Err(ConfineError::Refused(words));
         };
         // Found before the process becomes its user, who may not be allowed to look; started after.
         let places = places(program, &self.environment);
+        self.gives.as_ref().map_or(Ok(()), |folder| self.identity.give(folder))?;
         self.identity.take(|| self.change_folder())?;
         let mut refused = None;
         for place in &places {

@@ -5,6 +5,7 @@ pub mod cgroups;
 pub mod confinement;
 pub mod container;
 mod init;
+pub mod inside;
 pub mod isolation;
 pub mod launcher;
 pub mod life;

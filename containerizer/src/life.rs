@@ -1,6 +1,8 @@
 //! A container's life, performed: what [`crate::logic`] decides is done one after the other, by whoever calls. For a process that
 //! has one container to care for, as `airside box run`, and for what is found when its starter is gone.
 
+pub mod attend;
+
 use std::io;
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
@@ -54,6 +56,11 @@ impl Running {
     /// As it will be, or was, started.
     pub fn container(&self) -> &Container {
         &self.container
+    }
+
+    /// Where it is checkpointed.
+    pub fn folder(&self) -> &Folder {
+        &self.folder
     }
 
     /// What waits or runs, if anything does.

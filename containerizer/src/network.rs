@@ -14,6 +14,7 @@ use crate::runtime::Folder;
 /// They cannot be written.
 pub fn files(folder: &Folder, own_network: bool, hostname: Option<&str>) -> io::Result<Vec<Mount>> {
     let mut mounts = Vec::new();
+    let own = std::fs::canonicalize(folder.path())?;
     let mut add = |source: &Path, target: &str| {
         let (source, target) = (source.to_owned(), target.into());
         mounts.push(Mount::Bind {
@@ -24,7 +25,7 @@ pub fn files(folder: &Folder, own_network: bool, hostname: Option<&str>) -> io::
         });
     };
     if let Some(name) = hostname {
-        let written = folder.path().join("hostname");
+        let written = own.join("hostname");
         std::fs::write(&written, format!("{name}\n"))?;
         add(&written, "/etc/hostname");
     } else {
@@ -32,7 +33,7 @@ pub fn files(folder: &Folder, own_network: bool, hostname: Option<&str>) -> io::
     }
     if own_network {
         let name = hostname.unwrap_or("localhost");
-        let written = folder.path().join("hosts");
+        let written = own.join("hosts");
         std::fs::write(&written, format!("127.0.0.1 localhost {name}\n::1 localhost\n"))?;
         add(&written, "/etc/hosts");
     } else {

@@ -61,9 +61,17 @@ impl ExecutorActor {
         _ctx: &mut Context<Self>,
     ) -> Self {
         let Environment {
-            agent, identity, sandbox, path, mesos, records, recovery_timeout, ..
+            agent,
+            identity,
+            sandbox,
+            path,
+            mesos,
+            records,
+            recovery_timeout,
+            inside,
+            ..
         } = environment;
-        let processes = Processes::new(sandbox, path, mesos, &identity);
+        let processes = Processes::new(sandbox, path, mesos, inside, &identity);
         let config = Config { recovery_timeout, ..Config::default() };
         let executor = Executor::new(identity, config, source);
         Self { executor, agent, records, processes, clearing: None, clock: Clock::start(), ended }

@@ -5,10 +5,11 @@ use std::io::{self, Read};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use containerizer::inside::Inside;
 use libactor::Secret;
 use protocol::executor::{
-    AgentAt, ENV_AGENT, ENV_AGENT_FILE, ENV_CONTAINER, ENV_EXECUTOR, ENV_FRAMEWORK, ENV_OPEN_FILES,
-    ENV_RECORDS, ENV_RECOVERY_TIMEOUT, ENV_SANDBOX, ENV_SECRET_ON_STDIN, ENV_TOKEN,
+    AgentAt, ENV_AGENT, ENV_AGENT_FILE, ENV_CONTAINER, ENV_EXECUTOR, ENV_FRAMEWORK, ENV_INSIDE,
+    ENV_OPEN_FILES, ENV_RECORDS, ENV_RECOVERY_TIMEOUT, ENV_SANDBOX, ENV_SECRET_ON_STDIN, ENV_TOKEN,
     SECRET_BYTES_MAX, Token,
 };
 
@@ -31,6 +32,14 @@ pub enum BadEnvironment {
     /// The secret cannot be read.
     #[error("read the executor's secret from standard input, where the agent leaves it")]
     Secret(#[source] io::Error),
+    /// What the task is to be shut into is not known.
+    #[error("read {path}, which says what the task is shut into")]
+    Inside {
+        /// Where it is said.
+        path: PathBuf,
+        /// Why it cannot be read.
+        source: io::Error,
+    },
     /// The secret is none.
     #[error(transparent)]
     NoSecret(#[from] libactor::session::ShortSecret),
@@ -53,6 +62,8 @@ pub(crate) struct Environment {
     pub(crate) mesos: Vec<(String, String)>,
     /// Of this process and its task; `None`: as many as the agent.
     pub(crate) open_files: Option<u64>,
+    /// What the task is shut into, if it is.
+    pub(crate) inside: Option<Inside>,
 }
 
 impl Environment {
@@ -84,6 +95,7 @@ impl Environment {
         let recovery_timeout = recovery_timeout()?;
         let records = records();
         let mesos = mesos();
+        let inside = inside()?;
         Ok(Self {
             agent,
             recovery_timeout,
@@ -94,8 +106,16 @@ impl Environment {
             path,
             mesos,
             open_files,
+            inside,
         })
     }
+}
+
+fn inside() -> Result<Option<Inside>, BadEnvironment> {
+    let path = std::env::var_os(ENV_INSIDE).map(PathBuf::from);
+    let read = path
+        .map(|path| Inside::read(&path).map_err(|source| BadEnvironment::Inside { path, source }));
+    read.transpose()
 }
 
 /// What the agent, which gives nothing else by such names, has set of them.

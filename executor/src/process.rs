@@ -12,6 +12,7 @@ use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::Stdio;
 
+use containerizer::inside::Inside;
 use containerizer::start::{self, Handed};
 use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill};
@@ -31,6 +32,8 @@ pub(crate) struct Processes {
     path: OsString,
     /// What the task has unless it says otherwise.
     mesos: Vec<(String, String)>,
+    /// What the task is shut into, if it is.
+    inside: Option<Inside>,
     /// Given to the task: who it belongs to, and not the token.
     environment: Vec<(&'static str, String)>,
     /// The task's own process, until it is reaped.
@@ -45,6 +48,7 @@ impl Processes {
         sandbox: PathBuf,
         path: OsString,
         mesos: Vec<(String, String)>,
+        inside: Option<Inside>,
         identity: &Identity,
     ) -> Self {
         let environment = vec![
@@ -53,21 +57,25 @@ impl Processes {
             (ENV_CONTAINER, identity.container.to_string()),
             (ENV_SANDBOX, sandbox.display().to_string()),
         ];
-        Self { sandbox, path, mesos, environment, main: None, tree: Tree::default(), handed: None }
+        let (main, tree, handed) = (None, Tree::default(), None);
+        Self { sandbox, path, mesos, inside, environment, main, tree, handed }
     }
 
     /// Starts the task's process; its output goes where the executor's goes, which is the sandbox.
     pub(crate) fn spawn(&mut self, spawn: Spawn) -> Result<u32, SpawnFailure> {
         let user = who(&spawn.user)?;
         let start = self.program(&spawn, user.as_ref());
+        let shut = self.inside.is_some();
         let program = start.program.clone();
         let becomes = user.as_ref().filter(|user| user.uid != geteuid());
         if let Some(user) = becomes.filter(|_| !geteuid().is_root()) {
             return Err(SpawnFailure::MayNotBecome(user.name.clone()));
         }
-        let (mut command, handed) = second_start::prepared(&start, becomes).map_err(|error| {
-            SpawnFailure::Other { program: program.clone(), cause: error.to_string() }
-        })?;
+        let (mut command, handed) =
+            second_start::prepared(&start, becomes, shut).map_err(|error| SpawnFailure::Other {
+                program: program.clone(),
+                cause: error.to_string(),
+            })?;
         command.current_dir(&self.sandbox).stdin(Stdio::null()).process_group(0);
         let name = user.as_ref().map_or_else(|| geteuid().to_string(), |user| user.name.clone());
         let changes = becomes.is_some();
@@ -97,16 +105,28 @@ impl Processes {
             set("USER", user.name.as_ref());
             set("LOGNAME", user.name.as_ref());
         }
+        let image = self.inside.iter().flat_map(Inside::beneath);
+        image.for_each(|(name, value)| set(name, value.as_ref()));
         self.mesos.iter().for_each(|(name, value)| set(name, value.as_ref()));
         let said = spawn.environment.iter().chain(&spawn.command.environment);
         said.for_each(|(name, value)| set(name, value.as_ref()));
         self.environment.iter().for_each(|(name, value)| set(name, value.as_ref()));
+        let places = self.inside.iter().flat_map(Inside::above);
+        places.for_each(|(name, path)| set(name, path.as_os_str()));
         let bytes = |os: OsString| os.into_vec();
         let environment = environment.into_iter().map(|(name, value)| (bytes(name), bytes(value)));
+        let program = match self.inside.as_ref().and_then(|inside| inside.program.as_ref()) {
+            Some(said) => StartProgram {
+                program: said.first().cloned().unwrap_or_default(),
+                arguments: said.clone(),
+                ..StartProgram::default()
+            },
+            None => StartProgram::of(&spawn.command),
+        };
         StartProgram {
             environment: environment.collect(),
             user: user.map(|user| user.name.clone()),
-            ..StartProgram::of(&spawn.command)
+            ..program
         }
     }
 
@@ -169,7 +189,11 @@ impl Processes {
 
     /// Asks every process of the task to end; if they cannot be seen, the one that was started, which is known.
     pub(crate) fn terminate(&mut self) {
-        let all_seen = self.tree.signal_all(Signal::SIGTERM);
+        let all_seen = match self.main.filter(|_| self.inside.is_some()) {
+            // Whoever keeps it would pass on what the task has heard already.
+            Some(keeper) => self.tree.signal_inner(keeper, Signal::SIGTERM),
+            None => self.tree.signal_all(Signal::SIGTERM),
+        };
         if let Some(main) = self.main.filter(|_| !all_seen) {
             // It may have ended by now.
             let _ = kill(main, Signal::SIGTERM);
@@ -256,7 +280,7 @@ mod tests {
             container: ContainerId::new("C"),
             token: "t".into(),
         };
-        let processes = Processes::new("/".into(), "/bin".into(), Vec::new(), &identity);
+        let processes = Processes::new("/".into(), "/bin".into(), Vec::new(), None, &identity);
         let words = |errno: Errno, capabilities: u64| {
             let error = std::io::Error::from_raw_os_error(errno as i32);
             let failure = processes.failure(

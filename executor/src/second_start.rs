@@ -5,18 +5,20 @@
 //! as `LD_PRELOAD` would have the loader run the task's code before `main`. What is for the program comes in an open file
 //! and takes effect when the rights are gone.
 
+mod inside;
 mod shim;
 
 use std::convert::Infallible;
 use std::ffi::{CString, OsStr, OsString};
 use std::io;
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::{Command, ExitCode};
 
 use containerizer::start::{Handed, Told, command};
 use nix::sys::signal::SigSet;
 use nix::unistd::{User, getgrouplist, initgroups, setgid, setuid};
-use protocol::executor::{ENV_STARTS, StartProgram};
+use protocol::executor::{ENV_CONTAINER, ENV_INSIDE, ENV_STARTS, StartProgram};
 
 use crate::complain;
 
@@ -46,12 +48,18 @@ fn needs_groups(user: &User) -> bool {
 }
 
 /// The program as a child of this process, as the user that it is to become, if it is to become one; with what the child must
-/// inherit to become one with all its groups.
+/// inherit to become one with all its groups, or to be shut into what this process was told of.
 pub(crate) fn prepared(
     start: &StartProgram,
     user: Option<&User>,
+    shut: bool,
 ) -> io::Result<(Command, Option<Handed>)> {
     match user {
+        _ if shut => {
+            let user = user.map(|user| user.name.clone());
+            let start = StartProgram { shim: None, user, ..start.clone() };
+            wrapped(&start).map(|(command, handed)| (command, Some(handed)))
+        }
         Some(user) if needs_groups(user) => {
             let start = StartProgram { shim: None, ..start.clone() };
             wrapped(&start).map(|(command, handed)| (command, Some(handed)))
@@ -71,6 +79,11 @@ fn wrapped(start: &StartProgram) -> io::Result<(Command, Handed)> {
     let handed = Handed::new(start)?;
     let (name, value) = handed.variable();
     command.args(own).env_clear().env(name, value);
+    // By the agent's word, not by the framework's; the mark is for whoever has to find what is left.
+    if let Some(file) = std::env::var_os(ENV_INSIDE) {
+        command.env(ENV_INSIDE, file);
+        command.envs(std::env::var_os(ENV_CONTAINER).map(|mark| (ENV_CONTAINER, mark)));
+    }
     Ok((command, handed))
 }
 
@@ -88,9 +101,10 @@ pub(crate) fn main(file: &OsStr) -> ExitCode {
             return ExitCode::from(NOT_EXECUTABLE);
         }
     };
-    let done = match &start.shim {
-        Some(shim) => shim::main(&start, shim, &told),
-        None => become_program(&start).map(|never| match never {}),
+    let done = match (&start.shim, std::env::var_os(ENV_INSIDE)) {
+        (Some(shim), _) => shim::main(&start, shim, &told),
+        (None, Some(file)) => inside::main(&start, Path::new(&file)),
+        (None, None) => become_program(&start).map(|never| match never {}),
     };
     done.unwrap_or_else(|Failed { words, code }| {
         complain(&words);

@@ -37,6 +37,9 @@ pub const ENV_RECOVERY_TIMEOUT: &str = "AIRSIDE_RECOVERY_TIMEOUT_MS";
 pub const ENV_RECORDS: &str = "AIRSIDE_EXECUTOR_RECORDS";
 /// Set when control groups limit its container: the files by which it joins them before it does anything else, with colons between.
 pub const ENV_GROUPS: &str = "AIRSIDE_CGROUPS";
+/// Set when what it starts is to be shut into an image, or behind mounts and namespaces: the file that says how. Only the agent's own
+/// user can read it.
+pub const ENV_INSIDE: &str = "AIRSIDE_INSIDE";
 /// Set when the cluster has a secret: the executor's own, lent by its agent, is to be read from standard input, to its end. So
 /// it works for every user, can be read once, and stands in no command line, environment or file.
 pub const ENV_SECRET_ON_STDIN: &str = "AIRSIDE_SECRET_ON_STDIN";

@@ -20,6 +20,7 @@
 pub mod agent;
 pub mod carried;
 pub mod change;
+pub mod container;
 pub mod domain;
 pub mod executor;
 pub mod fate;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::agent::{AgentInfo, ExecutorReport};
 use crate::change::{Change, What};
+use crate::container::Wanted;
 use crate::framework::{Capability, FrameworkInfo, Operation};
 use crate::offer::{Constraint, Demand, Offer, Unmet};
 use crate::operator::{AgentView, FrameworkView, ReadAnswer, TaskView};
@@ -91,10 +92,12 @@ impl Since for ExecutorSpec {
 
 impl Since for TaskSpec {
     fn since(&self) -> u32 {
-        match &self.run {
+        let run = match &self.run {
             Run::Command(_) => self.resources.since(),
             Run::Executor { executor, .. } => newest([&self.resources, executor]),
-        }
+        };
+        // Whoever does not know of containers would run it outside of the one it asks for.
+        if Wanted::is_carried_apart(&self.carried) { run.max(2) } else { run }
     }
 }
 
@@ -131,7 +134,7 @@ impl Since for Isolation {
     fn since(&self) -> u32 {
         match self {
             Self::ProcessGroup => 1,
-            Self::ControlGroup => 2,
+            Self::ControlGroup | Self::Container => 2,
         }
     }
 }

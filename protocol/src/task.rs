@@ -254,6 +254,8 @@ pub enum Isolation {
     ProcessGroup,
     /// The same, and a control group with limits of its container. Since version 2.
     ControlGroup,
+    /// Namespaces and a root of its own, that of an image; and a control group where the agent has them. Since version 2.
+    Container,
 }
 
 /// How a process ended.

@@ -5,6 +5,7 @@ pub mod disks;
 pub mod emulated;
 pub mod holder;
 pub mod http;
+pub mod images;
 pub mod installed;
 pub mod leader;
 pub mod line;

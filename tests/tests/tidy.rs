@@ -61,6 +61,7 @@ const MAY_USE: [(&str, May); 21] = [
             "gateway",
             "containerizer",
             "fetcher",
+            "images",
         ]),
     ),
     ("sdk", May::Use(&["libactor", "protocol", "api", "coordination"])),

@@ -1,12 +1,14 @@
 //! Starts executors as processes, on a thread of its own, and tells the agent how they end: only once nothing that they
 //! left behind lives.
 
-mod fetch;
+mod bury;
 mod find;
 mod groups;
 mod hunt;
+mod inside;
 mod launch;
 mod mesos;
+mod prepare;
 
 #[cfg(test)]
 mod tests;
@@ -21,9 +23,9 @@ use actix::{Actor, Handler};
 use containerizer::cgroups::oom::OomWatch;
 use containerizer::lifeline::Lifeline;
 use containerizer::look::look;
-use containerizer::records::Ended;
 use containerizer::start::Handed;
 use fetcher::Fetcher;
+use images::Pulled;
 use libactor::{Context, Message, Pid, Received, Secret};
 use nix::sys::signal::{self, kill};
 use protocol::executor::ENV_CONTAINER;
@@ -36,8 +38,11 @@ use tokio::process::ChildStdin;
 use tokio::sync::oneshot;
 
 use super::outbox::Outbox;
+use crate::causes;
+use crate::containers::ContainerSettings;
 use crate::home::Home;
 use crate::logic::{OldExecutor, ProcessIdentity, Program, Signal, StartExecutor, StartFailure};
+use crate::pulls::Images;
 use crate::sandboxes::Sandboxes;
 pub(crate) use groups::{Groups, Trees, of_memory};
 use hunt::Hunt;
@@ -93,6 +98,10 @@ pub(crate) struct Launching {
     pub(crate) executor: Vec<OsString>,
     pub(crate) sandboxes: Sandboxes,
     pub(crate) fetcher: Fetcher,
+    /// If containers may have file systems of their own.
+    pub(crate) containers: Option<ContainerSettings>,
+    /// If they may have those of images.
+    pub(crate) images: Option<Images>,
     pub(crate) home: Home,
     /// Where executors dial.
     pub(crate) agent_at: String,
@@ -117,20 +126,26 @@ struct Living {
     handed: Option<Handed>,
     /// Set for one of a former life, which is no child of this process.
     found: Option<ProcessIdentity>,
+    /// Not collected while this is here; of one of a former life, what its container is says which.
+    _image: Option<Pulled>,
 }
 
 pub(crate) struct Processes {
     launching: Launching,
     to_agent: Outbox<FromProcesses>,
     living: BTreeMap<ContainerId, Living>,
-    /// Those for which something is fetched, and how that is given up.
-    fetching: BTreeMap<ContainerId, oneshot::Sender<()>>,
+    /// Those for which something is fetched or pulled, and how that is given up.
+    preparing: BTreeMap<ContainerId, oneshot::Sender<()>>,
     /// If containers are limited by them.
     groups: Option<Groups>,
 }
 
 impl Actor for Processes {
     type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        self.collect_images(ctx);
+    }
 }
 
 impl Processes {
@@ -139,7 +154,7 @@ impl Processes {
             launching,
             to_agent: Outbox::to(listener),
             living: BTreeMap::new(),
-            fetching: BTreeMap::new(),
+            preparing: BTreeMap::new(),
             groups,
         }
     }
@@ -156,15 +171,25 @@ impl Processes {
             Ok(place) => place,
             Err(why) => return self.say(FromProcesses::NotStarted { container, why }, ctx),
         };
-        if start.fetch.is_empty() {
-            return self.launch(&start, place, ctx);
+        if start.fetch.is_empty() && start.wanted.image.is_none() {
+            return self.launch(&start, place, None, ctx);
         }
-        self.fetch(start, place, ctx);
+        self.prepare(start, place, ctx);
     }
 
-    fn launch(&mut self, start: &StartExecutor, place: Place, ctx: &mut Context<Self>) {
+    fn launch(
+        &mut self,
+        start: &StartExecutor,
+        mut place: Place,
+        pulled: Option<Pulled>,
+        ctx: &mut Context<Self>,
+    ) {
         let container = start.container.clone();
         let program = start.program.clone();
+        if let Err(why) = self.shut_in(start, &mut place, pulled.as_ref()) {
+            let why = StartFailure::Program(format!("cannot make its container: {why}"));
+            return self.say(FromProcesses::NotStarted { container, why }, ctx);
+        }
         // Its own: it reaches this agent and nobody else, and cannot speak for another executor.
         let secret = ctx.node().lend_secret();
         let lends = secret.is_some();
@@ -182,8 +207,8 @@ impl Processes {
             }
         };
         let number = i32::try_from(process.process).unwrap_or(i32::MAX);
-        self.living
-            .insert(container.clone(), Living { process: number, program, handed, found: None });
+        let living = Living { process: number, program, handed, found: None, _image: pulled };
+        self.living.insert(container.clone(), living);
         let started = FromProcesses::Started { container: container.clone(), process };
         self.say(started, ctx);
         Self::hand_secret(child.stdin.take(), secret, ctx);
@@ -286,26 +311,6 @@ impl Processes {
         }
     }
 
-    fn buried(&mut self, container: ContainerId, exit: Option<Exit>, ctx: &mut Context<Self>) {
-        self.forget_group(&container);
-        let handed = self.living.remove(&container).and_then(|living| living.handed);
-        let message = match handed.and_then(|handed| handed.why_not()) {
-            Some(words) => {
-                let why = StartFailure::Program(format!("cannot start the executor: {words}"));
-                FromProcesses::NotStarted { container, why }
-            }
-            None => {
-                let (exit, ended) = match self.launching.home.ended(&container) {
-                    Some(Ended::Executor(noted)) => (exit.or(Some(noted)), None),
-                    Some(Ended::Task(status)) => (exit, Some(status)),
-                    None => (exit, None),
-                };
-                FromProcesses::Exited { container, exit, ended }
-            }
-        };
-        self.say(message, ctx);
-    }
-
     /// Kills what the hunt finds until there is nothing, then goes on with `done`.
     fn hunt(
         &mut self,
@@ -362,18 +367,18 @@ impl Handler<Received<ToProcesses>> for Processes {
                 let hunt = Hunt::for_container(container.clone(), process);
                 let done = move |actor: &mut Self, ctx: &mut Context<Self>| {
                     actor.forget_group(&container);
-                    actor.say(FromProcesses::OldEnded(container), ctx);
+                    actor.undo(
+                        container,
+                        |actor, container, ctx| {
+                            actor.say(FromProcesses::OldEnded(container), ctx);
+                        },
+                        ctx,
+                    );
                 };
                 self.hunt(hunt, LOOK_AGAIN_MIN, done, ctx);
             }
         }
     }
-}
-
-/// An error with what caused it, in one line.
-fn causes(error: &dyn std::error::Error) -> String {
-    let more = std::iter::successors(error.source(), |error| error.source());
-    more.fold(error.to_string(), |words, cause| format!("{words}: {cause}"))
 }
 
 fn exit_of(status: ExitStatus) -> Option<Exit> {

@@ -6,71 +6,17 @@ use libactor::Pid;
 use protocol::agent::AgentToMaster;
 use protocol::executor::{AgentToExecutor, ExecutorToAgent, Token};
 use protocol::ids::{ContainerId, ExecutorId, FrameworkId};
-use protocol::task::{Exit, Reason, Run, TaskSpec, TaskState, TaskStatus};
+use protocol::task::{Exit, Reason, TaskSpec, TaskState, TaskStatus};
 
 use super::books::{ExecutorSeen, Life};
 use super::checkpoint::{ProcessIdentity, Record};
 use super::notice::Notice;
 use super::state::{EndedExecutor, Ending, Executor, Phase};
 use super::updates::News;
-use super::{
-    Agent, Effect, Fetch, Program, Signal, StartExecutor, StartFailure, Timer, Turn, fetch,
-};
+use super::{Agent, Effect, Signal, StartFailure, Timer, Turn};
 use words::{news_of_end, words_of};
 
 impl Agent {
-    /// It is noted that there will be this executor: now it may be started.
-    pub(super) fn start_executor(&mut self, turn: &mut Turn, container: &ContainerId) {
-        let agent = self.membership.agent().cloned();
-        let Some(executor) = self.state.executors.get_mut(container) else {
-            return;
-        };
-        if executor.ending.is_some() {
-            self.on_executor_exited(turn, container, None, None);
-            return;
-        }
-        let (Phase::Recording, Some(agent)) = (&executor.phase, agent) else {
-            return;
-        };
-        executor.phase = Phase::Starting;
-        let default = self.config.shutdown_grace;
-        let executor = &self.state.executors[container];
-        let fetch = match self.fetches(executor) {
-            Ok(fetch) => fetch,
-            Err(words) => {
-                let why = StartFailure::Program(words);
-                return self.on_executor_not_started(turn, container, why);
-            }
-        };
-        let framework = self.state.frameworks[&executor.framework].info.clone();
-        let start = StartExecutor {
-            framework,
-            spec: executor.spec.clone(),
-            container: container.clone(),
-            token: executor.token.clone(),
-            agent,
-            program: executor.program.clone(),
-            fetch,
-            user: executor.user.clone(),
-            holds: self.held_by(executor),
-            shutdown_grace: executor.spec.shutdown_grace.unwrap_or(default),
-        };
-        turn.push(Effect::StartExecutor(Box::new(start)));
-    }
-
-    /// What its command needs; of one of the agent's making, its task's.
-    fn fetches(&self, executor: &Executor) -> Result<Vec<Fetch>, String> {
-        if let Program::Custom(command) = &executor.program {
-            return fetch::of(command);
-        }
-        let task =
-            executor.tasks.first().and_then(|task| self.state.task(&executor.framework, task));
-        match task.and_then(|task| task.spec.as_ref()).map(|spec| &spec.run) {
-            Some(Run::Command(command)) => fetch::of(command),
-            Some(Run::Executor { .. }) | None => Ok(Vec::new()),
-        }
-    }
-
     pub(super) fn on_executor_not_recorded(
         &mut self,
         turn: &mut Turn,

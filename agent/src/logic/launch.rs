@@ -9,7 +9,7 @@ use super::checkpoint::{ExecutorLaunch, Record, TaskTaken};
 use super::notice::Notice;
 use super::state::{Executor, Framework, Phase, Task};
 use super::updates::News;
-use super::validate::{Refusal, check_room, check_words, executor_of};
+use super::validate::{Refusal, check_room, check_words, executor_of, wanted_of};
 use super::{Agent, Effect, Program, Turn};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -114,6 +114,15 @@ impl Agent {
             .map(|running| (&running.spec, running.is_for_command()));
         if runs.is_none() && run_in == RunIn::TheLifeThatRuns {
             return Err(Refusal::ExecutorEnded(executor.executor.clone()));
+        }
+        // A task that runs outside of the container it asks for is worse than one that does not run.
+        let is_elsewhere = self.state.open.get(&key).is_some_and(|container| {
+            let running = &self.state.executors[container];
+            let has = self.wanted(running).ok().map(|(wanted, _)| wanted);
+            !running.tasks.is_empty() && has != wanted_of(task).ok()
+        });
+        if is_elsewhere {
+            return Err(Refusal::ExecutorDiffers(executor.executor.clone()));
         }
         let takes_over = self.state.to_take_over(&framework.framework, executor).is_some();
         check_room(task, executor, runs, takes_over, &self.state, &self.config)

@@ -9,7 +9,7 @@ use protocol::carried::Carried;
 use protocol::executor::AgentToExecutor;
 use protocol::framework::FrameworkInfo;
 use protocol::ids::{ContainerId, FrameworkId, TaskId, UpdateId};
-use protocol::task::{Exit, Reason, Source, TaskState, TaskStatus};
+use protocol::task::{Exit, Isolation, Reason, Source, TaskState, TaskStatus};
 
 use super::books::Stage;
 use super::checkpoint::Record;
@@ -148,7 +148,7 @@ impl Agent {
         status.executor = Some(executor.spec.executor.clone());
         status.source = Source::Executor;
         if status.state == TaskState::Running {
-            status.isolation = Some(self.config.isolation);
+            self.say_how_apart(&mut status, executor);
         }
         let (bytes, limit) = (status.data.len(), self.config.data_bytes_max);
         if bytes > limit {
@@ -178,6 +178,18 @@ impl Agent {
             &self.config.info.at.listens,
             executor.phase.process(),
         )
+    }
+
+    /// What a task is really kept apart by, which its executor may not know.
+    fn say_how_apart(&self, status: &mut TaskStatus, executor: &super::state::Executor) {
+        status.isolation = Some(self.config.isolation);
+        let wanted = self.wanted(executor).ok().and_then(|(wanted, _)| wanted.image);
+        if let Some(image) = wanted {
+            status.isolation = Some(Isolation::Container);
+            if executor.is_for_command() {
+                status.message = format!("in the image {}, in namespaces of its own", image.name);
+            }
+        }
     }
 
     fn queue_update(&mut self, turn: &mut Turn, status: TaskStatus) {

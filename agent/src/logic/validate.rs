@@ -1,5 +1,6 @@
 //! Which tasks an agent takes. Every reason not to is a variant of [`Refusal`], with words that say what to do.
 
+use protocol::container::{BadContainer, Wanted};
 use protocol::ids::{BadId, ExecutorId, TaskId, check_id};
 use protocol::resources::{Milli, Resources};
 use protocol::task::{CommandSpec, ExecutorSpec, Reason, Run, TaskSpec, TaskState};
@@ -36,6 +37,10 @@ pub(super) enum Refusal {
         "the task's data of {bytes} bytes is more than the {limit} allowed; put it in a file and name that"
     )]
     TooMuchData { bytes: usize, limit: usize },
+    #[error("the task {0}")]
+    Container(BadContainer),
+    #[error("the task's description cannot be read: {0}")]
+    Carried(String),
     #[error("the agent has {0} tasks, as many as it takes")]
     TooManyTasks(usize),
     #[error("the agent has {0} executors, as many as it takes")]
@@ -60,6 +65,7 @@ impl Refusal {
             Self::EmptyCommand | Self::Nul(_) | Self::VariableName(_) => {
                 (TaskState::Error, Reason::TaskInvalid)
             }
+            Self::Container(_) | Self::Carried(_) => (TaskState::Error, Reason::TaskInvalid),
             Self::ExecutorDiffers(_) | Self::TooMuchData { .. } => {
                 (TaskState::Error, Reason::TaskInvalid)
             }
@@ -96,8 +102,9 @@ pub(super) fn check_words(task: &TaskSpec, config: &Config) -> Result<(), Refusa
     if task.resources.is_empty() {
         return Err(Refusal::NoResources("the task"));
     }
+    let wanted = wanted_of(task)?;
     match &task.run {
-        Run::Command(command) => check_command(command),
+        Run::Command(command) => check_command(command, &wanted),
         Run::Executor { executor, data } => {
             check_id(executor.executor.as_str())
                 .map_err(|source| Refusal::Id { what: "the executor's id", source })?;
@@ -106,7 +113,7 @@ pub(super) fn check_words(task: &TaskSpec, config: &Config) -> Result<(), Refusa
             if bytes > limit {
                 return Err(Refusal::TooMuchData { bytes, limit });
             }
-            check_command(&executor.command)
+            check_command(&executor.command, &wanted)
         }
     }
 }
@@ -164,8 +171,20 @@ fn check_amounts(owner: &'static str, resources: &Resources) -> Result<(), Refus
     }
 }
 
-fn check_command(command: &CommandSpec) -> Result<(), Refusal> {
-    if command.value.trim().is_empty() {
+/// The container that it is to run in, itself or with its executor.
+pub(super) fn wanted_of(task: &TaskSpec) -> Result<Wanted, Refusal> {
+    // Most carry nothing.
+    if task.carried.as_bytes().is_empty() {
+        return Ok(Wanted::default());
+    }
+    let info = task.carried.decode().map_err(|bad| Refusal::Carried(bad.to_string()))?;
+    Wanted::of_task(&info).map_err(Refusal::Container)
+}
+
+fn check_command(command: &CommandSpec, wanted: &Wanted) -> Result<(), Refusal> {
+    // An image says what to run, unless it is to be a line for the shell.
+    let says_image = wanted.image.is_some() && !command.shell;
+    if command.value.trim().is_empty() && !says_image {
         return Err(Refusal::EmptyCommand);
     }
     if command.value.contains('\0') {

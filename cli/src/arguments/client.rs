@@ -152,6 +152,13 @@ pub(crate) struct RunArguments {
     /// Set in the task's environment; may be given more than once
     #[arg(long, value_name = "NAME=VALUE", value_parser = units::variable)]
     pub(crate) env: Vec<(String, String)>,
+    /// Run the command in this image: `registry:port/name:tag`, or one that lies on the agents' machines: `oci:FOLDER[:tag]`,
+    /// `docker-archive:FILE`
+    #[arg(long, value_name = "IMAGE")]
+    pub(crate) image: Option<String>,
+    /// A file or folder of the agent's machine that the task sees, read-only with `:ro`; may be given more than once
+    #[arg(long, short, value_name = "HOST:TASK[:ro]", value_parser = units::volume)]
+    pub(crate) volume: Vec<(String, String, bool)>,
     /// Who the task runs as [default: you]
     #[arg(long)]
     pub(crate) user: Option<String>,
@@ -161,8 +168,8 @@ pub(crate) struct RunArguments {
     /// Print only what the command prints
     #[arg(long, short)]
     pub(crate) quiet: bool,
-    /// The command and its arguments, after `--`
-    #[arg(last = true, required = true, value_name = "COMMAND")]
+    /// The command and its arguments, after `--`; of an image, what that says, if there is none
+    #[arg(last = true, required_unless_present = "image", value_name = "COMMAND")]
     pub(crate) command: Vec<String>,
 }
 

@@ -53,7 +53,7 @@ impl FetcherArguments {
 }
 
 /// Several agents of one machine have work directories of their own, and by these their folders: FNV-1a of the path.
-fn folder_of(work_dir: &Path) -> String {
+pub(super) fn folder_of(work_dir: &Path) -> String {
     let path = std::path::absolute(work_dir).unwrap_or_else(|_| work_dir.to_owned());
     let path: PathBuf = path.components().collect();
     let bytes = path.as_os_str().as_bytes().iter();

@@ -1,19 +1,63 @@
 //! By what an agent keeps its containers apart, in Mesos's words.
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 
-use agent::{GroupSettings, Isolators};
+use agent::{CapabilitySettings, ContainerSettings, GroupSettings, Isolators as ControlGroups};
 use clap::{ArgAction, Args};
 
+use super::images::ImageArguments;
+use crate::units;
+
 /// Those that are here. `posix/…` says how it is done where nothing else is said.
-const KNOWN: [&str; 5] =
-    ["posix/cpu", "posix/mem", "filesystem/posix", "cgroups/cpu", "cgroups/mem"];
+const KNOWN: [&str; 13] = [
+    "posix/cpu",
+    "posix/mem",
+    "filesystem/posix",
+    "cgroups/cpu",
+    "cgroups/mem",
+    FILE_SYSTEM,
+    RUNTIME,
+    "volume/host_path",
+    "volume/sandbox_path",
+    "namespaces/pid",
+    "namespaces/ipc",
+    "linux/capabilities",
+    "linux/nnp",
+];
+
+const FILE_SYSTEM: &str = "filesystem/linux";
+const RUNTIME: &str = "docker/runtime";
+
+/// What the others of these are parts of.
+const OF_FILE_SYSTEM: [&str; 7] = [
+    RUNTIME,
+    "volume/host_path",
+    "volume/sandbox_path",
+    "namespaces/pid",
+    "namespaces/ipc",
+    "linux/capabilities",
+    "linux/nnp",
+];
+
+/// Those that were named.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Isolators(BTreeSet<String>);
+
+impl Isolators {
+    fn has(&self, name: &str) -> bool {
+        self.0.contains(name)
+    }
+}
 
 /// How containers are kept apart.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct IsolationArguments {
     /// What containers are limited by, with commas between: `cgroups/cpu` gives each its share of the processors, `cgroups/mem`
-    /// ends one that takes more memory than its tasks and its executor hold; `posix/cpu`, `posix/mem` and `filesystem/posix` limit nothing
+    /// ends one that takes more memory than its tasks and its executor hold; and what they have of their own: `filesystem/linux`
+    /// mounts volumes, with `docker/runtime` and --image_providers=docker images are run, `namespaces/pid`, `namespaces/ipc`,
+    /// `linux/capabilities` and `linux/nnp` are for containers without an image, too; `posix/cpu`, `posix/mem` and
+    /// `filesystem/posix` limit nothing
     #[arg(long, default_value = "posix/cpu,posix/mem", value_parser = isolators, value_name = "LIST")]
     isolation: Isolators,
     /// The folder below which an agent's control groups are
@@ -22,17 +66,89 @@ pub(crate) struct IsolationArguments {
     /// Whether a container of `cgroups/cpu` gets no more than it holds, also where processors are idle
     #[arg(long, default_value_t = false, action = ArgAction::Set, value_name = "BOOL")]
     cgroups_enable_cfs: bool,
+    /// Where a container with an image finds its sandbox
+    #[arg(long, default_value = "/mnt/mesos/sandbox", value_name = "PATH", value_parser = absolute)]
+    sandbox_directory: PathBuf,
+    /// Which capabilities a task has that does not say, as `{"capabilities":["NET_RAW"]}`; takes `linux/capabilities`
+    #[arg(long, alias = "allowed-capabilities", value_name = "JSON", value_parser = capabilities)]
+    effective_capabilities: Option<Capabilities>,
+    /// Which capabilities a task can have at most, as `{"capabilities":["NET_RAW"]}`; takes `linux/capabilities`
+    #[arg(long, value_name = "JSON", value_parser = capabilities)]
+    bounding_capabilities: Option<Capabilities>,
+    /// The size of a container's own /dev/shm, unless its task says another [default: 64MB]
+    #[arg(long, value_name = "SIZE", value_parser = units::megabytes)]
+    default_container_shm_size: Option<u64>,
+    /// Folders below which what is missing of a volume's path on the host is made, with colons between
+    #[arg(long, value_name = "PATHS", value_delimiter = ':')]
+    host_path_volume_force_creation: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) images: ImageArguments,
 }
 
+/// By name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Capabilities(Vec<String>);
+
 impl IsolationArguments {
+    /// Flags that do not go together are refused in words.
+    pub(crate) fn check(&self) -> Result<(), String> {
+        let isolation = &self.isolation;
+        if self.images.are_run() && !(isolation.has(FILE_SYSTEM) && isolation.has(RUNTIME)) {
+            return Err(format!(
+                "--image_providers needs --isolation={FILE_SYSTEM},{RUNTIME}: images are roots of their own, and say what runs"
+            ));
+        }
+        let part = OF_FILE_SYSTEM.iter().find(|name| isolation.has(name));
+        if let (Some(part), false) = (part, isolation.has(FILE_SYSTEM)) {
+            return Err(format!("'{part}' needs '{FILE_SYSTEM}' beside it in --isolation"));
+        }
+        let says = self.effective_capabilities.is_some() || self.bounding_capabilities.is_some();
+        if says && !isolation.has("linux/capabilities") {
+            return Err("--effective_capabilities and --bounding_capabilities need 'linux/capabilities' in --isolation".into());
+        }
+        if isolation.has(FILE_SYSTEM) && !nix::unistd::geteuid().is_root() {
+            return Err(format!(
+                "'{FILE_SYSTEM}' takes root: start the agent as root, or leave it out"
+            ));
+        }
+        self.images.check()
+    }
+
     /// For an agent; `None`: nothing is limited.
     pub(crate) fn groups(&self) -> Option<GroupSettings> {
-        let Isolators { cpu, memory } = self.isolation;
+        let cpu = self.isolation.has("cgroups/cpu");
+        let memory = self.isolation.has("cgroups/mem");
         (cpu || memory).then(|| GroupSettings {
             root: self.cgroups_root.clone(),
-            isolators: self.isolation,
+            isolators: ControlGroups { cpu, memory },
             hard_cpu: self.cgroups_enable_cfs,
         })
+    }
+
+    /// For the agent of this work directory; `None`: containers have nothing of their own.
+    pub(crate) fn containers(
+        &self,
+        work_dir: &std::path::Path,
+    ) -> Result<Option<ContainerSettings>, String> {
+        let isolation = &self.isolation;
+        if !isolation.has(FILE_SYSTEM) {
+            return Ok(None);
+        }
+        let names = |said: &Option<Capabilities>| said.clone().map(|Capabilities(names)| names);
+        let capabilities = CapabilitySettings {
+            effective: names(&self.effective_capabilities),
+            bounding: names(&self.bounding_capabilities),
+        };
+        Ok(Some(ContainerSettings {
+            images: self.images.settings(work_dir)?,
+            processes: isolation.has("namespaces/pid"),
+            ipc: isolation.has("namespaces/ipc"),
+            capabilities: isolation.has("linux/capabilities").then_some(capabilities),
+            no_new_privileges: isolation.has("linux/nnp"),
+            sandbox_directory: self.sandbox_directory.clone(),
+            shared_memory: self.default_container_shm_size.map(|megabytes| megabytes << 20),
+            made_below: self.host_path_volume_force_creation.clone(),
+        }))
     }
 }
 
@@ -43,30 +159,86 @@ fn isolators(text: &str) -> Result<Isolators, String> {
         let known = KNOWN.join("', '");
         return Err(format!("'{unknown}' is no isolator of this release; there are '{known}'"));
     }
-    for (kind, one, other) in
-        [("processors", "posix/cpu", "cgroups/cpu"), ("memory", "posix/mem", "cgroups/mem")]
-    {
+    for (kind, one, other) in [
+        ("processors", "posix/cpu", "cgroups/cpu"),
+        ("memory", "posix/mem", "cgroups/mem"),
+        ("file systems", "filesystem/posix", FILE_SYSTEM),
+    ] {
         if named.contains(one) && named.contains(other) {
             return Err(format!("'{one}' and '{other}' are both for {kind}; name one of them"));
         }
     }
-    Ok(Isolators { cpu: named.contains("cgroups/cpu"), memory: named.contains("cgroups/mem") })
+    Ok(Isolators(named.into_iter().map(str::to_owned).collect()))
+}
+
+fn absolute(text: &str) -> Result<PathBuf, String> {
+    let path = PathBuf::from(text);
+    let plain = path.components().all(|part| {
+        matches!(part, std::path::Component::RootDir | std::path::Component::Normal(_))
+    });
+    match path.is_absolute() && plain && path.parent().is_some() {
+        true => Ok(path),
+        false => Err("it is the path of a folder within the container, from / on".into()),
+    }
+}
+
+/// As Mesos has it: the JSON of a `CapabilityInfo`, or a file with it.
+fn capabilities(text: &str) -> Result<Capabilities, String> {
+    #[derive(serde::Deserialize)]
+    struct Info {
+        #[serde(default)]
+        capabilities: Vec<String>,
+    }
+    let info: Info = serde_json::from_str(text).map_err(|error| {
+        format!(
+            "it is no list of capabilities, such as {{\"capabilities\":[\"NET_RAW\"]}}: {error}"
+        )
+    })?;
+    Ok(Capabilities(info.capabilities))
 }
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser;
+
     use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        isolation: IsolationArguments,
+    }
+
+    fn line(flags: &[&str]) -> IsolationArguments {
+        let words = std::iter::once("agent").chain(flags.iter().copied());
+        Line::try_parse_from(words).unwrap_or_else(|error| panic!("{error}")).isolation
+    }
 
     #[test]
     fn isolators_are_named_as_in_mesos_and_those_that_are_not_here_are_refused() {
-        let of = |cpu, memory| Ok(Isolators { cpu, memory });
-        assert_eq!(isolators("posix/cpu,posix/mem"), of(false, false));
-        assert_eq!(isolators("cgroups/cpu, cgroups/mem,filesystem/posix"), of(true, true));
-        assert_eq!(isolators("posix/cpu,cgroups/mem"), of(false, true));
-        assert_eq!(isolators(""), of(false, false));
-        let words = isolators("cgroups/cpu,docker/runtime").unwrap_err();
-        assert!(words.starts_with("'docker/runtime' is no isolator of this release"), "{words}");
+        let groups = |text: &str| line(&["--isolation", text]).groups().map(|all| all.isolators);
+        let of = |cpu, memory| Some(ControlGroups { cpu, memory });
+        assert_eq!(groups("posix/cpu,posix/mem"), None);
+        assert_eq!(groups("cgroups/cpu, cgroups/mem,filesystem/posix"), of(true, true));
+        assert_eq!(groups("posix/cpu,cgroups/mem"), of(false, true));
+        let words = isolators("cgroups/cpu,gpu/nvidia").unwrap_err();
+        assert!(words.starts_with("'gpu/nvidia' is no isolator of this release"), "{words}");
         let words = isolators("posix/mem,cgroups/mem").unwrap_err();
         assert_eq!(words, "'posix/mem' and 'cgroups/mem' are both for memory; name one of them");
+    }
+
+    #[test]
+    fn what_needs_something_beside_it_says_so() {
+        for (flags, words) in [
+            (&["--image-providers=docker"][..], "--image_providers needs --isolation="),
+            (&["--isolation=namespaces/pid"], "'namespaces/pid' needs 'filesystem/linux'"),
+            (&[r#"--effective-capabilities={"capabilities":["KILL"]}"#], "need 'linux/cap"),
+        ] {
+            let said = line(flags).check().unwrap_err();
+            assert!(said.contains(words), "{said}");
+        }
+        assert_eq!(line(&[]).check(), Ok(()));
+        assert!(absolute("/mnt/mesos/sandbox").is_ok());
+        assert!(absolute("mnt").is_err() && absolute("/").is_err() && absolute("/a/../b").is_err());
     }
 }

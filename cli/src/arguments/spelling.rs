@@ -15,7 +15,7 @@ use crate::environment::Environment;
 /// The commands whose settings may come from the environment.
 const FROM_ENVIRONMENT: [&str; 2] = ["master", "agent"];
 /// Those whose own parser reads the file: it knows best what it may say of it.
-const READ_THEMSELVES: [&str; 4] = ["zk", "master", "domain", "resources"];
+const READ_THEMSELVES: [&str; 5] = ["zk", "master", "domain", "resources", "docker-registry"];
 /// More than any setting needs.
 const FILE_BYTES_MAX: u64 = 1 << 20;
 /// Whose variables have another beginning with Mesos.

@@ -106,6 +106,7 @@ fn words(status: &TaskStatus) -> String {
                 Some(Isolation::ControlGroup) => {
                     "; kept apart by a process group, and limited by a control group"
                 }
+                Some(Isolation::Container) => "; in a container of its own",
                 None => "",
             };
             format!("running{process}{apart}")

@@ -2,6 +2,7 @@
 //! each step needs a right that a later one gives up.
 
 use std::io;
+use std::path::Path;
 
 use nix::sys::prctl;
 use nix::sys::resource::{Resource, setrlimit};
@@ -139,6 +140,14 @@ impl Identity {
             self.filter()?;
         }
         Ok(())
+    }
+
+    /// Gives a folder of this process's root, and nothing in it, to the user who is to be.
+    pub(super) fn give(&self, folder: &Path) -> Result<(), ConfineError> {
+        let Some(user) = &self.user else { return Ok(()) };
+        let ids = users::find(user)?;
+        std::os::unix::fs::lchown(folder, Some(ids.user), Some(ids.group))
+            .tried(|| format!("give {} to its user", folder.display()))
     }
 
     fn filter(&self) -> Result<(), ConfineError> {

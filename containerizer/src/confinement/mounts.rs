@@ -22,7 +22,7 @@ use crate::system::{self, MountChange, READ_ONLY};
 pub enum Mount {
     /// A file or folder of the host's, with what is mounted below it.
     Bind {
-        /// On the host.
+        /// On the host, with no link on the way: who asked for it was looked at, not where a link leads by now.
         source: PathBuf,
         /// In the root.
         target: PathBuf,
@@ -155,7 +155,10 @@ impl Place<'_> {
         propagation: Propagation,
     ) -> Result<(), ConfineError> {
         let shown = || format!("mount {} of the host", source.display());
-        let made = copy_of(CWD, source).tried(shown)?;
+        let flags = OFlags::PATH | OFlags::CLOEXEC;
+        let resolve = ResolveFlags::NO_SYMLINKS;
+        let found = rustix::fs::openat2(CWD, source, flags, Mode::empty(), resolve).tried(shown)?;
+        let made = copy_of(found.as_fd(), Path::new("")).tried(shown)?;
         let stat = rustix::fs::fstat(&made).tried(shown)?;
         let change = MountChange {
             set: if read_only { READ_ONLY } else { 0 },

@@ -21,6 +21,8 @@ pub(crate) struct Tree {
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Found {
     descendants: Vec<u32>,
+    /// How many of them, the first, are children of whoever is above all.
+    children: usize,
     blind: Option<String>,
 }
 
@@ -29,13 +31,20 @@ impl Tree {
     /// parent cannot replace what was just signalled without being signalled itself in the same pass.
     pub(crate) fn signal_all(&mut self, signal: Signal) -> bool {
         let found = descendants(std::process::id());
-        for pid in found.descendants {
-            // It may have ended by now; nothing else can go wrong for a descendant.
-            if let Ok(pid) = i32::try_from(pid) {
-                let _ = kill(Pid::from_raw(pid), signal);
-            }
-        }
-        let Some(why) = found.blind else {
+        found.signal(0, signal);
+        self.sees_all(found.blind)
+    }
+
+    /// Signals what runs in a container: all below its init, which is the child of this child of ours; whether that is all of
+    /// them, and any.
+    pub(crate) fn signal_inner(&mut self, keeper: Pid, signal: Signal) -> bool {
+        let found = descendants(u32::try_from(keeper.as_raw()).unwrap_or_default());
+        let any = found.signal(found.children, signal);
+        self.sees_all(found.blind) && any
+    }
+
+    fn sees_all(&mut self, blind: Option<String>) -> bool {
+        let Some(why) = blind else {
             return true;
         };
         if !std::mem::replace(&mut self.said_blind, true) {
@@ -47,6 +56,20 @@ impl Tree {
     }
 }
 
+impl Found {
+    /// All but so many of the first; whether there is any.
+    fn signal(&self, but: usize, signal: Signal) -> bool {
+        let signalled = &self.descendants[but..];
+        for pid in signalled {
+            // It may have ended by now; nothing else can go wrong for a descendant.
+            if let Ok(pid) = i32::try_from(*pid) {
+                let _ = kill(Pid::from_raw(pid), signal);
+            }
+        }
+        !signalled.is_empty()
+    }
+}
+
 /// The living processes below `root`. A process's own descriptor is closed before the next is looked at.
 fn descendants(root: u32) -> Found {
     match all_processes() {
@@ -54,7 +77,7 @@ fn descendants(root: u32) -> Found {
             below(root, processes.map(|process| process.and_then(|process| process.stat())))
         }
         // Nothing at all is seen, whatever the reason.
-        Err(error) => Found { descendants: Vec::new(), blind: Some(error.to_string()) },
+        Err(error) => Found { blind: Some(error.to_string()), ..Found::default() },
     }
 }
 
@@ -75,6 +98,7 @@ fn below(root: u32, looks: impl Iterator<Item = ProcResult<Stat>>) -> Found {
             Err(_) => {}
         }
     }
+    found.children = children.get(&root).map_or(0, Vec::len);
     let mut next = vec![root];
     while let Some(pid) = next.pop() {
         for child in children.remove(&pid).unwrap_or_default() {

@@ -272,7 +272,7 @@ fn exit_of(status: WaitStatus) -> Option<Exit> {
 }
 
 /// As the executor ended, so that the agent, which sees this process, sees that.
-fn end_as(exit: Exit) -> ExitCode {
+pub(super) fn end_as(exit: Exit) -> ExitCode {
     let number = match exit {
         Exit::Code(code) => return ExitCode::from(u8::try_from(code).unwrap_or(1)),
         Exit::Signal(number) => number,

@@ -4,6 +4,7 @@ mod again;
 mod agents;
 mod bugs;
 mod collection;
+mod contained;
 mod counted;
 mod domains;
 mod endings;

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use api::v1;
 use protocol::agent::AgentInfo;
 use protocol::carried::Carried;
+use protocol::container::{BadContainer, Wanted};
 use protocol::fate::{BadFate, Fate};
 use protocol::framework::FrameworkInfo;
 use protocol::ids::{BadId, BadRole, ID_BYTES_MAX, Role, check_id};
@@ -81,12 +82,12 @@ pub enum Refusal {
         uris: usize,
     },
     /// It would run outside of what it asks for.
-    #[error("{of} asks for {what}, which comes with a later release; leave that out")]
+    #[error("{of} {bad}")]
     Container {
         /// Which task or executor.
         of: &'static str,
-        /// What it asks for.
-        what: &'static str,
+        /// What is wrong with what it asks for.
+        bad: BadContainer,
     },
     /// Nobody knows what is to become of it.
     #[error(
@@ -293,8 +294,15 @@ pub(crate) fn demand(demand: &[Demand], config: &Config) -> Result<(), Refusal> 
     Ok(())
 }
 
-fn command(what: &'static str, command: &CommandSpec, config: &Config) -> Result<(), Refusal> {
-    if command.value.trim().is_empty() {
+fn command(
+    what: &'static str,
+    command: &CommandSpec,
+    wanted: &Wanted,
+    config: &Config,
+) -> Result<(), Refusal> {
+    // An image says what to run, unless it is to be a line for the shell.
+    let says_image = wanted.image.is_some() && !command.shell;
+    if command.value.trim().is_empty() && !says_image {
         return Err(Refusal::Empty(what));
     }
     let arguments: usize = command.arguments.iter().map(String::len).sum();
@@ -317,26 +325,14 @@ fn decode<T: prost::Message + Default>(
 }
 
 /// A task that runs outside of the container it asks for is worse than one that does not run.
-fn container(of: &'static str, info: &v1::TaskInfo) -> Result<(), Refusal> {
-    let Some(container) = &info.container else { return Ok(()) };
-    let has_image = container.docker.is_some()
-        || container.mesos.as_ref().is_some_and(|mesos| mesos.image.is_some());
-    let what = if has_image {
-        "an image"
-    } else if !container.volumes.is_empty() {
-        "volumes"
-    } else if !container.network_infos.is_empty() {
-        "a network of its own"
-    } else {
-        return Ok(());
-    };
-    Err(Refusal::Container { of, what })
+fn container(of: &'static str, info: &v1::TaskInfo) -> Result<Wanted, Refusal> {
+    Wanted::of_task(info).map_err(|bad| Refusal::Container { of, bad })
 }
 
-fn executor(spec: &ExecutorSpec, config: &Config) -> Result<(), Refusal> {
+fn executor(spec: &ExecutorSpec, wanted: &Wanted, config: &Config) -> Result<(), Refusal> {
     check_id(spec.executor.as_str()).map_err(|bad| Refusal::Id { of: "executor", bad })?;
     text("the executor's name", &spec.name, config.text_bytes_max)?;
-    command("the executor's command", &spec.command, config)?;
+    command("the executor's command", &spec.command, wanted, config)?;
     resources("the executor", &spec.resources)
 }
 
@@ -351,9 +347,10 @@ pub(super) fn task(
     text("the task's name", &spec.name, config.text_bytes_max)?;
     let carried = spec.carried.as_bytes().len();
     at_most("the task's description", carried, config.data_bytes_max)?;
+    let mut wanted = Wanted::default();
     if carried > 0 {
         let info = decode("the task's description", &spec.carried)?;
-        container("the task", &info)?;
+        wanted = container("the task", &info)?;
         Fate::of(&info)?;
     }
     if spec.resources.is_empty() {
@@ -362,11 +359,11 @@ pub(super) fn task(
     resources("the task", &spec.resources)?;
     match &spec.run {
         Run::Command(to_run) => {
-            command("the task's command", to_run, config)?;
+            command("the task's command", to_run, &wanted, config)?;
             Ok(spec.resources.clone())
         }
         Run::Executor { executor: with, data } => {
-            executor(with, config)?;
+            executor(with, &wanted, config)?;
             at_most("the task's data", data.len(), config.data_bytes_max)?;
             match running {
                 None => Ok(spec.resources.plus(&with.resources)),

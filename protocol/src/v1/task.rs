@@ -5,6 +5,7 @@ use std::sync::Arc;
 use ::api::v1;
 
 use crate::carried::{BadCarried, Carried};
+use crate::container::{BadContainer, Wanted};
 use crate::ids::{BadId, ExecutorId, TaskId, check_id};
 use crate::resources::{BadResource, Resources};
 use crate::task::{CommandSpec, ExecutorSpec, Run, TaskReport, TaskSpec};
@@ -50,6 +51,9 @@ pub enum BadTask {
     /// Something that nobody would do for it.
     #[error("{0} comes with a later release; leave that out")]
     Later(&'static str),
+    /// A container that nobody makes.
+    #[error("'ExecutorInfo.container' {0}")]
+    Container(BadContainer),
     /// A variable that is a secret.
     #[error("Environment variable '{0}' is of a type that comes with a later release")]
     Variable(String),
@@ -191,15 +195,7 @@ impl ExecutorSpec {
         if info.r#type() == Type::Default {
             return Err(BadTask::ExecutorType);
         }
-        let container = info.container.as_ref();
-        let asks = |container: &v1::ContainerInfo| {
-            let image = container.mesos.as_ref().is_some_and(|mesos| mesos.image.is_some());
-            let more = !container.volumes.is_empty() || !container.network_infos.is_empty();
-            image || more || container.docker.is_some()
-        };
-        if container.is_some_and(asks) {
-            return Err(BadTask::Later("'ExecutorInfo.container'"));
-        }
+        Wanted::of(info.container.as_ref()).map_err(BadTask::Container)?;
         let command = info.command.as_ref().ok_or(BadTask::NoCommand)?;
         let grace = info.shutdown_grace_period.as_ref();
         let shutdown_grace = grace

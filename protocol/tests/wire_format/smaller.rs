@@ -135,7 +135,7 @@ fn every_released_variant_that_a_message_holds_keeps_its_bytes() {
         InvalidOffers, Reconciliation, ResourcesUnknown, TaskInvalid, TaskUnauthorized, TaskUnknown,
         TaskKilledDuringLaunch, MasterDisconnected, InvalidFrameworkId, AgentReregistered,
         ContainerLimitationMemory, ContainerLimitationDisk, ContainerLimitation, ContainerUpdateFailed);
-    text += &all!(Isolation: ProcessGroup, ControlGroup);
+    text += &all!(Isolation: ProcessGroup, ControlGroup, Container);
     text += &all!(Capability: PartitionAware, StatesDemand, RevocableResources, SharedResources, GpuResources,
         ReservationRefinement, RegionAware, NamesItself);
     text += &all!(AgentState: Active, Disconnected, Unreachable, Gone, Recovered);

@@ -16,6 +16,7 @@ mod frameworks;
 mod fuzzed;
 mod generated;
 mod hostile;
+mod images;
 mod limited;
 mod operators;
 mod pages;

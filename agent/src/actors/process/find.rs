@@ -58,7 +58,7 @@ impl Processes {
         // What it is does not matter: as after any other than a child, what it left is hunted.
         let program = Program::Custom(Default::default());
         let found = Some(process.clone());
-        let living = Living { process: number, program, handed: None, found };
+        let living = Living { process: number, program, handed: None, found, _image: None };
         self.living.insert(container.clone(), living);
         tell_shim(number);
         let oom = self.groups.as_mut().and_then(|groups| groups.adopt(&container));

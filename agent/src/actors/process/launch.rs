@@ -10,17 +10,20 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
+use containerizer::inside::Inside;
 use containerizer::start::{Handed, command, inherited};
+use images::Pulled;
 use nix::unistd::User;
 use procfs::process::Process;
 use protocol::executor::{
-    ENV_AGENT, ENV_AGENT_FILE, ENV_CONTAINER, ENV_EXECUTOR, ENV_FRAMEWORK, ENV_GROUPS,
+    ENV_AGENT, ENV_AGENT_FILE, ENV_CONTAINER, ENV_EXECUTOR, ENV_FRAMEWORK, ENV_GROUPS, ENV_INSIDE,
     ENV_OPEN_FILES, ENV_RECORDS, ENV_RECOVERY_TIMEOUT, ENV_SANDBOX, ENV_SECRET_ON_STDIN, ENV_TOKEN,
     Shim, StartProgram,
 };
 use protocol::task::CommandSpec;
 use tokio::process::{Child, Command};
 
+use super::inside::{Asks, inside};
 use super::{Launching, mesos};
 use crate::logic::{ProcessIdentity, Program, StartExecutor, StartFailure};
 use crate::sandboxes::{MORE_DESCRIPTORS, Sandbox, no_descriptors};
@@ -48,7 +51,9 @@ pub(super) struct Launched {
 pub(super) struct Place {
     pub(super) owner: Option<User>,
     pub(super) sandbox: Sandbox,
-    records: PathBuf,
+    pub(super) records: PathBuf,
+    /// What it is shut into, and where that is written down.
+    pub(super) inside: Option<(Inside, PathBuf)>,
 }
 
 /// Makes it.
@@ -61,7 +66,30 @@ pub(super) fn place(launching: &Launching, start: &StartExecutor) -> Result<Plac
     );
     let sandbox = launching.sandboxes.make(path, owner.as_ref())?;
     let records = make_records(launching, start)?;
-    Ok(Place { owner, sandbox, records })
+    Ok(Place { owner, sandbox, records, inside: None })
+}
+
+impl super::Processes {
+    /// Writes down what the executor, or its command, is shut into, where that is anything.
+    pub(super) fn shut_in(
+        &self,
+        start: &StartExecutor,
+        place: &mut Place,
+        pulled: Option<&Pulled>,
+    ) -> Result<(), String> {
+        let (settings, images) = (&self.launching.containers, &self.launching.images);
+        let sandbox = &place.sandbox.path;
+        let asks = Asks { start, owner: place.owner.as_ref(), sandbox };
+        let Some(inside) = inside(settings.as_ref(), images.as_ref(), &asks, pulled)? else {
+            return Ok(());
+        };
+        // Of a start that came to nothing.
+        containerizer::inside::clear(&place.records)?;
+        let written = inside.write(&place.records);
+        let file = written.map_err(|error| format!("write down what it is: {error}"))?;
+        place.inside = Some((inside, file));
+        Ok(())
+    }
 }
 
 pub(super) fn launch(
@@ -71,7 +99,7 @@ pub(super) fn launch(
     lends: bool,
     groups: Option<&OsStr>,
 ) -> Result<Launched, StartFailure> {
-    let Place { owner, sandbox, records } = place;
+    let Place { owner, sandbox, records, inside } = place;
     // What does not outlive the agent waits for none.
     let waits = match start.framework.outlives_agents() {
         true => launching.recovery_timeout,
@@ -90,6 +118,8 @@ pub(super) fn launch(
         (ENV_SANDBOX, sandbox.path.as_os_str()),
     ];
     surroundings.extend(groups.map(|files| (ENV_GROUPS, files)));
+    surroundings.extend(inside.iter().map(|(_, file)| (ENV_INSIDE, file.as_os_str())));
+    let inside = inside.as_ref().map(|(inside, _)| inside);
     if lends {
         surroundings.push((ENV_SECRET_ON_STDIN, OsStr::new("1")));
     }
@@ -98,7 +128,10 @@ pub(super) fn launch(
     surroundings.extend(mesos.iter().map(|(name, value)| (*name, OsStr::new(value))));
     let (mut command, handed) = match &start.program {
         Program::CommandExecutor => (command_executor(launching, &surroundings)?, None),
-        Program::Custom(spec) => custom(launching, start, spec, owner.as_ref(), &surroundings)?,
+        Program::Custom(spec) => {
+            let program = start_of(launching, spec, owner.as_ref(), &surroundings, inside);
+            custom(launching, start, program, owner.as_ref(), &surroundings)?
+        }
     };
     // Not for a framework's own executor, but for the shim above it.
     if handed.is_some() || start.program == Program::CommandExecutor {
@@ -163,21 +196,24 @@ fn executors_program(launching: &Launching) -> Result<Command, StartFailure> {
 fn custom(
     launching: &Launching,
     start: &StartExecutor,
-    spec: &CommandSpec,
+    mut program: StartProgram,
     owner: Option<&User>,
     surroundings: &[Surrounding<'_>],
 ) -> Result<(Command, Option<Handed>), StartFailure> {
-    let mut program = start_of(launching, spec, owner, surroundings);
+    let is_inside = surroundings.iter().any(|(name, _)| *name == ENV_INSIDE);
     let Some(lifeline) = &launching.lifeline else {
         return Ok((command(&program, owner).into(), None));
     };
     program.shim = Some(Shim { lifeline: lifeline.number(), grace: start.shutdown_grace });
     let not_started = |error| not_started(start, &program.program, &error);
-    find(&program).map_err(not_started)?;
+    // What is in an image is looked for there.
+    if !is_inside {
+        find(&program).map_err(not_started)?;
+    }
     let handed = Handed::new(&program).map_err(not_started)?;
     let mut shim = executors_program(launching)?;
     // Found by them, as all that it starts.
-    let shims = [ENV_CONTAINER, ENV_SANDBOX, ENV_RECOVERY_TIMEOUT, ENV_GROUPS];
+    let shims = [ENV_CONTAINER, ENV_SANDBOX, ENV_RECOVERY_TIMEOUT, ENV_GROUPS, ENV_INSIDE];
     let marks = surroundings.iter().filter(|(name, _)| shims.contains(name));
     let (name, value) = handed.variable();
     shim.envs(marks.copied()).env(name, value);
@@ -189,9 +225,13 @@ fn start_of(
     spec: &CommandSpec,
     owner: Option<&User>,
     surroundings: &[Surrounding<'_>],
+    inside: Option<&Inside>,
 ) -> StartProgram {
     let mut environment: BTreeMap<OsString, OsString> = BTreeMap::new();
     environment.insert("PATH".into(), PATH.into());
+    for (name, value) in inside.iter().flat_map(|inside| inside.beneath()) {
+        environment.insert(name.into(), value.into());
+    }
     for (name, value) in &spec.environment {
         environment.insert(name.into(), value.into());
     }
@@ -203,12 +243,23 @@ fn start_of(
     for (name, value) in surroundings {
         environment.insert(name.into(), value.into());
     }
+    // For whoever starts it, not for itself.
+    environment.remove(OsStr::new(ENV_INSIDE));
+    for (name, path) in inside.iter().flat_map(|inside| inside.above()) {
+        environment.insert(name.into(), path.into());
+    }
     let pairs = environment.into_iter().map(|(name, value)| (name.into_vec(), value.into_vec()));
+    let said = inside.and_then(|inside| inside.program.as_ref());
+    let program = said.map(|said| StartProgram {
+        program: said.first().cloned().unwrap_or_default(),
+        arguments: said.clone(),
+        ..StartProgram::default()
+    });
     StartProgram {
         environment: pairs.collect(),
         user: owner.map(|user| user.name.clone()),
         open_files: launching.open_files,
-        ..StartProgram::of(spec)
+        ..program.unwrap_or_else(|| StartProgram::of(spec))
     }
 }
 

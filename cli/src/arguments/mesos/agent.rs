@@ -4,9 +4,9 @@ use super::Fate::{Ignored, Only, Refused};
 use super::{FALSE, Table};
 
 const NO_ISOLATOR: &str = "it belongs to an isolator that --isolation does not name";
-const NO_ISOLATION: &str =
-    "tasks are isolated as processes of their users and by control groups, and in no other way yet";
-const NO_IMAGES: &str = "tasks have no images yet; one that asks for an image is refused";
+const NO_ISOLATION: &str = "nothing here does that yet";
+const NO_APPC: &str = "images are Docker's and OCI's; there are none of Appc's";
+const NO_VOLUME_DRIVERS: &str = "there are no volumes of Docker's drivers";
 const NO_DOCKER: &str = "there is no containerizer for Docker";
 const NO_HADOOP: &str = "hdfs:// and s3:// are not fetched; a task that asks for it fails in words";
 const NO_MODULES: &str = "modules of Mesos are C++ libraries, which this program does not load";
@@ -51,30 +51,17 @@ pub(super) const FLAGS: Table = &[
     ("container_ports_isolated_range", Ignored(NO_ISOLATOR)),
     ("enforce_container_ports", Only(FALSE, NO_ISOLATION)),
     ("enforce_container_disk_quota", Only(FALSE, NO_ISOLATION)),
-    ("effective_capabilities", Refused(NO_ISOLATION)),
-    ("allowed_capabilities", Refused(NO_ISOLATION)),
-    ("bounding_capabilities", Refused(NO_ISOLATION)),
-    ("default_container_shm_size", Refused(NO_ISOLATION)),
     ("disallow_sharing_agent_ipc_namespace", Only(FALSE, NO_ISOLATION)),
     ("disallow_sharing_agent_pid_namespace", Only(FALSE, NO_ISOLATION)),
-    ("host_path_volume_force_creation", Refused(NO_ISOLATION)),
     ("volume_gid_range", Refused(NO_ISOLATION)),
     ("systemd_enable_support", Ignored("executors stay where the agent started them")),
     ("systemd_runtime_directory", Ignored("executors stay where the agent started them")),
     ("runtime_dir", Ignored("all that must survive is below --work_dir")),
     // Images and what is fetched.
-    ("image_providers", Refused(NO_IMAGES)),
-    ("image_provisioner_backend", Ignored(NO_IMAGES)),
-    ("image_gc_config", Ignored(NO_IMAGES)),
-    ("appc_simple_discovery_uri_prefix", Ignored(NO_IMAGES)),
-    ("appc_store_dir", Ignored(NO_IMAGES)),
-    ("docker_registry", Ignored(NO_IMAGES)),
-    ("docker_store_dir", Ignored(NO_IMAGES)),
-    ("docker_volume_checkpoint_dir", Ignored(NO_IMAGES)),
-    ("docker_volume_chown", Ignored(NO_IMAGES)),
-    ("docker_ignore_runtime", Ignored(NO_IMAGES)),
-    ("docker_config", Ignored(NO_IMAGES)),
-    ("sandbox_directory", Ignored(NO_IMAGES)),
+    ("appc_simple_discovery_uri_prefix", Ignored(NO_APPC)),
+    ("appc_store_dir", Ignored(NO_APPC)),
+    ("docker_volume_checkpoint_dir", Ignored(NO_VOLUME_DRIVERS)),
+    ("docker_volume_chown", Ignored(NO_VOLUME_DRIVERS)),
     ("docker", Ignored(NO_DOCKER)),
     ("docker_remove_delay", Ignored(NO_DOCKER)),
     ("docker_kill_orphans", Ignored(NO_DOCKER)),
@@ -82,7 +69,7 @@ pub(super) const FLAGS: Table = &[
     ("docker_socket", Ignored(NO_DOCKER)),
     ("docker_stop_timeout", Ignored(NO_DOCKER)),
     ("default_container_dns", Ignored(NO_DOCKER)),
-    ("default_container_info", Refused(NO_IMAGES)),
+    ("default_container_info", Refused("a task says itself what its container is to be")),
     ("hadoop_home", Ignored(NO_HADOOP)),
     (
         "frameworks_home",

@@ -15,7 +15,7 @@ use super::scenario::{
 use crate::config::Config;
 use crate::logic::{Effect, Event};
 
-fn offered() -> Scenario {
+pub(super) fn offered() -> Scenario {
     let mut t = Scenario::new();
     t.agent_joins(1);
     t.subscribes(1);
@@ -177,7 +177,7 @@ fn offer_08_offers_of_one_agent_under_two_roles_are_not_mixed() {
 }
 
 #[track_caller]
-fn refused(change: impl FnOnce(&mut TaskSpec), words: &str) {
+pub(super) fn refused(change: impl FnOnce(&mut TaskSpec), words: &str) {
     let mut t = offered();
     let mut spec = task("bad", 1.0);
     change(&mut spec);
@@ -221,14 +221,12 @@ fn tasks_with_too_many_files_or_that_would_run_outside_their_image_are_refused()
     let docker = v1::container_info::DockerInfo { image: "nginx".into(), ..Default::default() };
     let container = v1::ContainerInfo { docker: Some(docker), ..Default::default() };
     let info = v1::TaskInfo { container: Some(container), ..Default::default() };
-    let words = "the task asks for an image, which comes with a later release";
+    let words = "the task asks for a container of a Docker engine (type DOCKER), which comes with";
     refused(|t| t.carried = Carried::new(&info), words);
     refused(|t| t.carried = Carried::from_bytes(vec![0xff]), "failed to decode 1 carried bytes");
 
     let mut t = offered();
-    let labels =
-        v1::TaskInfo { container: Some(v1::ContainerInfo::default()), ..Default::default() };
-    let plain = TaskSpec { carried: Carried::new(&labels), ..task("plain", 1.0) };
+    let plain = TaskSpec { carried: super::contained::contained(None), ..task("plain", 1.0) };
     t.launches(1, 1, vec![plain]);
     t.did(["to agent-1: Launch plain"]);
 }

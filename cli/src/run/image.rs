@@ -1,0 +1,63 @@
+//! The container that a task of `airside run` asks for, in the words of the v1 API.
+
+use std::path::Path;
+
+use api::v1;
+use api::v1::container_info::{MesosInfo, Type};
+use protocol::carried::Carried;
+
+use crate::arguments::RunArguments;
+
+/// Of an image that lies on this machine: its path counts from where this runs, and agents run elsewhere.
+const LOCAL: [&str; 3] = ["oci:", "docker-archive:", "dir:"];
+
+/// What its task carries; nothing, if it asks for nothing.
+pub(super) fn carried(arguments: &RunArguments) -> Carried<v1::TaskInfo> {
+    if arguments.image.is_none() && arguments.volume.is_empty() {
+        return Carried::default();
+    }
+    let image = arguments.image.as_deref().map(|name| v1::Image {
+        r#type: v1::image::Type::Docker.into(),
+        docker: Some(v1::image::Docker { name: absolute(name), ..Default::default() }),
+        ..Default::default()
+    });
+    let volume = |(host, target, read_only): &(String, String, bool)| {
+        let mode = if *read_only { v1::volume::Mode::Ro } else { v1::volume::Mode::Rw };
+        v1::Volume {
+            mode: mode.into(),
+            container_path: target.clone(),
+            host_path: Some(host.clone()),
+            ..Default::default()
+        }
+    };
+    let container = v1::ContainerInfo {
+        r#type: Type::Mesos.into(),
+        volumes: arguments.volume.iter().map(volume).collect(),
+        mesos: Some(MesosInfo { image }),
+        ..Default::default()
+    };
+    Carried::new(&v1::TaskInfo { container: Some(container), ..Default::default() })
+}
+
+fn absolute(name: &str) -> String {
+    let cut = LOCAL.iter().find_map(|kind| Some((*kind, name.strip_prefix(kind)?)));
+    let Some((kind, rest)) = cut else { return name.to_owned() };
+    match std::path::absolute(Path::new(rest)) {
+        // Without the dots that people write.
+        Ok(path) => format!("{kind}{}", path.components().as_path().display()),
+        Err(_) => name.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_image_on_this_machine_is_named_from_its_root() {
+        let here = std::env::current_dir().unwrap();
+        assert_eq!(absolute("oci:./a:tag"), format!("oci:{}/a:tag", here.display()));
+        assert_eq!(absolute("docker-archive:/srv/a.tar"), "docker-archive:/srv/a.tar");
+        assert_eq!(absolute("busybox:1"), "busybox:1");
+    }
+}

@@ -1,0 +1,173 @@
+//! What an executor's second start shuts a program into: the agent writes it down beside the executor's records, and whoever
+//! becomes the program reads it. So neither the command line nor the environment of a process says it, and the agent's next life
+//! finds what its container uses.
+//!
+//! ```text
+//! containers/<container>/inside      this
+//! containers/<container>/box/task/   the container's own checkpoints; see [`crate::runtime`]
+//! ```
+
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use libactor::wire;
+use protocol::executor::ENV_SANDBOX;
+use serde::{Deserialize, Serialize};
+
+use crate::container::{Container, ContainerName};
+use crate::life::Running;
+use crate::runtime::{Folder, Runtime};
+
+/// No record is larger: most of it are a filter and some dozens of mounts.
+const BYTES_MAX: usize = 8 << 20;
+const FILE_NAME: &str = "inside";
+const BOX: &str = "box";
+const TASK: &str = "task";
+
+/// All of it. On disk: fields are only added, at the end.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Inside {
+    /// All but the program's arguments and its environment.
+    pub container: Container,
+    /// What the image has in its environment; whoever else says something of a name counts more.
+    pub environment: Vec<(String, String)>,
+    /// The program and its arguments from the zeroth on, where it is the image that says what runs.
+    pub program: Option<Vec<String>>,
+    /// Where the program finds its sandbox.
+    pub sandbox: PathBuf,
+    /// The image, as it was asked for.
+    pub image: Option<String>,
+    /// The digests of its layers, which are in use as long as this is there.
+    pub layers: Vec<String>,
+    /// Paths of the host that are mounted for whoever runs the program: it must be able to reach them itself.
+    pub reached: Vec<PathBuf>,
+}
+
+impl Inside {
+    /// Writes it into a folder of records. It holds no secrets.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub fn write(&self, records: &Path) -> io::Result<PathBuf> {
+        let record = wire::encode(self, BYTES_MAX).map_err(io::Error::other)?;
+        let path = records.join(FILE_NAME);
+        let beside = records.join("inside.new");
+        let mut options = OpenOptions::new();
+        let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(&beside)?;
+        file.write_all(&crc32c::crc32c(&record).to_le_bytes())?;
+        file.write_all(&record)?;
+        std::fs::rename(&beside, &path)?;
+        Ok(path)
+    }
+
+    /// What its program has in its environment where nobody says anything else: the image's words, and what those may leave out.
+    pub fn beneath(&self) -> impl Iterator<Item = (&str, &str)> {
+        let said = self.environment.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        self.container.confinement.root.iter().map(|_| ("HOME", "/root")).chain(said)
+    }
+
+    /// What its program has in its environment whatever is said: where things are, as it sees them.
+    pub fn above(&self) -> [(&'static str, &Path); 3] {
+        let begins = self.container.confinement.work_dir.as_deref().unwrap_or(&self.sandbox);
+        let sandbox = self.sandbox.as_path();
+        [(ENV_SANDBOX, sandbox), ("MESOS_SANDBOX", sandbox), ("PWD", begins)]
+    }
+
+    /// As it was written to this file.
+    ///
+    /// # Errors
+    /// The disk's, or that it is not whole.
+    pub fn read(path: &Path) -> io::Result<Self> {
+        let mut bytes = Vec::new();
+        File::open(path)?.take(BYTES_MAX as u64 + 4).read_to_end(&mut bytes)?;
+        let damaged = || io::Error::new(io::ErrorKind::InvalidData, "it is damaged");
+        let (sum, record) = bytes.split_first_chunk::<4>().ok_or_else(damaged)?;
+        if crc32c::crc32c(record) != u32::from_le_bytes(*sum) {
+            return Err(damaged());
+        }
+        wire::decode(record).map_err(io::Error::other)
+    }
+
+    /// The one of a folder of records, if that has one that is whole.
+    pub fn of(records: &Path) -> Option<Self> {
+        Self::read(&records.join(FILE_NAME)).ok()
+    }
+}
+
+/// Where the container of the executor with these records is checkpointed; there must be none yet.
+///
+/// # Errors
+/// The disk's.
+pub fn make_folder(records: &Path) -> io::Result<Folder> {
+    let path = records.join(BOX);
+    DirBuilder::new().recursive(true).mode(0o700).create(&path)?;
+    Runtime::open(&path)?.make(&name())
+}
+
+/// Whether anything is left of the container of the executor with these records.
+pub fn is_left(records: &Path) -> bool {
+    records.join(BOX).exists()
+}
+
+/// Ends and undoes what is left of the container of the executor with these records: processes, and what it wrote into its root.
+/// Nothing that is mounted anywhere is looked into. It blocks; in words, what is left.
+///
+/// # Errors
+/// What could not be undone; once more is no harm.
+pub fn clear(records: &Path) -> Result<(), String> {
+    let path = records.join(BOX);
+    if !is_left(records) {
+        return Ok(());
+    }
+    let words = |error: io::Error| format!("look into {}: {error}", path.display());
+    for (_, folder) in Runtime::open(&path).and_then(|runtime| runtime.all()).map_err(words)? {
+        let cleared = Running::clear(folder, Vec::new());
+        let left = cleared.termination().map(|termination| termination.left.join("; "));
+        if let Some(left) = left.filter(|left| !left.is_empty()) {
+            return Err(left);
+        }
+    }
+    Ok(())
+}
+
+fn name() -> ContainerName {
+    ContainerName::new(TASK).expect("the name is one")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_is_read_whole_or_not_at_all() {
+        let dir = tempfile::tempdir().unwrap();
+        let inside = Inside { layers: vec!["sha256:0".into()], ..Inside::default() };
+        let path = inside.write(dir.path()).unwrap();
+        assert_eq!(Inside::read(&path).unwrap(), inside);
+        let whole = std::fs::read(&path).unwrap();
+        for cut in 0..whole.len() {
+            std::fs::write(&path, &whole[..cut]).unwrap();
+            assert!(Inside::read(&path).is_err() && Inside::of(dir.path()).is_none(), "{cut}");
+        }
+    }
+
+    #[test]
+    fn cont_03_what_a_container_left_is_cleared_and_what_is_elsewhere_stays() {
+        let dir = tempfile::tempdir().unwrap();
+        let (records, outside) = (dir.path().join("records"), dir.path().join("volume"));
+        std::fs::create_dir(&records).unwrap();
+        std::fs::create_dir(&outside).unwrap();
+        std::fs::write(outside.join("kept"), "x").unwrap();
+        assert_eq!(clear(&records), Ok(()), "there is nothing");
+        let folder = make_folder(&records).unwrap();
+        let upper = folder.scratch().join("upper");
+        std::fs::create_dir_all(upper.join("etc")).unwrap();
+        std::os::unix::fs::symlink(&outside, upper.join("link")).unwrap();
+        clear(&records).unwrap();
+        assert!(!folder.path().exists());
+        assert_eq!(std::fs::read(outside.join("kept")).unwrap(), b"x");
+        assert!(make_folder(&records).is_ok(), "another may begin");
+    }
+}

@@ -1,0 +1,143 @@
+//! Whole lives of containers: through the death of whoever cares for them, from the command line, with an executor of a framework's
+//! own; and nothing left behind.
+
+use std::path::Path;
+
+use base64::Engine as _;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::json;
+use tests::cluster::eventually;
+
+use super::{Harbour, finishes, in_image, mounts_now, processes_of, runs};
+use crate::stage::task;
+use crate::started::{end_of, read, sandbox};
+
+#[test]
+fn cont_03_a_container_goes_on_while_its_agent_is_killed_and_is_undone_when_it_is_over() {
+    let mut harbour = Harbour::new();
+    let mounts = mounts_now();
+    let mut framework = harbour.framework();
+    let offer = framework.offer();
+    let line = "trap 'echo told; exit 3' TERM; touch up; while true; do sleep 0.1; done";
+    framework
+        .launches(&offer, &[in_image(task("long", &offer, line), &harbour.layout.image("bare"))]);
+    runs(&mut framework);
+    let up = sandbox(&harbour.stage, &framework.id, "long").join("up");
+    eventually("the task is up", || up.exists());
+    let before = processes_of(&harbour.stage.home.path("a").display().to_string());
+    harbour.stage.kills_agent();
+    let [records] = &harbour.records()[..] else { panic!("{:?}", harbour.records()) };
+    for file in ["inside", "box/task/config", "box/task/process", "box/task/phase"] {
+        assert!(records.join(file).exists(), "{file}");
+    }
+    harbour.stage.agent_is_back();
+    harbour.stage.has_agents(1);
+    let after = processes_of(&harbour.stage.home.path("a").display().to_string());
+    assert_eq!(before, after, "the very same go on");
+    framework.says("KILL", json!({ "kill": { "task_id": { "value": "long" } } }));
+    let mut end = framework.update();
+    while end["state"] != "TASK_KILLED" {
+        assert!(end["state"] == "TASK_RUNNING" || end["state"] == "TASK_KILLING", "{end}");
+        end = framework.update();
+    }
+    assert_eq!(harbour.printed(&framework, "long"), "told\n", "once");
+    harbour.is_clear(&mounts);
+}
+
+#[test]
+fn cont_03_of_a_container_whose_agent_and_executor_are_killed_the_next_life_leaves_nothing() {
+    let mut harbour = Harbour::new();
+    let mounts = mounts_now();
+    let data = harbour.stage.home.path("data");
+    std::fs::create_dir(&data).unwrap();
+    std::fs::write(data.join("kept"), "x").unwrap();
+    let mut framework = harbour.framework();
+    let offer = framework.offer();
+    let line =
+        "dd if=/dev/zero of=/root-file bs=1M count=4; touch up; setsid sleep 1000 & sleep 1000";
+    let mut long = in_image(task("long", &offer, line), &harbour.layout.image("bare"));
+    long["container"]["volumes"] = json!([{ "container_path": "/data", "host_path": data.display().to_string(), "mode": "RW" }]);
+    framework.launches(&offer, &[long]);
+    let running = runs(&mut framework);
+    let up = sandbox(&harbour.stage, &framework.id, "long").join("up");
+    eventually("the task is up", || up.exists());
+    let executor = running["container_status"]["executor_pid"].as_i64().unwrap();
+    harbour.stage.kills_agent();
+    kill(Pid::from_raw(executor.try_into().unwrap()), Signal::SIGKILL).unwrap();
+    harbour.stage.agent_is_back();
+    let end = end_of(&mut framework);
+    assert_eq!(end["state"], "TASK_FAILED", "{end}");
+    harbour.is_clear(&mounts);
+    assert_eq!(read(&data.join("kept")), "x");
+}
+
+#[test]
+fn a_task_of_the_command_line_runs_in_an_image_and_ends_this_as_it_ended() {
+    let harbour = Harbour::new();
+    let mounts = mounts_now();
+    harbour.stage.has_agents(1);
+    let master = format!("--master={}", harbour.stage.at);
+    let archive = harbour.stage.home.path("image.tar");
+    let to = format!("docker-archive:{}:busybox:says", archive.display());
+    tests::images::run(
+        "skopeo",
+        &["--insecure-policy", "copy", &harbour.layout.image("says"), &to],
+    );
+    let archive = format!("docker-archive:{}", archive.display());
+    let says = harbour.layout.image("says");
+    for (image, command, printed, code) in [
+        (
+            says.as_str(),
+            &["sh", "-c", "cat /etc/os-release; id -u; exit 5"][..],
+            "NAME=story\n0\n",
+            5,
+        ),
+        (&archive, &[], "NAME=story\n", 0),
+    ] {
+        let mut line = vec!["run", &master, "--quiet", "--image", image];
+        line.extend((!command.is_empty()).then_some("--"));
+        line.extend(command);
+        let output = harbour.stage.home.command(&line).output().unwrap();
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(String::from_utf8_lossy(&output.stdout), printed, "{errors}");
+        assert_eq!(output.status.code(), Some(code), "{errors}");
+    }
+    harbour.is_clear(&mounts);
+}
+
+#[test]
+fn an_executor_of_a_frameworks_own_runs_wholly_in_its_image() {
+    let harbour = Harbour::new();
+    let mounts = mounts_now();
+    let mut framework = harbour.framework();
+    let offer = framework.offer();
+    let mut own = task("own", &offer, "");
+    own.as_object_mut().unwrap().remove("command");
+    let line = "cat /etc/os-release; ps -o pid,comm; pwd; echo $MESOS_SANDBOX";
+    own["data"] = json!(base64::engine::general_purpose::STANDARD.encode(line));
+    let executor = env!("CARGO_BIN_EXE_own-executor-for-tests");
+    let of_host = |path: &str| json!({ "container_path": path, "host_path": path, "mode": "RO" });
+    // What it is linked with.
+    let mut volumes: Vec<_> = ["/lib", "/lib64", "/usr"]
+        .into_iter()
+        .filter(|path| Path::new(path).exists())
+        .map(of_host)
+        .collect();
+    volumes.push(json!({ "container_path": "/own", "host_path": executor, "mode": "RO" }));
+    own["executor"] = json!({
+        "type": "CUSTOM", "executor_id": { "value": "within" },
+        "command": { "shell": false, "value": "/own", "arguments": ["own"] },
+        "container": in_image(json!({}), &harbour.layout.image("bare"))["container"],
+    });
+    own["executor"]["container"]["volumes"] = json!(volumes);
+    framework.launches(&offer, &[own]);
+    finishes(&mut framework);
+    let said = harbour.printed(&framework, "within");
+    let lines: Vec<_> = said.lines().map(str::trim).collect();
+    assert_eq!(lines[0], "NAME=story", "{said}");
+    assert!(lines.iter().any(|line| line.starts_with("2 ") && line.contains("own")), "{said}");
+    assert_eq!(lines[lines.len() - 2..], ["/mnt/mesos/sandbox"; 2], "{said}");
+    framework.says("TEARDOWN", json!({}));
+    harbour.is_clear(&mounts);
+}
