@@ -200,8 +200,10 @@ fn image_of(image: &v1::Image) -> Result<WantedImage, BadContainer> {
 
 fn volume_of(volume: &v1::Volume) -> Result<WantedVolume, BadContainer> {
     let target = volume.container_path.clone();
-    if target.is_empty() {
-        return Err(BadContainer::Senseless("a volume has no 'container_path'".into()));
+    if target.trim_matches(['/', '.']).is_empty() {
+        let words =
+            format!("a volume's 'container_path' is '{target}', which names no place for it");
+        return Err(BadContainer::Senseless(words));
     }
     below(&target)?;
     if volume.image.is_some() {
@@ -225,12 +227,10 @@ fn volume_of(volume: &v1::Volume) -> Result<WantedVolume, BadContainer> {
 
 /// The older way: a path that is not absolute is one of the sandbox.
 fn path_of(path: &str) -> Result<VolumeSource, BadContainer> {
+    below(path)?;
     match path.starts_with('/') {
         true => Ok(VolumeSource::Host(path.to_owned())),
-        false => {
-            below(path)?;
-            Ok(VolumeSource::Sandbox(path.to_owned()))
-        }
+        false => Ok(VolumeSource::Sandbox(path.to_owned())),
     }
 }
 
@@ -340,12 +340,16 @@ mod tests {
         let network = v1::NetworkInfo::default();
         let network = v1::ContainerInfo { network_infos: vec![network], ..mesos() };
         let climbs = v1::ContainerInfo { volumes: vec![volume("../../etc", "x")], ..mesos() };
+        let made = v1::ContainerInfo { volumes: vec![volume("/x", "/srv/../etc/x")], ..mesos() };
+        let over = v1::ContainerInfo { volumes: vec![volume("/./", "/srv")], ..mesos() };
         let both = v1::Volume { source: Some(Default::default()), ..volume("/a", "/b") };
         let both = v1::ContainerInfo { volumes: vec![both], ..mesos() };
         for (info, words) in [
             (docker, "asks for a container of a Docker engine"),
             (network, "asks for a network of its own"),
             (climbs, "may not have '..' in it"),
+            (made, "may not have '..' in it"),
+            (over, "'container_path' is '/./', which names no place"),
             (both, "has both 'source' and 'host_path'"),
             (with_image(""), "its image has no name"),
         ] {

@@ -109,7 +109,7 @@ impl Place<'_> {
             mounts: has_root || processes || ipc || !wanted.volumes.is_empty(),
             processes,
             ipc,
-            names: has_root,
+            names: has_root || wanted.hostname.is_some(),
             groups: has_root,
             ..Namespaces::default()
         }
@@ -176,8 +176,8 @@ impl Place<'_> {
     }
 
     fn of_host(&self, path: &Path) -> Result<PathBuf, String> {
-        let may_make = self.settings.made_below.iter().any(|folder| path.starts_with(folder));
-        if may_make && !path.exists() {
+        if !path.exists() && self.settings.made_below.iter().any(|folder| leads_below(path, folder))
+        {
             std::fs::create_dir_all(path)
                 .map_err(|error| format!("make {}: {error}", path.display()))?;
         }
@@ -313,6 +313,16 @@ impl Place<'_> {
     }
 }
 
+/// Whether what would be made of a path is below this folder, whatever links are on the way.
+fn leads_below(path: &Path, folder: &Path) -> bool {
+    let there = path.ancestors().find(|above| above.exists());
+    let truth = |path: &Path| std::fs::canonicalize(path).ok();
+    match (there.and_then(truth), truth(folder)) {
+        (Some(there), Some(truth)) => path.starts_with(folder) && there.starts_with(truth),
+        (_, _) => false,
+    }
+}
+
 fn normal(component: Component<'_>) -> Option<&OsStr> {
     match component {
         Component::Normal(name) => Some(name),
@@ -332,4 +342,22 @@ fn kernel() -> (u32, u32) {
     let release = release.unwrap_or_default();
     let mut parts = release.split(['.', '-']).map(|part| part.parse().unwrap_or(0));
     (parts.next().unwrap_or(0), parts.next().unwrap_or(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_made_for_a_volume_is_below_where_that_is_allowed_whatever_links_say() {
+        let dir = tempfile::tempdir().unwrap();
+        let (allowed, other) = (dir.path().join("allowed"), dir.path().join("other"));
+        std::fs::create_dir(&allowed).unwrap();
+        std::fs::create_dir(&other).unwrap();
+        std::os::unix::fs::symlink(&other, allowed.join("link")).unwrap();
+        assert!(leads_below(&allowed.join("a/b"), &allowed));
+        assert!(!leads_below(&allowed.join("link/a"), &allowed));
+        assert!(!leads_below(&other.join("a"), &allowed));
+        assert!(!leads_below(&allowed.join("a"), &dir.path().join("not there")));
+    }
 }
