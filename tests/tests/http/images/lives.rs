@@ -141,3 +141,76 @@ fn an_executor_of_a_frameworks_own_runs_wholly_in_its_image() {
     framework.says("TEARDOWN", json!({}));
     harbour.is_clear(&mounts);
 }
+
+#[test]
+fn img_08_what_a_container_uses_is_not_collected_in_this_life_of_its_agent_nor_in_the_next() {
+    let often =
+        r#"{"image_disk_headroom":1.0,"image_disk_watch_interval":{"nanoseconds":50000000}}"#;
+    let mut harbour = Harbour::with(&[&format!("--image_gc_config={often}")]);
+    let store = harbour.stage.home.path("mesos/store/docker");
+    let layers = || {
+        let agents = std::fs::read_dir(&store).into_iter().flatten().flatten();
+        let layers = agents.flat_map(|agent| std::fs::read_dir(agent.path().join("layers")));
+        layers.flatten().flatten().count()
+    };
+    let mut framework = harbour.framework();
+    let offer = framework.offer();
+    let line = "trap 'cat /etc/os-release; exit 0' TERM; touch up; while true; do sleep 0.1; done";
+    framework
+        .launches(&offer, &[in_image(task("long", &offer, line), &harbour.layout.image("bare"))]);
+    runs(&mut framework);
+    let up = sandbox(&harbour.stage, &framework.id, "long").join("up");
+    eventually("the task is up", || up.exists());
+    // Of two layers, one of which the other task has in common with it.
+    let offer = framework.offer();
+    framework.launches(
+        &offer,
+        &[in_image(task("short", &offer, "true"), &harbour.layout.image("enters"))],
+    );
+    finishes(&mut framework);
+    eventually("what nobody uses is collected", || layers() == 1);
+    harbour.stage.kills_agent();
+    harbour.stage.agent_is_back();
+    harbour.stage.has_agents(1);
+    // Of another life: its store is empty but for what is in use. Offers of the former are not valid any more.
+    let mut end = json!({ "reason": "REASON_INVALID_OFFERS" });
+    while end["reason"] == "REASON_INVALID_OFFERS" {
+        let offer = framework.offer();
+        let again = in_image(task("again", &offer, "true"), &harbour.layout.image("enters"));
+        framework.launches(&offer, &[again]);
+        end = end_of(&mut framework);
+    }
+    assert_eq!(end["state"], "TASK_FINISHED", "{end}");
+    eventually("what nobody uses is collected again", || layers() == 1);
+    framework.says("KILL", json!({ "kill": { "task_id": { "value": "long" } } }));
+    let mut end = framework.update();
+    while end["task_id"]["value"] != "long" || end["state"] != "TASK_KILLED" {
+        end = framework.update();
+    }
+    assert_eq!(harbour.printed(&framework, "long"), "NAME=story\n");
+    eventually("then nothing is kept", || layers() == 0);
+}
+
+#[test]
+fn a_pull_is_given_up_with_its_task_and_is_no_reason_to_kill_an_executor() {
+    let registry = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let at = registry.local_addr().unwrap();
+    // Much less than the pull takes.
+    let harbour = Harbour::with(&["--executor_registration_timeout=1ms"]);
+    let mounts = mounts_now();
+    let mut framework = harbour.framework();
+    let offer = framework.offer();
+    let image = format!("{at}/library/slow:1");
+    framework.launches(&offer, &[in_image(task("slow", &offer, "true"), &image)]);
+    // It asks, and is not answered.
+    let (mut asked, _) = registry.accept().unwrap();
+    framework.says("KILL", json!({ "kill": { "task_id": { "value": "slow" } } }));
+    let end = end_of(&mut framework);
+    assert_ne!(end["reason"], "REASON_EXECUTOR_REGISTRATION_TIMEOUT", "{end}");
+    assert!(["TASK_KILLED", "TASK_FAILED"].contains(&end["state"].as_str().unwrap()), "{end}");
+    // Whoever asked has hung up, though it would wait a minute for an answer.
+    let mut rest = Vec::new();
+    asked.set_read_timeout(Some(std::time::Duration::from_secs(30))).unwrap();
+    std::io::Read::read_to_end(&mut asked, &mut rest).unwrap();
+    harbour.is_clear(&mounts);
+}
