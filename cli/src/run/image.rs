@@ -60,4 +60,14 @@ mod tests {
         assert_eq!(absolute("docker-archive:/srv/a.tar"), "docker-archive:/srv/a.tar");
         assert_eq!(absolute("busybox:1"), "busybox:1");
     }
+
+    #[test]
+    fn a_volume_is_a_path_of_the_machine_and_where_the_task_sees_it() {
+        let read = |text: &str| crate::units::volume(text);
+        assert_eq!(read("/srv:/data"), Ok(("/srv".into(), "/data".into(), false)));
+        assert_eq!(read("/srv:data:ro"), Ok(("/srv".into(), "data".into(), true)));
+        for text in ["/srv", "srv:/data", "/srv:", "/srv:/data:rw:ro"] {
+            assert!(read(text).is_err(), "{text}");
+        }
+    }
 }
