@@ -16,6 +16,7 @@ use protocol::wishes::FaultDomain;
 use crate::checkpoint::CheckpointError;
 use crate::containers::ContainerSettings;
 use crate::detect::DetectError;
+use crate::disk::DiskSettings;
 use crate::logic::{self, BadConfig};
 use crate::sandboxes::SandboxLimits;
 
@@ -64,6 +65,8 @@ pub struct AgentConfig {
     pub executor_shutdown_grace_period: Option<Duration>,
     /// By which control groups containers are limited, if by any.
     pub groups: Option<GroupSettings>,
+    /// How their sandboxes are measured, if they are.
+    pub disk: Option<DiskSettings>,
     /// How containers are kept apart beside, if they are.
     pub containers: Option<ContainerSettings>,
     /// A socket on which executors are served as well, if there is one.
@@ -124,6 +127,7 @@ impl AgentConfig {
             max_completed_executors_per_framework: None,
             executor_shutdown_grace_period: None,
             groups: None,
+            disk: None,
             containers: None,
             executors_socket: None,
             strict: true,

@@ -6,6 +6,7 @@ mod config;
 mod containers;
 mod counted;
 pub mod detect;
+mod disk;
 mod home;
 pub mod http;
 pub mod logic;
@@ -40,6 +41,8 @@ pub use containers::{
     CapabilitySettings, ContainerSettings, GarbageSettings, ImageSettings, RegistrySetting,
 };
 pub use counted::COUNTED;
+pub use disk::DiskSettings;
+use disk::DiskUse;
 use home::Home;
 pub use home::lender;
 use http::Subscribes;
@@ -61,6 +64,7 @@ pub struct Running {
     info: AgentInfo,
     sandboxes: Sandboxes,
     fetcher: Fetcher,
+    disk: DiskUse,
 }
 
 impl Running {
@@ -89,6 +93,11 @@ impl Running {
             }
             notified.await;
         }
+    }
+
+    /// What sandboxes take of the disk, if that is looked at.
+    pub(crate) fn disk(&self) -> &DiskUse {
+        &self.disk
     }
 
     /// Its books at this moment, and the machine of whoever leads.
@@ -155,9 +164,10 @@ pub fn start(node: &Node, config: AgentConfig) -> Result<Running, StartError> {
     let (sandboxes, fetcher) = (launching.sandboxes.clone(), launching.fetcher.clone());
     let agent = new_agent(settings, checkpoint)?;
     let ended = Arc::new(Ended::default());
-    let helpers = Helpers { launching, groups, file };
+    let disk = DiskUse::default();
+    let helpers = Helpers { launching, groups, file, disk: disk.clone() };
     let handle = spawn(node, config, helpers, agent, Arc::clone(&ended))?;
-    Ok(Running { handle, ended, info, sandboxes, fetcher })
+    Ok(Running { handle, ended, info, sandboxes, fetcher, disk })
 }
 
 fn info(config: &AgentConfig, listens: SocketAddr, boot: &str) -> Result<AgentInfo, StartError> {
@@ -187,6 +197,7 @@ struct Helpers {
     launching: Launching,
     groups: Option<(Trees, Groups)>,
     file: CheckpointFile,
+    disk: DiskUse,
 }
 
 /// The two helpers have threads of their own, since they wait for the disk and for new processes. They are told whom to
@@ -194,7 +205,7 @@ struct Helpers {
 fn spawn(
     node: &Node,
     config: AgentConfig,
-    Helpers { launching, groups, file }: Helpers,
+    Helpers { launching, groups, file, disk: seen }: Helpers,
     agent: logic::Agent,
     ended: Arc<Ended>,
 ) -> Result<Handle<AgentActor>, StartError> {
@@ -245,6 +256,7 @@ fn spawn(
             books: None,
             ended,
             trees,
+            disk: config.disk.map(|settings| (settings, seen)),
         }
     })?;
     Ok(handle)

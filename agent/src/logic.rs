@@ -47,6 +47,7 @@ pub use checkpoint::{
 pub use config::{BadConfig, Bug, Config, Recover};
 pub use configured::ReconfigurationPolicy;
 pub use fetcher::logic::Fetch;
+pub(crate) use limits::bytes;
 pub use limits::{Limit, Limitation};
 pub use notice::{End, Notice};
 pub use start::StartExecutor;

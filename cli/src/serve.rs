@@ -391,6 +391,7 @@ fn settings(
         executor_shutdown_grace_period: Some(arguments.executor_shutdown_grace_period),
         executors_socket: socket,
         groups: arguments.isolation.groups(),
+        disk: arguments.isolation.disk(),
         containers,
         open_files,
         recover: arguments.recover.into(),

@@ -21,6 +21,7 @@ use tokio::sync::Notify;
 use super::checkpointer::{Outcome, Write};
 use super::outbox::Outbox;
 use super::process::{FromProcesses, ToProcesses, Trees};
+use crate::disk::{DiskSettings, DiskUse};
 use crate::http::{Dismiss, FindExecutor, Found, ReadRecovery, Recovery, Subscribes};
 use crate::logic::{Agent, Books, Effect, End, Event, Notice};
 use crate::metrics::Counts;
@@ -102,6 +103,8 @@ pub(crate) struct AgentActor {
     pub(crate) ended: Arc<Ended>,
     /// By which containers are limited, if they are.
     pub(crate) trees: Option<Trees>,
+    /// How their sandboxes are measured, if they are.
+    pub(crate) disk: Option<(DiskSettings, DiskUse)>,
 }
 
 impl Actor for AgentActor {
@@ -111,6 +114,7 @@ impl Actor for AgentActor {
         self.follow_leader(ctx);
         self.advance(Event::Started, ctx);
         self.collect_sandboxes(ctx);
+        self.watch_disk(ctx);
     }
 }
 

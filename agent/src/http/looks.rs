@@ -63,7 +63,8 @@ impl Looks {
 pub(super) async fn used(gateways: &Gateways, filter: Filter) -> Result<Vec<Container>, Refused> {
     let look = gateways.0.looks.newest(Usages::look).await?;
     let books = gateways.shown().await?.books;
-    aside(move || containers(&books, &filter, &look.usages, look.at)).await
+    let disk = gateways.agent()?.disk().clone();
+    aside(move || containers(&books, &filter, &look.usages, &disk, look.at)).await
 }
 
 #[cfg(test)]

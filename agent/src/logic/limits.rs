@@ -4,13 +4,15 @@
 use api::v1;
 use protocol::carried::Carried;
 use protocol::ids::ContainerId;
-use protocol::resources::Resources;
+use protocol::resources::{Milli, Resources};
 use protocol::task::{Reason, Source, TaskState, TaskStatus};
 use serde::{Deserialize, Serialize};
 
 use super::state::{Ending, Executor, Phase};
 use super::updates::News;
 use super::{Agent, Effect, Program, Signal, Turn};
+
+const MIB: u64 = 1 << 20;
 
 /// A limit beyond which something in a container went.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -79,7 +81,28 @@ impl Executor {
     }
 }
 
+/// Of an amount of `mem` or `disk`.
+pub(crate) fn bytes(megabytes: Milli) -> u64 {
+    u64::try_from(megabytes.0).unwrap_or_default().saturating_mul(MIB) / 1000
+}
+
 impl Agent {
+    /// What it means that a container's sandbox takes so many bytes of the disk. One that holds no disk has no limit, as in Mesos.
+    pub fn exceeds_disk(&self, container: &ContainerId, taken: u64) -> Option<Limitation> {
+        let disk = self.held(container)?.disk();
+        let exceeds = disk > Milli(0) && taken > bytes(disk);
+        let mib = |bytes: u64| format!("{:.1} MiB", bytes as f64 / MIB as f64);
+        exceeds.then(|| Limitation {
+            limit: Limit::Disk,
+            resources: Resources::none().with_scalar("disk", disk),
+            words: format!(
+                "Disk usage ({}) exceeds quota ({}): that is what its sandbox takes, and what its tasks and its executor hold; let the task ask for more disk",
+                mib(taken),
+                mib(bytes(disk)),
+            ),
+        })
+    }
+
     /// All that the executor and its tasks hold.
     pub(super) fn held_by(&self, executor: &Executor) -> Resources {
         let tasks = executor.tasks.iter().filter_map(|task| {

@@ -4,7 +4,8 @@ use api::v1;
 use protocol::ids::{ExecutorId, FrameworkId};
 
 use super::v1::executor_info;
-use crate::logic::{Books, ExecutorSeen, Life};
+use crate::disk::DiskUse;
+use crate::logic::{Books, ExecutorSeen, Life, bytes};
 use crate::usage::{Usage, Usages};
 
 /// One container.
@@ -41,6 +42,7 @@ pub(crate) fn containers(
     books: &Books,
     filter: &Filter,
     usages: &Usages,
+    disk: &DiskUse,
     at: f64,
 ) -> Vec<Container> {
     let mut all = Vec::new();
@@ -61,16 +63,21 @@ pub(crate) fn containers(
                     executor_pid: process,
                     ..Default::default()
                 },
-                statistics: used.map(|used| statistics(executor, used, at)),
+                statistics: used
+                    .map(|used| statistics(executor, used, disk.of(&executor.container), at)),
             });
         }
     }
     all
 }
 
-fn statistics(executor: &ExecutorSeen, used: Usage, at: f64) -> v1::ResourceStatistics {
+fn statistics(
+    executor: &ExecutorSeen,
+    used: Usage,
+    disk: Option<u64>,
+    at: f64,
+) -> v1::ResourceStatistics {
     let limits = executor.all_resources();
-    let megabytes = limits.scalar("mem").0.max(0).unsigned_abs();
     v1::ResourceStatistics {
         timestamp: at,
         processes: Some(used.processes),
@@ -79,7 +86,9 @@ fn statistics(executor: &ExecutorSeen, used: Usage, at: f64) -> v1::ResourceStat
         cpus_system_time_secs: Some(used.system_seconds),
         cpus_limit: Some(limits.scalar("cpus").as_f64()),
         mem_rss_bytes: Some(used.resident_bytes),
-        mem_limit_bytes: Some((megabytes << 20) / 1000),
+        mem_limit_bytes: Some(bytes(limits.mem())),
+        disk_limit_bytes: disk.map(|_| bytes(limits.disk())),
+        disk_used_bytes: disk,
         ..Default::default()
     }
 }

@@ -2,20 +2,24 @@
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
+use std::time::Duration;
 
-use agent::{CapabilitySettings, ContainerSettings, GroupSettings, Isolators as ControlGroups};
+use agent::{
+    CapabilitySettings, ContainerSettings, DiskSettings, GroupSettings, Isolators as ControlGroups,
+};
 use clap::{ArgAction, Args};
 
 use super::images::ImageArguments;
 use crate::units;
 
 /// Those that are here. `posix/…` says how it is done where nothing else is said.
-const KNOWN: [&str; 13] = [
+const KNOWN: [&str; 14] = [
     "posix/cpu",
     "posix/mem",
     "filesystem/posix",
     "cgroups/cpu",
     "cgroups/mem",
+    "disk/du",
     FILE_SYSTEM,
     RUNTIME,
     "volume/host_path",
@@ -28,6 +32,9 @@ const KNOWN: [&str; 13] = [
 
 const FILE_SYSTEM: &str = "filesystem/linux";
 const RUNTIME: &str = "docker/runtime";
+
+/// Nobody looks without a pause, whatever is said.
+const LOOK_EVERY_MIN: Duration = Duration::from_millis(10);
 
 /// What the others of these are parts of.
 const OF_FILE_SYSTEM: [&str; 7] = [
@@ -54,7 +61,7 @@ impl Isolators {
 #[derive(Args, Clone, Debug)]
 pub(crate) struct IsolationArguments {
     /// What containers are limited by, with commas between: `cgroups/cpu` gives each its share of the processors, `cgroups/mem`
-    /// ends one that takes more memory than its tasks and its executor hold; and what they have of their own: `filesystem/linux`
+    /// ends one that takes more memory than its tasks and its executor hold, `disk/du` measures sandboxes; and what they have of their own: `filesystem/linux`
     /// mounts volumes, with `docker/runtime` and --image_providers=docker images are run, `namespaces/pid`, `namespaces/ipc`,
     /// `linux/capabilities` and `linux/nnp` are for containers without an image, too; `posix/cpu`, `posix/mem` and
     /// `filesystem/posix` limit nothing
@@ -66,6 +73,12 @@ pub(crate) struct IsolationArguments {
     /// Whether a container of `cgroups/cpu` gets no more than it holds, also where processors are idle
     #[arg(long, default_value_t = false, action = ArgAction::Set, value_name = "BOOL")]
     cgroups_enable_cfs: bool,
+    /// How often `disk/du` looks how much of the disk each sandbox takes
+    #[arg(long, default_value = "15secs", value_name = "TIME", value_parser = units::duration)]
+    container_disk_watch_interval: Duration,
+    /// Whether `disk/du` ends a container whose sandbox takes more than the `disk` of its tasks and its executor
+    #[arg(long, default_value_t = false, action = ArgAction::Set, value_name = "BOOL")]
+    enforce_container_disk_quota: bool,
     /// Where a container with an image finds its sandbox
     #[arg(long, default_value = "/mnt/mesos/sandbox", value_name = "PATH", value_parser = absolute)]
     sandbox_directory: PathBuf,
@@ -106,6 +119,9 @@ impl IsolationArguments {
         if says && !isolation.has("linux/capabilities") {
             return Err("--effective_capabilities and --bounding_capabilities need 'linux/capabilities' in --isolation".into());
         }
+        if self.enforce_container_disk_quota && !isolation.has("disk/du") {
+            return Err("--enforce_container_disk_quota needs 'disk/du' in --isolation".into());
+        }
         if isolation.has(FILE_SYSTEM) && !nix::unistd::geteuid().is_root() {
             return Err(format!(
                 "'{FILE_SYSTEM}' takes root: start the agent as root, or leave it out"
@@ -122,6 +138,14 @@ impl IsolationArguments {
             root: self.cgroups_root.clone(),
             isolators: ControlGroups { cpu, memory },
             hard_cpu: self.cgroups_enable_cfs,
+        })
+    }
+
+    /// For an agent; `None`: nobody looks.
+    pub(crate) fn disk(&self) -> Option<DiskSettings> {
+        self.isolation.has("disk/du").then(|| DiskSettings {
+            watch_every: self.container_disk_watch_interval.max(LOOK_EVERY_MIN),
+            enforce: self.enforce_container_disk_quota,
         })
     }
 
@@ -232,6 +256,7 @@ mod tests {
         for (flags, words) in [
             (&["--image-providers=docker"][..], "--image_providers needs --isolation="),
             (&["--isolation=namespaces/pid"], "'namespaces/pid' needs 'filesystem/linux'"),
+            (&["--enforce-container-disk-quota=true"], "needs 'disk/du' in --isolation"),
             (&[r#"--effective-capabilities={"capabilities":["KILL"]}"#], "need 'linux/cap"),
         ] {
             let said = line(flags).check().unwrap_err();

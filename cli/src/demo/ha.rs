@@ -278,7 +278,9 @@ impl Watched {
             let seen = match tokio::time::timeout(LOOK_WITHIN, client.tasks()).await {
                 Ok(Ok(tasks)) => {
                     let mut states: BTreeMap<TaskState, usize> = BTreeMap::new();
-                    tasks.iter().for_each(|task| *states.entry(task.report.state).or_default() += 1);
+                    tasks
+                        .iter()
+                        .for_each(|task| *states.entry(task.report.state).or_default() += 1);
                     if states == BTreeMap::from([(TaskState::Running, TASKS)]) {
                         return Ok(());
                     }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
-use serde_json::json;
+use serde_json::{Value, json};
 use tests::cluster::eventually;
 
 use crate::executors::{Executor, FIRST, WAITS, launched, task_of};
@@ -102,6 +102,51 @@ fn iso_04_a_task_that_takes_more_memory_than_it_holds_fails_with_that_reason() {
     let offer = framework.offer();
     framework.launches(&offer, &[task("modest", &offer, "true")]);
     assert_eq!(end_of(&mut framework)["state"], "TASK_FINISHED", "the next is undisturbed");
+}
+
+#[test]
+fn iso_16_a_sandbox_that_takes_more_of_the_disk_than_its_task_holds_ends_it_where_that_is_enforced()
+{
+    let flags = ["--isolation=disk/du", "--container_disk_watch_interval=50ms"];
+    let large = |offer: &Value| {
+        let mut large = task("large", offer, "head -c 20m /dev/zero > large; sleep 600");
+        let disk = json!({ "name": "disk", "type": "SCALAR", "scalar": { "value": 10.0 } });
+        large["resources"].as_array_mut().unwrap().push(disk);
+        large
+    };
+    let watched = Stage::of_master().with_agent_of(&flags);
+    let mut framework = framework(&watched);
+    let offer = framework.offer();
+    framework.launches(&offer, &[large(&offer)]);
+    runs(&mut framework);
+    let mut shown = Value::Null;
+    eventually("it is counted", || {
+        let all = tests::http::ask(watched.agent_at(), "GET /monitor/statistics", &[], &[]).json();
+        shown = all[0]["statistics"].clone();
+        shown["disk_used_bytes"].as_u64().is_some_and(|bytes| bytes >= 20 << 20)
+    });
+    assert_eq!(shown["disk_limit_bytes"], 10 << 20, "{shown}");
+    framework.says("TEARDOWN", json!({}));
+
+    let enforced = [&flags[..], &["--enforce_container_disk_quota=true"]].concat();
+    let stage = Stage::of_master().with_agent_of(&enforced);
+    let mut framework = framework(&stage);
+    let offer = framework.offer();
+    let small = task("small", &offer, "head -c 20m /dev/zero > small; sleep 600");
+    framework.launches(&offer, &[large(&offer), small]);
+    let end = end_of(&mut framework);
+    assert_eq!((&end["task_id"]["value"], &end["state"]), (&json!("large"), &json!("TASK_FAILED")));
+    assert_eq!(end["reason"], "REASON_CONTAINER_LIMITATION_DISK", "{end}");
+    assert!(end["message"].as_str().unwrap().starts_with("Disk usage ("), "{end}");
+    let limited = &end["limitation"]["resources"][0];
+    assert_eq!(
+        (&limited["name"], &limited["scalar"]["value"]),
+        (&json!("disk"), &json!(10.0)),
+        "{end}"
+    );
+    // Who holds no disk has no limit, and is undisturbed.
+    framework.says("KILL", json!({ "kill": { "task_id": { "value": "small" } } }));
+    assert_eq!(end_of(&mut framework)["state"], "TASK_KILLED");
 }
 
 #[test]

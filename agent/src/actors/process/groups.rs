@@ -15,7 +15,7 @@ use protocol::ids::ContainerId;
 use protocol::resources::{Milli, Resources};
 
 use crate::config::{GroupSettings, Isolators};
-use crate::logic::{Limit, Limitation};
+use crate::logic::{Limit, Limitation, bytes};
 
 const MIB: u64 = 1 << 20;
 
@@ -182,8 +182,7 @@ fn limits(holds: &Resources, isolators: Isolators, hard_cpu: bool) -> Limits {
 
 /// Resources are in MiB.
 fn memory_bytes(holds: &Resources) -> u64 {
-    let milli = u64::try_from(holds.mem().0).unwrap_or_default();
-    (milli.saturating_mul(MIB) / 1000).max(MEMORY_BYTES_MIN)
+    bytes(holds.mem()).max(MEMORY_BYTES_MIN)
 }
 
 /// A container's memory ran out.
