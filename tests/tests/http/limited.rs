@@ -115,10 +115,10 @@ fn iso_16_a_sandbox_that_takes_more_of_the_disk_than_its_task_holds_ends_it_wher
         large
     };
     let watched = Stage::of_master().with_agent_of(&flags);
-    let mut framework = framework(&watched);
-    let offer = framework.offer();
-    framework.launches(&offer, &[large(&offer)]);
-    runs(&mut framework);
+    let mut first = framework(&watched);
+    let offer = first.offer();
+    first.launches(&offer, &[large(&offer)]);
+    runs(&mut first);
     let mut shown = Value::Null;
     eventually("it is counted", || {
         let all = tests::http::ask(watched.agent_at(), "GET /monitor/statistics", &[], &[]).json();
@@ -126,7 +126,7 @@ fn iso_16_a_sandbox_that_takes_more_of_the_disk_than_its_task_holds_ends_it_wher
         shown["disk_used_bytes"].as_u64().is_some_and(|bytes| bytes >= 20 << 20)
     });
     assert_eq!(shown["disk_limit_bytes"], 10 << 20, "{shown}");
-    framework.says("TEARDOWN", json!({}));
+    first.says("TEARDOWN", json!({}));
 
     let enforced = [&flags[..], &["--enforce_container_disk_quota=true"]].concat();
     let stage = Stage::of_master().with_agent_of(&enforced);
