@@ -1,5 +1,6 @@
 //! How an agent is started, and what can be wrong with that.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -51,6 +52,8 @@ pub struct AgentConfig {
     /// Whether this process is the agent alone: then it adopts and kills what dead executors leave behind, even what
     /// cleared its environment. Not for tests, whose process has other children.
     pub adopts_orphans: bool,
+    /// What executors, and tasks of commands, find in their environment unless they say otherwise.
+    pub executor_environment: BTreeMap<String, String>,
     /// How many files executors and tasks may open, if this process may open more than they are to.
     pub open_files: Option<u64>,
     /// How long executors have to come back after a restart of the agent; `None`: the default.
@@ -120,6 +123,7 @@ impl AgentConfig {
             share: None,
             sandboxes: SandboxLimits::default(),
             adopts_orphans: false,
+            executor_environment: BTreeMap::new(),
             open_files: None,
             executor_reregistration_timeout: None,
             recovery_timeout: None,

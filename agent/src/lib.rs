@@ -160,6 +160,7 @@ pub fn start(node: &Node, config: AgentConfig) -> Result<Running, StartError> {
         boot,
         lifeline,
         open_files: config.open_files,
+        environment: config.executor_environment.clone(),
     };
     let (sandboxes, fetcher) = (launching.sandboxes.clone(), launching.fetcher.clone());
     let agent = new_agent(settings, checkpoint)?;

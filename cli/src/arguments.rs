@@ -15,6 +15,7 @@ mod roles;
 mod serve;
 mod spelling;
 mod told;
+mod variables;
 
 use std::ffi::OsString;
 

@@ -393,6 +393,10 @@ fn settings(
         groups: arguments.isolation.groups(),
         disk: arguments.isolation.disk(),
         containers,
+        executor_environment: arguments
+            .executor_environment_variables
+            .map(|all| all.0)
+            .unwrap_or_default(),
         open_files,
         recover: arguments.recover.into(),
         reconfiguration_policy: arguments.reconfiguration_policy.into(),

@@ -9,8 +9,8 @@ use containerizer::inside::Inside;
 use libactor::Secret;
 use protocol::executor::{
     AgentAt, ENV_AGENT, ENV_AGENT_FILE, ENV_CONTAINER, ENV_EXECUTOR, ENV_FRAMEWORK, ENV_INSIDE,
-    ENV_OPEN_FILES, ENV_RECORDS, ENV_RECOVERY_TIMEOUT, ENV_SANDBOX, ENV_SECRET_ON_STDIN, ENV_TOKEN,
-    SECRET_BYTES_MAX, Token,
+    ENV_OPEN_FILES, ENV_PASSED, ENV_RECORDS, ENV_RECOVERY_TIMEOUT, ENV_SANDBOX,
+    ENV_SECRET_ON_STDIN, ENV_TOKEN, SECRET_BYTES_MAX, Token,
 };
 
 use crate::logic::Identity;
@@ -118,11 +118,14 @@ fn inside() -> Result<Option<Inside>, BadEnvironment> {
     read.transpose()
 }
 
-/// What the agent, which gives nothing else by such names, has set of them.
+/// What the agent, which gives nothing else by such names, has set of them, and what its operator gives to all executors.
 fn mesos() -> Vec<(String, String)> {
+    let passed = std::env::var_os(ENV_PASSED).unwrap_or_default();
+    let passed = passed.to_string_lossy();
     let all = std::env::vars_os().filter_map(|(name, value)| {
         let name = name.into_string().ok()?;
-        let is_meant = name.starts_with("MESOS_") || name == "LIBPROCESS_PORT";
+        let is_mesos = name.starts_with("MESOS_") || name == "LIBPROCESS_PORT";
+        let is_meant = is_mesos || passed.lines().any(|passed| passed == name);
         is_meant.then_some(())?;
         Some((name, value.into_string().ok()?))
     });

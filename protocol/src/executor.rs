@@ -99,6 +99,9 @@ impl std::fmt::Debug for Token {
     }
 }
 
+/// The names, a line each, of what else of its environment the executor hands down to its task: what the agent's operator gives
+/// to all.
+pub const ENV_PASSED: &str = "AIRSIDE_EXECUTOR_PASSED";
 /// How many files the executor and its tasks may open, if that is not what its agent may: programs that still use `select`
 /// break where they may open more than they were made for.
 pub const ENV_OPEN_FILES: &str = "AIRSIDE_EXECUTOR_OPEN_FILES";

@@ -115,6 +115,8 @@ pub(crate) struct Launching {
     pub(crate) lifeline: Option<Lifeline>,
     /// How many files executors may open; `None`: as many as this process.
     pub(crate) open_files: Option<u64>,
+    /// What each executor, and each task of a command, finds in its environment unless it says otherwise.
+    pub(crate) environment: BTreeMap<String, String>,
 }
 
 /// An executor that runs or is being buried.

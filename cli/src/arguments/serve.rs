@@ -17,6 +17,7 @@ use super::allocator::AllocatorArguments;
 use super::authentication::{AgentAuthentication, MasterAuthentication};
 use super::fetcher::FetcherArguments;
 use super::isolation::IsolationArguments;
+use super::variables::{Variables, variables};
 use super::{ClusterArguments, ListenArguments, RoleArguments};
 use crate::amounts::{self, Weights};
 use crate::domains::domain;
@@ -221,6 +222,9 @@ pub(crate) struct AgentArguments {
     /// The path of that socket; `agent.sock` in the --work-dir if it is not said
     #[arg(long, value_name = "PATH", value_parser = units::socket)]
     pub(crate) domain_socket_location: Option<PathBuf>,
+    /// What each executor, and each command, finds in its environment unless it says otherwise: a JSON object of texts by name
+    #[arg(long, value_name = "JSON", value_parser = variables)]
+    pub(crate) executor_environment_variables: Option<Variables>,
     /// How many executors of each framework are shown after their end
     #[arg(long, default_value_t = 150, value_name = "COUNT")]
     pub(crate) max_completed_executors_per_framework: usize,

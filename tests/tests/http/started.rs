@@ -142,6 +142,35 @@ fn agent_19_tasks_and_executors_find_mesoss_environment() {
 }
 
 #[test]
+fn what_the_operator_gives_to_all_executors_they_and_commands_find_unless_they_say_otherwise() {
+    let given = r#"--executor_environment_variables={"GIVEN":"by the operator","OWN":"no","MESOS_SANDBOX":"no"}"#;
+    let stage = Stage::of_master().with_agent_of(&[given]);
+    let mut framework = subscribes(&stage);
+    let offer = framework.offer();
+    let says = r#"echo "$GIVEN, $OWN" > seen; [ "$MESOS_SANDBOX" = "$PWD" ] && echo here >> seen"#;
+    let own = json!({ "variables": [{ "name": "OWN", "value": "own" }] });
+    let mut command = task("command", &offer, says);
+    command["command"]["environment"] = own.clone();
+    let mut custom = task_of("t", &offer, "custom", &format!("{says}; exec sleep 1000"));
+    custom["executor"]["command"]["environment"] = own;
+    framework.launches(&offer, &[command, custom]);
+    for executor in ["command", "custom"] {
+        let mut seen = String::new();
+        eventually("it has said what it finds", || {
+            let lives = stage.home.path("a").join("sandboxes").join(&framework.id).join(executor);
+            let life = std::fs::read_dir(lives).ok().and_then(|mut lives| lives.next()?.ok());
+            let file = life.and_then(|life| std::fs::read_to_string(life.path().join("seen")).ok());
+            seen = file.unwrap_or_default();
+            seen.ends_with("here\n")
+        });
+        assert_eq!(seen, "by the operator, own\nhere\n", "{executor}");
+    }
+    let ended =
+        stage.home.airside(&["agent", "--master=h:1", "--executor_environment_variables=A=1"]);
+    assert!(ended.stderr.contains("it is no object of texts by name"), "{ended:#?}");
+}
+
+#[test]
 fn aapi_13_executors_reach_their_agent_by_a_socket_too() {
     let mut stage = Stage::of_master().with_agent_of(&["--http_executor_domain_sockets"]);
     let mut framework = subscribes(&stage);

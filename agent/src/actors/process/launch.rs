@@ -17,8 +17,8 @@ use nix::unistd::User;
 use procfs::process::Process;
 use protocol::executor::{
     ENV_AGENT, ENV_AGENT_FILE, ENV_CONTAINER, ENV_EXECUTOR, ENV_FRAMEWORK, ENV_GROUPS, ENV_INSIDE,
-    ENV_OPEN_FILES, ENV_RECORDS, ENV_RECOVERY_TIMEOUT, ENV_SANDBOX, ENV_SECRET_ON_STDIN, ENV_TOKEN,
-    Shim, StartProgram,
+    ENV_OPEN_FILES, ENV_PASSED, ENV_RECORDS, ENV_RECOVERY_TIMEOUT, ENV_SANDBOX,
+    ENV_SECRET_ON_STDIN, ENV_TOKEN, Shim, StartProgram,
 };
 use protocol::task::CommandSpec;
 use tokio::process::{Child, Command};
@@ -174,6 +174,8 @@ fn command_executor(
     surroundings: &[Surrounding<'_>],
 ) -> Result<Command, StartFailure> {
     let mut command = executors_program(launching)?;
+    let passed: Vec<&str> = launching.environment.keys().map(String::as_str).collect();
+    command.envs(&launching.environment).env(ENV_PASSED, passed.join("\n"));
     command.envs(surroundings.iter().copied());
     if let Some(files) = launching.open_files {
         command.env(ENV_OPEN_FILES, files.to_string());
@@ -232,7 +234,8 @@ fn start_of(
     for (name, value) in inside.iter().flat_map(|inside| inside.beneath()) {
         environment.insert(name.into(), value.into());
     }
-    for (name, value) in &spec.environment {
+    let said = spec.environment.iter().map(|(name, value)| (name, value));
+    for (name, value) in launching.environment.iter().chain(said) {
         environment.insert(name.into(), value.into());
     }
     if let Some(user) = owner {

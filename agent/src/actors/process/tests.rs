@@ -59,6 +59,7 @@ impl Stage {
             boot: crate::detect::boot_id().unwrap(),
             lifeline: None,
             open_files: None,
+            environment: BTreeMap::new(),
         };
         let accepts = Accepts::new().tells::<ToProcesses>();
         let spawn = Spawn { accepts, pinned: true, ..Spawn::default() };

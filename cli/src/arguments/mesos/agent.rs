@@ -75,10 +75,6 @@ pub(super) const FLAGS: Table = &[
     ),
     // Executors.
     (
-        "executor_environment_variables",
-        Refused("executors have the environment that their tasks ask for"),
-    ),
-    (
         "executor_reregistration_retry_interval",
         Ignored("executors look for their agent by themselves"),
     ),
