@@ -365,7 +365,8 @@ fn settings(
         .fetcher
         .config(program.clone().into(), &arguments.work_dir)
         .map_err(|(path, source)| ServeError::Authorities { path, source })?;
-    let containers = arguments.isolation.containers(&arguments.work_dir);
+    let authorities = arguments.fetcher.authorities();
+    let containers = arguments.isolation.containers(&arguments.work_dir, authorities);
     let containers = containers.map_err(ServeError::Containers)?;
     let executor = vec![program.into_os_string(), "executor".into()];
     let by_address = arguments.hostname.is_none() && !arguments.hostname_lookup;

@@ -23,12 +23,18 @@ pub(crate) struct FetcherArguments {
     /// When nothing of a file comes for so long, it is given up; 0secs waits for ever
     #[arg(long, default_value = "1mins", value_name = "TIME", value_parser = units::duration)]
     fetcher_stall_timeout: Duration,
-    /// Who vouches for servers of https:// that files come from, as PEM [default: whoever the system trusts]
+    /// Who vouches for servers of https:// that files come from, and registries that images do, as PEM [default: whoever the
+    /// system trusts]
     #[arg(long, value_name = "FILE")]
     fetcher_ca_file: Option<PathBuf>,
 }
 
 impl FetcherArguments {
+    /// Who else is trusted.
+    pub(crate) fn authorities(&self) -> Option<&Path> {
+        self.fetcher_ca_file.as_deref()
+    }
+
     /// For the agent of this work directory, whose program is this one.
     pub(crate) fn config(
         &self,

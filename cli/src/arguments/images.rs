@@ -84,7 +84,11 @@ impl ImageArguments {
         Credentials::from_docker_config(&text).map_err(|error| failed(error.to_string()))
     }
 
-    pub(super) fn settings(&self, work_dir: &Path) -> Result<Option<ImageSettings>, String> {
+    pub(super) fn settings(
+        &self,
+        work_dir: &Path,
+        authorities: Option<&Path>,
+    ) -> Result<Option<ImageSettings>, String> {
         if !self.are_run() {
             return Ok(None);
         }
@@ -94,6 +98,7 @@ impl ImageArguments {
         };
         let pulls = Settings {
             plain_http: self.docker_registry.plain.iter().cloned().collect(),
+            authorities: authorities.map(Path::to_owned).into_iter().collect(),
             ..Settings::default()
         };
         Ok(Some(ImageSettings {

@@ -1,7 +1,7 @@
 //! By what an agent keeps its containers apart, in Mesos's words.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use agent::{
@@ -152,7 +152,8 @@ impl IsolationArguments {
     /// For the agent of this work directory; `None`: containers have nothing of their own.
     pub(crate) fn containers(
         &self,
-        work_dir: &std::path::Path,
+        work_dir: &Path,
+        authorities: Option<&Path>,
     ) -> Result<Option<ContainerSettings>, String> {
         let isolation = &self.isolation;
         if !isolation.has(FILE_SYSTEM) {
@@ -164,7 +165,7 @@ impl IsolationArguments {
             bounding: names(&self.bounding_capabilities),
         };
         Ok(Some(ContainerSettings {
-            images: self.images.settings(work_dir)?,
+            images: self.images.settings(work_dir, authorities)?,
             processes: isolation.has("namespaces/pid"),
             ipc: isolation.has("namespaces/ipc"),
             capabilities: isolation.has("linux/capabilities").then_some(capabilities),

@@ -45,6 +45,14 @@ impl Harbour {
         read(&sandbox(&self.stage, &framework.id, task).join("stdout"))
     }
 
+    /// Waits until the master knows that the agent is there, or that it is not.
+    #[track_caller]
+    fn agent_is(&self, there: bool) {
+        eventually("the master knows how the agent is", || {
+            self.stage.get("/slaves").json()["slaves"][0]["active"] == there
+        });
+    }
+
     /// The folders in which it is noted what containers are.
     fn records(&self) -> Vec<PathBuf> {
         let all = std::fs::read_dir(self.stage.home.path("a").join("containers"));

@@ -214,3 +214,45 @@ fn a_pull_is_given_up_with_its_task_and_is_no_reason_to_kill_an_executor() {
     std::io::Read::read_to_end(&mut asked, &mut rest).unwrap();
     harbour.is_clear(&mounts);
 }
+
+#[test]
+fn cont_01_a_container_whose_agent_dies_in_any_phase_of_its_life_runs_once_and_leaves_nothing() {
+    let mut harbour = Harbour::new();
+    let mounts = mounts_now();
+    let data = harbour.stage.home.path("data");
+    std::fs::create_dir(&data).unwrap();
+    let (ran, goes_on) = (data.join("ran"), data.join("goes-on"));
+    // What is there once the phase has begun: its records, what it is, its folder, its first process, the program; and its end.
+    for phase in ["", "inside", "box/task/phase", "box/task/process", "ran", "end"] {
+        let _ = std::fs::remove_file(&ran);
+        std::fs::write(&goes_on, "").unwrap();
+        // Offers of the agent's former life are not valid any more, and its own are all of this one.
+        let mut framework = harbour.framework();
+        let offer = framework.offer();
+        let line =
+            "echo once >> /data/ran; while test -e /data/goes-on; do sleep 0.02; done; exit 3";
+        let mut one = in_image(task("one", &offer, line), &harbour.layout.image("bare"));
+        let at = data.display().to_string();
+        one["container"]["volumes"] =
+            json!([{ "container_path": "/data", "host_path": at, "mode": "RW" }]);
+        framework.launches(&offer, &[one]);
+        eventually("the phase has begun", || match phase {
+            "ran" | "end" => ran.exists(),
+            file => harbour.records().iter().any(|records| records.join(file).exists()),
+        });
+        if phase == "end" {
+            std::fs::remove_file(&goes_on).unwrap();
+        }
+        harbour.stage.kills_agent();
+        harbour.agent_is(false);
+        harbour.stage.agent_is_back();
+        // What is acknowledged while it is away, it says again, and takes its time.
+        harbour.agent_is(true);
+        let _ = std::fs::remove_file(&goes_on);
+        let end = end_of(&mut framework);
+        assert_eq!(end["message"], "Command exited with status 3", "{phase}: {end}");
+        assert_eq!(read(&ran), "once\n", "{phase}");
+        framework.says("TEARDOWN", json!({}));
+        harbour.is_clear(&mounts);
+    }
+}
