@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use containerizer::inside::{self, Inside};
+use containerizer::inside;
 use containerizer::records::{self, Ended};
 use containerizer::remove::remove_tree;
 use images::Digest;
@@ -110,8 +110,8 @@ impl Home {
     /// The layers of images that containers use, whichever life of the agent started them.
     pub(crate) fn layers_in_use(&self) -> BTreeSet<Digest> {
         let folders = self.work_dir.join("containers").read_dir().into_iter().flatten().flatten();
-        let insides = folders.filter_map(|folder| Inside::of(&folder.path()));
-        insides.flat_map(|inside| inside.layers).filter_map(|layer| layer.parse().ok()).collect()
+        let layers = folders.flat_map(|folder| inside::layers(&folder.path()));
+        layers.filter_map(|layer| layer.parse().ok()).collect()
     }
 }
 

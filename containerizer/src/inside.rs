@@ -12,7 +12,6 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use libactor::wire;
 use protocol::executor::ENV_SANDBOX;
 use serde::{Deserialize, Serialize};
 
@@ -21,12 +20,13 @@ use crate::life::Running;
 use crate::runtime::{Folder, Runtime};
 
 /// No record is larger: most of it are a filter and some dozens of mounts.
-const BYTES_MAX: usize = 8 << 20;
+const BYTES_MAX: u64 = 8 << 20;
 const FILE_NAME: &str = "inside";
 const BOX: &str = "box";
 const TASK: &str = "task";
 
-/// All of it. On disk: fields are only added, at the end.
+/// All of it. On disk, as JSON behind a checksum: what it is to be is read by the executor that is started with it, and its layers by
+/// later versions of the agent as well.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Inside {
     /// All but the program's arguments and its environment.
@@ -51,7 +51,7 @@ impl Inside {
     /// # Errors
     /// The disk's.
     pub fn write(&self, records: &Path) -> io::Result<PathBuf> {
-        let record = wire::encode(self, BYTES_MAX).map_err(io::Error::other)?;
+        let record = serde_json::to_vec(self)?;
         let path = records.join(FILE_NAME);
         let beside = records.join("inside.new");
         let mut options = OpenOptions::new();
@@ -80,19 +80,31 @@ impl Inside {
     /// # Errors
     /// The disk's, or that it is not whole.
     pub fn read(path: &Path) -> io::Result<Self> {
-        let mut bytes = Vec::new();
-        File::open(path)?.take(BYTES_MAX as u64 + 4).read_to_end(&mut bytes)?;
-        let damaged = || io::Error::new(io::ErrorKind::InvalidData, "it is damaged");
-        let (sum, record) = bytes.split_first_chunk::<4>().ok_or_else(damaged)?;
-        if crc32c::crc32c(record) != u32::from_le_bytes(*sum) {
-            return Err(damaged());
-        }
-        wire::decode(record).map_err(io::Error::other)
+        Ok(serde_json::from_slice(&whole(path)?)?)
     }
+}
 
-    /// The one of a folder of records, if that has one that is whole.
-    pub fn of(records: &Path) -> Option<Self> {
-        Self::read(&records.join(FILE_NAME)).ok()
+/// The digests of the layers that the container of the executor with these records uses; none, if it has no image.
+pub fn layers(records: &Path) -> Vec<String> {
+    /// What counts, whatever else another version wrote.
+    #[derive(Default, Deserialize)]
+    struct Layers {
+        #[serde(default)]
+        layers: Vec<String>,
+    }
+    let read = whole(&records.join(FILE_NAME)).ok();
+    let layers = read.and_then(|record| serde_json::from_slice::<Layers>(&record).ok());
+    layers.unwrap_or_default().layers
+}
+
+fn whole(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(BYTES_MAX).read_to_end(&mut bytes)?;
+    let damaged = || io::Error::new(io::ErrorKind::InvalidData, "it is damaged");
+    let (sum, record) = bytes.split_first_chunk::<4>().ok_or_else(damaged)?;
+    match crc32c::crc32c(record) == u32::from_le_bytes(*sum) {
+        true => Ok(record.to_vec()),
+        false => Err(damaged()),
     }
 }
 
@@ -143,14 +155,24 @@ mod tests {
     #[test]
     fn what_is_written_is_read_whole_or_not_at_all() {
         let dir = tempfile::tempdir().unwrap();
-        let inside = Inside { layers: vec!["sha256:0".into()], ..Inside::default() };
+        let mut inside = Inside { layers: vec!["sha256:0".into()], ..Inside::default() };
+        inside.container.arguments.push(c"sh".into());
+        inside.container.confinement.mounts = crate::confinement::Mount::usual(1);
         let path = inside.write(dir.path()).unwrap();
         assert_eq!(Inside::read(&path).unwrap(), inside);
         let whole = std::fs::read(&path).unwrap();
         for cut in 0..whole.len() {
             std::fs::write(&path, &whole[..cut]).unwrap();
-            assert!(Inside::read(&path).is_err() && Inside::of(dir.path()).is_none(), "{cut}");
+            assert!(Inside::read(&path).is_err() && layers(dir.path()).is_empty(), "{cut}");
         }
+        std::fs::write(&path, &whole).unwrap();
+        assert_eq!(layers(dir.path()), ["sha256:0"]);
+        // As another version may write it.
+        let other = br#"{"container":7,"layers":["sha256:1"],"more":null}"#;
+        let bytes = [&crc32c::crc32c(other).to_le_bytes()[..], other].concat();
+        std::fs::write(&path, bytes).unwrap();
+        assert_eq!(layers(dir.path()), ["sha256:1"]);
+        assert!(Inside::read(&path).is_err());
     }
 
     #[test]

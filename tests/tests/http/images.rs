@@ -251,8 +251,9 @@ fn cont_06_iso_18_iso_19_a_task_in_an_image_is_shut_in_and_may_little() {
     let line = "grep -E '^(CapBnd|CapEff|NoNewPrivs|Seccomp):' /proc/self/status; \
                 for kind in mnt pid ipc uts cgroup; do readlink /proc/self/ns/$kind; done; \
                 mount -t tmpfs none /tmp || echo no mount; mknod /tmp/x b 8 0 || echo no device; \
-                echo b > /proc/sysrq-trigger || echo no sysrq; df /dev/shm | tail -1";
+                echo b > /proc/sysrq-trigger || echo no sysrq; df /dev/shm | tail -1; hostname; cat /etc/hostname";
     let mut shut = in_image(task("shut", &offer, line), &harbour.layout.image("bare"));
+    shut["container"]["hostname"] = json!("boxed");
     shut["container"]["linux_info"] = json!({ "shm_size": 8 });
     let line = "grep -E '^(CapBnd|CapEff):' /proc/self/status";
     let mut little = in_image(task("little", &offer, line), &harbour.layout.image("bare"));
@@ -272,7 +273,7 @@ fn cont_06_iso_18_iso_19_a_task_in_an_image_is_shut_in_and_may_little() {
         let own = own.to_string_lossy().into_owned();
         assert!(said.contains(&format!("{kind}:[")) && !said.contains(&own), "{own}: {said}");
     }
-    for words in ["no mount", "no device", "no sysrq", " 8192 "] {
+    for words in ["no mount", "no device", "no sysrq", " 8192 ", "\nboxed\nboxed\n"] {
         assert!(said.contains(words), "{words}: {said}");
     }
     let said = harbour.printed(&framework, "little");
