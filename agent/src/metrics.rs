@@ -37,6 +37,8 @@ pub(crate) struct Counts {
     executors_ended: u64,
     /// Tasks that have ended, by how.
     ends: BTreeMap<TaskState, u64>,
+    /// Containers of which something is left that could not be undone.
+    containers_left: u64,
 }
 
 /// What Mesos counts of what can be used.
@@ -91,6 +93,11 @@ impl Counts {
         }
     }
 
+    /// Takes notice of a container of which something is left.
+    pub(crate) fn container_left(&mut self) {
+        self.containers_left += 1;
+    }
+
     /// Takes notice of a look at the sandboxes.
     pub(crate) fn collected(&mut self, collected: Collected) {
         self.sandboxes_removed += collected.removed;
@@ -128,6 +135,7 @@ impl Counts {
             ("gc/path_removals_succeeded", self.sandboxes_removed),
             ("gc/path_removals_failed", self.sandboxes_not_removed),
             ("gc/path_removals_pending", self.sandboxes_kept),
+            ("containerizer/mesos/container_destroy_errors", self.containers_left),
             ("containerizer/fetcher/task_fetches_succeeded", fetched.succeeded),
             ("containerizer/fetcher/task_fetches_failed", fetched.failed),
             ("containerizer/fetcher/cache_size_total_bytes", fetched.cache_total),
@@ -212,13 +220,15 @@ mod tests {
 
     #[test]
     fn every_name_that_an_agent_counts_under_is_one_of_mesoss() {
-        let counts =
+        let mut counts =
             Counts { scalars: [("cpus".to_owned(), (4.0, 1.0))].into(), ..Counts::default() };
+        counts.container_left();
         let fetched = fetcher::Counts { cache_total: 8, ..Default::default() };
         let numbers = counts.numbers(&fetched);
         for name in numbers.keys() {
             assert!(crate::COUNTED.contains(&name.as_str()), "{name}");
         }
+        assert_eq!(numbers["containerizer/mesos/container_destroy_errors"], 1.0);
         assert_eq!(numbers["slave/cpus_percent"], 0.25);
         assert_eq!(numbers["containerizer/fetcher/cache_size_total_bytes"], 8.0);
         assert!(crate::COUNTED.is_sorted());

@@ -376,6 +376,7 @@ impl Handler<Received<FromProcesses>> for AgentActor {
                 Event::ExecutorFound { container, process }
             }
             FromProcesses::NeverBegan(container) => Event::ExecutorNeverBegan(container),
+            FromProcesses::Left(_) => return self.counts.container_left(),
             FromProcesses::NotGiven { container, words } => {
                 Event::ContainerNotGiven { container, words }
             }

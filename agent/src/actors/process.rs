@@ -77,14 +77,32 @@ impl Message for ToProcesses {
 /// From the process actor to whoever was named as its listener.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum FromProcesses {
-    Started { container: ContainerId, process: ProcessIdentity },
-    NotStarted { container: ContainerId, why: StartFailure },
-    Exited { container: ContainerId, exit: Option<Exit>, ended: Option<Box<TaskStatus>> },
+    Started {
+        container: ContainerId,
+        process: ProcessIdentity,
+    },
+    NotStarted {
+        container: ContainerId,
+        why: StartFailure,
+    },
+    Exited {
+        container: ContainerId,
+        exit: Option<Exit>,
+        ended: Option<Box<TaskStatus>>,
+    },
     OldEnded(ContainerId),
-    Found { container: ContainerId, process: ProcessIdentity },
+    Found {
+        container: ContainerId,
+        process: ProcessIdentity,
+    },
     NeverBegan(ContainerId),
-    NotGiven { container: ContainerId, words: String },
+    NotGiven {
+        container: ContainerId,
+        words: String,
+    },
     RanOut(ContainerId),
+    /// Nothing of it lives, but something is left: to be counted.
+    Left(ContainerId),
 }
 
 impl Message for FromProcesses {

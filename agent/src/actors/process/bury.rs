@@ -63,6 +63,7 @@ impl Processes {
             let why = undone.map_err(|error| error.to_string()).and_then(|undone| undone).err();
             if let Some(why) = why {
                 tracing::warn!(%container, %why, "a container is not cleaned up; the next life of this agent tries again");
+                actor.say(FromProcesses::Left(container.clone()), ctx);
             }
             then(actor, container, ctx);
         });
