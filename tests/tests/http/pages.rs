@@ -34,7 +34,7 @@ const SLAVE: &str = "id hostname port attributes pid registered_time resources u
     offered_resources reserved_resources unreserved_resources active deactivated version capabilities";
 const FRAMEWORK_HEAD: &str = "id name used_resources offered_resources capabilities hostname \
     webui_url active connected recovered";
-const FRAMEWORK: &str = "user failover_timeout checkpoint registered_time unregistered_time \
+const FRAMEWORK: &str = "user failover_timeout checkpoint registered_time unregistered_time offer_constraints \
     resources tasks unreachable_tasks completed_tasks offers executors";
 const TASK: &str = "id name framework_id executor_id slave_id state resources role statuses";
 const COUNTS: &str = "TASK_STAGING TASK_STARTING TASK_RUNNING TASK_KILLING TASK_FINISHED TASK_KILLED \
