@@ -46,6 +46,7 @@ pub use checkpoint::{
 };
 pub use config::{BadConfig, Bug, Config, Recover};
 pub use configured::ReconfigurationPolicy;
+pub(crate) use container::network;
 pub use fetcher::logic::Fetch;
 pub(crate) use limits::bytes;
 pub use limits::{Limit, Limitation};

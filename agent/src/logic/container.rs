@@ -26,8 +26,8 @@ pub(super) fn described(
     TaskStatus { carried: Carried::new(&carried), ..status }
 }
 
-/// A name of a machine is no address.
-fn network(listens: &str) -> Option<v1::NetworkInfo> {
+/// The network of containers, which is that of an agent that listens there. A name of a machine is no address.
+pub(crate) fn network(listens: &str) -> Option<v1::NetworkInfo> {
     let (host, _) = listens.rsplit_once(':')?;
     let host = host.trim_matches(['[', ']']);
     let parts: Vec<_> = host.split('.').map(str::parse::<u8>).collect();

@@ -5,7 +5,7 @@ use protocol::ids::{ExecutorId, FrameworkId};
 
 use super::v1::executor_info;
 use crate::disk::DiskUse;
-use crate::logic::{Books, ExecutorSeen, Life, bytes};
+use crate::logic::{Books, ExecutorSeen, Life, bytes, network};
 use crate::usage::{Usage, Usages};
 
 /// One container.
@@ -61,6 +61,7 @@ pub(crate) fn containers(
                 status: v1::ContainerStatus {
                     container_id: Some(executor.container.to_v1()),
                     executor_pid: process,
+                    network_infos: network(&books.info.at.listens).into_iter().collect(),
                     ..Default::default()
                 },
                 statistics: used

@@ -27,3 +27,4 @@ mod started;
 mod surface;
 mod tongues;
 mod unwelcome;
+mod used;

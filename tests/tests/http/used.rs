@@ -1,0 +1,64 @@
+//! What containers use of their machine, as operators read it.
+
+use serde_json::{Value, json};
+use tests::cluster::eventually;
+use tests::http;
+
+use crate::stage::{OPERATOR, Stage, task};
+use crate::started::subscribes;
+
+/// What the only container uses.
+fn statistics(stage: &Stage) -> Value {
+    let all = http::ask(stage.agent_at(), "GET /monitor/statistics", &[], &[]).json();
+    all[0]["statistics"].clone()
+}
+
+#[test]
+fn iso_01_cont_11_time_memory_and_disk_that_a_task_takes_are_counted_with_nothing_limited() {
+    let watched =
+        ["--isolation=posix/cpu,posix/mem,disk/du", "--container_disk_watch_interval=50ms"];
+    let stage = Stage::of_master().with_agent_of(&watched);
+    let mut framework = subscribes(&stage);
+    let offer = framework.offer();
+    // One line without end, which `tail` keeps, is more than it holds.
+    let takes = "head -c 5m /dev/zero > taken; (head -c 60m /dev/zero; cat fifo) | tail & while :; do :; done";
+    framework.launches(&offer, &[task("takes", &offer, &format!("mkfifo fifo; {takes}"))]);
+    let number = |used: &Value, key: &str| used[key].as_f64().unwrap_or_default();
+    let mut first = Value::Null;
+    eventually("all that it takes is counted", || {
+        first = statistics(&stage);
+        number(&first, "mem_rss_bytes") > f64::from(60 << 20)
+            && number(&first, "disk_used_bytes") >= f64::from(5 << 20)
+            && number(&first, "cpus_user_time_secs") > 0.0
+    });
+    assert_eq!(first["mem_limit_bytes"], 64 << 20, "{first}");
+    assert!(number(&first, "processes") >= 4.0, "{first}");
+    eventually("time goes on", || {
+        number(&statistics(&stage), "cpus_user_time_secs") > number(&first, "cpus_user_time_secs")
+    });
+    framework.says("KILL", json!({ "kill": { "task_id": { "value": "takes" } } }));
+    assert_eq!(
+        crate::started::end_of(&mut framework)["state"],
+        "TASK_KILLED",
+        "and not for what it took"
+    );
+}
+
+#[test]
+fn cont_12_a_container_is_shown_with_its_address_and_its_process() {
+    let stage = Stage::of_one_agent();
+    let mut framework = subscribes(&stage);
+    let offer = framework.offer();
+    framework.launches(&offer, &[task("shown", &offer, "sleep 600")]);
+    while framework.update()["state"] != "TASK_RUNNING" {}
+    let call = json!({ "type": "GET_CONTAINERS" });
+    let all = http::call(stage.agent_at(), OPERATOR, &[], &call).json();
+    let status = all["get_containers"]["containers"][0]["container_status"].clone();
+    let address = &status["network_infos"][0]["ip_addresses"][0];
+    assert_eq!(address, &json!({ "protocol": "IPv4", "ip_address": "127.0.0.1" }), "{status}");
+    let process = status["executor_pid"].as_u64().unwrap();
+    let environment = std::fs::read(format!("/proc/{process}/environ")).unwrap();
+    let environment = String::from_utf8_lossy(&environment).into_owned();
+    let id = status["container_id"]["value"].as_str().unwrap();
+    assert!(environment.contains(id), "it is the process of {id}: {environment}");
+}
