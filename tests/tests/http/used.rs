@@ -1,7 +1,13 @@
-//! What containers use of their machine, as operators read it.
+//! What containers use of their machine, as operators read it, and what an agent can do without rights.
 
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{PermissionsExt, chown};
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+
+use nix::unistd::{User, geteuid};
 use serde_json::{Value, json};
-use tests::cluster::eventually;
+use tests::cluster::{Process, airside, eventually};
 use tests::http;
 
 use crate::stage::{OPERATOR, Stage, task};
@@ -57,8 +63,52 @@ fn cont_12_a_container_is_shown_with_its_address_and_its_process() {
     let address = &status["network_infos"][0]["ip_addresses"][0];
     assert_eq!(address, &json!({ "protocol": "IPv4", "ip_address": "127.0.0.1" }), "{status}");
     let process = status["executor_pid"].as_u64().unwrap();
-    let environment = std::fs::read(format!("/proc/{process}/environ")).unwrap();
+    let environment = fs::read(format!("/proc/{process}/environ")).unwrap();
     let environment = String::from_utf8_lossy(&environment).into_owned();
     let id = status["container_id"]["value"].as_str().unwrap();
     assert!(environment.contains(id), "it is the process of {id}: {environment}");
+}
+
+#[test]
+fn cont_04_an_agent_without_rights_runs_tasks_and_ends_all_that_they_started() {
+    let stage = Stage::of_master();
+    let (program, work) = (stage.home.path("airside"), stage.home.path("w"));
+    // Wherever it was built, others may not reach it.
+    fs::copy(airside(), &program).unwrap();
+    fs::create_dir(&work).unwrap();
+    let flags = ["agent", "--port=0", "--resources=cpus:2;mem:512", "--master", &stage.at];
+    let mut command = stage.home.command_of(&program, &flags);
+    command.arg("--work-dir").arg(&work);
+    let user = User::from_uid(geteuid()).unwrap().unwrap();
+    let user = match user.uid.is_root() {
+        true => User::from_name("nobody").unwrap().unwrap(),
+        false => user,
+    };
+    if geteuid().is_root() {
+        fs::set_permissions(stage.home.path(""), Permissions::from_mode(0o711)).unwrap();
+        chown(&work, Some(user.uid.as_raw()), Some(user.gid.as_raw())).unwrap();
+        command.uid(user.uid.as_raw()).gid(user.gid.as_raw());
+    }
+    let mut agent = Process::start("agent", &mut command);
+    agent.says("agent@");
+    let info = json!({ "user": user.name, "name": "plain", "failover_timeout": 600.0 });
+    let mut framework = stage.subscribes(&info).once_subscribed();
+    let offer = framework.offer();
+    let leaves = "setsid sleep 3600 & echo $! >> left; (trap '' TERM; sleep 3600; sleep 3600) & echo $! >> left; \
+        id -u >> left; wait";
+    framework.launches(&offer, &[task("leaves", &offer, leaves)]);
+    let lives = work.join("sandboxes").join(&framework.id).join("leaves");
+    let mut left = Vec::new();
+    eventually("all of it runs", || {
+        let life = fs::read_dir(&lives).ok().and_then(|mut lives| lives.next()?.ok());
+        let said = life.and_then(|life| fs::read_to_string(life.path().join("left")).ok());
+        left = said.unwrap_or_default().lines().map(str::to_owned).collect();
+        left.len() == 3
+    });
+    assert_eq!(left.pop(), Some(user.uid.to_string()));
+    let runs = |process: &String| Path::new("/proc").join(process).exists();
+    assert!(left.iter().all(runs), "{left:?}");
+    framework.says("KILL", json!({ "kill": { "task_id": { "value": "leaves" } } }));
+    assert_eq!(crate::started::end_of(&mut framework)["state"], "TASK_KILLED");
+    eventually("nothing of it is left", || !left.iter().any(runs));
 }
