@@ -300,9 +300,12 @@ impl Drop for Home {
         if std::thread::panicking() {
             self.print_logs();
         }
-        for (process, _) in self.processes() {
-            signal_process(process, Signal::SIGKILL);
-        }
+        // What is killed may just have started something, which is seen by the next look.
+        happens_by(Instant::now() + Duration::from_secs(5), || {
+            let left = self.processes();
+            left.iter().for_each(|(process, _)| signal_process(*process, Signal::SIGKILL));
+            left.is_empty()
+        });
     }
 }
 

@@ -13,7 +13,7 @@ use super::images::ImageArguments;
 use crate::units;
 
 /// Those that are here. `posix/…` says how it is done where nothing else is said.
-const KNOWN: [&str; 14] = [
+const KNOWN: [&str; 15] = [
     "posix/cpu",
     "posix/mem",
     "filesystem/posix",
@@ -21,6 +21,7 @@ const KNOWN: [&str; 14] = [
     "cgroups/mem",
     "disk/du",
     FILE_SYSTEM,
+    SHARED,
     RUNTIME,
     "volume/host_path",
     "volume/sandbox_path",
@@ -31,6 +32,8 @@ const KNOWN: [&str; 14] = [
 ];
 
 const FILE_SYSTEM: &str = "filesystem/linux";
+/// In Mesos an older way to the volumes of [`FILE_SYSTEM`], and no more.
+const SHARED: &str = "filesystem/shared";
 const RUNTIME: &str = "docker/runtime";
 
 /// Nobody looks without a pause, whatever is said.
@@ -53,7 +56,7 @@ pub(crate) struct Isolators(BTreeSet<String>);
 
 impl Isolators {
     fn has(&self, name: &str) -> bool {
-        self.0.contains(name)
+        self.0.contains(name) || name == FILE_SYSTEM && self.0.contains(SHARED)
     }
 }
 
@@ -188,6 +191,8 @@ fn isolators(text: &str) -> Result<Isolators, String> {
         ("processors", "posix/cpu", "cgroups/cpu"),
         ("memory", "posix/mem", "cgroups/mem"),
         ("file systems", "filesystem/posix", FILE_SYSTEM),
+        ("file systems", "filesystem/posix", SHARED),
+        ("file systems", SHARED, FILE_SYSTEM),
     ] {
         if named.contains(one) && named.contains(other) {
             return Err(format!("'{one}' and '{other}' are both for {kind}; name one of them"));

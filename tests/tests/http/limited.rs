@@ -1,10 +1,12 @@
 //! Containers that control groups limit: real groups of this machine's kernel, below a folder of each story's own.
 
-use std::path::PathBuf;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use tests::cluster::eventually;
+use tests::cluster::{eventually, happens_by};
 
 use crate::executors::{Executor, FIRST, WAITS, launched, task_of};
 use crate::stage::{Framework, Stage, task};
@@ -54,14 +56,20 @@ impl Groups {
 
 impl Drop for Groups {
     fn drop(&mut self) {
-        for folder in &self.folders {
-            for agent in std::fs::read_dir(folder).into_iter().flatten().flatten() {
-                // A story that failed may have left something there, which says enough.
-                let _ = std::fs::remove_dir(agent.path());
-            }
-            let _ = std::fs::remove_dir(folder);
-        }
+        // What was in them has been killed, and is gone in a moment. A story that failed may have left something, which says enough.
+        happens_by(Instant::now() + Duration::from_secs(5), || {
+            self.folders.iter().all(|folder| remove_groups(folder))
+        });
     }
+}
+
+/// With all that are below it. Whether it is gone.
+fn remove_groups(folder: &Path) -> bool {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let below = entries.map(|entry| entry.path()).filter(|path| path.is_dir());
+    below.for_each(|path| drop(remove_groups(&path)));
+    let removed = std::fs::remove_dir(folder);
+    removed.map_or_else(|error| error.kind() == ErrorKind::NotFound, |()| true)
 }
 
 fn stage(groups: &Groups, isolation: &str) -> Stage {

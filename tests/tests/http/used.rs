@@ -1,4 +1,5 @@
-//! What containers use of their machine, as operators read it, and what an agent can do without rights.
+//! What containers use of their machine and what they have of their own, as operators see it; and what an agent can do without
+//! rights.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt, chown};
@@ -111,4 +112,69 @@ fn cont_04_an_agent_without_rights_runs_tasks_and_ends_all_that_they_started() {
     framework.says("KILL", json!({ "kill": { "task_id": { "value": "leaves" } } }));
     assert_eq!(crate::started::end_of(&mut framework)["state"], "TASK_KILLED");
     eventually("nothing of it is left", || !left.iter().any(runs));
+}
+
+/// The mounts that are there, by where they are.
+fn mounted(table: &str) -> Vec<&str> {
+    table.lines().filter_map(|line| line.split(' ').nth(4)).collect()
+}
+
+#[test]
+fn iso_15_what_is_mounted_for_a_task_the_machine_never_sees_and_others_share_its_mounts() {
+    if !geteuid().is_root() {
+        return tests::skipped("only root may mount");
+    }
+    let stage = Stage::of_master().with_agent_of(&["--isolation=filesystem/linux"]);
+    let shared = stage.home.path("shared");
+    fs::create_dir(&shared).unwrap();
+    let mut framework = subscribes(&stage);
+    let offer = framework.offer();
+    let looks = "readlink /proc/self/ns/mnt > ns; cat /proc/self/mountinfo > mounts; echo > ready; sleep 600";
+    let mut apart = task("apart", &offer, looks);
+    apart["container"] = json!({ "type": "MESOS", "mesos": {}, "volumes": [
+        { "container_path": "here", "host_path": shared.display().to_string(), "mode": "RW" } ] });
+    framework.launches(&offer, &[apart, task("plain", &offer, looks)]);
+    let own = fs::read_link("/proc/self/ns/mnt").unwrap().display().to_string();
+    let host = || fs::read_to_string("/proc/self/mountinfo").unwrap();
+    for (id, is_apart) in [("apart", true), ("plain", false)] {
+        let lives = stage.home.path("a").join("sandboxes").join(&framework.id).join(id);
+        let life =
+            || fs::read_dir(&lives).ok().and_then(|mut lives| Some(lives.next()?.ok()?.path()));
+        eventually("it has looked", || life().is_some_and(|life| life.join("ready").exists()));
+        let life = life().unwrap();
+        let said = |file: &str| fs::read_to_string(life.join(file)).unwrap();
+        assert_eq!(said("ns").trim() != own, is_apart, "{id}");
+        let place = life.join("here").display().to_string();
+        assert_eq!(mounted(&said("mounts")).contains(&place.as_str()), is_apart, "{id}");
+        assert!(!mounted(&host()).contains(&place.as_str()), "{id}");
+    }
+    for id in ["apart", "plain"] {
+        framework.says("KILL", json!({ "kill": { "task_id": { "value": id } } }));
+        assert_eq!(crate::started::end_of(&mut framework)["state"], "TASK_KILLED");
+    }
+    assert!(shared.exists(), "what belongs to a volume stays");
+}
+
+#[test]
+fn iso_15_a_folder_of_the_machine_may_be_another_one_for_a_task() {
+    if !geteuid().is_root() {
+        return tests::skipped("only root may mount");
+    }
+    let stage = Stage::of_master().with_agent_of(&["--isolation=filesystem/shared"]);
+    let shared = stage.home.path("shared");
+    fs::create_dir(&shared).unwrap();
+    fs::write(shared.join("of-the-machine"), "").unwrap();
+    let mut framework = subscribes(&stage);
+    let offer = framework.offer();
+    let place = shared.display().to_string();
+    let mut own = task("own", &offer, &format!("ls {place} > seen; echo x > {place}/of-the-task"));
+    own["container"] = json!({ "type": "MESOS", "mesos": {}, "volumes": [
+        { "container_path": place, "host_path": "own", "mode": "RW" } ] });
+    framework.launches(&offer, &[own]);
+    let end = crate::started::end_of(&mut framework);
+    assert_eq!(end["state"], "TASK_FINISHED", "{end}");
+    let sandbox = crate::started::sandbox(&stage, &framework.id, "own");
+    assert_eq!(fs::read_to_string(sandbox.join("seen")).unwrap(), "");
+    assert!(sandbox.join("own/of-the-task").exists());
+    assert!(!shared.join("of-the-task").exists() && shared.join("of-the-machine").exists());
 }
