@@ -66,8 +66,9 @@ impl Drop for Groups {
 /// With all that are below it. Whether it is gone.
 fn remove_groups(folder: &Path) -> bool {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
-    let below = entries.map(|entry| entry.path()).filter(|path| path.is_dir());
-    below.for_each(|path| drop(remove_groups(&path)));
+    for below in entries.map(|entry| entry.path()).filter(|path| path.is_dir()) {
+        remove_groups(&below);
+    }
     let removed = std::fs::remove_dir(folder);
     removed.map_or_else(|error| error.kind() == ErrorKind::NotFound, |()| true)
 }
