@@ -1,5 +1,6 @@
 //! Tasks in images, and with volumes: real images of a real registry, real agents that are killed, and nothing left behind.
 
+mod client;
 mod lives;
 
 use std::collections::BTreeSet;
