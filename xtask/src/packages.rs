@@ -8,7 +8,7 @@ use crate::cargo;
 use crate::steps::Failure;
 
 /// A package, and a file that is there when it is.
-const NEEDED: [(&str, &str); 15] = [
+const NEEDED: [(&str, &str); 16] = [
     // For ZooKeeper; and to compile, in memory, a scheduler on a client of Mesos.
     ("default-jdk-headless", "/usr/bin/javac"),
     // Other people's clients of Mesos: what brings them.
@@ -32,6 +32,8 @@ const NEEDED: [(&str, &str); 15] = [
     ("docker-registry", "/usr/bin/docker-registry"),
     ("skopeo", "/usr/bin/skopeo"),
     ("umoci", "/usr/bin/umoci"),
+    // What a story keeps from being removed.
+    ("e2fsprogs", "/usr/bin/chattr"),
 ];
 
 pub(crate) fn install() -> Result<(), Failure> {

@@ -1,13 +1,15 @@
 //! Whole lives of containers: through the death of whoever cares for them, from the command line, with an executor of a framework's
 //! own; and nothing left behind.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use base64::Engine as _;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::json;
 use tests::cluster::eventually;
+use tests::http;
 
 use super::{Harbour, finishes, in_image, mounts_now, processes_of, runs};
 use crate::stage::task;
@@ -42,6 +44,62 @@ fn cont_03_a_container_goes_on_while_its_agent_is_killed_and_is_undone_when_it_i
         end = framework.update();
     }
     assert_eq!(harbour.printed(&framework, "long"), "told\n", "once");
+    harbour.is_clear(&mounts);
+}
+
+/// A folder among a container's things that nobody may remove, not even root, as long as this is there.
+struct Held(PathBuf);
+
+impl Held {
+    #[track_caller]
+    fn made(folder: PathBuf) -> Self {
+        std::fs::create_dir(&folder).unwrap();
+        change(&folder, "+i");
+        Self(folder)
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        change(&self.0, "-i");
+    }
+}
+
+#[track_caller]
+fn change(folder: &Path, attribute: &str) {
+    let changed = Command::new("chattr").arg(attribute).arg(folder).output().unwrap();
+    assert!(changed.status.success(), "{changed:?}");
+}
+
+#[test]
+fn cont_15_a_container_of_which_something_is_left_is_counted_and_the_next_life_of_its_agent_clears_it()
+ {
+    let mut harbour = Harbour::new();
+    let mounts = mounts_now();
+    let mut framework = harbour.framework();
+    let offer = framework.offer();
+    let image = harbour.layout.image("bare");
+    framework.launches(&offer, &[in_image(task("long", &offer, "sleep 1000"), &image)]);
+    runs(&mut framework);
+    let errors = |harbour: &Harbour| {
+        let at = harbour.stage.agent_at();
+        let numbers = http::ask(at, "GET /metrics/snapshot", &[], b"").json();
+        numbers["containerizer/mesos/container_destroy_errors"].as_f64()
+    };
+    assert_eq!(errors(&harbour), Some(0.0));
+    let [records] = &harbour.records()[..] else { panic!("{:?}", harbour.records()) };
+    eventually("the container is there", || records.join("box/task/process").exists());
+    let held = Held::made(records.join("box/task/scratch/held"));
+    framework.says("KILL", json!({ "kill": { "task_id": { "value": "long" } } }));
+    assert_eq!(end_of(&mut framework)["state"], "TASK_KILLED");
+    eventually("it is counted", || errors(&harbour) == Some(1.0));
+    let offer = framework.offer();
+    framework.launches(&offer, &[in_image(task("next", &offer, "true"), &image)]);
+    finishes(&mut framework);
+    eventually("the next one leaves nothing", || harbour.records().len() == 1);
+    drop(held);
+    harbour.stage.kills_agent();
+    harbour.stage.agent_is_back();
     harbour.is_clear(&mounts);
 }
 
