@@ -91,7 +91,7 @@ fn a_frozen_group_stands_still_and_goes_on() {
     let group = place.create("a", &Limits::default());
     let mut program = Program::waiting("exit 7");
     group.attach(program.pid()).unwrap();
-    assert!(group.freeze().unwrap());
+    eventually("all of it stands still", || group.freeze().unwrap());
     program.go();
     assert!(program.is_running());
     group.thaw().unwrap();
@@ -103,7 +103,7 @@ fn a_frozen_group_can_be_destroyed() {
     let place = Place::new();
     let group = place.create("a", &Limits::default());
     let mut program = Program::start(&group, "sleep 1000");
-    assert!(group.freeze().unwrap());
+    eventually("all of it stands still", || group.freeze().unwrap());
     group.destroy(SOON).unwrap();
     assert!(!program.wait().success());
 }
