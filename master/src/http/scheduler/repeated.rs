@@ -20,47 +20,31 @@ struct LastTold {
     update: UpdateId,
     at: Instant,
     is_end: bool,
-    is_acknowledged: bool,
-}
-
-/// What the client knows of news that comes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Known {
-    /// Nothing, or so long ago that it is told again: it is told now.
-    Nothing,
-    /// It was told just now, and has not acknowledged it yet.
-    JustTold,
-    /// It has acknowledged it, of which its agent has not heard.
-    Acknowledged,
 }
 
 impl News {
-    /// What the client knows of this; if nothing, it is told so now.
-    pub(super) fn hears(&mut self, status: &TaskStatus, now: Instant) -> Known {
+    /// Whether the client was told so just now; else it is told so by this.
+    pub(super) fn was_just_told(&mut self, status: &TaskStatus, now: Instant) -> bool {
         let Some(update) = status.update else {
             // An end that the master itself knows of is not acknowledged.
             if status.state.is_end() {
                 self.0.remove(&status.task);
             }
-            return Known::Nothing;
+            return false;
         };
-        match self.0.get(&status.task).filter(|told| told.update == update) {
-            Some(told) if told.is_acknowledged => return Known::Acknowledged,
-            Some(told) if now.since(told.at) < TOLD_AGAIN => return Known::JustTold,
-            Some(_) | None => {}
+        let just = |told: &LastTold| told.update == update && now.since(told.at) < TOLD_AGAIN;
+        if self.0.get(&status.task).is_some_and(just) {
+            return true;
         }
-        let is_end = status.state.is_end();
-        let told = LastTold { update, at: now, is_end, is_acknowledged: false };
+        let told = LastTold { update, at: now, is_end: status.state.is_end() };
         self.0.insert(status.task.clone(), told);
-        Known::Nothing
+        false
     }
 
     /// What comes after an end is of another task. Other news may cross its acknowledgement, when it is said again for the sake of
-    /// an end behind it; or that was lost with the agent's process, and what is behind it would wait.
-    pub(super) fn acknowledged(&mut self, task: &TaskId, update: UpdateId) {
-        let Some(told) = self.0.get_mut(task).filter(|told| told.update == update) else { return };
-        told.is_acknowledged = true;
-        if told.is_end {
+    /// an end behind it.
+    pub(super) fn acknowledged(&mut self, task: &TaskId) {
+        if self.0.get(task).is_some_and(|told| told.is_end) {
             self.0.remove(task);
         }
     }
@@ -83,44 +67,32 @@ mod tests {
         Instant::default() + Duration::from_secs(seconds)
     }
 
-    fn id(sequence: u64) -> UpdateId {
-        UpdateId { source: 1, sequence }
-    }
-
     #[test]
     fn news_is_told_again_ten_seconds_later_and_not_before() {
         let (mut told, runs) = (News::default(), news(TaskState::Running, Some(1)));
-        assert_eq!(told.hears(&runs, at(0)), Known::Nothing);
-        assert_eq!(told.hears(&runs, at(9)), Known::JustTold);
-        assert_eq!(told.hears(&runs, at(10)), Known::Nothing);
-        assert_eq!(
-            told.hears(&runs, at(19)),
-            Known::JustTold,
-            "counted from when it was told last"
-        );
-        let other = news(TaskState::Running, Some(2));
-        assert_eq!(told.hears(&other, at(19)), Known::Nothing, "other news");
+        assert!(!told.was_just_told(&runs, at(0)));
+        assert!(told.was_just_told(&runs, at(9)));
+        assert!(!told.was_just_told(&runs, at(10)));
+        assert!(told.was_just_told(&runs, at(19)), "counted from when it was told last");
+        assert!(!told.was_just_told(&news(TaskState::Running, Some(2)), at(19)), "other news");
     }
 
     #[test]
-    fn news_that_was_acknowledged_is_told_no_more_whenever_its_agent_says_it_again() {
-        let (mut told, runs) = (News::default(), news(TaskState::Running, Some(2)));
-        assert_eq!(told.hears(&runs, at(0)), Known::Nothing);
-        told.acknowledged(&runs.task, id(1));
-        assert_eq!(told.hears(&runs, at(1)), Known::JustTold, "that was for other news");
-        told.acknowledged(&runs.task, id(2));
-        assert_eq!(told.hears(&runs, at(1)), Known::Acknowledged);
-        assert_eq!(told.hears(&runs, at(60)), Known::Acknowledged);
+    fn news_that_crosses_its_acknowledgement_is_not_told_twice() {
+        let (mut told, runs) = (News::default(), news(TaskState::Running, Some(1)));
+        assert!(!told.was_just_told(&runs, at(0)));
+        told.acknowledged(&runs.task);
+        assert!(told.was_just_told(&runs, at(1)));
     }
 
     #[test]
     fn an_acknowledged_end_is_forgotten_and_so_is_one_that_nobody_acknowledges() {
         let mut told = News::default();
-        assert_eq!(told.hears(&news(TaskState::Failed, Some(2)), at(0)), Known::Nothing);
-        told.acknowledged(&TaskId::new("t"), id(2));
+        assert!(!told.was_just_told(&news(TaskState::Failed, Some(2)), at(0)));
+        told.acknowledged(&TaskId::new("t"));
         assert!(told.0.is_empty());
-        assert_eq!(told.hears(&news(TaskState::Running, Some(1)), at(0)), Known::Nothing);
-        assert_eq!(told.hears(&news(TaskState::Gone, None), at(1)), Known::Nothing);
+        assert!(!told.was_just_told(&news(TaskState::Running, Some(1)), at(0)));
+        assert!(!told.was_just_told(&news(TaskState::Gone, None), at(1)));
         assert!(told.0.is_empty());
     }
 }

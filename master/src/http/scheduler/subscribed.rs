@@ -10,7 +10,7 @@ use api::v1::scheduler::{Call, Event};
 use gateway::{Encoding, Records, written};
 use libactor::{Asked, Clock, Context, Down, Handle, Message, Pid, Received, Reply};
 use protocol::framework::{FrameworkToMaster, MasterToFramework};
-use protocol::ids::{FrameworkId, TaskId, UpdateId};
+use protocol::ids::{FrameworkId, TaskId};
 use protocol::offer::Offer;
 use protocol::task::{TaskState, TaskStatus};
 use protocol::time::Now;
@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 use super::Stream;
 use super::calls::{self, Meant, Offers};
 use super::events::{self, HEARTBEAT_SECONDS, Told};
-use super::repeated::{Known, News};
+use super::repeated::News;
 use super::update::{self, Update, Updated};
 use super::updating::{Begun, Described};
 use crate::actors::master::DealtWith;
@@ -228,16 +228,10 @@ impl SchedulerActor {
         }
     }
 
-    /// Who does not know of killing is not told, nor who was told just now. News that need not be told, or has been dealt with, is
-    /// acknowledged all the same: what is behind it waits for that.
+    /// Who does not know of killing is not told; the news is dealt with all the same.
     fn keeps_from_it(&mut self, status: &TaskStatus, ctx: &mut Context<Self>) -> bool {
         if status.state != TaskState::Killing || self.knows_killing {
-            let now = Now::from(self.clock.read()).steady;
-            match self.told.hears(status, now) {
-                Known::Nothing => return false,
-                Known::JustTold => return true,
-                Known::Acknowledged => {}
-            }
+            return false;
         }
         if let (Some(update), Some(agent)) = (status.update, status.agent.clone()) {
             let task = status.task.clone();
@@ -247,10 +241,8 @@ impl SchedulerActor {
     }
 
     fn on_call(&mut self, call: Call, ctx: &mut Context<Self>) {
-        if let Some(news) = &call.acknowledge
-            && let Some(update) = UpdateId::from_bytes(&news.uuid)
-        {
-            self.told.acknowledged(&TaskId::new(&news.task_id.value), update);
+        if let Some(news) = &call.acknowledge {
+            self.told.acknowledged(&TaskId::new(&news.task_id.value));
         }
         let now = Now::from(self.clock.read()).wall;
         let name = call.r#type();
@@ -306,8 +298,9 @@ impl Handler<Received<MasterToFramework>> for SchedulerActor {
             return self.on_updated(number, refused);
         }
         self.note(&message);
+        let now = Now::from(self.clock.read()).steady;
         if let MasterToFramework::Updated(status) = &message
-            && self.keeps_from_it(status, ctx)
+            && (self.keeps_from_it(status, ctx) || self.told.was_just_told(status, now))
         {
             self.to.reign.published().tally(|tally| tally.keep_back(&status.framework));
             return;
