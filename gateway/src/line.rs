@@ -101,7 +101,7 @@ impl Line {
         }
     }
 
-    /// Nothing more is read for now; whoever looked last at [`Line::is_cut`] is woken when that changes.
+    /// Nothing more is read until then; whoever looked last at [`Line::is_cut`] is woken when that changes.
     pub(crate) fn is_ahead(&self) {
         self.0.is_ahead.store(true, Relaxed);
     }
