@@ -359,11 +359,16 @@ impl View {
         if status.update.is_some() && task.statuses.iter().any(is_known) {
             return;
         }
-        task.report.state = status.state;
         if task.statuses.len() >= STATUSES_MAX {
             task.statuses.remove(1);
         }
-        task.statuses.push(status);
+        if task.report.state.can_become(status.state) {
+            task.report.state = status.state;
+            task.statuses.push(status);
+        } else {
+            // An agent that is back reports the newest, and then tells in order what was not acknowledged.
+            task.statuses.insert(task.statuses.len().saturating_sub(1), status);
+        }
     }
 
     fn on_forgotten(&mut self, framework: &FrameworkId, id: TaskId, state: TaskState, by: u64) {

@@ -39,6 +39,9 @@ pub fn airside() -> &'static Path {
     })
 }
 
+/// So many bytes of what a process said last are printed when a story fails.
+const SAID_MAX: usize = 1 << 16;
+
 /// A process that a story started. Killed when the story ends.
 pub struct Process {
     name: String,
@@ -137,6 +140,11 @@ impl Drop for Process {
         // A story that failed leaves nothing behind; what has ended already needs no killing.
         let _ = self.child.kill();
         let _ = self.child.wait();
+        if std::thread::panicking() {
+            let said = self.said_so_far();
+            let told = said.len().saturating_sub(SAID_MAX);
+            eprintln!("--- {} said\n{}", self.name, &said[said.ceil_char_boundary(told)..]);
+        }
     }
 }
 

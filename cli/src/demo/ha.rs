@@ -201,8 +201,6 @@ impl Watched {
 
     async fn show(&self, local: &Local, batch: &mut Kept) -> Result<(), DemoError> {
         self.until("all tasks run", |running, leader| running == TASKS && leader.is_some()).await?;
-        // Also for the master: what it has not heard is for the next one to find out, and may take it longer than anybody watches.
-        self.knows_all(local).await?;
         let started = self.noted();
         let old = self.leader.borrow().clone().unwrap_or_else(|| Candidate::at(""));
         let masters = local.masters();

@@ -36,6 +36,8 @@ pub(super) struct Task {
     told: TaskState,
     /// The newest news that its framework has not acknowledged.
     unacknowledged: Option<Arc<TaskStatus>>,
+    /// The newest news that its framework has acknowledged.
+    acknowledged: Option<UpdateId>,
     pub(super) launched_at: Instant,
     /// It is to be ended, with this grace. Said to its agent until it has.
     pub(super) kill: Option<Option<Duration>>,
@@ -54,6 +56,7 @@ impl Task {
             state: TaskState::Staging,
             told: TaskState::Staging,
             unacknowledged: None,
+            acknowledged: None,
             launched_at: now,
             kill: None,
             heard: Heard::default(),
@@ -177,7 +180,7 @@ impl Master {
     }
 
     /// News from an agent. It comes again until acknowledged, and is passed on each time: the last time may have been
-    /// lost.
+    /// lost. So may the acknowledgement, with the process that had it.
     pub(super) fn on_updated(
         &mut self,
         turn: &mut Turn,
@@ -219,6 +222,9 @@ impl Master {
                 self.executor_lives(agent, &framework, &id);
             }
             self.set_state(turn, &framework, &id, latest);
+            if self.is_dealt_with(&framework, &id, status.update) {
+                return self.acknowledge_again(turn, from, &status);
+            }
             if let Some(task) = self.task_mut(&framework, &id) {
                 task.heard.note(status.update);
                 task.told = status.state;
@@ -310,7 +316,12 @@ impl Master {
         message: String,
     ) {
         let Some(task) = self.task(framework, id) else { return };
-        if !task.state.is_end() {
+        let is_untold = !task.told_lost && !task.told.is_end();
+        if task.state.is_end() && is_untold {
+            // Its agent told of it beside older news, which its framework had not acknowledged.
+            let status = task.status(framework, turn.now.wall, reason, message);
+            self.tell_status(turn, status);
+        } else if !task.state.is_end() {
             self.set_state(turn, framework, id, state);
             if let Some(task) = self.task(framework, id) {
                 let told_lost = task.told_lost;
@@ -368,11 +379,12 @@ impl Master {
         let Some(task) = self.task_mut(framework, id).filter(|task| task.agent == *agent) else {
             return;
         };
-        if let Some(said) = task.unacknowledged.take_if(|said| said.update == Some(update))
-            && said.state.is_end()
-        {
-            task.unacknowledged = Some(said);
-            self.forget(turn, framework, id);
+        if let Some(said) = task.unacknowledged.take_if(|said| said.update == Some(update)) {
+            task.acknowledged = said.update;
+            if said.state.is_end() {
+                task.unacknowledged = Some(said);
+                self.forget(turn, framework, id);
+            }
         }
     }
 
@@ -412,6 +424,7 @@ impl Master {
             state: report.state,
             told: report.unacknowledged.as_ref().map_or(report.state, |said| said.state),
             unacknowledged: report.unacknowledged.clone(),
+            acknowledged: None,
             launched_at: turn.now.steady,
             kill: None,
             told_lost: false,

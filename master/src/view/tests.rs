@@ -97,6 +97,22 @@ fn lists_show_what_was_told() {
     assert_eq!(frameworks[0].offered, Resources::none());
 }
 
+/// The leader was killed when it had the acknowledgement of the first.
+#[test]
+fn news_older_than_what_an_agent_that_is_back_reported_does_not_put_a_task_back() {
+    let mut view = filled();
+    let [starts, runs] = [(TaskState::Starting, 1), (TaskState::Running, 2)]
+        .map(|(state, sequence)| Arc::new(status(1, "e", state, Some(sequence))));
+    let unacknowledged = Some(runs.clone());
+    let back = TaskReport { unacknowledged, ..report(1, "e", TaskState::Running) };
+    tell(&mut view, What::Task(back.into()));
+    tell(&mut view, What::TaskStatus(starts.clone()));
+    tell(&mut view, What::TaskStatus(runs.clone()));
+    assert_eq!(tasks(&view)[4], "e Running");
+    let ReadAnswer::Tasks(all) = view.answer(List::Tasks) else { panic!() };
+    assert_eq!(all[4].statuses, [starts, runs]);
+}
+
 #[test]
 fn sum_05_ended_tasks_are_kept_up_to_the_limit_and_a_second_life_of_an_id_is_not_mixed_up() {
     let mut view = filled();

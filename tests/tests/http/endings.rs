@@ -99,11 +99,6 @@ fn agent_22_sigterm_ends_the_process_alone_and_sigusr1_what_it_runs_and_its_memb
     let process = process(&stage, &framework, "t");
     let members = |stage: &Stage| stage.get("/slaves").json()["slaves"].clone();
     let before = members(&stage)[0]["id"].clone();
-    // One that is lost with the agent's process holds up what is behind it, and is another story.
-    eventually("both acknowledgements were passed on", || {
-        let numbers = stage.get("/metrics/snapshot").json();
-        numbers["master/valid_status_update_acknowledgements"] == 2.0
-    });
     stage.signals_agent(Signal::SIGTERM);
     stage.agent_ended();
     assert!(lives(process), "it is as if the agent's process had died");

@@ -94,7 +94,7 @@ impl Master {
 
     /// The agent says that it goes, with all its tasks ended.
     pub(super) fn on_unregister(&mut self, turn: &mut Turn, from: Pid, principal: Principal) {
-        let Some(id) = self.agent_of(from) else { return };
+        let Some(id) = self.agent_of(from).or_else(|| self.has_just_stopped(from)) else { return };
         if let Err(refused) = authorize(principal, Action::RemoveAgent, id.as_str()) {
             return self.refuse_agent(turn, from, refused.to_string());
         }
@@ -104,6 +104,13 @@ impl Master {
             let at = turn.now.wall;
             turn.write(RegistryOperation::RemoveAgent { agent: id, at, by_operator: false });
         }
+    }
+
+    /// Whose actor this was until it stopped: word of that is urgent, and may overtake the last that it said.
+    fn has_just_stopped(&self, from: Pid) -> Option<AgentId> {
+        let was =
+            |agent: &Agent| agent.last == Some(from) && matches!(agent.phase, Phase::Disconnected);
+        self.agents.iter().find(|(_, agent)| was(agent)).map(|(id, _)| id.clone())
     }
 
     /// An operator says that it is gone. Returns who is to hear of it once that is written; nobody, if it is on its way out.

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
 use super::Task;
+use crate::logic::bugs::Bug;
 use crate::logic::{Master, Turn};
 
 /// Ends, by task and by age.
@@ -145,6 +146,18 @@ impl Master {
         update.is_some()
             && self.task(framework, task).is_some_and(Task::is_staging)
             && self.is_of_earlier_task(framework, task, update)
+    }
+
+    /// Whether a framework has acknowledged this news of a task that has not ended, of which its agent has not heard.
+    pub(in crate::logic) fn is_dealt_with(
+        &self,
+        framework: &FrameworkId,
+        task: &TaskId,
+        update: Option<UpdateId>,
+    ) -> bool {
+        let task =
+            self.task(framework, task).filter(|_| !self.config.bugs.has(Bug::AckNotForwarded));
+        update.is_some() && task.is_some_and(|task| task.acknowledged == update)
     }
 
     /// It was dealt with, and must not come again.

@@ -35,6 +35,30 @@ fn news_of_an_earlier_task_of_an_id_moves_nothing_of_the_next_one() {
     t.did(["to scheduler-1: a Running"]);
 }
 
+/// The acknowledgement was lost with the agent's process, or crosses what is said again for the sake of an end behind it.
+#[test]
+fn what_a_framework_has_acknowledged_is_acknowledged_again_and_not_told() {
+    let mut t = Scenario::new();
+    t.agent_joins(1);
+    t.subscribes(1);
+    t.launches(1, 1, vec![task("a", 1.0)]);
+    t.news(1, "a", TaskState::Running, 1);
+    t.forget_lines();
+    t.news(1, "a", TaskState::Running, 1);
+    t.did(["to scheduler-1: a Running"]);
+    t.acknowledges(1, 1, "a", 1);
+    t.forget_lines();
+    t.news(1, "a", TaskState::Running, 1);
+    t.did(["to agent-1: Acknowledge a 1"]);
+    let status = status(1, "a", TaskState::Running, Some(1));
+    let latest = TaskState::Finished;
+    t.agent_says(agent_pid(1, 1), AgentToMaster::Updated { status, latest });
+    t.did(["to agent-1: Acknowledge a 1", "to scheduler-1: O2 of S0: cpus:4;mem:4096"]);
+    assert_eq!(used(&t), "nothing", "it heard of the end all the same");
+    t.news(1, "a", TaskState::Finished, 2);
+    t.did(["to scheduler-1: a Finished"]);
+}
+
 #[test]
 fn news_of_the_task_before_the_earlier_one_is_known_as_well() {
     let mut t = launched_again();

@@ -299,6 +299,19 @@ fn an_agent_of_this_cluster_that_saw_a_later_reign_deposes_its_master() {
     t.did(["step down: agent c-S0 has seen epoch 2"]);
 }
 
+/// Word that its actor has stopped is urgent and takes another lane than the last that this said.
+#[test]
+fn an_agent_that_leaves_is_removed_also_when_it_is_heard_to_have_stopped_before() {
+    let mut t = Scenario::new();
+    t.agent_joins(1);
+    t.down(agent_pid(1, 1));
+    t.forget_lines();
+    t.agent_says(agent_pid(2, 1), AgentToMaster::Unregister);
+    assert!(t.master.agents.contains_key(&agent_id(1)), "of another");
+    t.agent_says(agent_pid(1, 1), AgentToMaster::Unregister);
+    assert!(!t.master.agents.contains_key(&agent_id(1)));
+}
+
 #[test]
 fn an_agent_that_leaves_takes_its_tasks_along() {
     let mut t = Scenario::new();

@@ -126,6 +126,25 @@ fn who_may_not_end_or_set_anything_is_refused_by_the_name_that_was_proved() {
     }
 }
 
+/// The acknowledgement of what came before its end had not reached the agent when that left.
+#[test]
+fn an_end_that_an_agent_took_with_it_is_told_as_the_master_knows_it() {
+    let mut t = running();
+    let status = super::scenario::status(1, "a", TaskState::Killing, Some(2));
+    let latest = TaskState::Failed;
+    t.agent_says(
+        super::scenario::agent_pid(1, 1),
+        protocol::agent::AgentToMaster::Updated { status, latest },
+    );
+    t.forget_lines();
+    t.agent_says(super::scenario::agent_pid(1, 1), protocol::agent::AgentToMaster::Unregister);
+    t.did([
+        "to scheduler-1: Rescinded O2",
+        "to scheduler-1: a Failed, AgentRemoved: agent c-S0 is gone",
+        "to scheduler-1: AgentLost c-S0",
+    ]);
+}
+
 #[test]
 fn recon_02_a_known_task_is_as_its_framework_was_told_and_not_as_it_is() {
     let mut t = running();

@@ -42,11 +42,11 @@ fn news_goes_to_the_scheduler_until_it_is_acknowledged_and_the_end_frees_the_res
 #[test]
 fn sum_03_the_newest_state_counts_for_the_books_while_the_news_trails() {
     let mut t = running();
-    let status = status(1, "a", TaskState::Running, Some(1));
+    let status = status(1, "a", TaskState::Running, Some(2));
     let message = AgentToMaster::Updated { status, latest: TaskState::Finished };
     t.agent_says(agent_pid(1, 1), message);
     t.did(["to scheduler-1: a Running", "to scheduler-1: O3 of S0: cpus:4;mem:4096"]);
-    t.news(1, "a", TaskState::Finished, 2);
+    t.news(1, "a", TaskState::Finished, 3);
     t.did(["to scheduler-1: a Finished"]);
 }
 
