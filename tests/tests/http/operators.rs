@@ -1,5 +1,6 @@
 //! What operators ask of a master by the v1 API, and the stream of events that they are told.
 
+use api::v1::master as v1;
 use serde_json::{Value, json};
 use tests::cluster::eventually;
 use tests::http::{self, Client, Stream};
@@ -54,6 +55,21 @@ fn opapi_02_operators_are_told_the_state_and_then_what_happens() {
         removed["framework_removed"]["framework_info"]["id"]["value"],
         framework.id.as_str()
     );
+}
+
+/// A client of Go's writes no more than the type of its call.
+#[test]
+fn two_bytes_of_protobuf_are_a_whole_subscription_to_events() {
+    let stage = Stage::of_master();
+    let protobuf = ["Content-Type: application/x-protobuf", "Accept: application/x-protobuf"];
+    let mut client = Client::connect(&stage.at).unwrap();
+    client.request(&format!("POST {OPERATOR}"), &protobuf, &[0x08, 0x12]).unwrap();
+    let mut events = client.stream().unwrap();
+    assert_eq!(events.head.header("content-type"), Some("application/x-protobuf"));
+    let mut next = || -> v1::Event { api::wire::read(&events.record().unwrap().unwrap()).unwrap() };
+    let subscribed = next().subscribed.unwrap();
+    assert_eq!(subscribed.heartbeat_interval_seconds, Some(15.0));
+    assert_eq!(next().r#type(), v1::event::Type::Heartbeat);
 }
 
 /// The first beat comes at once, the next ones every 15 seconds.
