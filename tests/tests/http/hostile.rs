@@ -10,9 +10,50 @@ use serde_json::json;
 use tests::cluster::{DEADLINE, eventually};
 use tests::http::{self, Client};
 
-use crate::stage::{SCHEDULER, Stage, task};
+use crate::stage::{OPERATOR, SCHEDULER, Stage, task};
 
 const JSON: &str = "Content-Type: application/json";
+
+/// Where calls come in, and one that says nothing of weight with words of its answer.
+struct Door {
+    at: String,
+    path: &'static str,
+    call: String,
+    answer: &'static str,
+}
+
+impl Door {
+    /// One of a master, and one of an agent.
+    fn both(stage: &Stage) -> [Self; 2] {
+        let revive = json!({ "type": "REVIVE", "framework_id": { "value": "nobody" } });
+        let ask = json!({ "type": "GET_HEALTH" });
+        [
+            (&*stage.at, SCHEDULER, revive, "Framework cannot be found"),
+            (
+                stage.agent_at(),
+                OPERATOR,
+                ask,
+                r#"{"type":"GET_HEALTH","get_health":{"healthy":true}}"#,
+            ),
+        ]
+        .map(|(at, path, call, answer)| Self {
+            at: at.to_owned(),
+            path,
+            call: call.to_string(),
+            answer,
+        })
+    }
+
+    fn post(&self) -> String {
+        format!("POST {}", self.path)
+    }
+
+    #[track_caller]
+    fn is_served(&self) {
+        let answer = http::ask(&self.at, &self.post(), &[JSON], self.call.as_bytes());
+        assert_eq!(answer.text(), self.answer);
+    }
+}
 
 fn zipped(bytes: &[u8]) -> Vec<u8> {
     let mut gzip = GzEncoder::new(Vec::new(), Compression::best());
@@ -22,61 +63,65 @@ fn zipped(bytes: &[u8]) -> Vec<u8> {
 
 #[test]
 fn a_body_that_is_too_long_is_refused_and_so_is_a_small_one_that_becomes_so() {
-    let stage = Stage::of_master();
-    let post = format!("POST {SCHEDULER}");
-    let mut client = Client::connect(&stage.at).unwrap();
-    let head =
-        format!("{post} HTTP/1.1\r\nHost: x\r\n{JSON}\r\nContent-Length: 1073741824\r\n\r\n");
-    client.send(head.as_bytes()).unwrap();
-    let part = vec![b' '; 1 << 20];
-    // It stops listening some time before the end.
-    for _ in 0..1024 {
-        if client.send(&part).is_err() {
-            break;
+    let stage = Stage::of_one_agent();
+    for door in Door::both(&stage) {
+        let post = door.post();
+        let mut client = Client::connect(&door.at).unwrap();
+        let head =
+            format!("{post} HTTP/1.1\r\nHost: x\r\n{JSON}\r\nContent-Length: 1073741824\r\n\r\n");
+        client.send(head.as_bytes()).unwrap();
+        let part = vec![b' '; 1 << 20];
+        // It stops listening some time before the end.
+        for _ in 0..1024 {
+            if client.send(&part).is_err() {
+                break;
+            }
         }
+        let answer = client.answer();
+        assert!(answer.as_ref().map_or(true, |answer| answer.status == 413), "{answer:?}");
+        let bomb = zipped(&vec![b' '; 64 << 20]);
+        assert!(bomb.len() < 1 << 20);
+        let zip = [JSON, "Content-Encoding: gzip"];
+        let answer = http::ask(&door.at, &post, &zip, &bomb);
+        assert_eq!(
+            (answer.status, answer.text().as_str()),
+            (413, "the body is longer than 16777216 bytes")
+        );
+        let answer = http::ask(&door.at, &post, &zip, b"no gzip");
+        assert_eq!(answer.status, 400);
+        assert!(answer.text().starts_with("the body is no gzip: "), "{answer:?}");
+        let answer = http::ask(&door.at, &post, &zip, &zipped(door.call.as_bytes()));
+        assert_eq!(answer.text(), door.answer);
     }
-    let answer = client.answer();
-    assert!(answer.as_ref().map_or(true, |answer| answer.status == 413), "{answer:?}");
-    let bomb = zipped(&vec![b' '; 64 << 20]);
-    assert!(bomb.len() < 1 << 20);
-    let answer = http::ask(&stage.at, &post, &[JSON, "Content-Encoding: gzip"], &bomb);
-    assert_eq!(
-        (answer.status, answer.text().as_str()),
-        (413, "the body is longer than 16777216 bytes")
-    );
-    let answer = http::ask(&stage.at, &post, &[JSON, "Content-Encoding: gzip"], b"no gzip");
-    assert_eq!(answer.status, 400);
-    assert!(answer.text().starts_with("the body is no gzip: "), "{answer:?}");
-    let call = json!({ "type": "REVIVE", "framework_id": { "value": "nobody" } }).to_string();
-    let answer =
-        http::ask(&stage.at, &post, &[JSON, "Content-Encoding: gzip"], &zipped(call.as_bytes()));
-    assert_eq!((answer.status, answer.text().as_str()), (400, "Framework cannot be found"));
 }
 
 #[test]
 fn json_that_is_deep_or_not_text_or_wrong_a_million_times_is_refused_in_few_words() {
-    let stage = Stage::of_master();
-    let refused = |body: &[u8]| {
-        let answer = http::ask(&stage.at, &format!("POST {SCHEDULER}"), &[JSON], body);
-        assert_eq!(answer.status, 400, "{answer:?}");
-        assert!(answer.body.len() < 4096, "{} bytes", answer.body.len());
-        answer.text()
-    };
-    let deep = "[".repeat(10_000);
-    assert!(refused(deep.as_bytes()).starts_with("Failed to parse body into JSON: "));
-    assert!(refused(b"{\"type\":\"\xff\"}").starts_with("Failed to parse body into JSON: "));
+    let stage = Stage::of_one_agent();
+    for door in Door::both(&stage) {
+        let refused = |body: &[u8]| {
+            let answer = http::ask(&door.at, &door.post(), &[JSON], body);
+            assert_eq!(answer.status, 400, "{answer:?}");
+            assert!(answer.body.len() < 4096, "{} bytes", answer.body.len());
+            answer.text()
+        };
+        let deep = "[".repeat(10_000);
+        assert!(refused(deep.as_bytes()).starts_with("Failed to parse body into JSON: "));
+        assert!(refused(b"{\"type\":\"\xff\"}").starts_with("Failed to parse body into JSON: "));
+        let many = format!(r#"{{"x":[{}],"type":7}}"#, vec!["[0]"; 1 << 20].join(","));
+        let words = refused(many.as_bytes());
+        assert!(words.contains("is not looked at closely"), "{words}");
+        door.is_served();
+    }
     let tasks = vec!["{}"; 5000].join(",");
     let launch = format!(r#"{{"type":"LAUNCH","launch":{{"task_infos":[{tasks}]}}}}"#);
     let accept = format!(
         r#"{{"type":"ACCEPT","framework_id":{{"value":"f"}},"accept":{{"operations":[{launch}]}}}}"#
     );
     let begins = "Failed to convert JSON into Call protobuf: Missing required fields: ";
-    let words = refused(accept.as_bytes());
-    assert!(words.starts_with(begins), "{words}");
-    let many = format!(r#"{{"x":[{}],"type":7}}"#, vec!["[0]"; 1 << 20].join(","));
-    let words = refused(many.as_bytes());
-    assert!(words.contains("is not looked at closely"), "{words}");
-    assert_eq!(stage.get("/health").status, 200);
+    let answer =
+        http::ask(&stage.at, &format!("POST {SCHEDULER}"), &[JSON], accept.as_bytes()).text();
+    assert!(answer.starts_with(begins) && answer.len() < 4096, "{answer}");
 }
 
 /// What follows a subscription on its connection is nobody's business; it is not kept, and costs nothing.
@@ -121,54 +166,57 @@ fn answered(at: &str, bytes: &[u8]) -> String {
 
 #[test]
 fn a_flood_of_headers_and_headers_that_contradict_each_other_are_refused() {
-    let stage = Stage::of_master();
-    // Whoever were served would be told that there is no such framework.
-    let revive = json!({ "type": "REVIVE", "framework_id": { "value": "nobody" } }).to_string();
-    let length = revive.len();
-    let of_headers = |headers: &str| {
-        let head = "Host: x\r\nConnection: close\r\n";
-        format!("POST {SCHEDULER} HTTP/1.1\r\n{head}{headers}\r\n{revive}")
-    };
-    let whole = format!("{JSON}\r\nContent-Length: {length}\r\n");
-    let answer = answered(&stage.at, of_headers(&whole).as_bytes());
-    assert!(answer.ends_with("Framework cannot be found"), "{answer}");
-    let many: String = (0..10_000).map(|n| format!("X-{n}: {n}\r\n")).collect();
-    let long = format!("X-Long: {}\r\n", "x".repeat(4 << 20));
-    let another_length = format!("Content-Length: {}\r\n", length + 1);
-    let chunks = "Transfer-Encoding: chunked\r\n";
-    for more in [&many, &long, &another_length, chunks] {
-        let answer = answered(&stage.at, of_headers(&format!("{whole}{more}")).as_bytes());
-        let is_refused = answer.is_empty() || answer.starts_with("HTTP/1.1 4");
-        let is_served = answer.contains("Framework cannot be found");
-        assert!(is_refused && !is_served, "{answer}");
+    let stage = Stage::of_one_agent();
+    for door in Door::both(&stage) {
+        let (call, length) = (&door.call, door.call.len());
+        let of_headers = |headers: &str| {
+            let head = "Host: x\r\nConnection: close\r\n";
+            format!("{} HTTP/1.1\r\n{head}{headers}\r\n{call}", door.post())
+        };
+        let whole = format!("{JSON}\r\nContent-Length: {length}\r\n");
+        let answer = answered(&door.at, of_headers(&whole).as_bytes());
+        assert!(answer.ends_with(door.answer), "{answer}");
+        let many: String = (0..10_000).map(|n| format!("X-{n}: {n}\r\n")).collect();
+        let long = format!("X-Long: {}\r\n", "x".repeat(4 << 20));
+        let another_length = format!("Content-Length: {}\r\n", length + 1);
+        let chunks = "Transfer-Encoding: chunked\r\n";
+        for more in [&many, &long, &another_length, chunks] {
+            let answer = answered(&door.at, of_headers(&format!("{whole}{more}")).as_bytes());
+            let is_refused = answer.is_empty() || answer.starts_with("HTTP/1.1 4");
+            let is_served = answer.contains(door.answer);
+            assert!(is_refused && !is_served, "{answer}");
+        }
+        // Of what is said twice, the first counts.
+        let other = "Content-Type: text/plain\r\n";
+        let answer = answered(&door.at, of_headers(&format!("{whole}{other}")).as_bytes());
+        assert!(answer.ends_with(door.answer), "{answer}");
+        let answer = answered(&door.at, of_headers(&format!("{other}{whole}")).as_bytes());
+        assert!(answer.starts_with("HTTP/1.1 415"), "{answer}");
+        door.is_served();
     }
-    // Of what is said twice, the first counts.
-    let other = "Content-Type: text/plain\r\n";
-    let answer = answered(&stage.at, of_headers(&format!("{whole}{other}")).as_bytes());
-    assert!(answer.ends_with("Framework cannot be found"), "{answer}");
-    let answer = answered(&stage.at, of_headers(&format!("{other}{whole}")).as_bytes());
-    assert!(answer.starts_with("HTTP/1.1 415"), "{answer}");
-    assert_eq!(stage.get("/health").status, 200);
 }
 
 #[test]
 fn ten_thousand_requests_at_once_are_answered_in_their_order() {
     const REQUESTS: usize = 10_000;
-    let stage = Stage::of_master();
-    let stream = TcpStream::connect(&stage.at).unwrap();
-    let mut writer = stream.try_clone().unwrap();
-    let mut client = Client::over(stream).unwrap();
-    let writes = thread::spawn(move || {
-        let get = |n: usize| ["/health", "/nothing"][n % 2];
-        let all: String =
-            (0..REQUESTS).map(|n| format!("GET {} HTTP/1.1\r\nHost: x\r\n\r\n", get(n))).collect();
-        writer.write_all(all.as_bytes()).unwrap();
-    });
-    for n in 0..REQUESTS {
-        let answer = client.answer().unwrap();
-        assert_eq!(answer.status, [200, 404][n % 2], "{n}");
+    let stage = Stage::of_one_agent();
+    for door in Door::both(&stage) {
+        let stream = TcpStream::connect(&door.at).unwrap();
+        let mut writer = stream.try_clone().unwrap();
+        let mut client = Client::over(stream).unwrap();
+        let writes = thread::spawn(move || {
+            let get = |n: usize| ["/health", "/nothing"][n % 2];
+            let all: String = (0..REQUESTS)
+                .map(|n| format!("GET {} HTTP/1.1\r\nHost: x\r\n\r\n", get(n)))
+                .collect();
+            writer.write_all(all.as_bytes()).unwrap();
+        });
+        for n in 0..REQUESTS {
+            let answer = client.answer().unwrap();
+            assert_eq!(answer.status, [200, 404][n % 2], "{n}");
+        }
+        writes.join().unwrap();
     }
-    writes.join().unwrap();
 }
 
 /// A server that takes apart all that has come, and answers into its memory, takes 400 MB of these.
@@ -195,17 +243,19 @@ fn requests_by_the_thousand_whose_answers_nobody_reads_take_little_memory_and_ho
 /// They are cut off when their time is over; nobody waits for them meanwhile.
 #[test]
 fn clients_that_send_their_requests_drop_by_drop_hold_up_nobody_and_are_cut_off() {
-    let stage = Stage::of_master();
-    let mut slow: Vec<TcpStream> = (0..100)
+    let stage = Stage::of_one_agent();
+    let doors = Door::both(&stage);
+    let mut slow: Vec<TcpStream> = (0..200)
         .map(|n| {
-            let mut stream = TcpStream::connect(&stage.at).unwrap();
-            let head = format!("POST {SCHEDULER} HTTP/1.1\r\nHost: x\r\nX-{n}: ");
+            let door = &doors[n % 2];
+            let mut stream = TcpStream::connect(&door.at).unwrap();
+            let head = format!("{} HTTP/1.1\r\nHost: x\r\nX-{n}: ", door.post());
             stream.write_all(head.as_bytes()).unwrap();
             stream.set_read_timeout(Some(DEADLINE)).unwrap();
             stream
         })
         .collect();
-    assert_eq!(stage.get("/health").status, 200);
+    doors.iter().for_each(Door::is_served);
     for stream in &mut slow {
         let mut answer = Vec::new();
         if let Err(error) = stream.read_to_end(&mut answer) {
@@ -216,7 +266,7 @@ fn clients_that_send_their_requests_drop_by_drop_hold_up_nobody_and_are_cut_off(
             );
         }
     }
-    assert_eq!(stage.get("/health").status, 200);
+    doors.iter().for_each(Door::is_served);
 }
 
 /// A process of Mesos 1.11 dies of it.
