@@ -120,19 +120,19 @@ impl Drop for Registry {
 }
 
 impl Registry {
-    /// With all images of the layout, as `busybox:TAG`. Another may take the free port first: then once more.
+    /// With all images of the layout, as `busybox:TAG`.
     #[track_caller]
     pub fn start(layout: &Layout) -> Self {
-        for _ in 0..5 {
-            let mut registry = Self::begin();
-            if registry.comes_up() {
-                for tag in ["bare", "says", "enters"] {
-                    registry.push(layout, tag);
-                }
-                return registry;
-            }
-        }
-        panic!("docker-registry does not come up");
+        let registry = Self::empty();
+        ["bare", "says", "enters"].iter().for_each(|tag| registry.push(&layout.image(tag), tag));
+        registry
+    }
+
+    /// With nothing in it. Another may take the free port first: then once more.
+    #[track_caller]
+    pub fn empty() -> Self {
+        let begun = (0..5).map(|_| Self::begin()).find_map(|mut one| one.comes_up().then_some(one));
+        begun.expect("docker-registry comes up")
     }
 
     fn begin() -> Self {
@@ -169,11 +169,12 @@ impl Registry {
         false
     }
 
-    fn push(&self, layout: &Layout, tag: &str) {
-        let to = format!("docker://{}/busybox:{tag}", self.address);
+    /// Puts an image of a layout into it, as `busybox:TAG`.
+    pub fn push(&self, image: &str, tag: &str) {
+        let to = format!("docker://{}", self.image(tag));
         let flags = ["--insecure-policy", "copy", "--dest-tls-verify=false"];
         let login = ["--dest-creds", "me:secret"];
-        run("skopeo", &[&flags[..], &login, &[&layout.image(tag), &to]].concat());
+        run("skopeo", &[&flags[..], &login, &[image, &to]].concat());
     }
 
     /// An image of it.

@@ -3,6 +3,7 @@
 pub mod cluster;
 pub mod disks;
 pub mod emulated;
+pub mod groups;
 pub mod holder;
 pub mod http;
 pub mod images;

@@ -20,11 +20,14 @@ const TABLES: [(&str, &[Target]); 6] = [
     ("allocator", &[Target { package: "tests", bench: "allocator", needs: Needs::Airside }]),
     (
         "containers",
-        &[Target { package: "containerizer", bench: "containers", needs: Needs::Packages }],
+        &[
+            Target { package: "containerizer", bench: "containers", needs: Needs::Packages },
+            Target { package: "tests", bench: "containers", needs: Needs::AirsideAndPackages },
+        ],
     ),
     (
         "failover",
-        &[Target { package: "tests", bench: "failover", needs: Needs::AirsideAndServers }],
+        &[Target { package: "tests", bench: "failover", needs: Needs::AirsideAndPackages }],
     ),
     ("http", &[Target { package: "tests", bench: "http", needs: Needs::Airside }]),
     ("resources", &[Target { package: "tests", bench: "resources", needs: Needs::Nothing }]),
@@ -39,12 +42,12 @@ struct Target {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Needs {
     Nothing,
-    /// Programs of Debian's that it is measured beside.
+    /// Programs of Debian's that it is measured beside, or works with.
     Packages,
     /// It starts clusters, and is told by `--airside PATH` which program to start.
     Airside,
-    /// ZooKeeper's too.
-    AirsideAndServers,
+    /// Both.
+    AirsideAndPackages,
 }
 
 const GOALS: &str = "tests/bench/goals.tsv";
@@ -72,13 +75,13 @@ fn measure(name: &str, rows: &mut Vec<Row>) -> Result<(), Failure> {
     };
     let mut all = Ok(());
     for Target { package, bench, needs } in *targets {
-        if matches!(needs, Needs::AirsideAndServers | Needs::Packages) {
+        if matches!(needs, Needs::AirsideAndPackages | Needs::Packages) {
             packages::install()?;
         }
         eprintln!("bench {bench} of {package}");
         let mut command = cargo();
         command.args(["bench", "-p", package, "--bench", bench, "--", "--json"]);
-        if matches!(needs, Needs::Airside | Needs::AirsideAndServers) {
+        if matches!(needs, Needs::Airside | Needs::AirsideAndPackages) {
             command.arg("--airside").arg(cargo::release_program("cli", "airside")?);
         }
         let (text, ended) = cargo::output_and_end(&mut command)?;

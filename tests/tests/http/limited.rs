@@ -1,77 +1,12 @@
 //! Containers that control groups limit: real groups of this machine's kernel, below a folder of each story's own.
 
-use std::io::ErrorKind;
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
-use std::time::{Duration, Instant};
-
 use serde_json::{Value, json};
-use tests::cluster::{eventually, happens_by};
+use tests::cluster::eventually;
+use tests::groups::Groups;
 
 use crate::executors::{Executor, FIRST, WAITS, launched, task_of};
 use crate::stage::{Framework, Stage, task};
 use crate::started::end_of;
-
-/// Where a story's groups are, in each tree; gone after it.
-struct Groups {
-    name: String,
-    folders: Vec<PathBuf>,
-}
-
-impl Groups {
-    fn new() -> Self {
-        static STORIES: AtomicU32 = AtomicU32::new(0);
-        let story = STORIES.fetch_add(1, Relaxed);
-        let name = format!("airside-story-{}-{story}", std::process::id());
-        let mounts = std::fs::read_to_string("/proc/self/mounts").unwrap();
-        let trees = mounts.lines().filter_map(|line| {
-            let mut fields = line.split(' ').skip(1);
-            let (at, kind) = (fields.next()?, fields.next()?);
-            kind.starts_with("cgroup").then(|| PathBuf::from(at).join(&name))
-        });
-        Self { folders: trees.collect(), name }
-    }
-
-    fn flag(&self) -> String {
-        format!("--cgroups_root={}", self.name)
-    }
-
-    /// Of the tree of a controller, where this file of the first container's group is.
-    fn file(&self, file: &str) -> Option<String> {
-        let agents = self.folders.iter().flat_map(std::fs::read_dir).flatten().flatten();
-        let containers =
-            agents.flat_map(|agent| std::fs::read_dir(agent.path())).flatten().flatten();
-        containers
-            .into_iter()
-            .find_map(|group| std::fs::read_to_string(group.path().join(file)).ok())
-    }
-
-    /// How many groups of containers there are, in all trees.
-    fn count(&self) -> usize {
-        let agents = self.folders.iter().flat_map(std::fs::read_dir).flatten().flatten();
-        let groups = agents.flat_map(|agent| std::fs::read_dir(agent.path())).flatten().flatten();
-        groups.filter(|entry| entry.path().is_dir()).count()
-    }
-}
-
-impl Drop for Groups {
-    fn drop(&mut self) {
-        // What was in them has been killed, and is gone in a moment. A story that failed may have left something, which says enough.
-        happens_by(Instant::now() + Duration::from_secs(5), || {
-            self.folders.iter().all(|folder| remove_groups(folder))
-        });
-    }
-}
-
-/// With all that are below it. Whether it is gone.
-fn remove_groups(folder: &Path) -> bool {
-    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
-    for below in entries.map(|entry| entry.path()).filter(|path| path.is_dir()) {
-        remove_groups(&below);
-    }
-    let removed = std::fs::remove_dir(folder);
-    removed.map_or_else(|error| error.kind() == ErrorKind::NotFound, |()| true)
-}
 
 fn stage(groups: &Groups, isolation: &str) -> Stage {
     Stage::of_master().with_agent_of(&[isolation, &groups.flag()])
@@ -89,7 +24,7 @@ fn runs(framework: &mut Framework) {
 
 #[test]
 fn iso_04_a_task_that_takes_more_memory_than_it_holds_fails_with_that_reason() {
-    let groups = Groups::new();
+    let groups = Groups::own();
     let stage = stage(&groups, "--isolation=cgroups/mem");
     let mut framework = framework(&stage);
     let offer = framework.offer();
@@ -160,7 +95,7 @@ fn iso_16_a_sandbox_that_takes_more_of_the_disk_than_its_task_holds_ends_it_wher
 
 #[test]
 fn iso_03_a_container_has_its_share_of_the_processors_and_no_more_where_that_is_said() {
-    let groups = Groups::new();
+    let groups = Groups::own();
     let flags = ["--isolation=cgroups/cpu", &groups.flag(), "--cgroups_enable_cfs=true"];
     let stage = Stage::of_master().with_agent_of(&flags);
     let mut framework = framework(&stage);
@@ -188,7 +123,7 @@ fn iso_03_a_container_has_its_share_of_the_processors_and_no_more_where_that_is_
 
 #[test]
 fn agent_16_a_container_may_take_more_when_another_task_comes_and_less_when_it_ends() {
-    let groups = Groups::new();
+    let groups = Groups::own();
     let stage = stage(&groups, "--isolation=cgroups/mem");
     let says = |files: [&str; 2], mib: u64| {
         let said = files.into_iter().find_map(|file| groups.file(file));
