@@ -64,6 +64,7 @@ pub struct Running {
     info: AgentInfo,
     sandboxes: Sandboxes,
     fetcher: Fetcher,
+    images: Option<pulls::Images>,
     disk: DiskUse,
 }
 
@@ -108,8 +109,9 @@ impl Running {
     /// What it counts, under Mesos's names.
     pub async fn numbers(&self) -> gateway::Snapshot {
         let fetched = self.fetcher.counts();
+        let pulled = self.images.as_ref().map(pulls::Images::took).unwrap_or_default();
         let counts = self.handle.ask(ReadCounts).await;
-        counts.map(|counts| counts.numbers(&fetched)).unwrap_or_default()
+        counts.map(|counts| counts.numbers(&fetched, &pulled)).unwrap_or_default()
     }
 
     /// What it counts, as Prometheus reads it.
@@ -152,7 +154,7 @@ pub fn start(node: &Node, config: AgentConfig) -> Result<Running, StartError> {
         sandboxes: Sandboxes::below(&work_dir),
         fetcher: Fetcher::new(config.fetcher.clone()),
         containers: config.containers.clone(),
-        images,
+        images: images.clone(),
         home,
         agent_at: agent_at.to_string(),
         recovery_timeout: settings.recovery_timeout,
@@ -168,7 +170,7 @@ pub fn start(node: &Node, config: AgentConfig) -> Result<Running, StartError> {
     let disk = DiskUse::default();
     let helpers = Helpers { launching, groups, file, disk: disk.clone() };
     let handle = spawn(node, config, helpers, agent, Arc::clone(&ended))?;
-    Ok(Running { handle, ended, info, sandboxes, fetcher, disk })
+    Ok(Running { handle, ended, info, sandboxes, fetcher, images, disk })
 }
 
 fn info(config: &AgentConfig, listens: SocketAddr, boot: &str) -> Result<AgentInfo, StartError> {

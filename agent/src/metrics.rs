@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
+use gateway::Spans;
 use protocol::agent::AgentToMaster;
 use protocol::task::TaskState;
 use serde::{Deserialize, Serialize};
@@ -39,7 +40,12 @@ pub(crate) struct Counts {
     ends: BTreeMap<TaskState, u64>,
     /// Containers of which something is left that could not be undone.
     containers_left: u64,
+    /// Executors and tasks that have the root of an image.
+    in_images: u64,
 }
+
+/// How long pulls took, to Mesos.
+const IMAGE_PULL: &str = "containerizer/mesos/provisioner/docker_store/image_pull_ms";
 
 /// What Mesos counts of what can be used.
 const SCALARS: [&str; 4] = ["cpus", "gpus", "mem", "disk"];
@@ -110,6 +116,7 @@ impl Counts {
         let count = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
         self.tasks = count(agent.tasks().count());
         self.executors = count(agent.executors().count());
+        self.in_images = count(agent.in_images());
         self.registered = u64::from(agent.master().is_some());
         self.epoch = agent.epoch();
         let frameworks: BTreeSet<_> =
@@ -125,7 +132,11 @@ impl Counts {
     }
 
     /// Under the names of Mesos's metrics.
-    pub(crate) fn numbers(&self, fetched: &fetcher::Counts) -> BTreeMap<String, f64> {
+    pub(crate) fn numbers(
+        &self,
+        fetched: &fetcher::Counts,
+        pulled: &Spans,
+    ) -> BTreeMap<String, f64> {
         let mut all: BTreeMap<String, f64> = [
             ("slave/registered", self.registered),
             ("slave/frameworks_active", self.frameworks),
@@ -136,6 +147,7 @@ impl Counts {
             ("gc/path_removals_failed", self.sandboxes_not_removed),
             ("gc/path_removals_pending", self.sandboxes_kept),
             ("containerizer/mesos/container_destroy_errors", self.containers_left),
+            ("containerizer/mesos/filesystem/containers_new_rootfs", self.in_images),
             ("containerizer/fetcher/task_fetches_succeeded", fetched.succeeded),
             ("containerizer/fetcher/task_fetches_failed", fetched.failed),
             ("containerizer/fetcher/cache_size_total_bytes", fetched.cache_total),
@@ -143,6 +155,7 @@ impl Counts {
         ]
         .map(|(name, count)| (name.to_owned(), count as f64))
         .into();
+        all.extend(pulled.milliseconds(IMAGE_PULL));
         for (state, name) in LIVE {
             let count = self.states.get(&state).copied().unwrap_or_default();
             all.insert(format!("slave/tasks_{name}"), count as f64);
@@ -216,6 +229,8 @@ impl Counts {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[test]
@@ -224,12 +239,15 @@ mod tests {
             Counts { scalars: [("cpus".to_owned(), (4.0, 1.0))].into(), ..Counts::default() };
         counts.container_left();
         let fetched = fetcher::Counts { cache_total: 8, ..Default::default() };
-        let numbers = counts.numbers(&fetched);
+        let mut pulled = Spans::default();
+        pulled.add(Duration::from_millis(1500));
+        let numbers = counts.numbers(&fetched, &pulled);
         for name in numbers.keys() {
             assert!(crate::COUNTED.contains(&name.as_str()), "{name}");
         }
         assert_eq!(numbers["containerizer/mesos/container_destroy_errors"], 1.0);
         assert_eq!(numbers["slave/cpus_percent"], 0.25);
+        assert_eq!(numbers[IMAGE_PULL], 1500.0);
         assert_eq!(numbers["containerizer/fetcher/cache_size_total_bytes"], 8.0);
         assert!(crate::COUNTED.is_sorted());
     }

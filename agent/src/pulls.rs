@@ -2,9 +2,11 @@
 //! containers use.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
+use futures_util::TryFutureExt;
+use gateway::Spans;
 use images::{
     Collected, Credentials, DOCKER_HUB, Digest, GarbageError, OpenError, Pull, PullOptions, Pulled,
     Reference, Store,
@@ -22,6 +24,8 @@ const SAID_EVERY: Duration = Duration::from_secs(5);
 pub(crate) struct Images {
     store: Store,
     settings: Arc<ImageSettings>,
+    /// How long each pull took that fetched what was asked for, or found it.
+    took: Arc<Mutex<Spans>>,
 }
 
 impl std::fmt::Debug for Images {
@@ -36,7 +40,8 @@ impl Images {
         let mut pulls = settings.pulls.clone();
         pulls.credentials = settings.credentials.clone();
         let store = Store::open(&settings.store, pulls)?;
-        Ok(Self { store, settings: Arc::new(settings.clone()) })
+        let took = Arc::default();
+        Ok(Self { store, settings: Arc::new(settings.clone()), took })
     }
 
     pub(crate) fn settings(&self) -> &ImageSettings {
@@ -78,7 +83,14 @@ impl Images {
         let options = PullOptions { cached: wanted.cached, credentials };
         tracing::info!(%container, image = %reference, "pulls an image");
         let pull = self.store.pull(&reference, &options);
-        Ok(watched(pull, self.store.clone(), container.clone()))
+        let (begun, took) = (Instant::now(), Arc::clone(&self.took));
+        let watched = watched(pull, self.store.clone(), container.clone());
+        Ok(watched.inspect_ok(move |_| locked(&took).add(begun.elapsed())))
+    }
+
+    /// How long pulls took.
+    pub(crate) fn took(&self) -> Spans {
+        locked(&self.took).clone()
     }
 
     /// Makes room, if there is too little. It blocks.
@@ -88,6 +100,10 @@ impl Images {
         let excluded: Vec<_> = excluded.collect();
         self.store.collect_garbage(garbage.head_room, &excluded, in_use)
     }
+}
+
+fn locked(spans: &Mutex<Spans>) -> MutexGuard<'_, Spans> {
+    spans.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Waits for it, and says now and then how far it is.

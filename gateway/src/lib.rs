@@ -21,6 +21,7 @@ mod records;
 mod route;
 mod serve;
 mod socket;
+mod spans;
 mod system;
 
 pub use answer::{Call, Refused, TEXT, empty, json, pairs, plain, refuse};
@@ -35,3 +36,4 @@ pub use records::{NotSent, Records, stream};
 pub use route::{Route, Routes, Unrealmed};
 pub use serve::{Limits, serve};
 pub use socket::{BadSocket, serve_on};
+pub use spans::Spans;

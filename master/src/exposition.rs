@@ -2,7 +2,8 @@
 //! each for ever.
 
 use std::fmt::{Display, Write};
-use std::time::Duration;
+
+use gateway::Spans;
 
 /// Lines of one name at most; those with the largest values come first.
 pub(crate) const LINES_MAX: usize = 1000;
@@ -65,12 +66,12 @@ impl Page {
         let name = format!("airside_{name}_seconds");
         let _ = writeln!(self.0, "# TYPE {name} histogram");
         let mut count = 0;
-        for (most, within) in MOST.iter().zip(&spans.within) {
+        for (most, within) in spans.within() {
             count += within;
-            let most = Duration::from_micros(*most).as_secs_f64();
+            let most = most.as_secs_f64();
             let _ = writeln!(self.0, "{name}_bucket{{le=\"{most}\"}} {count}");
         }
-        let (count, sum) = (spans.count, spans.sum.as_secs_f64());
+        let (count, sum) = (spans.count(), spans.sum().as_secs_f64());
         let _ = writeln!(
             self.0,
             "{name}_bucket{{le=\"+Inf\"}} {count}\n{name}_sum {sum}\n{name}_count {count}"
@@ -84,76 +85,10 @@ pub(crate) fn labels<const N: usize>(all: [(&str, &str); N]) -> String {
     all.map(|(name, value)| format!("{name}=\"{}\"", quoted(value))).join(",")
 }
 
-/// The most that each counts, in microseconds.
-const MOST: [u64; 15] = [
-    10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 100_000, 250_000, 1_000_000,
-    5_000_000,
-];
-
-/// How long something took, so often.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Spans {
-    within: [u64; MOST.len()],
-    count: u64,
-    sum: Duration,
-    last: Duration,
-    least: Option<Duration>,
-    most: Duration,
-}
-
-impl Spans {
-    pub(crate) fn add(&mut self, span: Duration) {
-        let place = MOST.partition_point(|most| Duration::from_micros(*most) < span);
-        if let Some(within) = self.within.get_mut(place) {
-            *within += 1;
-        }
-        self.count += 1;
-        self.sum += span;
-        self.last = span;
-        self.least = Some(self.least.map_or(span, |least| least.min(span)));
-        self.most = self.most.max(span);
-    }
-
-    /// As Mesos shows what took time: the last one, and how they were. Of a percentile the bound is known that it is not above, and
-    /// none is above the longest.
-    pub(crate) fn milliseconds(&self, name: &str) -> Vec<(String, f64)> {
-        let millis = |span: Duration| span.as_secs_f64() * 1000.0;
-        let Some(least) = self.least else { return Vec::new() };
-        let mut all = vec![
-            (name.to_owned(), millis(self.last)),
-            (format!("{name}/count"), self.count as f64),
-            (format!("{name}/min"), millis(least)),
-            (format!("{name}/max"), millis(self.most)),
-        ];
-        let percentiles = [
-            ("p50", 0.5),
-            ("p90", 0.9),
-            ("p95", 0.95),
-            ("p99", 0.99),
-            ("p999", 0.999),
-            ("p9999", 0.9999),
-        ];
-        for (percentile, share) in percentiles {
-            all.push((format!("{name}/{percentile}"), millis(self.not_above(share))));
-        }
-        all
-    }
-
-    /// What so large a share of all took at most.
-    fn not_above(&self, share: f64) -> Duration {
-        let mut count = 0;
-        for (bound, within) in MOST.iter().zip(&self.within) {
-            count += within;
-            if count as f64 >= share * self.count as f64 {
-                return Duration::from_micros(*bound).min(self.most);
-            }
-        }
-        self.most
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[test]
@@ -165,7 +100,7 @@ mod tests {
         let mut page = Page::new();
         page.histogram("x", &spans);
         let lines: Vec<&str> = page.0.lines().collect();
-        assert_eq!(lines.len(), 1 + MOST.len() + 3);
+        assert_eq!(lines.len(), 1 + spans.within().count() + 3);
         for line in [
             "# TYPE airside_x_seconds histogram",
             "airside_x_seconds_bucket{le=\"0.00001\"} 2",
@@ -177,29 +112,6 @@ mod tests {
             "airside_x_seconds_count 5",
         ] {
             assert!(lines.contains(&line), "{line} in {lines:#?}");
-        }
-    }
-
-    #[test]
-    fn lp_23_a_timer_has_its_last_span_and_how_they_were() {
-        let mut spans = Spans::default();
-        assert!(spans.milliseconds("x_ms").is_empty(), "nothing was measured yet");
-        (0..98).for_each(|_| spans.add(Duration::from_micros(200)));
-        spans.add(Duration::from_millis(7_000));
-        spans.add(Duration::from_millis(2));
-        let all: std::collections::BTreeMap<_, _> =
-            spans.milliseconds("x_ms").into_iter().collect();
-        for (name, number) in [
-            ("x_ms", 2.0),
-            ("x_ms/count", 100.0),
-            ("x_ms/min", 0.2),
-            ("x_ms/max", 7_000.0),
-            ("x_ms/p50", 0.25),
-            ("x_ms/p95", 0.25),
-            ("x_ms/p99", 2.5),
-            ("x_ms/p9999", 7_000.0),
-        ] {
-            assert_eq!(all.get(name), Some(&number), "{name} in {all:?}");
         }
     }
 

@@ -8,11 +8,10 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use api::v1::master::Event;
 use bytes::Bytes;
 use coordination::store::Change;
-use gateway::Encoding;
+use gateway::{Encoding, Spans};
 use protocol::legacy::Written;
 use tokio::sync::{OnceCell, broadcast};
 
-use crate::exposition::Spans;
 use crate::tally::Tally;
 use crate::underway::Underway;
 use crate::view::View;

@@ -105,6 +105,15 @@ impl Agent {
         }
     }
 
+    /// How many executors there are that have the root of an image, or whose task has.
+    pub(crate) fn in_images(&self) -> usize {
+        let executors = self.state.executors.values();
+        let has_image = |executor: &&Executor| {
+            self.wanted(executor).is_ok_and(|(wanted, _)| wanted.image.is_some())
+        };
+        executors.filter(has_image).count()
+    }
+
     /// What it is to be shut into, and the command that is: that of the first task says both, also of its executor.
     pub(super) fn wanted(&self, executor: &Executor) -> Result<(Wanted, CommandSpec), String> {
         let task =

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 use tests::cluster::eventually;
+use tests::http;
 use tests::images::{Layout, Registry};
 
 use crate::stage::{Framework, Stage, task};
@@ -40,6 +41,11 @@ impl Harbour {
     fn framework_of(&self, user: &str) -> Framework {
         let info = json!({ "user": user, "name": "images", "failover_timeout": 600.0, "checkpoint": true });
         self.stage.subscribes(&info).once_subscribed()
+    }
+
+    /// What the agent counts.
+    fn numbers(&self) -> Value {
+        http::ask(self.stage.agent_at(), "GET /metrics/snapshot", &[], b"").json()
     }
 
     fn printed(&self, framework: &Framework, task: &str) -> String {
@@ -131,12 +137,16 @@ fn exec_03_img_01_a_task_runs_in_an_image_of_a_registry_with_a_password_and_its_
     let mounts = mounts_now();
     let mut framework = harbour.framework();
     let offer = framework.offer();
-    let line = "cat /etc/os-release; id -u; ps -o pid,comm; ls -d /proc/[0-9]* | wc -l; exit 7";
+    let line = "cat /etc/os-release; id -u; ps -o pid,comm; ls -d /proc/[0-9]* | wc -l; \
+                until [ -e $MESOS_SANDBOX/go ]; do sleep 0.05; done; exit 7";
     framework.launches(&offer, &[in_image(task("in", &offer, line), &registry.image("bare"))]);
     let running = runs(&mut framework);
     let words = format!("in the image {}, in namespaces of its own", registry.image("bare"));
     assert_eq!(running["message"], words, "{running}");
     let executor = running["container_status"]["executor_pid"].as_u64().unwrap();
+    let roots = "containerizer/mesos/filesystem/containers_new_rootfs";
+    assert_eq!(harbour.numbers()[roots], 1.0);
+    std::fs::write(sandbox(&harbour.stage, &framework.id, "in").join("go"), "").unwrap();
     let end = end_of(&mut framework);
     assert_eq!(
         (&end["state"], &end["message"]),
@@ -151,6 +161,11 @@ fn exec_03_img_01_a_task_runs_in_an_image_of_a_registry_with_a_password_and_its_
     assert!(!said.contains(&executor.to_string()), "{said}");
     assert!(lines.last().unwrap().trim().parse::<u32>().unwrap() <= 6, "{said}");
     harbour.is_clear(&mounts);
+    let numbers = harbour.numbers();
+    assert_eq!(numbers[roots], 0.0, "{numbers}");
+    let pulls = "containerizer/mesos/provisioner/docker_store/image_pull_ms";
+    assert_eq!(numbers[format!("{pulls}/count")], 1.0, "{numbers}");
+    assert!(numbers[pulls].as_f64().is_some_and(|took| took > 0.0), "{numbers}");
 }
 
 #[test]

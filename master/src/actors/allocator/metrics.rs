@@ -4,9 +4,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use gateway::Spans;
 use protocol::ids::FrameworkId;
 
-use crate::exposition::{LINES_MAX, Page, Spans, labels};
+use crate::exposition::{LINES_MAX, Page, labels};
 use crate::logic::allocator::Figures;
 
 /// How long runs took, and how long what asked for one had to wait.
