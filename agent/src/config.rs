@@ -162,6 +162,8 @@ impl AgentConfig {
         if self.groups.is_some() {
             settings.isolation = Isolation::ControlGroup;
         }
+        settings.user_namespaces =
+            self.containers.as_ref().is_some_and(|containers| containers.users.is_some());
         settings.recover = self.recover;
         settings.reconfiguration_policy = self.reconfiguration_policy;
     }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use containerizer::confinement::BackEnd;
+use containerizer::namespaces::UserMap;
 use images::{Credentials, Settings};
 
 /// All of them. Without any, containers have the host's file system and nothing of their own.
@@ -25,6 +26,8 @@ pub struct ContainerSettings {
     pub shared_memory: Option<u64>,
     /// Below these, what is missing of a path that is to be mounted is made.
     pub made_below: Vec<PathBuf>,
+    /// Of an agent that is not root: who the users of its containers are. They are in a namespace of users, in which everything else is made.
+    pub users: Option<UserMap>,
 }
 
 /// Which capabilities tasks have where they do not say, and at most.

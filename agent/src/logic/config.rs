@@ -50,6 +50,8 @@ pub struct Config {
     pub leave_within: Duration,
     /// What tasks are kept apart by.
     pub isolation: Isolation,
+    /// Whether containers are in a namespace of users, whose root is the agent's own user.
+    pub user_namespaces: bool,
     /// What becomes of what a former life left.
     pub recover: Recover,
     /// Which differences to the former life are accepted.
@@ -131,6 +133,7 @@ impl Config {
             old_executors_within: Duration::from_secs(60),
             leave_within: Duration::from_secs(1),
             isolation: Isolation::ProcessGroup,
+            user_namespaces: false,
             recover: Recover::Reconnect,
             reconfiguration_policy: ReconfigurationPolicy::Any,
             tasks_max: 20_000,

@@ -187,7 +187,12 @@ impl Agent {
         if let Some(image) = wanted {
             status.isolation = Some(Isolation::Container);
             if executor.is_for_command() {
-                status.message = format!("in the image {}, in namespaces of its own", image.name);
+                let whose = match self.config.user_namespaces {
+                    true => ", as root of them and the agent's user outside",
+                    false => "",
+                };
+                status.message =
+                    format!("in the image {}, in namespaces of its own{whose}", image.name);
             }
         }
     }

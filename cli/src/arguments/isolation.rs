@@ -8,6 +8,8 @@ use agent::{
     CapabilitySettings, ContainerSettings, DiskSettings, GroupSettings, Isolators as ControlGroups,
 };
 use clap::{ArgAction, Args};
+use containerizer::isolation::{self, Right};
+use containerizer::namespaces::UserMap;
 
 use super::images::ImageArguments;
 use crate::units;
@@ -125,9 +127,9 @@ impl IsolationArguments {
         if self.enforce_container_disk_quota && !isolation.has("disk/du") {
             return Err("--enforce_container_disk_quota needs 'disk/du' in --isolation".into());
         }
-        if isolation.has(FILE_SYSTEM) && !nix::unistd::geteuid().is_root() {
+        if isolation.has(FILE_SYSTEM) && isolation::right() == Right::None {
             return Err(format!(
-                "'{FILE_SYSTEM}' takes root: start the agent as root, or leave it out"
+                "'{FILE_SYSTEM}' takes root, or a kernel that lets this user make namespaces of users, which this one does not (see sysctl user.max_user_namespaces and kernel.unprivileged_userns_clone); start the agent as root, or leave it out"
             ));
         }
         self.images.check()
@@ -176,6 +178,7 @@ impl IsolationArguments {
             sandbox_directory: self.sandbox_directory.clone(),
             shared_memory: self.default_container_shm_size.map(|megabytes| megabytes << 20),
             made_below: self.host_path_volume_force_creation.clone(),
+            users: (isolation::right() == Right::UserNamespace).then_some(UserMap::One),
         }))
     }
 }

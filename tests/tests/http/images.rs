@@ -2,6 +2,7 @@
 
 mod client;
 mod lives;
+mod rootless;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

@@ -4,7 +4,7 @@
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use nix::unistd::{User, geteuid};
 use serde_json::{Value, json};
@@ -70,15 +70,14 @@ fn cont_12_a_container_is_shown_with_its_address_and_its_process() {
     assert!(environment.contains(id), "it is the process of {id}: {environment}");
 }
 
-#[test]
-fn cont_04_an_agent_without_rights_runs_tasks_and_ends_all_that_they_started() {
-    let stage = Stage::of_master();
+/// An agent that is not root, with its folder and its user.
+pub(crate) fn without_rights(stage: &Stage, flags: &[&str]) -> (Process, PathBuf, User) {
     let (program, work) = (stage.home.path("airside"), stage.home.path("w"));
     // Wherever it was built, others may not reach it.
     fs::copy(airside(), &program).unwrap();
     fs::create_dir(&work).unwrap();
-    let flags = ["agent", "--port=0", "--resources=cpus:2;mem:512", "--master", &stage.at];
-    let mut command = stage.home.command_of(&program, &flags);
+    let usual = ["agent", "--port=0", "--resources=cpus:2;mem:512", "--master", &stage.at];
+    let mut command = stage.home.command_of(&program, &[&usual[..], flags].concat());
     command.arg("--work-dir").arg(&work);
     let user = User::from_uid(geteuid()).unwrap().unwrap();
     let user = match user.uid.is_root() {
@@ -90,7 +89,13 @@ fn cont_04_an_agent_without_rights_runs_tasks_and_ends_all_that_they_started() {
         chown(&work, Some(user.uid.as_raw()), Some(user.gid.as_raw())).unwrap();
         command.uid(user.uid.as_raw()).gid(user.gid.as_raw());
     }
-    let mut agent = Process::start("agent", &mut command);
+    (Process::start("agent", &mut command), work, user)
+}
+
+#[test]
+fn cont_04_an_agent_without_rights_runs_tasks_and_ends_all_that_they_started() {
+    let stage = Stage::of_master();
+    let (mut agent, work, user) = without_rights(&stage, &[]);
     agent.says("agent@");
     let info = json!({ "user": user.name, "name": "plain", "failover_timeout": 600.0 });
     let mut framework = stage.subscribes(&info).once_subscribed();

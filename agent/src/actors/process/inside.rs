@@ -105,13 +105,17 @@ impl Place<'_> {
         let (wanted, has_root) = (self.wanted(), self.has_root);
         let processes = (has_root || self.settings.processes) && !wanted.shares_processes;
         let ipc = (has_root || self.settings.ipc) && !wanted.shares_ipc;
-        Namespaces {
+        let made = Namespaces {
             mounts: has_root || processes || ipc || !wanted.volumes.is_empty(),
             processes,
             ipc,
             names: has_root || wanted.hostname.is_some(),
             groups: has_root,
             ..Namespaces::default()
+        };
+        match made == Namespaces::default() {
+            true => made,
+            false => Namespaces { users: self.settings.users.clone(), ..made },
         }
     }
 
@@ -305,12 +309,25 @@ impl Place<'_> {
         }
         // An image may make somebody else of root, and of nobody else: its `0` is root outside as well.
         let is_said = self.asks.start.command.user.is_some();
-        if !config.user.is_empty() && !is_said && self.asks.owner.is_none() {
+        if self.settings.users.is_some() {
+            // There is one user, whom the image calls root: see [`ignored_user`].
+        } else if !config.user.is_empty() && !is_said && self.asks.owner.is_none() {
             confinement.identity.user = Some(UserSpec::Named(config.user.clone()));
             confinement.gives = Some(inside.sandbox.clone());
         }
         Ok(())
     }
+}
+
+/// The user that an image names, where it cannot be had; which group does not matter.
+pub(super) fn ignored_user<'a>(
+    settings: &ContainerSettings,
+    pulled: Option<&'a Pulled>,
+) -> Option<&'a str> {
+    settings.users.as_ref()?;
+    let user = &pulled?.config.user;
+    let is_root = matches!(user.split(':').next(), None | Some("" | "0" | "root"));
+    (!is_root).then_some(user)
 }
 
 /// Whether what would be made of a path is below this folder, whatever links are on the way.

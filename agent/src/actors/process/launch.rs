@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
-use std::io;
+use std::io::{self, Write};
 use std::os::fd::AsFd;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::MetadataExt;
@@ -23,7 +23,7 @@ use protocol::executor::{
 use protocol::task::CommandSpec;
 use tokio::process::{Child, Command};
 
-use super::inside::{Asks, inside};
+use super::inside::{Asks, ignored_user, inside};
 use super::{Launching, mesos};
 use crate::logic::{ProcessIdentity, Program, StartExecutor, StartFailure};
 use crate::sandboxes::{MORE_DESCRIPTORS, Sandbox, no_descriptors};
@@ -83,6 +83,11 @@ impl super::Processes {
         let Some(inside) = inside(settings.as_ref(), images.as_ref(), &asks, pulled)? else {
             return Ok(());
         };
+        if let Some(user) = settings.as_ref().and_then(|settings| ignored_user(settings, pulled)) {
+            let words = "the agent is not root, and its containers have no other user than theirs";
+            // What cannot be said hinders nothing.
+            let _ = writeln!(place.sandbox.stderr, "the image's user '{user}' is ignored: {words}");
+        }
         // Of a start that came to nothing.
         containerizer::inside::clear(&place.records)?;
         let written = inside.write(&place.records);
