@@ -120,7 +120,8 @@ fn complaint_of_end(console: &str) -> Option<String> {
 
 fn build() -> Result<PathBuf, Failure> {
     let mut command = cargo();
-    command.args(["test", "-p", "containerizer", "--test", "cgroups", "--no-run"]);
+    // With the features of a whole build, or all that this needs is built once more.
+    command.args(["test", "--workspace", "--test", "cgroups", "--no-run"]);
     let text = cargo::output(command.arg("--message-format=json-render-diagnostics"))?;
     for line in text.lines() {
         let message: Value = serde_json::from_str(line)
