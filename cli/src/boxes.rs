@@ -39,6 +39,8 @@ pub(crate) fn perform(command: &BoxCommand) -> ExitCode {
 }
 
 fn run(arguments: &BoxArguments) -> Result<u8, Box<dyn Error>> {
+    containerizer::unwritable::begin()
+        .map_err(|error| format!("be run from a file that no container writes: {error}"))?;
     let right = plan::right(arguments);
     let mut container = plan::container(arguments, right)?;
     let limits = plan::limits(arguments);

@@ -19,6 +19,7 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
+use rustix::fs::{Mode, OFlags, ResolveFlags};
 use serde::{Deserialize, Serialize};
 
 pub use identity::{Identity, Limit, LimitOf, UserSpec};
@@ -162,7 +163,15 @@ impl Confinement {
             (None, None) => return Ok(()),
         };
         let there = Path::new("/").join(folder);
-        nix::unistd::chdir(&there).tried(|| format!("begin in the folder {}", there.display()))
+        let shown = || format!("begin in the folder {}", there.display());
+        // Whoever made the image chose it: none that a process has open, which may be the host's, is one of the image's.
+        let resolve = match self.root {
+            Some(_) => ResolveFlags::NO_MAGICLINKS,
+            None => ResolveFlags::empty(),
+        };
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let folder = rustix::fs::openat2(rustix::fs::CWD, &there, flags, Mode::empty(), resolve);
+        rustix::process::fchdir(folder.tried(shown)?).tried(shown)
     }
 }
 

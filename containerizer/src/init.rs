@@ -128,6 +128,10 @@ impl Init<'_> {
         match forked.tried(|| "start a process for the program".into())? {
             Cloned::Parent { process, .. } => Ok(process),
             Cloned::Child => {
+                // They would be closed when the program is there; what leads to it may be of the image's choice.
+                let mut kept = vec![0, 1, 2];
+                kept.extend(self.report.iter().map(AsRawFd::as_raw_fd));
+                system::close_all_but(&kept);
                 let ready = SigSet::all().thread_unblock().tried(|| "unblock signals".into());
                 let confinement = &self.container.confinement;
                 let error = match ready

@@ -217,10 +217,11 @@ impl Drop for Launcher {
 
 /// The whole launcher, which hears on its standard input what to start.
 pub fn main() -> ExitCode {
+    let unwritable = crate::unwritable::begin();
     // Nobody waits for a child of this process: handles tell of its end, and its init wrote down how.
     let ignored = system::ignore_children();
     let socket = io::stdin().as_fd().try_clone_to_owned().map(UnixStream::from);
-    let served = ignored.and(socket).and_then(|socket| serve(&socket));
+    let served = unwritable.and(ignored).and(socket).and_then(|socket| serve(&socket));
     match served {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -21,4 +21,5 @@ pub mod runtime;
 pub mod start;
 pub mod subordinate;
 mod system;
+pub mod unwritable;
 pub mod watch;

@@ -71,7 +71,8 @@ pub(crate) fn prepared(
 /// The program as a child of this process that becomes its user first, which the child must inherit to know.
 fn wrapped(start: &StartProgram) -> io::Result<(Command, Handed)> {
     let mut own = std::env::args_os();
-    let mut command = Command::new(std::env::current_exe()?);
+    // Whatever has become of its path, or where it has none.
+    let mut command = Command::new("/proc/self/exe");
     // The command line that made this process an executor makes the next one.
     if let Some(name) = own.next() {
         command.arg0(name);
@@ -94,6 +95,12 @@ pub(crate) fn wanted() -> Option<OsString> {
 
 /// Does what the file says. Why it could not is said where the program would have said it, and left to the starter.
 pub(crate) fn main(file: &OsStr) -> ExitCode {
+    if std::env::var_os(ENV_INSIDE).is_some()
+        && let Err(error) = containerizer::unwritable::begin()
+    {
+        complain(&format!("be run from a file that no container writes: {error}"));
+        return ExitCode::from(NOT_EXECUTABLE);
+    }
     let (start, told) = match Told::take(file) {
         Ok(taken) => taken,
         Err(error) => {

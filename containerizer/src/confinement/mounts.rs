@@ -352,7 +352,7 @@ pub(super) fn new(
 }
 
 /// The same file or folder, with what is mounted below it, as a mount that is nowhere yet.
-pub(super) fn copy_of(folder: BorrowedFd<'_>, path: &Path) -> rustix::io::Result<OwnedFd> {
+pub(crate) fn copy_of(folder: BorrowedFd<'_>, path: &Path) -> rustix::io::Result<OwnedFd> {
     let flags = OpenTreeFlags::OPEN_TREE_CLONE
         | OpenTreeFlags::OPEN_TREE_CLOEXEC
         | OpenTreeFlags::AT_RECURSIVE
