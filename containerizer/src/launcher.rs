@@ -15,6 +15,7 @@ use nix::unistd::{Pid, getegid, geteuid};
 use crate::container::Container;
 use crate::init::{self, GO, MAPPED};
 use crate::namespaces::{Range, UserMap};
+use crate::runtime;
 use crate::system::{self, Cloned};
 use channel::{Answer, Request};
 
@@ -117,6 +118,7 @@ impl Launched {
 pub fn launch(container: &Container, handed: Handed) -> io::Result<Launched> {
     let ((gate, let_go), (hears, report)) = (pipe()?, pipe()?);
     let Handed { stdio, folder, lifeline, group } = handed;
+    runtime::hold(&folder)?;
     let starter = (geteuid().as_raw(), getegid().as_raw());
     let files = init::Files { stdio, gate, report, folder, lifeline, starter };
     let (process, handle) = copy_into(container, files, group)?;
@@ -187,6 +189,7 @@ impl Launcher {
     pub fn launch(&mut self, container: &Container, handed: Handed) -> io::Result<Launched> {
         let ((gate, let_go), (hears, report)) = (pipe()?, pipe()?);
         let Handed { stdio: [stdin, stdout, stderr], folder, lifeline, group } = handed;
+        runtime::hold(&folder)?;
         let mut files = vec![stdin, stdout, stderr, gate, report, folder];
         let more = (lifeline.is_some(), group.is_some());
         files.extend(lifeline.into_iter().chain(group));

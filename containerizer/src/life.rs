@@ -23,6 +23,9 @@ use crate::runtime::{Exit, Folder, ProcessId};
 /// After that a killed process hangs in the kernel, and it is said so.
 const KILL_TIME_MAX: Duration = Duration::from_secs(10);
 
+/// Between two looks at what nobody tells of.
+const LOOK_AGAIN_MILLIS: u8 = 2;
+
 /// The variable by which processes of a container without a process namespace are found when all else is lost.
 pub const MARK: &str = "AIRSIDE_BOX";
 
@@ -201,11 +204,25 @@ impl Running {
 
     /// All processes, however they are found: by the handle of init, by those that isolators know, by what is in their environment.
     fn kill(&mut self) -> Result<(), String> {
-        self.kill_init().map_err(|error| format!("end the container's first process: {error}"))?;
+        let init = self.kill_init().and_then(|()| self.init_is_gone());
+        init.map_err(|error| format!("end the container's first process: {error}"))?;
         self.isolators.iter_mut().try_for_each(|isolator| isolator.kill(&self.folder))?;
         // An init that wrote down how its program ended had ended the rest before.
         if !self.container.namespaces.processes && self.folder.exit().is_none() {
             kill_marked(&self.mark())?;
+        }
+        Ok(())
+    }
+
+    /// Also one that is in no record.
+    fn init_is_gone(&self) -> io::Result<()> {
+        let until = Instant::now() + KILL_TIME_MAX;
+        while !self.folder.is_free()? {
+            if Instant::now() > until {
+                return Err(io::Error::other("nobody knows which it is, and it does not end"));
+            }
+            // Nobody tells of it.
+            poll(&mut [], PollTimeout::from(LOOK_AGAIN_MILLIS))?;
         }
         Ok(())
     }

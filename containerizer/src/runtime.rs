@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 
 use libactor::wire;
 use procfs::process::Process;
-use rustix::fs::{Mode, OFlags, openat, renameat};
+use rustix::fs::{FlockOperation, Mode, OFlags, flock, openat, renameat};
 use serde::{Deserialize, Serialize};
 
 use crate::container::{Container, ContainerName};
@@ -177,6 +177,18 @@ impl Folder {
         Ok(rustix::fs::open(&self.0, flags, Mode::empty())?)
     }
 
+    /// Whether no init has its handle any more: also one that nobody knows, whose starter was killed before it could write down which
+    /// process that is. Such an init ends by itself, and makes things in the folder until then.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub fn is_free(&self) -> io::Result<bool> {
+        match flock(self.handle()?, FlockOperation::NonBlockingLockExclusive) {
+            Err(rustix::io::Errno::WOULDBLOCK) => Ok(false),
+            left => Ok(left.map(|()| true)?),
+        }
+    }
+
     /// Locks it for as long as the file is held: until this process ends, however it does. `None`: another has it.
     ///
     /// # Errors
@@ -234,6 +246,11 @@ impl Folder {
     pub fn exit(&self) -> Option<Exit> {
         read_record(&self.0.join(ENDED))
     }
+}
+
+/// Of a container that is about to be started: by init's copy of it the folder is locked until that is gone.
+pub(crate) fn hold(handle: impl AsFd) -> io::Result<()> {
+    Ok(flock(handle, FlockOperation::NonBlockingLockShared)?)
 }
 
 /// By init, from a place where the folder cannot be named any more. On disk before it returns: it is said once, and nobody else knows.

@@ -6,6 +6,7 @@
 mod bench;
 mod cargo;
 mod cgroup2;
+mod chaos;
 mod deny;
 mod features;
 mod goals;
@@ -28,6 +29,7 @@ cargo xtask deny              licences, sources and bans of all dependencies (de
 cargo xtask test-failover     leaders killed, frozen and cut off, longer than `test` does it
 cargo xtask test-upgrade      the version before and today's together, and one replaced by the other
 cargo xtask test-cgroup2      control groups of version 2, in a small machine of their own (docs/cgroups2.md)
+cargo xtask test-chaos ...    agents killed at random moments, containers started and killed: --kills N, --cycles N, --seed N
 cargo xtask simulate ...      whole clusters from seeds; arguments go to the simulator
 cargo xtask bench NAME        the speed table NAME beside its goals; --json: one object a line
 cargo xtask picture ...       what the allocator's bench measures, and shares of a live cluster, as SVG
@@ -45,6 +47,7 @@ fn main() -> ExitCode {
         ["test-failover"] => test_failover(),
         ["test-upgrade"] => test_upgrade(),
         ["test-cgroup2"] => test_cgroup2(),
+        ["test-chaos", rest @ ..] => test_chaos(rest),
         ["deny"] => one("dependencies", deny::check),
         ["simulate", rest @ ..] => one("simulation", || cargo::simulate(rest)),
         ["bench", "--json", name] | ["bench", name, "--json"] => bench::run(name, true),
@@ -101,6 +104,23 @@ fn test_cgroup2() -> ExitCode {
     steps.run("machine", || machine.make());
     let mut results = Vec::new();
     steps.run_tests("tests", &mut results, |results| machine.run(results));
+    steps.finish()
+}
+
+/// What dies at any moment, as often as issues of it ask for.
+fn test_chaos(words: &[&str]) -> ExitCode {
+    let chaos = match chaos::Chaos::read(words) {
+        Ok(chaos) => chaos,
+        Err(words) => {
+            eprintln!("{words}");
+            return ExitCode::from(2);
+        }
+    };
+    let mut steps = Steps::of(4);
+    steps.run("packages", packages::install);
+    steps.run("build", chaos::build);
+    steps.run("containers started and killed", || chaos.cycles());
+    steps.run("agents killed", || chaos.kills());
     steps.finish()
 }
 

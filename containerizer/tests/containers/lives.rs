@@ -73,19 +73,19 @@ fn destroyed_while_it_runs_it_is_gone_with_all_that_was_made() {
     cell.is_bare();
 }
 
-fn groups() -> Hierarchies {
+pub(crate) fn groups(name: &str) -> Hierarchies {
     use containerizer::cgroups::logic::controller::Controller;
     let found = hierarchies::look().unwrap();
     let settings = hierarchies::Settings {
         root: "airside-tests".into(),
-        agent: format!("containers-{}", std::process::id()),
+        agent: format!("{name}-{}", std::process::id()),
         below_own: false,
         controllers: [Controller::Cpu, Controller::Memory, Controller::Pids].into(),
     };
     Hierarchies::open(&found, &settings).unwrap()
 }
 
-fn limits() -> Limits {
+pub(crate) fn limits() -> Limits {
     Limits {
         cpu: Some(Cpu { request_milli: 500, limit_milli: Bound::At(500), revocable: false }),
         memory: Some(Memory { soft: 64 << 20, hard: Bound::At(64 << 20), swap: None }),
@@ -96,7 +96,7 @@ fn limits() -> Limits {
 
 #[test]
 fn cont_03_what_a_killed_starter_left_is_found_and_cleaned_up_and_one_that_was_not_let_go_ends() {
-    let groups = groups();
+    let groups = groups("containers");
     let before = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
     for let_go in [true, false] {
         let mut cell = Cell::new();

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used)] // all of this is a test
 
 mod cell;
+mod cycles;
 mod escapes;
 mod lives;
 

@@ -1,6 +1,8 @@
 //! Tasks in images, and with volumes: real images of a real registry, real agents that are killed, and nothing left behind.
 
+mod chaos;
 mod client;
+mod hostile;
 mod lives;
 mod rootless;
 
