@@ -49,7 +49,7 @@ pub use configured::ReconfigurationPolicy;
 pub(crate) use container::network;
 pub use fetcher::logic::Fetch;
 pub(crate) use limits::bytes;
-pub use limits::{Limit, Limitation};
+pub use limits::{Allowance, Limit, Limitation};
 pub use notice::{End, Notice};
 pub use start::StartExecutor;
 pub use subscribed::{Addressed, Known, Subscription};
@@ -201,8 +201,8 @@ pub enum Effect {
     GiveContainer {
         /// Which.
         container: ContainerId,
-        /// All that its executor and its tasks hold.
-        holds: Resources,
+        /// What its executor and its tasks hold, and may take beside.
+        allowance: Allowance,
     },
     /// Send a signal to the executor's process.
     SignalExecutor {
@@ -450,11 +450,6 @@ impl Agent {
     /// Its tasks that are not ended and acknowledged, with their newest state.
     pub fn tasks(&self) -> impl Iterator<Item = (&FrameworkId, &TaskId, TaskState)> {
         self.state.tasks().map(|(framework, task, entry)| (framework, task, entry.state))
-    }
-
-    /// All that an executor and its tasks hold.
-    pub fn held(&self, container: &ContainerId) -> Option<Resources> {
-        self.state.executors.get(container).map(|executor| self.held_by(executor))
     }
 
     /// Of which executor this is the actor.

@@ -4,6 +4,7 @@ mod containers;
 pub(crate) mod legacy;
 pub(crate) mod v1;
 
+use protocol::limits::TaskLimits;
 use protocol::resources::{Milli, Resource, Resources, Value};
 use protocol::task::{CommandSpec, Run};
 
@@ -51,6 +52,12 @@ impl ExecutorSeen {
         let live = self.tasks.iter().filter(|task| is_live(task.stage));
         live.for_each(|task| all.add(&task.report.spec.resources));
         all
+    }
+
+    /// What they may take beside that.
+    fn limits(&self) -> TaskLimits {
+        let live = self.tasks.iter().filter(|task| is_live(task.stage));
+        TaskLimits::together(&self.own_resources(), live.map(|task| &*task.report.spec))
     }
 }
 

@@ -7,7 +7,8 @@ use coordination::detect::{BadMaster, Way};
 use coordination::zookeeper::url::{BadUrl, Url};
 use master::config::RateLimit;
 use protocol::ids::{BadRole, Role};
-use protocol::resources::{BadResources, Resources, parse_attributes};
+use protocol::limits::Most;
+use protocol::resources::{BadResources, Milli, Resources, parse_attributes};
 
 /// Why a text is no quantity.
 #[derive(Debug, thiserror::Error)]
@@ -100,6 +101,24 @@ pub(crate) fn amount(text: &str) -> Result<f64, BadQuantity> {
         return Err(BadQuantity::NotPositive(text.into()));
     }
     Ok(number)
+}
+
+/// How many cores at most.
+pub(crate) fn most_cpus(text: &str) -> Result<Most, BadQuantity> {
+    most(text, |text| amount(text).map(Milli::from_f64))
+}
+
+/// How much memory at most.
+pub(crate) fn most_memory(text: &str) -> Result<Most, BadQuantity> {
+    let whole = |megabytes| Milli::whole(i64::try_from(megabytes).unwrap_or(i64::MAX / 1000));
+    most(text, |text| megabytes(text).map(whole))
+}
+
+fn most(
+    text: &str,
+    amount: impl Fn(&str) -> Result<Milli, BadQuantity>,
+) -> Result<Most, BadQuantity> {
+    if text == "none" { Ok(Most::Unbounded) } else { amount(text).map(Most::At) }
 }
 
 /// A time span; a bare number counts seconds. The units are Mesos's, and their short forms.

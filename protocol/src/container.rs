@@ -124,6 +124,10 @@ impl Wanted {
             let words = format!("{} volumes, and {VOLUMES_MAX} are the most", info.volumes.len());
             return Err(BadContainer::Senseless(words));
         }
+        if info.linux_info.as_ref().is_some_and(|linux| linux.share_cgroups == Some(false)) {
+            let words = "control groups of its own inside those of its executor";
+            return Err(BadContainer::Later(words));
+        }
         let image = info.mesos.as_ref().and_then(|mesos| mesos.image.as_ref());
         let image = image.map(image_of).transpose()?;
         let volumes = info.volumes.iter().map(volume_of).collect::<Result<_, _>>()?;
@@ -162,7 +166,7 @@ const EXECUTOR: u32 = 5;
 const CONTAINER: u32 = 9;
 
 /// Whether the outermost message has one of these fields. What cannot be read has none.
-fn names_field(mut bytes: &[u8], fields: &[u32]) -> bool {
+pub(crate) fn names_field(mut bytes: &[u8], fields: &[u32]) -> bool {
     use prost::encoding::{DecodeContext, decode_key, skip_field};
     while !bytes.is_empty() {
         let Ok((field, kind)) = decode_key(&mut bytes) else { return false };

@@ -27,6 +27,7 @@ pub mod fate;
 pub mod framework;
 pub mod ids;
 pub mod legacy;
+pub mod limits;
 mod messages;
 pub mod offer;
 pub mod operator;

@@ -175,8 +175,8 @@ impl AgentActor {
                 self.tell_processes(ToProcesses::DropRecords(container), ctx);
             }
             Effect::StartExecutor(start) => self.tell_processes(ToProcesses::Start(start), ctx),
-            Effect::GiveContainer { container, holds } => {
-                self.tell_processes(ToProcesses::Give { container, holds }, ctx);
+            Effect::GiveContainer { container, allowance } => {
+                self.tell_processes(ToProcesses::Give { container, allowance }, ctx);
             }
             Effect::SignalExecutor { container, signal } => {
                 self.tell_processes(ToProcesses::Signal { container, signal }, ctx);

@@ -12,11 +12,11 @@ use crate::logic::{Event, Limitation};
 impl AgentActor {
     /// The kernel says that a container's memory runs out.
     pub(super) fn out_of_memory(&self, container: &ContainerId) -> Option<Limitation> {
-        self.agent.held(container).map(|holds| of_memory(&holds))
+        self.agent.allowance(container).map(|allowance| of_memory(&allowance))
     }
 
     fn has_run_out(&self, container: &ContainerId) -> Option<Limitation> {
-        self.trees.as_ref()?.has_run_out(container, &self.agent.held(container)?)
+        self.trees.as_ref()?.has_run_out(container, &self.agent.allowance(container)?)
     }
 
     /// An executor does not know why the kernel ended what it ran, and may say that it ended before the kernel tells.

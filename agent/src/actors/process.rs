@@ -30,7 +30,6 @@ use libactor::{Context, Message, Pid, Received, Secret};
 use nix::sys::signal::{self, kill};
 use protocol::executor::ENV_CONTAINER;
 use protocol::ids::ContainerId;
-use protocol::resources::Resources;
 use protocol::task::{Exit, TaskStatus};
 use serde::{Deserialize, Serialize};
 use tokio::io::AsyncWriteExt;
@@ -41,7 +40,8 @@ use super::outbox::Outbox;
 use crate::causes;
 use crate::containers::ContainerSettings;
 use crate::home::Home;
-use crate::logic::{OldExecutor, ProcessIdentity, Program, Signal, StartExecutor, StartFailure};
+use crate::logic::{Allowance, OldExecutor, ProcessIdentity, Program, Signal};
+use crate::logic::{StartExecutor, StartFailure};
 use crate::pulls::Images;
 use crate::sandboxes::Sandboxes;
 pub(crate) use groups::{Groups, Trees, of_memory};
@@ -59,7 +59,7 @@ pub(crate) enum ToProcesses {
     /// and could not start the executor.
     Start(Box<StartExecutor>),
     /// What it may take from now on; answered by `NotGiven` if that cannot be.
-    Give { container: ContainerId, holds: Resources },
+    Give { container: ContainerId, allowance: Allowance },
     /// To the executor's own process.
     Signal { container: ContainerId, signal: Signal },
     /// Kill what lives of it; answered by `OldEnded`.
@@ -246,7 +246,7 @@ impl Processes {
     ) -> Result<Option<OsString>, StartFailure> {
         let container = start.container.clone();
         let Some(groups) = &mut self.groups else { return Ok(None) };
-        let made = groups.make(&container, &start.holds).map_err(|error| {
+        let made = groups.make(&container, &start.allowance).map_err(|error| {
             groups.remove(&container);
             StartFailure::Program(format!("cannot make its control group: {}", causes(&error)))
         })?;
@@ -269,8 +269,8 @@ impl Processes {
         });
     }
 
-    fn give(&mut self, container: ContainerId, holds: &Resources, ctx: &mut Context<Self>) {
-        let given = self.groups.as_mut().map(|groups| groups.give(&container, holds));
+    fn give(&mut self, container: ContainerId, allowance: &Allowance, ctx: &mut Context<Self>) {
+        let given = self.groups.as_mut().map(|groups| groups.give(&container, allowance));
         // What is about to be buried needs nothing.
         if let (Some(Err(error)), true) = (given, self.living.contains_key(&container)) {
             self.say(FromProcesses::NotGiven { container, words: causes(&error) }, ctx);
@@ -376,7 +376,7 @@ impl Handler<Received<ToProcesses>> for Processes {
     fn handle(&mut self, received: Received<ToProcesses>, ctx: &mut Context<Self>) {
         match received.message {
             ToProcesses::Start(start) => self.start(*start, ctx),
-            ToProcesses::Give { container, holds } => self.give(container, &holds, ctx),
+            ToProcesses::Give { container, allowance } => self.give(container, &allowance, ctx),
             ToProcesses::Signal { container, signal } => self.signal(&container, signal, ctx),
             ToProcesses::Find(old) => self.find(old, ctx),
             ToProcesses::DropRecords(container) => self.launching.home.drop_records(&container),

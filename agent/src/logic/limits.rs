@@ -4,6 +4,7 @@
 use api::v1;
 use protocol::carried::Carried;
 use protocol::ids::ContainerId;
+use protocol::limits::TaskLimits;
 use protocol::resources::{Milli, Resources};
 use protocol::task::{Reason, Source, TaskState, TaskStatus};
 use serde::{Deserialize, Serialize};
@@ -13,6 +14,15 @@ use super::updates::News;
 use super::{Agent, Effect, Program, Signal, Turn};
 
 const MIB: u64 = 1 << 20;
+
+/// What a container may take.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Allowance {
+    /// What its executor and its tasks hold, and have for sure.
+    pub holds: Resources,
+    /// What they may take where there is more, as far as the tasks say so.
+    pub limits: TaskLimits,
+}
 
 /// A limit beyond which something in a container went.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -89,7 +99,7 @@ pub(crate) fn bytes(megabytes: Milli) -> u64 {
 impl Agent {
     /// What it means that a container's sandbox takes so many bytes of the disk. One that holds no disk has no limit, as in Mesos.
     pub fn exceeds_disk(&self, container: &ContainerId, taken: u64) -> Option<Limitation> {
-        let disk = self.held(container)?.disk();
+        let disk = self.allowance(container)?.holds.disk();
         let exceeds = disk > Milli(0) && taken > bytes(disk);
         let mib = |bytes: u64| format!("{:.1} MiB", bytes as f64 / MIB as f64);
         exceeds.then(|| Limitation {
@@ -103,13 +113,21 @@ impl Agent {
         })
     }
 
-    /// All that the executor and its tasks hold.
-    pub(super) fn held_by(&self, executor: &Executor) -> Resources {
+    /// What the container of an executor and its tasks may take.
+    pub fn allowance(&self, container: &ContainerId) -> Option<Allowance> {
+        self.state.executors.get(container).map(|executor| self.allowed(executor))
+    }
+
+    pub(super) fn allowed(&self, executor: &Executor) -> Allowance {
         let tasks = executor.tasks.iter().filter_map(|task| {
             let entry = self.state.task(&executor.framework, task)?;
-            entry.spec.as_ref().map(|spec| &spec.resources)
+            entry.spec.as_deref()
         });
-        tasks.fold(executor.spec.resources.clone(), |all, one| all.plus(one))
+        let own = &executor.spec.resources;
+        Allowance {
+            holds: tasks.clone().fold(own.clone(), |all, one| all.plus(&one.resources)),
+            limits: TaskLimits::together(own, tasks),
+        }
     }
 
     /// A task came or left: its container may take something else from now on.
@@ -118,8 +136,8 @@ impl Agent {
         // What was made for a task that has ended is about to end.
         let is_over = executor.tasks.is_empty() && executor.program == Program::CommandExecutor;
         if executor.is_there() && executor.ending.is_none() && !is_over {
-            let holds = self.held_by(executor);
-            turn.push(Effect::GiveContainer { container: container.clone(), holds });
+            let allowance = self.allowed(executor);
+            turn.push(Effect::GiveContainer { container: container.clone(), allowance });
         }
     }
 

@@ -6,10 +6,10 @@ use protocol::container::Wanted;
 use protocol::executor::Token;
 use protocol::framework::FrameworkInfo;
 use protocol::ids::{AgentId, ContainerId};
-use protocol::resources::Resources;
 use protocol::task::{CommandSpec, ExecutorSpec, Run};
 use serde::{Deserialize, Serialize};
 
+use super::limits::Allowance;
 use super::state::{Executor, Phase};
 use super::validate::wanted_of;
 use super::{Agent, Effect, Fetch, Program, StartFailure, Turn, fetch};
@@ -38,7 +38,7 @@ pub struct StartExecutor {
     /// Owns the sandbox. `None`: the agent's own user.
     pub user: Option<String>,
     /// What it and its tasks may take at first.
-    pub holds: Resources,
+    pub allowance: Allowance,
     /// How long it has to end by itself when it is told to, or loses its agent.
     pub shutdown_grace: Duration,
 }
@@ -86,7 +86,7 @@ impl Agent {
             wanted,
             command,
             user: executor.user.clone(),
-            holds: self.held_by(executor),
+            allowance: self.allowed(executor),
             shutdown_grace: executor.spec.shutdown_grace.unwrap_or(default),
         };
         turn.push(Effect::StartExecutor(Box::new(start)));

@@ -24,6 +24,7 @@ use protocol::carried::Carried;
 use protocol::executor::{AgentToExecutor, ExecutorToAgent, TaskHeld};
 use protocol::framework::FrameworkInfo;
 use protocol::ids::*;
+use protocol::limits::TaskLimits;
 use protocol::resources::Resources;
 use protocol::task::*;
 use protocol::time::{Instant, Now, WallTime};
@@ -82,6 +83,8 @@ pub(super) struct Scenario {
     pub(super) nonce: Option<u64>,
     /// What containers were given, by their executors.
     pub(super) given: Vec<(String, Resources)>,
+    /// What the last of them may take at most.
+    pub(super) limits: TaskLimits,
     executor_sequence: u64,
     /// Under which tasks are launched.
     pub(super) role: Role,
@@ -116,6 +119,7 @@ impl Scenario {
             reregistered: None,
             nonce: None,
             given: Vec::new(),
+            limits: TaskLimits::default(),
             executor_sequence: 0,
             role: Role::everybody(),
         }
@@ -189,8 +193,9 @@ impl Scenario {
             Effect::EndOldExecutor(old) => format!("end old {}", old.container),
             Effect::FindExecutor(old) => format!("find {}", self.name_of(&old.container)),
             Effect::DropRecords(_) => return None,
-            Effect::GiveContainer { container, holds } => {
-                self.given.push((self.name_of(&container), holds));
+            Effect::GiveContainer { container, allowance } => {
+                self.given.push((self.name_of(&container), allowance.holds));
+                self.limits = allowance.limits;
                 return None;
             }
             Effect::StartExecutor(start) => {

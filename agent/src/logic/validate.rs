@@ -2,6 +2,7 @@
 
 use protocol::container::{BadContainer, Wanted};
 use protocol::ids::{BadId, ExecutorId, TaskId, check_id};
+use protocol::limits::{BadLimit, TaskLimits};
 use protocol::resources::{Milli, Resources};
 use protocol::task::{CommandSpec, ExecutorSpec, Reason, Run, TaskSpec, TaskState};
 
@@ -39,6 +40,8 @@ pub(super) enum Refusal {
     TooMuchData { bytes: usize, limit: usize },
     #[error("the task {0}")]
     Container(BadContainer),
+    #[error(transparent)]
+    Limit(BadLimit),
     #[error("the task's description cannot be read: {0}")]
     Carried(String),
     #[error("the agent has {0} tasks, as many as it takes")]
@@ -66,6 +69,7 @@ impl Refusal {
                 (TaskState::Error, Reason::TaskInvalid)
             }
             Self::Container(_) | Self::Carried(_) => (TaskState::Error, Reason::TaskInvalid),
+            Self::Limit(_) => (TaskState::Error, Reason::TaskInvalid),
             Self::ExecutorDiffers(_) | Self::TooMuchData { .. } => {
                 (TaskState::Error, Reason::TaskInvalid)
             }
@@ -171,13 +175,14 @@ fn check_amounts(owner: &'static str, resources: &Resources) -> Result<(), Refus
     }
 }
 
-/// The container that it is to run in, itself or with its executor.
+/// The container that it is to run in, itself or with its executor. What that may take at most makes sense, too.
 pub(super) fn wanted_of(task: &TaskSpec) -> Result<Wanted, Refusal> {
     // Most carry nothing.
     if task.carried.as_bytes().is_empty() {
         return Ok(Wanted::default());
     }
     let info = task.carried.decode().map_err(|bad| Refusal::Carried(bad.to_string()))?;
+    TaskLimits::of(&info, &task.resources).map_err(Refusal::Limit)?;
     Wanted::of_task(&info).map_err(Refusal::Container)
 }
 

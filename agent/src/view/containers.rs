@@ -2,6 +2,7 @@
 
 use api::v1;
 use protocol::ids::{ExecutorId, FrameworkId};
+use protocol::limits::Most;
 
 use super::v1::executor_info;
 use crate::disk::DiskUse;
@@ -79,15 +80,27 @@ fn statistics(
     at: f64,
 ) -> v1::ResourceStatistics {
     let limits = executor.all_resources();
+    let most = executor.limits();
     v1::ResourceStatistics {
         timestamp: at,
         processes: Some(used.processes),
         threads: Some(used.threads),
         cpus_user_time_secs: Some(used.user_seconds),
         cpus_system_time_secs: Some(used.system_seconds),
-        cpus_limit: Some(limits.scalar("cpus").as_f64()),
+        // Of what has no bound there is none to be shown.
+        cpus_limit: match most.cpus {
+            Some(Most::At(most)) => Some(most.as_f64()),
+            Some(Most::Unbounded) => None,
+            None => Some(limits.cpus().as_f64()),
+        },
+        cpus_soft_limit: most.cpus.map(|_| limits.cpus().as_f64()),
         mem_rss_bytes: Some(used.resident_bytes),
-        mem_limit_bytes: Some(bytes(limits.mem())),
+        mem_limit_bytes: match most.mem {
+            Some(Most::At(most)) => Some(bytes(most)),
+            Some(Most::Unbounded) => None,
+            None => Some(bytes(limits.mem())),
+        },
+        mem_soft_limit_bytes: most.mem.map(|_| bytes(limits.mem())),
         disk_limit_bytes: disk.map(|_| bytes(limits.disk())),
         disk_used_bytes: disk,
         ..Default::default()

@@ -7,6 +7,7 @@ use clap::Args;
 use libactor::PayloadFilter;
 use protocol::framework::FrameworkInfo;
 use protocol::ids::Role;
+use protocol::limits::Most;
 use protocol::offer::{Constraint, Demand};
 use protocol::resources::{Milli, Resources};
 
@@ -143,6 +144,12 @@ pub(crate) struct RunArguments {
     /// Disk, such as 64MB or 1GB
     #[arg(long, value_parser = units::megabytes, allow_hyphen_values = true)]
     pub(crate) disk: Option<u64>,
+    /// The most cores that it gets where some are idle, or `none` for all [default: as agents are told]
+    #[arg(long, value_name = "CORES|none", value_parser = units::most_cpus, allow_hyphen_values = true)]
+    pub(crate) cpus_limit: Option<Most>,
+    /// The most memory that it may take before it is ended, or `none` for all [default: what it holds]
+    #[arg(long, value_name = "SIZE|none", value_parser = units::most_memory, allow_hyphen_values = true)]
+    pub(crate) mem_limit: Option<Most>,
     /// How many ports; the task finds them in PORTS
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u16).range(1..=1000))]
     pub(crate) ports: Option<u16>,

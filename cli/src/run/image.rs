@@ -1,10 +1,11 @@
-//! The container that a task of `airside run` asks for, in the words of the v1 API.
+//! The container that a task of `airside run` asks for, and what that may take at most, in the words of the v1 API.
 
 use std::path::Path;
 
 use api::v1;
 use api::v1::container_info::{MesosInfo, Type};
 use protocol::carried::Carried;
+use protocol::limits::TaskLimits;
 
 use crate::arguments::RunArguments;
 
@@ -13,8 +14,17 @@ const LOCAL: [&str; 3] = ["oci:", "docker-archive:", "dir:"];
 
 /// What its task carries; nothing, if it asks for nothing.
 pub(super) fn carried(arguments: &RunArguments) -> Carried<v1::TaskInfo> {
-    if arguments.image.is_none() && arguments.volume.is_empty() {
+    let container = container(arguments);
+    let limits = TaskLimits { cpus: arguments.cpus_limit, mem: arguments.mem_limit }.to_v1();
+    if container.is_none() && limits.is_empty() {
         return Carried::default();
+    }
+    Carried::new(&v1::TaskInfo { container, limits, ..Default::default() })
+}
+
+fn container(arguments: &RunArguments) -> Option<v1::ContainerInfo> {
+    if arguments.image.is_none() && arguments.volume.is_empty() {
+        return None;
     }
     let image = arguments.image.as_deref().map(|name| v1::Image {
         r#type: v1::image::Type::Docker.into(),
@@ -30,13 +40,12 @@ pub(super) fn carried(arguments: &RunArguments) -> Carried<v1::TaskInfo> {
             ..Default::default()
         }
     };
-    let container = v1::ContainerInfo {
+    Some(v1::ContainerInfo {
         r#type: Type::Mesos.into(),
         volumes: arguments.volume.iter().map(volume).collect(),
         mesos: Some(MesosInfo { image }),
         ..Default::default()
-    };
-    Carried::new(&v1::TaskInfo { container: Some(container), ..Default::default() })
+    })
 }
 
 fn absolute(name: &str) -> String {

@@ -9,6 +9,7 @@ use protocol::container::{BadContainer, Wanted};
 use protocol::fate::{BadFate, Fate};
 use protocol::framework::FrameworkInfo;
 use protocol::ids::{BadId, BadRole, ID_BYTES_MAX, Role, check_id};
+use protocol::limits::{BadLimit, TaskLimits};
 use protocol::offer::{Constraint, Demand};
 use protocol::resources::{Milli, NotNormal, Resources};
 use protocol::task::{CommandSpec, ExecutorSpec, Run, TaskSpec};
@@ -89,6 +90,9 @@ pub enum Refusal {
         /// What is wrong with what it asks for.
         bad: BadContainer,
     },
+    /// What it may take at most.
+    #[error(transparent)]
+    Limit(#[from] BadLimit),
     /// Nobody knows what is to become of it.
     #[error(
         "the task cannot be launched: {0}; 'end' kills it when its agent is back, 'keep' lets it run on"
@@ -352,6 +356,7 @@ pub(super) fn task(
         let info = decode("the task's description", &spec.carried)?;
         wanted = container("the task", &info)?;
         Fate::of(&info)?;
+        TaskLimits::of(&info, &spec.resources)?;
     }
     if spec.resources.is_empty() {
         return Err(Refusal::UsesNothing);

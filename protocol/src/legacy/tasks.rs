@@ -1,5 +1,6 @@
 //! Tasks, their news and their commands.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use api::v1;
@@ -98,10 +99,29 @@ impl Serialize for TaskJson<'_> {
     }
 }
 
+/// Amounts by name; of those without a bound JSON has no number.
+struct LimitsJson<'v>(&'v BTreeMap<String, v1::value::Scalar>);
+
+impl Serialize for LimitsJson<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(self.0.len()))?;
+        for (name, scalar) in self.0 {
+            match scalar.value.is_finite() {
+                true => map.serialize_entry(name, &scalar.value)?,
+                false => map.serialize_entry(name, "Infinity")?,
+            }
+        }
+        map.end()
+    }
+}
+
 /// What a task's description only carries.
 fn write_carried<M: SerializeMap>(info: v1::TaskInfo, map: &mut M) -> Result<(), M::Error> {
     if let Some(user) = info.command.and_then(|command| command.user) {
         map.serialize_entry("user", &user)?;
+    }
+    if !info.limits.is_empty() {
+        map.serialize_entry("limits", &LimitsJson(&info.limits))?;
     }
     if let Some(labels) = info.labels {
         map.serialize_entry("labels", &Each(|| labels.labels.iter().cloned().map(Message)))?;

@@ -77,7 +77,6 @@ impl TaskSpec {
             (info.health_check.is_some(), "'TaskInfo.health_check'"),
             (info.check.is_some(), "'TaskInfo.check'"),
             (info.max_completion_time.is_some(), "'TaskInfo.max_completion_time'"),
-            (!info.limits.is_empty(), "'TaskInfo.limits'"),
         ];
         if let Some((_, what)) = later.into_iter().find(|(asks, _)| *asks) {
             return Err(BadTask::Later(what));

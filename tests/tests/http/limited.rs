@@ -143,3 +143,67 @@ fn agent_16_a_container_may_take_more_when_another_task_comes_and_less_when_it_e
     // What is in memory already is not taken away.
     eventually("it holds what the second does", || holds(32) && may_take(64));
 }
+
+#[test]
+fn op_15_a_task_may_take_more_than_it_holds_as_far_as_it_says_and_its_group_is_told_both() {
+    let groups = Groups::new();
+    let stage = stage(&groups, "--isolation=cgroups/cpu,cgroups/mem");
+    let mut framework = framework(&stage);
+    let offer = framework.offer();
+    let with = |name: &str, offer: &Value, limits: Value| {
+        let mut task = task(name, offer, "head -c 40m /dev/zero | tail | wc -c; sleep 600");
+        task["limits"] = limits;
+        task
+    };
+    let below = with("below", &offer, json!({ "mem": { "value": 31.0 } }));
+    let other = with("other", &offer, json!({ "disk": { "value": 31.0 } }));
+    let good = json!({ "cpus": { "value": 0.5 }, "mem": { "value": 256.0 } });
+    framework.launches(&offer, &[below, other, with("good", &offer, good)]);
+    for words in ["Task's limit of mem is 31, less than the 32", "Only cpus and mem may be"] {
+        let end = end_of(&mut framework);
+        assert_eq!(
+            (&end["state"], &end["reason"]),
+            (&json!("TASK_ERROR"), &json!("REASON_TASK_INVALID"))
+        );
+        assert!(end["message"].as_str().unwrap().contains(words), "{end}");
+    }
+    runs(&mut framework);
+    let said = |files: [&str; 2]| {
+        let text = files.into_iter().find_map(|file| groups.file(file));
+        text.unwrap_or_default().trim().to_owned()
+    };
+    let is_v1 = groups.file("cpu.shares").is_some();
+    assert_eq!(said(["cpu.shares", "cpu.weight"]), if is_v1 { "102" } else { "10" });
+    let quota = said(["cpu.cfs_quota_us", "cpu.max"]);
+    assert_eq!(quota, if is_v1 { "50000" } else { "50000 100000" });
+    let mib = |mib: u64| (mib << 20).to_string();
+    assert_eq!(said(["memory.soft_limit_in_bytes", "memory.low"]), mib(32));
+    assert_eq!(said(["memory.limit_in_bytes", "memory.max"]), mib(256));
+    let shown = stage.get("/tasks").json();
+    let shown = shown["tasks"].as_array().unwrap().iter().find(|task| task["id"] == "good");
+    assert_eq!(shown.unwrap()["limits"], json!({ "cpus": 0.5, "mem": 256.0 }));
+    framework.says("KILL", json!({ "kill": { "task_id": { "value": "good" } } }));
+    assert_eq!(
+        end_of(&mut framework)["state"],
+        "TASK_KILLED",
+        "it took more than it held, and ran"
+    );
+    eventually("its groups are gone", || groups.count() == 0);
+}
+
+#[test]
+fn op_15_a_task_without_a_limit_takes_all_that_there_is_also_where_others_are_held_back() {
+    let groups = Groups::new();
+    let flags =
+        ["--isolation=cgroups/cpu,cgroups/mem", &groups.flag(), "--cgroups_enable_cfs=true"];
+    let stage = Stage::of_master().with_agent_of(&flags);
+    let mut framework = framework(&stage);
+    let offer = framework.offer();
+    let mut free = task("free", &offer, "head -c 100m /dev/zero | tail | wc -c");
+    free["limits"] = json!({ "cpus": { "value": "Infinity" }, "mem": { "value": "Infinity" } });
+    framework.launches(&offer, &[free]);
+    let end = end_of(&mut framework);
+    assert_eq!(end["state"], "TASK_FINISHED", "{end}");
+    let shown = stage.get("/tasks").json();
+    assert_eq!(shown["tasks"][0]["limits"], json!({ "cpus": "Infinity", "mem": "Infinity" }));
+}

@@ -12,10 +12,11 @@ use containerizer::cgroups::oom::OomWatch;
 use containerizer::cgroups::remove::Remover;
 use containerizer::cgroups::{CgroupError, Group, Hierarchies, hierarchies};
 use protocol::ids::ContainerId;
+use protocol::limits::Most;
 use protocol::resources::{Milli, Resources};
 
 use crate::config::{GroupSettings, Isolators};
-use crate::logic::{Limit, Limitation, bytes};
+use crate::logic::{Allowance, Limit, Limitation, bytes};
 
 const MIB: u64 = 1 << 20;
 
@@ -81,8 +82,8 @@ impl Trees {
         Ok((trees.clone(), Groups { trees, remover, given: BTreeMap::new() }))
     }
 
-    fn limits(&self, holds: &Resources) -> Limits {
-        limits(holds, self.isolators, self.hard_cpu)
+    fn limits(&self, allowance: &Allowance) -> Limits {
+        limits(allowance, self.isolators, self.hard_cpu)
     }
 
     fn group(&self, container: &ContainerId) -> Option<Group> {
@@ -93,10 +94,10 @@ impl Trees {
     pub(crate) fn has_run_out(
         &self,
         container: &ContainerId,
-        holds: &Resources,
+        allowance: &Allowance,
     ) -> Option<Limitation> {
         let seen = self.isolators.memory.then(|| self.group(container))??.out_of_memory().ok()?;
-        (seen.kills > 0).then(|| of_memory(holds))
+        (seen.kills > 0).then(|| of_memory(allowance))
     }
 }
 
@@ -105,9 +106,9 @@ impl Groups {
     pub(super) fn make(
         &mut self,
         container: &ContainerId,
-        holds: &Resources,
+        allowance: &Allowance,
     ) -> Result<Made, CgroupError> {
-        let limits = self.trees.limits(holds);
+        let limits = self.trees.limits(allowance);
         let group = self.trees.hierarchies.create(&path(container)?, &limits)?;
         self.given.insert(container.clone(), limits);
         let files = std::env::join_paths(group.process_files());
@@ -131,14 +132,14 @@ impl Groups {
     pub(super) fn give(
         &mut self,
         container: &ContainerId,
-        holds: &Resources,
+        allowance: &Allowance,
     ) -> Result<(), CgroupError> {
         let (Some(before), Some(group)) =
             (self.given.get_mut(container), self.trees.group(container))
         else {
             return Ok(());
         };
-        let limits = self.trees.limits(holds);
+        let limits = self.trees.limits(allowance);
         group.update(before, &limits)?;
         *before = limits;
         Ok(())
@@ -165,47 +166,91 @@ fn path(container: &ContainerId) -> Result<GroupPath, CgroupError> {
     Ok(GroupPath::top(container.as_str())?)
 }
 
-/// What the kernel is told of who holds this much.
-fn limits(holds: &Resources, isolators: Isolators, hard_cpu: bool) -> Limits {
-    let request_milli = u64::try_from(holds.cpus().0).unwrap_or_default();
+/// What the kernel is told of who may take this much. A task that says what it may take at most says it wherever processors, or memory,
+/// are limited at all; as in Mesos, `hard_cpu` is for those that do not say.
+fn limits(allowance: &Allowance, isolators: Isolators, hard_cpu: bool) -> Limits {
+    let Allowance { holds, limits } = allowance;
+    let request_milli = milli(holds.cpus());
     let cpu = isolators.cpu.then(|| Cpu {
         request_milli,
-        limit_milli: if hard_cpu { Bound::At(request_milli) } else { Bound::Unbounded },
+        limit_milli: match limits.cpus {
+            Some(Most::At(most)) => Bound::At(milli(most)),
+            None if hard_cpu => Bound::At(request_milli),
+            Some(Most::Unbounded) | None => Bound::Unbounded,
+        },
         revocable: holds.revocable().cpus() > Milli(0),
     });
-    let memory = isolators.memory.then(|| {
-        let bytes = memory_bytes(holds);
-        Memory { soft: bytes, hard: Bound::At(bytes), swap: None }
+    let memory = isolators.memory.then(|| Memory {
+        soft: memory_bytes(holds.mem()),
+        hard: match most_memory(allowance) {
+            Most::At(most) => Bound::At(memory_bytes(most)),
+            Most::Unbounded => Bound::Unbounded,
+        },
+        swap: None,
     });
     Limits { cpu, memory, ..Limits::default() }
 }
 
+fn milli(cpus: Milli) -> u64 {
+    u64::try_from(cpus.0).unwrap_or_default()
+}
+
+fn most_memory(allowance: &Allowance) -> Most {
+    allowance.limits.mem.unwrap_or(Most::At(allowance.holds.mem()))
+}
+
 /// Resources are in MiB.
-fn memory_bytes(holds: &Resources) -> u64 {
-    bytes(holds.mem()).max(MEMORY_BYTES_MIN)
+fn memory_bytes(mem: Milli) -> u64 {
+    bytes(mem).max(MEMORY_BYTES_MIN)
 }
 
 /// A container's memory ran out.
-pub(crate) fn of_memory(holds: &Resources) -> Limitation {
-    let mib = memory_bytes(holds) / MIB;
+pub(crate) fn of_memory(allowance: &Allowance) -> Limitation {
+    let (most, words) = match (most_memory(allowance), allowance.limits.mem) {
+        (Most::At(most), None) => {
+            let mib = memory_bytes(most) / MIB;
+            let words = format!(
+                "its container needed more than the {mib} MiB that its tasks and its executor hold; let the task ask for more mem"
+            );
+            (most, words)
+        }
+        (Most::At(most), Some(_)) => {
+            let mib = memory_bytes(most) / MIB;
+            let words = format!(
+                "its container needed more than the {mib} MiB that its tasks and its executor may take; let the task have a higher limit of mem"
+            );
+            (most, words)
+        }
+        (Most::Unbounded, _) => {
+            let words = "its container has no limit, and the machine had no memory left; let the task ask for more mem";
+            (allowance.holds.mem(), words.to_owned())
+        }
+    };
     Limitation {
         limit: Limit::Memory,
-        resources: Resources::none().with_scalar("mem", holds.mem()),
-        words: format!(
-            "Memory limit exceeded: its container needed more than the {mib} MiB that its tasks and its executor hold; let the task ask for more mem"
-        ),
+        resources: Resources::none().with_scalar("mem", most),
+        words: format!("Memory limit exceeded: {words}"),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use protocol::limits::TaskLimits;
 
     const ALL: Isolators = Isolators { cpu: true, memory: true };
 
+    fn holding(cpus: f64, mem: f64, limits: TaskLimits) -> Allowance {
+        Allowance { holds: Resources::cpus_mem(cpus, mem), limits }
+    }
+
+    fn at(units: i64) -> Option<Most> {
+        Some(Most::At(Milli::whole(units)))
+    }
+
     #[test]
     fn iso_03_a_container_is_limited_to_what_it_holds() {
-        let holds = Resources::cpus_mem(1.5, 100.0);
+        let holds = holding(1.5, 100.0, TaskLimits::default());
         let soft = limits(&holds, ALL, false);
         let cpu = |limit_milli| Cpu { request_milli: 1500, limit_milli, revocable: false };
         let bytes = 100 * MIB;
@@ -217,9 +262,35 @@ mod tests {
     }
 
     #[test]
+    fn op_15_what_it_may_take_at_most_is_another_amount_than_its_share() {
+        let limited = holding(1.5, 100.0, TaskLimits { cpus: at(3), mem: at(200) });
+        for hard_cpu in [false, true] {
+            let told = limits(&limited, ALL, hard_cpu);
+            let cpu = told.cpu.unwrap();
+            assert_eq!((cpu.request_milli, cpu.limit_milli), (1500, Bound::At(3000)));
+            let memory = told.memory.unwrap();
+            assert_eq!((memory.soft, memory.hard), (100 * MIB, Bound::At(200 * MIB)));
+        }
+        assert_eq!(limits(&limited, Isolators::default(), true), Limits::default());
+        let unbounded = TaskLimits { cpus: Some(Most::Unbounded), mem: Some(Most::Unbounded) };
+        let told = limits(&holding(1.5, 100.0, unbounded), ALL, true);
+        assert_eq!(told.cpu.unwrap().limit_milli, Bound::Unbounded);
+        assert_eq!(told.memory.unwrap().hard, Bound::Unbounded);
+    }
+
+    #[test]
+    fn op_15_whose_memory_ran_out_is_told_what_it_could_have_had() {
+        let of = |mem| of_memory(&holding(1.0, 100.0, TaskLimits { cpus: None, mem }));
+        assert!(of(None).words.contains("the 100 MiB that its tasks and its executor hold"));
+        assert!(of(at(200)).words.contains("the 200 MiB that its tasks and its executor may take"));
+        assert_eq!(of(at(200)).resources.mem(), Milli::whole(200));
+        assert!(of(Some(Most::Unbounded)).words.contains("the machine had no memory left"));
+    }
+
+    #[test]
     fn iso_04_no_container_has_less_memory_than_a_small_program_needs() {
-        let of = |mem| memory_bytes(&Resources::cpus_mem(1.0, mem));
+        let of = |mem| memory_bytes(Milli::from_f64(mem));
         assert_eq!((of(1.0), of(32.5)), (MEMORY_BYTES_MIN, 32 * MIB + MIB / 2));
-        assert_eq!(memory_bytes(&Resources::none()), MEMORY_BYTES_MIN);
+        assert_eq!(memory_bytes(Milli(0)), MEMORY_BYTES_MIN);
     }
 }

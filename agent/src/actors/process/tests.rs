@@ -94,7 +94,7 @@ impl Stage {
             wanted: Default::default(),
             command: CommandSpec::default(),
             user: user.map(str::to_owned),
-            holds: Resources::none(),
+            allowance: Default::default(),
             shutdown_grace: Duration::from_secs(5),
         };
         self.processes.tell(ToProcesses::Start(Box::new(start))).unwrap();

@@ -1,5 +1,8 @@
 //! What containers may take, and those that took more.
 
+use api::v1;
+use protocol::carried::Carried;
+use protocol::limits::{Most, TaskLimits};
 use protocol::resources::Milli;
 
 use super::*;
@@ -10,6 +13,15 @@ fn of_memory() -> Limitation {
         resources: Resources::none().with_scalar("mem", Milli::whole(132)),
         words: "Memory limit exceeded".into(),
     }
+}
+
+fn at(units: i64) -> Option<Most> {
+    Some(Most::At(Milli::whole(units)))
+}
+
+fn limited_task(id: &str, executor: &str, limits: &TaskLimits) -> TaskSpec {
+    let info = v1::TaskInfo { limits: limits.to_v1(), ..Default::default() };
+    TaskSpec { carried: Carried::new(&info), ..custom_task(id, executor) }
 }
 
 fn limited(t: &mut Scenario) {
@@ -29,7 +41,7 @@ fn failed_by_the_limit(status: &TaskStatus) {
 fn agent_16_a_container_may_take_what_its_executor_and_its_tasks_hold() {
     let mut t = Scenario::registered();
     t.launch(custom_task("a", "E"));
-    assert_eq!(t.started[0].holds, Resources::cpus_mem(1.5, 132.0));
+    assert_eq!(t.started[0].allowance.holds, Resources::cpus_mem(1.5, 132.0));
     t.executor_registers(0);
     t.given.clear();
     t.launch(custom_task("b", "E"));
@@ -37,6 +49,31 @@ fn agent_16_a_container_may_take_what_its_executor_and_its_tasks_hold() {
     t.given.clear();
     t.executor_says(0, "a", TaskState::Finished);
     assert_eq!(t.given, [("E".into(), Resources::cpus_mem(1.5, 132.0))]);
+}
+
+#[test]
+fn op_15_a_container_may_take_what_its_tasks_are_limited_to_and_what_the_others_hold() {
+    let mut t = Scenario::registered();
+    t.launch(limited_task("a", "E", &TaskLimits { cpus: at(3), mem: Some(Most::Unbounded) }));
+    let first = &t.started[0].allowance;
+    assert_eq!(first.holds, Resources::cpus_mem(1.5, 132.0));
+    let most = Some(Most::At(Milli(3500)));
+    assert_eq!(first.limits, TaskLimits { cpus: most, mem: Some(Most::Unbounded) });
+    t.executor_registers(0);
+    t.launch(custom_task("b", "E"));
+    let most = Some(Most::At(Milli(4500)));
+    assert_eq!(t.limits, TaskLimits { cpus: most, mem: Some(Most::Unbounded) });
+    t.executor_says(0, "a", TaskState::Finished);
+    assert_eq!(t.limits, TaskLimits::default(), "the second says nothing");
+}
+
+#[test]
+fn op_15_a_task_with_less_than_it_asks_for_can_never_run() {
+    let mut t = Scenario::registered();
+    t.launch(limited_task("a", "E", &TaskLimits { cpus: None, mem: at(99) }));
+    let status = t.sent.clone().unwrap();
+    assert_eq!((status.state, status.reason), (TaskState::Error, Some(Reason::TaskInvalid)));
+    assert!(status.message.contains("Task's limit of mem is 99, less than the 100"), "{status:?}");
 }
 
 #[test]
