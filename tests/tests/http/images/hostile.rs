@@ -8,7 +8,7 @@ use tests::http;
 use tests::images::Layout;
 
 use super::{Harbour, ISOLATION, PROVIDERS, in_image, mounts_now, runs};
-use crate::limited::Groups;
+use tests::groups::Groups;
 use crate::stage::{Framework, Stage, task};
 use crate::started::{end_of, read, sandbox};
 
@@ -63,7 +63,7 @@ fn a_task_that_ignores_its_end_and_leaves_daemons_and_busy_mounts_is_gone_when_i
 
 #[test]
 fn a_task_that_forks_without_end_is_ended_by_its_memory_and_nothing_of_it_goes_on() {
-    let groups = Groups::new();
+    let groups = Groups::own();
     let isolation = format!("{ISOLATION},cgroups/cpu,cgroups/mem");
     let flags = [&isolation, PROVIDERS, &groups.flag()];
     let harbour =
