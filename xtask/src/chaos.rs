@@ -38,7 +38,7 @@ impl Chaos {
     /// Starts and kills containers, without any agent.
     pub(crate) fn cycles(&self) -> Result<(), Failure> {
         let mut command = cargo();
-        command.args(["test", "-p", "containerizer", "--test", "containers", "--", "cycles"]);
+        command.args(["test", "--workspace", "--test", "containers", "--", "cycles"]);
         command.env("CHAOS_CYCLES", self.cycles.to_string());
         cargo::finish(command.arg("--nocapture"))
     }
@@ -46,7 +46,7 @@ impl Chaos {
     /// Kills agents with containers. The seed is told, whoever chose it.
     pub(crate) fn kills(&self) -> Result<(), Failure> {
         let mut command = cargo();
-        command.args(["test", "-p", "tests", "--test", "http", "--", "images::chaos"]);
+        command.args(["test", "--workspace", "--test", "http", "--", "images::chaos"]);
         command.env("CHAOS_KILLS", self.kills.to_string());
         command.envs(self.seed.map(|seed| ("CHAOS_SEED", seed.to_string())));
         cargo::finish(command.arg("--nocapture"))
@@ -55,8 +55,8 @@ impl Chaos {
 
 /// The launcher of the tests, and the programs of stories.
 pub(crate) fn build() -> Result<(), Failure> {
-    cargo::run(&["build", "-p", "containerizer", "--examples"])?;
-    cargo::run(&["build", "-p", "cli", "-p", "tests", "--bins"])
+    // With the features of a whole build, or all that these need is built once more.
+    cargo::run(&["build", "--workspace", "--bins", "--examples"])
 }
 
 #[cfg(test)]
