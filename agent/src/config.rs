@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use containerizer::logger::logic::Logger;
 use coordination::election::Detector;
 use fetcher::FetcherConfig;
 use libactor::SpawnError;
@@ -23,6 +24,9 @@ use crate::sandboxes::SandboxLimits;
 
 /// The argument by which the program of executors is one that fetches.
 pub const FETCH: &str = "fetch";
+
+/// The word behind the program of the agent for the process that keeps what a container prints to a bound.
+pub const KEEP_LOG: &str = "keep-log";
 
 /// Everything that can be set about an agent.
 #[derive(Clone, Debug)]
@@ -80,6 +84,8 @@ pub struct AgentConfig {
     pub recover: logic::Recover,
     /// Which differences to the former life are accepted.
     pub reconfiguration_policy: logic::ReconfigurationPolicy,
+    /// How what containers print is kept to a bound; `None`: it is not.
+    pub logger: Option<Logger>,
     /// Which boot of the machine this is; `None`: the kernel knows.
     pub boot: Option<String>,
     /// Applied to the settings of the decisions, for tests and for those who know.
@@ -133,6 +139,7 @@ impl AgentConfig {
             groups: None,
             disk: None,
             containers: None,
+            logger: None,
             executors_socket: None,
             strict: true,
             recover: logic::Recover::Reconnect,

@@ -18,6 +18,7 @@ mod usage;
 mod users;
 mod view;
 
+use std::ffi::OsString;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
@@ -36,7 +37,7 @@ pub use checkpoint::CheckpointError;
 use checkpoint::CheckpointFile;
 #[cfg(feature = "testing")]
 pub use checkpoint::bytes as checkpoint_bytes;
-pub use config::{AgentConfig, FETCH, GroupSettings, Isolators, StartError};
+pub use config::{AgentConfig, FETCH, GroupSettings, Isolators, KEEP_LOG, StartError};
 pub use containers::{
     CapabilitySettings, ContainerSettings, GarbageSettings, ImageSettings, RegistrySetting,
 };
@@ -155,6 +156,7 @@ pub fn start(node: &Node, config: AgentConfig) -> Result<Running, StartError> {
         fetcher: Fetcher::new(config.fetcher.clone()),
         containers: config.containers.clone(),
         images: images.clone(),
+        logger: config.logger.clone().map(|logger| (keeper(&config.executor), logger)),
         home,
         agent_at: agent_at.to_string(),
         recovery_timeout: settings.recovery_timeout,
@@ -171,6 +173,11 @@ pub fn start(node: &Node, config: AgentConfig) -> Result<Running, StartError> {
     let helpers = Helpers { launching, groups, file, disk: disk.clone() };
     let handle = spawn(node, config, helpers, agent, Arc::clone(&ended))?;
     Ok(Running { handle, ended, info, sandboxes, fetcher, images, disk })
+}
+
+/// What keeps what a container prints to a bound is another word of the same program as the executor of commands.
+fn keeper(executor: &[OsString]) -> Vec<OsString> {
+    executor.first().cloned().into_iter().chain([KEEP_LOG.into()]).collect()
 }
 
 fn info(config: &AgentConfig, listens: SocketAddr, boot: &str) -> Result<AgentInfo, StartError> {

@@ -8,6 +8,7 @@ mod fetcher;
 mod images;
 mod isolation;
 mod listen;
+mod logger;
 mod logging;
 mod mesos;
 mod registry;

@@ -150,7 +150,8 @@ pub(crate) async fn logs(
         .ok_or_else(|| ClientError::AgentGone(task.report.agent.to_string()))?;
     let file = if arguments.stderr { "stderr" } else { "stdout" };
     let report = &task.report;
-    let mut tail = Tail::new(&agent.info.at.listens, &report.framework, &report.executor, file);
+    let mut tail =
+        Tail::of_output(&agent.info.at.listens, &report.framework, &report.executor, file);
     loop {
         match tail.next(&client).await? {
             Part::Bytes(bytes) => output::print_bytes(&bytes),

@@ -61,6 +61,10 @@ fn main() -> ExitCode {
     if std::env::args_os().nth(1).is_some_and(|command| command == agent::FETCH) {
         return fetcher::main();
     }
+    // Nor what keeps what containers print to a bound.
+    if std::env::args_os().nth(1).is_some_and(|command| command == agent::KEEP_LOG) {
+        return containerizer::logger::main(std::env::args_os().skip(2));
+    }
     let environment = Environment::of_this_process();
     let line: Vec<OsString> = std::env::args_os().collect();
     let is_daemon = Command::is_daemon(&line);

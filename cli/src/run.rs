@@ -34,6 +34,8 @@ use scheduler::OneTask;
 
 /// How soon to look again for more of what the task prints.
 const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(50);
+/// After the end of a task it is not waited for longer that all that it printed is in its files.
+const KEPT_AFTER_MAX: Duration = Duration::from_secs(5);
 /// Without an offer for so long, it is said that the task waits.
 const PATIENCE: Duration = Duration::from_secs(3);
 
@@ -197,7 +199,7 @@ impl Progress {
     fn open(&mut self) {
         let (Some(framework), Some((at, task))) = (&self.framework, &self.placed) else { return };
         let executor = ExecutorId::of_command(task);
-        let tail = |file| Tail::new(&at.listens, framework, &executor, file);
+        let tail = |file| Tail::of_output(&at.listens, framework, &executor, file);
         self.tails.get_or_insert_with(|| [tail("stdout"), tail("stderr")]);
     }
 
@@ -234,7 +236,16 @@ impl Progress {
 
     /// Prints all that is left.
     async fn drain(&mut self, client: &Client) {
-        while self.stream(client).await {}
+        // What is kept to a bound comes through one process more, which ends when the executor has.
+        let until = Instant::now() + KEPT_AFTER_MAX;
+        loop {
+            while self.stream(client).await {}
+            let behind = self.tails.iter().flatten().any(Tail::is_behind);
+            if !behind || Instant::now() >= until {
+                return;
+            }
+            tokio::time::sleep(LOOK_AGAIN_AFTER).await;
+        }
     }
 }
 

@@ -393,6 +393,7 @@ fn settings(
         executors_socket: socket,
         groups: arguments.isolation.groups(),
         disk: arguments.isolation.disk(),
+        logger: arguments.logger.logger(),
         containers,
         executor_environment: arguments
             .executor_environment_variables

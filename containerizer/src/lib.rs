@@ -11,6 +11,7 @@ pub mod launcher;
 pub mod life;
 pub mod lifeline;
 pub mod limits;
+pub mod logger;
 pub mod logic;
 pub mod look;
 pub mod namespaces;

@@ -7,6 +7,7 @@ mod groups;
 mod hunt;
 mod inside;
 mod launch;
+mod logged;
 mod mesos;
 mod prepare;
 
@@ -22,6 +23,7 @@ use std::time::Duration;
 use actix::{Actor, Handler};
 use containerizer::cgroups::oom::OomWatch;
 use containerizer::lifeline::Lifeline;
+use containerizer::logger::logic::Logger;
 use containerizer::look::look;
 use containerizer::start::Handed;
 use fetcher::Fetcher;
@@ -33,7 +35,7 @@ use protocol::ids::ContainerId;
 use protocol::task::{Exit, TaskStatus};
 use serde::{Deserialize, Serialize};
 use tokio::io::AsyncWriteExt;
-use tokio::process::ChildStdin;
+use tokio::process::{Child, ChildStdin};
 use tokio::sync::oneshot;
 
 use super::outbox::Outbox;
@@ -120,6 +122,8 @@ pub(crate) struct Launching {
     pub(crate) containers: Option<ContainerSettings>,
     /// If they may have those of images.
     pub(crate) images: Option<Images>,
+    /// If what they print is kept to a bound: by which program, and how.
+    pub(crate) logger: Option<(Vec<OsString>, Logger)>,
     pub(crate) home: Home,
     /// Where executors dial.
     pub(crate) agent_at: String,
@@ -158,6 +162,8 @@ pub(crate) struct Processes {
     preparing: BTreeMap<ContainerId, oneshot::Sender<()>>,
     /// If containers are limited by them.
     groups: Option<Groups>,
+    /// What keeps to a bound what containers print, until nobody is left who does.
+    keepers: BTreeSet<i32>,
 }
 
 impl Actor for Processes {
@@ -176,6 +182,7 @@ impl Processes {
             living: BTreeMap::new(),
             preparing: BTreeMap::new(),
             groups,
+            keepers: BTreeSet::new(),
         }
     }
 
@@ -218,7 +225,7 @@ impl Processes {
             Err(why) => return self.say(FromProcesses::NotStarted { container, why }, ctx),
         };
         let launched = launch::launch(&self.launching, start, place, lends, files.as_deref());
-        let Launched { mut child, process, handed } = match launched {
+        let Launched { mut child, process, handed, keepers } = match launched {
             Ok(launched) => launched,
             Err(why) => {
                 self.forget_group(&container);
@@ -226,6 +233,7 @@ impl Processes {
                 return;
             }
         };
+        keepers.into_iter().for_each(|keeper| self.keep(keeper, ctx));
         let number = i32::try_from(process.process).unwrap_or(i32::MAX);
         let living = Living { process: number, program, handed, found: None, _image: pulled };
         self.living.insert(container.clone(), living);
@@ -235,6 +243,16 @@ impl Processes {
         let ended = async move { child.wait().await };
         ctx.run(ended, move |actor, status, ctx| {
             actor.on_process_ended(container, status.ok(), ctx);
+        });
+    }
+
+    /// It ends by itself, and is no stranger until then.
+    fn keep(&mut self, mut keeper: Child, ctx: &mut Context<Self>) {
+        let Some(number) = keeper.id().and_then(|id| i32::try_from(id).ok()) else { return };
+        self.keepers.insert(number);
+        let ended = async move { keeper.wait().await };
+        ctx.run(ended, move |actor, _, _| {
+            actor.keepers.remove(&number);
         });
     }
 
@@ -341,6 +359,7 @@ impl Processes {
     ) {
         let orphans = self.launching.lifeline.is_some();
         let mut known: BTreeSet<i32> = self.launching.fetcher.processes();
+        known.extend(&self.keepers);
         known.extend(self.living.values().map(|living| living.process));
         if hunt.kill_what_lives(&look(ENV_CONTAINER), orphans.then_some(&known)) {
             let next = (wait * 2).min(LOOK_AGAIN_MAX);

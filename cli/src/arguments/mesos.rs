@@ -131,10 +131,6 @@ const SHARED: Table = &[
     ("initialize_driver_logging", Fate::Ignored("drivers are other programs")),
     ("memory_profiling", Fate::Only(FALSE, "there is no memory profiler in this program")),
     (
-        "modules",
-        Fate::Refused("modules of Mesos are C++ libraries, which this program does not load"),
-    ),
-    (
         "modules_dir",
         Fate::Refused("modules of Mesos are C++ libraries, which this program does not load"),
     ),

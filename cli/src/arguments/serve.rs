@@ -17,6 +17,7 @@ use super::allocator::AllocatorArguments;
 use super::authentication::{AgentAuthentication, MasterAuthentication};
 use super::fetcher::FetcherArguments;
 use super::isolation::IsolationArguments;
+use super::logger::LoggerArguments;
 use super::variables::{Variables, variables};
 use super::{ClusterArguments, ListenArguments, RoleArguments};
 use crate::amounts::{self, Weights};
@@ -230,6 +231,8 @@ pub(crate) struct AgentArguments {
     pub(crate) max_completed_executors_per_framework: usize,
     #[command(flatten)]
     pub(crate) isolation: IsolationArguments,
+    #[command(flatten)]
+    pub(crate) logger: LoggerArguments,
     #[command(flatten)]
     pub(crate) authentication: AgentAuthentication,
     #[command(flatten)]

@@ -18,6 +18,7 @@ mod generated;
 mod hostile;
 mod images;
 mod limited;
+mod logged;
 mod operators;
 mod pages;
 mod papers;

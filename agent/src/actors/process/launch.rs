@@ -24,6 +24,7 @@ use protocol::task::CommandSpec;
 use tokio::process::{Child, Command};
 
 use super::inside::{Asks, ignored_user, inside};
+use super::logged::logged;
 use super::{Launching, mesos};
 use crate::logic::{ProcessIdentity, Program, StartExecutor, StartFailure};
 use crate::sandboxes::{MORE_DESCRIPTORS, Sandbox, no_descriptors};
@@ -45,6 +46,8 @@ pub(super) struct Launched {
     pub(super) process: ProcessIdentity,
     /// Where a shim, if there is one, leaves why it could not start the executor.
     pub(super) handed: Option<Handed>,
+    /// What keeps what it prints to a bound.
+    pub(super) keepers: Vec<Child>,
 }
 
 /// Where an executor is to run, and as whom.
@@ -105,6 +108,7 @@ pub(super) fn launch(
     groups: Option<&OsStr>,
 ) -> Result<Launched, StartFailure> {
     let Place { owner, sandbox, records, inside } = place;
+    let (sandbox, keepers) = logged(launching, start, sandbox)?;
     // What does not outlive the agent waits for none.
     let waits = match start.framework.outlives_agents() {
         true => launching.recovery_timeout,
@@ -161,7 +165,7 @@ pub(super) fn launch(
     let process = child.id().expect("it was not waited for yet");
     let process =
         ProcessIdentity { process, started: started_at(process), boot: launching.boot.clone() };
-    Ok(Launched { child, process, handed })
+    Ok(Launched { child, process, handed, keepers })
 }
 
 fn make_records(launching: &Launching, start: &StartExecutor) -> Result<PathBuf, StartFailure> {

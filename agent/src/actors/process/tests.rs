@@ -52,6 +52,7 @@ impl Stage {
             fetcher: Fetcher::new(FetcherConfig::new(vec![], dir.path().join("fetched"))),
             containers: None,
             images: None,
+            logger: None,
             home: Home::at(dir.path()),
             socket: None,
             recovery_timeout: SOON,

@@ -78,7 +78,6 @@ pub(super) const FLAGS: Table = &[
         "executor_reregistration_retry_interval",
         Ignored("executors look for their agent by themselves"),
     ),
-    ("container_logger", Refused(NO_MODULES)),
     ("http_command_executor", Ignored("the executor of commands is this same program")),
     ("http_heartbeat_interval", Ignored("there are no streams of containers yet")),
     ("gc_non_executor_container_sandboxes", Only(FALSE, "there are no containers but executors'")),

@@ -33,6 +33,7 @@ pub(super) const FLAGS: Table = &[
     ("authenticate_agents", Only(FALSE, NO_SASL)),
     ("authenticate_slaves", Only(FALSE, NO_SASL)),
     ("authentication_v0_timeout", Ignored(NO_SASL)),
+    ("modules", Refused(NO_MODULES)),
     ("authenticators", Only(&["crammd5"], NO_MODULES)),
     ("authorizers", Only(&["local"], NO_MODULES)),
     (
