@@ -24,13 +24,14 @@ const MODE: u32 = 0o640;
 /// How often a name is cleared that somebody else takes again and again.
 const AGAIN: u32 = 8;
 
-/// Puts a process between whoever gets the writing end that comes back and the file of this name in the folder, which is open as `file`. The words
-/// of `program` come before those that are for [`main`].
+/// Puts a process between whoever gets the writing end that comes back and the file of this name in the folder, which is open as
+/// `file`. The words of `program` come before those that are for [`main`], and `variable` is all of its environment.
 ///
 /// # Errors
 /// The process cannot be started, or the place of the file not be noted.
 pub fn start(
     program: &[OsString],
+    variable: (&str, &str),
     folder: &Path,
     name: &str,
     file: File,
@@ -52,6 +53,7 @@ pub fn start(
         .arg(rotation.bytes_max.to_string())
         .arg(rotation.files.to_string())
         .env_clear()
+        .env(variable.0, variable.1)
         .current_dir(folder)
         .stdin(Stdio::from(OwnedFd::from(reader)))
         .stdout(Stdio::from(file))
@@ -228,9 +230,9 @@ mod tests {
         let folder = folder.path();
         keep(log(folder, 8, 2), "one\ntwo\nthree\nfour\nfive\nsix\n");
         let all = ["stdout.2", "stdout.1", "stdout"].map(|name| read(folder, name));
-        assert_eq!(all, ["three\n", "four\n", "five\nsix\n"].map(str::to_owned));
+        assert_eq!(all, ["four\n", "five\n", "six\n"].map(str::to_owned));
         assert!(!folder.join("stdout.3").exists());
-        assert_eq!(read(folder, "stdout.place"), "19 ended\n", "of what came before");
+        assert_eq!(read(folder, "stdout.place"), "24 ended\n", "of what came before");
     }
 
     #[test]

@@ -35,7 +35,7 @@ const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 
 /// To the allocator of the binary: there may be thousands of executors, and each would take four huge pages, 8 MiB, for a
 /// heap of less than one. The executor undoes it for its task.
-const NO_HUGE_PAGES: (&str, &str) = ("MIMALLOC_ALLOW_THP", "0");
+pub(super) const NO_HUGE_PAGES: (&str, &str) = ("MIMALLOC_ALLOW_THP", "0");
 
 /// A variable that an executor finds in its environment.
 type Surrounding<'a> = (&'static str, &'a OsStr);

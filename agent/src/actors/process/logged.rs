@@ -8,6 +8,7 @@ use containerizer::logger::logic::Rotation;
 use tokio::process::Child;
 
 use super::Launching;
+use super::launch::NO_HUGE_PAGES;
 use crate::logic::{StartExecutor, StartFailure};
 use crate::sandboxes::Sandbox;
 
@@ -25,7 +26,7 @@ pub(super) fn logged(
     let mut keepers = Vec::new();
     let mut between = |name: &str, file: File, rotation: Rotation| {
         let (file, keeper) =
-            logger::start(program, &path, name, file, rotation).map_err(|error| {
+            logger::start(program, NO_HUGE_PAGES, &path, name, file, rotation).map_err(|error| {
                 StartFailure::Sandbox(format!(
                     "cannot start what keeps its {name} to a bound: {error}; look for processes and descriptors that the agent's machine lacks"
                 ))
