@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::path::Path;
+use std::time::Duration;
 
 use containerizer::cgroups::logic::controller::Controller;
 use containerizer::cgroups::logic::limits::{Bound, Cpu, Limits, MEMORY_BYTES_MIN, Memory};
@@ -19,6 +20,8 @@ use crate::config::{GroupSettings, Isolators};
 use crate::logic::{Allowance, Limit, Limitation, bytes};
 
 const MIB: u64 = 1 << 20;
+/// The agent waits for it: what is killed is gone in milliseconds.
+const DESTROY_TIME_MAX: Duration = Duration::from_millis(500);
 
 /// Where an agent's groups are, and what they limit. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -109,7 +112,15 @@ impl Groups {
         allowance: &Allowance,
     ) -> Result<Made, CgroupError> {
         let limits = self.trees.limits(allowance);
-        let group = self.trees.hierarchies.create(&path(container)?, &limits)?;
+        let path = path(container)?;
+        let group = match self.trees.hierarchies.create(&path, &limits) {
+            // A former life made it, and died before it knew the executor; what it may have started is not known to anybody.
+            Err(CgroupError::Exists(_)) => {
+                self.trees.hierarchies.group(&path)?.destroy(DESTROY_TIME_MAX)?;
+                self.trees.hierarchies.create(&path, &limits)?
+            }
+            made => made?,
+        };
         self.given.insert(container.clone(), limits);
         let files = std::env::join_paths(group.process_files());
         let oom = self.watch(&group)?;
@@ -292,5 +303,30 @@ mod tests {
         let of = |mem| memory_bytes(Milli::from_f64(mem));
         assert_eq!((of(1.0), of(32.5)), (MEMORY_BYTES_MIN, 32 * MIB + MIB / 2));
         assert_eq!(memory_bytes(Milli(0)), MEMORY_BYTES_MIN);
+    }
+
+    #[test]
+    fn a_group_that_a_former_life_made_for_an_executor_that_it_never_knew_is_made_anew() {
+        let work_dir = tempfile::tempdir().unwrap();
+        let settings = GroupSettings {
+            root: format!("airside-groups-{}", std::process::id()),
+            isolators: ALL,
+            hard_cpu: false,
+        };
+        let container = ContainerId::new("0123456789abcdef0123456789abcdef");
+        let known = BTreeSet::from([container.clone()]);
+        let holds = Resources::cpus_mem(1.0, 64.0);
+        let (trees, mut former) = Trees::open(&settings, work_dir.path(), &known).unwrap();
+        former.make(&container, &holds).unwrap();
+        let mut forgotten = std::process::Command::new("sleep").arg("1000").spawn().unwrap();
+        let group = trees.group(&container).unwrap();
+        group.attach(nix::unistd::Pid::from_raw(forgotten.id().cast_signed())).unwrap();
+        drop(former);
+        let (trees, mut next) = Trees::open(&settings, work_dir.path(), &known).unwrap();
+        next.make(&container, &holds).unwrap();
+        assert!(!forgotten.wait().unwrap().success(), "it was killed");
+        assert_eq!(trees.group(&container).unwrap().processes().unwrap(), []);
+        trees.group(&container).unwrap().destroy(DESTROY_TIME_MAX).unwrap();
+        trees.hierarchies.remove().unwrap();
     }
 }
