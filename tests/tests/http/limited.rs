@@ -146,7 +146,7 @@ fn agent_16_a_container_may_take_more_when_another_task_comes_and_less_when_it_e
 
 #[test]
 fn op_15_a_task_may_take_more_than_it_holds_as_far_as_it_says_and_its_group_is_told_both() {
-    let groups = Groups::new();
+    let groups = Groups::own();
     let stage = stage(&groups, "--isolation=cgroups/cpu,cgroups/mem");
     let mut framework = framework(&stage);
     let offer = framework.offer();
@@ -193,7 +193,7 @@ fn op_15_a_task_may_take_more_than_it_holds_as_far_as_it_says_and_its_group_is_t
 
 #[test]
 fn op_15_a_task_without_a_limit_takes_all_that_there_is_also_where_others_are_held_back() {
-    let groups = Groups::new();
+    let groups = Groups::own();
     let flags =
         ["--isolation=cgroups/cpu,cgroups/mem", &groups.flag(), "--cgroups_enable_cfs=true"];
     let stage = Stage::of_master().with_agent_of(&flags);

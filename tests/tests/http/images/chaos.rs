@@ -11,8 +11,8 @@ use serde_json::{Value, json};
 use tests::cluster::{eventually, happens_by};
 
 use super::{Harbour, in_image, mounts_now};
-use tests::groups::Groups;
 use crate::stage::{Framework, Stage, task};
+use tests::groups::Groups;
 
 /// How often it is killed where nobody says anything else.
 const KILLS: u64 = 10;

@@ -8,9 +8,9 @@ use tests::http;
 use tests::images::Layout;
 
 use super::{Harbour, ISOLATION, PROVIDERS, in_image, mounts_now, runs};
-use tests::groups::Groups;
 use crate::stage::{Framework, Stage, task};
 use crate::started::{end_of, read, sandbox};
+use tests::groups::Groups;
 
 /// The next news of this task that is its end; of the one beside it there is none.
 #[track_caller]
