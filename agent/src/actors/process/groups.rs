@@ -316,7 +316,7 @@ mod tests {
         };
         let container = ContainerId::new("0123456789abcdef0123456789abcdef");
         let known = BTreeSet::from([container.clone()]);
-        let holds = Resources::cpus_mem(1.0, 64.0);
+        let holds = holding(1.0, 64.0, TaskLimits::default());
         let (trees, mut former) = Trees::open(&settings, work_dir.path(), &known).unwrap();
         former.make(&container, &holds).unwrap();
         let mut forgotten = std::process::Command::new("sleep").arg("1000").spawn().unwrap();
