@@ -3,13 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use protocol::ids::{FrameworkId, TaskId};
 use protocol::task::TaskState;
 use sdk::prelude::*;
 use sdk::{Inputs, Running};
 
-use crate::cluster::{Home, eventually};
+use crate::cluster::{DEADLINE, Home, eventually, happens_by};
 
 /// What a framework sees of the cluster.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -173,4 +174,14 @@ pub fn master_sees(home: &Home, master: &str) -> Option<BTreeSet<String>> {
         (task["state"] == "TASK_RUNNING").then(|| task["id"].as_str().map(str::to_owned))?
     };
     tasks.iter().map(running).collect()
+}
+
+/// Waits until the master, or whoever leads, has these tasks and no others, and all run; else what it has is printed.
+#[track_caller]
+pub fn sees_all(home: &Home, master: &str, tasks: &BTreeSet<String>) {
+    let sees = || master_sees(home, master).as_ref() == Some(tasks);
+    if !happens_by(Instant::now() + DEADLINE, sees) {
+        let listed = home.airside(&["tasks", "--json", "--master", master]);
+        panic!("not within {DEADLINE:?}: {tasks:?} run, and nothing else: {listed:#?}");
+    }
 }

@@ -6,8 +6,8 @@ use std::collections::BTreeSet;
 use coordination::record::seal;
 use ensemble::Ensemble;
 use nix::sys::signal::Signal;
-use tests::cluster::{Home, Process, eventually};
-use tests::holder::{Held, are_whole, master_sees, noted};
+use tests::cluster::{Home, Process};
+use tests::holder::{Held, are_whole, noted, sees_all};
 use tokio::runtime::Runtime;
 
 use crate::seats::Stranger;
@@ -56,7 +56,7 @@ fn ha_05_a_cluster_with_one_master_gets_several_and_no_task_notices() {
     ];
     ends(agent);
     let _agent = start(&home, "agent", "agent", &[&["--master", &url], &resources[..]].concat());
-    eventually("the leader sees all of it", || master_sees(&home, &url) == Some(tasks.clone()));
+    sees_all(&home, &url, &tasks);
     assert_eq!(noted(&notes).len(), TASKS, "each is the process that it was");
 }
 
@@ -94,7 +94,7 @@ fn masters_warn_of_a_registry_where_earlier_versions_had_it_and_it_moves_and_no_
     assert_eq!(runtime.block_on(stranger.names("/mesos")), ["registry"]);
 
     let mut master = start(&home, "master", "m", &["--zk", &url]);
-    eventually("the leader sees all of it", || master_sees(&home, &url) == Some(tasks.clone()));
+    sees_all(&home, &url, &tasks);
     assert_eq!(noted(&notes).len(), TASKS, "each is the process that it was");
     assert!(!master.said_so_far().contains("registry move"), "{:#?}", master.said);
 }
