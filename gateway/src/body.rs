@@ -3,14 +3,16 @@
 use std::io::Read;
 use std::sync::Arc;
 
-use actix_web::dev::Payload;
+use actix_web::dev::{Payload, RequestHead};
 use actix_web::error::PayloadError;
+use actix_web::http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use bytes::{Bytes, BytesMut};
 use flate2::read::GzDecoder;
 use futures_util::{FutureExt, StreamExt};
 
 use crate::answer::{Call, Refused};
 use crate::line::Line;
+use crate::portions::Framing;
 
 /// Bytes of a body that take no room from others.
 const FREE: usize = 64 << 10;
@@ -25,17 +27,30 @@ pub(crate) struct Upload {
 }
 
 impl Upload {
-    pub(crate) fn of(payload: Payload, line: Line) -> Self {
-        line.leaves_rest(!matches!(payload, Payload::None));
+    pub(crate) fn of(payload: Payload, head: &RequestHead, line: Line) -> Self {
+        line.has_body(framing(&payload, head));
         Self { payload, line }
     }
 
     async fn next(&mut self) -> Option<Result<Bytes, PayloadError>> {
         let next = self.payload.next().await;
         if next.is_none() {
-            self.line.leaves_rest(false);
+            self.line.leaves_nothing();
         }
         next
+    }
+}
+
+/// As the server understood the head.
+fn framing(payload: &Payload, head: &RequestHead) -> Framing {
+    if matches!(payload, Payload::None) {
+        return Framing::Absent;
+    }
+    let length = head.headers().get(CONTENT_LENGTH).and_then(|text| text.to_str().ok());
+    match length.and_then(|text| text.trim().parse().ok()) {
+        Some(length) => Framing::Length(length),
+        None if head.headers().contains_key(TRANSFER_ENCODING) => Framing::Chunks,
+        None => Framing::Connection,
     }
 }
 

@@ -5,19 +5,20 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
+use bytes::{Buf, BytesMut};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::time::{Sleep, sleep};
 
 use crate::due::Due;
 use crate::line::{Line, Stage};
+use crate::portions::Portions;
 use crate::serve::Limits;
 
 /// Bytes that are read at once of what is thrown away.
 const SCRATCH: usize = 4096;
 
-/// The most bytes that are read before what they say is looked at. The server takes all requests apart that it has read, and what
-/// it makes of one is a hundred times as large.
+/// The most bytes that are read before they may be looked at.
 const AHEAD: usize = 4096;
 
 /// What carries its bytes.
@@ -35,8 +36,11 @@ pub(crate) struct Io {
     /// What it has to do next.
     due: Due,
     limits: Limits,
-    /// Bytes that were read since the server last looked at what came, or began to answer.
-    ahead: usize,
+    /// What was read and may not be looked at yet.
+    kept: BytesMut,
+    /// Behind that nothing comes any more.
+    is_at_end: bool,
+    portions: Portions,
     /// Runs while it takes nothing of an answer that has an end.
     stalled: Option<Pin<Box<Sleep>>>,
 }
@@ -48,7 +52,9 @@ impl Io {
             line: Line::default(),
             due: Due::within(limits),
             limits,
-            ahead: 0,
+            kept: BytesMut::new(),
+            is_at_end: false,
+            portions: Portions::default(),
             stalled: None,
         }
     }
@@ -79,27 +85,41 @@ impl Io {
         }
     }
 
-    /// As much as may be read now, of requests one by one. Nothing while one is answered and others wait behind it: its body is the
-    /// exception.
-    fn poll_part(
+    /// As much as may be looked at now, of requests one by one.
+    fn poll_portion(
         &mut self,
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        if self.ahead >= AHEAD {
-            if self.line.stage() == Stage::Answers && !self.line.has_rest() {
-                self.line.is_ahead();
-                return Poll::Pending;
-            }
-            self.ahead = 0;
-            context.waker().wake_by_ref();
+        self.read_ahead(context)?;
+        let dealt = self.line.dealt();
+        let room = self.kept.len().min(buffer.remaining());
+        let taken = self.portions.take(&self.kept[..room], dealt);
+        if taken == 0 && !(self.is_at_end && self.kept.is_empty()) {
+            self.line.is_ahead();
             return Poll::Pending;
         }
-        let before = buffer.filled().len();
-        let mut part = (&mut self.stream).take((AHEAD - self.ahead) as u64);
-        let read = Pin::new(&mut part).poll_read(context, buffer);
-        self.ahead += buffer.filled().len() - before;
-        read
+        buffer.put_slice(&self.kept[..taken]);
+        self.kept.advance(taken);
+        Poll::Ready(Ok(()))
+    }
+
+    /// Reads what is there, up to a bound. If all of it was read, whoever is polled now is woken when there is more.
+    fn read_ahead(&mut self, context: &mut Context<'_>) -> io::Result<()> {
+        let mut scratch = [0; AHEAD];
+        while !self.is_at_end && self.kept.len() < AHEAD {
+            let mut part = ReadBuf::new(&mut scratch[self.kept.len()..]);
+            match Pin::new(&mut self.stream).poll_read(context, &mut part) {
+                Poll::Pending => break,
+                Poll::Ready(read) => read?,
+            }
+            self.kept.extend_from_slice(part.filled());
+            if part.filled().is_empty() {
+                self.is_at_end = true;
+                self.line.has_closed();
+            }
+        }
+        Ok(())
     }
 
     /// Only whether the client is still there.
@@ -166,7 +186,7 @@ impl AsyncRead for Io {
         let before = buffer.filled().len();
         let read = match self.line.is_streaming() {
             true => self.poll_discard(context),
-            false => self.poll_part(context, buffer),
+            false => self.poll_portion(context, buffer),
         };
         let has_read = buffer.filled().len() > before;
         let is_over = match &read {
@@ -228,9 +248,10 @@ impl Drop for Io {
 mod tests {
     use std::time::Duration;
 
-    use tokio::io::AsyncWriteExt;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     use super::*;
+    use crate::portions::Framing;
 
     /// Of a client that may take nothing for so long.
     fn of(stream: UnixStream, stalled: Duration) -> Io {
@@ -263,27 +284,32 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn behind_a_request_little_is_read_until_it_is_answered_or_its_body_is_asked_for() {
+    async fn behind_a_request_nothing_is_looked_at_until_it_is_answered_or_its_body_is_asked_for() {
+        const HEAD: &[u8] = b"POST / HTTP/1.1\r\n\r\n";
         let (ours, mut theirs) = UnixStream::pair().unwrap();
         let mut io = of(ours, Duration::from_secs(60));
         let line = io.line();
-        let answering = line.answers();
-        theirs.write_all(&[b'x'; 4 * AHEAD]).await.unwrap();
-        let mut part = [0; 3 * AHEAD];
-        assert_eq!(io.read(&mut part).await.unwrap(), AHEAD);
+        let body = [b'x'; 3 * AHEAD];
+        theirs.write_all(&[HEAD, &body, HEAD].concat()).await.unwrap();
+        let mut part = [0; 4 * AHEAD];
+        assert_eq!(io.read(&mut part).await.unwrap(), HEAD.len());
+        let asked = async {
+            tokio::task::yield_now().await;
+            let answering = line.answers();
+            line.has_body(Framing::Length(body.len() as u64));
+            answering
+        };
+        let (read, answering) = tokio::join!(io.read(&mut part), asked);
+        let mut read = read.unwrap();
+        while read < body.len() {
+            read += io.read(&mut part).await.unwrap();
+        }
+        assert_eq!(read, body.len(), "a body is read to its end, and not beyond");
         let (read, ()) = tokio::join!(io.read(&mut part), async {
             tokio::task::yield_now().await;
             drop(answering);
         });
-        assert_eq!(read.unwrap(), AHEAD);
-        let answering = line.answers();
-        let (read, ()) = tokio::join!(io.read(&mut part), async {
-            tokio::task::yield_now().await;
-            line.leaves_rest(true);
-        });
-        assert_eq!(read.unwrap(), AHEAD);
-        assert_eq!(io.read(&mut part).await.unwrap(), AHEAD, "a body is read to its end");
-        drop(answering);
+        assert_eq!(read.unwrap(), HEAD.len());
     }
 
     #[tokio::test]

@@ -16,6 +16,7 @@ mod line;
 mod logging;
 mod negotiate;
 mod numbers;
+mod portions;
 mod realm;
 mod records;
 mod route;

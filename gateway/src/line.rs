@@ -1,11 +1,13 @@
 //! A connection, as those who answer on it know it.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Context;
 
 use futures_util::task::AtomicWaker;
 use tokio::sync::watch;
+
+use crate::portions::{Dealt, Framing};
 
 /// A connection.
 #[derive(Clone, Default)]
@@ -20,11 +22,13 @@ struct Shared {
     is_last: AtomicBool,
     /// A request's body has not come to its end.
     has_rest: AtomicBool,
+    /// That body.
+    body: Mutex<Framing>,
     is_answering: AtomicBool,
     /// How many answers were given.
     answered: AtomicUsize,
     is_cut: AtomicBool,
-    /// It reads no further until this answer is given, or its request's body is asked for.
+    /// Nothing more is looked at until this answer is given, or its request's body is asked for.
     is_ahead: AtomicBool,
     waits: AtomicWaker,
 }
@@ -74,12 +78,19 @@ impl Line {
         self.0.is_last.store(true, Relaxed);
     }
 
-    /// Whether there is more of a request's body than was read.
-    pub(crate) fn leaves_rest(&self, has_rest: bool) {
+    /// A request with this body is being answered.
+    pub(crate) fn has_body(&self, body: Framing) {
+        *self.0.body.lock().unwrap_or_else(PoisonError::into_inner) = body;
+        let has_rest = body != Framing::Absent;
         self.0.has_rest.store(has_rest, Relaxed);
         if has_rest {
             self.reads_on();
         }
+    }
+
+    /// A request's body has come to its end.
+    pub(crate) fn leaves_nothing(&self) {
+        self.0.has_rest.store(false, Relaxed);
     }
 
     pub(crate) fn has_rest(&self) -> bool {
@@ -88,6 +99,7 @@ impl Line {
 
     /// A request has come.
     pub(crate) fn answers(&self) -> Answering {
+        *self.0.body.lock().unwrap_or_else(PoisonError::into_inner) = Framing::Absent;
         self.0.is_answering.store(true, Relaxed);
         Answering(self.clone())
     }
@@ -101,7 +113,14 @@ impl Line {
         }
     }
 
-    /// Nothing more is read until then; whoever looked last at [`Line::is_cut`] is woken when that changes.
+    /// How far its requests are dealt with.
+    pub(crate) fn dealt(&self) -> Dealt {
+        let body = self.0.body.lock().unwrap_or_else(PoisonError::into_inner);
+        let body = self.0.is_answering.load(Relaxed).then_some(*body);
+        Dealt { answered: self.0.answered.load(Relaxed), body }
+    }
+
+    /// Nothing more is looked at until then; whoever looked last at [`Line::is_cut`] is woken when that changes.
     pub(crate) fn is_ahead(&self) {
         self.0.is_ahead.store(true, Relaxed);
     }

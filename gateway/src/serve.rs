@@ -157,7 +157,7 @@ async fn answer(
 ) -> HttpResponse<Body> {
     let line = request.conn_data::<Line>().cloned().unwrap_or_default();
     let answering = line.answers();
-    let payload = Upload::of(payload.into_inner(), line.clone());
+    let payload = Upload::of(payload.into_inner(), request.head(), line.clone());
     let bodies = Arc::clone(&room.bodies);
     let response = routed(routes, bodies, limits, request, payload).await;
     let mut response = gzip::zipped(response, &room.zipping).await;

@@ -123,6 +123,30 @@ fn dozens_of_calls_come_on_one_connection_and_one_may_decline_nothing() {
     }
 }
 
+/// Where one ends and the next begins is nowhere in particular in what comes at once.
+#[test]
+fn calls_of_any_length_one_behind_the_other_are_answered_on_one_connection() {
+    let stage = Stage::of_master();
+    let framework = subscribed(&stage, &post(SCHEDULER, &[JSON], &subscription()));
+    let stream = format!("mesos-stream-id: {}", framework.stream_id);
+    let call = |length: usize| {
+        let offer = json!({ "value": "o".repeat(length) });
+        let call = json!({ "type": "DECLINE", "framework_id": { "value": framework.id },
+            "decline": { "offer_ids": [offer] } });
+        post(SCHEDULER, &[JSON, &stream], &call.to_string())
+    };
+    let mut client = Client::connect(&stage.at).unwrap();
+    for lengths in [&[1; 300][..], &[1000; 40], &[9000, 1, 20_000, 3, 4096]] {
+        let all: String = lengths.iter().map(|length| call(*length)).collect();
+        client.send(all.as_bytes()).unwrap();
+        for length in lengths {
+            let answer = client.answer().unwrap();
+            let told = (answer.status, answer.header("connection"));
+            assert_eq!(told, (202, None), "{length}: {answer:?}");
+        }
+    }
+}
+
 #[test]
 fn a_version_is_digits_and_dots() {
     let answer = Stage::of_master().get("/version").json();
