@@ -5,11 +5,9 @@
 mod pull;
 mod thousand;
 
-use std::env;
 use std::error::Error;
-use std::path::PathBuf;
 
-use measure::each_alone;
+use measure::{Asked, each_alone};
 
 // The allocator of the binary.
 #[global_allocator]
@@ -19,18 +17,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 const CASES: [&str; 2] = ["thousand", "pull"];
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let mut arguments = env::args_os().skip(1);
-    let mut airside = PathBuf::from("airside");
-    let (mut json, mut case) = (false, None);
-    while let Some(argument) = arguments.next() {
-        match argument.to_str() {
-            Some("--airside") => airside = arguments.next().map(PathBuf::from).unwrap_or_default(),
-            Some("--json") => json = true,
-            Some(name) if CASES.contains(&name) => case = Some(name.to_owned()),
-            // Cargo's own `--bench`, which is not for us.
-            _ => (),
-        }
-    }
+    let Asked { airside, json, case } = Asked::read(&CASES);
     let Some(case) = case else { return each_alone(&CASES, &airside, json) };
     let runtime = tokio::runtime::Runtime::new()?;
     let measured = match case.as_str() {

@@ -4,7 +4,7 @@ mod callgrind;
 
 use std::env;
 use std::error::Error;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 pub use callgrind::{instructions, instructions_of_a_round};
@@ -56,6 +56,36 @@ impl Row {
 
 /// The rows of one case.
 pub type Measured = Result<Vec<Row>, Box<dyn Error>>;
+
+/// What a bench's command line says.
+#[derive(Debug)]
+pub struct Asked {
+    /// The program that is measured: `--airside PATH`.
+    pub airside: PathBuf,
+    /// Whether rows are printed as JSON: `--json`.
+    pub json: bool,
+    /// The case that is measured, if it is one alone.
+    pub case: Option<String>,
+}
+
+impl Asked {
+    /// Of a bench with these cases. What it does not know is Cargo's, as `--bench` is.
+    pub fn read(cases: &[&str]) -> Self {
+        let mut arguments = env::args_os().skip(1);
+        let mut asked = Self { airside: PathBuf::from("airside"), json: false, case: None };
+        while let Some(argument) = arguments.next() {
+            match argument.to_str() {
+                Some("--airside") => {
+                    asked.airside = arguments.next().map(PathBuf::from).unwrap_or_default();
+                }
+                Some("--json") => asked.json = true,
+                Some(name) if cases.contains(&name) => asked.case = Some(name.to_owned()),
+                _ => (),
+            }
+        }
+        asked
+    }
+}
 
 /// This program for each case anew, so that none finds the memory of another.
 #[allow(clippy::print_stderr, reason = "where whoever started the bench looks")]
