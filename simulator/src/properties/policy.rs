@@ -201,7 +201,8 @@ impl Policy {
                     *until > now && what.contains(&one.resources)
                 };
                 if let Some((what, _)) = refusals.into_iter().flatten().find(counts) {
-                    let words = format!("{framework} has refused {what} of {} for now", one.agent);
+                    let words =
+                        format!("{framework} has refused {what} of {} for a while", one.agent);
                     return Some((REFUSED, words));
                 }
             }
