@@ -74,7 +74,14 @@ pub(crate) fn dialling(cluster: &Cluster) -> Result<NodeConfig, FileError> {
 }
 
 fn dialling_with(secret: Option<Secret>) -> NodeConfig {
-    NodeConfig { secret, version: PROTOCOL_VERSION, threads: 1, ..NodeConfig::default() }
+    NodeConfig {
+        secret,
+        version: PROTOCOL_VERSION,
+        threads: 1,
+        // A command is over soon.
+        calibrate: false,
+        ..NodeConfig::default()
+    }
 }
 
 /// Whether a master leads and answers, on a connection of its own: schedulers wait for theirs without end.

@@ -10,8 +10,9 @@
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use libactor::wire;
 use procfs::process::Process;
@@ -94,9 +95,14 @@ impl ProcessId {
     }
 }
 
-/// Of this boot.
+/// Of this boot: no process sees another.
 fn boot() -> io::Result<String> {
-    fs::read_to_string("/proc/sys/kernel/random/boot_id").map(|text| text.trim().to_owned())
+    static BOOT: OnceLock<String> = OnceLock::new();
+    if let Some(boot) = BOOT.get() {
+        return Ok(boot.clone());
+    }
+    let text = fs::read_to_string("/proc/sys/kernel/random/boot_id")?;
+    Ok(BOOT.get_or_init(|| text.trim().to_owned()).clone())
 }
 
 /// The folder of all containers.
@@ -229,12 +235,15 @@ impl Folder {
         read_record(&self.0.join(PROCESS))
     }
 
-    /// Checkpoints how far its life has come.
+    /// Checkpoints how far its life has come, in place: all phases have records of one length, and a kill comes before or after a write.
     ///
     /// # Errors
     /// The disk's.
     pub fn write_phase(&self, phase: Phase) -> io::Result<()> {
-        write_record(&self.handle()?, PHASE, &phase)
+        let mut file = File::options();
+        file.write(true).create(true).truncate(false).mode(0o600);
+        file.custom_flags(OFlags::NOFOLLOW.bits().cast_signed());
+        file.open(self.0.join(PHASE))?.write_all(&summed(&phase)?)
     }
 
     /// How far its life has come.
@@ -268,15 +277,21 @@ fn write_record<T: Serialize>(folder: &impl AsFd, name: &str, record: &T) -> io:
 }
 
 fn write_beside<T: Serialize>(folder: &impl AsFd, name: &str, record: &T) -> io::Result<File> {
-    let record = wire::encode(record, RECORD_BYTES_MAX).map_err(io::Error::other)?;
-    let mut bytes = crc32c::crc32c(&record).to_le_bytes().to_vec();
-    bytes.extend(record);
+    let bytes = summed(record)?;
     let flags =
         OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::CLOEXEC | OFlags::NOFOLLOW;
     let beside = openat(folder, format!("{name}.new"), flags, Mode::from_raw_mode(0o600))?;
     let mut file = File::from(beside);
     file.write_all(&bytes)?;
     Ok(file)
+}
+
+/// What a record is on disk: its checksum comes first.
+fn summed<T: Serialize>(record: &T) -> io::Result<Vec<u8>> {
+    let record = wire::encode(record, RECORD_BYTES_MAX).map_err(io::Error::other)?;
+    let mut bytes = crc32c::crc32c(&record).to_le_bytes().to_vec();
+    bytes.extend(record);
+    Ok(bytes)
 }
 
 fn put_in_place(folder: &impl AsFd, name: &str) -> io::Result<()> {
@@ -316,6 +331,19 @@ mod tests {
         for cut in 0..whole.len() {
             fs::write(&path, &whole[..cut]).unwrap();
             assert_eq!(folder.exit(), None, "cut at {cut}");
+        }
+    }
+
+    #[test]
+    fn every_phase_takes_the_place_of_the_one_before() {
+        use Phase::{Destroying, Fetching, Isolating, Preparing, Provisioning, Running};
+
+        let (_dir, folder) = folder();
+        assert_eq!(folder.phase(), None);
+        for phase in [Provisioning, Preparing, Isolating, Fetching, Running, Destroying] {
+            folder.write_phase(phase).unwrap();
+            assert_eq!(folder.phase(), Some(phase));
+            assert_eq!(summed(&phase).unwrap().len(), 5, "or one would be left under a shorter");
         }
     }
 

@@ -12,8 +12,9 @@ mod second_start;
 
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
-use libactor::{Accepts, Limits, Node, NodeConfig, Spawn, StartError};
+use libactor::{Accepts, Limits, Node, NodeConfig, Spawn, StartError, Timing};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use protocol::executor::{AgentToExecutor, ENV_GROUPS};
 use tokio::sync::Notify;
@@ -21,6 +22,9 @@ use tokio::sync::Notify;
 use actor::{Ended, ExecutorActor};
 pub use environment::BadEnvironment;
 use environment::Environment;
+
+/// Of the one actor that an executor has: each look wakes a thread.
+const WATCHDOG: Duration = Duration::from_secs(10);
 
 /// Why the executor could not begin.
 #[derive(Debug, thiserror::Error)]
@@ -106,10 +110,13 @@ async fn serve(environment: Environment) -> Result<ExitCode, MainError> {
     let source = getrandom::u64().map_err(MainError::Random)?;
     let node = Node::start(NodeConfig {
         secret: environment.secret.clone(),
-        // One thread beside the system's and this one, and small rings: there are thousands of executors on a machine.
+        // One thread beside the system's and this one, small rings, no calibration and few looks at one actor: there are thousands of
+        // executors on a machine.
         threads: 1,
+        calibrate: false,
         version: protocol::PROTOCOL_VERSION,
         limits: Limits { chatter_ring: 64 << 10, flow_ring: 256 << 10, ..Limits::default() },
+        timing: Timing { watchdog: WATCHDOG, ..Timing::default() },
         ..NodeConfig::default()
     })
     .await?;

@@ -137,6 +137,20 @@ impl<A: Actor<Context = Context<A>>> Handle<A> {
         self.0.put(flow::next_head(0), Near, Told(message)).map_err(|(_, error)| error)
     }
 
+    /// As [`Handle::tell`], but an actor that sleeps is woken only when what comes back is dropped, or by the next who sends. For
+    /// those who have something to do first that somebody waits for: waking a thread takes its time.
+    pub fn leave<M: Message>(&self, message: M) -> Result<Wake, TellError>
+    where
+        A: Handler<Received<M>>,
+    {
+        const { assert!(!matches!(M::LANE, Lane::Control), "the control lane is the runtime's") };
+        let letter = Letter::new(flow::next_head(0), Near, Told(message));
+        match self.0.mailbox.put_quietly(letter) {
+            Ok(_) => Ok(Wake(Arc::clone(&self.0.mailbox) as Arc<dyn Post>)),
+            Err((_, error)) => Err(error),
+        }
+    }
+
     /// Asks at once; what comes back waits for the answer.
     pub fn ask<Q: Question>(
         &self,
@@ -165,6 +179,22 @@ impl<A: Actor<Context = Context<A>>> Handle<A> {
     /// Messages in its mailbox.
     pub fn queued(&self) -> u64 {
         self.0.meta.queued()
+    }
+}
+
+/// A message was left for an actor, which is woken when this is dropped.
+#[must_use = "dropped, it wakes"]
+pub struct Wake(Arc<dyn Post>);
+
+impl std::fmt::Debug for Wake {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Wake")
+    }
+}
+
+impl Drop for Wake {
+    fn drop(&mut self) {
+        self.0.wake();
     }
 }
 

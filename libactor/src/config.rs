@@ -35,6 +35,9 @@ pub struct NodeConfig {
     pub oldest_version: u32,
     /// Whether what is handled is recorded.
     pub record: bool,
+    /// Whether the first node of a process compares the processor's counter with the system's clock, which takes all of a processor for
+    /// some milliseconds and makes each reading cheaper. Not for processes that live short, or are many.
+    pub calibrate: bool,
     /// Threads for actors; 0 means one a core, at least two.
     pub threads: usize,
     /// Bounds of everything.
@@ -56,6 +59,7 @@ impl Default for NodeConfig {
             version: 1,
             oldest_version: 1,
             record: true,
+            calibrate: true,
             threads: 0,
             limits: Limits::default(),
             timing: Timing::default(),

@@ -4,6 +4,7 @@ use std::cell::Cell;
 use std::fmt;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 
@@ -279,18 +280,44 @@ pub(crate) fn random() -> u64 {
 }
 
 /// The process's clock: started at its first use.
-struct Clock {
-    clock: quanta::Clock,
-    start: u64,
+enum Clock {
+    /// A counter of the processor's: dear to begin with, as it is compared with the system's clock for a millisecond or some, and cheap to
+    /// read.
+    Counter { clock: quanta::Clock, start: u64 },
+    /// The system's.
+    System(Instant),
+}
+
+static CALIBRATED: AtomicBool = AtomicBool::new(true);
+
+/// The process's clock, unless it was read already, is the system's.
+pub(crate) fn without_calibration() {
+    CALIBRATED.store(false, Relaxed);
 }
 
 fn clock() -> &'static Clock {
     static CLOCK: OnceLock<Clock> = OnceLock::new();
     CLOCK.get_or_init(|| {
+        if !CALIBRATED.load(Relaxed) {
+            return Clock::System(Instant::now());
+        }
         let clock = quanta::Clock::new();
         let start = clock.raw();
-        Clock { clock, start }
+        Clock::Counter { clock, start }
     })
+}
+
+impl Clock {
+    /// Never 0.
+    #[inline]
+    fn raw(&self) -> u64 {
+        match self {
+            Self::Counter { clock, .. } => clock.raw(),
+            Self::System(start) => {
+                u64::try_from(start.elapsed().as_nanos()).map_or(u64::MAX, |nanos| nanos.max(1))
+            }
+        }
+    }
 }
 
 /// Whether any node of this process records: if none does, nobody needs stamps.
@@ -303,7 +330,7 @@ pub(crate) fn record_stamps() {
 
 /// Reads the clock for this thread's turn: sends and handlers use this reading until the next.
 pub(crate) fn stamp_now() -> u64 {
-    let now = clock().clock.raw();
+    let now = clock().raw();
     STAMP.with(|stamp| stamp.set(now));
     now
 }
@@ -312,7 +339,7 @@ pub(crate) fn stamp_now() -> u64 {
 #[inline]
 pub(crate) fn stamp() -> u64 {
     match STAMP.get() {
-        0 if RECORDING.load(Relaxed) => clock().clock.raw(),
+        0 if RECORDING.load(Relaxed) => clock().raw(),
         stamp => stamp,
     }
 }
@@ -320,13 +347,15 @@ pub(crate) fn stamp() -> u64 {
 /// A stamp in nanoseconds since the process first asked. Raw readings may differ by a hair from one CPU to the next;
 /// they never give a time before the start.
 pub(crate) fn nanos_of(stamp: u64) -> u64 {
-    let clock = clock();
-    clock.clock.delta_as_nanos(clock.start, stamp)
+    match clock() {
+        Clock::Counter { clock, start } => clock.delta_as_nanos(*start, stamp),
+        Clock::System(_) => stamp,
+    }
 }
 
 /// Nanoseconds since the process first asked.
 pub(crate) fn nanos() -> u64 {
-    nanos_of(clock().clock.raw())
+    nanos_of(clock().raw())
 }
 
 /// A stamp in milliseconds since the process first asked, never 0.
@@ -336,7 +365,7 @@ pub(crate) fn ms_of(stamp: u64) -> u64 {
 
 /// Milliseconds since the process first asked, never 0.
 pub(crate) fn now_ms() -> u64 {
-    ms_of(clock().clock.raw())
+    ms_of(clock().raw())
 }
 
 #[cfg(test)]

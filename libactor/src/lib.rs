@@ -63,7 +63,7 @@ pub mod session;
 mod watchdog;
 pub mod wire;
 
-pub use cell::{Accepts, Handle};
+pub use cell::{Accepts, Handle, Wake};
 pub use clock::{Clock, Reading};
 pub use config::{Foreign, Limits, NodeConfig, Timing};
 pub use context::{Context, TimerHandle};

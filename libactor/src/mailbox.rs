@@ -50,7 +50,7 @@ pub(crate) struct Mailbox<A: Actor> {
     handled: AtomicU64,
 }
 
-struct Queue<A: Actor> {
+pub(crate) struct Queue<A: Actor> {
     letters: Letters<A>,
     events: VecDeque<Event>,
     /// Letters of users that ever were put here.
@@ -93,6 +93,15 @@ impl<A: Actor> Mailbox<A> {
         &self,
         letter: Box<L>,
     ) -> Result<(), (Box<L>, TellError)> {
+        self.put_quietly(letter).map(wake)
+    }
+
+    /// As [`Self::put`], but an actor that sleeps goes on sleeping until [`Post::wake`], or until something else comes.
+    #[inline]
+    pub(crate) fn put_quietly<L: Open<A> + 'static>(
+        &self,
+        letter: Box<L>,
+    ) -> Result<MutexGuard<'_, Queue<A>>, (Box<L>, TellError)> {
         let mut queue = self.queue();
         if queue.closed {
             return Err((letter, TellError::Stopped));
@@ -103,8 +112,7 @@ impl<A: Actor> Mailbox<A> {
         }
         queue.put += 1;
         queue.letters.push_back(letter);
-        wake(queue);
-        Ok(())
+        Ok(queue)
     }
 
     /// A letter of the runtime: it does not count, and its sender sees to the bound.
@@ -142,6 +150,8 @@ pub(crate) trait Post: Send + Sync {
     fn begun(&self) -> u64;
     /// And whose handler returned.
     fn handled(&self) -> u64;
+    /// Wakes the actor, if it sleeps though something is there.
+    fn wake(&self);
 }
 
 impl<A: Actor> Post for Mailbox<A> {
@@ -163,6 +173,13 @@ impl<A: Actor> Post for Mailbox<A> {
 
     fn handled(&self) -> u64 {
         self.handled.load(Relaxed)
+    }
+
+    fn wake(&self) {
+        let queue = self.queue();
+        if !queue.letters.is_empty() || !queue.events.is_empty() {
+            wake(queue);
+        }
     }
 }
 
@@ -445,6 +462,28 @@ mod tests {
         assert_eq!((emptier.letters.len(), emptier.events.len()), (2, 1));
         mailbox.event(Event::Stop);
         assert!(bell.0.load(Relaxed), "what comes after it has looked wakes it");
+    }
+
+    #[test]
+    fn who_sleeps_is_not_woken_by_what_is_left_until_it_is_said_or_more_comes() {
+        let gone = Arc::default();
+        let (mailbox, mut emptier) = Mailbox::<Reader>::new(9);
+        let bell = Arc::new(Bell::default());
+        let waker = Waker::from(Arc::clone(&bell));
+        let note = |number| Box::new(Note(number, Arc::clone(&gone)));
+        assert!(!emptier.fetch(&waker));
+        drop(mailbox.put_quietly(note(1)).unwrap());
+        assert!(!bell.0.load(Relaxed));
+        Post::wake(&*mailbox);
+        assert!(bell.0.swap(false, Relaxed));
+        assert!(emptier.fetch(&waker));
+        emptier.letters.clear();
+        assert!(!emptier.fetch(&waker));
+        Post::wake(&*mailbox);
+        assert!(!bell.0.load(Relaxed), "it has fetched it already");
+        drop(mailbox.put_quietly(note(2)).unwrap());
+        mailbox.put(note(3)).unwrap();
+        assert!(bell.0.load(Relaxed), "who sends does not know who left something before");
     }
 
     #[test]

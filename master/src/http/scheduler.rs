@@ -92,8 +92,12 @@ async fn answer(gateways: &Gateways, mut call: Call) -> Result<HttpResponse, Ref
         return Ok(empty(200));
     }
     let dealing = Some(reign.published().underway().begin());
-    match stream.actor.tell(Said { call: api::wire::write(&message), dealing }) {
-        Ok(()) => Ok(empty(202)),
+    match stream.actor.leave(Said { call: api::wire::write(&message), dealing }) {
+        Ok(wake) => {
+            // Once this thread has sent the answer: whoever waits for it need not wait for another thread to be woken.
+            actix_web::rt::spawn(async move { drop(wake) });
+            Ok(empty(202))
+        }
         Err(error) => {
             let why = Refused::new(503, format!("the call was not taken: {error}"));
             Err(gateways.unless_over(&reign, &call, why))
