@@ -343,7 +343,7 @@ mod tests {
         for phase in [Provisioning, Preparing, Isolating, Fetching, Running, Destroying] {
             folder.write_phase(phase).unwrap();
             assert_eq!(folder.phase(), Some(phase));
-            assert_eq!(summed(&phase).unwrap().len(), 5, "or one would be left under a shorter");
+            assert_eq!(summed(&phase).unwrap().len(), 8, "or one would be left under a shorter");
         }
     }
 
