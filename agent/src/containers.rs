@@ -7,6 +7,8 @@ use containerizer::confinement::BackEnd;
 use containerizer::namespaces::UserMap;
 use images::{Credentials, Settings};
 
+use crate::calls::CallSettings;
+
 /// All of them. Without any, containers have the host's file system and nothing of their own.
 #[derive(Clone, Debug)]
 pub struct ContainerSettings {
@@ -18,6 +20,8 @@ pub struct ContainerSettings {
     pub ipc: bool,
     /// What tasks may; `None`: the usual in an image, all elsewhere.
     pub capabilities: Option<CapabilitySettings>,
+    /// Which calls of the system tasks may make; `None`: the usual in an image, all elsewhere.
+    pub calls: Option<CallSettings>,
     /// Whether programs never get more rights than they have, also those of root.
     pub no_new_privileges: bool,
     /// Where a container with an image finds its sandbox.

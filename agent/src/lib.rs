@@ -1,6 +1,7 @@
 //! The agent: runs tasks on one machine. [`logic`] decides; the actors do. [`start`] puts one on a node.
 
 mod actors;
+mod calls;
 mod checkpoint;
 mod config;
 mod containers;
@@ -33,6 +34,7 @@ use actors::agent::{AgentActor, Ended, Leave, ReadBooks, ReadCounts, Shown};
 use actors::checkpointer::{Checkpointer, Outcome, Write};
 use actors::outbox::Outbox;
 use actors::process::{FromProcesses, Groups, Launching, Processes, ToProcesses, Trees};
+pub use calls::CallSettings;
 pub use checkpoint::CheckpointError;
 use checkpoint::CheckpointFile;
 #[cfg(feature = "testing")]

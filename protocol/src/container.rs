@@ -33,6 +33,8 @@ pub struct Wanted {
     pub bounding: Option<Vec<String>>,
     /// Whether it may make all calls of the system.
     pub unconfined: bool,
+    /// The profile by which its calls of the system are filtered: one of those that its agent has.
+    pub profile: Option<String>,
 }
 
 /// An image of Docker's format.
@@ -128,6 +130,11 @@ impl Wanted {
             let words = "control groups of its own inside those of its executor";
             return Err(BadContainer::Later(words));
         }
+        let calls = info.linux_info.as_ref().and_then(|linux| linux.seccomp.as_ref());
+        if calls.is_some_and(|calls| calls.unconfined() && calls.profile_name.is_some()) {
+            let words = "'profile_name' and 'unconfined' of its 'seccomp' contradict each other";
+            return Err(BadContainer::Senseless(words.to_owned()));
+        }
         let image = info.mesos.as_ref().and_then(|mesos| mesos.image.as_ref());
         let image = image.map(image_of).transpose()?;
         let volumes = info.volumes.iter().map(volume_of).collect::<Result<_, _>>()?;
@@ -158,6 +165,7 @@ impl Wanted {
         self.shares_ipc = linux.ipc_mode() == IpcMode::ShareParent;
         self.shared_memory = linux.shm_size.map(|mebibytes| u64::from(mebibytes) << 20);
         self.unconfined = linux.seccomp.as_ref().is_some_and(|calls| calls.unconfined());
+        self.profile = linux.seccomp.as_ref().and_then(|calls| calls.profile_name.clone());
     }
 }
 

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use agent::{
-    CapabilitySettings, ContainerSettings, DiskSettings, GroupSettings, Isolators as ControlGroups,
+    CallSettings, CapabilitySettings, ContainerSettings, DiskSettings, GroupSettings,
+    Isolators as ControlGroups,
 };
 use clap::{ArgAction, Args};
 use containerizer::isolation::{self, Right};
@@ -15,7 +16,7 @@ use super::images::ImageArguments;
 use crate::units;
 
 /// Those that are here. `posix/…` says how it is done where nothing else is said.
-const KNOWN: [&str; 15] = [
+const KNOWN: [&str; 16] = [
     "posix/cpu",
     "posix/mem",
     "filesystem/posix",
@@ -31,6 +32,7 @@ const KNOWN: [&str; 15] = [
     "namespaces/ipc",
     "linux/capabilities",
     "linux/nnp",
+    "linux/seccomp",
 ];
 
 const FILE_SYSTEM: &str = "filesystem/linux";
@@ -42,7 +44,7 @@ const RUNTIME: &str = "docker/runtime";
 const LOOK_EVERY_MIN: Duration = Duration::from_millis(10);
 
 /// What the others of these are parts of.
-const OF_FILE_SYSTEM: [&str; 7] = [
+const OF_FILE_SYSTEM: [&str; 8] = [
     RUNTIME,
     "volume/host_path",
     "volume/sandbox_path",
@@ -50,6 +52,7 @@ const OF_FILE_SYSTEM: [&str; 7] = [
     "namespaces/ipc",
     "linux/capabilities",
     "linux/nnp",
+    "linux/seccomp",
 ];
 
 /// Those that were named.
@@ -68,7 +71,7 @@ pub(crate) struct IsolationArguments {
     /// What containers are limited by, with commas between: `cgroups/cpu` gives each its share of the processors, `cgroups/mem`
     /// ends one that takes more memory than its tasks and its executor hold, `disk/du` measures sandboxes; and what they have of their own: `filesystem/linux`
     /// mounts volumes, with `docker/runtime` and --image_providers=docker images are run, `namespaces/pid`, `namespaces/ipc`,
-    /// `linux/capabilities` and `linux/nnp` are for containers without an image, too; `posix/cpu`, `posix/mem` and
+    /// `linux/capabilities`, `linux/nnp` and `linux/seccomp` are for containers without an image, too; `posix/cpu`, `posix/mem` and
     /// `filesystem/posix` limit nothing
     #[arg(long, default_value = "posix/cpu,posix/mem", value_parser = isolators, value_name = "LIST")]
     isolation: Isolators,
@@ -93,6 +96,12 @@ pub(crate) struct IsolationArguments {
     /// Which capabilities a task can have at most, as `{"capabilities":["NET_RAW"]}`; takes `linux/capabilities`
     #[arg(long, value_name = "JSON", value_parser = capabilities)]
     bounding_capabilities: Option<Capabilities>,
+    /// A folder of seccomp profiles in Docker's format, which tasks name; takes `linux/seccomp`
+    #[arg(long, value_name = "DIR")]
+    seccomp_config_dir: Option<PathBuf>,
+    /// The one of them by which the calls of a task are filtered that names none; takes `linux/seccomp`
+    #[arg(long, value_name = "NAME")]
+    seccomp_profile_name: Option<String>,
     /// The size of a container's own /dev/shm, unless its task says another [default: 64MB]
     #[arg(long, value_name = "SIZE", value_parser = units::megabytes)]
     default_container_shm_size: Option<u64>,
@@ -124,6 +133,13 @@ impl IsolationArguments {
         if says && !isolation.has("linux/capabilities") {
             return Err("--effective_capabilities and --bounding_capabilities need 'linux/capabilities' in --isolation".into());
         }
+        let says = self.seccomp_config_dir.is_some() || self.seccomp_profile_name.is_some();
+        if says && !isolation.has("linux/seccomp") {
+            return Err("--seccomp_config_dir and --seccomp_profile_name need 'linux/seccomp' in --isolation".into());
+        }
+        if let Some(name) = &self.seccomp_profile_name {
+            self.calls().read(name)?;
+        }
         if self.enforce_container_disk_quota && !isolation.has("disk/du") {
             return Err("--enforce_container_disk_quota needs 'disk/du' in --isolation".into());
         }
@@ -144,6 +160,13 @@ impl IsolationArguments {
             isolators: ControlGroups { cpu, memory },
             hard_cpu: self.cgroups_enable_cfs,
         })
+    }
+
+    fn calls(&self) -> CallSettings {
+        CallSettings {
+            profiles: self.seccomp_config_dir.clone(),
+            profile: self.seccomp_profile_name.clone(),
+        }
     }
 
     /// For an agent; `None`: nobody looks.
@@ -174,6 +197,7 @@ impl IsolationArguments {
             processes: isolation.has("namespaces/pid"),
             ipc: isolation.has("namespaces/ipc"),
             capabilities: isolation.has("linux/capabilities").then_some(capabilities),
+            calls: isolation.has("linux/seccomp").then(|| self.calls()),
             no_new_privileges: isolation.has("linux/nnp"),
             sandbox_directory: self.sandbox_directory.clone(),
             shared_memory: self.default_container_shm_size.map(|megabytes| megabytes << 20),
@@ -266,6 +290,11 @@ mod tests {
             (&["--image-providers=docker"][..], "--image_providers needs --isolation="),
             (&["--isolation=namespaces/pid"], "'namespaces/pid' needs 'filesystem/linux'"),
             (&["--enforce-container-disk-quota=true"], "needs 'disk/du' in --isolation"),
+            (&["--seccomp-config-dir=/etc"], "need 'linux/seccomp' in --isolation"),
+            (
+                &["--isolation=filesystem/linux,linux/seccomp", "--seccomp-profile-name=no"],
+                "start it with --seccomp_config_dir",
+            ),
             (&[r#"--effective-capabilities={"capabilities":["KILL"]}"#], "need 'linux/cap"),
         ] {
             let said = line(flags).check().unwrap_err();

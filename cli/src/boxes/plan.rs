@@ -122,8 +122,7 @@ fn identity(arguments: &BoxArguments, right: Right) -> Result<Identity, Box<dyn 
                     Profile::read(&json)?
                 }
             };
-            let surroundings =
-                Surroundings { capabilities: capabilities.bounding.clone(), kernel: kernel() };
+            let surroundings = Surroundings::here(capabilities.bounding.clone());
             Some(Filter::compile(&profile, &surroundings)?)
         }
     };
@@ -136,14 +135,6 @@ fn identity(arguments: &BoxArguments, right: Right) -> Result<Identity, Box<dyn 
         calls,
         ..Identity::default()
     })
-}
-
-fn kernel() -> (u32, u32) {
-    let release =
-        nix::sys::utsname::uname().map(|names| names.release().to_string_lossy().into_owned());
-    let release = release.unwrap_or_default();
-    let mut parts = release.split(['.', '-']).map(|part| part.parse().unwrap_or(0));
-    (parts.next().unwrap_or(0), parts.next().unwrap_or(0))
 }
 
 fn parse_volume(text: &str) -> Result<Mount, String> {

@@ -333,6 +333,57 @@ fn iso_19_iso_21_what_a_task_may_its_operator_says() {
 }
 
 #[test]
+fn iso_20_calls_of_the_system_are_filtered_by_the_profile_of_the_agent_or_the_task() {
+    let profiles = tempfile::tempdir().unwrap();
+    let refuses = |call: &str| json!({ "defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{ "names": [call], "action": "SCMP_ACT_ERRNO" }] });
+    for (name, call) in [("no-folders", "mkdir"), ("no-links", "symlink")] {
+        std::fs::write(profiles.path().join(name), refuses(call).to_string()).unwrap();
+    }
+    let layout = Layout::made();
+    let stage = Stage::of_master().with_agent_of(&[
+        &format!("{ISOLATION},linux/seccomp"),
+        PROVIDERS,
+        &format!("--seccomp_config_dir={}", profiles.path().display()),
+        "--seccomp_profile_name=no-folders",
+    ]);
+    let harbour = Harbour { stage, layout };
+    let mut framework = harbour.framework();
+    let offer = framework.offer();
+    let line = "mkdir folder && echo folder; ln -s to link && echo link; true";
+    let with = |id: &str, calls: Value| {
+        let mut task = task(id, &offer, line);
+        task["container"] = json!({ "type": "MESOS", "linux_info": { "seccomp": calls } });
+        task
+    };
+    let tasks = [
+        with("agents", json!({})),
+        with("own", json!({ "profile_name": "no-links" })),
+        with("free", json!({ "unconfined": true })),
+        with("none", json!({ "profile_name": "../no-links" })),
+        in_image(task("image", &offer, line), &harbour.layout.image("bare")),
+    ];
+    framework.launches(&offer, &tasks);
+    let ends = tasks.iter().map(|_| end_of(&mut framework)).collect::<Vec<_>>();
+    for end in ends {
+        let id = end["task_id"]["value"].as_str().unwrap();
+        let printed = match id {
+            "agents" | "image" => "link\n",
+            "own" => "folder\n",
+            "free" => "folder\nlink\n",
+            _ => {
+                let words =
+                    "cannot have the seccomp profile '../no-links': it is not the name of a file";
+                assert!(end["message"].as_str().unwrap().contains(words), "{end}");
+                assert_eq!(end["reason"], "REASON_CONTAINER_LAUNCH_FAILED", "{end}");
+                continue;
+            }
+        };
+        assert_eq!(end["state"], "TASK_FINISHED", "{end}");
+        assert_eq!(harbour.printed(&framework, id), printed, "{id}");
+    }
+}
+
+#[test]
 fn img_05_a_root_is_laid_over_its_layers_or_copied_of_them() {
     for (back_end, is_overlay) in [("overlay", true), ("copy", false)] {
         let harbour = Harbour::with(&[&format!("--image_provisioner_backend={back_end}")]);

@@ -7,7 +7,6 @@ use std::path::{Component, Path, PathBuf};
 
 use containerizer::confinement::capabilities::Capabilities;
 use containerizer::confinement::mounts::{Propagation, SHARED_MEMORY};
-use containerizer::confinement::seccomp::{Filter, Profile, Surroundings};
 use containerizer::confinement::{Confinement, Identity, Mount, Root, UserSpec};
 use containerizer::container::Container;
 use containerizer::inside::Inside;
@@ -17,6 +16,7 @@ use nix::unistd::User;
 use protocol::container::{VolumeSource, Wanted, WantedVolume};
 use rustix::fs::{Mode, OFlags, ResolveFlags};
 
+use crate::calls;
 use crate::containers::ContainerSettings;
 use crate::logic::StartExecutor;
 use crate::logic::entrypoint::{Says, program};
@@ -43,6 +43,7 @@ pub(super) fn inside(
 ) -> Result<Option<Inside>, String> {
     let wanted = &asks.start.wanted;
     let Some(settings) = settings else {
+        calls::filter(None, wanted, false, None)?;
         return match wanted.is_apart() {
             true => Err("this agent gives no container a file system of its own; start it with --isolation=filesystem/linux".into()),
             false => Ok(None),
@@ -227,16 +228,12 @@ impl Place<'_> {
 
     fn identity(&self) -> Result<Identity, String> {
         let capabilities = self.capabilities()?;
-        let filtered = self.has_root && !self.wanted().unconfined;
-        let calls = match (filtered, &capabilities) {
-            (true, Some(capabilities)) => {
-                let surroundings =
-                    Surroundings { capabilities: capabilities.bounding.clone(), kernel: kernel() };
-                let filter = Filter::compile(&Profile::usual(), &surroundings);
-                Some(filter.map_err(|error| format!("filter the calls of the system: {error}"))?)
-            }
-            (_, _) => None,
-        };
+        let calls = calls::filter(
+            self.settings.calls.as_ref(),
+            self.wanted(),
+            self.has_root,
+            capabilities.as_ref(),
+        )?;
         // Whoever is not root may bring an image, or mount over a file, by which a program of root's would do as it says.
         let is_led = self.asks.owner.is_some() && self.wanted().is_apart();
         let no_new_privileges = self.settings.no_new_privileges || is_led;
@@ -351,14 +348,6 @@ fn normal(component: Component<'_>) -> Option<&OsStr> {
 
 fn bind(source: PathBuf, target: PathBuf, read_only: bool) -> Mount {
     Mount::Bind { source, target, read_only, propagation: Propagation::Private }
-}
-
-fn kernel() -> (u32, u32) {
-    let release =
-        nix::sys::utsname::uname().map(|name| name.release().to_string_lossy().into_owned());
-    let release = release.unwrap_or_default();
-    let mut parts = release.split(['.', '-']).map(|part| part.parse().unwrap_or(0));
-    (parts.next().unwrap_or(0), parts.next().unwrap_or(0))
 }
 
 #[cfg(test)]

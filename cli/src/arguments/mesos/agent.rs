@@ -39,8 +39,6 @@ pub(super) const FLAGS: Table = &[
     ("xfs_project_range", Ignored(NO_ISOLATOR)),
     ("xfs_kill_containers", Ignored(NO_ISOLATOR)),
     ("xfs_quota_headroom", Ignored(NO_ISOLATOR)),
-    ("seccomp_config_dir", Ignored(NO_ISOLATOR)),
-    ("seccomp_profile_name", Ignored(NO_ISOLATOR)),
     ("network_cni_plugins_dir", Ignored(NO_ISOLATOR)),
     ("network_cni_config_dir", Ignored(NO_ISOLATOR)),
     ("network_cni_root_dir_persist", Ignored(NO_ISOLATOR)),

@@ -5,6 +5,7 @@ mod usual;
 
 use std::str::FromStr;
 
+use nix::sys::utsname::uname;
 use seccompiler::{SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompRule};
 use serde::Deserialize;
 use syscalls::Sysno;
@@ -63,6 +64,17 @@ pub struct Surroundings {
     pub capabilities: Names,
     /// Of the kernel: major and minor.
     pub kernel: (u32, u32),
+}
+
+impl Surroundings {
+    /// On this machine's kernel.
+    pub fn here(capabilities: Names) -> Self {
+        let release = uname().map(|name| name.release().to_string_lossy().into_owned());
+        let release = release.unwrap_or_default();
+        let mut parts = release.split(['.', '-']).map(|part| part.parse().unwrap_or(0));
+        let kernel = (parts.next().unwrap_or(0), parts.next().unwrap_or(0));
+        Self { capabilities, kernel }
+    }
 }
 
 /// Why a profile is none.
