@@ -56,6 +56,12 @@ fn iso_18_the_program_sees_its_own_processes_names_and_memory_only() {
     assert!(lines[1].parse::<u32>().unwrap() < 8, "{ended:?}");
     assert_eq!(lines[2], "inside");
     assert!(lines[3].contains("65536"), "{ended:?}");
+    for kind in ["pid", "ipc", "uts"] {
+        let own = std::fs::read_link(format!("/proc/self/ns/{kind}")).unwrap();
+        let inside = cell.sh(&format!("readlink /proc/self/ns/{kind}"));
+        assert!(inside.output.starts_with(kind), "{inside:?}");
+        assert_ne!(Path::new(inside.output.trim()), own, "{kind}");
+    }
 }
 
 #[test]
