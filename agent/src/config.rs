@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use containerizer::isolator::Isolator;
 use containerizer::logger::logic::Logger;
 use coordination::election::Detector;
 use fetcher::FetcherConfig;
@@ -72,6 +73,8 @@ pub struct AgentConfig {
     pub executor_shutdown_grace_period: Option<Duration>,
     /// By which control groups containers are limited, if by any.
     pub groups: Option<GroupSettings>,
+    /// Isolators of whoever uses this crate, behind those that the settings name; see [`containerizer::isolator`].
+    pub isolators: Vec<Arc<dyn Isolator>>,
     /// How their sandboxes are measured, if they are.
     pub disk: Option<DiskSettings>,
     /// How containers are kept apart beside, if they are.
@@ -137,6 +140,7 @@ impl AgentConfig {
             max_completed_executors_per_framework: None,
             executor_shutdown_grace_period: None,
             groups: None,
+            isolators: Vec::new(),
             disk: None,
             containers: None,
             logger: None,
@@ -213,6 +217,9 @@ pub enum StartError {
     /// Its control groups could not be made.
     #[error("--isolation: make the agent's control groups")]
     Groups(#[source] containerizer::cgroups::CgroupError),
+    /// An isolator cannot go on with what a former life left.
+    #[error("take over containers of a former life: {0}")]
+    Isolators(String),
     /// Its images have no place.
     #[error("--docker_store_dir: open the store of images")]
     Images(#[source] images::OpenError),

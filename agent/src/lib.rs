@@ -10,6 +10,7 @@ pub mod detect;
 mod disk;
 mod home;
 pub mod http;
+mod isolators;
 pub mod logic;
 mod metrics;
 mod places;
@@ -19,21 +20,24 @@ mod usage;
 mod users;
 mod view;
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
+use containerizer::isolator;
 use containerizer::lifeline::Lifeline;
 use fetcher::Fetcher;
 use libactor::{Accepts, Clock, Handle, Node, Spawn};
 use protocol::agent::{AgentAddress, AgentInfo, MasterToAgent};
 use protocol::executor::ExecutorToAgent;
+use protocol::ids::ContainerId;
 use protocol::operator::{ReadExecutors, ReadSandbox};
 
 use actors::agent::{AgentActor, Ended, Leave, ReadBooks, ReadCounts, Shown};
 use actors::checkpointer::{Checkpointer, Outcome, Write};
 use actors::outbox::Outbox;
-use actors::process::{FromProcesses, Groups, Launching, Processes, ToProcesses, Trees};
+use actors::process::{FromProcesses, Launching, Processes, ToProcesses};
 pub use calls::CallSettings;
 pub use checkpoint::CheckpointError;
 use checkpoint::CheckpointFile;
@@ -69,6 +73,7 @@ pub struct Running {
     fetcher: Fetcher,
     images: Option<pulls::Images>,
     disk: DiskUse,
+    isolators: isolator::Isolators,
 }
 
 impl Running {
@@ -102,6 +107,11 @@ impl Running {
     /// What sandboxes take of the disk, if that is looked at.
     pub(crate) fn disk(&self) -> &DiskUse {
         &self.disk
+    }
+
+    /// What says what containers use, and what there is to say of them.
+    pub(crate) fn isolators(&self) -> &isolator::Isolators {
+        &self.isolators
     }
 
     /// Its books at this moment, and the machine of whoever leads.
@@ -146,10 +156,7 @@ pub fn start(node: &Node, config: AgentConfig) -> Result<Running, StartError> {
     let (home, agent_at) = (Home::at(&work_dir), dialled(node, listens));
     home.say_address(agent_at)?;
     home.drop_records_but(&checkpoint);
-    let known = checkpoint.executors.keys().cloned().collect();
-    let groups = config.groups.as_ref();
-    let groups = groups.map(|settings| Trees::open(settings, &work_dir, &known)).transpose();
-    let groups = groups.map_err(StartError::Groups)?;
+    let isolators = isolators::open(&config, &work_dir)?;
     let images = config.containers.as_ref().and_then(|containers| containers.images.as_ref());
     let images = images.map(pulls::Images::open).transpose().map_err(StartError::Images)?;
     let launching = Launching {
@@ -169,12 +176,15 @@ pub fn start(node: &Node, config: AgentConfig) -> Result<Running, StartError> {
         environment: config.executor_environment.clone(),
     };
     let (sandboxes, fetcher) = (launching.sandboxes.clone(), launching.fetcher.clone());
+    let processes = processes(&checkpoint, &launching.boot);
     let agent = new_agent(settings, checkpoint)?;
+    isolators::recover(&isolators, &known(&agent, processes))?;
     let ended = Arc::new(Ended::default());
     let disk = DiskUse::default();
-    let helpers = Helpers { launching, groups, file, disk: disk.clone() };
+    let all = isolators.clone();
+    let helpers = Helpers { launching, isolators: all, file, disk: disk.clone() };
     let handle = spawn(node, config, helpers, agent, Arc::clone(&ended))?;
-    Ok(Running { handle, ended, info, sandboxes, fetcher, images, disk })
+    Ok(Running { handle, ended, info, sandboxes, fetcher, images, disk, isolators })
 }
 
 /// What keeps what a container prints to a bound is another word of the same program as the executor of commands.
@@ -204,10 +214,31 @@ fn new_agent(settings: logic::Config, checkpoint: Checkpoint) -> Result<logic::A
     Ok(logic::Agent::new(settings, checkpoint, seed))
 }
 
+/// Of executors of a former life that began in this boot of the machine.
+fn processes(checkpoint: &Checkpoint, boot: &str) -> BTreeMap<ContainerId, Option<u32>> {
+    let kept = checkpoint.executors.iter().map(|(container, kept)| {
+        let process = kept.process.as_ref().filter(|process| process.boot == boot);
+        (container.clone(), process.map(|process| process.process))
+    });
+    kept.collect()
+}
+
+/// Whatever becomes of them: isolators are asked to end what the agent does not keep.
+fn known(
+    agent: &logic::Agent,
+    processes: BTreeMap<ContainerId, Option<u32>>,
+) -> Vec<isolator::Known> {
+    let known = processes.into_iter().filter_map(|(container, process)| {
+        let allowance = agent.allowance(&container).unwrap_or_default();
+        Some(isolator::Known { id: isolators::id(&container).ok()?, process, allowance })
+    });
+    known.collect()
+}
+
 /// What the helpers of an agent's actor have.
 struct Helpers {
     launching: Launching,
-    groups: Option<(Trees, Groups)>,
+    isolators: isolator::Isolators,
     file: CheckpointFile,
     disk: DiskUse,
 }
@@ -217,11 +248,11 @@ struct Helpers {
 fn spawn(
     node: &Node,
     config: AgentConfig,
-    Helpers { launching, groups, file, disk: seen }: Helpers,
+    Helpers { launching, isolators, file, disk: seen }: Helpers,
     agent: logic::Agent,
     ended: Arc<Ended>,
 ) -> Result<Handle<AgentActor>, StartError> {
-    let (trees, groups) = groups.unzip();
+    let of_processes = isolators.clone();
     let accepts = Accepts::new()
         .tells::<MasterToAgent>()
         .tells::<ExecutorToAgent>()
@@ -244,7 +275,7 @@ fn spawn(
             ..Spawn::default()
         };
         let processes = helpers
-            .spawn(spawn, move |_| Processes::new(launching, groups, pid))
+            .spawn(spawn, move |_| Processes::new(launching, of_processes, pid))
             .unwrap_or_else(|error| panic!("{}: {error}", helper("the process actor")));
         let spawn = Spawn {
             mailbox: MAILBOX,
@@ -267,7 +298,7 @@ fn spawn(
             counts: metrics::Counts::default(),
             books: None,
             ended,
-            trees,
+            isolators,
             disk: config.disk.map(|settings| (settings, seen)),
         }
     })?;

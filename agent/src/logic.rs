@@ -30,6 +30,7 @@ mod tests;
 
 use std::time::Duration;
 
+use containerizer::isolator::{Allowance, Limitation};
 use libactor::Pid;
 use protocol::agent::{AgentToMaster, MasterToAgent};
 use protocol::executor::{AgentToExecutor, ExecutorToAgent};
@@ -48,8 +49,6 @@ pub use config::{BadConfig, Bug, Config, Recover};
 pub use configured::ReconfigurationPolicy;
 pub(crate) use container::network;
 pub use fetcher::logic::Fetch;
-pub(crate) use limits::bytes;
-pub use limits::{Allowance, Limit, Limitation};
 pub use notice::{End, Notice};
 pub use start::StartExecutor;
 pub use subscribed::{Addressed, Known, Subscription};

@@ -8,15 +8,17 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use containerizer::cgroups::logic::limits::Limits;
 use containerizer::cgroups::{self, Hierarchies, hierarchies};
 use containerizer::container::ContainerName;
-use containerizer::isolation::{Isolation, Isolator};
+use containerizer::isolation::Isolation;
+use containerizer::isolator::{ContainerPath, Isolators};
 use containerizer::launcher::Handed;
 use containerizer::life::attend;
 use containerizer::life::{Running, Starter};
-use containerizer::limits::Limited;
+use containerizer::limits::ControlGroups;
 use containerizer::runtime::Runtime;
 use nix::unistd::geteuid;
 
@@ -63,11 +65,7 @@ fn run(arguments: &BoxArguments) -> Result<u8, Box<dyn Error>> {
         (folder, owner)
     };
     plan::finish(arguments, &folder, &name, &mut container)?;
-    let isolators = groups.iter().map(|groups| {
-        let limited = Limited::new(groups, &name, limits.clone())?;
-        Ok::<Box<dyn Isolator>, String>(Box::new(limited))
-    });
-    let isolators = isolators.collect::<Result<Vec<_>, _>>()?;
+    let isolators = isolators(groups.as_ref(), &limits);
     if arguments.verbose {
         let words = plan::limits_in_words(arguments, groups.as_ref());
         output::narrate(&Isolation::of(&container, &words).to_string());
@@ -84,10 +82,16 @@ fn run(arguments: &BoxArguments) -> Result<u8, Box<dyn Error>> {
         lifeline: Some(OwnedFd::from(lifeline)),
         group: None,
     };
-    let mut running = Running::new(folder, container, isolators);
+    let id = ContainerPath::standalone(name);
+    let mut running = Running::new(id, folder, container, &isolators);
     running.start(&mut Starter::Itself, handed);
     let not_started = attend::until_gone(&mut running, &signals)?;
     Ok(end(&running, not_started.map(|error| (error.code, error.words))))
+}
+
+fn isolators(groups: Option<&Hierarchies>, limits: &Limits) -> Isolators {
+    let groups = groups.map(|groups| ControlGroups::fixed(groups, limits.clone()));
+    Isolators::new(groups.into_iter().map(|groups| Arc::new(groups) as _).collect())
 }
 
 fn end(running: &Running, not_started: Option<(u8, String)>) -> u8 {
@@ -117,10 +121,9 @@ fn sweep(runtime: &Runtime, agent: &str) {
     for (name, folder) in runtime.all().unwrap_or_default() {
         let Ok(Some(_owner)) = folder.own() else { continue };
         let groups = open_groups(&Limits::default(), agent).ok();
-        let limited =
-            groups.and_then(|groups| Limited::new(&groups, &name, Limits::default()).ok());
-        let isolators = limited.map(|limited| Box::new(limited) as Box<dyn Isolator>);
-        let cleared = Running::clear(folder, isolators.into_iter().collect());
+        let isolators = isolators(groups.as_ref(), &Limits::default());
+        let id = ContainerPath::standalone(name.clone());
+        let cleared = Running::clear(id, folder, &isolators);
         for left in cleared.termination().iter().flat_map(|termination| &termination.left) {
             output::narrate(&format!(
                 "airside box: an earlier box, {name}, is not cleaned up: {left}\n"

@@ -16,6 +16,7 @@ use protocol::executor::ENV_SANDBOX;
 use serde::{Deserialize, Serialize};
 
 use crate::container::{Container, ContainerName};
+use crate::isolator::{ContainerPath, Isolators};
 use crate::life::Running;
 use crate::runtime::{Folder, Runtime};
 
@@ -135,13 +136,18 @@ pub fn clear(records: &Path) -> Result<(), String> {
     }
     let words = |error: io::Error| format!("look into {}: {error}", path.display());
     for (_, folder) in Runtime::open(&path).and_then(|runtime| runtime.all()).map_err(words)? {
-        let cleared = Running::clear(folder, Vec::new());
+        let cleared = Running::clear(id(), folder, &Isolators::default());
         let left = cleared.termination().map(|termination| termination.left.join("; "));
         if let Some(left) = left.filter(|left| !left.is_empty()) {
             return Err(left);
         }
     }
     Ok(())
+}
+
+/// Of what an executor shuts in, to whom it is the only container there is.
+pub fn id() -> ContainerPath {
+    ContainerPath::of_executor(name())
 }
 
 fn name() -> ContainerName {

@@ -1,57 +1,12 @@
-//! What keeps a container apart: the parts that prepare, take it in and clean up, one beside the other; and what of that is real
-//! on this machine for this user, in words.
+//! What of all that keeps a container apart is real on this machine for this user, in words. The parts that do it are in
+//! [`crate::isolator`].
 
 use std::fmt;
 
-use nix::unistd::{Pid, geteuid};
+use nix::unistd::geteuid;
 
 use crate::container::Container;
-use crate::launcher::Handed;
 use crate::namespaces::{Namespaces, UserMap};
-use crate::runtime::Folder;
-
-/// One of the parts. What it makes outside of the container's namespaces it must be able to undo knowing the folder only,
-/// whether it had made all of it, half or nothing: its process may have died in between.
-pub trait Isolator: fmt::Debug {
-    /// One word.
-    fn name(&self) -> &'static str;
-
-    /// Before there is a process: changes what will be started.
-    ///
-    /// # Errors
-    /// In words, what was tried and why it failed.
-    fn prepare(&mut self, folder: &Folder, container: &mut Container) -> Result<(), String>;
-
-    /// What the container's init is to be given beside. None, unless it is said otherwise.
-    ///
-    /// # Errors
-    /// In words.
-    fn hand(&mut self, handed: &mut Handed) -> Result<(), String> {
-        let _ = handed;
-        Ok(())
-    }
-
-    /// Takes in the init, which waits.
-    ///
-    /// # Errors
-    /// In words.
-    fn isolate(&mut self, process: Pid) -> Result<(), String>;
-
-    /// Ends all processes of the container that it can see, if it can see any that others might not.
-    ///
-    /// # Errors
-    /// In words.
-    fn kill(&mut self, folder: &Folder) -> Result<(), String> {
-        let _ = folder;
-        Ok(())
-    }
-
-    /// Undoes what it did. There is no process of the container any more.
-    ///
-    /// # Errors
-    /// In words, what is left.
-    fn clean_up(&mut self, folder: &Folder) -> Result<(), String>;
-}
 
 /// Whether this process may make namespaces, and how.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,17 +3,22 @@
 
 pub mod attend;
 
+use std::fmt;
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use api::v1::{ContainerStatus, ResourceStatistics};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::wait::{WaitPidFlag, waitpid};
 use rustix::process::pidfd_send_signal;
 
 use crate::container::Container;
-use crate::isolation::Isolator;
+use crate::isolator::{
+    Allowance, ContainerPath, Entry, Isolator, Isolators, Launch, Limitation, Watch, named,
+};
 use crate::launcher::{Handed, Launched, Launcher, launch};
 use crate::logic::{Effect, Event, Found, Life, Termination};
 use crate::look;
@@ -41,19 +46,77 @@ pub enum Starter<'a> {
 /// A container and all that cares for it.
 #[derive(Debug)]
 pub struct Running {
+    id: ContainerPath,
     folder: Folder,
     container: Container,
-    isolators: Vec<Box<dyn Isolator>>,
+    allowance: Allowance,
+    all: Isolators,
+    /// Those of them that are asked of it.
+    isolators: Vec<Arc<dyn Isolator>>,
+    watches: Watches,
     life: Life,
     launched: Option<Launched>,
     termination: Option<Termination>,
 }
 
+/// What tells of limits.
+#[derive(Default)]
+struct Watches(Vec<Box<dyn Watch>>);
+
+impl fmt::Debug for Watches {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} watches", self.0.len())
+    }
+}
+
+impl Watches {
+    /// What the first of them tells; one that tells nothing any more is watched no more.
+    fn look(&mut self) -> Option<Limitation> {
+        let mut found = None;
+        self.0.retain_mut(|watch| match watch.look() {
+            Ok(told) => {
+                found = found.take().or(told);
+                true
+            }
+            Err(_) => false,
+        });
+        found
+    }
+}
+
 impl Running {
     /// Of one that is to be started.
-    pub fn new(folder: Folder, container: Container, isolators: Vec<Box<dyn Isolator>>) -> Self {
-        let life = Life::new(isolators.len());
-        Self { folder, container, isolators, life, launched: None, termination: None }
+    pub fn new(
+        id: ContainerPath,
+        folder: Folder,
+        container: Container,
+        isolators: &Isolators,
+    ) -> Self {
+        let all = isolators.clone();
+        let isolators: Vec<_> = all.of(&id).cloned().collect();
+        Self {
+            id,
+            folder,
+            container,
+            allowance: Allowance::default(),
+            all,
+            life: Life::new(isolators.len()),
+            isolators,
+            watches: Watches::default(),
+            launched: None,
+            termination: None,
+        }
+    }
+
+    /// The same, which may take this much.
+    #[must_use]
+    pub fn with_allowance(self, allowance: Allowance) -> Self {
+        Self { allowance, ..self }
+    }
+
+    /// Which it is.
+    pub fn id(&self) -> &ContainerPath {
+        &self.id
     }
 
     /// As it will be, or was, started.
@@ -85,8 +148,50 @@ impl Running {
         });
     }
 
+    /// From now on it may take this much.
+    ///
+    /// # Errors
+    /// In words: then it should be destroyed.
+    pub fn update(&mut self, allowance: Allowance) -> Result<(), String> {
+        self.all.update(&self.id, &allowance)?;
+        self.allowance = allowance;
+        Ok(())
+    }
+
+    /// What it uses, as isolators say, at this time in seconds since 1970; and in words, of whom nothing could be had.
+    pub fn usage(&self, timestamp: f64) -> (ResourceStatistics, Vec<String>) {
+        let mut usage = ResourceStatistics { timestamp, ..Default::default() };
+        let missing = self.all.usage(&self.id, &mut usage);
+        (usage, missing)
+    }
+
+    /// What there is to say of it, as isolators say; and in words, of whom nothing could be had.
+    pub fn status(&self) -> (ContainerStatus, Vec<String>) {
+        let process =
+            self.launched.as_ref().and_then(|one| u32::try_from(one.process.as_raw()).ok());
+        let found = || self.folder.process().and_then(|one| u32::try_from(one.number).ok());
+        let mut status =
+            ContainerStatus { executor_pid: process.or_else(found), ..Default::default() };
+        let missing = self.all.status(&self.id, &mut status);
+        (status, missing)
+    }
+
+    /// Files of which each is ready when it is time for [`Running::look`].
+    pub fn watched(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        self.watches.0.iter().map(|watch| watch.file())
+    }
+
+    /// Ends it if it has gone beyond a limit. Never waits for that.
+    pub fn look(&mut self) {
+        if let Some(limitation) = self.watches.look() {
+            self.go_on(Event::Limited(limitation), &mut |_| Err("it is over".into()));
+        }
+    }
+
     /// Its init is gone, as its handle says: buries it, and undoes everything.
     pub fn ended(&mut self) {
+        // It may be gone because of a limit.
+        self.look();
         if let Some(launched) = &self.launched {
             // If it is a child of this process.
             let _ = waitpid(launched.process, Some(WaitPidFlag::WNOHANG));
@@ -101,16 +206,43 @@ impl Running {
     }
 
     /// Undoes what a container left whose starter is gone.
-    pub fn clear(folder: Folder, isolators: Vec<Box<dyn Isolator>>) -> Self {
+    pub fn clear(id: ContainerPath, folder: Folder, isolators: &Isolators) -> Self {
+        Self::found(id, folder, isolators, false)
+    }
+
+    /// One whose starter is gone. It runs on if it ran and is wanted; all else is undone when this returns.
+    pub fn found(id: ContainerPath, folder: Folder, isolators: &Isolators, wanted: bool) -> Self {
         let alive = folder.process().is_some_and(|process| matches!(process.open(), Ok(Some(_))));
         let (phase, exit) = (folder.phase(), folder.exit());
-        let found = Found { phase, alive, exit, wanted: false };
-        let (life, effects) = Life::found(isolators.len(), found);
         let container = folder.config().unwrap_or_default();
-        let mut running =
-            Self { folder, container, isolators, life, launched: None, termination: None };
+        let mut running = Self::new(id, folder, container, isolators);
+        let found = Found { phase, alive, exit, wanted };
+        let (life, effects) = Life::found(running.isolators.len(), found);
+        running.life = life;
         running.perform_all(effects, &mut |_| Err("it is not started again".into()));
+        if running.termination.is_none() {
+            running.watch_again();
+        }
         running
+    }
+
+    /// What cannot be watched may not run.
+    fn watch_again(&mut self) {
+        match self.all.watch(&self.id) {
+            Ok(watches) => self.watches = Watches(watches),
+            Err(_) => self.destroy(),
+        }
+    }
+
+    /// Ready to be read once its init is gone; `None`: it has none.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn handle(&self) -> io::Result<Option<OwnedFd>> {
+        match &self.launched {
+            Some(launched) => launched.handle.try_clone().map(Some),
+            None => self.folder.process().map_or(Ok(None), |process| process.open()),
+        }
     }
 
     fn go_on(&mut self, event: Event, start: &mut Start<'_>) {
@@ -137,10 +269,7 @@ impl Running {
                 None
             }
             Effect::Provision => Some(Event::Provisioned(self.provision())),
-            Effect::Prepare(place) => {
-                let done = self.isolators[place].prepare(&self.folder, &mut self.container);
-                Some(Event::Prepared(place, done))
-            }
+            Effect::Prepare(place) => Some(Event::Prepared(place, self.prepare(place))),
             Effect::Start => Some(Event::Started(start(self))),
             Effect::Isolate(place) => Some(Event::Isolated(place, self.isolate(place))),
             // What was fetched is in the sandbox by now: a box has nothing to fetch, an agent does it meanwhile.
@@ -153,7 +282,8 @@ impl Running {
             Effect::Abandon => None,
             Effect::Kill => Some(Event::Killed(self.kill())),
             Effect::CleanUp(place) => {
-                let done = self.isolators[place].clean_up(&self.folder);
+                let isolator = &self.isolators[place];
+                let done = isolator.clean_up(&self.id).map_err(named(isolator));
                 Some(Event::CleanedUp(place, done))
             }
             Effect::Deprovision => {
@@ -181,9 +311,7 @@ impl Running {
     }
 
     fn launch(&mut self, starter: &mut Starter<'_>, mut handed: Handed) -> Result<(), String> {
-        for isolator in &mut self.isolators {
-            isolator.hand(&mut handed)?;
-        }
+        self.all.hand(&self.id, Entry::Waits(&mut handed))?;
         let launched = match starter {
             Starter::Itself => launch(&self.container, handed),
             Starter::Launcher(launcher) => launcher.launch(&self.container, handed),
@@ -196,17 +324,27 @@ impl Running {
         mapped.map_err(|error| format!("start a container: {error}"))
     }
 
+    fn prepare(&mut self, place: usize) -> Result<(), String> {
+        let isolator = &self.isolators[place];
+        let (id, container, allowance) = (&self.id, &mut self.container, &self.allowance);
+        isolator.prepare(&mut Launch { id, container, allowance }).map_err(named(isolator))
+    }
+
     fn isolate(&mut self, place: usize) -> Result<(), String> {
         let process = self.launched.as_ref().map(|launched| launched.process);
         let process = process.ok_or("there is no process to take in")?;
-        self.isolators[place].isolate(process)
+        let isolator = &self.isolators[place];
+        let isolated = isolator.isolate(&self.id, process);
+        let watch = isolated.and_then(|()| isolator.watch(&self.id)).map_err(named(isolator))?;
+        self.watches.0.extend(watch);
+        Ok(())
     }
 
     /// All processes, however they are found: by the handle of init, by those that isolators know, by what is in their environment.
     fn kill(&mut self) -> Result<(), String> {
         let init = self.kill_init().and_then(|()| self.init_is_gone());
         init.map_err(|error| format!("end the container's first process: {error}"))?;
-        self.isolators.iter_mut().try_for_each(|isolator| isolator.kill(&self.folder))?;
+        self.all.kill(&self.id)?;
         // An init that wrote down how its program ended had ended the rest before.
         if !self.container.namespaces.processes && self.folder.exit().is_none() {
             kill_marked(&self.mark())?;
@@ -233,13 +371,7 @@ impl Running {
     }
 
     fn kill_init(&mut self) -> io::Result<()> {
-        let handle = match &self.launched {
-            Some(launched) => Some(launched.handle.try_clone()?),
-            None => match self.folder.process() {
-                Some(process) => process.open()?,
-                None => None,
-            },
-        };
+        let handle = self.handle()?;
         let Some(handle) = handle else { return Ok(()) };
         match pidfd_send_signal(&handle, rustix::process::Signal::KILL) {
             Ok(()) | Err(rustix::io::Errno::SRCH) => {}

@@ -9,6 +9,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::isolator::Limitation;
 use crate::runtime::Exit;
 
 /// How far a life has come; as Mesos has it. On disk: variants are only added, at the end.
@@ -45,6 +46,8 @@ pub enum Event {
     Fetched(Result<(), String>),
     /// Its init is gone, and with it all its processes; how its program ended.
     Exited(Exit),
+    /// An isolator says that it went beyond a limit.
+    Limited(Limitation),
     /// Somebody wants it gone.
     Destroy,
     /// [`Effect::Kill`] is done: no process of it is left, or why that cannot be said.
@@ -68,7 +71,7 @@ pub enum Effect {
     Prepare(usize),
     /// Start its init, which waits, and write down which process it is.
     Start,
-    /// Have the isolator take the waiting init in.
+    /// Have the isolator take the waiting init in, and watch it from then on.
     Isolate(usize),
     /// Fetch its files.
     Fetch,
@@ -95,6 +98,8 @@ pub struct Termination {
     pub exit: Option<Exit>,
     /// Why it did not run, or not to its own end.
     pub why: Option<String>,
+    /// The limit for which it was ended, if it was for one.
+    pub limitation: Option<Limitation>,
     /// What could not be undone; then it is not forgotten.
     pub left: Vec<String>,
 }
@@ -150,6 +155,7 @@ pub struct Life {
     begun: usize,
     exit: Option<Exit>,
     why: Option<String>,
+    limitation: Option<Limitation>,
     left: Vec<String>,
     told: bool,
 }
@@ -170,8 +176,16 @@ pub struct Found {
 impl Life {
     /// Of a container with so many isolators.
     pub fn new(isolators: usize) -> Self {
-        let (exit, why) = (None, None);
-        Self { isolators, state: State::New, begun: 0, exit, why, left: Vec::new(), told: false }
+        Self {
+            isolators,
+            state: State::New,
+            begun: 0,
+            exit: None,
+            why: None,
+            limitation: None,
+            left: Vec::new(),
+            told: false,
+        }
     }
 
     /// Of one that was found. It runs on if it ran and is wanted; all else is undone.
@@ -218,6 +232,7 @@ impl Life {
             Event::Isolated(place, done) => self.on_done(Awaited::Isolated(place), done),
             Event::Fetched(done) => self.on_done(Awaited::Fetched, done),
             Event::Exited(exit) => self.on_exited(exit),
+            Event::Limited(limitation) => self.on_limited(limitation),
             Event::Destroy => self.on_destroy(),
             Event::Killed(done) => self.on_killed(done),
             Event::CleanedUp(place, done) => self.on_cleaned_up(place, done),
@@ -327,6 +342,16 @@ impl Life {
         }
     }
 
+    /// The first limit counts; what is undone already ends for whatever it ends.
+    fn on_limited(&mut self, limitation: Limitation) -> Vec<Effect> {
+        if matches!(self.state, State::New | State::Destroying(_) | State::Gone(_)) {
+            return Vec::new();
+        }
+        self.why.get_or_insert_with(|| limitation.words.clone());
+        self.limitation = Some(limitation);
+        self.on_destroy()
+    }
+
     fn on_destroy(&mut self) -> Vec<Effect> {
         match &self.state {
             State::New => {
@@ -433,7 +458,8 @@ impl Life {
     }
 
     fn termination(&self) -> Termination {
-        Termination { exit: self.exit, why: self.why.clone(), left: self.left.clone() }
+        let (why, limitation) = (self.why.clone(), self.limitation.clone());
+        Termination { exit: self.exit, why, limitation, left: self.left.clone() }
     }
 
     /// What could not be undone so far.

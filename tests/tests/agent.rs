@@ -14,6 +14,8 @@ mod endings;
 mod files;
 #[path = "agent/full.rs"]
 mod full;
+#[path = "agent/isolated.rs"]
+mod isolated;
 #[path = "agent/look.rs"]
 mod look;
 #[path = "agent/own_executors.rs"]

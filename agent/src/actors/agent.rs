@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
 use actix::{Actor, Handler};
+use containerizer::isolator::Isolators;
 use coordination::detect::MASTER;
 use coordination::election::Detector;
 use libactor::{Asked, Clock, Context, Down, Message, Name, Question, Received, TellError};
@@ -20,7 +21,7 @@ use tokio::sync::Notify;
 
 use super::checkpointer::{Outcome, Write};
 use super::outbox::Outbox;
-use super::process::{FromProcesses, ToProcesses, Trees};
+use super::process::{FromProcesses, ToProcesses};
 use crate::disk::{DiskSettings, DiskUse};
 use crate::http::{Dismiss, FindExecutor, Found, ReadRecovery, Recovery, Subscribes};
 use crate::logic::{Agent, Books, Effect, End, Event, Notice};
@@ -101,8 +102,8 @@ pub(crate) struct AgentActor {
     /// As they were shown last, if nothing has happened since.
     pub(crate) books: Option<Arc<Books>>,
     pub(crate) ended: Arc<Ended>,
-    /// By which containers are limited, if they are.
-    pub(crate) trees: Option<Trees>,
+    /// Of all containers.
+    pub(crate) isolators: Isolators,
     /// How their sandboxes are measured, if they are.
     pub(crate) disk: Option<(DiskSettings, DiskUse)>,
 }
@@ -380,10 +381,9 @@ impl Handler<Received<FromProcesses>> for AgentActor {
             FromProcesses::NotGiven { container, words } => {
                 Event::ContainerNotGiven { container, words }
             }
-            FromProcesses::RanOut(container) => match self.out_of_memory(&container) {
-                Some(limitation) => Event::ContainerLimited { container, limitation },
-                None => return,
-            },
+            FromProcesses::Limited { container, limitation } => {
+                Event::ContainerLimited { container, limitation }
+            }
         };
         self.advance(event, ctx);
     }

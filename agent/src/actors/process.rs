@@ -3,9 +3,9 @@
 
 mod bury;
 mod find;
-mod groups;
 mod hunt;
 mod inside;
+mod isolate;
 mod launch;
 mod logged;
 mod mesos;
@@ -21,14 +21,14 @@ use std::process::ExitStatus;
 use std::time::Duration;
 
 use actix::{Actor, Handler};
-use containerizer::cgroups::oom::OomWatch;
+use containerizer::isolator::{Allowance, Isolators, Limitation};
 use containerizer::lifeline::Lifeline;
 use containerizer::logger::logic::Logger;
 use containerizer::look::look;
 use containerizer::start::Handed;
 use fetcher::Fetcher;
 use images::Pulled;
-use libactor::{Context, Message, Pid, Received, Secret};
+use libactor::{Context, Message, Pid, Received, Secret, TimerHandle};
 use nix::sys::signal::{self, kill};
 use protocol::executor::ENV_CONTAINER;
 use protocol::ids::ContainerId;
@@ -39,14 +39,12 @@ use tokio::process::{Child, ChildStdin};
 use tokio::sync::oneshot;
 
 use super::outbox::Outbox;
-use crate::causes;
 use crate::containers::ContainerSettings;
 use crate::home::Home;
-use crate::logic::{Allowance, OldExecutor, ProcessIdentity, Program, Signal};
+use crate::logic::{OldExecutor, ProcessIdentity, Program, Signal};
 use crate::logic::{StartExecutor, StartFailure};
 use crate::pulls::Images;
 use crate::sandboxes::Sandboxes;
-pub(crate) use groups::{Groups, Trees, of_memory};
 use hunt::Hunt;
 use launch::{Launched, Place};
 
@@ -102,7 +100,11 @@ pub(crate) enum FromProcesses {
         container: ContainerId,
         words: String,
     },
-    RanOut(ContainerId),
+    /// An isolator says so.
+    Limited {
+        container: ContainerId,
+        limitation: Limitation,
+    },
     /// Nothing of it lives, but something is left: to be counted.
     Left(ContainerId),
 }
@@ -148,6 +150,8 @@ struct Living {
     program: Program,
     /// Where its shim leaves why it could not start it.
     handed: Option<Handed>,
+    /// Why it was killed as soon as it had started, if it was.
+    refused: Option<String>,
     /// Set for one of a former life, which is no child of this process.
     found: Option<ProcessIdentity>,
     /// Not collected while this is here; of one of a former life, what its container is says which.
@@ -160,8 +164,9 @@ pub(crate) struct Processes {
     living: BTreeMap<ContainerId, Living>,
     /// Those for which something is fetched or pulled, and how that is given up.
     preparing: BTreeMap<ContainerId, oneshot::Sender<()>>,
-    /// If containers are limited by them.
-    groups: Option<Groups>,
+    isolators: Isolators,
+    /// What tells of limits of those that live.
+    watches: BTreeMap<ContainerId, Vec<TimerHandle>>,
     /// What keeps to a bound what containers print, until nobody is left who does.
     keepers: BTreeSet<i32>,
 }
@@ -175,13 +180,14 @@ impl Actor for Processes {
 }
 
 impl Processes {
-    pub(crate) fn new(launching: Launching, groups: Option<Groups>, listener: Pid) -> Self {
+    pub(crate) fn new(launching: Launching, isolators: Isolators, listener: Pid) -> Self {
         Self {
             launching,
             to_agent: Outbox::to(listener),
             living: BTreeMap::new(),
             preparing: BTreeMap::new(),
-            groups,
+            isolators,
+            watches: BTreeMap::new(),
             keepers: BTreeSet::new(),
         }
     }
@@ -213,32 +219,39 @@ impl Processes {
     ) {
         let container = start.container.clone();
         let program = start.program.clone();
-        if let Err(why) = self.shut_in(start, &mut place, pulled.as_ref()) {
-            let why = StartFailure::Program(format!("cannot make its container: {why}"));
-            return self.say(FromProcesses::NotStarted { container, why }, ctx);
-        }
+        let files = match self.contain(start, &mut place, pulled.as_ref()) {
+            Ok(files) => files,
+            Err(why) => {
+                let why = StartFailure::Program(format!("cannot make its container: {why}"));
+                return self.say(FromProcesses::NotStarted { container, why }, ctx);
+            }
+        };
         // Its own: it reaches this agent and nobody else, and cannot speak for another executor.
         let secret = ctx.node().lend_secret();
         let lends = secret.is_some();
-        let files = match self.group(start, ctx) {
-            Ok(files) => files,
-            Err(why) => return self.say(FromProcesses::NotStarted { container, why }, ctx),
-        };
         let launched = launch::launch(&self.launching, start, place, lends, files.as_deref());
         let Launched { mut child, process, handed, keepers } = match launched {
             Ok(launched) => launched,
             Err(why) => {
-                self.forget_group(&container);
+                self.clean_up(&container, ctx);
                 self.say(FromProcesses::NotStarted { container, why }, ctx);
                 return;
             }
         };
         keepers.into_iter().for_each(|keeper| self.keep(keeper, ctx));
         let number = i32::try_from(process.process).unwrap_or(i32::MAX);
-        let living = Living { process: number, program, handed, found: None, _image: pulled };
+        let refused = self.take_in(&container, number, ctx).err();
+        match refused {
+            None => {
+                let started = FromProcesses::Started { container: container.clone(), process };
+                self.say(started, ctx);
+            }
+            // It is told of once nothing of it lives.
+            Some(_) => drop(kill(nix::unistd::Pid::from_raw(number), signal::Signal::SIGKILL)),
+        }
+        let (process, found) = (number, None);
+        let living = Living { process, program, handed, refused, found, _image: pulled };
         self.living.insert(container.clone(), living);
-        let started = FromProcesses::Started { container: container.clone(), process };
-        self.say(started, ctx);
         Self::hand_secret(child.stdin.take(), secret, ctx);
         let ended = async move { child.wait().await };
         ctx.run(ended, move |actor, status, ctx| {
@@ -254,49 +267,6 @@ impl Processes {
         ctx.run(ended, move |actor, _, _| {
             actor.keepers.remove(&number);
         });
-    }
-
-    /// Makes its control groups; the files by which it joins them, if there are to be any.
-    fn group(
-        &mut self,
-        start: &StartExecutor,
-        ctx: &mut Context<Self>,
-    ) -> Result<Option<OsString>, StartFailure> {
-        let container = start.container.clone();
-        let Some(groups) = &mut self.groups else { return Ok(None) };
-        let made = groups.make(&container, &start.allowance).map_err(|error| {
-            groups.remove(&container);
-            StartFailure::Program(format!("cannot make its control group: {}", causes(&error)))
-        })?;
-        self.watch_memory(container, made.oom, ctx);
-        Ok(Some(made.files))
-    }
-
-    fn watch_memory(
-        &mut self,
-        container: ContainerId,
-        oom: Option<OomWatch>,
-        ctx: &mut Context<Self>,
-    ) {
-        let Some(mut oom) = oom else { return };
-        ctx.run(async move { oom.oom().await }, |actor, happened, ctx| match happened {
-            Ok(_) => actor.say(FromProcesses::RanOut(container), ctx),
-            Err(error) => {
-                tracing::debug!(%container, %error, "its memory is watched no more");
-            }
-        });
-    }
-
-    fn give(&mut self, container: ContainerId, allowance: &Allowance, ctx: &mut Context<Self>) {
-        let given = self.groups.as_mut().map(|groups| groups.give(&container, allowance));
-        // What is about to be buried needs nothing.
-        if let (Some(Err(error)), true) = (given, self.living.contains_key(&container)) {
-            self.say(FromProcesses::NotGiven { container, words: causes(&error) }, ctx);
-        }
-    }
-
-    fn forget_group(&mut self, container: &ContainerId) {
-        self.groups.iter_mut().for_each(|groups| groups.remove(container));
     }
 
     /// A former life may have died after it made a sandbox and before it started what is to work there.
@@ -332,7 +302,7 @@ impl Processes {
         ctx: &mut Context<Self>,
     ) {
         let exit = status.and_then(exit_of);
-        self.groups.iter().for_each(|groups| groups.kill(&container));
+        self.end(&container);
         let swept = exit == Some(Exit::Code(0))
             && self
                 .living
@@ -402,10 +372,10 @@ impl Handler<Received<ToProcesses>> for Processes {
             ToProcesses::EndOld(old) => {
                 let process = old.process.filter(|process| process.boot == self.launching.boot);
                 let container = old.container;
-                self.groups.iter().for_each(|groups| groups.kill(&container));
+                self.end(&container);
                 let hunt = Hunt::for_container(container.clone(), process);
                 let done = move |actor: &mut Self, ctx: &mut Context<Self>| {
-                    actor.forget_group(&container);
+                    actor.clean_up(&container, ctx);
                     actor.undo(
                         container,
                         |actor, container, ctx| {

@@ -63,8 +63,9 @@ impl Looks {
 pub(super) async fn used(gateways: &Gateways, filter: Filter) -> Result<Vec<Container>, Refused> {
     let look = gateways.0.looks.newest(Usages::look).await?;
     let books = gateways.shown().await?.books;
-    let disk = gateways.agent()?.disk().clone();
-    aside(move || containers(&books, &filter, &look.usages, &disk, look.at)).await
+    let agent = gateways.agent()?;
+    let (disk, isolators) = (agent.disk().clone(), agent.isolators().clone());
+    aside(move || containers(&books, &filter, &look.usages, &disk, &isolators, look.at)).await
 }
 
 #[cfg(test)]

@@ -2,12 +2,13 @@
 //! who enforces it is in [`crate::actors`].
 
 use api::v1;
+use containerizer::isolator::{Allowance, Limitation};
+use containerizer::limits::logic::bytes;
 use protocol::carried::Carried;
 use protocol::ids::ContainerId;
 use protocol::limits::TaskLimits;
 use protocol::resources::{Milli, Resources};
 use protocol::task::{Reason, Source, TaskState, TaskStatus};
-use serde::{Deserialize, Serialize};
 
 use super::state::{Ending, Executor, Phase};
 use super::updates::News;
@@ -15,69 +16,32 @@ use super::{Agent, Effect, Program, Signal, Turn};
 
 const MIB: u64 = 1 << 20;
 
-/// What a container may take.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Allowance {
-    /// What its executor and its tasks hold, and have for sure.
-    pub holds: Resources,
-    /// What they may take where there is more, as far as the tasks say so.
-    pub limits: TaskLimits,
+fn carried(limitation: &Limitation) -> Carried<v1::TaskStatus> {
+    let limitation = v1::TaskResourceLimitation { resources: limitation.resources.to_v1() };
+    Carried::new(&v1::TaskStatus { limitation: Some(limitation), ..Default::default() })
 }
 
-/// A limit beyond which something in a container went.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Limitation {
-    /// Which.
-    pub limit: Limit,
-    /// How much of it there was.
-    pub resources: Resources,
-    /// For people: how much was taken, and by whom.
-    pub words: String,
+/// What a limit means for a task that was still in the container.
+pub(super) fn news(limitation: &Limitation) -> News {
+    let words = limitation.words.clone();
+    News::new(TaskState::Failed, limitation.reason, words).carrying(carried(limitation))
 }
 
-/// What is limited.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Limit {
-    /// Memory.
-    Memory,
-    /// Disk.
-    Disk,
-}
-
-impl Limitation {
-    fn reason(&self) -> Reason {
-        match self.limit {
-            Limit::Memory => Reason::ContainerLimitationMemory,
-            Limit::Disk => Reason::ContainerLimitationDisk,
-        }
-    }
-
-    fn carried(&self) -> Carried<v1::TaskStatus> {
-        let limitation = v1::TaskResourceLimitation { resources: self.resources.to_v1() };
-        Carried::new(&v1::TaskStatus { limitation: Some(limitation), ..Default::default() })
-    }
-
-    /// What it means for a task that was still in the container.
-    pub(super) fn news(&self) -> News {
-        News::new(TaskState::Failed, self.reason(), self.words.clone()).carrying(self.carried())
-    }
-
-    /// A task that ended because of it: the kernel ended a process of it, and its executor does not know why.
-    pub(super) fn explain(&self, status: TaskStatus) -> TaskStatus {
-        match status.state {
-            TaskState::Failed | TaskState::Killed => TaskStatus {
-                state: TaskState::Failed,
-                source: Source::Agent,
-                reason: Some(self.reason()),
-                message: self.words.clone(),
-                carried: self.carried(),
-                ..status
-            },
-            TaskState::Staging | TaskState::Starting | TaskState::Running => status,
-            TaskState::Killing | TaskState::Finished | TaskState::Error => status,
-            TaskState::Lost | TaskState::Dropped | TaskState::Unreachable => status,
-            TaskState::Gone | TaskState::GoneByOperator | TaskState::Unknown => status,
-        }
+/// A task that ended because of a limit: the kernel ended a process of it, and its executor does not know why.
+pub(super) fn explain(limitation: &Limitation, status: TaskStatus) -> TaskStatus {
+    match status.state {
+        TaskState::Failed | TaskState::Killed => TaskStatus {
+            state: TaskState::Failed,
+            source: Source::Agent,
+            reason: Some(limitation.reason),
+            message: limitation.words.clone(),
+            carried: carried(limitation),
+            ..status
+        },
+        TaskState::Staging | TaskState::Starting | TaskState::Running => status,
+        TaskState::Killing | TaskState::Finished | TaskState::Error => status,
+        TaskState::Lost | TaskState::Dropped | TaskState::Unreachable => status,
+        TaskState::Gone | TaskState::GoneByOperator | TaskState::Unknown => status,
     }
 }
 
@@ -91,11 +55,6 @@ impl Executor {
     }
 }
 
-/// Of an amount of `mem` or `disk`.
-pub(crate) fn bytes(megabytes: Milli) -> u64 {
-    u64::try_from(megabytes.0).unwrap_or_default().saturating_mul(MIB) / 1000
-}
-
 impl Agent {
     /// What it means that a container's sandbox takes so many bytes of the disk. One that holds no disk has no limit, as in Mesos.
     pub fn exceeds_disk(&self, container: &ContainerId, taken: u64) -> Option<Limitation> {
@@ -103,7 +62,7 @@ impl Agent {
         let exceeds = disk > Milli(0) && taken > bytes(disk);
         let mib = |bytes: u64| format!("{:.1} MiB", bytes as f64 / MIB as f64);
         exceeds.then(|| Limitation {
-            limit: Limit::Disk,
+            reason: Reason::ContainerLimitationDisk,
             resources: Resources::none().with_scalar("disk", disk),
             words: format!(
                 "Disk usage ({}) exceeds quota ({}): that is what its sandbox takes, and what its tasks and its executor hold; let the task ask for more disk",

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use containerizer::isolator::Allowance;
 use protocol::container::Wanted;
 use protocol::executor::Token;
 use protocol::framework::FrameworkInfo;
@@ -9,7 +10,6 @@ use protocol::ids::{AgentId, ContainerId};
 use protocol::task::{CommandSpec, ExecutorSpec, Run};
 use serde::{Deserialize, Serialize};
 
-use super::limits::Allowance;
 use super::state::{Executor, Phase};
 use super::validate::wanted_of;
 use super::{Agent, Effect, Fetch, Program, StartFailure, Turn, fetch};

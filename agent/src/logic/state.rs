@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
+use containerizer::isolator::Limitation;
 use libactor::Pid;
 use protocol::executor::Token;
 use protocol::framework::FrameworkInfo;
@@ -13,7 +14,6 @@ use protocol::task::{ExecutorSpec, Exit, TaskSpec, TaskState, TaskStatus};
 use serde::{Deserialize, Serialize};
 
 use super::checkpoint::ProcessIdentity;
-use super::limits::Limitation;
 use super::past::Past;
 use super::{Program, Signal, Turn};
 

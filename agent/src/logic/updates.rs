@@ -17,7 +17,7 @@ use super::config::Bug;
 use super::membership::backoff;
 use super::notice::Notice;
 use super::state::{Ending, Framework, HEARD_MAX, Kept, Task, Waiting};
-use super::{Agent, Effect, Timer, Turn, container};
+use super::{Agent, Effect, Timer, Turn, container, limits};
 
 /// Something the agent itself says of a task.
 pub(super) struct News {
@@ -169,7 +169,7 @@ impl Agent {
             status.message = "killed because the agent was ended by its operator".to_owned();
         }
         let status = match &executor.ending {
-            Some(Ending::Limited(limitation)) => limitation.explain(status),
+            Some(Ending::Limited(limitation)) => limits::explain(limitation, status),
             Some(_) | None => status,
         };
         container::described(

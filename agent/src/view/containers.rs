@@ -1,12 +1,15 @@
 //! Containers with what they use: of each executor that lives, its own. There are no others yet.
 
 use api::v1;
-use protocol::ids::{ExecutorId, FrameworkId};
+use containerizer::isolator::Isolators;
+use containerizer::limits::logic::bytes;
+use protocol::ids::{ContainerId, ExecutorId, FrameworkId};
 use protocol::limits::Most;
 
 use super::v1::executor_info;
 use crate::disk::DiskUse;
-use crate::logic::{Books, ExecutorSeen, Life, bytes, network};
+use crate::isolators;
+use crate::logic::{Books, ExecutorSeen, Life, network};
 use crate::usage::{Usage, Usages};
 
 /// One container.
@@ -44,6 +47,7 @@ pub(crate) fn containers(
     filter: &Filter,
     usages: &Usages,
     disk: &DiskUse,
+    isolators: &Isolators,
     at: f64,
 ) -> Vec<Container> {
     let mut all = Vec::new();
@@ -53,24 +57,44 @@ pub(crate) fn containers(
         for executor in meant.filter(|executor| executor.life != Life::Ended) {
             let process = executor.life.process();
             let used = process.and_then(|process| usages.below(process));
+            let mut status = v1::ContainerStatus {
+                container_id: Some(executor.container.to_v1()),
+                executor_pid: process,
+                ..Default::default()
+            };
+            let mut statistics =
+                used.map(|used| statistics(executor, used, disk.of(&executor.container), at));
+            ask(isolators, &executor.container, &mut status, statistics.as_mut());
+            if status.network_infos.is_empty() {
+                status.network_infos.extend(network(&books.info.at.listens));
+            }
             all.push(Container {
                 framework: id.clone(),
                 executor: executor.spec.executor.clone(),
                 name: executor.name(),
                 #[expect(deprecated, reason = "the older text is shown, as Mesos shows it")]
                 source: executor_info(id, executor).source.unwrap_or_default(),
-                status: v1::ContainerStatus {
-                    container_id: Some(executor.container.to_v1()),
-                    executor_pid: process,
-                    network_infos: network(&books.info.at.listens).into_iter().collect(),
-                    ..Default::default()
-                },
-                statistics: used
-                    .map(|used| statistics(executor, used, disk.of(&executor.container), at)),
+                status,
+                statistics,
             });
         }
     }
     all
+}
+
+/// What isolators say counts more than what everybody sees.
+fn ask(
+    isolators: &Isolators,
+    container: &ContainerId,
+    status: &mut v1::ContainerStatus,
+    statistics: Option<&mut v1::ResourceStatistics>,
+) {
+    let Ok(id) = isolators::id(container) else { return };
+    let mut missing = isolators.status(&id, status);
+    missing.extend(statistics.into_iter().flat_map(|known| isolators.usage(&id, known)));
+    for why in missing {
+        tracing::debug!(%container, %why, "an isolator says nothing of a container");
+    }
 }
 
 fn statistics(
@@ -104,5 +128,52 @@ fn statistics(
         disk_limit_bytes: disk.map(|_| bytes(limits.disk())),
         disk_used_bytes: disk,
         ..Default::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use containerizer::isolator::{ContainerPath, Isolator, Launch};
+
+    use super::*;
+
+    #[derive(Debug)]
+    struct Network;
+
+    impl Isolator for Network {
+        fn name(&self) -> &str {
+            "test/network"
+        }
+
+        fn prepare(&self, _: &mut Launch<'_>) -> Result<(), String> {
+            Ok(())
+        }
+
+        fn usage(&self, id: &ContainerPath) -> Result<v1::ResourceStatistics, String> {
+            assert_eq!(id.to_string(), "c-1");
+            Ok(v1::ResourceStatistics { net_rx_bytes: Some(7), ..Default::default() })
+        }
+
+        fn status(&self, _: &ContainerPath) -> Result<v1::ContainerStatus, String> {
+            let network_infos = vec![v1::NetworkInfo::default()];
+            Ok(v1::ContainerStatus { network_infos, ..Default::default() })
+        }
+
+        fn clean_up(&self, _: &ContainerPath) -> Result<(), String> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn iso_27_what_isolators_say_is_shown_with_what_the_agent_sees() {
+        let isolators = Isolators::new(vec![Arc::new(Network)]);
+        let mut status = v1::ContainerStatus { executor_pid: Some(3), ..Default::default() };
+        let mut seen =
+            v1::ResourceStatistics { timestamp: 5.0, threads: Some(2), ..Default::default() };
+        ask(&isolators, &ContainerId::new("c-1"), &mut status, Some(&mut seen));
+        assert_eq!((status.executor_pid, status.network_infos.len()), (Some(3), 1));
+        assert_eq!((seen.timestamp, seen.threads, seen.net_rx_bytes), (5.0, Some(2), Some(7)));
     }
 }

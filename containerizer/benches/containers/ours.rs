@@ -4,6 +4,7 @@ use std::error::Error;
 use std::fs::File;
 use std::os::fd::AsFd;
 use std::process::Command;
+use std::sync::Arc;
 
 use containerizer::cgroups::logic::controller::Controller;
 use containerizer::cgroups::logic::limits::{Bound, Cpu, Limits, Memory};
@@ -12,10 +13,10 @@ use containerizer::confinement::capabilities::Capabilities;
 use containerizer::confinement::mounts::SHARED_MEMORY;
 use containerizer::confinement::{BackEnd, Confinement, Identity, Mount, Root};
 use containerizer::container::{Container, ContainerName};
-use containerizer::isolation::Isolator;
+use containerizer::isolator::{ContainerPath, Isolators};
 use containerizer::launcher::{Handed, Launcher};
 use containerizer::life::{Running, Starter};
-use containerizer::limits::Limited;
+use containerizer::limits::ControlGroups;
 use containerizer::namespaces::Namespaces;
 use containerizer::runtime::{Exit, Runtime};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -90,11 +91,13 @@ impl Ours {
             pids: Some(Bound::At(100)),
             ..Limits::default()
         };
-        let limited: Box<dyn Isolator> = Box::new(Limited::new(&self.groups, &name, limits)?);
+        let limited = Arc::new(ControlGroups::fixed(&self.groups, limits));
         let null = || File::options().read(true).write(true).open("/dev/null").map(Into::into);
         let stdio = [null()?, null()?, null()?];
         let handed = Handed { stdio, folder: folder.handle()?, lifeline: None, group: None };
-        let mut running = Running::new(folder, container, vec![limited]);
+        let id = ContainerPath::of_executor(name);
+        let isolators = Isolators::new(vec![limited]);
+        let mut running = Running::new(id, folder, container, &isolators);
         running.start(&mut Starter::Launcher(&mut self.launcher), handed);
         if let Some(launched) = running.launched() {
             launched.started()?;

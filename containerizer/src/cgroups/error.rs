@@ -161,6 +161,14 @@ fn hint(errno: Errno) -> &'static str {
 const NOT_ALLOWED: &str =
     ": only root may, or whoever the groups were delegated to: run as root, or without limits";
 
+impl CgroupError {
+    /// In one line, with what caused it.
+    pub fn with_causes(&self) -> String {
+        let more = std::iter::successors(std::error::Error::source(self), |error| error.source());
+        more.fold(self.to_string(), |words, cause| format!("{words}: {cause}"))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

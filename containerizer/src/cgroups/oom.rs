@@ -2,21 +2,20 @@
 //! [`Group::out_of_memory`].
 
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use nix::errno::Errno;
 use nix::sys::eventfd::{EfdFlags, EventFd};
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
-use tokio::io::Interest;
-use tokio::io::unix::AsyncFd;
 
 use super::error::CgroupError;
 use super::files;
 use super::group::{Group, failed_read, failed_write};
 use super::logic::controller::{Controller, Version};
 use super::logic::usage::OutOfMemory;
+use crate::isolator::watch::readable;
 
-/// Listens for one container. To be made and used on a tokio runtime.
+/// Listens for one container.
 #[derive(Debug)]
 pub struct OomWatch {
     group: Group,
@@ -27,31 +26,22 @@ pub struct OomWatch {
 #[derive(Debug)]
 enum Told {
     /// Version 1: counts each time that the group is out of memory, and its end.
-    Event(AsyncFd<EventFd>),
+    Event(EventFd),
     /// Version 2: tells each change of `memory.events`.
-    Change(AsyncFd<Changes>),
-}
-
-#[derive(Debug)]
-struct Changes(Inotify);
-
-impl AsRawFd for Changes {
-    fn as_raw_fd(&self) -> RawFd {
-        self.0.as_fd().as_raw_fd()
-    }
+    Change(Inotify),
 }
 
 impl Group {
     /// Listens from now on, and for what happened after `before` was looked at: nothing is missed between.
     pub fn watch_oom(&self, before: OutOfMemory) -> Result<OomWatch, CgroupError> {
         let told = match self.hierarchies.version() {
-            Version::V1 => Told::Event(self.watched(event_of(self, "memory.oom_control", "")?)?),
-            Version::V2 => Told::Change(self.watched(self.changes()?)?),
+            Version::V1 => Told::Event(event_of(self, "memory.oom_control", "")?),
+            Version::V2 => Told::Change(self.changes()?),
         };
         Ok(OomWatch { group: self.clone(), kills_before: before.kills, told })
     }
 
-    fn changes(&self) -> Result<Changes, CgroupError> {
+    fn changes(&self) -> Result<Inotify, CgroupError> {
         let failed = |source: Errno| self.failed_watch("out of memory", source.into());
         let tree = self.hierarchies.needed(Controller::Memory)?;
         let changes = Inotify::init(InitFlags::IN_NONBLOCK | InitFlags::IN_CLOEXEC);
@@ -59,16 +49,7 @@ impl Group {
         let path = tree.path.join(self.path.as_str()).join("memory.events");
         let flags = AddWatchFlags::IN_MODIFY | AddWatchFlags::IN_DELETE_SELF;
         changes.add_watch(&path, flags).map_err(failed)?;
-        Ok(Changes(changes))
-    }
-
-    fn watched<T: AsRawFd>(&self, file: T) -> Result<AsyncFd<T>, CgroupError> {
-        #[expect(
-            deprecated,
-            reason = "the descriptor stays open as long as this owns it; what comes after it is unsafe"
-        )]
-        let watched = AsyncFd::with_interest(file, Interest::READABLE);
-        watched.map_err(|source| self.failed_watch("out of memory", source))
+        Ok(changes)
     }
 
     pub(super) fn failed_watch(&self, what: &'static str, source: io::Error) -> CgroupError {
@@ -76,37 +57,45 @@ impl Group {
     }
 }
 
+impl AsFd for OomWatch {
+    /// Readable when it is time to [`OomWatch::look`].
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match &self.told {
+            Told::Event(event) => event.as_fd(),
+            Told::Change(changes) => changes.as_fd(),
+        }
+    }
+}
+
 impl OomWatch {
-    /// Ends when the container runs out of memory: in version 1 before the kernel chooses whom to kill, in version 2 after.
-    /// Each further call waits for the next time. That the group is gone is an error.
+    /// Whether the container has run out of memory since it was asked last: in version 1 before the kernel chooses whom to kill, in
+    /// version 2 after. That the group is gone is an error.
+    pub fn look(&mut self) -> Result<Option<OutOfMemory>, CgroupError> {
+        let is_event = self.take()?;
+        let now = self.group.out_of_memory().map_err(|error| self.gone(error))?;
+        if !is_event && now.kills <= self.kills_before {
+            return Ok(None);
+        }
+        self.kills_before = now.kills;
+        Ok(Some(now))
+    }
+
+    /// Ends when it does. Each further call waits for the next time. To be used on a tokio runtime.
     pub async fn oom(&mut self) -> Result<OutOfMemory, CgroupError> {
         loop {
-            let now = self.group.out_of_memory().map_err(|error| self.gone(error))?;
-            if now.kills > self.kills_before {
-                self.kills_before = now.kills;
-                // What was told of it is told.
-                self.take()?;
+            if let Some(now) = self.look()? {
                 return Ok(now);
             }
-            let happened = match &self.told {
-                Told::Event(event) => readable(event).await,
-                Told::Change(changes) => readable(changes).await,
-            };
-            happened.map_err(|source| self.group.failed_watch("out of memory", source))?;
-            let is_event = self.take()?;
-            let now = self.group.out_of_memory().map_err(|error| self.gone(error))?;
-            if is_event {
-                self.kills_before = now.kills;
-                return Ok(now);
-            }
+            let ready = readable(self.as_fd()).await;
+            ready.map_err(|source| self.group.failed_watch("out of memory", source))?;
         }
     }
 
     /// Takes what was told; whether that alone says that memory is short.
     fn take(&self) -> Result<bool, CgroupError> {
         let result = match &self.told {
-            Told::Event(event) => event.get_ref().read().map(|_| true),
-            Told::Change(changes) => changes.get_ref().0.read_events().map(|_| false),
+            Told::Event(event) => event.read().map(|_| true),
+            Told::Change(changes) => changes.read_events().map(|_| false),
         };
         match result {
             Ok(is_event) => Ok(is_event),
@@ -122,13 +111,6 @@ impl OomWatch {
         }
         error
     }
-}
-
-async fn readable<T: AsRawFd>(file: &AsyncFd<T>) -> io::Result<()> {
-    let mut ready = file.readable().await?;
-    // All that there is is read next.
-    ready.clear_ready();
-    Ok(())
 }
 
 /// A counter of what version 1 tells of a file of a group of memory.

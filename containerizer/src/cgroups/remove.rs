@@ -150,7 +150,7 @@ impl Worker {
         pending.tries = pending.tries.saturating_add(1);
         if let Some(waiting) = lock(&self.backlog).get_mut(path) {
             waiting.tries = pending.tries;
-            waiting.why = Some(with_causes(error));
+            waiting.why = Some(error.with_causes());
         }
     }
 }
@@ -163,16 +163,6 @@ fn attempt(hierarchies: &Hierarchies, path: &GroupPath) -> Result<(), CgroupErro
     }
     group.kill()?;
     if group.remove_if_empty()? { Ok(()) } else { Err(group.busy()?) }
-}
-
-fn with_causes(error: &CgroupError) -> String {
-    let mut words = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(error) = cause {
-        words.push_str(&format!(": {error}"));
-        cause = error.source();
-    }
-    words
 }
 
 /// What is behind it is whole after each change.

@@ -42,20 +42,13 @@ pub fn listen() -> nix::Result<SignalFd> {
 pub fn until_gone(running: &mut Running, signals: &SignalFd) -> io::Result<Option<NotStarted>> {
     let mut not_started = None;
     let mut reported = false;
-    while let Some(launched) = running.launched().filter(|_| not_started.is_none() || !reported) {
-        let mut files = vec![
-            PollFd::new(launched.handle.as_fd(), PollFlags::POLLIN),
-            PollFd::new(signals.as_fd(), PollFlags::POLLIN),
-        ];
-        if !reported {
-            files.push(PollFd::new(launched.report(), PollFlags::POLLIN));
+    while running.termination().is_none() && (not_started.is_none() || !reported) {
+        let Some(ready) = wait(running, signals, reported)? else { break };
+        if ready.limit {
+            running.look();
         }
-        match poll(&mut files, PollTimeout::NONE) {
-            Ok(_) | Err(Errno::EINTR) => {}
-            Err(error) => return Err(error.into()),
-        }
-        let ready: Vec<_> = files.iter().map(|file| file.any().unwrap_or(false)).collect();
-        if ready.get(2) == Some(&true) {
+        let Some(launched) = running.launched() else { break };
+        if ready.report {
             reported = true;
             not_started = launched.started().err();
         }
@@ -65,7 +58,7 @@ pub fn until_gone(running: &mut Running, signals: &SignalFd) -> io::Result<Optio
                 pass_on(launched.handle.as_fd(), signal.ssi_signo);
             }
         }
-        if ready[0] {
+        if ready.end {
             running.ended();
             break;
         }
@@ -74,6 +67,30 @@ pub fn until_gone(running: &mut Running, signals: &SignalFd) -> io::Result<Optio
         running.destroy();
     }
     Ok(not_started)
+}
+
+/// What there is to be seen to.
+struct Ready {
+    end: bool,
+    report: bool,
+    limit: bool,
+}
+
+/// Until there is something; `None`: nothing was started.
+fn wait(running: &Running, signals: &SignalFd, reported: bool) -> io::Result<Option<Ready>> {
+    let Some(launched) = &running.launched else { return Ok(None) };
+    let poll_fd = |file| PollFd::new(file, PollFlags::POLLIN);
+    let mut files = vec![poll_fd(launched.handle.as_fd()), poll_fd(signals.as_fd())];
+    files.extend((!reported).then(|| poll_fd(launched.report())));
+    let limits_from = files.len();
+    files.extend(running.watched().map(poll_fd));
+    match poll(&mut files, PollTimeout::NONE) {
+        Ok(_) | Err(Errno::EINTR) => {}
+        Err(error) => return Err(error.into()),
+    }
+    let ready: Vec<_> = files.iter().map(|file| file.any().unwrap_or(false)).collect();
+    let (report, limit) = ready[2..].split_at(limits_from - 2);
+    Ok(Some(Ready { end: ready[0], report: report.contains(&true), limit: limit.contains(&true) }))
 }
 
 fn pass_on(handle: BorrowedFd<'_>, signal: u32) {

@@ -116,6 +116,7 @@ enum Do {
         fails: bool,
     },
     Exit,
+    Limit,
     Destroy,
     TryAgain,
     /// An event that belongs to nothing.
@@ -131,6 +132,7 @@ fn anything() -> impl Strategy<Value = Do> {
         10 => Just(Do::Finish { fails: false }),
         2 => Just(Do::Finish { fails: true }),
         1 => Just(Do::Exit),
+        1 => Just(Do::Limit),
         1 => Just(Do::Destroy),
         1 => Just(Do::TryAgain),
         1 => any::<u8>().prop_map(Do::Stray),
@@ -149,6 +151,14 @@ fn stray(number: u8) -> Event {
         5 => Event::CleanedUp(place + 9, Err("stray".into())),
         6 => Event::Prepared(place + 9, Err("stray".into())),
         _ => Event::Isolated(place + 9, Ok(())),
+    }
+}
+
+fn limitation() -> Limitation {
+    Limitation {
+        reason: protocol::task::Reason::ContainerLimitation,
+        resources: protocol::resources::Resources::none(),
+        words: "it took too much".into(),
     }
 }
 
@@ -181,6 +191,7 @@ impl World {
                 self.hear(Event::Exited(Exit::Code(3)));
             }
             Do::Exit => {}
+            Do::Limit => self.hear(Event::Limited(limitation())),
             Do::Destroy => self.hear(Event::Destroy),
             Do::TryAgain => self.hear(Event::TryAgain),
             Do::Stray(number) => {
@@ -281,6 +292,26 @@ fn cont_01_destroyed_in_each_phase_it_is_undone_in_reverse_order() {
         assert!(begun.is_subset(&undone.into_iter().collect()), "{phase:?}");
         assert!(world.machine.forgotten && world.machine.told.len() == 1, "{phase:?}");
     }
+}
+
+#[test]
+fn iso_27_a_limit_ends_it_in_each_phase_and_the_first_one_counts() {
+    for phase in PHASES {
+        let mut world = until(phase);
+        world.hear(Event::Limited(limitation()));
+        world.hear(Event::Limited(Limitation { words: "later".into(), ..limitation() }));
+        world.settle();
+        assert!(world.machine.forgotten && world.machine.is_bare(), "{phase:?}");
+        let told = &world.machine.told[0];
+        assert_eq!(told.limitation, Some(limitation()), "{phase:?}");
+        assert_eq!(told.why.as_deref(), Some("it took too much"), "{phase:?}");
+        assert_eq!(told.exit, (phase == Phase::Running).then_some(Exit::Unknown), "{phase:?}");
+    }
+    let mut world = until(Phase::Running);
+    world.perform(Do::Exit);
+    world.hear(Event::Limited(limitation()));
+    world.settle();
+    assert_eq!(world.machine.told[0].limitation, None, "it had ended by itself");
 }
 
 #[test]

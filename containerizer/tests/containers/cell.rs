@@ -12,7 +12,7 @@ use containerizer::confinement::mounts::SHARED_MEMORY;
 use containerizer::confinement::seccomp::{Filter, Profile, Surroundings};
 use containerizer::confinement::{BackEnd, Confinement, Identity, Mount, Root};
 use containerizer::container::{Container, ContainerName};
-use containerizer::isolation::Isolator;
+use containerizer::isolator::{ContainerPath, Isolators};
 use containerizer::launcher::{Handed, Launcher, NotStarted};
 use containerizer::life::{Running, Starter};
 use containerizer::namespaces::Namespaces;
@@ -105,7 +105,12 @@ impl Cell {
 
     pub(crate) fn next_folder(&mut self) -> Folder {
         self.count += 1;
-        self.runtime.make(&ContainerName::new(&format!("c-{}", self.count)).unwrap()).unwrap()
+        self.runtime.make(&self.name()).unwrap()
+    }
+
+    /// Of the last container.
+    pub(crate) fn name(&self) -> ContainerName {
+        ContainerName::new(&format!("c-{}", self.count)).unwrap()
     }
 
     pub(crate) fn handed(folder: &Folder, output: &File) -> Handed {
@@ -120,7 +125,7 @@ impl Cell {
     }
 
     pub(crate) fn run(&mut self, arguments: &[&str], change: impl FnOnce(&mut Container)) -> Ended {
-        let (mut running, output) = self.start(arguments, change, Vec::new());
+        let (mut running, output) = self.start(arguments, change, &Isolators::default());
         finish(&mut running, &output)
     }
 
@@ -128,7 +133,17 @@ impl Cell {
         &mut self,
         arguments: &[&str],
         change: impl FnOnce(&mut Container),
-        isolators: Vec<Box<dyn Isolator>>,
+        isolators: &Isolators,
+    ) -> (Running, PathBuf) {
+        self.start_as(ContainerPath::of_executor, arguments, change, isolators)
+    }
+
+    pub(crate) fn start_as(
+        &mut self,
+        id: impl FnOnce(ContainerName) -> ContainerPath,
+        arguments: &[&str],
+        change: impl FnOnce(&mut Container),
+        isolators: &Isolators,
     ) -> (Running, PathBuf) {
         let mut container = self.container(arguments);
         change(&mut container);
@@ -136,7 +151,8 @@ impl Cell {
         let path = self.dir.path().join("output");
         let output = File::create(&path).unwrap();
         let handed = Self::handed(&folder, &output);
-        let mut running = Running::new(folder, container, isolators);
+        let id = id(self.name());
+        let mut running = Running::new(id, folder, container, isolators);
         running.start(&mut Starter::Launcher(&mut self.launcher), handed);
         (running, path)
     }

@@ -4,13 +4,14 @@
 use std::collections::BTreeSet;
 use std::ffi::CString;
 use std::fs::File;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Instant;
 
 use containerizer::container::ContainerName;
-use containerizer::isolation::Isolator;
+use containerizer::isolator::{ContainerPath, Isolators};
 use containerizer::life::{Running, Starter};
-use containerizer::limits::Limited;
+use containerizer::limits::ControlGroups;
 use nix::sys::signal::{Signal, kill};
 use procfs::process::{Process, all_processes};
 
@@ -79,8 +80,9 @@ struct Cycles {
 }
 
 impl Cycles {
-    fn limited(&self, name: &ContainerName) -> Vec<Box<dyn Isolator>> {
-        vec![Box::new(Limited::new(&self.groups, name, limits()).unwrap())]
+    /// Of one life.
+    fn limited(&self) -> Isolators {
+        Isolators::new(vec![Arc::new(ControlGroups::fixed(&self.groups, limits()))])
     }
 
     fn cycle(&mut self, cycle: u64) {
@@ -92,16 +94,16 @@ impl Cycles {
         container.confinement.environment.push(CString::new(mark()).unwrap());
         let output = File::options().write(true).open("/dev/null").unwrap();
         let handed = Cell::handed(&folder, &output);
-        let isolators = self.limited(&name);
+        let (id, isolators) = (ContainerPath::of_executor(name.clone()), self.limited());
         if let Death::BeforeItIsLetGo = death {
             let mut container = container.clone();
             container.confinement.scratch = Some(folder.scratch());
             folder.write_config(&container).unwrap();
             drop(self.cell.launcher.launch(&container, handed).unwrap());
-            self.clears(folder, isolators, &name);
+            self.clears(folder, &isolators, &name);
             return;
         }
-        let mut running = Running::new(folder.clone(), container, isolators);
+        let mut running = Running::new(id, folder.clone(), container, &isolators);
         running.start(&mut Starter::Launcher(&mut self.cell.launcher), handed);
         let launched = running.launched().unwrap_or_else(|| panic!("{death:?}"));
         let process = launched.process;
@@ -118,7 +120,7 @@ impl Cycles {
             }
             Death::OfItsStarter => {
                 drop(running);
-                self.clears(folder, self.limited(&name), &name);
+                self.clears(folder, &self.limited(), &name);
                 return;
             }
             Death::BeforeItIsLetGo => unreachable!("it has returned"),
@@ -130,10 +132,11 @@ impl Cycles {
     fn clears(
         &self,
         folder: containerizer::runtime::Folder,
-        isolators: Vec<Box<dyn Isolator>>,
+        isolators: &Isolators,
         name: &ContainerName,
     ) {
-        let cleared = Running::clear(folder, isolators);
+        let id = ContainerPath::of_executor(name.clone());
+        let cleared = Running::clear(id, folder, isolators);
         assert_eq!(cleared.termination().unwrap().left, [""; 0], "{name:?}");
     }
 }

@@ -1,11 +1,13 @@
 //! Ends of containers: by themselves, on demand, and because whoever started them was killed.
 
+use std::sync::Arc;
+
 use containerizer::cgroups::logic::limits::{Bound, Cpu, Limits, Memory};
 use containerizer::cgroups::{Hierarchies, hierarchies};
 use containerizer::container::ContainerName;
-use containerizer::isolation::Isolator;
+use containerizer::isolator::{ContainerPath, Isolators};
 use containerizer::life::{MARK, Running, Starter};
-use containerizer::limits::Limited;
+use containerizer::limits::ControlGroups;
 use containerizer::namespaces::Namespaces;
 use containerizer::runtime::Exit;
 use nix::sys::signal::{Signal, kill};
@@ -16,7 +18,8 @@ use super::cell::{Cell, finish, is_ready, launcher};
 fn cont_05_what_the_program_leaves_behind_is_reaped_and_gone_when_it_ends() {
     let mut cell = Cell::new();
     let script = "(setsid sleep 1000 &) ; (sleep 1000 &) ; exit 4";
-    let (mut running, output) = cell.start(&["/bin/sh", "-c", script], |_| {}, Vec::new());
+    let (mut running, output) =
+        cell.start(&["/bin/sh", "-c", script], |_| {}, &Isolators::default());
     let ended = finish(&mut running, &output);
     assert_eq!(ended.exit, Some(Exit::Code(4)));
     cell.is_bare();
@@ -49,7 +52,8 @@ fn cont_04_without_namespaces_all_descendants_die_too_whatever_session_they_are_
 fn signals_to_init_reach_the_program() {
     let mut cell = Cell::new();
     let script = "trap 'echo heard; exit 3' USR1; echo ready; while true; do sleep 0.05; done";
-    let (mut running, output) = cell.start(&["/bin/sh", "-c", script], |_| {}, Vec::new());
+    let (mut running, output) =
+        cell.start(&["/bin/sh", "-c", script], |_| {}, &Isolators::default());
     let process = running.launched().unwrap().process;
     running.launched().unwrap().started().unwrap();
     let until = std::time::Instant::now() + std::time::Duration::from_secs(60);
@@ -65,7 +69,7 @@ fn signals_to_init_reach_the_program() {
 #[test]
 fn destroyed_while_it_runs_it_is_gone_with_all_that_was_made() {
     let mut cell = Cell::new();
-    let (mut running, _) = cell.start(&["/bin/sleep", "1000"], |_| {}, Vec::new());
+    let (mut running, _) = cell.start(&["/bin/sleep", "1000"], |_| {}, &Isolators::default());
     running.launched().unwrap().started().unwrap();
     running.destroy();
     let termination = running.termination().unwrap();
@@ -101,9 +105,9 @@ fn cont_03_what_a_killed_starter_left_is_found_and_cleaned_up_and_one_that_was_n
     for let_go in [true, false] {
         let mut cell = Cell::new();
         let name = ContainerName::new("c-1").unwrap();
-        let limited =
-            || Box::new(Limited::new(&groups, &name, limits()).unwrap()) as Box<dyn Isolator>;
-        let (mut running, _) = cell.start(&["/bin/sleep", "1000"], |_| {}, vec![limited()]);
+        // Of two lives.
+        let isolators = || Isolators::new(vec![Arc::new(ControlGroups::fixed(&groups, limits()))]);
+        let (mut running, _) = cell.start(&["/bin/sleep", "1000"], |_| {}, &isolators());
         let handle = running.launched().unwrap().handle.try_clone().unwrap();
         if let_go {
             running.launched().unwrap().started().unwrap();
@@ -112,7 +116,8 @@ fn cont_03_what_a_killed_starter_left_is_found_and_cleaned_up_and_one_that_was_n
         drop(running);
         let (name_found, folder) = cell.runtime.all().unwrap().remove(0);
         assert_eq!(name_found, name);
-        let cleared = Running::clear(folder, vec![limited()]);
+        let id = ContainerPath::of_executor(name);
+        let cleared = Running::clear(id, folder, &isolators());
         assert!(is_ready(&handle));
         let termination = cleared.termination().unwrap();
         assert_eq!(termination.left, [""; 0]);
@@ -140,7 +145,7 @@ fn an_init_whose_starter_is_killed_before_it_lets_it_go_ends() {
 #[test]
 fn a_launcher_ends_with_its_starter_and_its_containers_go_on() {
     let mut cell = Cell::new();
-    let (mut running, _) = cell.start(&["/bin/sleep", "1000"], |_| {}, Vec::new());
+    let (mut running, _) = cell.start(&["/bin/sleep", "1000"], |_| {}, &Isolators::default());
     running.launched().unwrap().started().unwrap();
     let process = running.launched().unwrap().process;
     cell.launcher = launcher();

@@ -6,7 +6,9 @@
 mod cell;
 mod cycles;
 mod escapes;
+mod isolators;
 mod lives;
+mod recorder;
 
 use cell::Cell;
 use containerizer::confinement::identity::{Limit, LimitOf};

@@ -7,12 +7,15 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use containerizer::confinement::{Limit, LimitOf, UserSpec};
 use containerizer::inside::{self, Inside};
+use containerizer::isolator::{Isolator, Isolators};
 use containerizer::launcher::{Handed, NotStarted};
 use containerizer::life::{Running, Starter, attend};
 use containerizer::network;
+use containerizer::rlimits::Rlimits;
 use containerizer::runtime::{Exit as BoxExit, Folder};
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};
@@ -50,7 +53,7 @@ pub(super) fn main(start: &StartProgram, file: &Path) -> Result<ExitCode, Failed
         reached.map_err(|words| bad("mount volumes", &words))?;
     }
     let container = container(start, inside, identity, &folder)?;
-    let mut running = Running::new(folder, container, Vec::new());
+    let mut running = Running::new(inside::id(), folder, container, &isolators(start));
     // Held by this process alone: the container ends with it.
     let (lifeline, _held) = io::pipe().map_err(|error| bad("make a pipe", &error))?;
     let handed = handed(&running, lifeline.into());
@@ -96,12 +99,6 @@ fn container(
     if identity.user.is_none() {
         identity.user = user.map(Numbers::spec);
     }
-    let files = start.open_files;
-    identity.limits.extend(files.map(|files| Limit {
-        of: LimitOf::OpenFiles,
-        soft: Some(files),
-        hard: Some(files),
-    }));
     if confinement.root.is_some() {
         let names = network::files(folder, false, confinement.hostname.as_deref());
         let mut mounts =
@@ -111,6 +108,17 @@ fn container(
         confinement.mounts = mounts;
     }
     Ok(container)
+}
+
+/// What is left to this process: the agent's own isolators have prepared what it said, and have this process in hand.
+fn isolators(start: &StartProgram) -> Isolators {
+    let files = start.open_files.map(|files| Limit {
+        of: LimitOf::OpenFiles,
+        soft: Some(files),
+        hard: Some(files),
+    });
+    let rlimits = files.map(|files| Arc::new(Rlimits::new(vec![files])) as Arc<dyn Isolator>);
+    Isolators::new(rlimits.into_iter().collect())
 }
 
 fn end(running: &Running, not_started: Option<NotStarted>) -> Result<ExitCode, Failed> {

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use actix::{Actor, Handler};
 use agent::{AgentConfig, Running, SandboxLimits};
+use containerizer::isolator::Isolator;
 use libactor::{
     Accepts, Context, Handle, Message, Name, Node, NodeConfig, Pid, Received, Secret, Spawn,
 };
@@ -137,6 +138,8 @@ pub(crate) struct Stage {
     pub(crate) boot: Option<String>,
     /// How long it keeps sandboxes.
     pub(crate) sandboxes: SandboxLimits,
+    /// Of the story's own.
+    pub(crate) isolators: Vec<Arc<dyn Isolator>>,
     /// Everything heard so far.
     log: Vec<AgentToMaster>,
 }
@@ -217,6 +220,7 @@ impl Stage {
             recovery_timeout: SOON,
             boot: None,
             sandboxes: SandboxLimits::default(),
+            isolators: Vec::new(),
             log: Vec::new(),
         }
     }
@@ -229,6 +233,7 @@ impl Stage {
         config.recovery_timeout = Some(self.recovery_timeout);
         config.boot = self.boot.clone();
         config.sandboxes = self.sandboxes;
+        config.isolators.clone_from(&self.isolators);
         config
     }
 

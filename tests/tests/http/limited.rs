@@ -116,6 +116,10 @@ fn iso_03_a_container_has_its_share_of_the_processors_and_no_more_where_that_is_
         let held_back = stat.lines().find_map(|line| line.strip_prefix("nr_throttled "));
         held_back.is_some_and(|times| times != "0")
     });
+    let all = tests::http::ask(stage.agent_at(), "GET /monitor/statistics", &[], &[]).json();
+    let used = &all[0]["statistics"];
+    assert!(used["cpus_nr_throttled"].as_u64().is_some_and(|times| times > 0), "{used}");
+    assert!(used["mem_rss_bytes"].as_u64().is_some(), "what the agent sees itself: {used}");
     framework.says("KILL", json!({ "kill": { "task_id": { "value": "busy" } } }));
     assert_eq!(end_of(&mut framework)["state"], "TASK_KILLED");
     eventually("its groups are gone", || groups.count() == 0);

@@ -8,7 +8,7 @@ use protocol::ids::ContainerId;
 use protocol::task::Exit;
 use tokio::task::spawn_blocking;
 
-use super::{FromProcesses, Processes};
+use super::{FromProcesses, Living, Processes};
 use crate::logic::StartFailure;
 
 impl Processes {
@@ -19,7 +19,7 @@ impl Processes {
         exit: Option<Exit>,
         ctx: &mut Context<Self>,
     ) {
-        self.forget_group(&container);
+        self.clean_up(&container, ctx);
         self.undo(
             container,
             move |actor, container, ctx| actor.tell_end(container, exit, ctx),
@@ -28,12 +28,14 @@ impl Processes {
     }
 
     fn tell_end(&mut self, container: ContainerId, exit: Option<Exit>, ctx: &mut Context<Self>) {
-        let handed = self.living.remove(&container).and_then(|living| living.handed);
-        let message = match handed.and_then(|handed| handed.why_not()) {
-            Some(words) => {
-                let why = StartFailure::Program(format!("cannot start the executor: {words}"));
-                FromProcesses::NotStarted { container, why }
-            }
+        let living = self.living.remove(&container);
+        let why_not = living.and_then(|Living { handed, refused, .. }| {
+            let refused = refused.map(|why| format!("cannot make its container: {why}"));
+            let why_not = || handed.and_then(|handed| handed.why_not());
+            refused.or_else(|| why_not().map(|why| format!("cannot start the executor: {why}")))
+        });
+        let message = match why_not.map(StartFailure::Program) {
+            Some(why) => FromProcesses::NotStarted { container, why },
             None => {
                 let (exit, ended) = match self.launching.home.ended(&container) {
                     Some(Ended::Executor(noted)) => (exit.or(Some(noted)), None),

@@ -58,11 +58,14 @@ impl Processes {
         // What it is does not matter: as after any other than a child, what it left is hunted.
         let program = Program::Custom(Default::default());
         let found = Some(process.clone());
-        let living = Living { process: number, program, handed: None, found, _image: None };
+        let (handed, refused, _image) = (None, None, None);
+        let living = Living { process: number, program, handed, refused, found, _image };
         self.living.insert(container.clone(), living);
+        if let Err(why) = self.take_over(&container, ctx) {
+            tracing::warn!(%container, %why, "cannot watch the limits of a container of a former life; ending it");
+            return self.bury(container, Some(process), ctx);
+        }
         tell_shim(number);
-        let oom = self.groups.as_mut().and_then(|groups| groups.adopt(&container));
-        self.watch_memory(container.clone(), oom, ctx);
         self.say(FromProcesses::Found { container: container.clone(), process }, ctx);
         let ended = async move {
             #[expect(
@@ -88,7 +91,7 @@ impl Processes {
         process: Option<ProcessIdentity>,
         ctx: &mut Context<Self>,
     ) {
-        self.groups.iter().for_each(|groups| groups.kill(&container));
+        self.end(&container);
         let hunt = Hunt::for_container(container.clone(), process);
         let done = move |actor: &mut Self, ctx: &mut Context<Self>| {
             actor.buried(container, None, ctx);

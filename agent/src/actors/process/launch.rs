@@ -73,24 +73,30 @@ pub(super) fn place(launching: &Launching, start: &StartExecutor) -> Result<Plac
 }
 
 impl super::Processes {
-    /// Writes down what the executor, or its command, is shut into, where that is anything.
-    pub(super) fn shut_in(
+    /// What the executor, or its command, is to be shut into, if that is anything.
+    pub(super) fn inside(
         &self,
         start: &StartExecutor,
         place: &mut Place,
         pulled: Option<&Pulled>,
-    ) -> Result<(), String> {
+    ) -> Result<Option<Inside>, String> {
         let (settings, images) = (&self.launching.containers, &self.launching.images);
         let sandbox = &place.sandbox.path;
         let asks = Asks { start, owner: place.owner.as_ref(), sandbox };
         let Some(inside) = inside(settings.as_ref(), images.as_ref(), &asks, pulled)? else {
-            return Ok(());
+            return Ok(None);
         };
         if let Some(user) = settings.as_ref().and_then(|settings| ignored_user(settings, pulled)) {
             let words = "the agent is not root, and its containers have no other user than theirs";
             // What cannot be said hinders nothing.
             let _ = writeln!(place.sandbox.stderr, "the image's user '{user}' is ignored: {words}");
         }
+        Ok(Some(inside))
+    }
+
+    /// Writes it down.
+    pub(super) fn shut_in(place: &mut Place, inside: Option<Inside>) -> Result<(), String> {
+        let Some(inside) = inside else { return Ok(()) };
         // Of a start that came to nothing.
         containerizer::inside::clear(&place.records)?;
         let written = inside.write(&place.records);

@@ -40,6 +40,10 @@ struct Stage {
 
 impl Stage {
     async fn new() -> Self {
+        Self::with(Isolators::default()).await
+    }
+
+    async fn with(isolators: Isolators) -> Self {
         let node = Node::start(NodeConfig::loopback()).await.unwrap();
         let (sender, heard) = mpsc::unbounded_channel();
         let accepts = Accepts::new().tells::<FromProcesses>();
@@ -65,7 +69,8 @@ impl Stage {
         let accepts = Accepts::new().tells::<ToProcesses>();
         let spawn = Spawn { accepts, pinned: true, ..Spawn::default() };
         let pid = listener.pid();
-        let processes = node.spawn(spawn, move |_| Processes::new(launching, None, pid)).unwrap();
+        let processes =
+            node.spawn(spawn, move |_| Processes::new(launching, isolators, pid)).unwrap();
         Self { node, processes, heard, dir }
     }
 

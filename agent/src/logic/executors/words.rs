@@ -2,6 +2,7 @@
 
 use protocol::task::{Exit, Reason, TaskState};
 
+use crate::logic::limits;
 use crate::logic::state::{Ending, Executor};
 use crate::logic::updates::News;
 
@@ -37,7 +38,7 @@ pub(super) fn news_of_end(executor: &Executor, exit: Option<Exit>) -> News {
             let words = "its machine was started anew, and nothing is known of how it ended";
             News::new(TaskState::Lost, Reason::AgentRestarted, words.to_owned())
         }
-        Some(Ending::Limited(limitation)) => limitation.news(),
+        Some(Ending::Limited(limitation)) => limits::news(limitation),
         Some(Ending::NotGiven(words)) => {
             let words = format!("executor {id} {how}: its container could not be changed: {words}");
             failed(Reason::ContainerUpdateFailed, words)

@@ -1,6 +1,7 @@
 //! What containers may take, and those that took more.
 
 use api::v1;
+use containerizer::isolator::Limitation;
 use protocol::carried::Carried;
 use protocol::limits::{Most, TaskLimits};
 use protocol::resources::Milli;
@@ -9,7 +10,7 @@ use super::*;
 
 fn of_memory() -> Limitation {
     Limitation {
-        limit: Limit::Memory,
+        reason: Reason::ContainerLimitationMemory,
         resources: Resources::none().with_scalar("mem", Milli::whole(132)),
         words: "Memory limit exceeded".into(),
     }
@@ -89,7 +90,7 @@ fn iso_16_a_sandbox_may_take_the_disk_that_its_container_holds_and_without_any_i
     t.launch(task);
     assert_eq!(t.agent.exceeds_disk(&container, 2 << 20), None);
     let limitation = t.agent.exceeds_disk(&container, (2 << 20) + 1).expect("one byte more");
-    assert_eq!(limitation.limit, Limit::Disk);
+    assert_eq!(limitation.reason, Reason::ContainerLimitationDisk);
     assert_eq!(limitation.resources, Resources::none().with_scalar("disk", Milli::whole(2)));
     assert!(limitation.words.starts_with("Disk usage (2.0 MiB) exceeds quota (2.0 MiB)"));
     assert_eq!(t.agent.exceeds_disk(&ContainerId::new("nobody"), u64::MAX), None);
