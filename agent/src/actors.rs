@@ -3,7 +3,6 @@
 
 pub(crate) mod agent;
 pub(crate) mod checkpointer;
-mod disk;
 mod limits;
 pub(crate) mod outbox;
 pub(crate) mod process;

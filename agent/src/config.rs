@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use containerizer::disk::DiskSettings;
 use containerizer::isolator::Isolator;
 use containerizer::logger::logic::Logger;
 use coordination::election::Detector;
@@ -19,7 +20,6 @@ use protocol::wishes::FaultDomain;
 use crate::checkpoint::CheckpointError;
 use crate::containers::ContainerSettings;
 use crate::detect::DetectError;
-use crate::disk::DiskSettings;
 use crate::logic::{self, BadConfig};
 use crate::sandboxes::SandboxLimits;
 
@@ -74,6 +74,23 @@ pub struct AgentConfig {
     /// By which control groups containers are limited, if by any.
     pub groups: Option<GroupSettings>,
     /// Isolators of whoever uses this crate, behind those that the settings name; see [`containerizer::isolator`].
+    ///
+    /// ```no_run
+    /// # use std::error::Error;
+    /// # use std::sync::Arc;
+    /// use agent::AgentConfig;
+    /// use containerizer::isolator::Isolator;
+    /// use libactor::{Node, NodeConfig};
+    ///
+    /// async fn run(own: Arc<dyn Isolator>) -> Result<agent::Running, Box<dyn Error>> {
+    ///     let node = Node::start(NodeConfig::loopback()).await?;
+    ///     let master = coordination::detect::detector("127.0.0.1:5050")?;
+    ///     let executor = vec!["/usr/bin/airside".into(), "executor".into()];
+    ///     let mut config = AgentConfig::new(master, "/var/lib/airside".into(), executor);
+    ///     config.isolators.push(own);
+    ///     Ok(agent::start(&node, config)?)
+    /// }
+    /// ```
     pub isolators: Vec<Arc<dyn Isolator>>,
     /// How their sandboxes are measured, if they are.
     pub disk: Option<DiskSettings>,
@@ -217,6 +234,9 @@ pub enum StartError {
     /// Its control groups could not be made.
     #[error("--isolation: make the agent's control groups")]
     Groups(#[source] containerizer::cgroups::CgroupError),
+    /// Nobody would look at the disk.
+    #[error("--isolation: start the thread that looks at what containers take of the disk")]
+    Disk(#[source] std::io::Error),
     /// An isolator cannot go on with what a former life left.
     #[error("take over containers of a former life: {0}")]
     Isolators(String),

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use containerizer::cgroups::logic::controller::Controller;
 use containerizer::cgroups::{CgroupError, Hierarchies, hierarchies};
 use containerizer::container::ContainerName;
+use containerizer::disk::DiskUsage;
 use containerizer::isolator::{ContainerPath, Isolator, Isolators, Known};
 use containerizer::limits::ControlGroups;
 use containerizer::limits::logic::Held;
@@ -19,7 +20,10 @@ pub(crate) fn open(config: &AgentConfig, work_dir: &Path) -> Result<Isolators, S
     let groups = config.groups.as_ref().map(|settings| groups(settings, work_dir));
     let groups = groups.transpose().map_err(StartError::Groups)?;
     let groups = groups.map(|groups| Arc::new(groups) as Arc<dyn Isolator>);
-    Ok(Isolators::new(groups.into_iter().chain(config.isolators.iter().cloned()).collect()))
+    let disk = config.disk.map(DiskUsage::start).transpose().map_err(StartError::Disk)?;
+    let disk = disk.map(|disk| Arc::new(disk) as Arc<dyn Isolator>);
+    let own = config.isolators.iter().cloned();
+    Ok(Isolators::new(groups.into_iter().chain(disk).chain(own).collect()))
 }
 
 /// A life begins with these containers. Those that isolators know beside them are what a crash left.

@@ -7,7 +7,6 @@ mod config;
 mod containers;
 mod counted;
 pub mod detect;
-mod disk;
 mod home;
 pub mod http;
 mod isolators;
@@ -33,6 +32,7 @@ use protocol::agent::{AgentAddress, AgentInfo, MasterToAgent};
 use protocol::executor::ExecutorToAgent;
 use protocol::ids::ContainerId;
 use protocol::operator::{ReadExecutors, ReadSandbox};
+use protocol::task::ExecutorSpec;
 
 use actors::agent::{AgentActor, Ended, Leave, ReadBooks, ReadCounts, Shown};
 use actors::checkpointer::{Checkpointer, Outcome, Write};
@@ -48,8 +48,6 @@ pub use containers::{
     CapabilitySettings, ContainerSettings, GarbageSettings, ImageSettings, RegistrySetting,
 };
 pub use counted::COUNTED;
-pub use disk::DiskSettings;
-use disk::DiskUse;
 use home::Home;
 pub use home::lender;
 use http::Subscribes;
@@ -72,7 +70,6 @@ pub struct Running {
     sandboxes: Sandboxes,
     fetcher: Fetcher,
     images: Option<pulls::Images>,
-    disk: DiskUse,
     isolators: isolator::Isolators,
 }
 
@@ -102,11 +99,6 @@ impl Running {
             }
             notified.await;
         }
-    }
-
-    /// What sandboxes take of the disk, if that is looked at.
-    pub(crate) fn disk(&self) -> &DiskUse {
-        &self.disk
     }
 
     /// What says what containers use, and what there is to say of them.
@@ -178,13 +170,12 @@ pub fn start(node: &Node, config: AgentConfig) -> Result<Running, StartError> {
     let (sandboxes, fetcher) = (launching.sandboxes.clone(), launching.fetcher.clone());
     let processes = processes(&checkpoint, &launching.boot);
     let agent = new_agent(settings, checkpoint)?;
-    isolators::recover(&isolators, &known(&agent, processes))?;
+    isolators::recover(&isolators, &known(&agent, &sandboxes, processes))?;
     let ended = Arc::new(Ended::default());
-    let disk = DiskUse::default();
     let all = isolators.clone();
-    let helpers = Helpers { launching, isolators: all, file, disk: disk.clone() };
+    let helpers = Helpers { launching, isolators: all, file };
     let handle = spawn(node, config, helpers, agent, Arc::clone(&ended))?;
-    Ok(Running { handle, ended, info, sandboxes, fetcher, images, disk, isolators })
+    Ok(Running { handle, ended, info, sandboxes, fetcher, images, isolators })
 }
 
 /// What keeps what a container prints to a bound is another word of the same program as the executor of commands.
@@ -226,11 +217,17 @@ fn processes(checkpoint: &Checkpoint, boot: &str) -> BTreeMap<ContainerId, Optio
 /// Whatever becomes of them: isolators are asked to end what the agent does not keep.
 fn known(
     agent: &logic::Agent,
+    sandboxes: &Sandboxes,
     processes: BTreeMap<ContainerId, Option<u32>>,
 ) -> Vec<isolator::Known> {
+    let sandbox = |(container, framework, spec): (&ContainerId, _, &ExecutorSpec)| {
+        (container.clone(), sandboxes.path(framework, &spec.executor, container))
+    };
+    let mut folders: BTreeMap<_, _> = agent.executors().map(sandbox).collect();
     let known = processes.into_iter().filter_map(|(container, process)| {
         let allowance = agent.allowance(&container).unwrap_or_default();
-        Some(isolator::Known { id: isolators::id(&container).ok()?, process, allowance })
+        let folders = folders.remove(&container).into_iter().collect();
+        Some(isolator::Known { id: isolators::id(&container).ok()?, process, allowance, folders })
     });
     known.collect()
 }
@@ -240,7 +237,6 @@ struct Helpers {
     launching: Launching,
     isolators: isolator::Isolators,
     file: CheckpointFile,
-    disk: DiskUse,
 }
 
 /// The two helpers have threads of their own, since they wait for the disk and for new processes. They are told whom to
@@ -248,7 +244,7 @@ struct Helpers {
 fn spawn(
     node: &Node,
     config: AgentConfig,
-    Helpers { launching, isolators, file, disk: seen }: Helpers,
+    Helpers { launching, isolators, file }: Helpers,
     agent: logic::Agent,
     ended: Arc<Ended>,
 ) -> Result<Handle<AgentActor>, StartError> {
@@ -299,7 +295,6 @@ fn spawn(
             books: None,
             ended,
             isolators,
-            disk: config.disk.map(|settings| (settings, seen)),
         }
     })?;
     Ok(handle)

@@ -43,7 +43,8 @@
 //! let id = ContainerPath::of_executor(ContainerName::new("c-1")?);
 //! let mut container = Container::default();
 //! let allowance = Allowance::default();
-//! isolators.prepare(&mut Launch { id: &id, container: &mut container, allowance: &allowance })?;
+//! let launch = &mut Launch { id: &id, container: &mut container, allowance: &allowance, folders: &[] };
+//! isolators.prepare(launch)?;
 //! assert_eq!(container.confinement.environment, [c"PAID_CPUS=0".to_owned()]);
 //! # Ok::<(), String>(())
 //! ```
@@ -161,6 +162,8 @@ pub struct Launch<'a> {
     pub container: &'a mut Container,
     /// What it may take.
     pub allowance: &'a Allowance,
+    /// Folders of the machine that are its alone, and that it writes into: its sandbox.
+    pub folders: &'a [PathBuf],
 }
 
 /// How a container's first process comes to be.
@@ -181,6 +184,8 @@ pub struct Known {
     pub process: Option<u32>,
     /// What it may take.
     pub allowance: Allowance,
+    /// As in [`Launch::folders`].
+    pub folders: Vec<PathBuf>,
 }
 
 /// What a container may take.

@@ -4,6 +4,7 @@
 pub mod cgroups;
 pub mod confinement;
 pub mod container;
+pub mod disk;
 mod init;
 pub mod inside;
 pub mod isolation;

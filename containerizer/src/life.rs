@@ -327,7 +327,8 @@ impl Running {
     fn prepare(&mut self, place: usize) -> Result<(), String> {
         let isolator = &self.isolators[place];
         let (id, container, allowance) = (&self.id, &mut self.container, &self.allowance);
-        isolator.prepare(&mut Launch { id, container, allowance }).map_err(named(isolator))
+        let folders = &[self.folder.scratch()];
+        isolator.prepare(&mut Launch { id, container, allowance, folders }).map_err(named(isolator))
     }
 
     fn isolate(&mut self, place: usize) -> Result<(), String> {

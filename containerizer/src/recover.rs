@@ -46,7 +46,8 @@ pub fn recover(
         let process = folder.process().and_then(|process| u32::try_from(process.number).ok());
         let is_wanted = id.is_some();
         let id = id.unwrap_or_else(|| ContainerPath::of_executor(name));
-        let known = Known { id, process, allowance: allowance.unwrap_or_default() };
+        let folders = vec![folder.scratch()];
+        let known = Known { id, process, allowance: allowance.unwrap_or_default(), folders };
         all.push((known, folder, is_wanted));
     }
     let known = all.iter().filter(|(.., is_wanted)| *is_wanted).map(|(known, ..)| known.clone());

@@ -55,7 +55,8 @@ mod tests {
         let rlimits = Rlimits::new(vec![limit(LimitOf::OpenFiles, 100), limit(LimitOf::Core, 0)]);
         let id = ContainerPath::standalone(ContainerName::new("c").unwrap());
         let allowance = Allowance::default();
-        let mut launch = Launch { id: &id, container: &mut container, allowance: &allowance };
+        let (id, allowance) = (&id, &allowance);
+        let mut launch = Launch { id, container: &mut container, allowance, folders: &[] };
         rlimits.prepare(&mut launch).unwrap();
         let limits = &container.confinement.identity.limits;
         assert_eq!(*limits, [limit(LimitOf::OpenFiles, 7), limit(LimitOf::Core, 0)]);

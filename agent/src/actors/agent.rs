@@ -22,7 +22,6 @@ use tokio::sync::Notify;
 use super::checkpointer::{Outcome, Write};
 use super::outbox::Outbox;
 use super::process::{FromProcesses, ToProcesses};
-use crate::disk::{DiskSettings, DiskUse};
 use crate::http::{Dismiss, FindExecutor, Found, ReadRecovery, Recovery, Subscribes};
 use crate::logic::{Agent, Books, Effect, End, Event, Notice};
 use crate::metrics::Counts;
@@ -104,8 +103,6 @@ pub(crate) struct AgentActor {
     pub(crate) ended: Arc<Ended>,
     /// Of all containers.
     pub(crate) isolators: Isolators,
-    /// How their sandboxes are measured, if they are.
-    pub(crate) disk: Option<(DiskSettings, DiskUse)>,
 }
 
 impl Actor for AgentActor {
@@ -115,7 +112,6 @@ impl Actor for AgentActor {
         self.follow_leader(ctx);
         self.advance(Event::Started, ctx);
         self.collect_sandboxes(ctx);
-        self.watch_disk(ctx);
     }
 }
 

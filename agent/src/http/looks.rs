@@ -64,8 +64,8 @@ pub(super) async fn used(gateways: &Gateways, filter: Filter) -> Result<Vec<Cont
     let look = gateways.0.looks.newest(Usages::look).await?;
     let books = gateways.shown().await?.books;
     let agent = gateways.agent()?;
-    let (disk, isolators) = (agent.disk().clone(), agent.isolators().clone());
-    aside(move || containers(&books, &filter, &look.usages, &disk, &isolators, look.at)).await
+    let isolators = agent.isolators().clone();
+    aside(move || containers(&books, &filter, &look.usages, &isolators, look.at)).await
 }
 
 #[cfg(test)]

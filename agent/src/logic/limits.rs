@@ -3,18 +3,14 @@
 
 use api::v1;
 use containerizer::isolator::{Allowance, Limitation};
-use containerizer::limits::logic::bytes;
 use protocol::carried::Carried;
 use protocol::ids::ContainerId;
 use protocol::limits::TaskLimits;
-use protocol::resources::{Milli, Resources};
-use protocol::task::{Reason, Source, TaskState, TaskStatus};
+use protocol::task::{Source, TaskState, TaskStatus};
 
 use super::state::{Ending, Executor, Phase};
 use super::updates::News;
 use super::{Agent, Effect, Program, Signal, Turn};
-
-const MIB: u64 = 1 << 20;
 
 fn carried(limitation: &Limitation) -> Carried<v1::TaskStatus> {
     let limitation = v1::TaskResourceLimitation { resources: limitation.resources.to_v1() };
@@ -56,22 +52,6 @@ impl Executor {
 }
 
 impl Agent {
-    /// What it means that a container's sandbox takes so many bytes of the disk. One that holds no disk has no limit, as in Mesos.
-    pub fn exceeds_disk(&self, container: &ContainerId, taken: u64) -> Option<Limitation> {
-        let disk = self.allowance(container)?.holds.disk();
-        let exceeds = disk > Milli(0) && taken > bytes(disk);
-        let mib = |bytes: u64| format!("{:.1} MiB", bytes as f64 / MIB as f64);
-        exceeds.then(|| Limitation {
-            reason: Reason::ContainerLimitationDisk,
-            resources: Resources::none().with_scalar("disk", disk),
-            words: format!(
-                "Disk usage ({}) exceeds quota ({}): that is what its sandbox takes, and what its tasks and its executor hold; let the task ask for more disk",
-                mib(taken),
-                mib(bytes(disk)),
-            ),
-        })
-    }
-
     /// What the container of an executor and its tasks may take.
     pub fn allowance(&self, container: &ContainerId) -> Option<Allowance> {
         self.state.executors.get(container).map(|executor| self.allowed(executor))

@@ -7,7 +7,6 @@ use protocol::ids::{ContainerId, ExecutorId, FrameworkId};
 use protocol::limits::Most;
 
 use super::v1::executor_info;
-use crate::disk::DiskUse;
 use crate::isolators;
 use crate::logic::{Books, ExecutorSeen, Life, network};
 use crate::usage::{Usage, Usages};
@@ -46,7 +45,6 @@ pub(crate) fn containers(
     books: &Books,
     filter: &Filter,
     usages: &Usages,
-    disk: &DiskUse,
     isolators: &Isolators,
     at: f64,
 ) -> Vec<Container> {
@@ -62,8 +60,7 @@ pub(crate) fn containers(
                 executor_pid: process,
                 ..Default::default()
             };
-            let mut statistics =
-                used.map(|used| statistics(executor, used, disk.of(&executor.container), at));
+            let mut statistics = used.map(|used| statistics(executor, used, at));
             ask(isolators, &executor.container, &mut status, statistics.as_mut());
             if status.network_infos.is_empty() {
                 status.network_infos.extend(network(&books.info.at.listens));
@@ -97,12 +94,7 @@ fn ask(
     }
 }
 
-fn statistics(
-    executor: &ExecutorSeen,
-    used: Usage,
-    disk: Option<u64>,
-    at: f64,
-) -> v1::ResourceStatistics {
+fn statistics(executor: &ExecutorSeen, used: Usage, at: f64) -> v1::ResourceStatistics {
     let limits = executor.all_resources();
     let most = executor.limits();
     v1::ResourceStatistics {
@@ -125,8 +117,6 @@ fn statistics(
             None => Some(bytes(limits.mem())),
         },
         mem_soft_limit_bytes: most.mem.map(|_| bytes(limits.mem())),
-        disk_limit_bytes: disk.map(|_| bytes(limits.disk())),
-        disk_used_bytes: disk,
         ..Default::default()
     }
 }

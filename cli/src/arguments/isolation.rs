@@ -4,11 +4,9 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use agent::{
-    CallSettings, CapabilitySettings, ContainerSettings, DiskSettings, GroupSettings,
-    Isolators as ControlGroups,
-};
+use agent::{CallSettings, CapabilitySettings, ContainerSettings, GroupSettings, Isolators as ControlGroups};
 use clap::{ArgAction, Args};
+use containerizer::disk::DiskSettings;
 use containerizer::isolation::{self, Right};
 use containerizer::namespaces::UserMap;
 

@@ -130,7 +130,7 @@ mod tests {
         };
         let mut status = ContainerStatus { executor_pid: Some(4), ..at("10.0.0.1") };
         let net_cls = Some(cgroup_info::NetCls { classid: Some(8) });
-        let cgroup_info = Some(CgroupInfo { net_cls, ..Default::default() });
+        let cgroup_info = Some(CgroupInfo { net_cls });
         with_status(&mut status, &ContainerStatus { cgroup_info, ..at("10.0.0.2") });
         let addresses = status.network_infos.iter().flat_map(|info| &info.ip_addresses);
         let addresses: Vec<_> = addresses.map(|at| at.ip_address.as_deref()).collect();

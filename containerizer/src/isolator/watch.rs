@@ -4,7 +4,7 @@
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 
 use nix::errno::Errno;
 use nix::sys::eventfd::{EfdFlags, EventFd};
@@ -57,6 +57,7 @@ pub fn told() -> io::Result<(Teller, Box<dyn Watch>)> {
     let flags = EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK;
     let event = Arc::new(EventFd::from_value_and_flags(0, flags)?);
     let (to_watch, told) = channel();
+    let to_watch = Some(to_watch);
     Ok((Teller { event: Arc::clone(&event), to_watch }, Box::new(Told { event, told })))
 }
 
@@ -64,16 +65,25 @@ pub fn told() -> io::Result<(Teller, Box<dyn Watch>)> {
 #[derive(Debug)]
 pub struct Teller {
     event: Arc<EventFd>,
-    to_watch: Sender<Limitation>,
+    to_watch: Option<Sender<Limitation>>,
 }
 
 impl Teller {
     /// It has gone beyond a limit. Whoever watched may have lost interest: then nothing happens.
     pub fn tell(&self, limitation: Limitation) {
-        if self.to_watch.send(limitation).is_ok() {
+        let sent = self.to_watch.as_ref().map(|to_watch| to_watch.send(limitation));
+        if let Some(Ok(())) = sent {
             // One that is full is ready, too.
             let _ = self.event.write(1);
         }
+    }
+}
+
+/// Whoever waits is told that nothing comes any more.
+impl Drop for Teller {
+    fn drop(&mut self) {
+        self.to_watch = None;
+        let _ = self.event.write(1);
     }
 }
 
@@ -89,7 +99,11 @@ impl Watch for Told {
 
     fn look(&mut self) -> Result<Option<Limitation>, String> {
         match self.event.read() {
-            Ok(_) | Err(Errno::EAGAIN) => Ok(self.told.try_recv().ok()),
+            Ok(_) | Err(Errno::EAGAIN) => match self.told.try_recv() {
+                Ok(limitation) => Ok(Some(limitation)),
+                Err(TryRecvError::Empty) => Ok(None),
+                Err(TryRecvError::Disconnected) => Err("nobody is left who tells".into()),
+            },
             Err(error) => Err(format!("hear whether a container goes beyond a limit: {error}")),
         }
     }
@@ -118,5 +132,12 @@ mod tests {
         assert_eq!(limited(watch).await, Ok(limitation.clone()));
         // Nobody listens any more.
         thread.join().unwrap().tell(limitation);
+    }
+
+    #[tokio::test]
+    async fn whoever_waits_for_one_that_is_gone_does_not_wait_for_ever() {
+        let (teller, watch) = told().unwrap();
+        let (dropped, words) = tokio::join!(async move { drop(teller) }, limited(watch));
+        assert_eq!((dropped, words), ((), Err("nobody is left who tells".to_owned())));
     }
 }

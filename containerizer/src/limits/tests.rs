@@ -21,7 +21,8 @@ fn id(name: &str) -> ContainerPath {
 
 fn prepare(groups: &ControlGroups, id: &ContainerPath) {
     let (mut container, allowance) = (Container::default(), Allowance::default());
-    let mut launch = Launch { id, container: &mut container, allowance: &allowance };
+    let (container, allowance) = (&mut container, &allowance);
+    let mut launch = Launch { id, container, allowance, folders: &[] };
     groups.prepare(&mut launch).unwrap();
 }
 
@@ -56,7 +57,12 @@ fn groups_of_containers_that_nobody_knows_are_named_and_go() {
     prepare(&former, &id("lost"));
     drop(former);
     let next = life();
-    let known = |name| Known { id: id(name), process: None, allowance: Allowance::default() };
+    let known = |name| Known {
+        id: id(name),
+        process: None,
+        allowance: Allowance::default(),
+        folders: Vec::new(),
+    };
     assert_eq!(next.recover(&[known("known"), known("gone")]), Ok(vec![id("lost")]));
     for left in ["lost", "known"] {
         next.kill(&id(left)).unwrap();

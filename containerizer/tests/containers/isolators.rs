@@ -67,7 +67,8 @@ fn iso_27_what_isolators_say_of_a_container_is_merged() {
     assert_eq!((usage.timestamp, usage.threads, usage.mem_rss_bytes), (5.0, Some(1), Some(20)));
     assert_eq!(missing, [""; 0]);
     let (status, missing) = running.status();
-    let networks: Vec<_> = status.network_infos.iter().filter_map(|info| info.name.as_deref()).collect();
+    let networks: Vec<_> =
+        status.network_infos.iter().filter_map(|info| info.name.as_deref()).collect();
     assert_eq!((networks, missing), (vec!["A", "B"], vec![]));
     assert!(status.cgroup_info.is_some());
     let process = running.launched().unwrap().process.as_raw();
@@ -263,15 +264,19 @@ fn process_of(folder: &std::path::Path) -> i32 {
     found.unwrap().1.process().unwrap().number
 }
 
+type Of = fn(ContainerName) -> ContainerPath;
+
+fn in_another(name: ContainerName) -> ContainerPath {
+    ContainerPath::of_executor(ContainerName::new("outer").unwrap()).nested(name)
+}
+
 #[test]
 fn iso_27_an_isolator_is_left_out_where_it_does_not_support_what_a_container_is() {
-    let in_another =
-        |name| ContainerPath::of_executor(ContainerName::new("outer").unwrap()).nested(name);
     let mut cell = Cell::new();
-    let cases: [(&dyn Fn(ContainerName) -> ContainerPath, [bool; 3]); 3] = [
-        (&ContainerPath::of_executor, [true, true, true]),
-        (&in_another, [false, true, false]),
-        (&ContainerPath::standalone, [false, false, true]),
+    let cases: [(Of, [bool; 3]); 3] = [
+        (ContainerPath::of_executor, [true, true, true]),
+        (in_another, [false, true, false]),
+        (ContainerPath::standalone, [false, false, true]),
     ];
     for (id, asked) in cases {
         let pair = Pair::default();

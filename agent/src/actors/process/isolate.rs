@@ -45,7 +45,9 @@ impl Processes {
     ) -> Result<Option<Inside>, String> {
         let has_any = inside.is_some();
         let mut inside = inside.unwrap_or_default();
-        self.isolators.prepare(&mut Launch { id, container: &mut inside.container, allowance })?;
+        let (container, folders) =
+            (&mut inside.container, std::slice::from_ref(&place.sandbox.path));
+        self.isolators.prepare(&mut Launch { id, container, allowance, folders })?;
         if !has_any && inside.container == Container::default() {
             return Ok(None);
         }

@@ -78,25 +78,6 @@ fn op_15_a_task_with_less_than_it_asks_for_can_never_run() {
 }
 
 #[test]
-fn iso_16_a_sandbox_may_take_the_disk_that_its_container_holds_and_without_any_it_has_no_limit() {
-    let has = Resources::cpus_mem(4.0, 1000.0).with_scalar("disk", Milli::whole(100));
-    let mut t = Scenario::registered_with(|config| config.info.resources = has);
-    let mut task = custom_task("a", "E");
-    t.launch(task.clone());
-    let container = t.started[0].container.clone();
-    assert_eq!(t.agent.exceeds_disk(&container, u64::MAX), None);
-    task.task = TaskId::new("b");
-    task.resources = task.resources.with_scalar("disk", Milli::whole(2));
-    t.launch(task);
-    assert_eq!(t.agent.exceeds_disk(&container, 2 << 20), None);
-    let limitation = t.agent.exceeds_disk(&container, (2 << 20) + 1).expect("one byte more");
-    assert_eq!(limitation.reason, Reason::ContainerLimitationDisk);
-    assert_eq!(limitation.resources, Resources::none().with_scalar("disk", Milli::whole(2)));
-    assert!(limitation.words.starts_with("Disk usage (2.0 MiB) exceeds quota (2.0 MiB)"));
-    assert_eq!(t.agent.exceeds_disk(&ContainerId::new("nobody"), u64::MAX), None);
-}
-
-#[test]
 fn agent_16_what_was_made_for_a_task_that_has_ended_is_given_nothing() {
     let mut t = Scenario::registered();
     t.with_running("t");
