@@ -98,12 +98,13 @@ fn test_upgrade() -> ExitCode {
 
 /// The tests of control groups, where there is version 2 only.
 fn test_cgroup2() -> ExitCode {
-    let mut steps = Steps::of(3);
+    let mut steps = Steps::of(4);
     let mut machine = cgroup2::Machine::default();
     steps.run("packages", packages::install_for_machines);
-    steps.run("machine", || machine.make());
+    steps.run("machine", || machine.make(&cgroup2::build()?));
     let mut results = Vec::new();
     steps.run_tests("tests", &mut results, |results| machine.run(results));
+    steps.run("page", || machine.keep());
     steps.finish()
 }
 
@@ -125,7 +126,7 @@ fn test_chaos(words: &[&str]) -> ExitCode {
 }
 
 fn test() -> ExitCode {
-    let mut steps = Steps::of(12);
+    let mut steps = Steps::of(13);
     steps.run("packages", packages::install);
     steps.run("formatting", || cargo::run(&["fmt", "--all", "--check"]));
     steps.run("dependencies", deny::check);
@@ -136,6 +137,11 @@ fn test() -> ExitCode {
     steps.run("build", || suite::build(&mut built));
     let mut results = Vec::new();
     steps.run_tests("tests", &mut results, |results| built.run_tests(results));
+    steps.run_tests("control groups of version 2", &mut results, |results| {
+        let mut machine = cgroup2::Machine::default();
+        machine.make(built.of_machine())?;
+        machine.run(results)
+    });
     steps.run_tests("doc tests", &mut results, suite::doc_tests);
     steps.run("features", || features::check(&results));
     steps.run("simulation", || built.run_program("simulate", &["--seeds", SEEDS]));

@@ -8,7 +8,7 @@ use crate::cargo;
 use crate::steps::Failure;
 
 /// A package, and a file that is there when it is.
-const NEEDED: [(&str, &str); 16] = [
+const NEEDED: [(&str, &str); 18] = [
     // For ZooKeeper; and to compile, in memory, a scheduler on a client of Mesos.
     ("default-jdk-headless", "/usr/bin/javac"),
     // Other people's clients of Mesos: what brings them.
@@ -34,6 +34,9 @@ const NEEDED: [(&str, &str); 16] = [
     ("umoci", "/usr/bin/umoci"),
     // What a story keeps from being removed.
     ("e2fsprogs", "/usr/bin/chattr"),
+    // A machine with another kernel, and what its memory is packed with.
+    ("qemu-system-x86", "/usr/bin/qemu-system-x86_64"),
+    ("cpio", "/usr/bin/cpio"),
 ];
 
 pub(crate) fn install() -> Result<(), Failure> {

@@ -12,11 +12,14 @@ use std::{env, thread};
 use serde_json::Value;
 
 use crate::cargo::{self, cargo};
+use crate::cgroup2;
 use crate::report::{Outcome, Report, TestResult};
 use crate::steps::{Failure, Seconds};
 
 /// Tests that need what `cargo xtask test` does not build: another chore runs them.
 const OF_OTHER_CHORES: [&str; 1] = ["test upgrade"];
+/// Tests that need a kernel which this host may not have: [`cgroup2`] runs them.
+const OF_MACHINE_ONLY: &str = "test cgroups2";
 
 /// A binary that says nothing more after this hangs; the longest honest one takes two minutes.
 const BINARY_TIME_MAX: Duration = Duration::from_secs(600);
@@ -28,6 +31,7 @@ const DOC_TESTS_TIME_MAX: Duration = Duration::from_secs(900);
 pub(crate) struct Built {
     programs: Vec<Binary>,
     tests: Vec<Binary>,
+    of_machine: Vec<PathBuf>,
 }
 
 struct Binary {
@@ -52,7 +56,15 @@ pub(crate) fn build(built: &mut Built) -> Result<(), Failure> {
             None => (),
         }
     }
-    built.tests.retain(|test| !OF_OTHER_CHORES.contains(&test.target.as_str()));
+    let named = |name: &&str| {
+        let target = format!("test {name}");
+        built.tests.iter().find(|test| test.target == target).map(|test| test.executable.clone())
+    };
+    built.of_machine = cgroup2::TESTS.iter().filter_map(named).collect();
+    built.tests.retain(|test| {
+        let target = test.target.as_str();
+        !OF_OTHER_CHORES.contains(&target) && target != OF_MACHINE_ONLY
+    });
     built.tests.sort_by(|a, b| (&a.package, &a.target).cmp(&(&b.package, &b.target)));
     Ok(())
 }
@@ -84,6 +96,11 @@ impl Built {
         }
         tell_failed_and_skipped(results, &mut complaints);
         Failure::unless_empty(complaints)
+    }
+
+    /// Programs of tests for [`cgroup2::Machine`].
+    pub(crate) fn of_machine(&self) -> &[PathBuf] {
+        &self.of_machine
     }
 
     fn program(&self, name: &str) -> Option<&Binary> {
@@ -163,7 +180,7 @@ fn complaint(report: &Report, ended: Ended) -> Option<String> {
 
 /// Failed tests are named once more at the end. Skipped ones are told; where `CI` is true none may
 /// be skipped, or it would prove less than it seems to.
-fn tell_failed_and_skipped(results: &[TestResult], complaints: &mut Vec<String>) {
+pub(crate) fn tell_failed_and_skipped(results: &[TestResult], complaints: &mut Vec<String>) {
     let in_ci = env::var_os("CI").is_some_and(|value| value == "true");
     for TestResult { package, name, outcome } in results {
         match outcome {
