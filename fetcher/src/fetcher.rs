@@ -16,7 +16,7 @@ use tokio::sync::oneshot;
 
 use crate::logic::cache::{Cache, Who};
 use crate::logic::{Fetch, Source};
-use crate::order::{From, Limits, Order, To};
+use crate::order::{ByHadoop, From, Hadoop, Limits, Order, To};
 use kept::Turn;
 
 /// How files are fetched.
@@ -32,6 +32,8 @@ pub struct FetcherConfig {
     pub stall_timeout: Duration,
     /// Who vouches for servers of https, as PEM; `None`: whoever the system trusts.
     pub authorities: Option<String>,
+    /// Who gets what has an address of Hadoop's.
+    pub hadoop: Hadoop,
     /// What one file may take.
     pub limits: Limits,
 }
@@ -45,6 +47,7 @@ impl FetcherConfig {
             cache_size: 2 << 30,
             stall_timeout: Duration::from_secs(60),
             authorities: None,
+            hadoop: Hadoop::default(),
             limits: Limits::default(),
         }
     }
@@ -195,6 +198,11 @@ impl Fetcher {
     fn order(&self, sandbox: &ForSandbox, one: &Fetch, from: From, to: To) -> Order {
         let config = &self.shared.config;
         let https = matches!(&one.source, Source::Http(_));
+        let is_hadoops = matches!(&one.source, Source::Hadoop(_));
+        let by_hadoop = || ByHadoop {
+            client: config.hadoop.clone(),
+            sandbox: sandbox.path.to_string_lossy().into_owned(),
+        };
         Order {
             uri: one.uri.clone(),
             from,
@@ -203,6 +211,7 @@ impl Fetcher {
             stall: config.stall_timeout,
             limits: config.limits,
             authorities: config.authorities.clone().filter(|_| https),
+            hadoop: is_hadoops.then(by_hadoop),
         }
     }
 }

@@ -2,6 +2,7 @@
 //! and is gone when its agent is: then standard input ends. What it says for people goes to standard error, which is the
 //! sandbox's.
 
+mod hadoop;
 mod sandbox;
 mod source;
 mod unpack;
@@ -16,7 +17,8 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use nix::unistd::{User, geteuid, initgroups, setgid, setuid};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::{Pid, User, geteuid, getpgrp, getpid, initgroups, setgid, setuid};
 
 use crate::order::{From, LINE_BYTES_MAX, Order, Said, To, Told};
 use sandbox::Folder;
@@ -58,9 +60,17 @@ pub fn main() -> ExitCode {
             complain(&format!(
                 "fetch: what an agent starts with an order on standard input: {error}"
             ));
-            ExitCode::FAILURE
+            end_all()
         }
     }
+}
+
+/// Ends this process with all that it has started, which is in its group.
+fn end_all() -> ! {
+    if getpgrp() == getpid() {
+        let _ = kill(Pid::from_raw(0), Signal::SIGKILL);
+    }
+    std::process::exit(1)
 }
 
 /// Standard error is the sandbox's, where a task's author looks.
@@ -88,6 +98,14 @@ pub(crate) struct Moved {
 impl Moved {
     fn more(&self, bytes: usize) {
         self.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    /// So much is there by now that somebody else brings.
+    fn brought(&self, bytes: u64) {
+        let before = self.came.swap(bytes, Ordering::Relaxed);
+        if bytes != before {
+            self.more(1);
+        }
     }
 }
 
@@ -172,7 +190,7 @@ fn listen(mut lines: BufReader<UnixStream>, to_main: &Sender<Told>) {
             break;
         }
     }
-    std::process::exit(1);
+    end_all();
 }
 
 fn watch(moved: &Moved, order: &Order, says: &Mutex<UnixStream>) {
@@ -192,7 +210,7 @@ fn watch(moved: &Moved, order: &Order, says: &Mutex<UnixStream>) {
             complain(&format!("cannot fetch '{}': {words}", order.uri));
             // If the agent does not hear it, it sees the end.
             let _ = say(says, &Said::Failed(words));
-            std::process::exit(1);
+            end_all();
         }
         if now - said >= SAY_EVERY {
             said = now;
@@ -234,7 +252,7 @@ fn fetch(order: &Order, agent: &Agent) -> Result<u64, Failure> {
         From::Given => source::given(given()?)?,
         From::Source(source) => {
             complain(&format!("fetching '{}'", order.uri));
-            source::open(source, order)?
+            source::open(source, order, &agent.moved)?
         }
     };
     agent.moved.more(1);

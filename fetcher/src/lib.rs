@@ -11,4 +11,4 @@ mod order;
 
 pub use fetcher::{Counts, Fetcher, FetcherConfig, ForSandbox};
 pub use helper::main;
-pub use order::Limits;
+pub use order::{Hadoop, Limits};

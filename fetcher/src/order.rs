@@ -1,10 +1,15 @@
 //! What the agent tells the process that fetches, and what that says: lines of JSON over one socket.
 
+use std::collections::BTreeMap;
+use std::path::Path;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use crate::logic::{Source, Unpack};
+
+/// Whose it is, for who looks at processes: as in all that is started for a sandbox.
+pub(crate) const ENV_SANDBOX: &str = "AIRSIDE_SANDBOX";
 
 /// A line is no longer.
 pub(crate) const LINE_BYTES_MAX: u64 = 1 << 20;
@@ -26,6 +31,25 @@ impl Default for Limits {
     }
 }
 
+/// A client of Hadoop's, a program called `hadoop`, which gets what our own client does not know.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hadoop {
+    /// Where Hadoop is installed, with the program in `bin`; `None`: it is looked for in `PATH`.
+    pub home: Option<String>,
+    /// All of its environment.
+    pub environment: BTreeMap<String, String>,
+}
+
+impl Hadoop {
+    /// The program, as it is started.
+    pub(crate) fn program(&self) -> String {
+        match &self.home {
+            Some(home) => Path::new(home).join("bin/hadoop").to_string_lossy().into_owned(),
+            None => "hadoop".to_owned(),
+        }
+    }
+}
+
 /// The first line: all that there is to do.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Order {
@@ -40,6 +64,15 @@ pub(crate) struct Order {
     pub(crate) limits: Limits,
     /// Who vouches for servers of https, as PEM; `None`: whoever the system trusts.
     pub(crate) authorities: Option<String>,
+    /// For what is Hadoop's.
+    pub(crate) hadoop: Option<ByHadoop>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct ByHadoop {
+    pub(crate) client: Hadoop,
+    /// The user's folder, in which the client may have one of its own: it writes files only where it can name them.
+    pub(crate) sandbox: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

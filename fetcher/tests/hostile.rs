@@ -1,6 +1,9 @@
-//! Servers that misbehave, and many who want the same: the agent's half with the real process, on loopback.
+//! Each scheme, servers that misbehave, and many who want the same: the agent's half with the real process, on loopback.
 
 #![allow(clippy::unwrap_used)] // a test fails by panicking
+
+#[path = "hostile/schemes.rs"]
+mod schemes;
 
 use std::fs::OpenOptions;
 use std::io::{BufRead, BufReader, Write};

@@ -23,7 +23,7 @@ const TAG_BYTES_MAX: usize = 128;
 /// Where an image is, and which.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Reference {
-    /// `registry:port/name:tag@digest`, each part but the name left out at will.
+    /// `registry:port/name:tag@digest`, each part but the name left out at will; `docker://` may stand before it.
     Registry(RegistryReference),
     /// `oci:PATH[:tag]`: a folder that is an OCI image layout.
     Layout {
@@ -149,7 +149,9 @@ impl Reference {
             let tag = tag.map(str::to_owned);
             return Ok(Self::Layout { path: path(folder).ok_or_else(empty)?, tag });
         }
-        RegistryReference::parse(text, default_registry).map(Self::Registry)
+        // As other programs write it; `docker:tag` is an image of that name.
+        let name = text.strip_prefix("docker://").unwrap_or(text);
+        RegistryReference::parse(name, default_registry).map(Self::Registry)
     }
 
     /// For clusters whose images lie in a folder of `docker save` files, one for each: `name:tag.tar`. As Mesos has it where

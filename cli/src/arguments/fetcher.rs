@@ -1,12 +1,13 @@
 //! The flags of an agent's fetcher. Names and defaults of Mesos.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
-use fetcher::FetcherConfig;
+use fetcher::{FetcherConfig, Hadoop};
 
 use crate::units;
 
@@ -27,7 +28,15 @@ pub(crate) struct FetcherArguments {
     /// system trusts]
     #[arg(long, value_name = "FILE")]
     fetcher_ca_file: Option<PathBuf>,
+    /// Where Hadoop is installed, whose client bin/hadoop gets what is addressed by hdfs:// and s3a:// [default: HADOOP_HOME, or
+    /// else the hadoop of PATH]
+    #[arg(long, value_name = "DIR")]
+    hadoop_home: Option<PathBuf>,
 }
+
+/// What of the agent's environment Hadoop's client needs. As whom it speaks is not among it: that is the task's user.
+const HADOOP_ENVIRONMENT: [&str; 5] =
+    ["PATH", "JAVA_HOME", "HADOOP_CONF_DIR", "HADOOP_OPTS", "HADOOP_CLIENT_OPTS"];
 
 impl FetcherArguments {
     /// Who else is trusted.
@@ -54,8 +63,24 @@ impl FetcherArguments {
                 Some(std::fs::read_to_string(path).map_err(|error| (path.clone(), error))?)
             }
         };
+        config.hadoop = hadoop(self.hadoop_home.as_deref(), |name| std::env::var_os(name));
         Ok(config)
     }
+}
+
+fn hadoop(home: Option<&Path>, environment: impl Fn(&str) -> Option<OsString>) -> Hadoop {
+    let value = |name: &str| {
+        let value = environment(name).filter(|value| !value.is_empty());
+        value.map(|value| value.to_string_lossy().into_owned())
+    };
+    let home = home.map(|path| path.to_string_lossy().into_owned());
+    let home = home.filter(|home| !home.is_empty()).or_else(|| value("HADOOP_HOME"));
+    let mut kept: BTreeMap<_, _> = HADOOP_ENVIRONMENT
+        .into_iter()
+        .filter_map(|name| Some((name.to_owned(), value(name)?)))
+        .collect();
+    kept.extend(home.clone().map(|home| ("HADOOP_HOME".to_owned(), home)));
+    Hadoop { home, environment: kept }
 }
 
 /// Several agents of one machine have work directories of their own, and by these their folders: FNV-1a of the path.
@@ -77,5 +102,29 @@ mod tests {
     fn each_work_directory_has_a_folder_of_its_own() {
         assert_eq!(folder_of(Path::new("/var/a")), folder_of(Path::new("/var/a/")));
         assert_ne!(folder_of(Path::new("/var/a")), folder_of(Path::new("/var/b")));
+    }
+
+    #[test]
+    fn hadoops_client_is_where_it_is_said_or_where_the_environment_says_and_speaks_as_nobody_else()
+    {
+        let environment = |name: &str| match name {
+            "HADOOP_HOME" => Some("/opt/other".into()),
+            "JAVA_HOME" => Some("/opt/java".into()),
+            "HADOOP_USER_NAME" => Some("hdfs".into()),
+            "PATH" => Some("".into()),
+            _ => None,
+        };
+        let said = hadoop(Some(Path::new("/opt/hadoop")), environment);
+        let of = |names: [(&str, &str); 2]| {
+            names.map(|(name, value)| (name.to_owned(), value.to_owned())).into()
+        };
+        assert_eq!(said.home.as_deref(), Some("/opt/hadoop"));
+        assert_eq!(
+            said.environment,
+            of([("HADOOP_HOME", "/opt/hadoop"), ("JAVA_HOME", "/opt/java")])
+        );
+        let found = hadoop(None, environment);
+        assert_eq!(found.home.as_deref(), Some("/opt/other"));
+        assert_eq!(hadoop(None, |_| None), Hadoop::default());
     }
 }

@@ -7,19 +7,18 @@ use std::os::unix::net::UnixStream as StdStream;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{ExitStatus, Stdio};
 
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
 use tokio::process::{Child, Command};
 
 use super::{ForSandbox, Shared};
 use crate::helper::Failure;
-use crate::order::{LINE_BYTES_MAX, Order, Said, Told};
+use crate::order::{ENV_SANDBOX, LINE_BYTES_MAX, Order, Said, Told};
 
 /// Where programs are looked for, should the loader of this one need any.
 const PATH: &str = "/usr/sbin:/usr/bin:/sbin:/bin";
-
-/// Whose it is, for who looks at processes: as in all that is started for a sandbox.
-const ENV_SANDBOX: &str = "AIRSIDE_SANDBOX";
 
 /// A process that fetches, until it is buried.
 struct Process<'a> {
@@ -28,8 +27,19 @@ struct Process<'a> {
     number: i32,
 }
 
+impl Process<'_> {
+    /// With all that it started: a client of somebody else's may have processes of its own.
+    fn end(&self) {
+        // Once it is waited for, its number may be another's.
+        if self.child.id().is_some() && self.number > 0 {
+            let _ = killpg(Pid::from_raw(self.number), Signal::SIGKILL);
+        }
+    }
+}
+
 impl Drop for Process<'_> {
     fn drop(&mut self) {
+        self.end();
         self.shared.state().processes.remove(&self.number);
     }
 }
@@ -52,6 +62,7 @@ pub(super) async fn run(
         let mut bytes = Vec::new();
         let read = (&mut reads).take(LINE_BYTES_MAX).read_until(b'\n', &mut bytes).await;
         if read.map_err(failed)? == 0 {
+            process.end();
             let status = process.child.wait().await.map_err(failed)?;
             return Err(Failure::Words(ended(status)));
         }
@@ -66,6 +77,7 @@ pub(super) async fn run(
             Said::NoRoom => Err(Failure::NoRoom),
             Said::Failed(words) => Err(Failure::Words(words)),
         };
+        process.end();
         process.child.wait().await.map_err(failed)?;
         return done;
     }

@@ -1,4 +1,4 @@
-//! Where bytes come from: a file that the task's user may read, or a server.
+//! Where bytes come from: a file that the task's user may read, a server, or Hadoop's client.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read};
@@ -8,6 +8,7 @@ use std::sync::Arc;
 use rustix::fs::OFlags;
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, TlsProvider, parse_pem};
 
+use super::{Moved, hadoop};
 use crate::logic::Source;
 use crate::order::Order;
 
@@ -42,7 +43,7 @@ pub(super) fn given(file: File) -> Result<Input, String> {
     of_file(file)
 }
 
-pub(super) fn open(source: &Source, order: &Order) -> Result<Input, String> {
+pub(super) fn open(source: &Source, order: &Order, moved: &Moved) -> Result<Input, String> {
     match source {
         Source::File(path) => {
             // One that nobody writes to would be waited for.
@@ -56,6 +57,7 @@ pub(super) fn open(source: &Source, order: &Order) -> Result<Input, String> {
             })?)
         }
         Source::Http(url) => download(url, order),
+        Source::Hadoop(url) => of_file(hadoop::get(url, order, moved)?),
     }
 }
 

@@ -47,6 +47,8 @@ pub enum Source {
     File(String),
     /// An address of `http` or `https`.
     Http(String),
+    /// An address that Hadoop's client knows.
+    Hadoop(String),
 }
 
 /// What an archive is, by the end of its name.
@@ -73,8 +75,10 @@ const ARCHIVES: [(&str, Unpack); 9] = [
     (".gz", Unpack::Gzip),
 ];
 
-/// Schemes that Mesos hands to Hadoop's client, or to another library.
-const ELSEWHERE: [&str; 6] = ["hdfs", "hftp", "s3", "s3n", "ftp", "ftps"];
+/// Schemes of Hadoop's client: those of Mesos, and the one that has come in the place of `s3` and `s3n`.
+const HADOOP: [&str; 5] = ["hdfs", "hftp", "s3", "s3n", "s3a"];
+/// Schemes for which Mesos has a library.
+const ELSEWHERE: [&str; 2] = ["ftp", "ftps"];
 
 impl Fetch {
     /// In words, why it cannot be had.
@@ -118,6 +122,7 @@ fn source(uri: &str) -> Result<(Source, &str), String> {
         );
     };
     let scheme = scheme.to_ascii_lowercase();
+    let name = rest.split_once('/').map_or("", |(_, path)| &path[last(path)..]);
     match scheme.as_str() {
         "file" => {
             let path = rest.strip_prefix("localhost").unwrap_or(rest);
@@ -127,15 +132,18 @@ fn source(uri: &str) -> Result<(Source, &str), String> {
                 Err("file:// is followed by an absolute path of the agent's own machine".to_owned())
             }
         }
-        "http" | "https" => {
-            let name = rest.split_once('/').map_or("", |(_, path)| &path[last(path)..]);
-            Ok((Source::Http(format!("{scheme}://{rest}")), name))
+        "http" | "https" => Ok((Source::Http(format!("{scheme}://{rest}")), name)),
+        _ if HADOOP.contains(&scheme.as_str()) => {
+            Ok((Source::Hadoop(format!("{scheme}://{rest}")), name))
         }
+        "docker" => Err(
+            "it is an image, and no file; name it as the image of a container, which is pulled for it".to_owned(),
+        ),
         _ if ELSEWHERE.contains(&scheme.as_str()) => Err(format!(
             "{scheme}:// is not fetched; serve it by http:// or https://, or let the command fetch it"
         )),
         _ => Err(format!(
-            "nothing is known of '{}://'; file://, http:// and https:// are fetched, and absolute paths",
+            "nothing is known of '{}://'; file://, http:// and https:// are fetched, absolute paths, and by Hadoop's client hdfs:// and s3a://",
             scheme.escape_debug()
         )),
     }
@@ -199,6 +207,18 @@ mod tests {
     }
 
     #[test]
+    fn what_hadoop_knows_is_left_to_its_client_and_named_by_its_address() {
+        for scheme in HADOOP {
+            let fetch = Fetch::of(&uri(&format!("{}://h:8020/a/x.tgz", scheme.to_uppercase())));
+            let fetch = fetch.unwrap();
+            assert_eq!(fetch.source, Source::Hadoop(format!("{scheme}://h:8020/a/x.tgz")));
+            assert_eq!((fetch.name.as_str(), fetch.unpack), ("x.tgz", Some(Unpack::Tar)));
+        }
+        // Without a host it is the one that the client is set up for.
+        assert_eq!(Fetch::of(&uri("hdfs:///a/b")).unwrap().name, "b");
+    }
+
+    #[test]
     fn fetch_01_schemes_that_are_not_fetched_are_refused_in_words() {
         for scheme in ELSEWHERE {
             let words = refused(&uri(&format!("{scheme}://h/x")));
@@ -206,6 +226,7 @@ mod tests {
         }
         for (from, wanted) in [
             ("gopher://h/x", "nothing is known of 'gopher://'"),
+            ("docker://h/x", "it is an image, and no file"),
             ("relative/path", "a path must be absolute"),
             ("", "a path must be absolute"),
             ("file://other-host/x", "an absolute path of the agent's own machine"),

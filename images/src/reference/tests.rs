@@ -30,6 +30,14 @@ fn img_03_short_names_are_made_whole_as_docker_does() {
 }
 
 #[test]
+fn img_09_a_registry_may_be_named_as_other_programs_do() {
+    is("docker://127.0.0.1:5000/app:v1", "127.0.0.1:5000/app:v1");
+    is("docker://busybox", "docker.io/library/busybox:latest");
+    is("docker:27", "docker.io/library/docker:27");
+    assert!(matches!(parse("docker://"), Err(BadReference::Empty { .. })));
+}
+
+#[test]
 fn the_default_registry_is_a_setting_and_has_no_library() {
     let reference = Reference::parse("busybox", "registry.example:5000").unwrap();
     assert_eq!(reference.to_string(), "registry.example:5000/busybox:latest");

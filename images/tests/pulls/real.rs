@@ -295,6 +295,16 @@ async fn img_01_a_registry_with_tls_is_trusted_only_with_its_authority() {
 }
 
 #[tokio::test]
+async fn img_09_the_manifest_and_the_layers_of_a_docker_uri_come_from_its_registry() {
+    let registry = Registry::plain().await;
+    registry.push("top", &[]);
+    let (_folder, store) = store_with(settings());
+    let uri = format!("docker://{}", registry.reference("top"));
+    let reference = Reference::parse(&uri, images::DOCKER_HUB).unwrap();
+    check_top(&pull(&store, &reference).await.unwrap());
+}
+
+#[tokio::test]
 async fn img_02_archives_of_docker_save_are_read_plain_and_compressed() {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("save.tar");

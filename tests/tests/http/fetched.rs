@@ -274,6 +274,53 @@ fn fetch_01_a_task_finds_each_kind_of_file_as_its_users_own() {
     assert!(!sandbox.join("kept/zip").exists());
 }
 
+/// Brings what lies in the folder that the address names, if whoever asks may read it.
+const HADOOP: &str = "#!/bin/sh
+case $1 in version) exit 0 ;; esac
+exec cp \"${3#hdfs://cluster}\" \"$4\"
+";
+
+#[test]
+fn img_09_fetch_01_a_task_has_files_of_hadoops_by_its_client_with_its_users_rights() {
+    let home = tests::cluster::Home::new();
+    let bin = home.path("hadoop").join("bin");
+    std::fs::create_dir_all(&bin).unwrap();
+    std::fs::write(bin.join("hadoop"), HADOOP).unwrap();
+    for path in [home.path(""), bin.join("hadoop")] {
+        std::fs::set_permissions(path, PermissionsExt::from_mode(0o755)).unwrap();
+    }
+    let flag = format!("--hadoop_home={}", home.path("hadoop").display());
+    let stage = Stage::of_master().with_agent_of(&[&flag]);
+    opens(&stage);
+    let (open, closed) = (home.path("open"), home.path("closed"));
+    for (path, mode) in [(&open, 0o644), (&closed, 0o600)] {
+        std::fs::write(path, "by hadoop").unwrap();
+        std::fs::set_permissions(path, PermissionsExt::from_mode(mode)).unwrap();
+    }
+    let mut framework = subscribes(&stage);
+    let offer = framework.offer();
+    let with = |id: &str, path: &Path, cache: bool| {
+        let mut task = task(id, &offer, &format!("cat {id}"));
+        task["command"]["user"] = json!("nobody");
+        let uri = format!("hdfs://cluster{}", path.display());
+        task["command"]["uris"] = json!([{ "value": uri, "cache": cache }]);
+        task
+    };
+    framework.launches(&offer, &[with("open", &open, false)]);
+    let end = end_of(&mut framework);
+    assert_eq!(end["state"], "TASK_FINISHED", "{end}");
+    let sandbox = sandbox(&stage, &framework.id, "open");
+    assert_eq!(read(&sandbox.join("stdout")), "by hadoop");
+    let of = |path: &Path| path.metadata().unwrap().uid();
+    assert_eq!(of(&sandbox.join("open")), of(&sandbox));
+    let offer = framework.offer();
+    framework.launches(&offer, &[with("closed", &closed, true)]);
+    let end = end_of(&mut framework);
+    let words = end["message"].as_str().unwrap();
+    assert_eq!(end["reason"], "REASON_CONTAINER_LAUNCH_FAILED", "{end}");
+    assert!(words.contains("fs -copyToLocal` ended with") && words.contains("denied"), "{words}");
+}
+
 #[test]
 fn fetch_02_two_tasks_take_one_download_and_fetch_04_it_is_counted() {
     let home = tests::cluster::Home::new();

@@ -8,7 +8,6 @@ const NO_ISOLATION: &str = "nothing here does that yet";
 const NO_APPC: &str = "images are Docker's and OCI's; there are none of Appc's";
 const NO_VOLUME_DRIVERS: &str = "there are no volumes of Docker's drivers";
 const NO_DOCKER: &str = "there is no containerizer for Docker";
-const NO_HADOOP: &str = "hdfs:// and s3:// are not fetched; a task that asks for it fails in words";
 const NO_MODULES: &str = "modules of Mesos are C++ libraries, which this program does not load";
 const NO_SASL: &str = "an agent shows that it knows the cluster's secret, --cluster-secret-file";
 const NO_PROVIDERS: &str = "there are no resource providers yet";
@@ -66,7 +65,6 @@ pub(super) const FLAGS: Table = &[
     ("docker_stop_timeout", Ignored(NO_DOCKER)),
     ("default_container_dns", Ignored(NO_DOCKER)),
     ("default_container_info", Refused("a task says itself what its container is to be")),
-    ("hadoop_home", Ignored(NO_HADOOP)),
     (
         "frameworks_home",
         Refused("files of tasks have absolute paths; name them so, or serve them by http://"),
