@@ -1,13 +1,14 @@
 //! The isolators of an agent's containers: those that its settings name, and behind them those of whoever uses this crate.
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use containerizer::cgroups::logic::controller::Controller;
 use containerizer::cgroups::{CgroupError, Hierarchies, hierarchies};
 use containerizer::container::ContainerName;
 use containerizer::disk::DiskUsage;
+use containerizer::inside;
 use containerizer::isolator::{ContainerPath, Isolator, Isolators, Known};
 use containerizer::limits::ControlGroups;
 use containerizer::limits::logic::Held;
@@ -36,6 +37,11 @@ pub(crate) fn recover(isolators: &Isolators, known: &[Known]) -> Result<(), Star
         }
     }
     Ok(())
+}
+
+/// What is written into a container is in these: its sandbox, and where what it writes into its root lies beside the layers of its image.
+pub(crate) fn folders(sandbox: &Path, records: &Path) -> [PathBuf; 2] {
+    [sandbox.to_owned(), inside::written(records)]
 }
 
 /// As isolators know an executor's container.

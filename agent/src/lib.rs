@@ -170,7 +170,7 @@ pub fn start(node: &Node, config: AgentConfig) -> Result<Running, StartError> {
     let (sandboxes, fetcher) = (launching.sandboxes.clone(), launching.fetcher.clone());
     let processes = processes(&checkpoint, &launching.boot);
     let agent = new_agent(settings, checkpoint)?;
-    isolators::recover(&isolators, &known(&agent, &sandboxes, processes))?;
+    isolators::recover(&isolators, &known(&agent, &launching, processes))?;
     let ended = Arc::new(Ended::default());
     let all = isolators.clone();
     let helpers = Helpers { launching, isolators: all, file };
@@ -217,16 +217,18 @@ fn processes(checkpoint: &Checkpoint, boot: &str) -> BTreeMap<ContainerId, Optio
 /// Whatever becomes of them: isolators are asked to end what the agent does not keep.
 fn known(
     agent: &logic::Agent,
-    sandboxes: &Sandboxes,
+    launching: &Launching,
     processes: BTreeMap<ContainerId, Option<u32>>,
 ) -> Vec<isolator::Known> {
-    let sandbox = |(container, framework, spec): (&ContainerId, _, &ExecutorSpec)| {
-        (container.clone(), sandboxes.path(framework, &spec.executor, container))
+    let folders = |(container, framework, spec): (&ContainerId, _, &ExecutorSpec)| {
+        let sandbox = launching.sandboxes.path(framework, &spec.executor, container);
+        let records = launching.home.records(container);
+        (container.clone(), isolators::folders(&sandbox, &records).to_vec())
     };
-    let mut folders: BTreeMap<_, _> = agent.executors().map(sandbox).collect();
+    let mut folders: BTreeMap<_, _> = agent.executors().map(folders).collect();
     let known = processes.into_iter().filter_map(|(container, process)| {
         let allowance = agent.allowance(&container).unwrap_or_default();
-        let folders = folders.remove(&container).into_iter().collect();
+        let folders = folders.remove(&container).unwrap_or_default();
         Some(isolator::Known { id: isolators::id(&container).ok()?, process, allowance, folders })
     });
     known.collect()

@@ -115,6 +115,9 @@ pub(crate) async fn run(
     let flow = flow::id_of_task(&client, task.task.as_str()).await;
     narrate(narrator.sum(Instant::now(), &task.task, flow));
     let code = exit_code(&status);
+    if let Some(words) = why_not_run(&status).filter(|_| arguments.quiet) {
+        output::narrate(&words);
+    }
     wind_down(&client, &mut hear, running).await?;
     Ok(ExitCode::from(code))
 }
@@ -291,10 +294,28 @@ fn exit_code(status: &TaskStatus) -> u8 {
     }
 }
 
+/// What is said also where nothing is to be narrated: otherwise nobody would know why there is nothing.
+fn why_not_run(status: &TaskStatus) -> Option<String> {
+    let ran = status.exit.is_some() || status.state == TaskState::Finished;
+    (!ran).then(|| format!("airside: the task did not run: {}\n", narration::words(status)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::lists::tests::status;
+
+    #[test]
+    fn why_a_task_did_not_run_is_said_and_how_it_ended_is_not() {
+        let message = "user 'nobody-here' does not exist".to_owned();
+        let with = |state, exit| TaskStatus { exit, message: message.clone(), ..status(state, 1) };
+        assert_eq!(
+            why_not_run(&with(TaskState::Error, None)).as_deref(),
+            Some("airside: the task did not run: TASK_ERROR: user 'nobody-here' does not exist\n")
+        );
+        assert_eq!(why_not_run(&with(TaskState::Failed, Some(Exit::Code(1)))), None);
+        assert_eq!(why_not_run(&with(TaskState::Finished, None)), None);
+    }
 
     #[test]
     fn the_exit_code_is_the_tasks() {

@@ -24,6 +24,8 @@ impl Container {
     /// The same without what must not be written down.
     pub fn without_secrets(&self) -> Self {
         let mut bare = self.clone();
+        // People put passwords there; and it is never started from what is written down.
+        bare.confinement.environment.clear();
         for mount in &mut bare.confinement.mounts {
             match mount {
                 Mount::Secret { value, .. } => value.clear(),

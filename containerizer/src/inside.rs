@@ -15,10 +15,12 @@ use std::path::{Path, PathBuf};
 use protocol::executor::ENV_SANDBOX;
 use serde::{Deserialize, Serialize};
 
+use crate::confinement::Mount;
+use crate::confinement::rootfs::UPPER;
 use crate::container::{Container, ContainerName};
 use crate::isolator::{ContainerPath, Isolators};
 use crate::life::Running;
-use crate::runtime::{Folder, Runtime};
+use crate::runtime::{Folder, Runtime, SCRATCH};
 
 /// No record is larger: most of it are a filter and some dozens of mounts.
 const BYTES_MAX: u64 = 8 << 20;
@@ -47,12 +49,13 @@ pub struct Inside {
 }
 
 impl Inside {
-    /// Writes it into a folder of records. It holds no secrets.
+    /// Writes it into a folder of records, without secrets.
     ///
     /// # Errors
     /// The disk's.
     pub fn write(&self, records: &Path) -> io::Result<PathBuf> {
-        let record = serde_json::to_vec(self)?;
+        let bare = Self { container: self.container.without_secrets(), ..self.clone() };
+        let record = serde_json::to_vec(&bare)?;
         let path = records.join(FILE_NAME);
         let beside = records.join("inside.new");
         let mut options = OpenOptions::new();
@@ -61,6 +64,23 @@ impl Inside {
         file.write_all(&record)?;
         std::fs::rename(&beside, &path)?;
         Ok(path)
+    }
+
+    /// Gives secret files what they hold, in their order, which was not written down.
+    ///
+    /// # Errors
+    /// If there are not as many of both, in words.
+    pub fn put_secrets(&mut self, values: Vec<Vec<u8>>) -> Result<(), String> {
+        let mut values = values.into_iter();
+        for mount in &mut self.container.confinement.mounts {
+            if let Mount::Secret { value, .. } = mount {
+                *value = values.next().ok_or("a secret file is without what it is to hold")?;
+            }
+        }
+        match values.next() {
+            None => Ok(()),
+            Some(_) => Err("there are more secrets than files for them".to_owned()),
+        }
     }
 
     /// What its program has in its environment where nobody says anything else: the image's words, and what those may leave out.
@@ -150,6 +170,12 @@ pub fn id() -> ContainerPath {
     ContainerPath::of_executor(name())
 }
 
+/// Where that lies what the program of the executor with these records writes into its root, beside the layers of its image; nothing is
+/// there, if it has no such root. Where layers are copied it cannot be told apart from them.
+pub fn written(records: &Path) -> PathBuf {
+    records.join(BOX).join(TASK).join(SCRATCH).join(UPPER)
+}
+
 fn name() -> ContainerName {
     ContainerName::new(TASK).expect("the name is one")
 }
@@ -179,6 +205,29 @@ mod tests {
         std::fs::write(&path, bytes).unwrap();
         assert_eq!(layers(dir.path()), ["sha256:1"]);
         assert!(Inside::read(&path).is_err());
+    }
+
+    #[test]
+    fn secrets_are_not_written_down_and_given_to_their_files_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let secret = |value: &[u8]| Mount::Secret {
+            target: "/key".into(),
+            value: value.to_vec(),
+            mode: 0o400,
+            owner: (0, 0),
+        };
+        let mut inside = Inside::default();
+        inside.container.confinement.mounts = vec![secret(b"open"), secret(b"sesame")];
+        let path = inside.write(dir.path()).unwrap();
+        let text = String::from_utf8_lossy(&std::fs::read(&path).unwrap()).into_owned();
+        let as_numbers = "111,112,101,110";
+        assert!(!text.contains("open") && !text.contains(as_numbers), "{text}");
+        let mut read = Inside::read(&path).unwrap();
+        assert!(read.put_secrets(vec![b"open".to_vec()]).is_err());
+        let three = [&b"a"[..], b"b", b"c"].map(<[u8]>::to_vec);
+        assert!(read.put_secrets(three.to_vec()).is_err());
+        read.put_secrets(vec![b"open".to_vec(), b"sesame".to_vec()]).unwrap();
+        assert_eq!(read, inside);
     }
 
     #[test]

@@ -28,7 +28,7 @@ const CONFIG: &str = "config";
 const PROCESS: &str = "process";
 const PHASE: &str = "phase";
 const ENDED: &str = "ended";
-const SCRATCH: &str = "scratch";
+pub(crate) const SCRATCH: &str = "scratch";
 
 /// How a container's program ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -357,6 +357,7 @@ mod tests {
             mode: 0o400,
             owner: (0, 0),
         });
+        container.confinement.environment.push(c"PASSWORD=open-sesame".into());
         folder.write_config(&container).unwrap();
         let bytes = fs::read(folder.path().join(CONFIG)).unwrap();
         assert!(!bytes.windows(11).any(|window| window == b"open-sesame"));

@@ -12,6 +12,7 @@ mod tests;
 use std::time::Duration;
 
 use libactor::Pid;
+use protocol::container::{SecretValue, Wanted};
 use protocol::executor::{AgentToExecutor, ExecutorToAgent};
 use protocol::framework::FrameworkInfo;
 use protocol::ids::{AgentId, TaskId};
@@ -140,6 +141,8 @@ pub struct Spawn {
     pub user: String,
     /// Added to its environment for people: framework, agent and the like.
     pub environment: Vec<(String, String)>,
+    /// What its secret volumes hold, in their order.
+    pub secrets: Vec<SecretValue>,
 }
 
 /// What one step brings about.
@@ -331,6 +334,7 @@ impl Executor {
             return;
         }
         self.task = Some(spec.task.clone());
+        let secrets = secrets_of(&spec);
         let command = match spec.run {
             Run::Command(command) => command,
             Run::Executor { .. } => {
@@ -350,7 +354,8 @@ impl Executor {
             ("AIRSIDE_AGENT_ID", agent),
         ];
         let environment = environment.map(|(name, value)| (name.to_owned(), value.to_owned()));
-        let spawn = Spawn { task: spec.task, command, user, environment: environment.to_vec() };
+        let environment = environment.to_vec();
+        let spawn = Spawn { task: spec.task, command, user, environment, secrets };
         turn.push(Effect::Spawn(Box::new(spawn)));
     }
 
@@ -479,4 +484,12 @@ impl Executor {
             turn.push(Effect::Exit(self.leaving.unwrap_or(End::Done)));
         }
     }
+}
+
+/// What the secret volumes of a task hold.
+fn secrets_of(spec: &TaskSpec) -> Vec<SecretValue> {
+    // What its agent could not read it has not sent.
+    let info = spec.carried.decode().ok();
+    let wanted = info.and_then(|info| Wanted::of_task(&info).ok());
+    wanted.iter().flat_map(Wanted::secrets).cloned().collect()
 }

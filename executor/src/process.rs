@@ -115,7 +115,7 @@ impl Processes {
         places.for_each(|(name, path)| set(name, path.as_os_str()));
         let bytes = |os: OsString| os.into_vec();
         let environment = environment.into_iter().map(|(name, value)| (bytes(name), bytes(value)));
-        let program = match self.inside.as_ref().and_then(|inside| inside.program.as_ref()) {
+        let mut program = match self.inside.as_ref().and_then(|inside| inside.program.as_ref()) {
             Some(said) => StartProgram {
                 program: said.first().cloned().unwrap_or_default(),
                 arguments: said.clone(),
@@ -123,11 +123,13 @@ impl Processes {
             },
             None => StartProgram::of(&spawn.command),
         };
-        StartProgram {
-            environment: environment.collect(),
-            user: user.map(|user| user.name.clone()),
-            ..program
+        program.environment = environment.collect();
+        program.user = user.map(|user| user.name.clone());
+        // Only who shuts it in takes them out again.
+        if self.inside.is_some() {
+            program.add_secrets(&spawn.secrets);
         }
+        program
     }
 
     /// An error of `spawn` may come from the folder, the user or the program; they are told apart by looking.

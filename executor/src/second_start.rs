@@ -110,7 +110,7 @@ pub(crate) fn main(file: &OsStr) -> ExitCode {
     };
     let done = match (&start.shim, std::env::var_os(ENV_INSIDE)) {
         (Some(shim), _) => shim::main(&start, shim, &told),
-        (None, Some(file)) => inside::main(&start, Path::new(&file)),
+        (None, Some(file)) => inside::main(start.clone(), Path::new(&file)),
         (None, None) => become_program(&start).map(|never| match never {}),
     };
     done.unwrap_or_else(|Failed { words, code }| {

@@ -8,6 +8,7 @@ use api::v1::volume::source::Type as SourceType;
 use serde::{Deserialize, Serialize};
 
 use crate::carried::Carried;
+use crate::v1::{BadSecret, value_of};
 
 /// As many volumes as one container may have.
 pub const VOLUMES_MAX: usize = 64;
@@ -78,6 +79,18 @@ pub enum VolumeSource {
     Host(String),
     /// A folder of the container's own sandbox, made if it is missing.
     Sandbox(String),
+    /// A file that holds this, in memory only.
+    Secret(SecretValue),
+}
+
+/// What nobody but the task is to see. Logs do not show it.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SecretValue(pub Vec<u8>);
+
+impl std::fmt::Debug for SecretValue {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("(hidden)")
+    }
 }
 
 /// Why a container cannot be had, with what to do.
@@ -89,6 +102,14 @@ pub enum BadContainer {
     /// It says two things at once, or too little.
     #[error("asks for a container that makes no sense: {0}")]
     Senseless(String),
+    /// One of its secrets says nothing.
+    #[error("asks for a volume '{target}' that is no secret: {why}")]
+    Secret {
+        /// Where it would be.
+        target: String,
+        /// What is wrong with it.
+        why: BadSecret,
+    },
 }
 
 impl Wanted {
@@ -154,6 +175,14 @@ impl Wanted {
     /// Whether it needs a file system of its own.
     pub fn is_apart(&self) -> bool {
         self.image.is_some() || !self.volumes.is_empty()
+    }
+
+    /// What its secret volumes hold, in their order.
+    pub fn secrets(&self) -> impl Iterator<Item = &SecretValue> {
+        self.volumes.iter().filter_map(|volume| match &volume.source {
+            VolumeSource::Secret(value) => Some(value),
+            VolumeSource::Host(_) | VolumeSource::Sandbox(_) => None,
+        })
     }
 
     #[expect(deprecated, reason = "frameworks may use the older name")]
@@ -231,7 +260,7 @@ fn volume_of(volume: &v1::Volume) -> Result<WantedVolume, BadContainer> {
             return Err(BadContainer::Senseless(words));
         }
         (None, Some(path)) => (path_of(path)?, false),
-        (Some(source), None) => source_of(source)?,
+        (Some(source), None) => source_of(source, &target)?,
     };
     let read_only = volume.mode() == v1::volume::Mode::Ro;
     Ok(WantedVolume { source, target, read_only, follows_host })
@@ -246,7 +275,10 @@ fn path_of(path: &str) -> Result<VolumeSource, BadContainer> {
     }
 }
 
-fn source_of(source: &v1::volume::Source) -> Result<(VolumeSource, bool), BadContainer> {
+fn source_of(
+    source: &v1::volume::Source,
+    target: &str,
+) -> Result<(VolumeSource, bool), BadContainer> {
     use v1::mount_propagation::Mode;
     use v1::volume::source::sandbox_path::Type as Whose;
     match (source.r#type(), &source.host_path, &source.sandbox_path) {
@@ -271,10 +303,15 @@ fn source_of(source: &v1::volume::Source) -> Result<(VolumeSource, bool), BadCon
                 Ok((path_of(&sandbox.path)?, false))
             }
         },
+        (SourceType::Secret, _, _) => {
+            let why = |why| BadContainer::Secret { target: target.to_owned(), why };
+            let secret = source.secret.as_ref().ok_or_else(|| why(BadSecret::Unknown))?;
+            let value = value_of(secret).map_err(why)?;
+            Ok((VolumeSource::Secret(SecretValue(value.to_vec())), false))
+        }
         (SourceType::HostPath | SourceType::SandboxPath, _, _) => Err(BadContainer::Senseless(
             "a volume's source is of a type that it does not have".into(),
         )),
-        (SourceType::Secret, _, _) => Err(BadContainer::Later("a secret as a volume")),
         (SourceType::DockerVolume, _, _) => Err(BadContainer::Later("a volume of a Docker driver")),
         (SourceType::CsiVolume, _, _) => Err(BadContainer::Later("a volume of a CSI plug-in")),
         (SourceType::Unknown, _, _) => {
@@ -366,6 +403,49 @@ mod tests {
             (with_image(""), "its image has no name"),
         ] {
             let said = Wanted::of(Some(&info)).unwrap_err().to_string();
+            assert!(said.contains(words), "{said}");
+        }
+    }
+
+    fn secret_volume(secret: Option<v1::Secret>) -> v1::ContainerInfo {
+        let source = v1::volume::Source {
+            r#type: Some(SourceType::Secret.into()),
+            secret,
+            ..Default::default()
+        };
+        let key = v1::Volume {
+            container_path: "key".into(),
+            mode: v1::volume::Mode::Ro.into(),
+            source: Some(source),
+            ..Default::default()
+        };
+        v1::ContainerInfo { volumes: vec![volume("/data", "/srv"), key], ..mesos() }
+    }
+
+    #[test]
+    fn vol_05_a_secret_by_its_value_is_a_volume_and_one_by_reference_is_refused_in_words() {
+        let value = Some(v1::secret::Value { data: b"open sesame".to_vec() });
+        let secret = v1::Secret {
+            r#type: Some(v1::secret::Type::Value.into()),
+            value,
+            ..Default::default()
+        };
+        let wanted = Wanted::of(Some(&secret_volume(Some(secret)))).unwrap();
+        assert!(wanted.is_apart());
+        let held: Vec<_> = wanted.secrets().collect();
+        assert_eq!(held, [&SecretValue(b"open sesame".to_vec())]);
+        assert!(!format!("{wanted:?}").contains("111"), "no bytes are shown: {wanted:?}");
+        let reference = Some(v1::secret::Reference { name: "store/key".into(), key: None });
+        let elsewhere = v1::Secret {
+            r#type: Some(v1::secret::Type::Reference.into()),
+            reference,
+            ..Default::default()
+        };
+        for (secret, words) in [
+            (Some(elsewhere), "Secret 'store/key' is kept elsewhere"),
+            (None, "volume 'key' that is no secret"),
+        ] {
+            let said = Wanted::of(Some(&secret_volume(secret))).unwrap_err().to_string();
             assert!(said.contains(words), "{said}");
         }
     }

@@ -8,6 +8,7 @@ use libactor::wire::{self, WireError};
 use libactor::{BadName, Name};
 use serde::{Deserialize, Serialize};
 
+use crate::container::SecretValue;
 use crate::framework::FrameworkInfo;
 use crate::ids::{AgentId, ContainerId, ExecutorId, FrameworkId, TaskId, UpdateId};
 use crate::task::{CommandSpec, TaskSpec, TaskState, TaskStatus};
@@ -40,6 +41,9 @@ pub const ENV_GROUPS: &str = "AIRSIDE_CGROUPS";
 /// Set when what it starts is to be shut into an image, or behind mounts and namespaces: the file that says how. Only the agent's own
 /// user can read it.
 pub const ENV_INSIDE: &str = "AIRSIDE_INSIDE";
+/// Begins the names by which a [`StartProgram`] that is to be shut in has what its secret volumes hold, numbered from 0 on: what says
+/// how it is shut in is a file, and holds no secrets. Whoever shuts it in takes them out.
+pub const SECRET_VOLUME: &str = "AIRSIDE_SECRET_VOLUME_";
 /// Set when the cluster has a secret: the executor's own, lent by its agent, is to be read from standard input, to its end. So
 /// it works for every user, can be read once, and stands in no command line, environment or file.
 pub const ENV_SECRET_ON_STDIN: &str = "AIRSIDE_SECRET_ON_STDIN";
@@ -175,6 +179,27 @@ impl StartProgram {
             (command.value.clone(), command.arguments.clone())
         };
         Self { program, arguments, ..Self::default() }
+    }
+
+    /// Adds what secret volumes hold, for whoever shuts the program in.
+    pub fn add_secrets<'s>(&mut self, secrets: impl IntoIterator<Item = &'s SecretValue>) {
+        // A framework may have said such a name, too.
+        self.environment.retain(|(name, _)| !name.starts_with(SECRET_VOLUME.as_bytes()));
+        let numbered = secrets.into_iter().enumerate();
+        let named = numbered.map(|(number, SecretValue(value))| {
+            (format!("{SECRET_VOLUME}{number}").into_bytes(), value.clone())
+        });
+        self.environment.extend(named);
+    }
+
+    /// Takes them out again.
+    pub fn take_secrets(&mut self) -> Vec<SecretValue> {
+        let is_secret = |(name, _): &(OsBytes, OsBytes)| name.starts_with(SECRET_VOLUME.as_bytes());
+        let (secrets, rest) =
+            std::mem::take(&mut self.environment).into_iter().partition(is_secret);
+        self.environment = rest;
+        let secrets: Vec<(OsBytes, OsBytes)> = secrets;
+        secrets.into_iter().map(|(_, value)| SecretValue(value)).collect()
     }
 
     /// As the file holds it.

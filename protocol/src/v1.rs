@@ -5,6 +5,7 @@ mod constraints;
 mod executor;
 mod framework;
 mod offer;
+mod secret;
 mod status;
 mod task;
 
@@ -19,6 +20,8 @@ pub use constraints::constraints_to_v1;
 pub use executor::{AGENT_CAPABILITIES, agent_pid, agent_port};
 pub use framework::{BadFramework, wishes_from_v1};
 pub use offer::{Form, domain_to_v1};
+pub use secret::BadSecret;
+pub(crate) use secret::{hide_of_container, value_of};
 pub use task::BadTask;
 
 /// A span of nanoseconds; below zero: `None`.

@@ -105,7 +105,7 @@ pub(super) fn executor_info(framework: &FrameworkId, executor: &ExecutorSeen) ->
         Run::Command(_) => false,
     };
     let carried = executor.tasks.iter().find(describes).map(|task| &task.report.spec.carried);
-    let info = executor.spec.described_to_v1(framework, carried);
+    let info = executor.spec.shown_to_v1(framework, carried);
     let info = info.unwrap_or_else(|_| v1::ExecutorInfo {
         executor_id: executor.spec.executor.to_v1(),
         framework_id: Some(framework.to_v1()),

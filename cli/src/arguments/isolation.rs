@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use agent::{CallSettings, CapabilitySettings, ContainerSettings, GroupSettings, Isolators as ControlGroups};
+use agent::{
+    CallSettings, CapabilitySettings, ContainerSettings, GroupSettings, Isolators as ControlGroups,
+};
 use clap::{ArgAction, Args};
 use containerizer::disk::DiskSettings;
 use containerizer::isolation::{self, Right};
@@ -14,7 +16,7 @@ use super::images::ImageArguments;
 use crate::units;
 
 /// Those that are here. `posix/…` says how it is done where nothing else is said.
-const KNOWN: [&str; 16] = [
+const KNOWN: [&str; 18] = [
     "posix/cpu",
     "posix/mem",
     "filesystem/posix",
@@ -26,6 +28,8 @@ const KNOWN: [&str; 16] = [
     RUNTIME,
     "volume/host_path",
     "volume/sandbox_path",
+    "volume/secret",
+    "environment_secret",
     "namespaces/pid",
     "namespaces/ipc",
     "linux/capabilities",
@@ -42,10 +46,11 @@ const RUNTIME: &str = "docker/runtime";
 const LOOK_EVERY_MIN: Duration = Duration::from_millis(10);
 
 /// What the others of these are parts of.
-const OF_FILE_SYSTEM: [&str; 8] = [
+const OF_FILE_SYSTEM: [&str; 9] = [
     RUNTIME,
     "volume/host_path",
     "volume/sandbox_path",
+    "volume/secret",
     "namespaces/pid",
     "namespaces/ipc",
     "linux/capabilities",

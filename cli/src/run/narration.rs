@@ -88,7 +88,7 @@ fn without_ports(resources: &Resources) -> Resources {
 }
 
 /// One status in words.
-fn words(status: &TaskStatus) -> String {
+pub(super) fn words(status: &TaskStatus) -> String {
     let message = if status.message.is_empty() {
         String::new()
     } else {

@@ -42,6 +42,8 @@ pub enum BackEnd {
     Copy,
 }
 
+/// Below the folder of what is written into a root: what overlayfs has of that.
+pub(crate) const UPPER: &str = "upper";
 /// As overlayfs has it; an image of Docker's has at most 127.
 pub const LAYERS_MAX: usize = 500;
 /// A longer value is none to the kernel.
@@ -126,7 +128,7 @@ impl Root {
     }
 
     fn overlay(&self, scratch: &Path) -> rustix::io::Result<OwnedFd> {
-        let (upper, work) = (scratch.join("upper"), scratch.join("work"));
+        let (upper, work) = (scratch.join(UPPER), scratch.join("work"));
         for folder in [&upper, &work] {
             make_folder(folder)?;
         }

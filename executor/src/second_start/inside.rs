@@ -24,6 +24,7 @@ use nix::sys::stat::Mode;
 use nix::unistd::{
     Gid, Uid, User, getegid, geteuid, getgrouplist, getgroups, setegid, seteuid, setgroups,
 };
+use protocol::container::SecretValue;
 use protocol::executor::StartProgram;
 use protocol::task::Exit;
 
@@ -32,7 +33,7 @@ use super::{Failed, NOT_EXECUTABLE};
 use crate::complain;
 
 /// Starts the program as the file says, waits for its end, and ends the same way once nothing of it is left.
-pub(super) fn main(start: &StartProgram, file: &Path) -> Result<ExitCode, Failed> {
+pub(super) fn main(mut start: StartProgram, file: &Path) -> Result<ExitCode, Failed> {
     let bad = |what: &str, error: &dyn std::fmt::Display| Failed {
         words: format!("{what}: {error}"),
         code: NOT_EXECUTABLE,
@@ -40,7 +41,9 @@ pub(super) fn main(start: &StartProgram, file: &Path) -> Result<ExitCode, Failed
     // From here on: what comes meanwhile is for the program.
     let signals = attend::listen().map_err(|error| bad("listen for signals", &error))?;
     let shown = format!("read what {} says of the container", file.display());
-    let inside = Inside::read(file).map_err(|error| bad(&shown, &error))?;
+    let mut inside = Inside::read(file).map_err(|error| bad(&shown, &error))?;
+    let secrets = start.take_secrets().into_iter().map(|SecretValue(value)| value).collect();
+    inside.put_secrets(secrets).map_err(|words| bad("mount volumes", &words))?;
     let records = file.parent().unwrap_or(Path::new("/"));
     let folder = inside::make_folder(records)
         .map_err(|error| bad("make a folder for the container", &error))?;
@@ -52,8 +55,8 @@ pub(super) fn main(start: &StartProgram, file: &Path) -> Result<ExitCode, Failed
         let reached = inside.reached.iter().try_for_each(|path| numbers.reach(path));
         reached.map_err(|words| bad("mount volumes", &words))?;
     }
-    let container = container(start, inside, identity, &folder)?;
-    let mut running = Running::new(inside::id(), folder, container, &isolators(start));
+    let container = container(&start, inside, identity, &folder)?;
+    let mut running = Running::new(inside::id(), folder, container, &isolators(&start));
     // Held by this process alone: the container ends with it.
     let (lifeline, _held) = io::pipe().map_err(|error| bad("make a pipe", &error))?;
     let handed = handed(&running, lifeline.into());

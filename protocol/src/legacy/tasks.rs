@@ -9,6 +9,7 @@ use serde::ser::{SerializeMap, Serializer};
 
 use super::{Each, Flat, Message};
 use crate::task::{Run, TaskReport, TaskStatus};
+use crate::v1::hide_of_container;
 
 /// A command as it is shown.
 #[derive(Serialize)]
@@ -129,7 +130,8 @@ fn write_carried<M: SerializeMap>(info: v1::TaskInfo, map: &mut M) -> Result<(),
     if let Some(discovery) = info.discovery {
         map.serialize_entry("discovery", &Message(discovery))?;
     }
-    if let Some(container) = info.container {
+    if let Some(mut container) = info.container {
+        hide_of_container(&mut container);
         map.serialize_entry("container", &Message(container))?;
     }
     if let Some(health_check) = info.health_check {

@@ -9,6 +9,8 @@ use crate::resources::Attribute;
 use crate::task::ExecutorSpec;
 use crate::wishes::FaultDomain;
 
+use super::secret::hide_of_executor;
+
 use v1::agent_info::capability::Type as Capability;
 
 /// What each agent of ours can do.
@@ -60,5 +62,16 @@ impl ExecutorSpec {
         let came = task.map(Carried::decode).transpose()?.and_then(|task| task.executor);
         let info = self.to_v1_over(came.unwrap_or_default())?;
         Ok(v1::ExecutorInfo { framework_id: Some(framework.to_v1()), ..info })
+    }
+
+    /// The same without secrets, for whoever only shows it.
+    pub fn shown_to_v1(
+        &self,
+        framework: &FrameworkId,
+        task: Option<&Carried<v1::TaskInfo>>,
+    ) -> Result<v1::ExecutorInfo, BadCarried> {
+        let mut info = self.described_to_v1(framework, task)?;
+        hide_of_executor(&mut info);
+        Ok(info)
     }
 }

@@ -10,6 +10,9 @@ use crate::ids::{BadId, ExecutorId, TaskId, check_id};
 use crate::resources::{BadResource, Resources};
 use crate::task::{CommandSpec, ExecutorSpec, Run, TaskReport, TaskSpec};
 
+use super::secret::{self, BadSecret, value_of};
+use v1::environment::variable::Type as VariableType;
+
 /// Why a resource of a task's is none.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BadResourceOfTask {
@@ -54,9 +57,43 @@ pub enum BadTask {
     /// A container that nobody makes.
     #[error("'ExecutorInfo.container' {0}")]
     Container(BadContainer),
-    /// A variable that is a secret.
-    #[error("Environment variable '{0}' is of a type that comes with a later release")]
-    Variable(String),
+    /// A variable that says nothing.
+    #[error("Environment variable '{name}' {why}")]
+    Variable {
+        /// Its name.
+        name: String,
+        /// What is wrong with it.
+        why: BadVariable,
+    },
+}
+
+/// Why a variable of an environment cannot be had. Texts of Mesos, but the last two.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BadVariable {
+    /// It has no value.
+    #[error("of type 'VALUE' must have a value set")]
+    NoValue,
+    /// It says two things.
+    #[error("of type 'VALUE' must not have a secret set")]
+    ValueAndSecret,
+    /// It has no secret.
+    #[error("of type 'SECRET' must have a secret set")]
+    NoSecret,
+    /// It says two things.
+    #[error("of type 'SECRET' must not have a value set")]
+    SecretAndValue,
+    /// Its secret says nothing.
+    #[error("specifies an invalid secret: {0}")]
+    Secret(BadSecret),
+    /// It would end too early.
+    #[error("specifies a secret containing null bytes, which is not allowed in the environment")]
+    Null,
+    /// It is no text.
+    #[error("specifies a secret that is no text in UTF-8; have it as a volume")]
+    NoText,
+    /// What it is nobody says.
+    #[error("is of an unknown type; say VALUE or SECRET")]
+    Unknown,
 }
 
 impl TaskSpec {
@@ -150,13 +187,32 @@ fn resources(messages: &[v1::Resource]) -> Result<Resources, BadResourceOfTask> 
     Ok(Resources::from_v1(&plain)?)
 }
 
+/// What it is set to.
+fn text_of(variable: &v1::environment::Variable) -> Result<&str, BadVariable> {
+    match (variable.r#type(), &variable.value, &variable.secret) {
+        (VariableType::Value, Some(value), None) => Ok(value),
+        (VariableType::Value, None, _) => Err(BadVariable::NoValue),
+        (VariableType::Value, Some(_), Some(_)) => Err(BadVariable::ValueAndSecret),
+        (VariableType::Secret, _, None) => Err(BadVariable::NoSecret),
+        (VariableType::Secret, Some(_), Some(_)) => Err(BadVariable::SecretAndValue),
+        (VariableType::Secret, None, Some(secret)) => {
+            let value = value_of(secret).map_err(BadVariable::Secret)?;
+            match value.contains(&0) {
+                true => Err(BadVariable::Null),
+                false => std::str::from_utf8(value).map_err(|_| BadVariable::NoText),
+            }
+        }
+        (VariableType::Unknown, _, _) => Err(BadVariable::Unknown),
+    }
+}
+
 impl CommandSpec {
     /// Of a v1 message, which is carried.
     pub fn from_v1(info: &v1::CommandInfo) -> Result<Self, BadTask> {
         let variables = info.environment.iter().flat_map(|all| &all.variables);
-        let environment = variables.map(|variable| match &variable.value {
-            Some(value) if variable.secret.is_none() => Ok((variable.name.clone(), value.clone())),
-            Some(_) | None => Err(BadTask::Variable(variable.name.clone())),
+        let environment = variables.map(|variable| match text_of(variable) {
+            Ok(text) => Ok((variable.name.clone(), text.to_owned())),
+            Err(why) => Err(BadTask::Variable { name: variable.name.clone(), why }),
         });
         Ok(Self {
             value: info.value.clone().unwrap_or_default(),
@@ -168,17 +224,29 @@ impl CommandSpec {
         })
     }
 
-    /// As a v1 message.
+    /// As a v1 message. What came as a secret goes as one.
     pub fn to_v1(&self) -> Result<v1::CommandInfo, BadCarried> {
         let mut info = self.carried.decode()?;
+        let came = info.environment.take().unwrap_or_default().variables;
+        let is_secret = |name: &str| {
+            came.iter().any(|variable| variable.name == name && variable.secret.is_some())
+        };
         info.value = Some(self.value.clone()).filter(|value| !value.is_empty());
         info.shell = Some(self.shell);
         info.arguments.clone_from(&self.arguments);
         info.user.clone_from(&self.user);
-        let variable = |(name, value): &(String, String)| v1::environment::Variable {
-            name: name.clone(),
-            value: Some(value.clone()),
-            ..Default::default()
+        let variable = |(name, value): &(String, String)| match is_secret(name) {
+            true => v1::environment::Variable {
+                name: name.clone(),
+                r#type: Some(VariableType::Secret.into()),
+                secret: Some(secret::of_value(value.as_bytes())),
+                ..Default::default()
+            },
+            false => v1::environment::Variable {
+                name: name.clone(),
+                value: Some(value.clone()),
+                ..Default::default()
+            },
         };
         let variables: Vec<_> = self.environment.iter().map(variable).collect();
         info.environment = (!variables.is_empty()).then_some(v1::Environment { variables });
@@ -256,7 +324,10 @@ impl TaskReport {
             statuses,
             labels: info.labels,
             discovery: info.discovery,
-            container: info.container,
+            container: info.container.map(|mut container| {
+                secret::hide_of_container(&mut container);
+                container
+            }),
             health_check: info.health_check,
             kill_policy: info.kill_policy,
             user: info.command.and_then(|command| command.user),

@@ -115,6 +115,15 @@ fn a_signal_that_ends_the_task_is_in_the_exit_code() {
 }
 
 #[test]
+fn why_a_task_cannot_start_is_said_also_where_nothing_else_is() {
+    let cluster = TestCluster::up(1);
+    let ran = cluster.airside(&["run", "--quiet", "--", "/no/such/program"]);
+    assert_eq!(ran.code, Some(125), "{ran:#?}");
+    assert!(ran.stderr.starts_with("airside: the task did not run: TASK_FAILED: "), "{ran:#?}");
+    assert!(ran.stderr.contains("/no/such/program"), "{ran:#?}");
+}
+
+#[test]
 fn run_gives_the_task_its_environment_and_its_ports() {
     let cluster = TestCluster::up(1);
     let line = "echo $COLOUR $PORTS; test $PORT0 -ge 31000";

@@ -5,6 +5,7 @@ mod client;
 mod hostile;
 mod lives;
 mod rootless;
+mod secrets;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -402,6 +403,38 @@ fn img_05_a_root_is_laid_over_its_layers_or_copied_of_them() {
         assert!(errors.contains("/etc/gone: No such file"), "{errors}");
         harbour.is_clear(&mounts);
     }
+}
+
+#[test]
+fn iso_16_what_a_task_writes_over_its_image_counts_as_what_it_writes_into_its_sandbox() {
+    let isolation = "--isolation=filesystem/linux,docker/runtime,disk/du";
+    let watch = ["--container_disk_watch_interval=50ms", "--enforce_container_disk_quota=true"];
+    let flags = [&[isolation, PROVIDERS][..], &watch].concat();
+    let stage = Stage::of_master().with_agent_of(&flags);
+    let harbour = Harbour { stage, layout: Layout::made() };
+    let mut framework = harbour.framework();
+    let offer = framework.offer();
+    let disk = |megabytes: f64| json!({ "name": "disk", "type": "SCALAR", "scalar": { "value": megabytes } });
+    let writes = |id: &str, megabytes: f64| {
+        let line = "head -c 20m /dev/zero > /srv/large; until [ -e $MESOS_SANDBOX/go ]; do sleep 0.05; done";
+        let mut task = in_image(task(id, &offer, line), &harbour.layout.image("bare"));
+        task["resources"].as_array_mut().unwrap().push(disk(megabytes));
+        task
+    };
+    // The image itself is nobody's.
+    framework.launches(&offer, &[writes("much", 10.0), writes("enough", 21.0)]);
+    let end = end_of(&mut framework);
+    assert_eq!((&end["task_id"]["value"], &end["state"]), (&json!("much"), &json!("TASK_FAILED")));
+    assert_eq!(end["reason"], "REASON_CONTAINER_LIMITATION_DISK", "{end}");
+    eventually("it is counted", || {
+        let all = http::ask(harbour.stage.agent_at(), "GET /monitor/statistics", &[], &[]).json();
+        let of = |one: &Value| one["executor_id"] == "enough";
+        let shown = all.as_array().unwrap().iter().find(|one| of(one)).cloned();
+        let used = shown.and_then(|one| one["statistics"]["disk_used_bytes"].as_u64());
+        used.is_some_and(|bytes| (20 << 20..21 << 20).contains(&bytes))
+    });
+    std::fs::write(sandbox(&harbour.stage, &framework.id, "enough").join("go"), "").unwrap();
+    finishes(&mut framework);
 }
 
 #[test]

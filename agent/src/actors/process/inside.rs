@@ -13,7 +13,7 @@ use containerizer::inside::Inside;
 use containerizer::namespaces::Namespaces;
 use images::Pulled;
 use nix::unistd::User;
-use protocol::container::{VolumeSource, Wanted, WantedVolume};
+use protocol::container::{SecretValue, VolumeSource, Wanted, WantedVolume};
 use rustix::fs::{Mode, OFlags, ResolveFlags};
 
 use crate::calls;
@@ -165,6 +165,9 @@ impl Place<'_> {
                 let found = self.of_host(Path::new(path)).map_err(named)?;
                 (found.clone(), Some(found))
             }
+            VolumeSource::Secret(value) => {
+                return self.secret(target, value).map(|mount| (mount, None)).map_err(named);
+            }
         };
         // In the host's root nothing is made by whoever mounts.
         if !target.is_absolute() && !self.has_root {
@@ -178,6 +181,24 @@ impl Place<'_> {
         };
         let read_only = volume.read_only;
         Ok((Mount::Bind { source, target, read_only, propagation }, of_host))
+    }
+
+    /// A file that only the task's user reads.
+    fn secret(&self, target: &Path, SecretValue(value): &SecretValue) -> Result<Mount, String> {
+        if !target.is_absolute() && !self.has_root {
+            let made = self.make_below(target, false);
+            made.map_err(|error| format!("make it: {error}"))?;
+        }
+        let owner = match (self.asks.owner, &self.settings.users) {
+            (Some(user), None) => (user.uid.as_raw(), user.gid.as_raw()),
+            // In a namespace of users there is one, whom the container calls root.
+            (None, _) | (_, Some(_)) => (0, 0),
+        };
+        // Whom an image makes of root is known there only, and nobody but its programs sees the file.
+        let may_be_other = self.has_root && self.asks.owner.is_none();
+        let mode = if may_be_other { 0o444 } else { 0o400 };
+        let target = self.sandbox_within().join(target);
+        Ok(Mount::Secret { target, value: value.clone(), mode, owner })
     }
 
     fn of_host(&self, path: &Path) -> Result<PathBuf, String> {

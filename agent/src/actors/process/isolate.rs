@@ -45,8 +45,8 @@ impl Processes {
     ) -> Result<Option<Inside>, String> {
         let has_any = inside.is_some();
         let mut inside = inside.unwrap_or_default();
-        let (container, folders) =
-            (&mut inside.container, std::slice::from_ref(&place.sandbox.path));
+        let container = &mut inside.container;
+        let folders = &isolators::folders(&place.sandbox.path, &place.records);
         self.isolators.prepare(&mut Launch { id, container, allowance, folders })?;
         if !has_any && inside.container == Container::default() {
             return Ok(None);

@@ -222,12 +222,13 @@ fn custom(
         return Ok((command(&program, owner).into(), None));
     };
     program.shim = Some(Shim { lifeline: lifeline.number(), grace: start.shutdown_grace });
-    let not_started = |error| not_started(start, &program.program, &error);
     // What is in an image is looked for there.
-    if !is_inside {
-        find(&program).map_err(not_started)?;
+    match is_inside {
+        true => program.add_secrets(start.wanted.secrets()),
+        false => find(&program).map_err(|error| not_started(start, &program.program, &error))?,
     }
-    let handed = Handed::new(&program).map_err(not_started)?;
+    let handed =
+        Handed::new(&program).map_err(|error| not_started(start, &program.program, &error))?;
     let mut shim = executors_program(launching)?;
     // Found by them, as all that it starts.
     let shims = [ENV_CONTAINER, ENV_SANDBOX, ENV_RECOVERY_TIMEOUT, ENV_GROUPS, ENV_INSIDE];

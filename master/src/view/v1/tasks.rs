@@ -109,7 +109,7 @@ impl Framework {
         let said = task.and_then(|task| match &task.run {
             Run::Command(_) => None,
             Run::Executor { executor, .. } => {
-                executor.described_to_v1(framework, Some(&task.carried)).ok()
+                executor.shown_to_v1(framework, Some(&task.carried)).ok()
             }
         });
         v1::ExecutorInfo {
