@@ -189,7 +189,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let mut inside = Inside { layers: vec!["sha256:0".into()], ..Inside::default() };
         inside.container.arguments.push(c"sh".into());
-        inside.container.confinement.mounts = crate::confinement::Mount::usual(1);
+        inside.container.confinement.mounts = Mount::usual(1);
         let path = inside.write(dir.path()).unwrap();
         assert_eq!(Inside::read(&path).unwrap(), inside);
         let whole = std::fs::read(&path).unwrap();
