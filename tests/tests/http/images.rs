@@ -336,7 +336,7 @@ fn iso_19_iso_21_what_a_task_may_its_operator_says() {
 #[test]
 fn iso_20_calls_of_the_system_are_filtered_by_the_profile_of_the_agent_or_the_task() {
     let profiles = tempfile::tempdir().unwrap();
-    let refuses = |call: &str| json!({ "defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{ "names": [call], "action": "SCMP_ACT_ERRNO" }] });
+    let refuses = |call: &str| json!({ "defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{ "names": [call, format!("{call}at")], "action": "SCMP_ACT_ERRNO" }] });
     for (name, call) in [("no-folders", "mkdir"), ("no-links", "symlink")] {
         std::fs::write(profiles.path().join(name), refuses(call).to_string()).unwrap();
     }

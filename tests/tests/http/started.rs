@@ -238,7 +238,7 @@ fn fetch_03_a_task_whose_files_cannot_be_had_fails_and_says_why_in_its_sandbox_t
         task
     };
     let missing = format!("http://{at}/none");
-    framework.launches(&offer, &[with("a", &missing), with("b", "hdfs://h/x")]);
+    framework.launches(&offer, &[with("a", &missing), with("b", "ftp://h/x")]);
     for _ in 0..2 {
         let end = end_of(&mut framework);
         assert_eq!(
@@ -252,7 +252,7 @@ fn fetch_03_a_task_whose_files_cannot_be_had_fails_and_says_why_in_its_sandbox_t
                 Some("a") => {
                     format!("cannot fetch '{missing}': the server answered 404 Not Found")
                 }
-                _ => "cannot fetch 'hdfs://h/x': hdfs:// is not fetched".to_owned(),
+                _ => "cannot fetch 'ftp://h/x': ftp:// is not fetched".to_owned(),
             },
         );
         assert!(words.starts_with(&wanted), "{words}");
