@@ -158,7 +158,7 @@ pub struct Launch<'a> {
     /// Which.
     pub id: &'a ContainerPath,
     /// As it will be started: what is changed here changes that. Of an executor's it is what the executor, or its command, is shut into;
-    /// its program is not known yet, and what is put into its environment counts less than what the task says there.
+    /// its program is not known yet, and what is put into its environment counts less than what the task says there. It is written down: no secrets.
     pub container: &'a mut Container,
     /// What it may take.
     pub allowance: &'a Allowance,

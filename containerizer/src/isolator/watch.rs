@@ -114,6 +114,7 @@ mod tests {
     use super::*;
     use protocol::resources::Resources;
     use protocol::task::Reason;
+    use std::time::Duration;
 
     #[tokio::test]
     async fn what_is_told_on_another_thread_is_heard_once() {
@@ -137,7 +138,9 @@ mod tests {
     #[tokio::test]
     async fn whoever_waits_for_one_that_is_gone_does_not_wait_for_ever() {
         let (teller, watch) = told().unwrap();
-        let (dropped, words) = tokio::join!(async move { drop(teller) }, limited(watch));
-        assert_eq!((dropped, words), ((), Err("nobody is left who tells".to_owned())));
+        // The one that waits is asked first.
+        let both = async { tokio::join!(limited(watch), async move { drop(teller) }).0 };
+        let told = tokio::time::timeout(Duration::from_secs(30), both).await;
+        assert_eq!(told.expect("it is told"), Err("nobody is left who tells".to_owned()));
     }
 }
