@@ -10,7 +10,7 @@ use protocol::task::{CommandSpec, Run};
 
 use crate::logic::{ExecutorSeen, Stage, TaskSeen};
 
-pub(crate) use containers::{Container, Filter, containers};
+pub(crate) use containers::{Container, Filter, Said, containers};
 
 /// A tenth of a processor, and MB of memory.
 const OVERHEAD: [(&str, Milli); 2] = [("cpus", Milli(100)), ("mem", Milli::whole(32))];

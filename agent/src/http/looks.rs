@@ -1,4 +1,4 @@
-//! What all processes use, looked at once for all who ask at about the same time.
+//! What all processes and containers use, looked at once for all who ask at about the same time.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use super::Gateways;
 use super::books::aside;
 use crate::usage::Usages;
-use crate::view::{Container, Filter, containers};
+use crate::view::{Container, Filter, Said, containers};
 
 /// How long one look is good for: the kernel is asked about every process of the machine.
 const GOOD_FOR: Duration = Duration::from_millis(300);
@@ -30,6 +30,8 @@ struct Look {
     /// In seconds since 1970.
     at: f64,
     usages: Arc<Usages>,
+    /// Filled as it is asked for.
+    said: Arc<Said>,
 }
 
 impl Default for Looks {
@@ -52,7 +54,8 @@ impl Looks {
         }
         aside(move || {
             let at = Now::from(Clock::start().read()).wall.as_seconds();
-            let taken = Look { taken: Instant::now(), at, usages: Arc::new(look()) };
+            let (usages, said) = (Arc::new(look()), Arc::default());
+            let taken = Look { taken: Instant::now(), at, usages, said };
             newest.insert(taken).clone()
         })
         .await
@@ -65,7 +68,8 @@ pub(super) async fn used(gateways: &Gateways, filter: Filter) -> Result<Vec<Cont
     let books = gateways.shown().await?.books;
     let agent = gateways.agent()?;
     let isolators = agent.isolators().clone();
-    aside(move || containers(&books, &filter, &look.usages, &isolators, look.at)).await
+    aside(move || containers(&books, &filter, &look.usages, (&isolators, &look.said), look.at))
+        .await
 }
 
 #[cfg(test)]

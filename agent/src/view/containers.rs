@@ -1,7 +1,11 @@
 //! Containers with what they use: of each executor that lives, its own. There are no others yet.
 
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+
 use api::v1;
 use containerizer::isolator::Isolators;
+use containerizer::isolator::logic::{with_status, with_usage};
 use containerizer::limits::logic::bytes;
 use protocol::ids::{ContainerId, ExecutorId, FrameworkId};
 use protocol::limits::Most;
@@ -40,12 +44,35 @@ impl Filter {
     }
 }
 
-/// Those that are meant, with what all processes used at this time, in seconds since 1970.
+/// What isolators say of containers, each asked once: the kernel is asked about every group.
+#[derive(Debug, Default)]
+pub(crate) struct Said(Mutex<BTreeMap<ContainerId, OfOne>>);
+
+#[derive(Clone, Debug, Default)]
+struct OfOne {
+    status: v1::ContainerStatus,
+    statistics: v1::ResourceStatistics,
+}
+
+impl Said {
+    fn of(&self, isolators: &Isolators, container: &ContainerId) -> OfOne {
+        // What is behind it is whole after each change.
+        let all = || self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = all().get(container) {
+            return known.clone();
+        }
+        let said = ask(isolators, container);
+        all().insert(container.clone(), said.clone());
+        said
+    }
+}
+
+/// Those that are meant, with what all processes used at this time, in seconds since 1970, and what isolators said then.
 pub(crate) fn containers(
     books: &Books,
     filter: &Filter,
     usages: &Usages,
-    isolators: &Isolators,
+    (isolators, said): (&Isolators, &Said),
     at: f64,
 ) -> Vec<Container> {
     let mut all = Vec::new();
@@ -61,7 +88,12 @@ pub(crate) fn containers(
                 ..Default::default()
             };
             let mut statistics = used.map(|used| statistics(executor, used, at));
-            ask(isolators, &executor.container, &mut status, statistics.as_mut());
+            // What isolators say counts more than what everybody sees.
+            let said = said.of(isolators, &executor.container);
+            with_status(&mut status, &said.status);
+            if let Some(known) = &mut statistics {
+                with_usage(known, said.statistics);
+            }
             if status.network_infos.is_empty() {
                 status.network_infos.extend(network(&books.info.at.listens));
             }
@@ -79,19 +111,15 @@ pub(crate) fn containers(
     all
 }
 
-/// What isolators say counts more than what everybody sees.
-fn ask(
-    isolators: &Isolators,
-    container: &ContainerId,
-    status: &mut v1::ContainerStatus,
-    statistics: Option<&mut v1::ResourceStatistics>,
-) {
-    let Ok(id) = isolators::id(container) else { return };
-    let mut missing = isolators.status(&id, status);
-    missing.extend(statistics.into_iter().flat_map(|known| isolators.usage(&id, known)));
+fn ask(isolators: &Isolators, container: &ContainerId) -> OfOne {
+    let mut said = OfOne::default();
+    let Ok(id) = isolators::id(container) else { return said };
+    let mut missing = isolators.status(&id, &mut said.status);
+    missing.extend(isolators.usage(&id, &mut said.statistics));
     for why in missing {
         tracing::debug!(%container, %why, "an isolator says nothing of a container");
     }
+    said
 }
 
 fn statistics(executor: &ExecutorSeen, used: Usage, at: f64) -> v1::ResourceStatistics {
@@ -124,13 +152,15 @@ fn statistics(executor: &ExecutorSeen, used: Usage, at: f64) -> v1::ResourceStat
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
+    use std::sync::atomic::{AtomicU64, Ordering};
 
     use containerizer::isolator::{ContainerPath, Isolator, Launch};
 
     use super::*;
 
-    #[derive(Debug)]
-    struct Network;
+    /// Says how often it was asked.
+    #[derive(Debug, Default)]
+    struct Network(AtomicU64);
 
     impl Isolator for Network {
         fn name(&self) -> &str {
@@ -143,7 +173,8 @@ mod tests {
 
         fn usage(&self, id: &ContainerPath) -> Result<v1::ResourceStatistics, String> {
             assert_eq!(id.to_string(), "c-1");
-            Ok(v1::ResourceStatistics { net_rx_bytes: Some(7), ..Default::default() })
+            let asked = self.0.fetch_add(1, Ordering::Relaxed);
+            Ok(v1::ResourceStatistics { net_rx_bytes: Some(asked + 1), ..Default::default() })
         }
 
         fn status(&self, _: &ContainerPath) -> Result<v1::ContainerStatus, String> {
@@ -158,12 +189,16 @@ mod tests {
 
     #[test]
     fn iso_27_what_isolators_say_is_shown_with_what_the_agent_sees() {
-        let isolators = Isolators::new(vec![Arc::new(Network)]);
+        let isolators = Isolators::new(vec![Arc::new(Network::default())]);
+        let said = Said::default();
+        let said = || said.of(&isolators, &ContainerId::new("c-1"));
         let mut status = v1::ContainerStatus { executor_pid: Some(3), ..Default::default() };
         let mut seen =
             v1::ResourceStatistics { timestamp: 5.0, threads: Some(2), ..Default::default() };
-        ask(&isolators, &ContainerId::new("c-1"), &mut status, Some(&mut seen));
+        with_status(&mut status, &said().status);
+        with_usage(&mut seen, said().statistics);
         assert_eq!((status.executor_pid, status.network_infos.len()), (Some(3), 1));
-        assert_eq!((seen.timestamp, seen.threads, seen.net_rx_bytes), (5.0, Some(2), Some(7)));
+        // Asked once, whoever wants to know.
+        assert_eq!((seen.timestamp, seen.threads, seen.net_rx_bytes), (5.0, Some(2), Some(1)));
     }
 }
