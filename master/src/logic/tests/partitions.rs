@@ -5,7 +5,7 @@ use std::time::Duration;
 use protocol::agent::AgentToMaster;
 use protocol::change::AgentState;
 use protocol::fate::Fate;
-use protocol::framework::FrameworkToMaster;
+use protocol::framework::{Capability, FrameworkToMaster};
 use protocol::ids::{ClusterId, FrameworkId, MasterId, TaskId};
 use protocol::operator::{ClusterView, List, ReadAnswer};
 use protocol::task::{Source, TaskReport, TaskSpec, TaskState};
@@ -340,6 +340,26 @@ fn what_was_ended_and_is_launched_anew_elsewhere_is_killed_where_it_was() {
     t.agent_returns(1, 1, all_run());
     assert!(t.take_lines().contains(&"to agent-1: Kill ended".to_owned()));
     assert_eq!(t.master.used_on(&agent_id(2)).to_string(), "cpus:1;mem:128");
+}
+
+#[test]
+fn op_17_the_id_of_a_task_that_is_out_of_reach_is_in_use() {
+    let mut t = Scenario::new();
+    t.agent_joins(1);
+    // As frameworks of Mesos's API are.
+    let capabilities = [Capability::PartitionAware, Capability::NamesItself];
+    t.subscribes_as(1, None, &capabilities, Vec::new());
+    t.launches(1, 1, vec![task("a", 1.0)]);
+    t.news(1, "a", TaskState::Running, 1);
+    t.down(agent_pid(1, 1));
+    t.pass(BACK_WITHIN);
+    t.agent_joins(2);
+    t.forget_lines();
+    t.launches(1, 2, vec![task("a", 1.0), task("b", 1.0)]);
+    let lines = t.take_lines();
+    let words = "a Error, TaskInvalid: Task reuses the ID of an unreachable task: a";
+    assert!(lines[0].ends_with(words), "{lines:?}");
+    assert!(lines.contains(&"to agent-2: Launch b".to_owned()), "{lines:?}");
 }
 
 #[test]
